@@ -72,7 +72,7 @@ def _group_rules(
         else:
             by_queue[next(iter(_queue_ids(live)), "")].append(live)
     for name, group in by_ruleset.items():
-        yield name, "Rules of ours that were in no manifest.", group
+        yield name, "Managed rules that were in no manifest.", group
     reserved |= {*by_ruleset}
     for queue, group in by_queue.items():
         name = find_free_name(slugify(queues.live_name(queue)) or "rules", reserved)
@@ -109,9 +109,9 @@ def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: D
     for address, rule in rules.items():
         desired, change = merged.rules.get(address), changes.get(address)
         if desired is None or desired.rule != rule.rule:
-            raise ExportMismatchError(f"{address} would not come back as it is written")
+            raise ExportMismatchError(f"{address} would not be read back unchanged")
         if rule.live.marker is None and not (isinstance(change, Adopt) and change.live.id == rule.live.id):
-            raise ExportMismatchError(f"{address} could not be taken over as it is")
+            raise ExportMismatchError(f"{address} could not be adopted unchanged")
     after_export = {rule.live.id: merged.rules[rule.address].rule for rule in exported.rules}
     before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
     after = tuple(replace(entry, rule=after_export.get(entry.id, entry.rule)) for entry in before)
@@ -179,7 +179,7 @@ def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
     lines = [f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])]
     if len(skipped) > _MAX_SKIPPED:
         lines.append(f"#   and {pluralize(len(skipped) - _MAX_SKIPPED, 'other')}")
-    return ["# Not here, and left as they are:", *lines] if skipped else []
+    return ["# Not exported, and not changed:", *lines] if skipped else []
 
 
 def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:

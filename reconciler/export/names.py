@@ -36,7 +36,7 @@ class SkippedRule:
 def escape_text(text: str) -> str:
     """Return text for a manifest, `$` doubled because of `${name}`. Raises NotRepresentableError."""
     if problem := unrepresentable_reason(text):
-        raise NotRepresentableError(f"it holds {problem}")
+        raise NotRepresentableError(f"it contains {problem}")
     return text.replace("$", "$$")
 
 
@@ -44,7 +44,7 @@ def unrepresentable_reason(text: str) -> str:
     """Return why a manifest cannot hold a text, or an empty text."""
     if text_size(text) > MAX_TEXT_BYTES:
         return f"a text of more than {MAX_TEXT_BYTES // KIB} KiB"
-    return "half a character" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
+    return "an incomplete character" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
 
 
 def slugify(text: str) -> str:
@@ -92,7 +92,7 @@ class RuleNameAllocator:
                 self._current_names[live.id] = name
                 return name
         raise NotRepresentableError(
-            "another live rule has its name, and under a new one it might be tried in another order: rename one"
+            "another live rule has its name, and a new name might change the evaluation order: rename one of them"
         )
 
     def _keeps_order(self, live: LiveRule, name: str) -> bool:
@@ -160,7 +160,7 @@ class QueueNames:
     def name(self, queue_id: str) -> str:
         """Return the queue's name for a manifest. Raises NotRepresentableError if the queue was deleted."""
         if queue_id not in self._names:
-            raise NotRepresentableError(f"its queue {queue_id} is gone")
+            raise NotRepresentableError(f"its queue {queue_id} does not exist")
         name = self._names[queue_id]
         self.used_queues[name] = self._queues[queue_id]
         return escape_text(name)
@@ -170,9 +170,7 @@ class QueueNames:
         queue = self._queues.get(queue_id)
         if queue is None or (queue_id not in self._names and not self._has_unique_name(queue)):
             phrase = f'"{queue.name}" ({queue_id})' if queue else queue_id
-            raise NotRepresentableError(
-                f"its queue {phrase} has no name that means it alone: give it one in a Queues document"
-            )
+            raise NotRepresentableError(f"its queue {phrase} has no unique name: give it an alias in a Queues document")
         return escape_text(self._names.get(queue_id, queue.name))
 
     def live_name(self, queue_id: str) -> str:

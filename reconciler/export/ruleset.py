@@ -92,11 +92,9 @@ class RuleSetBuilder:
         fields |= {"priority": integer_priority(rule.priority), "enabled": rule.enabled}
         texts = {"key": "x", "name": manifest_name(rule), "description": escape_text(rule.description)}
         if _expand_rule(self._expander(fields | texts)) != rule:
-            raise NotRepresentableError("written in a manifest it would be another rule")
+            raise NotRepresentableError("its manifest would define a different rule")
         if parse_marker(format_description(rule, _ANY_MARKER))[0] != rule.description:
-            raise NotRepresentableError(
-                "its description ends in what would be lost before the line that says who manages it"
-            )
+            raise NotRepresentableError("the end of its description would be lost before the marker")
         key, default = self._choose_key(live, fields, keys)
         expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
@@ -133,7 +131,7 @@ class RuleSetBuilder:
         if live.marker is not None:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
-        notes = [f"Another tool seems to manage it: {mark}. Take it out there first, or out of here."] if mark else []
+        notes = [f"Another tool seems to manage it: {mark}. Remove it there first, or remove it here."] if mark else []
         count = self.names.count_namesakes(live)
         if count == 1:
             return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
@@ -164,7 +162,7 @@ def manifest_name(rule: Rule) -> str:
 def integer_priority(priority: float) -> int:
     """Return a priority for a manifest. Raises NotRepresentableError if it is not an integer."""
     if priority % 1 != 0:
-        raise NotRepresentableError(f"its priority is {priority}, which is no whole number")
+        raise NotRepresentableError(f"its priority is {priority}, which is not an integer")
     return int(priority)
 
 
@@ -271,7 +269,7 @@ def _manifest_scalar(value: Scalar) -> Scalar:
     if isinstance(value, str):
         return escape_text(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotRepresentableError(f"it compares with {value}, which is no number")
+        raise NotRepresentableError(f"it compares with {value}, which is not a finite number")
     if abs(value) >= 10**MAX_NUMBER_LENGTH:
         raise NotRepresentableError(f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits")
     return value

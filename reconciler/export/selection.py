@@ -67,9 +67,9 @@ class _RuleSelector:
     def exclusion_reason(self, live: LiveRule) -> str:
         marker = live.marker
         if live.id in self._removable_ids:
-            return "it is a second copy of a rule of ours, which the next apply deletes"
+            return "it is a second copy of a managed rule; the next apply deletes it"
         if live.id in self._edited_copy_ids:
-            return "it is an edited copy of a rule of ours; delete it, or take the last line out of its description"
+            return "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
         if marker is not None and marker.owner != self.desired.owner:
             return f"it is managed by {marker.owner}"
         if rule := self._names.get(live.rule.name):

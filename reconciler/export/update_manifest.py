@@ -95,7 +95,7 @@ class _RuleUpdater:
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
-        raise NotRepresentableError("what is live cannot be said by changing single values")
+        raise NotRepresentableError("changes of single values cannot express the live rule")
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
@@ -284,7 +284,7 @@ def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocume
             for index in range(len(loaded.document.rules)):
                 if loaded.source_of("rules", index) == desired.source:
                     return loaded, index
-    raise NotRepresentableError("it stands in no file")
+    raise NotRepresentableError("it is not in a file")
 
 
 def all_edits(
@@ -308,7 +308,7 @@ def prove_edits(
     """Check that the edits change only these rules, in this environment alone. Raises RefusedError and CxrouteError."""
     unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
     if unintended:
-        raise CxrouteError(f"nothing was written: {unintended[0]} would not say what it is to say")
+        raise CxrouteError(f"nothing was written: {unintended[0]} would not get the intended values")
     before, after = manifests
     touched: dict[str, list[Address]] = {}
     for name in before.environments:
@@ -316,7 +316,7 @@ def prove_edits(
             try:
                 old, new = (desire_offline(state, state.environments[name].document)[0] for state in (before, after))
             except ManifestError as error:
-                raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+                raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
             if addresses := find_unintended_changes(old, new, {}):
                 touched[name] = addresses
     if touched:
@@ -325,13 +325,13 @@ def prove_edits(
 
 def _by_hand(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
     """Return the message: the other environments that would get the values, and the text to add in either case."""
-    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
     for edit in edits:
         if any(edit.desired.address in addresses for addresses in touched.values()):
             lines.append(f"  {edit.desired.address}   {place_of(edit.desired)}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
-    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
+    lines.append("in the manifest. Otherwise, add a separate rule for this environment there (`environments`).")
     return "\n".join(lines)
 
 

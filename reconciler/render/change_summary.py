@@ -73,7 +73,7 @@ CAUSE_TEXTS: Final = {
 _CAUSE_REASONS: Final = {
     "drift": "changed in CXone since the last apply",
     "both": "changed in CXone since the last apply, and in the manifests",
-    "duplicate": "a second copy of this rule, left by a lost answer or two runs at once; the other one stays",
+    "duplicate": "a second copy of this rule, left by a lost response or two concurrent runs; the other copy stays",
 }
 MIN_GROUP: Final = 3  # the smallest number of equal edits that are grouped
 _COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
@@ -156,14 +156,14 @@ def source_location(source: Source) -> str:
 
 def _change_reason(change: Change, undone_run: str | None) -> str:
     if undone_run and is_unadoption(change):
-        return f"made by hand, and taken over by run {undone_run}: after this it is not ours any more"
+        return f"run {undone_run} adopted this unmanaged rule; after this change it is unmanaged again"
     if undone_run and change.cause != "duplicate" and isinstance(change, Create | Delete):
         return f"run {undone_run} {'deleted' if isinstance(change, Create) else 'created'} it"
     if is_copy_removal(change):
-        return "a temporary copy that an earlier run left; it goes"
+        return "a temporary copy that an earlier run left; it is deleted"
     if isinstance(change, Adopt):
-        return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
-    removed = "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+        return f"adopts the unmanaged rule {quote(change.live.rule.name)}"
+    removed = "no manifest defines it here any more" if isinstance(change, Delete) else ""
     return _CAUSE_REASONS.get(change.cause, removed)
 
 
@@ -190,9 +190,9 @@ def _part_of(field: FieldChange) -> tuple[str, bool]:
 
 def _plain_row(field: FieldChange) -> FieldRow:
     if field.path == "marker" and field.after is None:
-        return FieldRow("managed", "by us", "by nobody")
+        return FieldRow("managed", "yes", "no")
     if field.path == "marker":
-        return FieldRow("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
+        return FieldRow("bookkeeping", "the rule is as desired; only its marker is renewed")
     if field.path == "address":
         return FieldRow("moved", str(field.before), str(field.after))
     return FieldRow(field.path, quote(field.before), quote(field.after))

@@ -22,15 +22,15 @@ CHANGED: Final = "Changed in CXone"
 MISSING: Final = "Missing in CXone"
 IN_THE_WAY: Final = "In the way"
 NOT_APPLIED: Final = "Not applied yet"
-NOT_CHANGED: Final = "Left alone"
+HELD: Final = "Held"
 FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 LIVE: Final = "in CXone now"
 NO_VALUE: Final = "(none)"
-ONLY_ACCEPTED: Final = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+ONLY_ACCEPTED: Final = "Only accepted rules and held changes send conversations elsewhere (proven)."
 BLOCKING_ADVICE: Final = (
     "Apply does not write the rules in the way.",
-    "Switch them off or delete them in CXone, take them over with `adopt:` in a manifest, or accept them.",
+    "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
 )
 
 
@@ -78,7 +78,7 @@ def drift_sections(drift: Drift) -> list[DriftSection]:
         MISSING: rules(missing_rules(plan)),
         IN_THE_WAY: (_blocking_rule(drift, live) for live in drift.in_the_way),
         NOT_APPLIED: rules(unapplied_changes(plan)),
-        NOT_CHANGED: (_change_rule(drift, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
+        HELD: (_change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}") for held in plan.held),
     }
     listed = [DriftSection(title, tuple(section)) for title, section in sections.items()]
     return [section for section in listed if section.rules]
@@ -112,9 +112,9 @@ def accepted_phrase(drift: Drift) -> str:
 
 
 def held_changes_phrase(drift: Drift) -> str:
-    """Return `2 changes are left alone`, or an empty text."""
+    """Return `2 changes are held`, or an empty text."""
     count = len(drift.plan.held)
-    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
+    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held" if count else ""
 
 
 def refusal_text(drift: Drift) -> str:
@@ -130,7 +130,7 @@ def noted_findings(drift: Drift) -> tuple[Finding, ...]:
 
 
 def unaffected_text(drift: Drift) -> str:
-    """Return that no conversation goes elsewhere, except by accepted rules and changes left alone."""
+    """Return that no conversation goes elsewhere, except because of accepted rules and held changes."""
     unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
@@ -172,7 +172,7 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     if marker is not None and marker.owner == plan.owner:
         owner = f"an edited copy of {marker.address}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    temporary = "in the way only until apply makes the rules as the manifests say"
+    temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
     return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes))
 

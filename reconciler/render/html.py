@@ -132,7 +132,7 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     """Yield the line to the rule, and those to its queues; the state of a line to a former queue is `gone`."""
     middle = y + (_ROW - 6) / 2
     thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
-    share = f", {lane.share:.1f} % of callers have such an intent" if lane.share else ""
+    share = f", {lane.share:.1f} % of callers have one of its intents" if lane.share else ""
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
     yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)
     for queue in lane.queues:

@@ -138,7 +138,7 @@ _STYLES: Final = {
     "gone": "stroke:#cf222e,stroke-width:2px,stroke-dasharray:5 4",
     "changed": "stroke:#9a6700,stroke-width:2px",
 }
-_WORDS: Final = {"new": "new", "gone": "goes", "changed": "changed"}
+_WORDS: Final = {"new": "new", "gone": "removed", "changed": "changed"}
 _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 
 

@@ -54,7 +54,7 @@ def _refused(result: CycleResult, name: str) -> list[str]:
     reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
-    head = f"*{_difference_phrase(result)} in {name}, and it was not mended: nothing was written*"
+    head = f"*{_difference_phrase(result)} in {name}; not fixed: nothing was written*"
     rest = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_failures(result), _impact_sentence(result)]
     return [head, *reasons, *_conflicts(result.plan), *rest]
 
@@ -63,9 +63,9 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     if result.report is None or result.plan is None:
         return []
     applied, behaviour, count = applied_outcomes(result.report), result.plan.behaviour, len(edited_changes(result.plan))
-    mended = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
+    edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
     remaining = remaining_phrases(result.drift) if result.drift is not None else []
-    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{mended}."
+    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
     lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(result), *_failures(result)]
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):

@@ -40,8 +40,8 @@ def subject_prefix(finding: Finding) -> str:
 
 
 _STEP_NOTES: Final = {
-    "copy": "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed",
-    "aside": "in two steps: another rule has its new name until then, so it takes the name last",
+    "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
+    "aside": "in two steps: another rule still has its new name, so it gets the name last",
 }
 
 
@@ -90,7 +90,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     schedule = f"Made in {pluralize(len(plan.steps), 'step')}; after every single write"
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
-    held = [(item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held]
+    held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
@@ -125,21 +125,21 @@ def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
 
 def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
     """Return the number of warnings about rules that the plan does not change."""
-    return f"{pluralize(len(unrelated), 'warning')} about rules that stay as they are"
+    return f"{pluralize(len(unrelated), 'warning')} about unchanged rules"
 
 
 def _totals_text(plan: Plan) -> str:
     counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
-        remaining = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
+        remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
         same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
-        suffix = f" {counts['held']} left alone." if plan.held else ""
+        suffix = f" {counts['held']} held." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    words = words or ["a clean-up of what an earlier run left"]
-    suffix = f", {counts['held']} left alone" if counts["held"] else ""
+    words = words or ["a clean-up after an earlier run"]
+    suffix = f", {counts['held']} held" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."

@@ -285,7 +285,7 @@ def test_selectors_leave_the_rest_alone(cxroute: Program) -> None:
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("apply", "--yes", "--no-prune")
     assert 4 == len(sandbox_rules())
-    assert "3 left alone" in cxroute.out
+    assert "3 held" in cxroute.out
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -135,7 +135,7 @@ def test_what_was_set_aside_is_shown(prod: Tenants, cxroute: Program) -> None:
     described(prod, "unrelated")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
     assert "edited in CXone without an effect on routing, and the reviewed plan is not about it" in cxroute.out
-    assert "Read again: no differences, but for 1 change left alone." in cxroute.out
+    assert "Read again: no differences, except 1 held change." in cxroute.out
     _, form = cxroute.json("plan", "-e", "prod")
     assert [("cards/unrelated", "drift")] == [(one["address"], one["cause"]) for one in form["changes"]]
 

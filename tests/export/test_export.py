@@ -191,7 +191,7 @@ def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: An
     odd = rule(1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")])
     cxroute = tenant(odd, rule(2), rule(3, description="\n[cxroute:others/a/b#00000000]"))
     assert exported(cxroute, "--all").startswith(
-        "# Not here, and left as they are:\n"
+        "# Not exported, and not changed:\n"
         '#   "rule 3" (r3): it is managed by others\n'
         '#   "x\\u000a- evil: \\u001b[31m" (r1): it has a condition that cxroute does not understand\n'
         "# Conversations for Cards.\n"
@@ -261,9 +261,7 @@ def test_the_bank_is_taken_over(cxroute: Program) -> None:
     with TenantState.load(STATE, initial=tenants.bank_tenant()):
         pass
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
-    said = (
-        "  # Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Take it out there first, or out of here.\n"
-    )
+    said = "  # Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Remove it there first, or remove it here.\n"
     assert f"{said}  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(encoding="utf-8")
     assert 0 == cxroute("validate")
     _, plan = cxroute.json("plan")

@@ -47,7 +47,7 @@ def test_a_rule_that_the_manifests_have_is_there_already() -> None:
 
 def test_a_second_copy_of_ours_is_left_out() -> None:
     """The next apply deletes it, and a temporary copy too."""
-    why = "it is a second copy of a rule of ours, which the next apply deletes"
+    why = "it is a second copy of a managed rule; the next apply deletes it"
     assert ("", why, "") == chosen(replace(OURS, id="id-z"), OURS)
     temporary = rule(copy_name(OWNER, address("cards/vip")))
     copy = LiveRule("id-c", temporary, Marker(OWNER, address("cards/vip"), marker_digest(temporary), copy=True), {})
@@ -57,7 +57,7 @@ def test_a_second_copy_of_ours_is_left_out() -> None:
 def test_an_edited_copy_of_ours_is_left_out() -> None:
     """With what to do so that it can be exported."""
     clone = managed("id-z", "cards/vip", rule("copy"), last_written=rule("vip"))
-    why = "it is an edited copy of a rule of ours; delete it, or take the last line out of its description"
+    why = "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
     assert ("", why, "") == chosen(clone, OURS)
 
 

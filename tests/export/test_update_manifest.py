@@ -263,9 +263,9 @@ def test_a_mark_at_the_beginning_and_who_may_read_the_file_stay(applied: Program
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"priority": 1.5}, "no whole number"),
+        ({"priority": 1.5}, "which is not an integer"),
         ({"conditions": [{"type": "schedule", "name": "nights"}]}, "a condition that cxroute does not understand"),
-        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no name that means it alone"),
+        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no unique name"),
     ],
 )
 def test_what_no_manifest_can_say_is_refused(applied: Program, fields: dict[str, Any], why: str) -> None:

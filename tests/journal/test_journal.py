@@ -50,7 +50,7 @@ def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None
     assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
-    assert "2 changes, ended without a word" in runs_text([run])
+    assert "2 changes, no end recorded" in runs_text([run])
 
 
 def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_every_form_names_the_run_and_what_the_manifests_will_do(cxroute: Progra
     assert f"undoes run {run}" in cxroute.out.replace("`", "")
     assert "would make 4 of these changes again" in cxroute.out
     assert "your change" not in cxroute.out
-    assert "no manifest asks for it here any more" not in cxroute.out
+    assert "no manifest defines it here any more" not in cxroute.out
 
 
 @pytest.mark.usefixtures("was")
@@ -191,9 +191,9 @@ def test_a_rule_that_was_changed_since_is_left_alone_and_the_rest_goes_on(
     later = last()
     edit("made", priority=78)
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
-    assert "left alone: changed in CXone since, last at 20" in cxroute.out
-    assert f"left alone: changed since by run {later} (" in cxroute.out
-    assert "but for 2 changes left alone" in cxroute.out
+    assert "not applied: changed in CXone since, last at 20" in cxroute.out
+    assert f"not applied: changed since by run {later} (" in cxroute.out
+    assert "except 2 held changes" in cxroute.out
     now = rules()
     assert was["By hand"] == now["By hand"]
     assert 78 == now["Cognigy Intent Route: made"]["priority"]
@@ -210,7 +210,7 @@ def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: d
         state.remove(changed)
         before = state.stored_rules["by-hand"].rule
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
-    assert "left alone: deleted since" in cxroute.out
+    assert "not applied: deleted since" in cxroute.out
     assert "CXR311" in cxroute.out
     with open_state(STATE) as state:
         assert before == state.stored_rules["by-hand"].rule
@@ -231,7 +231,7 @@ def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
     by_hand()
     edit_by_id("by-hand", name="Cognigy Intent Route: gone")
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert "left alone: a queue that it sent to is gone (" in cxroute.out
+    assert "not applied: a queue that it sent to is gone (" in cxroute.out
     assert 'it is not put back: a rule that is not ours is named "Cognigy Intent Route: gone" now' in cxroute.out
     assert "Applied 1 of 1" in cxroute.out
     assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
@@ -259,7 +259,7 @@ def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program,
     """`prune: false` keeps no created rule; `--no-prune` deletes nothing."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
-    assert "left alone: nothing is to be deleted" in cxroute.out
+    assert "not applied: nothing is to be deleted" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
     first = read_runs(JOURNAL)[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")
@@ -459,7 +459,7 @@ def test_hostile_words_of_a_journal_are_only_words(cxroute: Program) -> None:
     spoilt_text = JOURNAL.read_text(encoding="utf-8").replace(last(), "r\\u001b[2J\\u202e; rm -rf ~")
     JOURNAL.write_text(spoilt_text, encoding="utf-8")
     assert 0 == cxroute("plan", "--undo", run)
-    assert "left alone: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
+    assert "not applied: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
     assert not {"\x1b", "\u202e"} & {*cxroute.out}
     odd = last()
     assert 0 == cxroute("history", odd)

@@ -169,7 +169,7 @@ def test_a_rule_that_apply_will_overrule_says_so() -> None:
     behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
     missing = drift_of([VIP], [behind])
     assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
-    assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
+    assert "in the way only until apply changes the rules to match the manifests" in drift_as_text(missing)
     first = unmanaged("3", EVERYTHING)
     assert set() == drift_of([VIP], [first]).temporary_ids
 
@@ -294,17 +294,17 @@ def test_no_drift_says_what_is_left_alone() -> None:
     edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
     drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
     text = drift_as_text(drift)
-    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
-    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld:\n")
+    assert "not applied: held until 2026-12-01T08:00:00+01:00: incident 42" in text
     assert 'queue      "Card Services"  "General"' in text
-    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is held.\n")
 
 
 def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
     """It takes every conversation: it is accepted, and the manifests say otherwise all the same."""
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
-    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    said = "Only accepted rules and held changes send conversations elsewhere (proven)."
     text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
         "text"
     ]
@@ -426,7 +426,7 @@ def test_a_line_of_several_environments_says_all_that_differs() -> None:
     """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
-    assert "1 left alone" == drift_row(held).changes
+    assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
     assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])

@@ -71,7 +71,7 @@ IN_BETWEEN: Final = (
 
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
-    """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
+    """What a last read left: texts that the tenant stores differently, and changes that are left alone."""
     findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty_plan(),
@@ -99,7 +99,7 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
         0,
         """\
 
-What an earlier run left is cleared away. Read again: no differences.
+The leftovers of an earlier run are removed. Read again: no differences.
 """,
     ),
     "all is applied, and something is left alone": (
@@ -108,8 +108,8 @@ What an earlier run left is cleared away. Read again: no differences.
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
 
-Applied 1 of 1 in 2.3 s. Read again: no differences, but for 1 text that the tenant keeps otherwise and 2 changes left \
-alone.
+Applied 1 of 1 in 2.3 s. Read again: no differences, except 1 text that the tenant stores differently and 2 \
+held changes.
 """,
     ),
     "a run is undone": (
@@ -118,7 +118,7 @@ alone.
         """\
   ~ cards/lost  updated
 
-Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, but for 1 change left alone.
+Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, except 1 held change.
 """,
     ),
     "the last read failed": (
@@ -130,7 +130,7 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 
 Applied 2 of 2 in 2.3 s.
 Stopped: HTTP 503: try again\\u001b[31m
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "others changed rules meanwhile": (
@@ -141,8 +141,8 @@ What is left: cxroute plan -e prod
   ~ cards/lost  updated
 
 Applied 2 of 2 in 2.3 s.
-Other rules changed meanwhile, so the tenant still differs from the manifests.
-What is left: cxroute plan -e prod
+Other rules changed during the apply, so the tenant still differs from the manifests.
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "a rule is taken from us, and nothing differs": (
@@ -170,7 +170,7 @@ Read again: no differences.
 
 Applied 1 of 4 in 2.3 s.
 3 not applied: they are as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "one change is not applied": (
@@ -185,7 +185,7 @@ What is left: cxroute plan -e prod
 Applied 1 of 2 in 2.3 s.
 Stopped: HTTP 403: the scope is missing
 1 not applied: it is as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "interrupted": (
@@ -198,9 +198,9 @@ What is left: cxroute plan -e prod
   - cards/fax  not tried: interrupted
 
 Applied 1 of 2 in 2.3 s.
-Interrupted: no new write was started, and those under way were finished.
+Interrupted: no new write was started, and running writes were finished.
 1 not applied: it is as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
@@ -214,10 +214,10 @@ What is left: cxroute plan -e prod
 
 Applied 0 of 4 in 2.3 s.
 Stopped: the tenant cannot be reached
-Interrupted: no new write was started, and those under way were finished.
-Neither as they were nor as they are to be: cards/lost, cards/by-hand.
-Nobody knows yet whether these were written: cards/new, cards/fax. The next run finds out.
-What is left: cxroute plan -e prod
+Interrupted: no new write was started, and running writes were finished.
+Partly applied, neither as before nor as planned: cards/lost, cards/by-hand.
+Unknown whether these were written: cards/new, cards/fax. The next run checks.
+Remaining differences: cxroute plan -e prod
 """,
     ),
 }

@@ -136,8 +136,8 @@ def test_what_differs_of_the_bookkeeping() -> None:
         NOW,
     )
     told = summarize_change(given, given.changes[0])
-    assert (FieldRow("managed", "by us", "by nobody"),) == told.rows
-    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.all_sentences
+    assert (FieldRow("managed", "yes", "no"),) == told.rows
+    assert ("run run-7 adopted this unmanaged rule; after this change it is unmanaged again",) == told.all_sentences
 
 
 def test_each_change_says_why_it_is_made() -> None:
@@ -164,7 +164,7 @@ def test_each_change_says_why_it_is_made() -> None:
     )
     made = draft_plan(want, found, PlanOptions(), NOW)
     told = [summarize_change(made, change) for change in made.changes]
-    second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
+    second = "a second copy of this rule, left by a lost response or two concurrent runs; the other copy stays"
     expected = {
         ("create", "cards/new"): ("your change", "", ()),
         ("update", "cards/changed"): ("your change", "", ()),
@@ -176,15 +176,15 @@ def test_each_change_says_why_it_is_made() -> None:
         ),
         ("adopt", "cards/hand"): (
             "your change",
-            'takes over the rule made by hand, "by hand"',
-            ('takes over the rule made by hand, "by hand"',),
+            'adopts the unmanaged rule "by hand"',
+            ('adopts the unmanaged rule "by hand"',),
         ),
-        ("delete", "cards/gone"): ("your change", "no manifest asks for it here any more", ()),
+        ("delete", "cards/gone"): ("your change", "no manifest defines it here any more", ()),
         ("delete", "cards/twice"): ("a second copy", second, (second,)),
         ("delete", "cards/drifted"): (
             "a second copy",
-            "a temporary copy that an earlier run left; it goes",
-            ("a temporary copy that an earlier run left; it goes",),
+            "a temporary copy that an earlier run left; it is deleted",
+            ("a temporary copy that an earlier run left; it is deleted",),
         ),
     }
     expected_sentences = {(one.action, str(one.address)): one.rule_text for one in told}
@@ -217,8 +217,8 @@ def test_a_note_stands_above_all_else() -> None:
     made = draft_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
-    told = summarize_change(made, change, "left alone: incident 42")
-    assert "left alone: incident 42" == told.all_sentences[0]
+    told = summarize_change(made, change, "not applied: incident 42")
+    assert "not applied: incident 42" == told.all_sentences[0]
     assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
 
 

@@ -39,9 +39,9 @@ def conflicting() -> Plan:
     return replace(plan_of_everything(), guards=())
 
 
-COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 left alone"
+COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 held"
 ROWS = {
-    "nothing to do": (planned_row(empty_plan()), ("none", "nobody", "same", "")),
+    "nothing to do": (planned_row(empty_plan()), ("none", "none", "same", "")),
     "changes": (planned_row(differing()), (COUNTS, "", "differs", "")),
     "a guard refuses": (
         planned_row(differing(guards=(FREEZE,))),
@@ -55,7 +55,7 @@ ROWS = {
         planned_row(differing(failed_tests=(Finding(code="CXR220", severity="error", message="goes elsewhere"),))),
         (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
     ),
-    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "nobody", "same", "")),
+    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "none", "same", "")),
 }
 
 
@@ -106,49 +106,49 @@ def test_a_row_says_what_became_of_a_plan() -> None:
 
 TABLE = [
     EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 cases", status="differs"),
-    EnvironmentRow(environment="prod-emea", changes="none", impact="nobody", status="same"),
+    EnvironmentRow(environment="prod-emea", changes="none", impact="none", status="same"),
     EnvironmentRow(
         environment="prod-|us",
         changes="1 update",
-        impact="nobody",
+        impact="none",
         status="partly",
         detail="applied 0 of 1; HTTP 403 <b>\x1b[31m",
     ),
-    EnvironmentRow(environment="prod-x", changes="1 update", impact="nobody", status="failed", detail="x" * 80),
+    EnvironmentRow(environment="prod-x", changes="1 update", impact="none", status="failed", detail="x" * 80),
 ]
 
 
 def test_the_table_reads_like_this() -> None:
     """The sum first; what is long is cut, and text from outside means nothing."""
     assert f"""\
-Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully applied, 1 failed
 
   environment  changes   who is affected
   prod-apac    2 create  2 cases
-  prod-emea    none      nobody           nothing to do
-  prod-|us     1 update  nobody           applied 0 of 1; HTTP 403 <b>\\u001b[31m
-  prod-x       1 update  nobody           {"x" * 67}...
+  prod-emea    none      none             nothing to do
+  prod-|us     1 update  none             applied 0 of 1; HTTP 403 <b>\\u001b[31m
+  prod-x       1 update  none             {"x" * 67}...
 """ == environments_text(TABLE, "Plan for", no_style)
     assert f"""\
-### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully applied, 1 failed
 
 | Environment | Changes | Who is affected | |
 |---|---|---|---|
 | `prod-apac` | 2 create | 2 cases |  |
-| `prod-emea` | none | nobody | nothing to do |
-| `prod-\\|us` | 1 update | nobody | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
-| `prod-x` | 1 update | nobody | {"x" * 67}... |
+| `prod-emea` | none | none | nothing to do |
+| `prod-\\|us` | 1 update | none | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
+| `prod-x` | 1 update | none | {"x" * 67}... |
 """ == environments_markdown(TABLE, "Plan for")
 
 
 def test_every_state_has_its_words_and_its_colour() -> None:
     """None at all is no environment."""
     rows = [
-        EnvironmentRow(environment="e", changes="none", impact="nobody", status=state)
+        EnvironmentRow(environment="e", changes="none", impact="none", status=state)
         for state in get_args(EnvironmentStatus)
     ]
     assert (
-        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 refused, 1 failed,"
+        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not fully applied, 1 refused, 1 failed,"
         " 1 interrupted"
     ) == status_totals(rows)
     painted = environments_text(rows, "Plan for", ansi_style)

@@ -96,7 +96,7 @@ def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
     said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
-    said += [change.note.removeprefix("left alone: ") for change in telling.held_changes]
+    said += [change.note.removeprefix("not applied: ") for change in telling.held_changes]
     comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
     for form in (as_text(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]
@@ -118,13 +118,9 @@ def plain(text: str) -> str:
 def counts(text: str) -> dict[str, int]:
     """How many changes of each kind a text says, and how many rules stay."""
     found = dict.fromkeys(("create", "update", "adopt", "delete", "unchanged", "held"), 0)
-    said = re.findall(
-        r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|left alone)|([\d,]+) rules? in", text
-    )
+    said = re.findall(r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|held)|([\d,]+) rules? in", text)
     for changed, kind, stays, state, match in said:
-        found[kind or {"left alone": "held"}.get(state, "unchanged")] = int(
-            (changed or stays or match).replace(",", "")
-        )
+        found[kind or ("held" if state == "held" else "unchanged")] = int((changed or stays or match).replace(",", ""))
     return found
 
 

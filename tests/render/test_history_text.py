@@ -39,10 +39,10 @@ def test_runs_are_lines_newest_first() -> None:
         RecordedRun(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
     ]
     assert """\
-run  time                       who  result                           reason
-r3   2026-11-25T12:00:00+00:00  ann  0 changes, ended without a word  undoes r1: INC-8\\u001b[31m
-r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied            undoes r1
-r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied           INC-7
+run  time                       who  result                      reason
+r3   2026-11-25T12:00:00+00:00  ann  0 changes, no end recorded  undoes r1: INC-8\\u001b[31m
+r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied       undoes r1
+r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied      INC-7
 """ == runs_text(runs)
     assert "No run is recorded yet.\n" == runs_text([])
 

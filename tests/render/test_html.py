@@ -84,8 +84,8 @@ def test_it_has_all_that_the_comment_leaves_out() -> None:
         "Card Services",
         "Fraud",
         "General",
-        "Managed rules that stay as they are",
-        "Rules that are not managed",
+        "Managed rules that do not change",
+        "Unmanaged rules",
     ):
         assert said in summaries
     assert "partner" in read.text_inside("table")

@@ -13,7 +13,7 @@ from tests.support.plans import hostile_plan, large_plan, plan_of_everything
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 LINE = re.compile(
     r"""flowchart LR|  q\d+\(\["[^"]+"\]\)|  i\d+\["[^"]+"\]|  r\d+\("[^"]+"\)"""
-    r"""|  [ir]\d+ -->(\|(new|goes|changed)\|)? [rq]\d+|  linkStyle [\d,]+ stroke:#[0-9a-f]{6}[\w:,; -]*"""
+    r"""|  [ir]\d+ -->(\|(new|removed|changed)\|)? [rq]\d+|  linkStyle [\d,]+ stroke:#[0-9a-f]{6}[\w:,; -]*"""
 )
 
 
@@ -38,7 +38,7 @@ def test_a_few_rules_are_all_drawn_with_what_happens_to_them() -> None:
     text = render_mermaid(build_routing_map(plan_of_everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     both, cards, fraud, general = (place[name] for name in ("cards/both", "Card Services", "Fraud", "General"))
-    for line in (f"{both} -->|goes| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
+    for line in (f"{both} -->|removed| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
         assert f"  {line}\n" in text
     assert f"  {place['cards/same']} --> {cards}\n" in text
 
@@ -56,7 +56,7 @@ def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> No
 def test_each_line_has_the_colour_of_what_happens() -> None:
     """Lines are numbered in the order in which they stand; one without a word goes on as the line into its rule."""
     text = render_mermaid(build_routing_map(plan_of_everything()))
-    colours = {"new": "#1a7f37", "goes": "#cf222e", "changed": "#9a6700"}
+    colours = {"new": "#1a7f37", "removed": "#cf222e", "changed": "#9a6700"}
     expected, into = [], {}
     for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
         into[end] = word
@@ -74,5 +74,5 @@ def test_what_happens_is_said_once() -> None:
     text = render_mermaid(build_routing_map(plan_of_everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
-    assert {(place["cards/both"], "new"), (place["cards/both"], "goes"), (place["cards/hand"], "new")} < set(said)
+    assert {(place["cards/both"], "new"), (place["cards/both"], "removed"), (place["cards/hand"], "new")} < set(said)
     assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in said}

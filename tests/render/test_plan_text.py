@@ -50,7 +50,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
       manifests/x.yaml:1
 
   - cards/fax
-      no manifest asks for it here any more
+      no manifest defines it here any more
       intent is "fax": to a queue that is gone (q-gone), priority 900
 
   ~ cards/changed   manifests/x.yaml:1
@@ -62,7 +62,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
       enabled  false -> true
 
   > cards/hand   manifests/x.yaml:1
-      takes over the rule made by hand, "by hand"
+      adopts the unmanaged rule "by hand"
       name         "by hand" -> "hand"
       description  "Routes by hand" -> "Routes hand"
       intent is    "by hand" -> "hand"
@@ -157,7 +157,7 @@ Who is affected   (share of callers unknown)
   Whether conversations that already wait are routed again depends on the tenant's settings.
 
   ~ cards/a   manifests/x.yaml:1
-      in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed
+      in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed
 """
     assert expected in text
     assert "Made in 4 steps; after every single write" in text
@@ -203,7 +203,7 @@ def test_rows_beyond_twenty_are_counted() -> None:
     assert "  and 10 more rows; see -v or plan.html\n" in text
 
 
-@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change held.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """It is no word about the manifests."""
     made = replace(empty_plan(), options=PlanOptions(undo="run-7"), held=plan_of_everything().held[:held])

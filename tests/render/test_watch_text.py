@@ -70,9 +70,9 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()), "no differences"),
     "clean, something held": (
         CycleResult(started_at=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
-        "no differences, 1 left alone",
+        "no differences, 1 held",
     ),
-    "pending": (differing(), f"{ALL}, 1 left alone"),
+    "pending": (differing(), f"{ALL}, 1 held"),
     "changed in CXone": (differing(about="drift", held=False), "1 change pending (1 rule changed in CXone)"),
     "changed here and there": (differing(about="both", held=False), "1 change pending (1 rule changed in CXone)"),
     "missing in CXone": (differing(about="create", held=False), "1 change pending (1 rule missing in CXone)"),
@@ -84,11 +84,11 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     ),
     "refused by a guard": (
         replace(differing(guards=(FREEZE,)), may_write=True),
-        f"{ALL}, 1 left alone; refused: freeze",
+        f"{ALL}, 1 held; refused: freeze",
     ),
     "refused by a conflict": (
         replace(differing(conflicts=True), may_write=True),
-        f"{ALL}, 1 left alone, 1 rule in conflict; refused: a conflict",
+        f"{ALL}, 1 held, 1 rule in conflict; refused: a conflict",
     ),
     "refused by route tests and a guard": (
         replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),

@@ -34,7 +34,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
         blocks.append(f"{advice}\n\n{lines}".rstrip())
     blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
     if plan.changes:
-        blocks.append(f"To make the tenant as the manifests say:\n\n{code_block(apply_command, 'sh')}")
+        blocks.append(f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}")
     foot = [escape_markdown(sanitize(tenant)), f"live rules read {escape_markdown(provenance.read_at)}"]
     foot += [words.accepted_phrase(drift)] if drift.accepted else []
     foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []

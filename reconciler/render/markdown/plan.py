@@ -43,7 +43,7 @@ def rules_table(
 ) -> list[str]:
     """Return a table of up to `limit` rows, equal edits as one row, and the number of omitted rules."""
     groups = [(group, "") for group in group_equal_edits(changes)]
-    groups += [(group, "left alone") for group in group_equal_edits(held_changes)]
+    groups += [(group, "held") for group in group_equal_edits(held_changes)]
     if not groups[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
@@ -54,7 +54,7 @@ def rules_table(
 
 def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
     change, rule = group[0], code_span(str(group[0].address))
-    lines = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
+    lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
     where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
     if len(group) > 1:
         lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
@@ -155,7 +155,7 @@ DETAIL_LEVELS: Final = (
     DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
     DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
     DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)  # dropped first is what is duplicated or least read: the diff, then further rules, the map, all rules
+)  # duplicated or rarely read parts are dropped first: the diff, then further rules, the map, all rules
 
 
 def comment_marker(environment: str) -> str:
@@ -195,7 +195,7 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
     if "diff" in level.parts and summary.changes:
         blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
     if "map" in level.parts and summary.changes and drawn_lanes(routing):
-        title = "Routing map" + (": what changes" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
+        title = "Routing map" + (": changed rules" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
         blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
 
@@ -203,7 +203,7 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
 def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
     guards = ((escape_markdown(item.message), item.name, item.reason) for item in summary.lifted_guards)
     lines = [f"- {message} ({code_span(name)}). Because: {code_span(reason)}" for message, name, reason in guards]
-    return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
+    return [alert("NOTE", ["**Allowed despite a guard:**", *lines])] if lines else []
 
 
 def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
@@ -250,7 +250,10 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
         names = " ".join(code_span(item.name) for item in summary.refusals)
-        lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
+        lines += [
+            "",
+            f"If this is intended, allow it in `guard.allow` of the Environment, where it is reviewed ({names}).",
+        ]
     return [alert("CAUTION", lines)]
 
 
@@ -259,8 +262,8 @@ def _totals_text(summary: PlanSummary) -> str:
     if not summary.changes:
         return escape_markdown(summary.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    suffix = f", {counts['held']:,} left alone" if counts["held"] else ""
-    changed = ", ".join(words) or "Only what an earlier run left is cleared away"
+    suffix = f", {counts['held']:,} held" if counts["held"] else ""
+    changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
     return f"**{changed}**, {rest} {escape_markdown(summary.schedule_text)}".rstrip()
 
@@ -272,8 +275,8 @@ def _deletes(summary: PlanSummary) -> list[str]:
     names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
     will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
     copies = summary.counts["delete"] - len(deletes)
-    note = " Another delete only clears away a second copy of a rule that stays." if copies == 1 else ""
-    note = f" {copies:,} others only clear away second copies of rules that stay." if copies > 1 else note
+    note = " Another delete only removes a second copy of a rule that stays." if copies == 1 else ""
+    note = f" {copies:,} others only remove second copies of rules that stay." if copies > 1 else note
     return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{note}"])]
 
 

@@ -43,17 +43,17 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if not total and report.converged:
-        return ["What an earlier run left is cleared away. Read again: no differences."]
+        return ["The leftovers of an earlier run are removed. Read again: no differences."]
     lines = [f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."]
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
         return [f"{lines[0]} {again}"]
     lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
-        lines.append("Interrupted: no new write was started, and those under way were finished.")
-    other_rules = ["Other rules changed meanwhile, so the tenant still differs from the manifests."]
+        lines.append("Interrupted: no new write was started, and running writes were finished.")
+    other_rules = ["Other rules changed during the apply, so the tenant still differs from the manifests."]
     lines += other_rules if done == total and not report.error else _unapplied_lines(report.outcomes)
-    return [*lines, again if report.converged else f"What is left: {next_command}"]
+    return [*lines, again if report.converged else f"Remaining differences: {next_command}"]
 
 
 def _reread_phrase(remaining: Plan | None) -> str:
@@ -61,9 +61,9 @@ def _reread_phrase(remaining: Plan | None) -> str:
         return "no differences"
     text = "no differences" if remaining.options.undo is None else f"run {remaining.options.undo} is undone"
     altered = sum(len(finding.occurrences) for finding in remaining.findings if finding.code == TEXT_ALTERED)
-    but = [f"{pluralize(altered, 'text')} that the tenant keeps otherwise"] if altered else []
-    but += [f"{pluralize(len(remaining.held), 'change')} left alone"] if remaining.held else []
-    return f"{text}, but for {' and '.join(but)}" if but else text
+    exceptions = [f"{pluralize(altered, 'text')} that the tenant stores differently"] if altered else []
+    exceptions += [f"{pluralize(len(remaining.held), 'held change')}"] if remaining.held else []
+    return f"{text}, except {' and '.join(exceptions)}" if exceptions else text
 
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
@@ -73,7 +73,7 @@ def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
     same = len(unapplied) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:
-        lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
+        lines.append(f"Partly applied, neither as before nor as planned: {', '.join(between)}.")
     if unknown:
-        lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
+        lines.append(f"Unknown whether these were written: {', '.join(unknown)}. The next run checks.")
     return lines

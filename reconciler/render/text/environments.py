@@ -29,7 +29,7 @@ _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",
     "same": "with nothing to do",
-    "partly": "not wholly applied",
+    "partly": "not fully applied",
     "refused": "refused",
     "failed": "failed",
     "interrupted": "interrupted",
@@ -68,7 +68,7 @@ def drift_row(drift: Drift) -> EnvironmentRow:
     words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
     words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
-    words += [f"{len(plan.held):,} left alone"] if plan.held else []
+    words += [f"{len(plan.held):,} held"] if plan.held else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
@@ -90,11 +90,11 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
-    words += [f"{counts['held']:,} left alone"] if counts["held"] else []
+    words += [f"{counts['held']:,} held"] if counts["held"] else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "nobody",
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "none",
         status=status,
         detail=detail,
     )
@@ -105,7 +105,7 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
         return "not known"
     who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
-        return "nobody" if who.is_complete else "not known"
+        return "none" if who.is_complete else "not known"
     share = f", {who.share}" if moved else ""
     return f"{pluralize(len(who.cases) + who.hidden_cases, 'case')}{share}"
 

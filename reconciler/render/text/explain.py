@@ -71,8 +71,12 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: S
     else:
         lines.append(f"goes to {style('bold', _DEFAULT)}: no rule takes it.")
     if explanation.undecided:
-        rule, verb = ("the rule", "it asks") if len(explanation.undecided) == 1 else ("one of the rules", "they ask")
-        lines.append(f"Unless {rule} with a ? takes it: what {verb} is not understood here.")
+        rule, condition = (
+            ("the rule", "its condition")
+            if len(explanation.undecided) == 1
+            else ("one of the rules", "their conditions")
+        )
+        lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
     notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
     return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
 
@@ -116,8 +120,8 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
     for entry in explanation.tied_rules:
         queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would take it too, to {queues}: which of them the tenant tries"
-            f" first is not defined; by name it is the other.   {_where(entry)}"
+            f"{_name(entry)} has the same priority and would take it too, to {queues}: the tenant's order of the two"
+            f" is not defined; by name, the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
         destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT

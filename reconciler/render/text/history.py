@@ -98,7 +98,7 @@ def _differences(before: object, after: object) -> Iterator[str]:
 def _outcome(run: RecordedRun) -> str:
     changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{changes}, ended without a word" if run.end is None else f"{applied} of {changes} applied"
+    return f"{changes}, no end recorded" if run.end is None else f"{applied} of {changes} applied"
 
 
 def _time(entry: Mapping[str, Any]) -> str:

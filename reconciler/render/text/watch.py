@@ -56,7 +56,7 @@ def _result_phrase(result: CycleResult) -> str:
         return f"{text}: {sanitize(result.error_text)}" if result.error_text else text
     if result.plan is None or result.status == "failed":
         return f"failed: {sanitize(result.error_text)}"
-    suffix = f", {len(result.plan.held):,} left alone" if result.plan.held else ""
+    suffix = f", {len(result.plan.held):,} held" if result.plan.held else ""
     if result.status == "clean":
         return f"no differences{suffix}"
     missing = len(missing_rules(result.plan))
