@@ -1,4 +1,4 @@
-"""What became of a plan, as a person reads it: each outcome, and each way in which a run can end."""
+"""The result of an apply as text: each outcome, and each way in which a run can end."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ IN_BETWEEN: Final = (
 
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
-    """What a last read left: texts that the tenant stores differently, and changes that are left alone."""
+    """The last read of a run: texts that the tenant stores differently, and held changes."""
     findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty_plan(),
@@ -102,7 +102,7 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
 The leftovers of an earlier run are removed. Read again: no differences.
 """,
     ),
-    "all is applied, and something is left alone": (
+    "all is applied, and some changes are held": (
         ApplyReport(outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
         0,
         """\
@@ -133,7 +133,7 @@ Stopped: HTTP 503: try again\\u001b[31m
 Remaining differences: cxroute plan -e prod
 """,
     ),
-    "others changed rules meanwhile": (
+    "others changed rules during the apply": (
         ApplyReport(outcomes=APPLIED[:2], converged=False, remaining=left()),
         5,
         """\
@@ -145,14 +145,14 @@ Other rules changed during the apply, so the tenant still differs from the manif
 Remaining differences: cxroute plan -e prod
 """,
     ),
-    "a rule is taken from us, and nothing differs": (
+    "a rule became unmanaged, and nothing differs": (
         ApplyReport(
-            outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, remaining=left()
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "no longer managed by cxroute")), converged=True, remaining=left()
         ),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
-  - cards/fax  not tried: it is not ours any more
+  - cards/fax  not tried: no longer managed by cxroute
 
 Applied 1 of 2 in 2.3 s.
 1 not applied: it is as before.
@@ -232,7 +232,7 @@ def test_a_report_reads_like_this(name: str) -> None:
 
 
 def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
-    """A new outcome, and a new sentence, needs a text here."""
+    """A new outcome, and a new sentence, needs a text in READ_LIKE."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds
     assert [] == missing_sentences(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
@@ -240,8 +240,8 @@ def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 
 
-def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
-    """5 is for what may be half done."""
+def test_a_run_that_wrote_nothing_exits_with_1() -> None:
+    """Exit code 5 is for a run that may be partly applied."""
     outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
     assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
     assert PARTLY == exit_code(
@@ -251,15 +251,15 @@ def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
-def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
+def test_the_duration_is_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
     assert f"Applied 1 of 1 in {shown}." in report_text(
         ApplyReport(outcomes=APPLIED[1:2], converged=True), no_style, "", seconds
     )
 
 
-def test_what_is_not_done_stands_out_on_a_terminal() -> None:
-    """In red; the symbols have the colours that they have in a plan."""
+def test_failed_changes_are_red_on_a_terminal() -> None:
+    """The symbols have the colours that they have in a plan."""
     lines = [outcome_line(outcome, ansi_style, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
     assert [
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",

@@ -1,4 +1,4 @@
-"""One change in words: each field that differs as a row, and why, where the manifest alone is not the reason."""
+"""One change in words: each changed field as a row, and the reason unless it is the manifest alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 
 
 
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
-    """Return what differs between a live rule and the desired one, in words."""
+    """Return the differences between a live rule and the desired one in words."""
     (change,) = (
         made := draft_plan(
             desired(wanted("cards/vip", after)),
@@ -59,10 +59,10 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     ],
     ids=["another", "added", "removed", "none", "weight", "same name", "gone", "not understood", "understood"],
 )
-def test_what_differs_of_the_queues(
+def test_differences_of_queues(
     before: list[Target | Opaque], after: list[Target | Opaque], expected: list[tuple[str, str, str]]
 ) -> None:
-    """One row says where conversations go, shares and all; where that reads alike, each target that differs."""
+    """One row for the destination with its shares; if the texts are equal, one row for each changed target."""
     assert expected == [(row.name, row.before, row.after) for row in rows(rule(targets=before), rule(targets=after))]
 
 
@@ -98,16 +98,16 @@ def test_what_differs_of_the_queues(
     ],
     ids=["value", "operator", "operator of a list", "existence", "added", "removed", "not understood"],
 )
-def test_what_differs_of_the_conditions(
+def test_differences_of_conditions(
     before: list[object], after: list[object], expected: list[tuple[str, str, str]]
 ) -> None:
-    """One row for each condition, however much of it differs, in the words that people have for attributes."""
+    """One row for each changed condition, with the labels of attributes."""
     told = rows(*(rule(conditions=[intent_is("vip"), *some]) for some in (before, after)))
     assert expected == [(row.name, row.before, row.after) for row in told]
 
 
-def test_what_differs_of_the_rest() -> None:
-    """Fields by their names, values as JSON."""
+def test_differences_of_other_fields() -> None:
+    """Fields by name, values as JSON."""
     before, after = rule("old", description="a", priority=7), rule("new", description="b", enabled=False)
     same = replace(before, conditions=after.conditions)
     expected = [
@@ -119,8 +119,8 @@ def test_what_differs_of_the_rest() -> None:
     assert expected == [(row.name, row.before, row.after) for row in rows(same, after)]
 
 
-def test_what_differs_of_the_bookkeeping() -> None:
-    """A rule that moved, one whose marker alone is old, and one that is given back."""
+def test_differences_of_the_marker() -> None:
+    """A moved rule, a rule with an outdated marker, and a rule that becomes unmanaged."""
     moved = draft_plan(
         desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
     )
@@ -140,8 +140,8 @@ def test_what_differs_of_the_bookkeeping() -> None:
     assert ("run run-7 adopted this unmanaged rule; after this change it is unmanaged again",) == told.all_sentences
 
 
-def test_each_change_says_why_it_is_made() -> None:
-    """Who made the difference, but where the manifest alone did; `sentences` leaves out what the cause says."""
+def test_each_change_has_a_reason() -> None:
+    """The origin of the difference, except for the manifest; `sentences` omits the reason that the cause implies."""
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/changed", rule("changed", priority=1)),
@@ -200,8 +200,8 @@ def test_each_change_says_why_it_is_made() -> None:
     assert set(CAUSE_TEXTS) == {change.cause for change in made.changes}
 
 
-def test_an_undo_says_what_the_run_did() -> None:
-    """Where the fields do not say it: what it made goes, and what it deleted comes."""
+def test_an_undo_names_the_change_of_the_run() -> None:
+    """If the fields do not show it: the run created or deleted the rule."""
     want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
     found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
     made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
@@ -212,8 +212,8 @@ def test_an_undo_says_what_the_run_did() -> None:
     assert {"the run undone"} == {change.cause_text for change in told.values()}
 
 
-def test_a_note_stands_above_all_else() -> None:
-    """And counts among the lines."""
+def test_a_note_is_the_first_sentence() -> None:
+    """It is one of the sentences."""
     made = draft_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
@@ -222,16 +222,16 @@ def test_a_note_stands_above_all_else() -> None:
     assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
 
 
-def test_no_caller_notices_a_description() -> None:
-    """It stands last, and without its words where more differs."""
+def test_a_description_is_the_last_row() -> None:
+    """It is last, and without its text if other fields changed."""
     other, words = FieldRow("priority", "1", "2"), FieldRow("description", '"a"', '"b"')
     assert [other, FieldRow("description", "changed, too")] == visible_rows([words, other])
     assert [words] == visible_rows([words])
     assert [other] == visible_rows([other])
 
 
-def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
-    """Equal edits of several rules are told as one."""
+def test_only_an_update_has_an_edit() -> None:
+    """Equal edits of several rules form a group."""
     made = draft_plan(
         desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
         live(managed("1", "cards/vip", rule())),
