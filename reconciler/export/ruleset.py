@@ -95,7 +95,16 @@ class RuleSetBuilder:
             raise NotRepresentableError("its manifest would define a different rule")
         if parse_marker(format_description(rule, _ANY_MARKER))[0] != rule.description:
             raise NotRepresentableError("the end of its description would be lost before the marker")
-        key, default = self._choose_key(live, fields, keys)
+        try:
+            default = self._expander(fields).key()
+        except InvalidRuleError:
+            default = ""
+        key = default if default not in keys else ""
+        if live.marker is not None:
+            key = live.marker.address.key
+        elif not key:
+            readable = slugify(rule.name.removeprefix(_PREFIX)) or slugify(f"rule-{live.id[:8]}")
+            key = find_free_name(readable, keys)
         expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
         bare_rule = _expand_rule(expander)
@@ -113,18 +122,6 @@ class RuleSetBuilder:
             label = _FIELD_LABELS.get(str(error), error)
             raise NotRepresentableError(f"its {label} cannot be written in a manifest") from None
         return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
-
-    def _choose_key(self, live: LiveRule, fields: Fields, keys: set[str]) -> tuple[str, str]:
-        try:
-            default = self._expander(fields).key()
-        except InvalidRuleError:
-            default = ""
-        if live.marker is not None:
-            return live.marker.address.key, default
-        if default and default not in keys:
-            return default, default
-        readable = slugify(live.rule.name.removeprefix(_PREFIX)) or slugify(f"rule-{live.id[:8]}")
-        return find_free_name(readable, keys), default
 
     def _choose_name(self, live: LiveRule, expander: RuleExpander, address: Address) -> tuple[str, list[str], Fields]:
         """Return the name, notes for a reader, and the fields that adopt a rule that is not managed."""

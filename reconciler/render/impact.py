@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.rows import ImpactRow
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
@@ -247,16 +247,13 @@ def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
 
 
 def _rules(row: ImpactRow) -> str:
-    before, after = (_winner_phrase(rules) for rules in (row.before_rules, row.after_rules))
+    phrases = []
+    for rules in (row.before_rules, row.after_rules):
+        first = next((entry for entry in rules if entry is not None), None)
+        name = "no rule" if first is None else (sanitize if first.address else quote)(first.name)
+        phrases.append(f"{name} and {len(rules) - 1:,} more" if first and len(rules) > 1 else name)
+    before, after = phrases
     return f"by {before}" if before == after else f"{before} -> {after}"
-
-
-def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
-    named = [entry for entry in rules if entry is not None]
-    if not named:
-        return "no rule"
-    first = quote(named[0].name) if named[0].address is None else sanitize(named[0].name)
-    return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
 
 
 def _queue(queue: str, names: Names) -> str:

@@ -138,7 +138,7 @@ _STYLES: Final = {
     "gone": "stroke:#cf222e,stroke-width:2px,stroke-dasharray:5 4",
     "changed": "stroke:#9a6700,stroke-width:2px",
 }
-_WORDS: Final = {"new": "new", "gone": "removed", "changed": "changed"}
+_ARROWS: Final = {"new": "-->|new|", "gone": "-->|removed|", "changed": "-->|changed|"}
 _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 
 
@@ -174,16 +174,11 @@ def label(text: str) -> str:
     return _SPECIAL.sub(lambda match: f"#{ord(match.group())};", content) or " "
 
 
-def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
-    yield lane.state, f"{who} {_arrow(lane.state)} {rule}"
+    yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
     after, before = lane.after or (), lane.before or ()
     for queue in lane.queues:
-        state = lane.state
-        if lane.state == "changed":
-            state = "gone" if queue not in after else "new" if queue not in before else "changed"
-        yield state, f"{rule} {'-->' if state == lane.state else _arrow(state)} {queues[queue]}"
-
-
-def _arrow(state: str) -> str:
-    return f"-->|{_WORDS[state]}|" if state in _WORDS else "-->"
+        state: LaneState = "gone" if queue not in after else "new" if queue not in before else "changed"
+        state = state if lane.state == "changed" else lane.state
+        yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"

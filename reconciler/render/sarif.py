@@ -29,7 +29,11 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     pairs, counts = [], Counter[str]()
     for finding in single:
         # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
-        digest = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        source = finding.source
+        marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
+        line = (source.file if source else "", finding.excerpt.strip())
+        identity = (finding.code, *((str(finding.address),) if finding.address else line), marked)
+        digest = sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
         counts[digest] += 1
         pairs.append((finding, f"{digest}:{counts[digest]}"))
     pairs.sort(key=lambda pair: list(_LEVELS).index(pair[0].severity))
@@ -96,12 +100,3 @@ def _notification(level: str, text: str) -> Document:
 def _text(text: str) -> str:
     """Return a text for a SARIF message: braces would be placeholders, `[a](b)` a link (sections 3.11.5, 6)."""
     return (text.translate(_LINKS) if re.search(r"\]\(", text) else text).translate(_BRACES)
-
-
-def _identity(finding: Finding) -> tuple[str, ...]:
-    """Return the code and the rule or, without a rule, the code, the file and the text of the line."""
-    source = finding.source
-    marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
-    if finding.address:
-        return finding.code, str(finding.address), marked
-    return finding.code, source.file if source else "", finding.excerpt.strip(), marked

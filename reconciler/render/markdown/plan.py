@@ -188,7 +188,11 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
         lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
         blocks.append(alert("CAUTION", lines))
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
-    blocks += [*_refusals(summary, level), *_lifted_guards_alert(summary), _totals_text(summary), *_deletes(summary)]
+    guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
+    lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
+    blocks += _refusals(summary, level)
+    blocks += [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
+    blocks += [_totals_text(summary), *_deletes(summary)]
     blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
     blocks += findings_list(summary, facts.links, level.findings)
     blocks += _examples(summary.impact, level) if summary.impact else []
@@ -198,12 +202,6 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
         title = "Routing map" + (": changed rules" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
         blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
-
-
-def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
-    guards = ((escape_markdown(item.message), item.name, item.reason) for item in summary.lifted_guards)
-    lines = [f"- {message} ({code_span(name)}). Because: {code_span(reason)}" for message, name, reason in guards]
-    return [alert("NOTE", ["**Allowed despite a guard:**", *lines])] if lines else []
 
 
 def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:

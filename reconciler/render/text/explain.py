@@ -32,7 +32,7 @@ class DisplayNames:
 
 
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
-    """Return the answer, the relevant rules, and the number of other rules in one line."""
+    """Return the answer, the relevant rules, and the number of other rules."""
     near = [miss for miss in explanation.non_matches if not miss.other_intent]
     undecided = [miss for miss in near[_MAX_SHOWN:] if miss.undecided]
     return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
@@ -54,7 +54,7 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         **(unsure if explanation.undecided else sure),
         "undecided": [_non_match_document(miss) for miss in explanation.undecided],
         "passed": [_non_match_document(miss) for miss in explanation.non_matches],
-        "winnerSource": _source(first) if first else None,
+        "winnerSource": first.source._asdict() if first and first.source else None,
         "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
         "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
@@ -139,12 +139,9 @@ def _where(entry: RoutingEntry) -> str:
     return "not managed" if entry.address is None else "in no manifest"
 
 
-def _source(entry: RoutingEntry) -> Document | None:
-    return entry.source._asdict() if entry.source else None
-
-
 def _non_match_document(miss: NonMatch) -> Document:
-    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": _source(miss.entry)}
+    source = miss.entry.source
+    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": source and source._asdict()}
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:

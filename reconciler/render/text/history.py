@@ -87,8 +87,7 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _differences(before: object, after: object) -> Iterator[str]:
-    old = before if isinstance(before, dict) else {}
-    new = after if isinstance(after, dict) else {}
+    old, new = (side if isinstance(side, dict) else {} for side in (before, after))
     for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
         if old.get(name) != new.get(name):
             values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
