@@ -5,10 +5,10 @@ Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler.desired.desired import DesiredRule, DesiredState, desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
@@ -24,14 +24,14 @@ from reconciler.export.ruleset import (
     understood,
     when_item,
 )
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Queue, Rule, Target
+from reconciler.model.rule import Address, Condition, Rule, Target
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
@@ -70,19 +70,13 @@ def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
 _MAX_PASSES = 4
 
 
-class QueueNaming(NamedTuple):
-    """Names of queues: `resolve` finds a queue by its name in a manifest, `name` returns the name for a queue's id."""
-
-    resolve: Callable[[str], Queue]
-    name: Callable[[str], str]
-
-
 class _RuleUpdater:
     """Updates the fields of one rule until they define the live rule."""
 
-    def __init__(self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, naming: QueueNaming) -> None:
-        self.key, self.live = key, live
-        self.environment, self.ruleset, self.queue_naming = environment, ruleset, naming
+    def __init__(self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot) -> None:
+        self.key, self.live, self.ruleset, self.environment = key, live, ruleset, tenant.environment
+        self.resolve_queue = tenant.resolver.resolve
+        self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
     def update(self, fields: Fields) -> Fields:
         """Return the fields that define the live rule. Raises NotRepresentableError."""
@@ -99,7 +93,7 @@ class _RuleUpdater:
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
-            return RuleExpander(self.environment, self.queue_naming.resolve, self.ruleset, rule_entry(fields))
+            return RuleExpander(self.environment, self.resolve_queue, self.ruleset, rule_entry(fields))
         except ValueError as error:
             raise NotRepresentableError(f"its {error} cannot be written in a manifest") from None
 
@@ -176,7 +170,7 @@ class _RuleUpdater:
                 items.append({"queue": name, "weight": raw_weight if match.weight == weight else match.weight})
             else:
                 items.append({})
-        new = [{"queue": self.queue_naming.name(target.queue_id), "weight": target.weight} for target in remaining]
+        new = [{"queue": self.queue_name(target.queue_id), "weight": target.weight} for target in remaining]
         items = [item or (new.pop(0) if new else {}) for item in items]
         return _write_targets(fields, [*filter(None, items), *new])
 
@@ -210,8 +204,9 @@ def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
     elif "queue" in updated:
         replace_field(updated, "queue", "targets", items)
     else:
+        pairs = zip_longest(updated["targets"][: len(items)], items)
         updated["targets"] = targets = []
-        for old, item in zip_longest(updated["targets"][: len(items)], items):
+        for old, item in pairs:
             # A weight of 1 that is not in the manifest is not added.
             added = () if item["weight"] == 1 else ("weight",)
             targets.append(item if old is None else {name: item[name] for name in dict.fromkeys((*old, *added))})
@@ -246,9 +241,8 @@ def build_manifest_edit(
     """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
     loaded, index = _find_rule(desired, manifests)
     source_map, path = loaded.source_map, ("rules", index)
-    naming = QueueNaming(tenant.resolver.resolve, QueueNames(tenant.resolver, tenant.queues, ()).existing_name)
     old, text = source_map.value(path), source_map.text.text
-    new = _RuleUpdater(desired.address.key, live.rule, tenant.environment, loaded.document, naming).update(old)
+    new = _RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
     try:
         edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
     except CannotPatchError as error:
@@ -320,10 +314,10 @@ def prove_edits(
             if addresses := find_unintended_changes(old, new, {}):
                 touched[name] = addresses
     if touched:
-        raise RefusedError(_by_hand(edits, touched))
+        raise RefusedError(_refusal_text(edits, touched))
 
 
-def _by_hand(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
+def _refusal_text(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
     """Return the message: the other environments that would get the values, and the text to add in either case."""
     lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
     for edit in edits:
