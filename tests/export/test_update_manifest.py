@@ -223,6 +223,19 @@ def test_all_drift_is_kept_together(applied: Program) -> None:
     )
 
 
+def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(applied: Program) -> None:
+    """The other target gets its new weight."""
+    targets = 'targets: [{queue: Cards, weight: 80}, {queue: "${overflow}", weight: 20}]'
+    text = CARDS.replace(targets, "targets: [{queue: Cards}, {queue: Fraud, weight: 20}]")
+    write("cards.yaml", text)
+    assert 0 == applied("apply", "--yes"), applied.err
+    with TenantState.load(STATE) as state:
+        (live,) = (rule for rule in state.rules() if rule["name"] == HELP)
+    change(HELP, targets=[{**one, "weight": 30 if one["weight"] == 20 else one["weight"]} for one in live["targets"]])
+    assert 0 == applied("export", "cards/help", "--write"), applied.err
+    assert text.replace("weight: 20", "weight: 30") == Path("manifests/cards.yaml").read_text()
+
+
 def test_a_newer_manifest_is_not_reverted(applied: Program) -> None:
     """A change that is not applied is not drift; if both sides changed, the rule must be named."""
     write("cards.yaml", CARDS.replace("0.6", "0.7"))
