@@ -87,7 +87,7 @@ def _queue_ids(live: LiveRule) -> list[str]:
 
 
 class ExportMismatchError(Exception):
-    """An exported rule differs from the live rule; the message names it."""
+    """The exported manifests do not preserve a rule or the routing; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,11 +232,9 @@ def _target_rows(names: Names, change: _Edit, index: int, leaves: _Leaves) -> It
 
 def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSummary, ...]]:
     """Return the changes in order, three or more equal edits as one group at the position of the first."""
-
-    def key(change: ChangeSummary) -> object:
-        return change.edit and (change.edit.key, change.cause, change.cause_text, change.all_sentences)
-
-    return group_equal(changes, key)
+    return group_equal(
+        changes, lambda item: item.edit and (item.edit.key, item.cause, item.cause_text, item.all_sentences)
+    )
 
 
 def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:

@@ -11,7 +11,7 @@ from reconciler.model.rule import Source
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """The parts of a link to a manifest. Without a repository or a commit there is no link."""
+    """The parts of a link to a manifest. `link` needs a repository and a commit."""
 
     repository: str = ""  # its URL, `https://github.com/acme/routing`
     commit: str = ""

@@ -166,13 +166,13 @@ def comment_marker(environment: str) -> str:
 def render_markdown(
     summary: PlanSummary,
     routing: RoutingMap,
-    provenance: Provenance,
+    facts: Provenance,
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
     """Return the comment with as much detail as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
-        text = _comment(summary, routing, provenance, level)
+        text = _comment(summary, routing, facts, level)
         if len(text) <= characters and len(text.encode()) <= size:
             return text
     return text
@@ -250,7 +250,7 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
         names = " ".join(code_span(item.name) for item in summary.refusals)
         lines += [
             "",
-            f"If this is intended, allow it in `guard.allow` of the Environment, where it is reviewed ({names}).",
+            f"If this is intended, allow it where it is reviewed: `guard.allow` of the Environment ({names}).",
         ]
     return [alert("CAUTION", lines)]
 

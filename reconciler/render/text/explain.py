@@ -147,6 +147,6 @@ def _non_match_document(miss: NonMatch) -> Document:
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
     form = destination_to_json(destination_of(entry.rule.targets) if entry else None, names.queues)
     for queue in form.get("queues", ()):
-        # Offline the id of a queue is unknown; its name stands in for it.
+        # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
     return form
