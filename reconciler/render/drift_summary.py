@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplie
 from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.summary import failed_tests_title
-from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
 CHANGED: Final = "Changed in CXone"
@@ -111,12 +111,6 @@ def accepted_phrase(drift: Drift) -> str:
     return f"{pluralize(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
 
 
-def held_changes_phrase(drift: Drift) -> str:
-    """Return `2 changes are held`, or an empty text."""
-    count = len(drift.plan.held)
-    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held" if count else ""
-
-
 def refusal_text(drift: Drift) -> str:
     """Return that apply refuses because route tests fail, or an empty text."""
     plan = drift.plan
@@ -185,8 +179,3 @@ def _columns(row: FieldRow) -> DriftField | None:
     if way == "added":
         return DriftField(subject, row.before, NO_VALUE)
     return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None
-
-
-def rule_names(rules: Sequence[DriftRule]) -> str:
-    """Return the names of up to ten rules, and how many there are besides."""
-    return join_first(rules, 10, lambda rule: rule.name)

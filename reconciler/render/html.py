@@ -93,19 +93,12 @@ def _unchanged(routing: RoutingMap) -> list[Lane]:
     groups: dict[tuple[str, ...], list[Lane]] = {}
     for lane in same:
         groups.setdefault(lane.queues[:1], []).append(lane)
-    return [_merge_lanes(lanes) if len(lanes) > 1 else lanes[0] for lanes in groups.values()]
-
-
-def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
-    return replace(
-        lanes[0],
-        callers=f"{len(lanes):,} unchanged rules",
-        conditions=join_first(lanes, 20, lambda lane: lane.rule),
-        rule="unchanged",
-        before=lanes[0].queues[:1],
-        after=lanes[0].queues[:1],
-        share=sum(lane.share for lane in lanes),
-    )
+    for queue, lanes in groups.items():
+        if len(lanes) > 1:
+            callers, rules = f"{len(lanes):,} unchanged rules", join_first(lanes, 20, lambda lane: lane.rule)
+            group = replace(lanes[0], callers=callers, conditions=rules, rule="unchanged", before=queue, after=queue)
+            groups[queue] = [replace(group, share=sum(lane.share for lane in lanes))]
+    return [lanes[0] for lanes in groups.values()]
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:

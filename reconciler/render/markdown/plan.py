@@ -14,7 +14,6 @@ from reconciler.model.rule import Source
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
-    FieldRow,
     common_rows,
     group_equal_edits,
     row_phrase,
@@ -61,15 +60,12 @@ def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit:
         where = f"{where} ..."
         rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
     else:
-        lines += map(_row, visible_rows(change.rows))
+        for row in visible_rows(change.rows):
+            colon = "" if row.name.endswith((">", "<", "=")) else ":"
+            after = f" → {escape_markdown(row.after)}" if row.after else ""
+            lines.append(f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}")
     cell = table_cell("<br>".join(lines))
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
-
-
-def _row(row: FieldRow) -> str:
-    after = f" → {escape_markdown(row.after)}" if row.after else ""
-    colon = "" if row.name.endswith((">", "<", "=")) else ":"
-    return f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}"
 
 
 def source_link(source: Source, origin: SourceLinks) -> str:

@@ -13,7 +13,7 @@ from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
@@ -62,8 +62,8 @@ def drift_brief(drift: Drift, style: Style) -> str:
     if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
     lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]
-    sections = words.drift_sections(drift)
-    lines += [f"  {style('bold', section.title)}: {words.rule_names(section.rules)}" for section in sections]
+    named = ((item.title, join_first(item.rules, 10, lambda rule: rule.name)) for item in words.drift_sections(drift))
+    lines += [f"  {style('bold', title)}: {names}" for title, names in named]
     for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
@@ -88,7 +88,8 @@ def _head(drift: Drift) -> Iterator[str]:
 
 
 def _no_drift(drift: Drift) -> str:
-    phrases = (words.accepted_phrase(drift), words.held_changes_phrase(drift))
+    phrases, count = [words.accepted_phrase(drift)], len(drift.plan.held)
+    phrases += [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"] if count else []
     return f"No drift. {_match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
 
@@ -101,20 +102,16 @@ def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
         return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
     lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
     for case in summary.cases:
-        lines += _case(case, style)
+        lines.append(f"  {case.callers}{f'   {case.share}' if case.share else ''}")
+        lines += (f"      {exception}" for exception in case.exceptions)
+        for label, destination in ((MANIFESTS, case.origin), (LIVE, case.destination)):
+            lines.append(f"      {label:<{len(LIVE)}}   {style('yellow', destination)}")
+        lines.append(style("dim", f"      example: {case.example}"))
     lines += [f"  {summary.rest_text()}; -v shows all of them."] if summary.hidden_cases else []
     lines += [f"  {summary.premise}"] if summary.premise else []
     if summary.unknown:
         lines += [style("yellow", UNKNOWN_NOTE), *(f"  {phrase}" for phrase in summary.unknown)]
     return [*lines, ""]
-
-
-def _case(case: ImpactCase, style: Style) -> Iterator[str]:
-    yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
-    yield from (f"      {exception}" for exception in case.exceptions)
-    for label, destination in ((MANIFESTS, case.origin), (LIVE, case.destination)):
-        yield f"      {label:<{len(LIVE)}}   {style('yellow', destination)}"
-    yield style("dim", f"      example: {case.example}")
 
 
 def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
