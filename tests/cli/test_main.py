@@ -357,7 +357,7 @@ def test_the_command_that_drift_ends_with_heals_just_that(cxroute: Program) -> N
     assert 2 == cxroute("-m", "rules of ours", "drift")
     heal, keep = cxroute.out.strip().splitlines()[-2:]
     assert keep.startswith("  keep it   cxroute -m 'rules of ours' export -e sandbox routing/")
-    typed = heal.split("heal it   ")[1]
+    typed = heal.split("fix it    ")[1]
     assert typed.startswith("cxroute -m 'rules of ours' apply -e sandbox --only routing/")
     assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
     assert [rule["priority"] for rule in good] == [rule["priority"] for rule in sandbox_rules()]

@@ -126,7 +126,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
     assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
     text = drift_as_text(drift)
-    assert "heal it" not in text
+    assert "fix it" not in text
     assert "1 live rule is not managed, and is in the way of the manifests." in text
     assert "->" not in text
 
@@ -265,7 +265,7 @@ def test_a_missing_rule_counts_and_is_healed() -> None:
     text = drift_as_text(drift)
     assert "Missing in CXone:\n\n  cards/vip" in text
     assert "never applied, or deleted in CXone" in text
-    assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
+    assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
     known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
     assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
@@ -459,7 +459,7 @@ def test_equal_edits_are_told_once(ours: bool) -> None:  # noqa: FBT001 - a para
 def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
     """Nobody edited anything in CXone: nothing is healed."""
     assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
-    assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+    assert "  fix it    cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
 
 
 def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,11 +49,11 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
     if drift.in_the_way:
         lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
-    verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
+    verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "fix it"
     edits = [change for change in edited_changes(plan) if isinstance(change, Update)]
     for title, changes, command in ((verb, plan.changes, commands.apply), ("keep it", edits, commands.export)):
         names = sorted({str(change.address) for change in changes})
-        lines += [f"  {title}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []
+        lines += [f"  {title:<7}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []
     return "\n".join(lines).rstrip() + "\n"
 
 
