@@ -6,7 +6,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
@@ -25,8 +24,7 @@ class NotRepresentableError(Exception):
     """A live rule that no manifest can represent; the message is the reason, written after "left out:"."""
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedRule:
+class SkippedRule(NamedTuple):
     """A live rule that is not exported, and the reason."""
 
     live: LiveRule

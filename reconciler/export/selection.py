@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.export.names import SkippedRule
@@ -12,8 +12,7 @@ from reconciler.plan.options import is_selected
 from reconciler.plan.ownership import LiveRulesByOwner
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSelection:
+class ExportSelection(NamedTuple):
     """Live rules to export, skipped rules, and rules that the manifests already have."""
 
     rules: tuple[LiveRule, ...]

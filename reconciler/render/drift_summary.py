@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
 from reconciler.model.change import Change, Create, is_copy_removal
@@ -34,8 +33,7 @@ BLOCKING_ADVICE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DriftField:
+class DriftField(NamedTuple):
     """One field of a rule: its value in the manifests, and in CXone now."""
 
     name: str
@@ -43,8 +41,7 @@ class DriftField:
     live: str
 
 
-@dataclass(frozen=True, slots=True)
-class DriftRule:
+class DriftRule(NamedTuple):
     """One rule of a section: its address or live name, sentences about it, and the fields that differ."""
 
     name: str
@@ -53,8 +50,7 @@ class DriftRule:
     fields: tuple[DriftField, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DriftSection:
+class DriftSection(NamedTuple):
     """A section with its rules."""
 
     title: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
@@ -26,8 +25,7 @@ _MAX_BRIEF_ROWS: Final = 5  # impact rows of the brief form, and failing tests o
 _MAX_WIDTH: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class DriftCommands:
+class DriftCommands(NamedTuple):
     """Build the commands that apply the manifests, and that export live rules, for some addresses or for all."""
 
     apply: BuildCommand

@@ -76,18 +76,11 @@ def _suite(
     number: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
 ) -> ET.Element:
     environment = tests[0].environment
-    suite = ET.Element(
-        "testsuite",
-        id=str(number),
-        package=environment,
-        name=f"{name} in {environment}",
-        timestamp=f"{now:%Y-%m-%dT%H:%M:%S}",
-        hostname="localhost",
-        tests=str(len(tests)),
-        failures=str(sum(test.failure is not None for test in tests)),
-        errors="0",
-        time="0",
-    )
+    names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
+    run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
+    failures = sum(test.failure is not None for test in tests)
+    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": "0", "time": "0"}
+    suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
     for test in tests:
         title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"

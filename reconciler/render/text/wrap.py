@@ -51,9 +51,8 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
         return line
     wrapped = _LineBuffer(width, _hanging_indent(units, width) if indent is None else indent)
     for place, unit in enumerate(units):
-        cell = unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:])
-        wrapped.add(unit, cell)
-    return wrapped.text + line[len(line.rstrip(" ")) :]
+        wrapped.add(unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:]))
+    return "\n".join([*wrapped.lines, wrapped.line]) + line[len(line.rstrip(" ")) :]
 
 
 def _units(line: str) -> Iterator[_Unit]:
@@ -87,21 +86,16 @@ class _LineBuffer:
 
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
-        self._lines: list[str] = []
-        self._line, self._column = "", 0
-
-    @property
-    def text(self) -> str:
-        """Return all lines."""
-        return "\n".join([*self._lines, self._line])
+        self.lines: list[str] = []
+        self.line, self._column = "", 0
 
     def add(self, unit: _Unit, cell: int) -> None:
         """Add a unit, on a new line if its cell does not fit and has more room there."""
         begins = self._column + unit.gap
-        if self._line and begins > self._indent and begins + cell > self._width:
+        if self.line and begins > self._indent and begins + cell > self._width:
             self._break()
         else:
-            self._line += " " * unit.gap
+            self.line += " " * unit.gap
             self._column = begins
         # A path, URL or command is not broken, even if it is longer than a line.
         may_break = not any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
@@ -110,10 +104,10 @@ class _LineBuffer:
             width = columns(part)
             if too_long and may_break and self._column + width > self._width:
                 self._break()
-            self._line += part
+            self.line += part
             self._column += width
 
     def _break(self) -> None:
-        style = (_STYLE.findall(self._line) or [_RESET])[-1]
-        self._lines.append(self._line if style == _RESET else self._line + _RESET)
-        self._line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
+        style = (_STYLE.findall(self.line) or [_RESET])[-1]
+        self.lines.append(self.line if style == _RESET else self.line + _RESET)
+        self.line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
