@@ -104,7 +104,7 @@ SITUATIONS: Final[dict[str, Situation]] = {
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="PUT rule:422",
     ),
@@ -117,7 +117,7 @@ What is left: cxroute plan
 Applied 0 of 3 in 2.0 s.
 Stopped: the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
 3 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="POST rules:403",
     ),
@@ -129,8 +129,8 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         faults="PUT rule:altered=priority@1",
     ),
@@ -142,8 +142,8 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         at=("PUT", "", 0),
         does=lose_last_line,
@@ -156,7 +156,7 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="GET rule:edit",
     ),
@@ -168,8 +168,8 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         at=(*LISTS, 0),
         does=edit_again,
@@ -182,7 +182,7 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="GET rule:remove@#1",
         saved=True,
@@ -195,7 +195,7 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         at=(*LISTS, 2),
         does=edit("id-x", priority=77),
@@ -209,8 +209,8 @@ What is left: cxroute plan
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Nobody knows yet whether these were written: cards/n. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n. The next run checks.
+Remaining differences: cxroute plan
 """,
         faults="POST rules:reset",
     ),
@@ -224,8 +224,8 @@ Applied 0 of 3 in 2.0 s.
 Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
 back; giving up
 1 not applied: it is as before.
-Nobody knows yet whether these were written: cards/n, cards/x. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n, cards/x. The next run checks.
+Remaining differences: cxroute plan
 """,
         faults="GET rules:500@#3-",
     ),
@@ -238,8 +238,8 @@ What is left: cxroute plan
 Applied 0 of 3 in 2.0 s.
 Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
 back; giving up
-Nobody knows yet whether these were written: cards/n, cards/x, cards/y. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n, cards/x, cards/y. The next run checks.
+Remaining differences: cxroute plan
 """,
         at=("DELETE", "", 1),
         does=break_lists,
@@ -251,9 +251,9 @@ What is left: cxroute plan
   - cards/y  not tried: interrupted
 
 Applied 2 of 3 in 2.0 s.
-Interrupted: no new write was started, and those under way were finished.
+Interrupted: no new write was started, and running writes were finished.
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         stopped=lambda world: any(event.request.method == "PUT" for event in world.events),
     ),
@@ -264,7 +264,7 @@ What is left: cxroute plan
 
 Applied 0 of 2 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant(
             live(a=at("a"), b=at("b"), all=CATCH_ALL),
@@ -279,8 +279,8 @@ What is left: cxroute plan
 
 Applied 0 of 2 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/a.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/a.
+Remaining differences: cxroute plan
 """,
         SWAP,
         "PUT rule:422",
@@ -293,7 +293,7 @@ What is left: cxroute plan
 Applied 2 of 2 in 2.0 s.
 Stopped: the temporary copy of cards/a: DELETE /api/v2/routing/rules/new-0002: status 422, Injected 422; the next run \
 deletes it
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         SWAP,
         "DELETE rule:422",
@@ -318,7 +318,7 @@ Read again: no differences.
 
 Applied 1 of 2 in 2.0 s.
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), all=CATCH_ALL), COPY], goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)),
         at=("POST", "/rules", 1),
@@ -330,7 +330,7 @@ What is left: cxroute plan
 
 Applied 1 of 1 in 2.0 s.
 Stopped: cards/z changed but is not part of this plan. Run `plan` again
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         BESIDE,
         at=(*LISTS, 3),
@@ -345,7 +345,7 @@ What is left: cxroute plan
 Applied 2 of 3 in 2.0 s.
 Stopped: other rules changed during the apply. Run `plan` again
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], THREE.wish),
         at=(*LISTS, 0),
@@ -360,7 +360,7 @@ Applied 1 of 2 in 2.0 s.
 Stopped: rules changed during the apply, and now conversations that reach a queue today would fall to the \
 tenant's default routing (today by cards/y)
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         UNCOVERED,
         at=(*LISTS, 3),
@@ -374,7 +374,7 @@ What is left: cxroute plan
 Applied 1 of 2 in 2.0 s.
 Stopped: rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], goal(x=at("x", targets=FRAUD), all=CATCH_ALL)),
         at=(*LISTS, 3),
@@ -404,8 +404,8 @@ tenant's default routing (today by cards/y)""",
 Applied 0 of 2 in 2.0 s.
 Stopped: no proven order keeps each conversation at its old or its new queue: cards/a
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/a.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/a.
+Remaining differences: cxroute plan
 """,
         SWAP,
         at=(*LISTS, 3),

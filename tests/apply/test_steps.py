@@ -241,7 +241,7 @@ def test_a_leftover_copy_alone_is_deleted() -> None:
     made = predict_impact(schedule_steps(watch.world.plan(wish)))
     (change,) = plan_to_json(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
-    assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
+    assert f"\nPlan: a clean-up after an earlier run, {made.unchanged} unchanged.\n" in plan_text(
         made, no_style, "tenant acme"
     )
     assert "clean-up" == planned_row(made).changes

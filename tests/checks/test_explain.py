@@ -112,7 +112,7 @@ def test_a_condition_that_is_not_understood_is_never_decided() -> None:
     known = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
     entries = [unsure, known, CATCH_ALL]
     said = text(entries, intent="x")
-    assert "Unless the rule with a ? takes it: what it asks is not understood here." in said
+    assert "Unless the rule marked ? takes it: cxroute does not understand its condition." in said
     assert '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"' in said
     assert '; then to "Fraud"' in said
     form = explain_document(explained(entries, intent="x"), NAMES)

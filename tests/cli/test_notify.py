@@ -102,7 +102,7 @@ def test_the_message_about_a_refusal_contains_each_reason() -> None:
     said = text(
         "refused", CycleResult(started_at=NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True)
     )
-    assert "and it was not mended: nothing was written*" in said
+    assert "; not fixed: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
 

@@ -135,7 +135,7 @@ def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
     described(prod, "unrelated")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
     assert "edited in CXone without an effect on routing, and not part of the reviewed plan" in cxroute.out
-    assert "Read again: no differences, but for 1 change left alone." in cxroute.out
+    assert "Read again: no differences, except 1 held change." in cxroute.out
     _, form = cxroute.json("plan", "-e", "prod")
     assert [("cards/unrelated", "drift")] == [(one["address"], one["cause"]) for one in form["changes"]]
 

@@ -146,7 +146,7 @@ def test_altered_texts_are_one_finding_and_not_rewritten(place: Workspace, quirk
         place.manifests(tenant.url, *MANY)
         first = place("apply", "--yes")
         assert 0 == first.code, first
-        assert ("texts that the tenant keeps otherwise" in first.out) == bool(fields)
+        assert ("texts that the tenant stores differently" in first.out) == bool(fields)
         assert ["POST"] * 120 == tenant.writes
         tenant.asked.clear()
         again, planned = place("apply", "--yes"), place("plan", "--format", "json", "--detailed-exitcode")

@@ -124,7 +124,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
     assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
     text = drift_as_text(drift)
-    assert "heal it" not in text
+    assert "fix it" not in text
     assert "1 live rule is not managed, and is in the way of the manifests." in text
     assert "->" not in text
 
@@ -167,7 +167,7 @@ def test_a_rule_in_the_way_until_the_apply_is_marked() -> None:
     behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
     missing = drift_of([VIP], [behind])
     assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
-    assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
+    assert "in the way only until apply changes the rules to match the manifests" in drift_as_text(missing)
     first = unmanaged("3", EVERYTHING)
     assert set() == drift_of([VIP], [first]).temporary_ids
 
@@ -263,7 +263,7 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
     text = drift_as_text(drift)
     assert "Missing in CXone:\n\n  cards/vip" in text
     assert "never applied, or deleted in CXone" in text
-    assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
+    assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
     known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
     assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
@@ -292,17 +292,17 @@ def test_no_drift_reports_held_changes() -> None:
     edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
     drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
     text = drift_as_text(drift)
-    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
-    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld:\n")
+    assert "not applied: held until 2026-12-01T08:00:00+01:00: incident 42" in text
     assert 'queue      "Card Services"  "General"' in text
-    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is held.\n")
 
 
 def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
     """The rule takes every conversation: it is accepted, but the manifests still route them elsewhere."""
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
-    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    said = "Only accepted rules and held changes send conversations elsewhere (proven)."
     text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
         "text"
     ]
@@ -424,7 +424,7 @@ def test_a_line_of_several_environments_has_all_differences() -> None:
     """A failed route test, a conflict and a held change do not count as "none"."""
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
-    assert "1 left alone" == drift_row(held).changes
+    assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
     assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
@@ -457,7 +457,7 @@ def test_equal_edits_are_displayed_once(ours: bool) -> None:  # noqa: FBT001 - a
 def test_the_remedy_for_unapplied_changes_is_to_apply() -> None:
     """Without an edit in CXone the text does not mention a restore."""
     assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
-    assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+    assert "  fix it    cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
 
 
 def test_of_many_failed_route_tests_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
