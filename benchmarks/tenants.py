@@ -47,8 +47,7 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.simulator.app import build_simulator
-    from reconciler.simulator.server import listening_socket
+    from reconciler.simulator.app import Simulator, listening_socket
     from reconciler.simulator.settings import PROFILES
     from reconciler.simulator.state import TenantState
 
@@ -59,7 +58,7 @@ def serve(folder: Path, count: int) -> None:
     stored = json.loads((folder / "state.json").read_text())
     listeners = [listening_socket("127.0.0.1", 0) for _ in range(count)]
     ports = [one.getsockname()[1] for one in listeners]
-    apps = {port: build_simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
+    apps = {port: Simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
 
     async def tenant(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         await apps[scope["server"][1]](scope, receive, send)

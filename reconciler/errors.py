@@ -1,4 +1,4 @@
-"""Every error that cxroute raises on purpose: its exit code, and its word in JSON. The classes form a tree."""
+"""The errors that cxroute raises, as a tree of classes, each with its exit code and its word in JSON."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from reconciler.model.finding import Finding
 
 
 class CxrouteError(Exception):
-    """Root of the tree. `str(error)` is one sentence for a person: the problem, its place, and what to do."""
+    """Root of the tree. `str(error)` is a message for the user: the problem, its position, and the remedy."""
 
     kind: ClassVar[str] = "Cxroute"  # the error's word in JSON. It stays when a class gets another name.
-    exit_code = 1
+    exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(cls, *, kind: str = "", exit_code: int = 0) -> None:
+        """Set the class's own word and exit code; without them, those of its base apply."""
+        cls.kind, cls.exit_code = kind or cls.kind, exit_code or cls.exit_code
 
 
-class UsageError(CxrouteError):
-    """The command line, or the environment variables that it reads, do not make sense."""
-
-    kind = "Usage"
-    exit_code = 64
+class UsageError(CxrouteError, kind="Usage", exit_code=64):
+    """The command line, or the environment variables that it reads, are invalid."""
 
 
-class ManifestError(CxrouteError):
+class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
     """The manifests are invalid. `findings` holds every error of every file."""
-
-    kind = "Manifest"
-    exit_code = 3
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -34,119 +32,81 @@ class ManifestError(CxrouteError):
         super().__init__(f"{count} error{'' if count == 1 else 's'} in the manifests")
 
 
-class RefusedError(CxrouteError):
-    """A run that was stopped by a guard, a conflict, a stale plan, or a missing confirmation."""
-
-    kind = "Refused"
-    exit_code = 4
+class RefusedError(CxrouteError, kind="Refused", exit_code=4):
+    """A guard, a conflict, an outdated plan, or a missing confirmation stopped the run."""
 
 
-class InterruptedRunError(CxrouteError):
+class InterruptedRunError(CxrouteError, kind="InterruptedRun", exit_code=130):
     """SIGINT or SIGTERM arrived before anything was written."""
 
-    kind = "InterruptedRun"
-    exit_code = 130
+
+class ApiError(CxrouteError, kind="Api"):
+    """The tenant's API did not execute the call."""
 
 
-class ApiError(CxrouteError):
-    """The tenant's API did not carry out the call."""
-
-    kind = "Api"
-
-
-class UnreachableError(ApiError):
+class UnreachableError(ApiError, kind="Unreachable"):
     """No connection was made, so it is certain that the server did nothing."""
 
-    kind = "Unreachable"
+
+class CredentialsError(ApiError, kind="Credentials"):
+    """The id or secret is wrong, missing or must not be sent to this host; or a token was refused twice."""
 
 
-class CredentialsError(ApiError):
-    """The id or secret is wrong, missing or not allowed to be sent there; or a token was refused twice."""
-
-    kind = "Credentials"
-
-
-class ScopeError(ApiError):
+class ScopeError(ApiError, kind="Scope"):
     """403: the message names the scope that the call needs."""
 
-    kind = "Scope"
+
+class UnexpectedResponseError(ApiError, kind="UnexpectedAnswer"):
+    """The response is not from a CXone API: HTML, a redirect, a wrong shape, too large, not JSON."""
 
 
-class UnexpectedResponseError(ApiError):
-    """A response that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
-
-    kind = "UnexpectedAnswer"
+class UnsupportedCallError(ApiError, kind="NotOffered"):
+    """The server does not offer the call: a redirect, 405, 501, or a 4xx not about one rule. It did nothing."""
 
 
-class UnsupportedCallError(ApiError):
-    """The server does not offer the call: a redirect, 405, 501, or a 4xx that is not about one rule. It did nothing."""
-
-    kind = "NotOffered"
+class IncompleteReadError(ApiError, kind="IncompleteRead"):
+    """A listing is not proven complete, so a plan must not be based on it."""
 
 
-class IncompleteReadError(ApiError):
-    """A listing that could not be proven complete, so no plan may be made from it."""
-
-    kind = "IncompleteRead"
-
-
-class OverloadedError(ApiError):
+class OverloadedError(ApiError, kind="Overloaded"):
     """429 or 5xx on a read, after every retry that the budget allows."""
 
-    kind = "Overloaded"
 
-
-class RetryLaterError(OverloadedError):
+class RetryLaterError(OverloadedError, kind="Later"):
     """The server is unavailable, so nothing was sent. `retry_after` is the wait in seconds."""
-
-    kind = "Later"
 
     def __init__(self, message: str, seconds: float) -> None:
         self.retry_after = seconds
         super().__init__(message)
 
 
-class RateLimitedError(RetryLaterError):
-    """The server says that this is too fast, or the pace leaves no time for one more call: nothing was done."""
-
-    kind = "TooFast"
+class RateLimitedError(RetryLaterError, kind="TooFast"):
+    """The server limits the rate, or the rate leaves no time for one more call: nothing was done."""
 
 
-class RejectedError(ApiError):
-    """A 4xx that is about this one write: the server did nothing, and asking again will not help."""
-
-    kind = "Rejected"
+class RejectedError(ApiError, kind="Rejected"):
+    """A 4xx that concerns this write: the server did nothing, and a retry does not help."""
 
     def __init__(self, message: str, status: int) -> None:
         self.status = status
         super().__init__(message)
 
 
-class RuleNotFoundError(RejectedError):
-    """404, or 410 where it is asked for or deleted: the rule does not exist (any more)."""
-
-    kind = "Gone"
+class RuleNotFoundError(RejectedError, kind="Gone"):
+    """404, or 410 for a read or a delete: the rule does not exist."""
 
 
-class NameTakenError(RejectedError):
-    """409: another rule has that name, or the rule changed meanwhile."""
-
-    kind = "NameTaken"
+class NameTakenError(RejectedError, kind="NameTaken"):
+    """409: another rule has that name, or the rule changed since it was read."""
 
 
-class ConcurrentChangeError(RejectedError):
-    """412, or a rule that was read again just before its write and differs from what was planned on."""
-
-    kind = "ChangedMeanwhile"
+class ConcurrentChangeError(RejectedError, kind="ChangedMeanwhile"):
+    """412, or the read before a write shows that the rule is not in the planned state."""
 
 
-class UndefinedFieldsError(RejectedError):
-    """The tenant does not take the custom fields that it was given; the message says how to define them."""
-
-    kind = "UndefinedFields"
+class UndefinedFieldsError(RejectedError, kind="UndefinedFields"):
+    """The tenant does not accept the custom fields; the message says how to define them."""
 
 
-class AmbiguousWriteError(ApiError):
-    """A write with an unknown outcome, for example after a time-out; only a complete read can tell (invariants R6)."""
-
-    kind = "AmbiguousWrite"
+class AmbiguousWriteError(ApiError, kind="AmbiguousWrite"):
+    """A write with an unknown outcome, for example after a time-out; only a complete read shows it (invariants R6)."""

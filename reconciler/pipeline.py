@@ -5,7 +5,7 @@
     classify   plan.ownership     live rules -> managed and unmanaged ones
     compare    plan.compare       desired and managed rules -> changes
     plan       plan.plan          changes -> Plan, with the changes that must wait held back
-    schedule   plan.schedule      Plan -> its calls, in an order that sends no conversation elsewhere
+    schedule   plan.schedule      Plan -> its calls, in an order that keeps conversations at old or new destinations
     impact     plan.schedule      Plan -> the conversations that the changes move
     guards     plan.guards        Plan -> the limits that refuse it
     annotate   checks             Plan -> findings for its reader; guards ignore them
@@ -16,48 +16,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.loop import apply_changes
+from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
-from reconciler.checks.acknowledgements import (
-    LIVE_CODES,
-    RULE_CODES,
-    apply_acknowledgements,
-    collect_acknowledgements,
-    report_unused,
-)
+from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
-from reconciler.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.change import Adopt
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
-from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, add_findings, draft_plan, replace_findings
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan, unmatched_selectors
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.text.suggest import suggest
+from reconciler.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from reconciler.apply.attempt import RuleStore
-    from reconciler.apply.report import ApplyReport
     from reconciler.cxone.client import ReadingClient
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
-    from reconciler.traffic.sample import TrafficSample
 
 
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
@@ -73,7 +64,7 @@ def expand(manifests: Manifests, environment: Environment, live: LiveState, opti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Plans one environment, from each read of its tenant anew."""
+    """Plans one environment, again from each read of its tenant."""
 
     manifests: Manifests
     environment: Environment
@@ -83,9 +74,9 @@ class Planner:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
-    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held back
+    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held
     advise: Callable[[Plan], Sequence[Finding]] | None = None
-    """Returns findings in place of the lint's: a plan that undoes a run is not about the manifests."""
+    """Returns findings instead of the lint: a plan that undoes a run does not depend on the manifests."""
     findings: tuple[Finding, ...] = ()  # Findings about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()
 
@@ -108,14 +99,15 @@ class Planner:
         """Return the plan with findings for its reader."""
         findings = (self.advise or self.lint)(plan)
         annotated = add_findings(add_findings(plan, findings), self.findings)
-        return replace(self._acknowledge(annotated), failed_tests=self.failed_tests)
+        acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
+        return replace(acknowledged, failed_tests=self.failed_tests)
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""
         return freeze_reason(self.environment, self.clock(), self.allowed)
 
     def lint(self, plan: Plan) -> Sequence[Finding]:
-        """Return the lint's findings about the desired rules beside the unmanaged live ones."""
+        """Return the lint's findings about the desired rules with the unmanaged live rules."""
         adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
         entries = live_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
@@ -124,24 +116,9 @@ class Planner:
         )
         return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
 
-    def _acknowledge(self, plan: Plan) -> Plan:
-        accepted = collect_acknowledgements(self.manifests, self.environment, plan.desired)
-        if not accepted:
-            return plan
-        findings, idle = apply_acknowledgements(plan.findings, accepted)
-        # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
-        if idle and not self.options.only and self.options.undo is None:
-            # Live rules can hide a finding that `validate` reports. The other half of the work is the lint's above.
-            work = plan_lint_work(len(plan.desired.rules), 0) // 2
-            offline = lint(plan.desired, (), self.manifests, self.environment, plan.queue_names, work)
-            idle = apply_acknowledgements(offline, idle)[1]
-            codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
-            findings += report_unused(entry for entry in idle if entry.code in codes)
-        return replace_findings(plan, findings)
-
 
 def read_live_file(path: str) -> LiveState:
-    """Return the live rules of a JSON file, and the queues that it names. Raises UsageError."""
+    """Return the live rules and queues of a JSON file. Raises UsageError."""
     export = read_rules_file(path)
     return LiveState(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
 
@@ -168,10 +145,7 @@ def build_plan(
 
 
 def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
-    """Return which rule takes a conversation once the plan is applied, and why each earlier one does not.
-
-    The names are those of the API; rules that are not managed are left out.
-    """
+    """Return which desired rule takes a conversation, and why each earlier one does not; names are those of the API."""
     attributes = convert_endpoint_values(plan.desired.types, conversation)
     return explain_entries(desired_entries(plan.desired), attributes, environment)
 
@@ -184,7 +158,7 @@ async def apply_plan(
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
-    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError if nothing was written."""
+    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
     reviewed, api = planner.reviewed, planner.environment.api
     conduct = ApplySettings(
         accepts=matches_review if reviewed else matches_intent,

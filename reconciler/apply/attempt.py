@@ -1,7 +1,7 @@
 """One attempt at one call of a change: read the rule again, write it if it is in the planned state, return a verdict.
 
-Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6):
-only a fresh complete read shows what remains to be done.
+Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6): a
+complete read after it shows the remaining changes.
 """
 
 from __future__ import annotations
@@ -11,59 +11,49 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, Literal, NamedTuple, Protocol
 
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    ConcurrentChangeError,
-    CredentialsError,
-    NameTakenError,
-    OverloadedError,
-    RejectedError,
-    RuleNotFoundError,
-    UnreachableError,
-)
+from reconciler import errors
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, is_unadoption
 from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import differing_fields, fields_phrase
 from reconciler.text.escape import sanitize
 
 
 class RuleSource(Protocol):
-    """What is read of a tenant. Each call raises the errors of `reconciler.errors`."""
+    """The reads of a tenant. Each call raises the errors of `reconciler.errors`."""
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, proven complete."""
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
-        """Return one rule as it is now, or None where it is gone."""
+        """Return the current state of one rule, or None if it does not exist."""
 
 
 class RuleStore(RuleSource, Protocol):
-    """What apply needs of a tenant."""
+    """The calls that apply makes to a tenant."""
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it as the server answered."""
+        """Create a rule and return it from the response."""
 
     async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
-        """Replace a rule, its unknown fields kept, and return it as the server answered; None gives it back."""
+        """Replace a rule, keep its unknown fields, and return it from the response; without a marker: unmanaged."""
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
-        """Write a rule back as it was read earlier, every field as it came then, and return the answer."""
+        """Write a rule with every field as it was read earlier, and return it from the response."""
 
     async def delete(self, read: FetchedRule) -> None:
-        """Delete a rule; one that is gone already is a success."""
+        """Delete a rule; it is a success if the rule does not exist."""
 
 
 class Verdict(Enum):
-    """What an attempt leaves to be done."""
+    """The result of an attempt, by the action that follows."""
 
-    DONE = auto()  # the server acknowledged it; a read must still show it
-    RETRY = auto()  # it was not done, or nobody knows; the next read tells
-    ALTERED = auto()  # the server says that it keeps other values than were sent; if a read shows that too, it failed
-    CONFLICT = auto()  # the rule is no longer what the plan saw
-    FAILED = auto()  # it will not work: keep the rule as it is
+    DONE = auto()  # acknowledged; a read must still show it
+    RETRY = auto()  # not done, or unknown; the next read shows it
+    ALTERED = auto()  # the response has other values than were sent; if a read shows them too, it failed
+    CONFLICT = auto()  # the rule is no longer in the planned state
+    FAILED = auto()  # refused for good: do not change the rule
     ABORT = auto()  # nothing more may be written in this run
 
 
@@ -72,14 +62,14 @@ Uncertainty = Literal["none", "until read", "lasting"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt's verdict. `id` is the server's, where known; `was_sent` is False where nothing was sent."""
+    """The result of one attempt. `id` is the server's, if known; `was_sent` is False if nothing was sent."""
 
     verdict: Verdict
     error: str = ""
     id: str = ""
-    uncertainty: Uncertainty = "none"  # "lasting": also beyond the next read, since a request can be done late
+    uncertainty: Uncertainty = "none"  # "lasting": also after the next read, because the server can be late
     was_sent: bool = True
-    response: LiveRule | None = None  # the rule as the server answered, where that is not what was sent
+    response: LiveRule | None = None  # the rule in the response, if it differs from the payload
 
     @property
     def may_have_written(self) -> bool:
@@ -88,46 +78,54 @@ class Attempt:
 
 
 class WritePayload(NamedTuple):
-    """What one call writes: the rule, and the marker that its description gets; None where it is ours no longer."""
+    """The payload of one call: the rule, and its marker, or None to make the rule unmanaged."""
 
     rule: Rule
     marker: Marker | None
 
 
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
-    """Try one call once. Raises nothing of `reconciler.errors`."""
+    """Try one call once. Does not raise the errors of `reconciler.errors`."""
     return await _judge(_write(step.change, write_payload(step, owner), store))
 
 
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
-    """Try once to undo a call that led to the rule `live`: delete a rule that it created, else restore the rule."""
+    """Try once to undo a call that led to the rule `live`: delete a created rule, or restore an updated one."""
     change = step.change
     if isinstance(change, Delete) or step.call == "create":
         return await _judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
     assert not isinstance(change, Create)  # noqa: S101 - that call is a create
-    return await _judge(_restore(change.live, live, store))
+    before = change.live
+
+    async def restore() -> Attempt:
+        read = await store.rule(live.id)
+        if read is None or read.live.content != live.content:
+            return _conflict(_DELETED if read is None else _CHANGED)
+        return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
+
+    return await _judge(restore())
 
 
 async def _judge(call: Awaitable[Attempt]) -> Attempt:
-    """Return the attempt's result; an error is a verdict, too."""
+    """Return the result of an attempt; errors become verdicts."""
     try:
         return await call
-    except (AmbiguousWriteError, NameTakenError) as error:
+    except (errors.AmbiguousWriteError, errors.NameTakenError) as error:
         # A read shows which rule has the name. A request without an answer can be done after that read.
-        uncertainty: Uncertainty = "until read" if isinstance(error, NameTakenError) else "lasting"
+        uncertainty: Uncertainty = "until read" if isinstance(error, errors.NameTakenError) else "lasting"
         return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty=uncertainty)
-    except (UnreachableError, OverloadedError) as error:
+    except (errors.UnreachableError, errors.OverloadedError) as error:
         return Attempt(verdict=Verdict.RETRY, error=str(error))
-    except (RuleNotFoundError, ConcurrentChangeError) as error:
+    except (errors.RuleNotFoundError, errors.ConcurrentChangeError) as error:
         return Attempt(verdict=Verdict.CONFLICT, error=str(error))
-    except RejectedError as error:
+    except errors.RejectedError as error:
         return Attempt(verdict=Verdict.FAILED, error=str(error))
-    except ApiError as error:
-        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, CredentialsError))
+    except errors.ApiError as error:
+        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, errors.CredentialsError))
 
 
 def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
-    """Return what a step writes; None where it deletes."""
+    """Return the payload of a step; None for a delete."""
     change = step.change
     if isinstance(change, Delete):
         return None
@@ -143,7 +141,7 @@ async def _write(change: Change, payload: WritePayload | None, store: RuleStore)
     assert payload is not None  # noqa: S101 - only a delete writes nothing
     if payload.marker is not None and (isinstance(change, Create) or payload.marker.copy):
         return _check_response(payload, await store.create(payload.rule, payload.marker))
-    assert not isinstance(change, Create)  # noqa: S101 - what is created is ours
+    assert not isinstance(change, Create)  # noqa: S101 - every created rule has a marker
     return await _update(change, payload, store)
 
 
@@ -151,56 +149,41 @@ async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStor
     read = await store.rule(change.live.id)
     if read is None:
         return _conflict(_DELETED)
-    if (read.live.rule, read.live.marker) == payload:
+    if read.live.content == payload:
         return Attempt(verdict=Verdict.DONE, id=read.live.id, was_sent=False)
-    if not _is_same_state(read.live, change.live):
+    if read.live.content != change.live.content:
         return _conflict(_CHANGED)
     return _check_response(payload, await store.update(read, *payload))
-
-
-async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
-    read = await store.rule(live.id)
-    if read is None or not _is_same_state(read.live, live):
-        return _conflict(_DELETED if read is None else _CHANGED)
-    return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
         return Attempt(verdict=Verdict.DONE, id=change.live.id, was_sent=False)
-    if not _is_same_state(read.live, change.live):
+    if read.live.content != change.live.content:
         return _conflict(_CHANGED)
-    if change.original is not None and (reason := await _not_duplicate_reason(read.live, change.original, store)):
-        return _conflict(reason)
+    if change.original is not None:
+        # The original is read by id, too, because a list may show fewer fields.
+        original, rule_id = await store.rule(change.original.id), sanitize(change.original.id)
+        if original is None or original.live.content != change.original.content:
+            return _conflict(f"rule {rule_id}, the original of this duplicate, was changed outside this run")
+        if names := differing_fields(original.live, read.live):
+            return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, so it is not a duplicate")
     await store.delete(read)
     return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
 
-async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
-    """Return why a rule is not a duplicate. Both are read by id, because a list may show fewer fields."""
-    read, rule_id = await store.rule(original.id), sanitize(original.id)
-    if read is None or not _is_same_state(read.live, original):
-        return f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else"
-    names = differing_fields(read.live, live)
-    return f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate" if names else ""
-
-
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
-    if (response.rule, response.marker) == payload:
+    if response.content == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
     paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
     error = f"the server kept other values than were sent: {', '.join(paths) or _LAST_LINE}"
     return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
 
 
-def _is_same_state(read: LiveRule, planned: LiveRule) -> bool:
-    return (read.rule, read.marker) == (planned.rule, planned.marker)
-
-
 _LAST_LINE: Final = "the description's last line"
-_DELETED: Final = "deleted meanwhile by somebody else"
-_CHANGED: Final = "changed meanwhile by somebody else"
+_DELETED: Final = "deleted outside this run"
+_CHANGED: Final = "changed outside this run"
 
 
 def _conflict(error: str) -> Attempt:

@@ -1,8 +1,7 @@
 """First contact: a run's first write goes alone until the tenant has shown a managed rule that kept its marker.
 
-So does the first write of a longer text than the tenant has kept, because a tenant may cut texts. A tenant that changes
-texts would lose every marker, and no later run would find the rules. So one rule is written and read back, and reverted
-where it was altered. A rule that is not provably the run's own work is left alone.
+A tenant that changes texts would lose every marker, and no later run would find the rules. So one rule is written, read
+back, and reverted if it was altered. The same applies to the first description longer than those the tenant has kept.
 """
 
 from __future__ import annotations
@@ -20,37 +19,33 @@ from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
 
 _MAX_FIELDS: Final = 3
-_SHORT_LENGTH: Final = 200
-"""Characters of a description that a tenant is taken to keep whole once it kept any with our line."""
+_SHORT_LENGTH: Final = 200  # characters: shorter descriptions are not cut if any description with a marker was kept
 _TAIL_LENGTH: Final = 80  # characters of a description's end that are shown
 
 
 class AlteredRule(NamedTuple):
-    """A live rule that a first write made, and that is not as it was sent.
-
-    `is_certain`: provably that write made it.
-    """
+    """A live rule that a first write made, and that is not as it was sent."""
 
     live: LiveRule
-    is_certain: bool
+    is_certain: bool  # provably that write made it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWrite:
-    """The step that goes alone, what it sends, and every rule as it was read before it."""
+    """The step that is made alone, its payload, and every rule as it was read before."""
 
     step: PlanStep
     payload: WritePayload
     before: Mapping[str, tuple[Rule, Marker | None]]
     lag: float  # by how many seconds lists lag: a rule that a list shows for the first time may be older
-    keeps_markers: bool  # the tenant has kept our line below shorter texts: that line alone is in doubt
+    keeps_markers: bool  # the tenant has kept markers below shorter texts: only this marker is in doubt
 
     def altered_rules(self, result: Attempt, rules: Iterable[LiveRule]) -> list[AlteredRule]:
-        """Return the rules that the write made and the tenant altered, by a complete read after it."""
+        """Return the rules of the write that the tenant altered, from a complete read after it."""
         if not result.may_have_written:
             return []
         change, is_sure = self.step.change, True
-        touched = [live for live in rules if self.before.get(live.id) != (live.rule, live.marker)]
+        touched = [live for live in rules if self.before.get(live.id) != live.content]
         if self.step.call == "create":
             created = [live for live in touched if live.id not in self.before]
             answered = [live for live in created if live.id == result.id]
@@ -67,11 +62,9 @@ class FirstWrite:
         ]
 
     def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
-        """Say whether the marker was kept, and, where the response already had other values, the routing fields."""
-        marker, sent_marker = live.marker, self.payload.marker
-        if marker is None or sent_marker is None:
-            return False
-        if (marker.owner, marker.address) != (sent_marker.owner, sent_marker.address):
+        """Return whether the marker was kept, and the routing fields, if the response already had other values."""
+        marker, expected = live.marker, self.payload.marker
+        if not marker or not expected or (marker.owner, marker.address) != (expected.owner, expected.address):
             return False
         is_same_route = _routing_fields(live.rule) == _routing_fields(self.payload.rule)
         return self.keeps_markers or is_same_route or not _matches_response(live, result)
@@ -84,9 +77,9 @@ class FirstWrite:
 
 
 def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
-    """Return the write of a wave that goes alone, or None where the tenant has shown that it keeps such markers."""
-    # A live rule without a description proves nothing about rules with one, nor a short description about a longer
-    # one, which may be cut. So the longest description is written first.
+    """Return the write of a wave that must be made alone, or None if the tenant has shown that it keeps markers."""
+    # A live rule without a description proves nothing about rules with one, and a short description proves nothing
+    # about a longer one, which may be cut. So the longest description is written first.
     live_rules = tuple(rules)
     payloads = ((step, write_payload(step, owner)) for step in wave)
     writes = [(step, payload) for step, payload in payloads if payload is not None and payload.marker is not None]
@@ -97,12 +90,12 @@ def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner:
     step, payload = max(writes, key=lambda write: len(format_description(*write[1])))
     if lengths and len(format_description(*payload)) <= max(_SHORT_LENGTH, *lengths):
         return None
-    before = {live.id: (live.rule, live.marker) for live in live_rules}
+    before = {live.id: live.content for live in live_rules}
     return FirstWrite(step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths))
 
 
 def describe_difference(first: FirstWrite, live: LiveRule) -> str:
-    """Return how the tenant keeps a rule, and how it was sent."""
+    """Return the difference between the rule that was sent and the rule that the tenant keeps."""
     if live.marker is None and not live.rule.description:
         return "its description is empty"
     if live.marker is None:
@@ -114,21 +107,21 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
-    """Return why the run stops, and what to do."""
+    """Return why the run stops, and the remedy."""
     address, text, stored = first.step.change.address, format_description(*first.payload), live.rule.description
     if live.marker is not None:
         reason = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
-        return f"{reason}. Write them in the manifest as it keeps them"
-    reason = f"the tenant does not keep the last line of a description, which says who manages the rule ({address})"
+        return f"{reason}. Write the values in the manifest as the tenant keeps them"
+    reason = f"the tenant does not keep the last line of a description, which marks the rule as managed ({address})"
     if stored and text.startswith(stored):
         return f"{reason}. It cuts descriptions at {len(stored)} characters: write shorter ones in the manifests"
     if " ".join(text.split()) == stored:
-        return f"{reason}. It makes one line of several: only rules with `description: ''` can be managed there"
-    return f"{reason}. Have it keep descriptions as they are sent, then apply again"
+        return f"{reason}. It joins several lines into one: only rules with `description: ''` can be managed there"
+    return f"{reason}. Configure it to keep descriptions as they are sent, then apply again"
 
 
 def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
-    """Return, for the journal, the step that undoes a first write which made the rule `live`."""
+    """Return, for the journal, the step that reverts a first write which made the rule `live`."""
     address, before = step.change.address, payload_before(step)
     if before is None:
         return PlanStep(Delete(address=address, live=live, cause="duplicate"), "back")
@@ -138,27 +131,27 @@ def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
 
 
 def payload_before(step: PlanStep) -> WritePayload | None:
-    """Return the rule before a first write, or None where it creates."""
+    """Return the rule before a first write, or None for a create."""
     if step.call == "create" or isinstance(step.change, Create):
         return None
-    return WritePayload(step.change.live.rule, step.change.live.marker)
+    return WritePayload(*step.change.live.content)
 
 
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
-    """Return what became of the rule of a first write; `remaining` are the rules that could not be reverted."""
+    """Return the result of a revert in words; `remaining` are the rules that could not be reverted."""
     if not remaining:
-        result = "deleted again" if step.call == "create" else "put back as it was"
+        result = "deleted again" if step.call == "create" else "restored"
         return f"The rule was {result}; nothing more was written"
     ids = ", ".join(rule.live.id for rule in remaining)
     if not all(rule.is_certain for rule in remaining):
-        return f"Rule {ids} is not provably as this run wrote it, so it was left alone: look at it in CXone"
-    return f"Rule {ids} could not be taken back ({error or 'it is still there'}): put it right in CXone"
+        return f"Rule {ids} is not provably as this run wrote it, so it was not changed: look at it in CXone"
+    return f"Rule {ids} could not be reverted ({error or 'it still exists'}): correct it in CXone"
 
 
 def describe_unread(step: PlanStep, result: Attempt) -> str:
-    """Return which rule a first write may have made where no read followed; empty where it made none."""
+    """Return the rule that a first write may have made if no read followed; empty if it made none."""
     rule = f"{step.change.address} (rule {result.id})" if result.id else f"{step.change.address}"
-    phrase = f". Whether the tenant kept {rule} as it was sent is not known: look at it in CXone"
+    phrase = f". It is not known whether the tenant kept {rule} as it was sent: look at it in CXone"
     return phrase if result.may_have_written else ""
 
 
@@ -168,7 +161,7 @@ def _quote_end(text: str) -> str:
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
     answer = result.response
-    return answer is not None and (answer.id, answer.rule, answer.marker) == (live.id, live.rule, live.marker)
+    return answer is not None and (answer.id, answer.content) == (live.id, live.content)
 
 
 def _routing_fields(rule: Rule) -> object:

@@ -1,7 +1,7 @@
 """The rules of the tenant as a run knows them, and reads that are compared with them.
 
-A list may come from a replica that is behind, so each rule that a list shows otherwise is read by its id, and that
-decides (invariants F31, F33, F34). A list in which many rules are missing is not believed.
+A list may come from a replica that is behind, so a rule that differs in a list is read by its id, which decides
+(invariants F31, F33, F34). A list without many of the known rules is not trusted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from reconciler.errors import IncompleteReadError
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Rule
 
-MAX_SINGLE_READS: Final = 50
-"""Rules that are read by themselves after one list. Of more that look changed the list is believed."""
+MAX_SINGLE_READS: Final = 50  # rules read by id after one list; if more look changed, the list is trusted
 
 
 class KnownState:
@@ -25,34 +24,30 @@ class KnownState:
     def __init__(self, store: RuleSource, rules: Iterable[LiveRule]) -> None:
         """`rules` are those of a first complete read."""
         self._store = store
-        self.saw_missing = False  # whether the last read missed a rule that this run did not remove
-        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {
-            live.id: (live.rule, live.marker) for live in rules
-        }
-        self._not_yet_listed: set[str] = set()  # rules that this run made and no list has shown yet
+        self.saw_missing = False  # whether a rule was missing in the last read that this run did not delete
+        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {live.id: live.content for live in rules}
+        self._not_yet_listed: set[str] = set()  # rules of this run that no list has shown so far
 
     def record_write(self, rule_id: str, payload: WritePayload | None) -> None:
-        """Keep the acknowledged state of a rule; None: it is deleted."""
+        """Store the acknowledged state of a rule; None: it is deleted."""
         if rule_id not in self._rules_by_id:
             self._not_yet_listed.add(rule_id)
         self._rules_by_id[rule_id] = payload
 
     async def read(self) -> tuple[LiveRule, ...]:
-        """Read every rule. Raises IncompleteReadError when too many known rules are missing."""
+        """Read every rule. Raises IncompleteReadError if too many known rules are missing."""
         listed = {live.id: live for live in await self._store.rules()}
         known = self._rules_by_id
         self._not_yet_listed -= listed.keys()
         missing = [rule_id for rule_id, state in known.items() if state is not None and rule_id not in listed]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
         if vanished > MAX_SINGLE_READS:
-            raise IncompleteReadError(
-                f"{vanished:,} rules that were there a moment ago are missing from the list of rules;"
-                " that is not believed, and nothing more is written"
-            )
+            message = f"{vanished:,} rules of the previous read are missing from the list of rules."
+            raise IncompleteReadError(f"{message} The list is not trusted, and nothing more is written")
         self.saw_missing = False
         rules = (live for live in listed.values() if live.id in known)
-        changed = [live.id for live in rules if (live.rule, live.marker) != known[live.id]]
-        # A rule that no list has shown yet may still exist although the lists do not have it.
+        changed = [live.id for live in rules if live.content != known[live.id]]
+        # A rule that no list has shown so far may exist.
         deleted = [rule_id for rule_id in self._not_yet_listed if known[rule_id] is None]
         doubtful = [*missing, *sorted(deleted), *(changed if len(changed) <= MAX_SINGLE_READS else ())]
         reads = await asyncio.gather(*(self._store.rule(rule_id) for rule_id in doubtful))
@@ -63,5 +58,5 @@ class KnownState:
             else:
                 listed[rule_id] = read.live
         absent = dict.fromkeys(known.keys() - listed.keys())
-        self._rules_by_id = {**absent, **{live.id: (live.rule, live.marker) for live in listed.values()}}
+        self._rules_by_id = {**absent, **{live.id: live.content for live in listed.values()}}
         return tuple(listed.values())

@@ -1,10 +1,11 @@
-"""The loop of apply, the only one that writes: Plan x RuleStore -> ApplyReport. `reconciler.apply` describes it."""
+"""The loop of apply, the only one that writes: Plan x RuleStore -> ApplyReport."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from typing import Final
 
 from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
@@ -19,8 +20,7 @@ from reconciler.apply.first_contact import (
     reverting_step,
 )
 from reconciler.apply.known_state import KnownState
-from reconciler.apply.progress import ApplyProgress
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, RefusedError
 from reconciler.model.change import Change, Delete, PlanStep
@@ -30,12 +30,10 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
-
 CONFIRMATIONS: Final = 3
-"""Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
-
+"""Reads, spread over the lag of lists, that must all miss a rule before it is created (again)."""
 EXTRA_CONFIRMATIONS: Final = 1
-"""Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
+"""The number of these reads if lists have no lag, after a create or a read with an unclear result."""
 
 
 async def apply_changes(
@@ -48,15 +46,14 @@ async def apply_changes(
     run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
-        raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
+        raise RefusedError(f"the tenant changed since the plan was created, and now {refused[0].message}")
     if reason := await run.find_obstacle(fresh):
-        raise RefusedError(f"the tenant changed since the plan was made: {reason}")
+        raise RefusedError(f"the tenant changed since the plan was created: {reason}")
     try:
         await run.run_rounds(fresh)
     except ApiError as error:
         first, result = run.first_write, run.latest_attempt
-        unread = "" if first is None or result is None else describe_unread(first.step, result)
-        run.stop(f"{error}{unread}")
+        run.stop(f"{error}{describe_unread(first.step, result) if first and result else ''}")
     return run.build_report()
 
 
@@ -73,12 +70,11 @@ class _ApplyRun:
     known_state: KnownState = field(init=False)
     outside_rules: object = field(init=False)
     outside_changes: int = 0
-    access_lost: bool = False  # the tenant does not let us in any more: not even to look what became of it
+    access_lost: bool = False  # the tenant refuses access: no further read is possible
     first_write_altered: bool = False  # the tenant did not keep the first write
-    first_write: FirstWrite | None = None
-    """The write that went alone, as long as no read shows that the tenant keeps our markers."""
-    latest_attempt: Attempt | None = None  # what the last call came to
-    confirmations_left: int = field(init=False)  # how many more reads must miss a rule before it is created
+    first_write: FirstWrite | None = None  # the write that went alone, until a read shows that the tenant keeps markers
+    latest_attempt: Attempt | None = None  # the result of the last call
+    confirmations_left: int = field(init=False)  # the number of reads that must still miss a rule before it is created
 
     def __post_init__(self) -> None:
         self.progress = ApplyProgress(self.plan)
@@ -102,7 +98,7 @@ class _ApplyRun:
         return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
 
     async def run_rounds(self, fresh: Plan) -> None:
-        """Continue, wave by wave, until no change remains that may be tried."""
+        """Continue, wave by wave, until no remaining change may be tried."""
         pauses = iter(self.settings.backoff)
         while not self.must_stop():
             if reason := await self.find_obstacle(fresh):
@@ -111,8 +107,12 @@ class _ApplyRun:
             remaining = await self.plan_remaining(fresh)
             is_allowed = any(guard.name == "transient" and guard.allowed is not None for guard in self.plan.guards)
             if remaining.unproven and not is_allowed:
-                self.stop(f"no order is proven that sends nobody elsewhere: {remaining.unproven[0]}")
-            wave = _first_step_per_address(remaining.steps[0]) if remaining.steps else []
+                self.stop(
+                    f"no proven order keeps each conversation at its old or its new queue: {remaining.unproven[0]}"
+                )
+            # The first step of each address: the result is read before the next step (invariants R6).
+            steps = remaining.steps[0] if remaining.steps else ()
+            wave = list({step.change.address: step for step in reversed(steps)}.values())[::-1]
             if wave:
                 self.stop(self.planner.freeze())
             may_appear = bool(self.settings.lag) and self.known_state.saw_missing
@@ -136,45 +136,43 @@ class _ApplyRun:
         return bool(self.stop_reason) or self.settings.should_stop()
 
     async def find_obstacle(self, fresh_plan: Plan) -> str:
-        """Return why the run may not write beside the changes of others; empty where it may."""
-        # A reviewed plan continues while it moves only what was reviewed; another plan continues after one change of
-        # rules that it is not about. A change of a managed rule that the plan is not about ends the run.
+        """Return the change outside this run that forbids further writes; empty if there is none."""
+        # A reviewed plan continues while it moves only reviewed conversations; another plan continues after one change
+        # of rules outside the plan. A change of a managed rule outside the plan ends the run.
         if unplanned := self.progress.unplanned_changes(fresh_plan):
-            return f"{unplanned[0].address} was changed meanwhile, which this plan is not about; plan again"
+            return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
         outside_rules = self.list_outside_rules(fresh_plan)
         has_strayed = outside_rules != self.outside_rules
         self.outside_changes += has_strayed
         self.outside_rules = outside_rules
         if self.settings.is_within_review is None and self.outside_changes > 1:
-            return "rules that this plan is not about were changed meanwhile; plan again"
+            return "other rules changed during the apply. Run `plan` again"
         is_edited = has_strayed or self.progress.has_external_edits(fresh_plan)
         if is_edited and (refused := await self.failed_guards(fresh_plan)):
-            return f"rules were changed meanwhile, and now {refused[0].message}"
+            return f"rules changed during the apply, and now {refused[0].message}"
         if has_strayed and not await self.settings.run_blocking(lambda: self.is_within_review(fresh_plan)):
-            return "rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again"
+            return (
+                "rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again"
+            )
         return ""
 
     def is_within_review(self, fresh: Plan) -> bool:
-        """Say whether the whole plan, beside the current other rules, moves only what was reviewed."""
+        """Return whether the full plan, with the current other rules, moves only reviewed conversations."""
         if self.settings.is_within_review is None:
             return True
-        is_planned = self.progress.is_planned_rule
-        planned = [live for live in self.plan.live.rules if is_planned(live.id, live.marker)]
-        others = [live for live in fresh.live.rules if not is_planned(live.id, live.marker)]
-        return self.settings.is_within_review(
-            replace(self.plan, live=replace(self.plan.live, rules=(*planned, *others)))
-        )
+        is_planned, live = self.progress.is_planned_rule, self.plan.live
+        planned, others = filter(is_planned, live.rules), filterfalse(is_planned, fresh.live.rules)
+        return self.settings.is_within_review(replace(self.plan, live=replace(live, rules=(*planned, *others))))
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
 
     def list_outside_rules(self, plan: Plan) -> object:
-        is_planned = self.progress.is_planned_rule
-        return {live.id: (live.rule, live.marker) for live in plan.live.rules if not is_planned(live.id, live.marker)}
+        return {live.id: live.content for live in plan.live.rules if not self.progress.is_planned_rule(live)}
 
     async def plan_remaining(self, fresh: Plan) -> Plan:
         """Return the remaining planned changes, in order, without those that may not be tried (again)."""
-        # Then no rule is deleted, which may have to stand in, and no step is made that waits for an abandoned change.
+        # With an abandoned change no rule is deleted, because it may be needed, and no step that waits for it is made.
         changes = [change for change in fresh.changes if self.progress.planned_for(change) is not None]
         lost = self.progress.unreachable_changes(fresh)
         abandoned = [change for change in changes if not self.may_attempt(change)] + lost
@@ -189,18 +187,13 @@ class _ApplyRun:
             return False
         progress = self.progress.progress_of(change)
         if self.progress.is_foreign_copy(change):
-            progress.failed, progress.error = True, "the rule is gone, and the other one with its marker is a copy"
+            progress.failed, progress.error = True, "the rule was deleted, and the other rule with its marker is a copy"
         if not self.progress.is_own_write(change) and not self.settings.accepts(planned, change):
-            progress.failed, progress.error = True, progress.error or "changed since the plan was made"
+            progress.failed, progress.error = True, progress.error or "changed since the plan was created"
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
-    async def run_wave(self, wave: Sequence[PlanStep], fresh: Plan) -> bool:
-        """Make a wave, or the first write alone; return whether any result is unclear."""
-        self.first_write = find_first_write(wave, fresh.live.rules, self.plan.owner, self.settings.lag)
-        return await self.run_calls(wave if self.first_write is None else [self.first_write.step])
-
     async def revert_altered(self, fresh: Plan) -> Plan:
-        """Revert what the tenant altered of a first write, and stop the run; return a fresh plan."""
+        """Revert a first write that the tenant altered, and stop the run; return a fresh plan."""
         first, result = self.first_write, self.latest_attempt
         if first is None or result is None:
             return fresh
@@ -235,9 +228,11 @@ class _ApplyRun:
             self.known_state.record_write(live.id, payload_before(step))
         return result
 
-    async def run_calls(self, wave: Sequence[PlanStep]) -> bool:
-        """Make the calls of a wave, creates before updates, each kind at once; return whether a result is unclear."""
-        # After a call that is not certainly done, no other kind of call starts: a read comes first.
+    async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
+        """Make the calls of a wave in parallel, or the first write alone. Return whether a result is unclear."""
+        # One kind of call after the other; after a call that is not certainly done, a read comes first.
+        self.first_write = find_first_write(steps, fresh.live.rules, self.plan.owner, self.settings.lag)
+        wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
             if not steps:
@@ -270,7 +265,7 @@ class _ApplyRun:
 
     def build_report(self) -> ApplyReport:
         fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
-        skipped = "interrupted" if is_interrupted else "the run had to stop" if self.stop_reason else ""
+        skipped = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
         converged = fresh is not None and not fresh.changes and not fresh.conflicts
         return ApplyReport(
             outcomes=self.progress.outcomes(fresh, skipped),
@@ -280,8 +275,3 @@ class _ApplyRun:
             remaining=fresh,
             first_write_altered=self.first_write_altered,
         )
-
-
-def _first_step_per_address(wave: Sequence[PlanStep]) -> list[PlanStep]:
-    """Return the first step of each address: what became of it is read before the next (invariants R6)."""
-    return list({step.change.address: step for step in reversed(wave)}.values())[::-1]

@@ -1,14 +1,15 @@
-"""The attempts at each planned change, and their outcomes."""
+"""The attempts at each planned change, the changes that a plan covers, and the report of a run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
 from reconciler.model.change import (
+    Adopt,
     Applied,
     Change,
     Create,
@@ -19,18 +20,47 @@ from reconciler.model.change import (
     Skipped,
     UnknownOutcome,
     is_copy_removal,
+    is_unadoption,
 )
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import classify_live_rules, is_form_of
 
-_DEPENDENCY_FAILED: Final = "what must come first is not done"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyReport:
+    """The result of an apply. `converged`: a read after the last write showed no remaining change."""
+
+    outcomes: tuple[Outcome, ...]
+    converged: bool
+    interrupted: bool = False
+    error: str = ""  # why the run ended early, if it did
+    remaining: Plan | None = None  # a fresh plan from the last read
+    first_write_altered: bool = False  # the tenant altered the first write: another run would end the same way
+    run_id: str = ""  # the run's name in the journal, if one was written
+
+
+def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
+    """Return the outcomes in the form of plan-json "Apply"."""
+    return [
+        {
+            "address": str(outcome.change.address),
+            "action": outcome.change.action,
+            "status": outcome.status,
+            "error": None if isinstance(outcome, Applied) else outcome.error,
+            "attempts": outcome.attempts,
+        }
+        for outcome in report.outcomes
+    ]
+
+
+_DEPENDENCY_FAILED: Final = "a change it depends on was not applied"
 
 
 @dataclass(slots=True, kw_only=True)
 class ChangeProgress:
-    """What was tried of one planned change."""
+    """The attempts at one planned change."""
 
     attempts_by_call: Counter[str] = field(default_factory=Counter)
     error: str = ""
@@ -38,17 +68,17 @@ class ChangeProgress:
     conflicts: int = 0
     failed: bool = False
     uncertainty: Uncertainty = "none"
-    altered: tuple[str, WritePayload] | None = None
-    """A rule's id and what was sent of it, where the server's answer told of other values."""
-    is_temporary: bool = False  # that is temporary: texts that the tenant keeps otherwise do not matter
-    acknowledged: WritePayload | None = None
-    """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
-    may_have_written: bool = False  # something of it was written, or perhaps
-    unconfirmed: WritePayload | None = None  # what was last sent and perhaps done: likewise
+    altered: tuple[str, WritePayload] | None = None  # a rule's id and payload, where the response had other values
+    is_temporary: bool = False  # that state is temporary: a tenant's form of its texts does not matter
+    acknowledged: WritePayload | None = (
+        None  # the last acknowledged payload: a rule in this state is the run's own work
+    )
+    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps written: the same holds
+    may_have_written: bool = False  # a part of the change was written, or may have been
 
     @property
     def attempts(self) -> int:
-        """How often a call of it was tried at the most."""
+        """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
 
 
@@ -60,22 +90,22 @@ class ApplyProgress:
         self.planned: dict[object, Change] = {change_key(change): change for change in plan.changes}
         self.progress = {key: ChangeProgress() for key in self.planned}
         self.copy_progress: dict[Address, ChangeProgress] = {}
+        # Ids of rules that a read showed as users' copies: not written, even if the original is deleted.
         self.foreign_copies: set[str] = set()
-        """Rules that a read of this run showed as somebody's copies: they are not written, even if ours is gone."""
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
 
     def note_foreign_copies(self, rules: Iterable[LiveRule]) -> None:
-        """Note which of the live rules are copies that somebody made of ours."""
+        """Store which live rules are users' copies of managed rules."""
         self.foreign_copies |= {one.id for one in classify_live_rules(rules, self._desired).edited_copies}
 
     def is_foreign_copy(self, change: Change) -> bool:
-        """Say whether a change would write a rule that this run knows as somebody's copy."""
+        """Return whether a change would write a rule that this run knows as a user's copy."""
         return not isinstance(change, Create) and change.live.id in self.foreign_copies
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that a change of a later read belongs to."""
-        # The removal of a copy belongs to the change that the copy stood in for; that of a duplicate to the create that
+        # The removal of a temporary copy belongs to the change of its address; that of a duplicate to the create that
         # made it, because a lost request can be done late.
         planned = self.planned.get(change_key(change))
         if planned is not None or not isinstance(change, Delete):
@@ -84,55 +114,50 @@ class ApplyProgress:
         return planned if is_copy_removal(change) or (planned and self._is_own_duplicate(change)) else None
 
     def unplanned_changes(self, fresh: Plan) -> list[Change]:
-        """Return the changes of a later read that are none of the planned ones: somebody changed one of our rules."""
+        """Return the changes of a later read that are not planned: a managed rule was edited."""
         return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
 
     def unreachable_changes(self, fresh: Plan) -> list[Change]:
-        """Return the planned changes that are not done and cannot be made any more, as changes of the current rules."""
+        """Return the planned changes that are not done and can no longer be made, as changes of the current rules."""
         live_by_id, remaining = {live.id: live for live in fresh.live.rules}, remaining_keys(fresh)
         fresh_keys = {change_key(change) for change in fresh.changes}
         lost = (change for key, change in self.planned.items() if key not in fresh_keys)
         return [change for planned in lost if (change := _retarget(planned, live_by_id, remaining)) is not None]
 
     def progress_of(self, change: Change) -> ChangeProgress:
-        """Return the progress of the planned change that a change found later belongs to; of a copy, its own."""
+        """Return the progress of the planned change that a later change belongs to; a temporary copy has its own."""
         key = change_key(change)
         if key not in self.progress and is_copy_removal(change):
             return self.copy_progress.setdefault(change.address, ChangeProgress())
         return self.progress[key if key in self.progress else change.address]
 
     def is_own_write(self, change: Change) -> bool:
-        """Say whether a change begins where this run left the rule, or clears away what a run made."""
+        """Return whether a change starts from this run's last write, or removes a rule that a run created."""
         if isinstance(change, Create):
             return False
         if is_copy_removal(change) or self._is_own_duplicate(change):
             return True
         progress = self.progress_of(change)
-        return (change.live.rule, change.live.marker) in (progress.acknowledged, progress.unconfirmed)
+        return change.live.content in (progress.acknowledged, progress.unconfirmed)
 
     def _is_own_duplicate(self, change: Change) -> bool:
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
         return duplicate and bool(self.progress.get(change.address, ChangeProgress()).attempts_by_call["whole create"])
 
     def has_external_edits(self, fresh: Plan) -> bool:
-        """Say whether a rule of the plan was edited since the plan was made, other than by this run."""
-        for change in fresh.changes:
-            planned = self.planned_for(change)
-            if planned is None or isinstance(change, Create) or self.is_own_write(change):
-                continue
-            before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
-            if (change.live.rule, change.live.marker) != before:
-                return True
-        return False
+        """Return whether a rule of the plan was edited outside this run since the plan was created."""
+        pairs = [(change, self.planned_for(change)) for change in fresh.changes if not isinstance(change, Create)]
+        foreign = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
+        return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in foreign)
 
-    def is_planned_rule(self, rule_id: str, marker: Marker | None) -> bool:
-        """Say whether the plan is about a live rule."""
-        if rule_id in self.ids:
-            return True
-        return marker is not None and marker.owner == self.owner and marker.address in self.addresses
+    def is_planned_rule(self, live: LiveRule) -> bool:
+        """Return whether a live rule belongs to the plan."""
+        marker = live.marker
+        is_managed = marker is not None and marker.owner == self.owner and marker.address in self.addresses
+        return live.id in self.ids or is_managed
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
-        """Keep the result of an attempt at a change."""
+        """Store the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
         progress.error, progress.uncertainty = result.error, result.uncertainty
@@ -150,26 +175,22 @@ class ApplyProgress:
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
-        """Keep that a change failed although it was written; `rule_id` is what is left of it, if anything is."""
+        """Store that a change failed although it was written; `rule_id` is the remaining rule, if there is one."""
         progress = self.progress_of(step.change)
-        progress.failed, progress.error, progress.uncertainty, progress.altered = True, reason, "none", None
-        progress.id = rule_id
+        progress.failed, progress.error, progress.id = True, reason, rule_id
+        progress.uncertainty, progress.altered = "none", None
 
     def leftover_copy_error(self) -> str:
-        """Return which temporary copy could not be deleted, and why; empty where none remains."""
-        for address, progress in self.copy_progress.items():
-            if progress.error:
-                return f"the temporary copy of {address}: {progress.error}; the next run deletes it"
-        return ""
+        """Return which temporary copy could not be deleted, and why; empty if none remains."""
+        errors = ((address, progress.error) for address, progress in self.copy_progress.items() if progress.error)
+        phrases = (f"the temporary copy of {address}: {error}; the next run deletes it" for address, error in errors)
+        return next(phrases, "")
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
-        """Compare rules that the server answered otherwise with a read: the change was made, or it failed."""
-        doubtful = [progress for progress in self.progress.values() if progress.altered is not None]
-        states = {live.id: (live.rule, live.marker) for live in rules} if doubtful else {}
-        for progress in doubtful:
-            if progress.altered is None:
-                continue
-            rule_id, payload = progress.altered
+        """Compare rules whose response had other values with a read: the change was made, or it failed."""
+        doubtful = [(progress, progress.altered) for progress in self.progress.values() if progress.altered]
+        states = {live.id: live.content for live in rules} if doubtful else {}
+        for progress, (rule_id, payload) in doubtful:
             progress.altered, state = None, states.get(rule_id)
             if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
                 progress.acknowledged, progress.error = WritePayload(*state), ""
@@ -178,20 +199,15 @@ class ApplyProgress:
 
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
         """Return the outcome of every planned change, by the last read; `skipped` is why a change was not tried."""
-        last_read = None
-        if fresh is not None:
-            states = {live.id: (live.rule, live.marker) for live in fresh.live.rules}
-            conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
-            copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
-            last_read = _LastRead(remaining_keys(fresh), states, conflicts, copied_addresses)
-        changes = [(key, change) for key, change in self.planned.items() if not is_copy_removal(change)]
+        last_read = None if fresh is None else _LastRead(fresh)
+        changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
         return tuple(self._outcome(key, change, last_read, skipped) for key, change in changes)
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:
         progress = self.progress[key]
         if last_read is not None and key not in last_read.remaining:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
-                return Skipped(change, "it is not ours any more, and was left alone")
+                return Skipped(change, "no longer managed by cxroute; not changed")
             return Applied(change, progress.attempts, progress.id)
         touched, blocked = self._is_left_partial(key, change, last_read), ""
         if last_read is not None and not progress.failed:
@@ -208,7 +224,7 @@ class ApplyProgress:
             has_failures = any(other_progress.failed for other_progress in self.progress.values())
             reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
             return Failed(change, progress.attempts, progress.error or reason, touched)
-        reason = "kept, since another change is not done" if isinstance(change, Delete) else _DEPENDENCY_FAILED
+        reason = "kept, because another change was not applied" if isinstance(change, Delete) else _DEPENDENCY_FAILED
         return Skipped(change, stop_reason or reason, left_partial=touched)
 
     def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:
@@ -218,20 +234,21 @@ class ApplyProgress:
         if isinstance(change, Create):
             return progress.id in last_read.live_by_id
         state = last_read.live_by_id.get(change.live.id)
-        return change.address in last_read.copied_addresses or state != (change.live.rule, change.live.marker)
+        return change.address in last_read.copied_addresses or state != change.live.content
 
 
-class _LastRead(NamedTuple):
+class _LastRead:
     """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
 
-    remaining: set[object]
-    live_by_id: Mapping[str, tuple[Rule, Marker | None]]
-    conflicts: Mapping[Address | None, str]
-    copied_addresses: set[Address]
+    def __init__(self, fresh: Plan) -> None:
+        self.remaining = remaining_keys(fresh)
+        self.live_by_id = {live.id: live.content for live in fresh.live.rules}
+        self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
+        self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:
-    """Return a planned change that no later plan has, for the rule as it is now; None where it is done."""
+    """Return a planned change that a later plan does not have, for the current rule; None if it is done."""
     live = None if isinstance(change, Create) else live_by_id.get(change.live.id)
     if isinstance(change, Delete):
         return None if live is None else replace(change, live=live)
@@ -243,18 +260,35 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
 
 
 def _is_stored_form(state: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
-    """Say whether a read shows the payload, except for texts that the tenant alters."""
-    (rule, marker), sent_rule = state, payload.rule
-    is_form = is_form_of(rule.name, sent_rule.name) and is_form_of(rule.description, sent_rule.description)
-    return is_form and (replace(rule, name=sent_rule.name, description=sent_rule.description), marker) == payload
+    """Return whether a read shows the payload, except for texts that the tenant alters."""
+    (rule, marker), intended = state, payload.rule
+    is_form = is_form_of(rule.name, intended.name) and is_form_of(rule.description, intended.description)
+    return is_form and (replace(rule, name=intended.name, description=intended.description), marker) == payload
 
 
 def change_key(change: Change) -> object:
-    """Name what a change is about: a rule of ours by address; of several with one address, by id."""
+    """Return the key of a change: the address of its rule; for a delete, the id."""
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
 
 
 def remaining_keys(fresh: Plan) -> set[object]:
-    """Return the keys of all that is not as desired: changes, held changes and conflicts."""
+    """Return the keys of all differences: changes, held changes and conflicts."""
     changes = (*fresh.changes, *(hold.change for hold in fresh.held))
     return {change_key(change) for change in changes} | {finding.address for finding in fresh.conflicts}
+
+
+def matches_intent(planned: Change, fresh: Change) -> bool:
+    """Return whether a change has the intent of the planned one, in any state of the rule: without a reviewed plan."""
+    if isinstance(fresh, Adopt):  # an unmanaged rule is adopted only if that was planned (invariants R1)
+        return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
+    return isinstance(planned, Delete) == isinstance(fresh, Delete)
+
+
+def matches_review(planned: Change, fresh: Change) -> bool:
+    """Return whether a change is the reviewed one, on a rule in the reviewed state."""
+    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(fresh)
+
+
+def _reviewed_state(change: Change) -> object:
+    before = None if isinstance(change, Create) else (change.live.id, change.live.content)
+    return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))

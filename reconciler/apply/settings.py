@@ -15,27 +15,22 @@ Result = TypeVar("Result")
 
 
 class BlockingRunner(Protocol):
-    """Does a piece of work that takes long and waits for nobody."""
+    """Runs CPU-bound work."""
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
-        """Return what the work returns."""
+        """Return the result of the work."""
 
 
 async def run_inline(work: Callable[[], Result], /) -> Result:
-    """Do it here and now: nobody else waits."""
+    """Run the work in this thread."""
     return work()
-
-
-async def wait(seconds: float) -> None:
-    """Sleep, in real time."""
-    await asyncio.sleep(seconds)
 
 
 class Replanner(Protocol):
     """Plans again from each read."""
 
     def plan(self, live: LiveState, /) -> Plan:
-        """Return what differs, without an order and without guards."""
+        """Return the changes, without an order and without guards."""
 
     def assess(self, plan: Plan, /) -> Plan:
         """Return the plan with the conversations that it moves, and the results of the guards."""
@@ -45,52 +40,45 @@ class Replanner(Protocol):
 
 
 class StepRecorder(Protocol):
-    """Where a run is written down: each call before and after a write, `wave` once a wave."""
+    """Records a run: each call before and after a write, and the end of each wave."""
 
     def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Record what became of it."""
+        """Record the result of the call."""
 
     def wave(self) -> None:
-        """Make what was recorded last."""
+        """Make the records durable."""
 
 
 class NoRecorder:
     """Records nothing."""
 
-    def intend(self, step: PlanStep) -> None:
+    def intend(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing."""
 
-    def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Do nothing."""
-
-    def wave(self) -> None:
-        """Do nothing."""
+    tried = wave = intend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """How a run behaves.
+    """The settings of a run.
 
-    accepts: whether a change found by a later read is the planned one (`matches_intent`, `matches_review`).
-    sleep: waits, in seconds, after a round that left something unclear (`backoff`), and while a missing rule may just
-    not be shown yet (`lag`, by how much lists lag at the most).
-    should_stop: says that no new write may be started.
+    accepts: whether a change of a later read is the planned one (`matches_intent`, `matches_review`).
+    sleep: waits, in seconds, after a round with an unclear result (`backoff`), and while lists may not show a rule
+    (`lag`, the maximum lag of lists).
+    should_stop: whether no new write may start.
     """
 
     accepts: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]] = wait
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False
-    concurrency: int = 16  # how many changes are under way at one time; the others can still be stopped
+    concurrency: int = 16  # the number of changes in progress at one time; the others can still be stopped
     lag: float = 0.0
-    names_unique: bool = False
-    """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
+    names_unique: bool = False  # the server refuses a second rule of one name: a first create needs no confirmation
     backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed conversations.
+    # Without a reviewed plan, rules outside the plan may change once.
     is_within_review: Callable[[Plan], bool] | None = None
-    """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
-
-    Without a reviewed plan, rules that the plan is not about may change once.
-    """
-    run_blocking: BlockingRunner = run_inline  # plans: beside the loop, where others wait for answers there
+    run_blocking: BlockingRunner = run_inline  # plans in another thread, if the event loop must not wait

@@ -1,55 +1,68 @@
-"""Findings that manifests accept with a reason: `accept:` of a rule or of an Environment (CXR212)."""
+"""The checks of manifests that need no tenant, and the findings that manifests accept with a reason (CXR212)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.desired.desired import DesiredState
+from reconciler.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.checks.lint_names import intents_in_catch_all
+from reconciler.checks.lint_view import LintView
+from reconciler.checks.route_tests import Checked
+from reconciler.desired.desired import DesiredState, find_unaliased_queues
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source
-from reconciler.plan.options import is_selected
+from reconciler.plan.plan import Plan, is_selected, replace_findings
 
 OFFLINE_CODES: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211"})
-"""Findings that no live rule can add: without a tenant it is known that they do not exist."""
+"""Findings that live rules cannot add: if an offline check does not have them, they do not exist."""
 RULE_CODES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(201, 212))})
-"""Findings about the rules of the manifests, beside the live rules or without them."""
-LIVE_CODES: Final = frozenset(
-    {"CXR301", "CXR302", "CXR303", "CXR304", "CXR305", "CXR306", "CXR308", "CXR309", "CXR312", "CXR340"}
-)  # findings of every comparison with the live rules
+"""Findings about the rules of the manifests, with or without live rules."""
+LIVE_CODES: Final = frozenset(f"CXR{number}" for number in (*range(301, 307), 308, 309, 312, 340))
+"""Findings of every comparison with the live rules."""
 
 
 class Acknowledgement(NamedTuple):
     """One entry of an `accept:`."""
 
     code: str
-    addresses: str  # an address, or a pattern of addresses; empty for findings about no single rule
+    addresses: str  # an address, or a pattern of addresses; empty for findings without one rule
     reason: str
     source: Source
-    address: Address | None = None  # the rule whose entry it is; None for an Environment's
-    shared: bool = False  # other Environments have the rule, too
+    address: Address | None = None  # the rule that has the entry; None for an Environment's entry
+    shared: bool = False  # other Environments also have the rule
 
 
 def collect_acknowledgements(
     manifests: Manifests, environment: Environment, desired: DesiredState
 ) -> list[Acknowledgement]:
-    """Return what the manifests accept in one environment."""
+    """Return the `accept` entries of the manifests for one environment."""
     accepted: list[Acknowledgement] = []
+    addresses = {rule.source: address for address, rule in desired.rules.items()}
+    names = {*manifests.environments, environment.name}
+    rules = ((each, index, entry) for each in manifests.rulesets for index, entry in enumerate(each.document.rules))
+    for each, index, entry in rules:
+        address = addresses.get(each.source_of("rules", index)) if entry.accept else None
+        if address and entry.accept:
+            scopes = [scope for scope in (each.document.environments, entry.environments) if scope is not None]
+            is_shared = sum(all(name in scope for scope in scopes) for name in names) > 1
+            for code, reason in entry.accept.items():
+                source = each.source_of("rules", index, "accept", code)
+                accepted.append(Acknowledgement(code, str(address), reason, source, address, is_shared))
     if loaded := manifests.environments.get(environment.name):
-        for index, entry in enumerate(environment.accept):
-            source = loaded.source_of("accept", index)
-            accepted.append(Acknowledgement(entry.code, entry.address or "", entry.reason, source))
-    return [*accepted, *_from_rules(manifests, environment, desired)]
+        entries = [(entry, loaded.source_of("accept", index)) for index, entry in enumerate(environment.accept)]
+        accepted += (Acknowledgement(entry.code, entry.address or "", entry.reason, at) for entry, at in entries)
+    return accepted
 
 
 def apply_acknowledgements(
     findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
 ) -> tuple[list[Finding], list[Acknowledgement]]:
-    """Return the findings, accepted ones with the reason, and the acknowledgements that match none; no error is."""
+    """Return the findings, accepted ones with the reason, and the entries that match none. Errors are not accepted."""
     exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
     patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
     for entry in accepted:
@@ -69,24 +82,68 @@ def apply_acknowledgements(
 
 
 def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
-    """Yield a finding for each acknowledgement of a finding that does not exist."""
+    """Yield a finding for each entry that matches no finding."""
     for entry in unused:
         at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
-        message = f"{entry.code}{at} is acknowledged, but there is no such warning or note"
-        hint = "remove the entry from `accept`" + (", or write it into the Environment" if entry.shared else "")
+        message = f"{entry.code}{at} is accepted, but no warning or note matches"
+        hint = "remove the entry from `accept`" + (", or move it to the Environment" if entry.shared else "")
         finding = Finding(code="CXR212", severity="warning", message=message, source=entry.source, hint=hint)
         yield replace(finding, severity="info" if entry.shared else "warning", address=entry.address)
 
 
-def _from_rules(manifests: Manifests, environment: Environment, desired: DesiredState) -> Iterator[Acknowledgement]:
-    addresses = {rule.source: address for address, rule in desired.rules.items()}
-    names = {*manifests.environments, environment.name}
-    for loaded in manifests.rulesets:
-        for index, entry in enumerate(loaded.document.rules):
-            address = addresses.get(loaded.source_of("rules", index)) if entry.accept else None
-            if address and entry.accept:
-                scopes = [scope for scope in (loaded.document.environments, entry.environments) if scope is not None]
-                is_shared = sum(all(name in scope for scope in scopes) for name in names) > 1
-                for code, reason in entry.accept.items():
-                    source = loaded.source_of("rules", index, "accept", code)
-                    yield Acknowledgement(code, str(address), reason, source, address, is_shared)
+def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environment) -> Plan:
+    """Return the plan with the findings that the manifests accept set apart, and with those about idle entries."""
+    accepted = collect_acknowledgements(manifests, environment, plan.desired)
+    if not accepted:
+        return plan
+    findings, idle = apply_acknowledgements(plan.findings, accepted)
+    # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
+    if idle and not plan.options.only and plan.options.undo is None:
+        # Live rules can hide a finding that `validate` reports. The plan's own lint does the other half of the work.
+        work = plan_lint_work(len(plan.desired.rules), 0) // 2
+        offline = lint(plan.desired, (), manifests, environment, plan.queue_names, work)
+        idle = apply_acknowledgements(offline, idle)[1]
+        codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
+        findings += report_unused(entry for entry in idle if entry.code in codes)
+    return replace_findings(plan, findings)
+
+
+def offline_findings(
+    manifests: Manifests, checked: Sequence[Checked], others: Iterable[Finding], only: str | None
+) -> list[Finding]:
+    """Return each finding of several environments, and the `others`, once; accepted if all environments accept it."""
+    # If `only` selects environments, an entry that others share may match a finding in one of the others.
+    rules_of = (each.desired.rules.values() for each in checked if each.desired)
+    addresses = {rule.source: rule.address for group in rules_of for rule in group if rule.source}
+    everywhere = [*manifests.warnings, *others, *find_unaliased_queues(manifests, addresses)]
+    accepted = [
+        (each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired
+    ]
+    every = [entry for _, entries in accepted for entry in entries]
+    wrong = (finding for each in checked if not each.desired for finding in each.findings)
+    rules, idle = apply_acknowledgements([*everywhere, *wrong], every)
+    vain = {entry.source: entry for entry in idle}
+    for each, entries in accepted:
+        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
+        findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
+        if not is_complete(advice):  # a finding of the unchecked rules may exist
+            unused = [entry for entry in unused if entry.code not in RULE_CODES]
+        rules += findings
+        used = {entry.source for entry in entries} - {entry.source for entry in unused}
+        vain = {source: entry for source, entry in vain.items() if source not in used}
+    if all(finding.severity != "error" for finding in rules):
+        unused = [entry for entry in vain.values() if entry.code in OFFLINE_CODES and not (only and entry.shared)]
+        rules += report_unused(unused)
+    # A finding is accepted if all environments accept it.
+    unique: dict[object, Finding] = {}
+    for finding in sorted(rules, key=lambda finding: bool(finding.acknowledged)):
+        of_rules = finding.message if finding.code in RULE_CODES else ""
+        unique.setdefault((finding.code, finding.source, of_rules), finding)
+    return list(unique.values())
+
+
+def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
+    """Return the intents that in some environment only a catch-all takes."""
+    states = ((each.desired, each.environment) for each in checked if manifests.intents)
+    views = (LintView(desired, (), manifests, environment, {}) for desired, environment in states if desired)
+    return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))

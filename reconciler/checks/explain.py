@@ -1,4 +1,4 @@
-"""One conversation x a list of rules -> which rule takes it, why each earlier one does not, what would come next."""
+"""One conversation x a list of rules -> the rule that takes it, why each earlier rule does not, and the next match."""
 
 from __future__ import annotations
 
@@ -19,38 +19,34 @@ class NonMatch:
     """A rule that was tried and does not take the conversation."""
 
     entry: RoutingEntry
-    condition: Condition | Opaque
-    """What does not hold: the intent where that is another, else the first condition that does not."""
+    condition: Condition | Opaque  # the condition that does not hold: that on the intent, or the first one
     other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property
     def undecided(self) -> bool:
-        """Say whether the rule takes the conversation after all, should something that is not understood hold."""
+        """Return whether the rule takes the conversation if a condition that is not understood holds."""
         return isinstance(self.condition, Opaque)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a conversation goes and why."""
-
-    # Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
+    """The route of a conversation, and the reasons; `undecided` names rules with conditions that are not understood."""
 
     conversation: Mapping[str, str | int | float]
     winner: RoutingEntry | None  # None: the tenant's default routing
-    non_matches: tuple[NonMatch, ...]  # every rule that is tried before the winner, in order
-    next_match: RoutingEntry | None  # the rule that would take it, were there no winner
-    tied_rules: tuple[RoutingEntry, ...]
-    """Rules of the winner's priority that would take it too: which of them is first is the platform's own choice."""
-    switched_off: tuple[RoutingEntry, ...]  # rules before the winner that are switched off, and would take it
+    non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
+    next_match: RoutingEntry | None  # the rule that would take it without the winner
+    tied_rules: tuple[RoutingEntry, ...]  # rules of the winner's priority that would take it too: the platform chooses
+    switched_off: tuple[RoutingEntry, ...]  # disabled rules before the winner that would take it
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
-        """Return the rules that take the conversation should something that is not understood hold."""
+        """Return the rules that take the conversation if a condition that is not understood holds."""
         return tuple(miss for miss in self.non_matches if miss.undecided)
 
 
 def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:
-    """Explain one conversation. The attributes are by the names that rules use."""
+    """Return the explanation of one conversation; the names of its attributes are those in rules."""
     conversation = canonical_attributes(attributes)
     evaluation = environment.api.evaluation
     ordered = order_entries(entries, evaluation)
@@ -63,16 +59,14 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
     switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
     next_match, tied = None, []
     if winner is not None:
-        later = ordered[len(non_matches) + 1 :]
+        later, destination = ordered[len(non_matches) + 1 :], destination_of(winner.rule.targets)
         next_match = route_conversation(later, conversation, assumed).winner
         tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
-        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
-        destination = destination_of(winner.rule.targets)
         tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
+        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
         enabled = [(entry, replace(entry, rule=replace(entry.rule, enabled=True))) for entry in switched_off]
-        switched_off = tuple(
-            entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner
-        )
+        earlier = (entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner)
+        switched_off = tuple(earlier)
     return Explanation(
         conversation=conversation,
         winner=winner,
@@ -84,7 +78,7 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
 
 
 def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:
-    # That the intent is another one tells a reader most.
+    # A different intent is the most useful reason.
     for part in passed.entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
             return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
@@ -98,12 +92,12 @@ def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float],
 def misspellings(
     entries: Iterable[RoutingEntry], manifests: Manifests, environment: Environment, attributes: Attributes
 ) -> Iterator[str]:
-    """Yield likely misspellings: attributes that no rule asks about, intents that the bot does not have."""
+    """Yield likely misspellings: attributes without a condition in any rule, intents that the bot does not have."""
     parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
     names = dict.fromkeys(part.attribute for part in parts)
     for name in attributes:
         if name not in names:
-            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, names))
+            yield _hinted(f"no rule has a condition on {quote_name(name)}", suggest(name, names))
     intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
     intent = attributes.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:

@@ -1,28 +1,28 @@
-"""Desired rules, beside the unmanaged live ones -> findings about what is most likely wrong; none is an error."""
+"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR211)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import analyze_slices
-from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.lint_confidence import check_confidence
 from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
-from reconciler.checks.lint_rules import check_rules
-from reconciler.checks.lint_view import LintView
+from reconciler.checks.lint_view import LintView, list_items, list_rules
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
-from reconciler.text.escape import pluralize
+from reconciler.text.escape import pluralize, quote
+from reconciler.text.phrases import condition_phrase, conversation_phrase
 
-LINT_WORK_PER_RULE: Final = 1_500
-"""How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
-PLAN_WORK_PER_RULE: Final = 1_000  # what reading, comparing and printing one rule costs in a plan, in comparisons
-_MIN_RULES: Final = 1_000  # for how many rules there is work at the least: short lists are checked to the end
+LINT_WORK_PER_RULE: Final = 1_500  # comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
+PLAN_WORK_PER_RULE: Final = 1_000  # the cost of reading, comparing and printing one rule in a plan, in comparisons
+_MIN_RULES: Final = 1_000  # the minimum number of rules for the bound: short lists are checked completely
 
 
 def lint(
@@ -33,9 +33,9 @@ def lint(
     queues: Mapping[str, str],
     work: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the findings about the rules of one environment, by place; `queues` are the names by id."""
-    # `unmanaged` are the unmanaged live rules, by their names and without an address. `work` bounds the search, in
-    # comparisons; a finding says what was not checked within it.
+    """Return the findings about the rules of one environment, by position; `queues` are the names by id."""
+    # `unmanaged` are the unmanaged live rules, with their names and without an address. `work` bounds the search, in
+    # comparisons; a finding reports the questions that were not checked.
     if not desired.rules:
         return ()
     view = LintView(desired, unmanaged, manifests, environment, queues)
@@ -57,13 +57,13 @@ def lint(
 
 
 def lint_work(rules: int) -> int:
-    """Return the bound of work for so many rules, in comparisons."""
+    """Return the bound of work for a number of rules, in comparisons."""
     return LINT_WORK_PER_RULE * max(_MIN_RULES, rules)
 
 
 def plan_lint_work(rules: int, work: int) -> int:
-    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it."""
-    # `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
+    """Return the bound of the lint in a plan: a fifth of the plan's own work, so that the lint does not delay it."""
+    # `rules` counts those of the manifests and of the tenant; `work` is the work of the plan's analysis.
     return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
@@ -78,5 +78,72 @@ def _check_within_budget(view: LintView, subject: str, findings: Iterable[Findin
 
 
 def is_complete(findings: Iterable[Finding]) -> bool:
-    """Return whether everything was checked: otherwise a finding that is not there may exist."""
+    """Return whether all questions were checked; if not, further findings may exist."""
     return all(finding.code != "CXR209" for finding in findings)
+
+
+def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
+    """Yield the findings about each managed rule."""
+    for contradictory in facts.contradictory:
+        if contradictory.entry.address:
+            phrases = [condition_phrase(part, view.labels) for part in contradictory.conditions]
+            several = f"{list_items(phrases, str)} contradict each other"
+            reason = several if len(phrases) > 1 else f"nothing satisfies {phrases[0]}"
+            message = f"no conversation can match: {reason}{view.known_types_phrase(contradictory.conditions)}"
+            yield view.finding("CXR201", "warning", message, contradictory.entry)
+    hidden = (rule for rule in facts.shadowed if rule.entry.address and not _is_tied_with_shadowing(rule))
+    yield from (_shadowed_finding(view, rule) for rule in hidden)
+    for rule in facts.redundant:
+        # A rule may state explicitly that one intent has the destination of the catch-all.
+        is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
+        if rule.entry.address and not is_explicit:
+            destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
+            same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
+            hint = (
+                "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
+            )
+            yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
+    yield from _tie_findings(view, facts.ties)
+    cause = "the analysis stopped before it was known which rules are reached"
+    message = f"not checked: too many overlaps with other rules; {cause}"
+    hint = "use conditions on fewer attributes, or on the same ones"
+    undecided = (entry for entry in facts.undecided if entry.address)
+    yield from (view.finding("CXR209", "warning", message, entry, hint) for entry in undecided)
+
+
+def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
+    """Return whether a shadowing rule is tied with the shadowed one: then the tie is the problem."""
+    rule = shadowed.entry.rule
+    same = (entry.rule for entry in shadowed.shadowing if entry.rule.priority == rule.priority)
+    return any(destination_of(tied.targets) != destination_of(rule.targets) for tied in same)
+
+
+def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
+    verb = "takes" if len(shadowed.shadowing) == 1 else "together take"
+    hint = "improve the priority, or adopt the live rule with `adopt:` and change it"
+    if all(entry.address for entry in shadowed.shadowing):
+        hint = "improve the priority, narrow the earlier rule, or remove this one"
+    entries = (shadowed.entry, *shadowed.shadowing)
+    types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
+    message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all of its conversations first{types}"
+    return view.finding("CXR202", "warning", message, shadowed.entry, hint)
+
+
+def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
+    groups: dict[int, list[tuple[RoutingEntry, RoutingEntry, Tie]]] = {}
+    for tie in ties:
+        entry, partner = (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
+        if entry.address:
+            groups.setdefault(id(entry), []).append((entry, partner, tie))
+    for group in groups.values():
+        entry, partner, tie = group[0]
+        names = list_rules([tied for _, tied, _ in group])
+        if len(group) >= MAX_TIES_PER_RULE:  # the search stopped there
+            names = " and at least ".join(names.rsplit(" and ", 1))
+        verb = "sends" if len(group) == 1 else "send"
+        message = (
+            f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere:"
+            f" {conversation_phrase(tie.example.attributes, view.labels)} goes to {view.destination_phrase(entry)}"
+            f" or to {view.destination_phrase(partner)}"
+        )
+        yield view.finding("CXR204", "warning", message, entry, "give one of them another priority")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from itertools import chain, groupby
 from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -21,12 +22,11 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase, range
 Conditions = tuple[Condition | Opaque, ...]
 
 
-_MAX_SEARCHES: Final = 300
-"""How many ranges are looked at for which further attributes matter; each costs a millisecond."""
+_MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 
 
 class ConfidenceRange(NamedTuple):
-    """What one rule asks for an intent: atoms of the confidence, and what it asks besides."""
+    """The conditions of one rule for an intent: atoms of the confidence, and the other conditions."""
 
     entry: RoutingEntry
     atoms: int
@@ -34,7 +34,7 @@ class ConfidenceRange(NamedTuple):
 
 
 class ConfidenceGap(NamedTuple):
-    """Atoms of the confidence from a first to a last, among conversations of which this is asked besides."""
+    """Atoms of the confidence from a first to a last, for conversations with the other conditions."""
 
     first: int
     last: int
@@ -42,7 +42,7 @@ class ConfidenceGap(NamedTuple):
 
 
 class GapSearch:
-    """The confidence's values, cut as rules cut them, and what is already known."""
+    """The atoms of the confidence, and the results of earlier searches."""
 
     def __init__(self, view: LintView, domain: Domain) -> None:
         self.view, self.domain = view, domain
@@ -51,10 +51,10 @@ class GapSearch:
         self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
-        self.skipped: list[RoutingEntry] = []  # rules that were not checked when the bound was reached
+        self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
-        """Return what a rule asks of the confidence, and besides."""
+        """Return the atoms of the confidence that a rule takes, and its other conditions."""
         names = self.view.attributes
         atoms, besides = self.domain.all, []
         for part in entry.rule.conditions:
@@ -67,31 +67,19 @@ class GapSearch:
         return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(besides))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
-        """Yield ranges between those of rules that ask the same besides, in which some conversation has no rule."""
+        """Yield gaps between ranges of rules with the same other conditions, if a conversation in it has no rule."""
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
         for interval in ranges:
             unions[interval.other_conditions] = unions.get(interval.other_conditions, 0) | interval.atoms
         for besides, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
-            for first, last in self._atom_runs(hull & ~union & self.confidence_mask):
-                gap = ConfidenceGap(first, last, besides)
+            atoms = hull & ~union & self.confidence_mask
+            runs = groupby(bits(self.domain.number_mask) if atoms else (), partial(_has_atom, atoms))
+            for run in [[*run] for is_free, run in runs if is_free]:
+                gap = ConfidenceGap(run[0], run[-1], besides)
                 if self._is_open(gap, ranges):
                     yield gap
-
-    def _atom_runs(self, atoms: int) -> Iterator[tuple[int, int]]:
-        """Yield the first and last of atoms that follow each other."""
-        if not atoms:
-            return
-        run: list[int] = []
-        for atom in bits(self.domain.number_mask):
-            if atoms >> atom & 1:
-                run.append(atom)
-            elif run:
-                yield run[0], run[-1]
-                run = []
-        if run:
-            yield run[0], run[-1]
 
     def _is_open(self, gap: ConfidenceGap, ranges: Sequence[ConfidenceRange]) -> bool:
         self.view.space.budget.spend(len(ranges))
@@ -133,17 +121,16 @@ class GapSearch:
         return result.regions[0].example.attributes if result.regions else None
 
     def ends(self, gap: ConfidenceGap) -> tuple[float | None, str, float | None, str]:
-        """Return a gap's lowest and highest confidence, None where there is no end, each with its operator."""
+        """Return a gap's lowest and highest confidence, each with its operator; None without a limit."""
         low, _, at_low = self.domain.interval(gap.first)
         _, high, at_high = self.domain.interval(gap.last)
         return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all that rules for the intent ask, where only the default takes it."""
-        # Attributes other than the intent and the confidence are missing.
-        lowest = min(
-            (part.atoms & -part.atoms for part in ranges if not part.other_conditions and part.atoms), default=0
-        )
+        """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
+        # Other attributes than the intent and the confidence are missing.
+        general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
+        lowest = min((atoms & -atoms for atoms in general), default=0)
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
@@ -161,7 +148,7 @@ class GapSearch:
         return None if any(_all_hold(rule, conversation) for rule in chain(special, takers)) else confidence
 
     def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
-        """Return what general rules that take this confidence ask of the intent; None: one takes every intent."""
+        """Return the conditions on the intent of general rules for this confidence; None: one takes every intent."""
         self.view.space.budget.spend(len(self.view.general_rules))
         names = self.view.attributes
         results: list[list[Condition]] = []
@@ -178,6 +165,10 @@ def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[st
     return all(isinstance(part, Condition) and holds(part, conversation) for part in conditions)
 
 
+def _has_atom(atoms: int, atom: int) -> bool:
+    return bool(atoms >> atom & 1)
+
+
 def _can_be_confidence(domain: Domain, atom: int) -> bool:
     low, high, named = domain.interval(atom)
     if named:
@@ -190,7 +181,7 @@ def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
-    """Yield the gaps, each for all the intents that have it, and the intents that fall to the default below."""
+    """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
     number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domain(number).numbers:
         return
@@ -222,7 +213,7 @@ def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents:
         f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"
         f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
-    hint = "let one range begin where the other ends, if that is not meant"
+    hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
     return finding if len(intents) == 1 else replace(finding, address=None)
 
@@ -232,7 +223,7 @@ def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Findi
     example = {view.attributes.intent: first, view.attributes.confidence: confidence}
     verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
     message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the bot is less sure than {their}"
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the confidence is lower than {their}"
         f" rules ask: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
     )
     return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")

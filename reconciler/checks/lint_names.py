@@ -20,24 +20,24 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.suggest import suggest
 
-_MAX_UNKNOWN_INTENTS: Final = 20  # how many unknown intents have a finding of their own: the nearest name costs
+_MAX_UNKNOWN_INTENTS: Final = 20  # unknown intents with a separate finding: finding the nearest name is costly
 _HIGH_CONFIDENCE: Final = 0.99
 
 
 def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield what is known of the bot's intents, where an Intents document says what they are."""
+    """Yield the findings about intents, if an Intents document lists those of the bot."""
     if view.intents:
         yield from _unrouted_intents(view, facts)
         yield from _unknown_intents(view)
 
 
 def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield one finding about all intents that no rule of the manifests takes; CXR202 reports a hidden rule."""
+    """Yield one finding about all intents that no rule of the manifests takes; CXR202 reports shadowed rules."""
     shadowed = {id(rule.entry) for rule in facts.shadowed}
     unrouted = [
         intent
@@ -51,21 +51,21 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     example = view.example_phrase(_confident_conversation(view, unrouted[0]))
     count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
     message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-    source, hint = view.intents[unrouted[0]], "write a rule, or a catch-all that takes them"
+    source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
     yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:
-    """Return the bot's intents that no rule of the manifests names and a rule of them takes, as far as checked."""
+    """Return the bot's intents that only a catch-all of the manifests takes, as far as checked."""
     unnamed = (intent for intent in view.intents if intent != view.fallback)
-    results: list[str] = []
-    with suppress(UndecidedError):  # the lint reports it for the same intents
-        results.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
-    return results
+    caught: list[str] = []
+    with suppress(UndecidedError):  # the lint reports the bound for the same intents
+        caught.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
+    return caught
 
 
 def _is_caught(view: LintView, intent: str) -> bool:
-    """Say whether a catch-all of the manifests takes an intent of which the bot is sure."""
+    """Return whether a catch-all of the manifests takes an intent with a high confidence."""
     view.space.budget.spend(len(view.general_rules))
     managed = (entry for entry in view.general_rules if entry.address)
     return find_winner(managed, _confident_conversation(view, intent)) is not None
@@ -76,7 +76,7 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, Scalar]:
 
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each intent that no Intents document has; after a few, one for all the others."""
+    """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
     entries_by_intent: dict[str, list[RoutingEntry]] = {}
     for entry in view.ordered:
         if entry.address:
@@ -87,12 +87,12 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
         too = f", and by {pluralize(len(others), 'further rule')}" if others else ""
-        message = f"intent {quote(intent)} is asked for here{too}, but no Intents document has it"
-        hint = suggest(intent, view.intents) or "add it there, if the bot can say it"
+        message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
+        hint = suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(view.finding("CXR206", "warning", message, first, hint), first, intent)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         count = pluralize(len(further), "further intent")
-        message = f"{count} that no Intents document has: {list_names(further)}"
+        message = f"{count} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
 
 
@@ -105,13 +105,13 @@ def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
                 yield part.value
 
 
-_MIN_TYPO_LENGTH: Final = 5  # letters that a name must have for one of them to be a slip of the pen
+_MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
 _MAX_TYPO_LENGTH: Final = 100
-"""Letters of a name that is looked at without each of them; a longer one is no name that anybody typed."""
+"""Up to this length a name is compared without each of its letters; a longer name was not typed."""
 
 
 def check_attributes(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule asks about."""
+    """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
     if all(domain.attribute in names for domain in view.space.domains):
         return
@@ -125,7 +125,7 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
             for name in sorted(attributes):
                 managed.setdefault(name, []).append(entry)
     rank = {name: place for place, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
-    similar: dict[str, list[str]] = {}  # names that are one letter apart have a text without one letter in common
+    similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
     for name in rank:
         for part in _one_letter_deletions(name):
             similar.setdefault(part, []).append(name)
@@ -147,17 +147,18 @@ def _one_letter_deletions(name: str) -> set[str]:
 
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
     first = entries[0]
-    uses = f"attribute {quote(name)} is asked about by {pluralize(len(entries), 'rule')}"
+    severity: Severity = "info" if suggestion is None else "warning"
+    message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is None:
-        message = f"{uses}; the context endpoint does not write it"
-        hint = "make sure that something else does: the phone menu, a script, the customer data"
-        return view.finding_at(view.finding("CXR207", "info", message, first, hint), first, name)
-    message, hint = f"{uses}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
-    return view.finding_at(view.finding("CXR207", "warning", message, first, hint), first, name)
+        message += "; the context endpoint does not write it"
+        hint = "make sure that another source writes it: the phone menu, a script, the customer data"
+    else:
+        message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
+    return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
 
 
 def is_typo(name: str, candidate: str) -> bool:
-    """Say whether a name is likely a misspelling of a known one: another case, or one letter off, not one digit."""
+    """Return whether a name is probably a misspelling of a known one: other case, or one letter, not one digit."""
     if name == candidate or min(len(name), len(candidate)) < _MIN_TYPO_LENGTH:
         return False
     first, second = _letters(name), _letters(candidate)
@@ -177,11 +178,11 @@ def _letters(name: str) -> str:
 
 
 _SKILL_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{2,30}", re.ASCII)
-"""Of public documents: 2 to 30 characters, and which."""
+"""From public documents: 2 to 30 of these characters."""
 
 
 def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Finding]:
-    """Yield a finding for each queue name that a skill cannot have, where a rule first uses it."""
+    """Yield a finding for each queue name that is not a valid skill name, at its first use."""
     if environment.api.queues != "acd-skills":
         return
     aliases = resolve_aliases(manifests, environment.name)
@@ -196,7 +197,9 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
         if live_name is not None and live_name not in checked:
             checked.add(live_name)
             if not _SKILL_NAME.fullmatch(live_name):
-                message = f"queue {quote(live_name)} is no name of a skill: 2 to 30 of letters, digits, -, _, . and :"
+                message = (
+                    f"queue {quote(live_name)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
+                )
                 hint = "correct it, or write the skill's id in a Queues document"
                 yield loaded.finding("CXR210", message, *place, severity="warning", hint=hint)
 
@@ -212,11 +215,11 @@ def _queue_references(
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-"""What idents look like wherever public documents show one; none says what they may hold."""
+"""The form of all idents in public documents, which do not define the allowed characters."""
 
 
 def check_field_idents(manifests: Manifests, environment: Environment) -> Iterator[Finding]:
-    """Yield a finding for each of the three names that is most likely no ident."""
+    """Yield a finding for each of the three attribute names that is probably not an ident."""
     loaded = manifests.environments.get(environment.name)
     if loaded is None or environment.context.writer != "digital-custom-fields":
         return
@@ -224,8 +227,7 @@ def check_field_idents(manifests: Manifests, environment: Environment) -> Iterat
     of_fields = {"intent": names.intent, "confidence": names.confidence, "updatedAt": names.updated_at}
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
-            message = (
-                f"{quote(name)} is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
-            )
+            reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
+            message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

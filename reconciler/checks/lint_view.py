@@ -1,4 +1,4 @@
-"""What the lint looks at: one environment's rules in order, which of them name an intent, what things are called."""
+"""The input of the lint: one environment's rules in order, their intents, and names for messages."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from reconciler.text.phrases import conversation_phrase, queues_phrase
 T = TypeVar("T")
 
 _NAMING_OPERATORS: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
-MAX_LISTED_VALUES: Final = 8  # how many values one sentence lists
-_MAX_LISTED_RULES: Final = 3  # how many rules one sentence lists: their names are longer
+MAX_LISTED_VALUES: Final = 8  # the number of values that one sentence lists
+_MAX_LISTED_RULES: Final = 3  # the number of rules that one sentence lists, whose names are longer
 
 
 class LintView:
-    """One environment's rules: `ordered` as they are tried, and filed in `slices` for every question at once."""
+    """One environment's rules: `ordered` by evaluation, and indexed in `slices` for all questions."""
 
     def __init__(
         self,
@@ -42,38 +42,31 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.evaluation: Final = environment.api.evaluation
-        self.labels: Final = desired.labels
-        self.types: Final = desired.types
-        self.queues: Final = queues
+        self.labels, self.types, self.queues = desired.labels, desired.types, queues
         self.intents: Final = {
             intent: loaded.source_of("intents", place)
             for loaded in manifests.intents
             for place, intent in enumerate(loaded.document.intents)
-        }  # what the bot can say, and where that stands
+        }  # the bot's intents, with their positions
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
-        self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), self.evaluation)
+        self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, desired.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
         self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
-        self._assumed = {
-            part.text: False for entry in self.ordered for part in entry.rule.conditions if isinstance(part, Opaque)
-        }
+        parts = (part for entry in self.ordered for part in entry.rule.conditions)
+        self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
         self._rulesets = manifests.rulesets
         self._positions: dict[Source, tuple[LoadedDocument[RuleSet], int]] = {}
 
     @property
     def rules_by_intent(self) -> Mapping[str, Sequence[RoutingEntry]]:
-        """Rules that name an intent, by intent, in order. Raises UndecidedError where these are too many."""
+        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
         return self._rules_by_naming[0]
 
     @property
     def general_rules(self) -> Sequence[RoutingEntry]:
-        """Rules that name none, in order: a catch-all is one of them.
-
-        Raises UndecidedError as `rules_by_intent` does.
-        """
+        """Return the rules that name no intent, in order, such as a catch-all. Raises UndecidedError if too many."""
         return self._rules_by_naming[1]
 
     @cached_property
@@ -105,14 +98,14 @@ class LintView:
         yield from (domain.texts[atom - first] for atom in bits(values[0] & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
-        """Return the rule that takes a conversation whose intent is known; None: the default routing."""
+        """Return the rule that takes a conversation with a known intent; None: the default routing."""
         intent = conversation.get(self.attributes.intent)
         self.space.budget.spend(len(self.general_rules))
         near = [*self.rules_by_intent.get(str(intent), ()), *self.general_rules]
         return find_winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._assumed)
 
     def names_one_intent(self, entry: RoutingEntry) -> bool:
-        """Say whether a rule asks for one intent, and for nothing else but the confidence."""
+        """Return whether a rule has conditions only on one intent, and on the confidence."""
         parts = [part for part in entry.rule.conditions if not self._is_about_confidence(part)]
         if len(parts) != 1 or not isinstance(parts[0], Condition) or parts[0].attribute != self.attributes.intent:
             return False
@@ -120,7 +113,7 @@ class LintView:
         return operator == "equals" or (operator == "in" and isinstance(value, tuple) and len(value) == 1)
 
     def catches_all(self, entry: RoutingEntry) -> bool:
-        """Say whether a rule asks for nothing but the confidence."""
+        """Return whether a rule has conditions only on the confidence."""
         return all(map(self._is_about_confidence, entry.rule.conditions))
 
     def _is_about_confidence(self, condition: Condition | Opaque) -> bool:
@@ -134,26 +127,25 @@ class LintView:
         return f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
 
     def destination_phrase(self, entry: RoutingEntry) -> str:
-        """Say where a rule sends conversations."""
+        """Return the destination of a rule in words."""
         return queues_phrase(entry.rule.targets, self.queues)
 
     def known_types_phrase(self, conditions: Iterable[Condition | Opaque] | None = None) -> str:
-        """Return the known types on which a statement about the conditions rests; None: about all conditions."""
-        names = list(self.space.narrowed_attributes)
+        """Return the known types that a statement about the conditions depends on; None: about all conditions."""
+        types = {name: self.types[name] for name in self.space.narrowed_attributes}
         if conditions is not None:
             attributes = {part.attribute for part in conditions if isinstance(part, Condition)}
-            names = [name for name in names if name in attributes]
-        types = {name: self.types[name] for name in names}
+            types = {name: value_type for name, value_type in types.items() if name in attributes}
         return f" ({types_phrase(types, self.labels)})" if types else ""
 
     def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
-        """Return a finding about one rule of ours."""
+        """Return a finding about one managed rule."""
         return Finding(
             code=code, severity=severity, message=message, source=entry.source, address=entry.address, hint=hint
         )
 
     def finding_at(self, base: Finding, entry: RoutingEntry, named_value: str) -> Finding:
-        """Return a finding with the place of a value of a rule, an attribute or an intent, where it stands as such."""
+        """Return a finding with the position of an attribute or an intent in a rule, if the rule states it."""
         if not self._positions:
             for loaded in self._rulesets:
                 for place in range(len(loaded.document.rules)):
@@ -183,24 +175,24 @@ def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str
 
 
 def rule_name(entry: RoutingEntry) -> str:
-    """Return what a sentence calls a rule: its address, or the live name of one that is not managed."""
+    """Return the name of a rule in messages: its address, or the live name of an unmanaged rule."""
     return sanitize(entry.name) if entry.address else f"the live rule {quote(entry.name)} (not managed)"
 
 
 def list_names(names: Iterable[str], conjunction: str = "and") -> str:
-    """List names from outside in quotes: `"a", "b" and "c"`."""
+    """Return names from outside as a list in quotes: `"a", "b" and "c"`."""
     return list_items(list(names), quote, conjunction)
 
 
 def list_rules(entries: Sequence[RoutingEntry]) -> str:
-    """List rules: `cards/a, cards/b, cards/c and 4 more`."""
+    """Return rules as a list: `cards/a, cards/b, cards/c and 4 more`."""
     return list_items(entries, rule_name, limit=_MAX_LISTED_RULES)
 
 
 def list_items(
     items: Sequence[T], format_item: Callable[[T], str], conjunction: str = "and", limit: int = MAX_LISTED_VALUES
 ) -> str:
-    """List things: `a`, `a and b`, `a, b, c and 4 more`."""
+    """Return items as a list: `a`, `a and b`, `a, b, c and 4 more`."""
     if len(items) > limit:
         return join_first(items, limit, format_item)
     *first, last = map(format_item, items)

@@ -1,6 +1,6 @@
-"""RouteTests x the rules of one environment -> which tests hold, and for each that fails where its conversation goes.
+"""RouteTests x the rules of one environment -> the results of the tests, and the actual route of each failed one.
 
-Offline, against the rules that the manifests want alone; or against all live rules, unmanaged ones included.
+Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged ones.
 """
 
 from __future__ import annotations
@@ -28,81 +28,68 @@ from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
 Conversation = Mapping[str, str | int | float]
+Assumed = Mapping[str, bool]
+Documents = Iterable[LoadedDocument[RouteTests]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTestResult:
-    """One test, tried in one environment. `failure` says what went wrong; None where the test holds."""
+    """The result of one test in one environment. `failure` is None if the test passed."""
 
     environment: str
     document: str
-    number: int  # which test of its document it is, from 1
+    number: int  # the position of the test in its document, from 1
     source: Source
-    conversation: Conversation
-    """The conversation, by the API's names of attributes; empty where the test cannot be read."""
+    conversation: Conversation  # with the API's names of attributes; empty if the test cannot be read
     winner: RoutingEntry | None
     failure: Finding | None
 
 
 class _InvalidTestError(Exception):
-    """The test itself cannot be read in this environment."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code, self.hint = code, hint
+    """The test itself is invalid in this environment. The arguments: a code, a message, and a hint."""
 
 
 def run_route_tests(
-    documents: Iterable[LoadedDocument[RouteTests]],
-    environment: Environment,
-    catalogue: OfflineQueueResolver,
-    desired: DesiredState,
+    documents: Documents, environment: Environment, catalogue: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
-    return _run_all(documents, _RouteTestRunner(environment, catalogue, desired_entries(desired), {}))
+    """Return the results of all tests. `catalogue` must be the one that `desired` was expanded with."""
+    return _RouteTestRunner(environment, catalogue, desired_entries(desired), {}).run_all(documents)
 
 
 def run_route_tests_live(
-    documents: Iterable[LoadedDocument[RouteTests]],
-    environment: Environment,
-    catalogue: QueueResolver,
-    entries: Sequence[RoutingEntry],
+    documents: Documents, environment: Environment, catalogue: QueueResolver, entries: Sequence[RoutingEntry]
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test on all live rules, whose queues are those of `catalogue`."""
-    # A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
-    # take conversations by such a condition is in the way of the manifests, which drift reports.
+    """Return the results of all tests on all live rules, whose queues are those of `catalogue`."""
+    # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
+    # rule that may take conversations through this condition.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _run_all(documents, _RouteTestRunner(environment, catalogue, entries, assumed))
-
-
-def _run_all(documents: Iterable[LoadedDocument[RouteTests]], runner: _RouteTestRunner) -> tuple[RouteTestResult, ...]:
-    return tuple(runner.run_test(loaded, place) for loaded in documents for place in range(len(loaded.document.tests)))
+    return _RouteTestRunner(environment, catalogue, entries, assumed).run_all(documents)
 
 
 class _RouteTestRunner:
-    """The rules of one environment in order, and what its queues and variables are called."""
+    """The rules of one environment in order, with its queues and variables."""
 
     def __init__(
         self,
         environment: Environment,
-        catalogue: QueueResolver,
+        queues: QueueResolver,
         entries: Iterable[RoutingEntry],
         assumed: Mapping[str, bool],
     ) -> None:
-        self.environment = environment
-        self.catalogue = catalogue
-        self._assumed = assumed
+        self.environment, self.catalogue, self._assumed = environment, queues, assumed
         self._types = endpoint_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
+    def run_all(self, documents: Documents) -> tuple[RouteTestResult, ...]:
+        return tuple(self.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
+
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
         self._budget = self._budgets.setdefault(loaded.file, TextBudget())
         conversation: Conversation = {}
-        winner, failure = None, None
-        test = loaded.document.tests[index]
+        winner, failure, test = None, None, loaded.document.tests[index]
         try:
             conversation, expected = self._read_test(test)
             winner = self._rules.find_winner(conversation, self._assumed)
@@ -111,9 +98,10 @@ class _RouteTestRunner:
                 message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(winner, actual)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
         except _InvalidTestError as error:
-            failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
+            code, message, hint = error.args
+            failure = loaded.finding(code, message, "tests", index, hint=hint)
         except OpaqueConditionError as error:
-            message = f"nobody can say where this goes: a rule asks something that is not understood, {error}"
+            message = f"the destination is unknown: a rule has a condition that cxroute does not understand, {error}"
             failure = loaded.finding("CXR220", message, "tests", index)
         return RouteTestResult(
             environment=self.environment.name,
@@ -133,7 +121,7 @@ class _RouteTestRunner:
         for raw_name, value in test.given.attributes.items():
             name = str(fill(raw_name))
             if attributes.get(name) is not None:
-                raise _InvalidTestError("CXR104", f'the conversation says "{name}" twice')
+                raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
             attributes[name] = fill(value)
         conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
         if test.expect.default:
@@ -147,10 +135,10 @@ class _RouteTestRunner:
         return conversation, destination_of(targets)
 
     def _require_kind(self, raw_value: Json, kind: FieldType, name: str) -> Json:
-        """Return the value of a field that is not text, or of the variable that stands there."""
+        """Return the value of a field that is not text, or of the variable in that field."""
         value = self._fill_variables(raw_value)
         if value is not None and not kind.accepts(value):
-            raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not")
+            raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not", "")
         return value
 
     def _fill_variables(self, value: Json) -> Json:
@@ -163,11 +151,10 @@ class _RouteTestRunner:
         except TextLimitError as error:
             raise _InvalidTestError("CXR010", str(error), "shorten the variables, or split the file") from None
         except KeyError as missing:
-            name = str(missing.args[0])
-            message = f'the Environment has no variable "{name}" in its vars'
-            raise _InvalidTestError("CXR107", message, suggest(name, variables)) from None
+            message = f'the Environment has no variable "{missing.args[0]}" in its vars'
+            raise _InvalidTestError("CXR107", message, suggest(str(missing.args[0]), variables)) from None
         except ValueError as error:
-            raise _InvalidTestError("CXR104", str(error)) from None
+            raise _InvalidTestError("CXR104", str(error), "") from None
         return filled
 
     def _route_phrase(self, rule_entry: RoutingEntry | None, actual: Destination) -> str:
@@ -185,63 +172,53 @@ class _RouteTestRunner:
         return split_phrase(destination, lambda queue_id: quote(names.get(queue_id, queue_id)), " and ")
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
-        """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
+        """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
         offline = isinstance(self.catalogue, OfflineQueueResolver)
         if not offline or all(name in self.catalogue.aliases for name in _expected_weights(test)):
             return ""
         ids = (self.catalogue.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
-        return f"{named}: offline, only that alias means it" if alias else ""
+        return f"{named}: offline, use that alias" if alias else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
+    """One environment's rules, with their findings and the results of the route tests."""
 
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[RouteTestResult, ...]
-    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
-    desired: DesiredState | None  # the rules; None where they are wrong
-    queues: Mapping[str, str]  # queues that the rules name, by id: offline their names are taken to be known
-    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were tried on
+    desired: DesiredState | None  # the rules; None if they are invalid
+    queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
+    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Return the users' names of the attributes that the API knows by longer names."""
+        return self.desired.labels if self.desired else {}
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
-    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
+    """Return the rules of one environment, expanded offline, with the results of all route tests if they are valid."""
     catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     try:
         desired = expand_manifests(manifests, environment, catalogue)
     except ManifestError as error:
-        return Checked(environment=environment, findings=error.findings, tried=(), labels={}, desired=None, queues={})
+        return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
     tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
     queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return Checked(
-        environment=environment,
-        findings=desired.findings,
-        tried=tried,
-        labels=desired.labels,
-        desired=desired,
-        queues=queues,
-    )
+    findings = desired.findings
+    return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
-    """Try every route test on all live rules, those that are not managed included."""
+    """Return the results of every route test on all live rules, also unmanaged ones."""
     catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
     tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(
-        environment=environment,
-        findings=(),
-        tried=tried,
-        labels=desired.labels,
-        desired=desired,
-        queues=queues,
-        rules="live",
-    )
+    return Checked(environment=environment, findings=(), tried=tried, desired=desired, queues=queues, rules="live")
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.journal.undo_request import UndoRequest
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 
 DIRECTORY: Final = "manifests"  # the default of -m
 

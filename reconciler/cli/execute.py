@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Session

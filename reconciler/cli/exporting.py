@@ -14,12 +14,21 @@ from reconciler.cli.files import new_folder, write_all
 from reconciler.desired.desired import DesiredRule
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
-from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
+from reconciler.export.export import (
+    ExportedManifests,
+    ExportMismatchError,
+    ExportVerification,
+    ManifestHeader,
+    TenantSnapshot,
+    describe_skipped,
+    export_rules,
+    format_files,
+    format_one_file,
+    verify_export,
+)
 from reconciler.export.names import find_free_name
 from reconciler.export.selection import ExportSelection, select_rules
 from reconciler.export.update_manifest import all_edits, edit_texts, place_of, prove_edits
-from reconciler.export.verify import ExportMismatchError, ExportVerification, verify_export
-from reconciler.export.yaml import ManifestHeader, describe_skipped, format_files, format_one_file
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES

@@ -17,7 +17,7 @@ from reconciler.cli.files import STATE, ignored_by_git
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
@@ -43,7 +43,7 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     with open_state(STATE) as state:
         add_queues(state, queues)
-        yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
+        yield _Sandbox(app=Simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager

@@ -23,11 +23,10 @@ from reconciler.cli.server_log import log
 from reconciler.cli.session import Session
 from reconciler.cxone.context_client import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.handler import AttributeNames, EventPolicy
-from reconciler.endpoint.policy import FallbackPolicy
+from reconciler.endpoint.handler import AttributeNames, EventPolicy, FallbackPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.plan.routing_table import desired_entries
 from reconciler.render.text.explain import DisplayNames as RuleNames
@@ -72,9 +71,7 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    return build_context_app(
-        write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits
-    )
+    return ContextApp(write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits)
 
 
 def max_calls(rate: float) -> int:
@@ -160,10 +157,9 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
         yield lambda alone: alone
         return
     from reconciler.endpoint.redis.connection import RedisConnection, connection_factory  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.locks import RedisLocks  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.message_ids import RedisMessageIds  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.state import RedisState  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
     connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
     shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")

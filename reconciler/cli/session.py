@@ -19,8 +19,7 @@ from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState
+from reconciler.plan.plan import LiveState, PlanOptions
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:

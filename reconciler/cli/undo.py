@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.selection import is_list
 from reconciler.cli.files import journal_path
@@ -17,8 +17,7 @@ from reconciler.journal.journal import find_run, read_runs
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.text.escape import sanitize
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import contextlib
 import hmac
 import re
@@ -12,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 from reconciler.endpoint.messages import EndpointResponse, error_response, retry_later, truncated
 
@@ -32,23 +31,18 @@ class ApiKeys:
         return len(self._digests)
 
     def accepts(self, headers: Headers) -> bool:
-        """Return whether the headers hold a key. A repeated header is refused: servers differ in which one counts."""
+        """Return whether the headers hold a key. A repeated header is refused: servers differ in which value counts."""
         pairs = [header for header in headers if header[0] in _KEY_HEADERS]
         if len(pairs) > 1 and len({name for name, _ in pairs}) != len(pairs):
             return False
-        matches = [self._is_key(_offered_key(name, value)) for name, value in pairs]
-        return True in matches
-
-    def _is_key(self, offered: bytes | None) -> bool:
-        if offered is None:
-            return False
-        digest = sha256(offered).digest()
-        matches = [compare_digest(digest, key) for key in self._digests]  # every key, for a constant time
+        offered = [key for name, value in pairs if (key := _offered_key(name, value)) is not None]
+        digests = [sha256(key).digest() for key in offered]
+        matches = [compare_digest(digest, key) for digest in digests for key in self._digests]  # all: constant time
         return True in matches
 
 
 def _offered_key(name: bytes, value: bytes) -> bytes | None:
-    """Return a header's key: of Basic the password, or the name if there is no password."""
+    """Return a header's key: for Basic the password, or the name if the password is empty."""
     if len(value) > _MAX_KEY_HEADER:
         return None
     if name == b"x-api-key":
@@ -58,16 +52,20 @@ def _offered_key(name: bytes, value: bytes) -> bytes | None:
         case b"apikey" | b"bearer":
             return rest.strip()
         case b"basic":
-            try:
-                user, colon, password = b64decode(rest.strip(), validate=True).partition(b":")
-            except (binascii.Error, ValueError):
-                return None
+            user, colon, password = (_decode_base64(rest.strip()) or b"").partition(b":")
             return (password or user) if colon else None
     return None
 
 
-CLOCK_TOLERANCE: Final = 300  # seconds that the sender's clock may be wrong
-_ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot, which ends the id in the signed text
+def _decode_base64(text: str | bytes) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
+_ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot: a dot ends the id in the signed text
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAX_SIGNATURE_HEADER: Final = 4096
 _MAX_SIGNATURES: Final = 16
@@ -83,13 +81,15 @@ class SignatureVerifier:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """Raises SecretError."""
-        self._secrets = tuple(map(_decode_secret, secrets))
+        self._secrets = tuple(_decode_base64(secret.removeprefix("whsec_")) or b"" for secret in secrets)
+        if any(len(secret) < 16 for secret in self._secrets):  # noqa: PLR2004 - the standard asks for 24; 15 are guessed
+            raise SecretError("a signing secret must be whsec_ and the base64 of at least 16 bytes")
 
     def __len__(self) -> int:
         return len(self._secrets)
 
     def verify(self, headers: Headers, body: bytes, now: float) -> str | None:
-        """Return the id of a message with a valid signature, else None. `now` is in seconds since 1970."""
+        """Return the id of a message with a valid signature, or None. `now` is in seconds since 1970."""
         fields = [[value for name, value in headers if name == header] for header in _SIGNATURE_HEADERS]
         if any(len(values) != 1 or len(values[0]) > _MAX_SIGNATURE_HEADER for values in fields):
             return None
@@ -98,34 +98,10 @@ class SignatureVerifier:
             return None
         signed = b"%b.%b.%b" % (name, time, body)
         expected = [hmac.digest(secret, signed, "sha256") for secret in self._secrets]
-        offered = [_offered_signature(part) for part in signatures.split(b" ")[:_MAX_SIGNATURES]]
+        parts = signatures.split(b" ")[:_MAX_SIGNATURES]
+        offered = [_decode_base64(part.removeprefix(b"v1,")) for part in parts if part.startswith(b"v1,")]
         matches = sum(compare_digest(good, part) for good in expected for part in offered if part is not None)
         return name.decode("ascii") if matches else None
-
-
-def is_signed(headers: Headers) -> bool:
-    """Return whether a request has a signature; then only the signature counts."""
-    return any(name == b"webhook-signature" for name, _ in headers)
-
-
-def _offered_signature(part: bytes) -> bytes | None:
-    version, comma, text = part.partition(b",")
-    if version != b"v1" or not comma:
-        return None
-    try:
-        return b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _decode_secret(text: str) -> bytes:
-    try:
-        secret = b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        secret = b""
-    if len(secret) < 16:  # noqa: PLR2004 - the standard asks for 24 at the least; fewer than 16 are guessed
-        raise SecretError("a signing secret must be whsec_ and the base64 of 16 bytes or more")
-    return secret
 
 
 MESSAGE_ID_SECONDS: Final = 2.0 * CLOCK_TOLERANCE  # after that, the message's timestamp is too old to be accepted
@@ -150,7 +126,7 @@ class Deduplicator:
     async def run_once(
         self, message: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
     ) -> EndpointResponse:
-        """Return the response of `process`, or the stored response of a repeated message; it waits for that one."""
+        """Return the response of `process`, or the stored response of a repeated message; waits for a running one."""
         stored = await self._store.claim(message, sha256(body).digest(), deadline)
         if stored is not None:
             return stored
@@ -164,9 +140,9 @@ class Deduplicator:
         return response
 
 
-FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")  # after a wait for a failed request
-IN_PROGRESS_RESPONSE: Final = retry_later(503, "replayed", "the same message is under way")  # after a wait too long
-CONFLICT_RESPONSE: Final = error_response(409, "conflict", "this webhook-id came before with another body")
+FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")  # to requests that waited for a failed one
+IN_PROGRESS_RESPONSE: Final = retry_later(503, "replayed", "the same message is being processed")  # after the deadline
+CONFLICT_RESPONSE: Final = error_response(409, "conflict", "this webhook-id was already used with another body")
 
 
 class _MessageRecord(NamedTuple):
@@ -175,23 +151,15 @@ class _MessageRecord(NamedTuple):
     expires_at: float
 
 
-class _Expiring(Protocol):
-    @property
-    def expires_at(self) -> float: ...
-
-
-RecordType = TypeVar("RecordType", bound=_Expiring)
-
-
 class InMemoryMessageIds:
-    """The message ids of one process. Beyond `limit` the oldest are forgotten: a repeat is then processed again."""
+    """The message ids of one process. Beyond `limit` it deletes the oldest: their repeats are processed again."""
 
     def __init__(self, clock: Callable[[], float], limit: int = 100_000) -> None:
         self._clock, self._limit = clock, limit
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response, waiting for it, or None for a new id; after the deadline no id is new."""
+        """Return an id's response, once it exists, or None for a new id; after the deadline no id is new."""
         now, loop = self._clock(), asyncio.get_running_loop()
         evict_expired(self._records, self._limit, now)
         record = self._records.get(message)
@@ -218,8 +186,8 @@ class InMemoryMessageIds:
         record.response.set_result(response)
 
 
-def evict_expired(records: OrderedDict[str, RecordType], limit: int, now: float) -> None:
-    """Remove the oldest records that are expired, and as many as needed for one more below the limit."""
+def evict_expired(records: OrderedDict[str, Any], limit: int, now: float) -> None:
+    """Remove the oldest records whose `expires_at` is over, and as many as needed for one more below the limit."""
     while records:
         message, record = next(iter(records.items()))
         if len(records) < limit and record.expires_at > now:

@@ -49,7 +49,17 @@ class ConversationCache:
     def find(self, conversation: str) -> LatestEvent | None:
         """Return the newest event of a conversation, if it is stored."""
         packed = self._young.get(conversation) or self._old.get(conversation)
-        return _unpack(conversation, packed) if packed is not None else None
+        if packed is None:
+            return None
+        own_point, message, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed below
+        status, outcome, is_usual, body = response
+        timestamp = parse_timestamp(text) if text is not None else None
+        point = timestamp if own_point is None else Timestamp(*own_point)
+        if point is None:
+            raise AssertionError("an event without a timestamp was stored without the time of its receipt")
+        full_body = written_prefix(conversation) + body if is_usual else body
+        event = Event(conversation, intent, confidence, text, timestamp)
+        return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
 
     def store(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of a conversation."""
@@ -59,10 +69,17 @@ class ConversationCache:
             self._young = {}
             self._young_since += age
         self._old.pop(conversation, None)
-        self._young[conversation] = _pack(conversation, latest)
+        (point, message), event, response = latest
+        prefix = written_prefix(conversation)
+        is_usual = response.body.startswith(prefix)
+        body = response.body[len(prefix) :] if is_usual else response.body
+        own_point = None if point == event.timestamp else (point.seconds, point.fraction)
+        fields = (event.intent, event.confidence, event.timestamp_text)
+        packed = own_point, message, fields, (response.status, response.outcome, is_usual, body)
+        self._young[conversation] = marshal.dumps(packed)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; `store` may be called meanwhile."""
+        """Return each conversation's newest event and its age in seconds at most; it allows a `store` between two."""
         for generation, age in ((self._young, 0.0), (self._old, self._clock() - self._young_since)):
             for conversation in tuple(generation):
                 latest = self.find(conversation)
@@ -70,44 +87,15 @@ class ConversationCache:
                     yield conversation, latest, age
 
 
-def _pack(conversation: str, latest: LatestEvent) -> bytes:
-    (point, message), event, response = latest
-    prefix = written_prefix(conversation)
-    is_usual = response.body.startswith(prefix)
-    body = response.body[len(prefix) :] if is_usual else response.body
-    own_point = None if point == event.timestamp else (point.seconds, point.fraction)
-    fields = (event.intent, event.confidence, event.timestamp_text)
-    return marshal.dumps((own_point, message, fields, (response.status, response.outcome, is_usual, body)))
-
-
-def _unpack(conversation: str, packed: bytes) -> LatestEvent:
-    own_point, message, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed above
-    status, outcome, is_usual, body = response
-    timestamp = parse_timestamp(text) if text is not None else None
-    point = timestamp if own_point is None else Timestamp(*own_point)
-    if point is None:
-        raise AssertionError("an event without a time of its own was kept without the one that it was given")
-    full_body = written_prefix(conversation) + body if is_usual else body
-    event = Event(conversation, intent, confidence, text, timestamp)
-    return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
-
-
-_MAX_WAITING: Final = 16  # requests of one conversation: a flood of one leaves room for others
+_MAX_WAITING: Final = 16  # requests of one conversation: a flood leaves room for other conversations
 
 
 class LockUnavailableError(Exception):
     """A request does not get its conversation's lock; `outcome` is its name in log and metrics."""
 
-    def __init__(self, message: str, outcome: str, retry_after: float) -> None:
-        self.outcome, self.retry_after = outcome, retry_after
+    def __init__(self, message: str, outcome: str) -> None:
+        self.outcome = outcome
         super().__init__(message)
-
-
-class TooManyWaitingError(LockUnavailableError):
-    """Too many requests wait for one conversation."""
-
-    def __init__(self) -> None:
-        super().__init__("too many requests about this conversation are waiting", "crowded", 1.0)
 
 
 @dataclass(slots=True)
@@ -123,17 +111,13 @@ class ConversationState:
         same = self.latest is not None and event.timestamp is not None and event == self.latest.event
         return self.latest.response if self.latest is not None and same else None
 
-    def is_stale(self, order: EventOrder) -> bool:
-        """Return whether a newer event is written."""
-        return self.latest is not None and order < self.latest.order
-
     def merge(self, latest: LatestEvent | None) -> None:
-        """Store the newest event that other instances know, unless it is older."""
+        """Store the newest event of other instances, unless it is older."""
         if latest is not None and (self.latest is None or latest.order >= self.latest.order):
             self.latest = latest
 
     def record_write(self, order: EventOrder, event: Event, response: EndpointResponse) -> None:
-        """Store a written event; one without a timestamp is newer than all before it."""
+        """Store a written event; one without a timestamp is newer than all earlier ones."""
         before = self.latest.order if self.latest is not None else order
         self.latest = LatestEvent(max(order, before), event, truncated(response))
 
@@ -146,7 +130,7 @@ class LockProvider(Protocol):
 
 
 class _ConversationLock:
-    # A generator in its place would cost 2 % of the endpoint's time.
+    # A generator would cost 2 % of the endpoint's time.
     __slots__ = ("_conversation", "_locks")
 
     def __init__(self, locks: ConversationLocks, conversation: str) -> None:
@@ -170,36 +154,36 @@ class ConversationLocks:
         return len(self._cache)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; a locked one may come twice."""
+        """Return each conversation's newest event and its age in seconds at most; a locked one may occur twice."""
         for conversation, state in tuple(self._states.items()):
             if state.latest is not None:
                 yield conversation, state.latest, 0.0
         yield from self._cache.latest_events()
 
     def lock(self, conversation: str) -> _ConversationLock:
-        """Return the conversation's lock, whose entering raises TooManyWaitingError."""
+        """Return the conversation's lock, whose entering raises LockUnavailableError."""
         return _ConversationLock(self, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
-        """Store the newest event that other instances know."""
+        """Store the newest event of other instances."""
         state = self._states.get(conversation) or ConversationState(self._cache.find(conversation))
         state.merge(latest)
         if not state.waiting and state.latest is not None:
             self._cache.store(conversation, state.latest)
 
     async def acquire(self, conversation: str) -> ConversationState:
-        """Lock a conversation; the caller must `release` it. Raises TooManyWaitingError."""
+        """Lock a conversation; the caller must `release` it. Raises LockUnavailableError."""
         state = self._states.get(conversation)
         if state is None:
             state = self._states[conversation] = ConversationState(self._cache.find(conversation))
         if state.waiting >= _MAX_WAITING:
-            raise TooManyWaitingError
+            raise LockUnavailableError("too many requests for this conversation are waiting", "crowded")
         state.waiting += 1
         if state.waiting > 1:
             try:
                 if state.lock is None:
                     state.lock = asyncio.Lock()
-                    await state.lock.acquire()  # for the request before, without a wait: the lock is new
+                    await state.lock.acquire()  # for the earlier request, without a wait: the lock is new
                 await state.lock.acquire()
             except BaseException:
                 self._forget_if_idle(conversation, state)

@@ -20,21 +20,21 @@ _DAY: Final = 86_400
 
 
 class Timestamp(NamedTuple):
-    """A point of time: whole seconds since the year 1, and the digits of the fraction, which order as text."""
+    """A point of time: full seconds since the year 1, and the digits of the fraction, which sort as text."""
 
     seconds: int
     fraction: str
 
 
 def parse_timestamp(text: str) -> Timestamp | None:
-    """Return an RFC 3339 timestamp's value, or None; a leap second is right before the minute after it."""
+    """Return an RFC 3339 timestamp's value, or None; a leap second is just before the next minute."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
     fraction, sign, ahead, behind = match.groups()
     try:
         minute = datetime.fromisoformat(text[:_MINUTE_LENGTH])
-    except ValueError:  # no such day
+    except ValueError:  # the day does not exist
         return None
     seconds = _seconds_since_year_one(minute) + int(text[_MINUTE_LENGTH + 1 : _MINUTE_LENGTH + 3])
     if sign:
@@ -60,13 +60,13 @@ def format_timestamp(now: datetime) -> str:
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Not every unprintable character: known letters depend on Python's version, and Persian joins by U+200C.
+# Not all unprintable characters: the known letters depend on Python's version, and Persian uses U+200C.
 _MAX_INTENT: Final = 256  # characters
-_MAX_LEVELS: Final = 8  # levels of lists and objects, in unknown fields, too
+_MAX_LEVELS: Final = 8  # levels of lists and objects, also in unknown fields
 
 
 class InvalidEventError(Exception):
-    """A body that is not an event. The text names the field and repeats nothing of the body."""
+    """A body that is not an event. The text names the field and contains no part of the body."""
 
 
 class Event(NamedTuple):
@@ -81,12 +81,25 @@ class Event(NamedTuple):
 
 def parse_event(body: bytes) -> Event:
     """Return the event of a body. Raises InvalidEventError."""
-    form = _object(body)
-    timestamp, point = _parse_event_timestamp(form)
-    return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)
+    form = _parse_object(body)
+    text, point = None, None
+    if "timestamp" in form:
+        text = form["timestamp"]
+        point = parse_timestamp(text) if isinstance(text, str) else None
+        if point is None:
+            raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
+    conversation = _require_text(form, "conversationId")
+    if not _CONVERSATION.fullmatch(conversation) or not conversation.strip("."):  # dots would change the write's path
+        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (not only dots)")
+    intent = _require_text(form, "intent")
+    if not intent.strip() or len(intent) > _MAX_INTENT:
+        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
+    if _CONTROL.search(intent):
+        raise InvalidEventError("intent: must not contain control characters or unpaired surrogates")
+    return Event(conversation, intent, _confidence(form), text, point)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         form = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -96,7 +109,7 @@ def _object(body: bytes) -> dict[str, Any]:
     if type(form) is not dict:
         raise InvalidEventError("the body must be a JSON object")
     if _is_deep(form, _MAX_LEVELS):
-        raise InvalidEventError(f"the body has more than {_MAX_LEVELS} levels")
+        raise InvalidEventError(f"the body is nested more than {_MAX_LEVELS} levels deep")
     return form
 
 
@@ -107,39 +120,13 @@ def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
     return False
 
 
-def _conversation(form: dict[str, Any]) -> str:
-    text = _require_text(form, "conversationId")
-    if not _CONVERSATION.fullmatch(text) or not text.strip("."):  # dots alone would leave the path of the write
-        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
-    return text
-
-
-def _intent(form: dict[str, Any]) -> str:
-    text = _require_text(form, "intent")
-    if not text.strip() or len(text) > _MAX_INTENT:
-        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
-    if _CONTROL.search(text):
-        raise InvalidEventError("intent: must hold no control characters and no half characters")
-    return text
-
-
 def _confidence(form: dict[str, Any]) -> float | None:
     value = form.get("confidence")
     if value is None:
         return None
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
-    return float(abs(value)) if isinstance(value, float) else int(value)  # -0.0 would be written as such
-
-
-def _parse_event_timestamp(form: dict[str, Any]) -> tuple[str | None, Timestamp | None]:
-    if "timestamp" not in form:
-        return None, None
-    text = form["timestamp"]
-    point = parse_timestamp(text) if isinstance(text, str) else None
-    if point is None:
-        raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
-    return text, point
+    return float(abs(value)) if isinstance(value, float) else int(value)  # -0.0 would be written as -0.0
 
 
 def _require_text(form: dict[str, Any], name: str) -> str:
@@ -153,7 +140,7 @@ def _require_text(form: dict[str, Any], name: str) -> str:
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     form = dict(pairs)
-    if len(form) != len(pairs):  # parsers differ in which of two values counts
+    if len(form) != len(pairs):  # parsers differ in which value counts
         raise ValueError
     return form
 

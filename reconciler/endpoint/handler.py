@@ -1,4 +1,4 @@
-"""From an event to its response: under the conversation's lock, once, within the deadline."""
+"""Handles an event once, under the conversation's lock and within the deadline, and returns the response."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler import errors
 from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
 from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
 from reconciler.endpoint.messages import (
@@ -19,19 +20,10 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.policy import FallbackPolicy, fallback_reason
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    RateLimitedError,
-    RetryLaterError,
-    RuleNotFoundError,
-    UndefinedFieldsError,
-)
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
-# Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON. Raises
+# Writes attributes to a conversation's context within a number of seconds and returns the upstream's JSON. Raises
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
 HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
@@ -49,13 +41,21 @@ class AttributeNames:
     updated_at: str = "routedAt"
 
 
+@dataclass(frozen=True, slots=True)
+class FallbackPolicy:
+    """The intent in place of a doubtful one, and the minimum confidence."""
+
+    intent: str
+    min_confidence: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
     """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
 
     names: AttributeNames = AttributeNames()
     fallback: FallbackPolicy | None = None
-    known_intents: AbstractSet[str] = frozenset()
+    known_intents: AbstractSet[str] = frozenset()  # empty: every intent is known
     explain: ExplainRoute | None = None
     ignored_conversations: AbstractSet[str] = frozenset()
 
@@ -82,7 +82,7 @@ class EventHandler:
         try:
             async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation) as state:
                 return await self._handle_locked(state, event, message_id, now, deadline)
-        except (LockUnavailableError, TimeoutError, ApiError) as error:
+        except (LockUnavailableError, TimeoutError, errors.ApiError) as error:
             return _failure_response(error)
         finally:
             self._metrics.waiting_requests -= 1
@@ -94,66 +94,62 @@ class EventHandler:
         repeated = state.repeated_response(event)
         if repeated is not None:
             return repeated
-        if event.timestamp is not None and state.is_stale(order):
-            return success_response("stale", "a newer event of this conversation was written before", None, stale=True)
+        if event.timestamp is not None and state.latest is not None and order < state.latest.order:
+            return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
         attributes, doubtful = self._build_attributes(event, now)
         seconds = end - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError("what came before it took all the time that there is", "crowded", 1.0)
+            raise LockUnavailableError("the wait for earlier requests left no time for the write", "crowded")
         try:
             form = await self._write(event.conversation, attributes, seconds)
-        except AmbiguousWriteError as error:  # stored for a repetition, too: the event may be written
+        except errors.AmbiguousWriteError as error:  # also stored for a repeated event, which may be written
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
             if self._policy.explain is not None:
-                extra["route"] = self._policy.explain({**_previous_attributes(form), **attributes})
+                before = form.get("attributes") if isinstance(form, dict) else None
+                extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
             response = written_response(event.conversation, form, **extra)
         state.record_write(order, event, response)
         return response
 
     def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
         """Return the attributes to write, and the reason for the fallback if it replaces the intent."""
-        policy = self._policy
-        reason = fallback_reason(event, policy.fallback, policy.known_intents)
+        names, fallback, known, reason = self._policy.names, self._policy.fallback, self._policy.known_intents, None
+        if known and event.intent not in known:
+            reason = "unknown"
+        elif fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):
+            reason = "unsure"
         if reason is not None:
             self._metrics.fallback_reasons[reason] += 1
-        replaced = reason if policy.fallback is not None else None
         return {
-            policy.names.intent: event.intent if policy.fallback is None or not reason else policy.fallback.intent,
-            policy.names.confidence: event.confidence,
-            policy.names.updated_at: event.timestamp_text or format_timestamp(now),
-        }, replaced
+            names.intent: event.intent if fallback is None or reason is None else fallback.intent,
+            names.confidence: event.confidence,
+            names.updated_at: event.timestamp_text or format_timestamp(now),
+        }, reason if fallback is not None else None
 
 
+_UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
+_UNCLEAR: Final = "it is unknown whether the event was written; it is not written again"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
-    RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
-    UndefinedFieldsError: (
-        502,
-        "undefined_fields",
-        "the tenant does not know the custom fields; the endpoint's log says how to define them",
-    ),
-    AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
-    TimeoutError: (504, "late", "the tenant was too slow; whether it was written is unknown"),
-    ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
+    errors.RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
+    errors.UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
+    errors.AmbiguousWriteError: (502, "unclear", _UNCLEAR),
+    TimeoutError: (504, "late", "the tenant was too slow; it is unknown whether the event was written"),
+    errors.ApiError: (502, "upstream_failed", "the tenant failed; it is unknown whether the event was written"),
 }
 
 
-def _failure_response(error: LockUnavailableError | TimeoutError | ApiError) -> EndpointResponse:
-    # The text of an upstream's error is never sent.
+def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiError) -> EndpointResponse:
+    # The client never gets the text of an upstream's error.
     match error:
         case LockUnavailableError():
-            return retry_later(503, error.outcome, str(error), error.retry_after)
-        case RateLimitedError():
-            return retry_later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
-        case RetryLaterError():
-            return retry_later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
+            return retry_later(503, error.outcome, str(error))
+        case errors.RateLimitedError():
+            return retry_later(429, "rate_limited", "the tenant's rate limit is reached", error.retry_after)
+        case errors.RetryLaterError():
+            return retry_later(502, "upstream_away", "the tenant is unavailable; nothing was sent", error.retry_after)
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
-
-
-def _previous_attributes(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON
-    attributes = form.get("attributes") if isinstance(form, dict) else None
-    return attributes if isinstance(attributes, dict) else {}
 
 
 def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> HandleEvent:

@@ -1,6 +1,6 @@
 """Requests and responses of the endpoint: limits of head and body, chunked bodies, JSON responses (invariants W7).
 
-A response has only the endpoint's own words, never those of an upstream or of an exception.
+An error has only the endpoint's own text, never that of an upstream or of an exception.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class EndpointResponse(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Return whether a repetition of the request may end otherwise."""
+        """Return whether a repeated request may have another result."""
         return self.status in (408, 429) or self.status >= 500  # noqa: PLR2004 - classes of statuses
 
 
@@ -55,7 +55,7 @@ def truncated(response: EndpointResponse) -> EndpointResponse:
     """Return the response to store for a repeated request: without the upstream's JSON if that is long."""
     if len(response.body) <= _MAX_STORED_BODY:
         return response
-    message = "answered before; what the tenant said then was too long to be kept"
+    message = "already processed; the tenant's response was too long to store"
     return success_response(response.outcome, message, None)
 
 
@@ -80,15 +80,16 @@ def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 
 _BODY_PREFIX: Final = encode_json({"success": True, "message": _WRITTEN_MESSAGE}).removesuffix(b'"}')
 MAX_BODY_BYTES: Final = 64 * 1024
+_TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
 _BODY_HEADERS: Final = (b"content-length", b"content-encoding", b"content-type")
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 
 class RequestRefusedError(Exception):
-    """Ends a request with a response before its body is read, or because of its form."""
+    """Ends a request whose headers or body are refused."""
 
-    def __init__(self, response: EndpointResponse) -> None:
-        self.response = response
+    def __init__(self, status: int, outcome: str, error: str) -> None:
+        self.response = error_response(status, outcome, error)
 
 
 def check_headers(headers: Headers) -> None:
@@ -96,38 +97,30 @@ def check_headers(headers: Headers) -> None:
     pairs = [header for header in headers if header[0] in _BODY_HEADERS]
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise _unsupported("a header that says what the body is stands there twice")
+        raise RequestRefusedError(415, "media", "a header that describes the body is repeated")
     length = values.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004
-        raise _too_large()
+        raise RequestRefusedError(413, "large", _TOO_LARGE)
     if values.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise _unsupported("a compressed body is not taken")
+        raise RequestRefusedError(415, "media", "a compressed body is not supported")
     name, _, rest = values.get(b"content-type", b"").partition(b";")
     if name.strip().lower() != b"application/json" or rest.strip().lower() not in _CHARSETS:
-        raise _unsupported("Content-Type: must be application/json")
-
-
-def _unsupported(error: str) -> RequestRefusedError:
-    return RequestRefusedError(error_response(415, "media", error))
+        raise RequestRefusedError(415, "media", "Content-Type: must be application/json")
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return the body; the connection limits the time that it takes. Raises RequestRefusedError."""
+    """Return the body; the connection limits the time. Raises RequestRefusedError."""
     parts, size = [], 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestRefusedError(error_response(400, "gone", "the body is not whole"))
+            raise RequestRefusedError(400, "gone", "the body is incomplete")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY_BYTES:
-            raise _too_large()
+            raise RequestRefusedError(413, "large", _TOO_LARGE)
         if not message.get("more_body", False):
             return b"".join(parts)
-
-
-def _too_large() -> RequestRefusedError:
-    return RequestRefusedError(error_response(413, "large", f"the body has more than {MAX_BODY_BYTES // 1024} KiB"))
 
 
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
@@ -139,7 +132,7 @@ class ChunkChecker:
 
     def __init__(self) -> None:
         self._partial_line = b""
-        self._remaining = 0  # bytes of the chunk still to come, with the end of its line
+        self._remaining = 0  # bytes of the chunk still to come, including the end of its line
         self._is_over = False
 
     def check(self, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The endpoint's metrics for Prometheus. No label has a value that a caller could choose."""
+"""The endpoint's metrics for Prometheus. A client cannot choose the value of a label."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from reconciler.endpoint.policy import FallbackReason
 from reconciler.text.prometheus import exposition, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
@@ -19,7 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.responses: Counter[tuple[int, str]] = Counter()
-        self.fallback_reasons: Counter[FallbackReason] = Counter()
+        self.fallback_reasons: Counter[str] = Counter()
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
@@ -35,15 +34,15 @@ class Metrics:
         return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        requests = "Requests to /api/route, by status and what became of them."
+        requests = "Requests to /api/route, by status and outcome."
         yield from metric_header("cxroute_requests_total", "counter", requests)
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
-        doubtful = "Intents that are in no Intents document, or unsure."
+        doubtful = "Intents that are not in an Intents document, or are unsure."
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
             yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
-        yield from metric_header("cxroute_request_seconds", "histogram", "How long answers took.")
+        yield from metric_header("cxroute_request_seconds", "histogram", "Response times.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
             yield sample("cxroute_request_seconds_bucket", count, le=bound)

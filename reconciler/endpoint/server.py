@@ -1,7 +1,7 @@
 """Serves the endpoint with uvicorn (the extra `serve`), behind a strict HTTP connection (W7).
 
 uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could read in two ways ends
-the connection: before the request if it is the request's own, after the response if it follows a whole request.
+the connection: before the request if it is the request's own, after the response if it follows a complete request.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from reconciler.text.hosts import url_of
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64
-_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")  # servers differ in which of two counts
-_HEAD_TIMEOUT: Final = 5.0  # seconds from the begin of a connection or request to the end of its headers
+_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")  # servers differ in which value counts
+_HEAD_TIMEOUT: Final = 5.0  # seconds from the start of a connection or request to the end of its headers
 _BODY_TIMEOUT: Final = 5.0  # seconds from there to the end of the body
 
 
 class _StopParsingError(Exception):
-    """Raised into the parser, which stops at once."""
+    """Raised in a callback of the parser, which stops."""
 
 
 class StrictHttpProtocol(HttpToolsProtocol):
@@ -62,7 +62,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._start_timer(_HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timers, too."""
+        """Also cancel the timers."""
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -96,7 +96,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._refuse(self._error_status)
 
     def on_message_begin(self) -> None:
-        """Begin a request; end the connection if the one before has no response yet."""
+        """Begin a request; end the connection if the previous one has no response."""
         before: RequestResponseCycle | None = self.cycle
         if before is not None and not before.response_complete:
             raise _StopParsingError
@@ -104,7 +104,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._in_head, self._header_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header; refuse one behind the body, which would count like the others."""
+        """Store a header; refuse one after the body, which would count like the others."""
         if not self._in_head:
             raise _StopParsingError
         name = name.lower()
@@ -157,7 +157,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_request(self) -> None:
-        # Like uvicorn's own, without the parts that the endpoint does not need.
+        # As in uvicorn, without the parts that the endpoint does not need.
         url = httptools.parse_url(self.url)
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
@@ -179,7 +179,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, self.app)
 
     def _is_unambiguous(self) -> bool:
-        """Return whether the headers leave no doubt about host and body."""
+        """Return whether host and body are unambiguous."""
         version = self.parser.get_http_version()
         names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
@@ -192,7 +192,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         return values.get(b"content-length", b"0").isdigit()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """End the connection; a complete request before is still answered."""
+        """End the connection after the response to an earlier complete request."""
         self._stop_timer()
         self._is_over = True
         cycle: RequestResponseCycle | None = self.cycle
@@ -218,41 +218,39 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
 
 _GRACE: Final = 10  # seconds for requests accepted before a signal: twice a request's deadline
-_IDLE: Final = 20  # seconds of a connection without a request
+_IDLE: Final = 20  # seconds without a request
 _BACKLOG: Final = 2048
 _ACCEPTS_PER_TURN: Final = 8  # maximum of connections accepted in one turn of the loop
 _HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_HEALTHY_PREFIXES: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
 _HEALTH_TIMEOUT: Final = 5.0
 
 
 class _EndpointServer(uvicorn.Server):
-    """Returns after a signal, whereas uvicorn would raise the signal again; /ready answers 503 before."""
+    """Returns after a signal; uvicorn itself would raise the signal again. During the shutdown /ready answers 503."""
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
-        super().__init__(
-            quiet_config(app, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_GRACE)
-        )
+        seconds = {"timeout_keep_alive": _IDLE, "timeout_graceful_shutdown": _GRACE}
+        super().__init__(quiet_config(app, backlog=_BACKLOG, **seconds))
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, check the server's own /health, and announce the URL. Raises CxrouteError if that fails."""
         # uvloop accepts one connection from a socket in a turn of its loop, so each socket is duplicated: the last of
-        # many clients that connect at once under load would wait a fifth of a second to be accepted.
+        # many clients that connect together under load would wait a fifth of a second to be accepted.
         listeners = sockets or []
         copies = _ACCEPTS_PER_TURN - 1 if sys.platform != "win32" else 0
-        # A loopback socket for the server's own request, whatever address the endpoint listens on.
+        # A loopback socket for the server's own request, for any address that the endpoint listens on.
         is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
-        with _listen("::1" if is_ipv6 else "127.0.0.1", 0) as own:
+        with open_listener("::1" if is_ipv6 else "127.0.0.1", 0) as own:
             duplicates = [listener.dup() for listener in listeners for _ in range(copies)]
             await super().startup([*listeners, *duplicates, own])
             answer = await _health_answer(own)
             self.servers.pop().close()
-        if not answer.startswith(_HEALTHY_PREFIXES):
+        if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
             await self.shutdown(listeners)
             raise CxrouteError(
-                f"the endpoint does not answer its own GET /health as it must ({answer}): uvicorn {uvicorn.__version__}"
-                " does not fit this version of cxroute. Install the versions that the extra `serve` requires;"
+                f"the endpoint's own GET /health failed ({answer}): uvicorn {uvicorn.__version__}"
+                " is not compatible with this version of cxroute. Install the versions that the extra `serve` requires;"
                 " see docs/getting-started.md, section Install."
             )
         self._announce()
@@ -296,7 +294,7 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on the fastest available loop."""
-    # The objects so far live as long as the process. The collector would cause the longest pauses of all requests.
+    # The existing objects live as long as the process. Collecting them would cause the longest pauses of requests.
     gc.collect()
     gc.freeze()
     with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
@@ -305,10 +303,6 @@ def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
 
 def open_listener(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 selects a free port. Raises OSError."""
-    return _listen(host, port, _BACKLOG)
-
-
-def _listen(host: str, port: int, *backlog: int) -> socket.socket:
     # With TCP by name, asyncio switches Nagle's algorithm off for accepted connections.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -316,7 +310,7 @@ def _listen(host: str, port: int, *backlog: int) -> socket.socket:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(*backlog)
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

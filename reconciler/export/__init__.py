@@ -1,1 +1,1 @@
-"""Live rules -> manifests that a person would have written, and single live values into manifests that are there."""
+"""Live rules -> new manifests, and live values -> edits of existing manifests."""

@@ -1,11 +1,11 @@
-"""Live rules -> RuleSets, and the queues' names that these need: what there is to write, and what is left out."""
+"""Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them only adopts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
@@ -14,14 +14,18 @@ from reconciler.desired.queues import QueueResolver
 from reconciler.export.names import QueueNames, RuleNameAllocator, SkippedRule, find_free_name, slugify
 from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
 from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.yaml_writer import format_mapping
+from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target
-from reconciler.text.escape import sanitize
+from reconciler.plan.compare import compare_rules
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.text.escape import pluralize, sanitize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSnapshot:
-    """What was read, and what the manifests say of it already."""
+    """The live rules and queues of a tenant, and the desired state of the existing manifests."""
 
     rules: tuple[LiveRule, ...]
     queues: tuple[Queue, ...]
@@ -32,7 +36,7 @@ class TenantSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ExportedManifests:
-    """RuleSets to write, aliases of queues that they need (alias to what it means), and what is left out."""
+    """RuleSets to write, the queue aliases that they need (alias to its value), and the skipped rules."""
 
     rulesets: tuple[ExportedRuleSet, ...]
     queue_aliases: dict[str, Any]
@@ -40,12 +44,12 @@ class ExportedManifests:
 
     @property
     def rules(self) -> tuple[ExportedRule, ...]:
-        """Return every rule that is written."""
+        """Return every exported rule."""
         return tuple(rule for group in self.rulesets for rule in group.rules)
 
 
 def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]) -> ExportedManifests:
-    """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most."""
+    """Return the manifests of some live rules: managed ones by their RuleSets, others by their heaviest queue."""
     # `reserved` are the names of existing RuleSets, and of earlier RuleSets of this owner.
     ordered = sorted(rules, key=lambda live: (live.rule.priority, live.rule.name, live.id))
     queues = QueueNames(tenant.resolver, tenant.queues, (queue for live in ordered for queue in _queue_ids(live)))
@@ -54,14 +58,6 @@ def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Co
     groups = [builder.build_ruleset(*group) for group in _group_rules(ordered, queues, {*reserved})]
     rulesets = sorted((group for group in groups if group.rules), key=lambda group: group.name)
     return ExportedManifests(tuple(rulesets), queues.added_aliases, tuple(builder.skipped))
-
-
-def compute_export_impact(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> BehaviourChange:
-    """Return the conversations that go elsewhere once the exported rules are live as the manifests define them."""
-    rules = {rule.live.id: merged.rules[rule.address].rule for rule in exported.rules}
-    before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
-    after = tuple(replace(entry, rule=rules.get(entry.id, entry.rule)) for entry in before)
-    return compare_behaviour(before, after, tenant.desired.evaluation)
 
 
 def _group_rules(
@@ -76,7 +72,7 @@ def _group_rules(
         else:
             by_queue[next(iter(_queue_ids(live)), "")].append(live)
     for name, group in by_ruleset.items():
-        yield name, "Rules of ours that were in no manifest.", group
+        yield name, "Managed rules that were in no manifest.", group
     reserved |= {*by_ruleset}
     for queue, group in by_queue.items():
         name = find_free_name(slugify(queues.live_name(queue)) or "rules", reserved)
@@ -88,3 +84,105 @@ def _queue_ids(live: LiveRule) -> list[str]:
     """Return the ids of a rule's queues, the heaviest first."""
     targets = [target for target in live.rule.targets if isinstance(target, Target)]
     return [target.queue_id for target in sorted(targets, key=lambda target: -target.weight)]
+
+
+class ExportMismatchError(Exception):
+    """The exported manifests do not preserve a rule or the routing; the message has the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportVerification:
+    """The next plan: adopted rules, how many of them are renamed, other changes, and the impact."""
+
+    adoptions: int
+    renamed: int
+    other_changes: int
+    behaviour: BehaviourChange
+    labels: Mapping[str, str]  # display names of attributes
+
+
+def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:
+    """Compare the manifests, the exported ones included, with the live rules. Raises ExportMismatchError."""
+    comparison = compare_rules(merged, classify_by_owner(tenant.rules, merged.owner))
+    changes = {change.address: change for change in comparison.changes}
+    rules = {rule.address: rule for rule in exported.rules}
+    for address, rule in rules.items():
+        desired, change = merged.rules.get(address), changes.get(address)
+        if desired is None or desired.rule != rule.rule:
+            raise ExportMismatchError(f"{address} would not be read back unchanged")
+        if rule.live.marker is None and not (isinstance(change, Adopt) and change.live.id == rule.live.id):
+            raise ExportMismatchError(f"{address} could not be adopted unchanged")
+    after_export = {rule.live.id: merged.rules[rule.address].rule for rule in exported.rules}
+    before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
+    after = tuple(replace(entry, rule=after_export.get(entry.id, entry.rule)) for entry in before)
+    behaviour = compare_behaviour(before, after, tenant.desired.evaluation)
+    if behaviour.changed:
+        raise ExportMismatchError("conversations would go elsewhere")
+    return ExportVerification(
+        adoptions=sum(rule.live.marker is None for rule in rules.values()),
+        renamed=sum(rule.live.rule.name != rule.rule.name for rule in rules.values()),
+        other_changes=sum(address not in rules for address in changes),
+        behaviour=behaviour,
+        labels=merged.labels,
+    )
+
+
+_API_VERSION_FIELD: Final = {"apiVersion": "routing/v1"}
+_MAX_SKIPPED: Final = 100
+
+
+class ManifestHeader(NamedTuple):
+    """The content of every file besides the rules."""
+
+    comment: str  # where and when the rules were read
+    environments: tuple[str, ...]  # where the RuleSets apply; none means everywhere
+    queues_name: str  # the name of the Queues document
+
+
+def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
+    """Return everything as one text of several documents."""
+    documents = [*_queues_documents(exported, header), *(_ruleset_lines(group, header) for group in exported.rulesets)]
+    head = [f"# {header.comment}", *_skipped_comments(exported.skipped)]
+    return "\n".join([*head, *"\n---\n".join("\n".join(lines) for lines in documents).split("\n"), ""])
+
+
+def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
+    """Return the files by name: one per RuleSet and one for the queues; the first lists the skipped rules."""
+    documents = [(header.queues_name, lines) for lines in _queues_documents(exported, header)]
+    documents += [(group.name, _ruleset_lines(group, header)) for group in exported.rulesets]
+    missing = _skipped_comments(exported.skipped)
+    return {
+        f"{name}.yaml": "\n".join([f"# {header.comment}", *(missing if place == 0 else ()), *lines, ""])
+        for place, (name, lines) in enumerate(documents)
+    }
+
+
+def _queues_documents(exported: ExportedManifests, header: ManifestHeader) -> list[list[str]]:
+    if not exported.queue_aliases:
+        return []
+    fields = {**_API_VERSION_FIELD, "kind": "Queues", "name": header.queues_name}
+    return [[*format_mapping(fields, 0), "queues:", *format_mapping(exported.queue_aliases, 2)]]
+
+
+def _ruleset_lines(group: ExportedRuleSet, header: ManifestHeader) -> list[str]:
+    fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
+    fields |= {"environments": header.environments} if header.environments else {}
+    fields |= {"defaults": group.defaults} if group.defaults else {}
+    lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
+    for rule in group.rules:
+        first, *following = format_mapping(rule.fields, 4)
+        lines += [*(f"  # {sanitize(note)}" for note in rule.notes), f"  - {first[4:]}", *following]
+    return lines
+
+
+def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
+    lines = [f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])]
+    if len(skipped) > _MAX_SKIPPED:
+        lines.append(f"#   and {pluralize(len(skipped) - _MAX_SKIPPED, 'other')}")
+    return ["# Not exported, and not changed:", *lines] if skipped else []
+
+
+def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:
+    """Return a line for each skipped rule: its name, its id and the reason."""
+    rules = ((rule.live, rule.reason) for rule in skipped)
+    return [f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}' for live, reason in rules]

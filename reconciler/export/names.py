@@ -1,4 +1,4 @@
-"""Names in exported manifests: of queues, of rules, and texts as a manifest can hold them."""
+"""Names of queues and rules in exported manifests, and the escaping of texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
@@ -22,39 +21,38 @@ _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class NotRepresentableError(Exception):
-    """A live rule that no manifest can say; the message says why, as the text after "skipped:"."""
+    """A live rule that no manifest can represent; the message is the reason, written after "skipped:"."""
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedRule:
-    """A live rule that is not exported, and why."""
+class SkippedRule(NamedTuple):
+    """A live rule that is not exported, and the reason."""
 
     live: LiveRule
     reason: str
 
 
 def escape_text(text: str) -> str:
-    """Return text as it stands in a manifest, `$` doubled because of `${name}`. Raises NotRepresentableError."""
+    """Return text for a manifest, `$` doubled because of `${name}`. Raises NotRepresentableError."""
     if problem := unrepresentable_reason(text):
-        raise NotRepresentableError(f"it holds {problem}")
+        raise NotRepresentableError(f"it contains {problem}")
     return text.replace("$", "$$")
 
 
 def unrepresentable_reason(text: str) -> str:
-    """Return why no manifest can hold a text; empty where one can."""
+    """Return why a manifest cannot hold a text, or an empty text."""
     if text_size(text) > MAX_TEXT_BYTES:
         return f"a text of more than {MAX_TEXT_BYTES // KIB} KiB"
-    return "half a character" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
+    return "an incomplete character" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
 
 
 def slugify(text: str) -> str:
-    """Return a readable key made of a text, accents left out; may be empty."""
+    """Return a readable key for a text, without accents; may be empty."""
     letters = "".join(letter for letter in normalize("NFKD", text.casefold()) if not combining(letter))
     return _NOT_IN_SLUGS.sub("-", letters).strip("-")[:MAX_KEY_LENGTH].strip("-")
 
 
 def find_free_name(text: str, reserved: Container[str]) -> str:
-    """Return a free key or alias: the text itself, else with the lowest free number."""
+    """Return an unused key or alias: the text itself, or the text with the lowest free number."""
     name, number = text, 1
     while name in reserved:
         number += 1
@@ -62,11 +60,11 @@ def find_free_name(text: str, reserved: Container[str]) -> str:
     return name
 
 
-_MAX_BASE_LENGTH: Final = 120  # characters of a name that another part is put behind
+_MAX_BASE_LENGTH: Final = 120  # characters of a name before an added suffix
 
 
 class RuleNameAllocator:
-    """Gives free names to rules, and leaves rules of one priority in the order in which they are tried."""
+    """Gives unused names to rules without changing the evaluation order of rules with equal priority."""
 
     def __init__(self, live: Iterable[LiveRule], desired: Iterable[str]) -> None:
         """`desired` are the names that the manifests use already."""
@@ -80,11 +78,11 @@ class RuleNameAllocator:
                 self._by_priority[rule.rule.priority].append(_tied_rule(rule))
 
     def count_namesakes(self, live: LiveRule) -> int:
-        """Return how many live rules have the name of this one, itself counted."""
+        """Return the number of live rules with this rule's name, including the rule."""
         return self._count[live.rule.name]
 
     def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
-        """Return a unique name for a rule that shares one. Raises NotRepresentableError where none keeps the order."""
+        """Return a unique name for a rule that shares its name. Raises NotRepresentableError if none fits."""
         begin = live.rule.name[:_MAX_BASE_LENGTH]
         for name in (*preferred, f"{begin} ({address.key})", f"{begin} ({address})"):
             if name not in self._reserved and self._keeps_order(live, name):
@@ -92,22 +90,27 @@ class RuleNameAllocator:
                 self._current_names[live.id] = name
                 return name
         raise NotRepresentableError(
-            "another live rule has its name, and under a new one it might be tried in another order: rename one"
+            "another live rule has its name, and a new name might change the evaluation order: rename one of them"
         )
 
     def _keeps_order(self, live: LiveRule, name: str) -> bool:
         # Rules of equal priority are tried by name, then id (semantics S1). Only rules that may take the same
-        # conversation, and send it elsewhere, must not change places.
+        # conversation and have different destinations must keep their order.
         if not live.rule.enabled:
             return True
         first, last = sorted(((self._current_names[live.id], live.id), (name, live.id)))
-        rule, tied_rules = _tied_rule(live), self._by_priority[live.rule.priority]
-        between = (tied for tied in tied_rules if first < (self._current_names[tied.id], tied.id) < last)
-        return not any(tied.id != live.id and _conflict(rule, tied) for tied in between)
+        rule = _tied_rule(live)
+        for tied in self._by_priority[live.rule.priority]:
+            is_passed = tied.id != live.id and first < (self._current_names[tied.id], tied.id) < last
+            if is_passed and tied.destination != rule.destination:
+                values, tied_values = rule.required_values, tied.required_values
+                if not any(values[name].isdisjoint(tied_values[name]) for name in values.keys() & tied_values.keys()):
+                    return False
+        return True
 
 
 class _TiedRule(NamedTuple):
-    """A rule as another one of its priority sees it: where it sends, and the only values of attributes that meet it."""
+    """A rule of equal priority: its destination, and the only values of attributes that can meet its conditions."""
 
     id: str
     destination: Destination
@@ -123,18 +126,11 @@ def _tied_rule(live: LiveRule) -> _TiedRule:
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 
-def _conflict(first: _TiedRule, second: _TiedRule) -> bool:
-    """Say whether two rules may take one conversation and send it to different queues."""
-    common = first.required_values.keys() & second.required_values.keys()
-    is_apart = any(first.required_values[name].isdisjoint(second.required_values[name]) for name in common)
-    return first.destination != second.destination and not is_apart
-
-
 class QueueNames:
     """Names for the queues of one tenant."""
 
     def __init__(self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]) -> None:
-        """`queue_ids` are the ids of the queues that are named, in the order in which aliases are given."""
+        """`queue_ids` are the ids of the named queues, in the order in which they get aliases."""
         # Where rules name aliases (a Queues document exists, or one queue needs an alias), all queues get one:
         # `validate` warns of a name that is not an alias.
         self._environment = resolver.environment
@@ -142,7 +138,7 @@ class QueueNames:
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
         self._new_aliases: dict[str, Any] = {}
-        self.used_queues: dict[str, Queue] = {}  # by the name that was given
+        self.used_queues: dict[str, Queue] = {}  # by name in the manifests
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
         for alias in self._aliases:  # the first alias of a queue is used
@@ -156,29 +152,27 @@ class QueueNames:
 
     @property
     def added_aliases(self) -> dict[str, Any]:
-        """Return the used aliases that the manifests do not have, with their queues."""
+        """Return the used aliases that are not in the manifests yet, with their queues."""
         return {alias: queue for alias, queue in self._new_aliases.items() if alias in self.used_queues}
 
     def name(self, queue_id: str) -> str:
-        """Return the queue's name as a manifest has it. Raises NotRepresentableError where the queue was deleted."""
+        """Return the queue's name for a manifest. Raises NotRepresentableError if the queue was deleted."""
         if queue_id not in self._names:
-            raise NotRepresentableError(f"its queue {queue_id} is gone")
+            raise NotRepresentableError(f"its queue {queue_id} does not exist")
         name = self._names[queue_id]
         self.used_queues[name] = self._queues[queue_id]
         return escape_text(name)
 
     def existing_name(self, queue_id: str) -> str:
-        """Return the queue's name by the existing manifests, as it is written. Raises NotRepresentableError."""
+        """Return the queue's name in the existing manifests, escaped. Raises NotRepresentableError."""
         queue = self._queues.get(queue_id)
         if queue is None or (queue_id not in self._names and not self._has_unique_name(queue)):
             phrase = f'"{queue.name}" ({queue_id})' if queue else queue_id
-            raise NotRepresentableError(
-                f"its queue {phrase} has no name that means it alone: give it one in a Queues document"
-            )
+            raise NotRepresentableError(f"its queue {phrase} has no unique name: give it an alias in a Queues document")
         return escape_text(self._names.get(queue_id, queue.name))
 
     def live_name(self, queue_id: str) -> str:
-        """Return the name that people see in CXone."""
+        """Return the queue's name in CXone."""
         return self._queues[queue_id].name if queue_id in self._queues else ""
 
     def _has_unique_name(self, queue: Queue) -> bool:

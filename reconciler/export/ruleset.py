@@ -1,7 +1,8 @@
-"""Live rules -> RuleSets: keys, names, what goes without saying, and defaults that most rules share."""
+"""Live rules -> RuleSets: keys, names, defaults, and conditions and targets in the fields of a RuleSet."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,7 @@ from reconciler.export.names import (
     find_free_name,
     slugify,
 )
-from reconciler.export.sugar import condition_fields, target_fields
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.model.live import (
     LiveRule,
@@ -28,12 +28,11 @@ from reconciler.model.live import (
     normalize_line_ends,
     parse_marker,
 )
-from reconciler.model.rule import Address, Rule
+from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, Rule, Scalar, Target
 
 Fields = dict[str, Any]
-
-
 _DEFAULT_PRIORITY: Final = 100
+_SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 FIELD_ORDER: Final = (
     *("key", "intent", "intents", "minConfidence", "belowConfidence", "when", "queue", "targets", "priority"),
     *("enabled", "name", "description", "adopt"),
@@ -42,7 +41,7 @@ FIELD_ORDER: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedRule:
-    """A rule as it is written: its fields in order, the rule that they mean, and what a reader should know."""
+    """An exported rule: its fields in order, the rule that they define, and notes for a reader."""
 
     live: LiveRule
     address: Address
@@ -53,7 +52,7 @@ class ExportedRule:
 
 @dataclass(frozen=True, slots=True)
 class ExportedRuleSet:
-    """A RuleSet: its name, what its rules have in common in words, its defaults and its rules in order."""
+    """A RuleSet: its name, its title as a comment, its defaults and its rules in order."""
 
     name: str
     title: str
@@ -62,7 +61,7 @@ class ExportedRuleSet:
 
 
 class RuleSetBuilder:
-    """Makes RuleSets of rules. `skipped` are those that cannot be written, with the reason."""
+    """Builds RuleSets from live rules. `skipped` are those that a manifest cannot represent, with the reason."""
 
     def __init__(self, environment: Environment, queues: QueueNames, names: RuleNameAllocator) -> None:
         self.environment, self.queues, self.names = environment, queues, names
@@ -78,7 +77,11 @@ class RuleSetBuilder:
                 exported.append(self._export_rule(live, name, keys))
             except NotRepresentableError as error:
                 self.skipped.append(SkippedRule(live, str(error)))
-        defaults = _find_defaults([rule.fields for rule in exported])
+        fields = [rule.fields for rule in exported]
+        priority = _most_common([rule["priority"] for rule in fields])
+        confidence = _most_common([rule.get("minConfidence") for rule in fields if _has_intents(rule)])
+        defaults: Fields = {"priority": priority} if priority not in (None, _DEFAULT_PRIORITY) else {}
+        defaults |= {} if confidence is None else {"minConfidence": confidence}
         exported = [replace(rule, fields=_without_defaults(rule.fields, defaults)) for rule in exported]
         return ExportedRuleSet(name, title, defaults, tuple(exported))
 
@@ -89,12 +92,19 @@ class RuleSetBuilder:
         fields |= {"priority": integer_priority(rule.priority), "enabled": rule.enabled}
         texts = {"key": "x", "name": manifest_name(rule), "description": escape_text(rule.description)}
         if _expand_rule(self._expander(fields | texts)) != rule:
-            raise NotRepresentableError("written in a manifest it would be another rule")
+            raise NotRepresentableError("its manifest would define a different rule")
         if parse_marker(format_description(rule, _ANY_MARKER))[0] != rule.description:
-            raise NotRepresentableError(
-                "its description ends in what would be lost before the line that says who manages it"
-            )
-        key, default = self._choose_key(live, fields, keys)
+            raise NotRepresentableError("the end of its description would be lost before the marker")
+        try:
+            default = self._expander(fields).key()
+        except InvalidRuleError:
+            default = ""
+        key = default if default not in keys else ""
+        if live.marker is not None:
+            key = live.marker.address.key
+        elif not key:
+            readable = slugify(rule.name.removeprefix(_PREFIX)) or slugify(f"rule-{live.id[:8]}")
+            key = find_free_name(readable, keys)
         expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
         bare_rule = _expand_rule(expander)
@@ -109,28 +119,16 @@ class RuleSetBuilder:
         try:
             entry = rule_entry(fields)
         except ValueError as error:
-            label = _FIELD_LABELS.get(str(error), str(error))
+            label = _FIELD_LABELS.get(str(error), error)
             raise NotRepresentableError(f"its {label} cannot be written in a manifest") from None
         return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
-
-    def _choose_key(self, live: LiveRule, fields: Fields, keys: set[str]) -> tuple[str, str]:
-        try:
-            default = self._expander(fields).key()
-        except InvalidRuleError:
-            default = ""
-        if live.marker is not None:
-            return live.marker.address.key, default
-        if default and default not in keys:
-            return default, default
-        readable = slugify(live.rule.name.removeprefix(_PREFIX)) or slugify(f"rule-{live.id[:8]}")
-        return find_free_name(readable, keys), default
 
     def _choose_name(self, live: LiveRule, expander: RuleExpander, address: Address) -> tuple[str, list[str], Fields]:
         """Return the name, notes for a reader, and the fields that adopt a rule that is not managed."""
         if live.marker is not None:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
-        notes = [f"Another tool seems to manage it: {mark}. Take it out there first, or out of here."] if mark else []
+        notes = [f"Another tool seems to manage it: {mark}. Remove it there first, or remove it here."] if mark else []
         count = self.names.count_namesakes(live)
         if count == 1:
             return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
@@ -152,28 +150,21 @@ def _expand_rule(expander: RuleExpander) -> Rule:
 
 
 def manifest_name(rule: Rule) -> str:
-    """Return a rule's name as it is written. Raises NotRepresentableError where it has none."""
+    """Return a rule's name for a manifest. Raises NotRepresentableError if it is empty."""
     if not rule.name:
         raise NotRepresentableError("it has no name")
     return escape_text(rule.name)
 
 
 def integer_priority(priority: float) -> int:
-    """Return a priority as it is written. Raises NotRepresentableError for one that is no whole number."""
+    """Return a priority for a manifest. Raises NotRepresentableError if it is not an integer."""
     if priority % 1 != 0:
-        raise NotRepresentableError(f"its priority is {priority}, which is no whole number")
+        raise NotRepresentableError(f"its priority is {priority}, which is not an integer")
     return int(priority)
 
 
-def _find_defaults(rules: Sequence[Fields]) -> Fields:
-    """Return the values that more than half of the rules share, of at least two."""
-    priority = _most_common([fields["priority"] for fields in rules])
-    defaults = {"priority": None if priority == _DEFAULT_PRIORITY else priority}
-    defaults["minConfidence"] = _most_common([fields.get("minConfidence") for fields in rules if _has_intents(fields)])
-    return {name: value for name, value in defaults.items() if value is not None}
-
-
 def _most_common(values: Sequence[float | None]) -> float | None:
+    """Return the value that more than half of the values have, of at least two."""
     if not values:
         return None
     value, count = Counter(values).most_common(1)[0]
@@ -181,7 +172,6 @@ def _most_common(values: Sequence[float | None]) -> float | None:
 
 
 def _has_intents(fields: Fields) -> bool:
-    """Say whether a RuleSet's confidence holds for a rule: an empty intent has none."""
     return bool(fields.get("intent") or fields.get("intents"))
 
 
@@ -196,3 +186,87 @@ def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
         if own_fields["minConfidence"] == defaults["minConfidence"]:
             del own_fields["minConfidence"]
     return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}
+
+
+def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
+    """Return `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`. Raises NotRepresentableError."""
+    fields: Fields = {}
+    items: list[Fields] = []
+    for condition in sorted(map(understood, rule.conditions), key=lambda part: part.operator != "equals"):
+        field = find_sugar_field(condition, attributes)
+        if field and field not in fields and not (field == "intents" and "intent" in fields):
+            fields[field] = manifest_value(condition)
+        else:
+            items.append(when_item(condition))
+    ordered = {name: fields[name] for name in _SUGAR_ORDER if name in fields}
+    items.sort(key=lambda item: str(item["attribute"]))
+    return ordered | ({"when": items} if items or not fields else {})
+
+
+def when_item(condition: Condition) -> Fields:
+    """Return an item of `when`: `{attribute: language, equals: fr}`."""
+    return {"attribute": escape_text(condition.attribute), condition.operator: manifest_value(condition)}
+
+
+def manifest_value(condition: Condition) -> Json:
+    """Return a condition's value for a manifest, its texts escaped; `true` for an operator without a value."""
+    if condition.raw_value is None:
+        return True
+    if isinstance(condition.raw_value, tuple):
+        return [_manifest_scalar(item) for item in condition.raw_value]
+    return _manifest_scalar(condition.raw_value)
+
+
+def target_fields(rule: Rule, queues: QueueNames) -> Fields:
+    """Return `queue` or `targets`, in the order of the description, then by weight. Raises NotRepresentableError."""
+    if not rule.targets:
+        raise NotRepresentableError("it has no target")
+    targets = [target for target in rule.targets if isinstance(target, Target)]
+    if len(targets) < len(rule.targets):
+        raise NotRepresentableError("it has a kind of target that cxroute does not understand")
+
+    def position(target: Target) -> tuple[int, float, str]:
+        name = queues.live_name(target.queue_id)
+        return rule.description.find(name) if name else -1, -target.weight, name
+
+    targets.sort(key=position)
+    if len(targets) == 1 and targets[0].weight == 1:
+        return {"queue": queues.name(targets[0].queue_id)}
+    items = []
+    for target in targets:
+        name, weight = queues.name(target.queue_id), target.weight
+        if not (math.isfinite(weight) and weight >= 0):
+            raise NotRepresentableError(f"it has a weight of {weight}")
+        items.append({"queue": name, "weight": weight})
+    return {"targets": items}
+
+
+def understood(condition: object) -> Condition:
+    """Return the condition. Raises NotRepresentableError if it is not understood."""
+    if isinstance(condition, Condition):
+        return condition
+    raise NotRepresentableError("it has a condition that cxroute does not understand")
+
+
+def find_sugar_field(condition: Condition, attributes: Attributes) -> str:
+    """Return the field that expresses exactly this condition; empty where only `when` can."""
+    operator, value = condition.operator, condition.raw_value
+    if condition.attribute == attributes.intent:
+        if operator == "equals" and isinstance(value, str):
+            return "intent"
+        if operator == "in" and isinstance(value, tuple) and value:
+            return "intents" if all(isinstance(item, str) for item in value) else ""
+    if condition.attribute == attributes.confidence and isinstance(value, (int, float)) and 0 <= value <= 1:
+        sugar = {"greaterThanOrEqual": "minConfidence", "lessThan": "belowConfidence"}
+        return "" if isinstance(value, bool) else sugar.get(operator, "")
+    return ""
+
+
+def _manifest_scalar(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return escape_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotRepresentableError(f"it compares with {value}, which is not a finite number")
+    if abs(value) >= 10**MAX_NUMBER_LENGTH:
+        raise NotRepresentableError(f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits")
+    return value

@@ -1,47 +1,41 @@
-"""Which live rules are exported: of those that were asked for, the ones that no manifest and nobody else has."""
+"""The selection of live rules for an export: rules that neither a manifest nor another owner has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.export.names import SkippedRule
 from reconciler.model.live import LiveRule
-from reconciler.plan.options import is_selected
 from reconciler.plan.ownership import LiveRulesByOwner
+from reconciler.plan.plan import is_selected
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSelection:
-    """Live rules to export, those that cannot be, and how many the manifests have already."""
+class ExportSelection(NamedTuple):
+    """Live rules to export, skipped rules, and rules that the manifests already have."""
 
     rules: tuple[LiveRule, ...]
     skipped: tuple[SkippedRule, ...]
-    already_in_manifests: tuple[SkippedRule, ...]
-    """Rules that the manifests have, or take over, already; the reason says where."""
+    already_in_manifests: tuple[SkippedRule, ...]  # or adopted by them; the reason is the location
 
 
 def select_rules(
     candidates: Iterable[LiveRule], by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]
 ) -> ExportSelection:
-    """Sort the candidates; `rulesets` are the names of all existing RuleSets, and their files."""
+    """Return the selection; `rulesets` are the names of all existing RuleSets with their files."""
     selector = _RuleSelector(by_owner, desired, rulesets)
-    rules: list[LiveRule] = []
-    skipped: list[SkippedRule] = []
-    already_in_manifests: list[SkippedRule] = []
-    for live in candidates:
-        if location := selector.manifest_location(live):
-            already_in_manifests.append(SkippedRule(live, location))
-        elif reason := selector.exclusion_reason(live):
-            skipped.append(SkippedRule(live, reason))
-        else:
-            rules.append(live)
-    return ExportSelection(tuple(rules), tuple(skipped), tuple(already_in_manifests))
+    locations = [(live, selector.manifest_location(live)) for live in candidates]
+    reasons = [(live, selector.exclusion_reason(live)) for live, location in locations if not location]
+    return ExportSelection(
+        rules=tuple(live for live, reason in reasons if not reason),
+        skipped=tuple(SkippedRule(live, reason) for live, reason in reasons if reason),
+        already_in_manifests=tuple(SkippedRule(live, location) for live, location in locations if location),
+    )
 
 
 def match_rules(rules: Iterable[LiveRule], selector: str, owner: str) -> Iterator[LiveRule]:
-    """Yield the rules that a live name, an id, an address of this owner, or a pattern of addresses means."""
+    """Yield the rules with this live name, id or address of this owner, or that match a pattern of addresses."""
     for live in rules:
         address = live.marker.address if live.marker is not None and live.marker.owner == owner else None
         if selector in (live.rule.name, live.id) or (address and is_selected(address, [selector])):
@@ -72,9 +66,9 @@ class _RuleSelector:
     def exclusion_reason(self, live: LiveRule) -> str:
         marker = live.marker
         if live.id in self._removable_ids:
-            return "it is a second copy of a rule of ours, which the next apply deletes"
+            return "it is a second copy of a managed rule; the next apply deletes it"
         if live.id in self._edited_copy_ids:
-            return "it is an edited copy of a rule of ours; delete it, or take the last line out of its description"
+            return "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
         if marker is not None and marker.owner != self.desired.owner:
             return f"it is managed by {marker.owner}"
         if rule := self._names.get(live.rule.name):

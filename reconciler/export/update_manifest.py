@@ -1,30 +1,37 @@
 """Managed rules that were changed in CXone -> edits of their manifests, after which these define the live rules.
 
-Text that still means the same stays as it is written: aliases, variables, sugar, defaults.
+Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler.desired.desired import DesiredRule, DesiredState, desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
-from reconciler.export.sugar import find_sugar_field, manifest_value, understood, when_item
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.export.ruleset import (
+    FIELD_ORDER,
+    find_sugar_field,
+    integer_priority,
+    manifest_name,
+    manifest_value,
+    understood,
+    when_item,
+)
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Queue, Rule, Target
+from reconciler.model.rule import Address, Condition, Rule, Target
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
@@ -32,7 +39,7 @@ FieldPath = tuple[str | int, ...]
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
-    """Return the fields with one more, where a person would write it, or with another value of an existing one."""
+    """Return the fields with a field added at its usual position, or with a new value of an existing field."""
     if name in fields:
         return {**fields, name: value}
     before = [field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]]
@@ -42,7 +49,7 @@ def with_field(fields: Fields, name: str, value: object) -> Fields:
 
 
 def merge_value(old: object, replacement: Condition) -> object:
-    """Return a new value; a list keeps the order of its values, and new ones follow."""
+    """Return the new value; a list keeps the order of its values, and new values follow."""
     new = manifest_value(replacement)
     if not isinstance(old, list) or not isinstance(new, list) or replacement.operator == "between":
         return new
@@ -54,7 +61,7 @@ def _contains(value: object, values: list[object]) -> bool:
 
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
-    """Put one field in the place of another, in place."""
+    """Replace one field by another at the same position, in place."""
     items = [(new, value) if name == old else (name, old_value) for name, old_value in fields.items()]
     fields.clear()
     fields.update(items)
@@ -63,47 +70,35 @@ def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
 _MAX_PASSES = 4
 
 
-class QueueNaming(NamedTuple):
-    """What queues are called: `resolve` finds the one that is written, `name` says what to write for one."""
-
-    resolve: Callable[[str], Queue]
-    name: Callable[[str], str]
-
-
-def update_fields(fields: Fields, key: str, live: Rule, context: tuple[Environment, RuleSet, QueueNaming]) -> Fields:
-    """Return the fields that define the live rule. Raises NotRepresentableError."""
-    return _RuleUpdater(key, live, *context).update(fields)
-
-
 class _RuleUpdater:
-    """One rule on its way from what is written to what is live."""
+    """Updates the fields of one rule until they define the live rule."""
 
-    def __init__(
-        self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, queue_naming: QueueNaming
-    ) -> None:
-        self.key, self.live = key, live
-        self.environment, self.ruleset, self.queue_naming = environment, ruleset, queue_naming
+    def __init__(self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot) -> None:
+        self.key, self.live, self.ruleset, self.environment = key, live, ruleset, tenant.environment
+        self.resolve_queue = tenant.resolver.resolve
+        self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
     def update(self, fields: Fields) -> Fields:
-        """Update the fields part by part until they define the live rule: one part may change another."""
+        """Return the fields that define the live rule. Raises NotRepresentableError."""
+        # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
                 fields = self._update_targets(self._update_key(self._update_conditions(fields)))
-                fields = self._update_texts(self._update_priority(fields))
+                fields = self._update_others(fields)
                 if self._expander(fields).rule() == self.live:
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
-        raise NotRepresentableError("what is live cannot be said by changing single values")
+        raise NotRepresentableError("changes of single values cannot express the live rule")
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
-            return RuleExpander(self.environment, self.queue_naming.resolve, self.ruleset, rule_entry(fields))
+            return RuleExpander(self.environment, self.resolve_queue, self.ruleset, rule_entry(fields))
         except ValueError as error:
             raise NotRepresentableError(f"its {error} cannot be written in a manifest") from None
 
     def _update_conditions(self, fields: Fields) -> Fields:
-        """Update the conditions: each replaces a similar one, else it gets a place of its own."""
+        """Update the conditions: each replaces a similar one, or is added."""
         updated = dict(fields)
         placed = self._expander(fields).conditions()
         before = [condition for condition, _ in placed]
@@ -128,7 +123,7 @@ class _RuleUpdater:
         return updated
 
     def _replace_in_place(self, fields: Fields, path: FieldPath, replacement: Condition) -> bool:
-        """Put a condition in the place of another one, where that place can express it."""
+        """Replace a condition at its position if that position can express the new one; return whether it can."""
         field = str(path[0])
         if field == "when":
             items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
@@ -154,7 +149,7 @@ class _RuleUpdater:
         return with_field(fields, "when", [*fields.get("when", ()), when_item(condition)])
 
     def _update_targets(self, fields: Fields) -> Fields:
-        """Update the queues and weights; a queue that stays keeps its name."""
+        """Update the queues and weights; a queue that is not removed keeps its name."""
         expander = self._expander(fields)
         placed = [
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
@@ -175,15 +170,9 @@ class _RuleUpdater:
                 items.append({"queue": name, "weight": raw_weight if match.weight == weight else match.weight})
             else:
                 items.append({})
-        new = [{"queue": self.queue_naming.name(target.queue_id), "weight": target.weight} for target in remaining]
+        new = [{"queue": self.queue_name(target.queue_id), "weight": target.weight} for target in remaining]
         items = [item or (new.pop(0) if new else {}) for item in items]
         return _write_targets(fields, [*filter(None, items), *new])
-
-    def _update_priority(self, fields: Fields) -> Fields:
-        rule = self._expander(fields).rule()
-        if rule.priority != self.live.priority:
-            fields = with_field(fields, "priority", integer_priority(self.live.priority))
-        return fields if rule.enabled == self.live.enabled else with_field(fields, "enabled", self.live.enabled)
 
     def _update_key(self, fields: Fields) -> Fields:
         try:
@@ -192,7 +181,12 @@ class _RuleUpdater:
             key = ""
         return fields if key == self.key else with_field(fields, "key", self.key)
 
-    def _update_texts(self, fields: Fields) -> Fields:
+    def _update_others(self, fields: Fields) -> Fields:
+        rule = self._expander(fields).rule()
+        if rule.priority != self.live.priority:
+            fields = with_field(fields, "priority", integer_priority(self.live.priority))
+        if rule.enabled != self.live.enabled:
+            fields = with_field(fields, "enabled", self.live.enabled)
         if self._expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self._expander(fields).rule().description != self.live.description:
@@ -201,7 +195,7 @@ class _RuleUpdater:
 
 
 def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
-    """Return the fields with these targets: as `queue` where it can express them, and stood before."""
+    """Return the fields with these targets: as `queue` if it was used before and can express them."""
     if not items:
         raise NotRepresentableError("it has no target")
     updated = dict(fields)
@@ -209,22 +203,19 @@ def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
         updated["queue"] = items[0]["queue"]
     elif "queue" in updated:
         replace_field(updated, "queue", "targets", items)
-    else:  # a weight of 1 that is not written stays so
+    else:
         pairs = zip_longest(updated["targets"][: len(items)], items)
-        updated["targets"] = [
-            item if old is None else {name: item[name] for name in dict.fromkeys([*old, *_weight_field(old, item)])}
-            for old, item in pairs
-        ]
+        updated["targets"] = targets = []
+        for old, item in pairs:
+            # A weight of 1 that is not in the manifest is not added.
+            added = () if item["weight"] == 1 else ("weight",)
+            targets.append(item if old is None else {name: item[name] for name in dict.fromkeys((*old, *added))})
     return updated
-
-
-def _weight_field(old: Fields, item: Fields) -> tuple[str, ...]:
-    return () if "weight" in old or item["weight"] == 1 else ("weight",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEdit:
-    """A rule whose live values go into its manifest: where it stands, and its fields before and after."""
+    """A rule whose live values are written to its manifest: the file, and the fields before and after."""
 
     live: LiveRule
     desired: DesiredRule
@@ -235,12 +226,12 @@ class ManifestEdit:
 
     @property
     def changed_fields(self) -> dict[str, Any]:
-        """Return the fields that differ, as they will be."""
+        """Return the changed fields with their new values."""
         return {name: value for name, value in self.new.items() if name not in self.old or self.old[name] != value}
 
     @property
     def removed_fields(self) -> list[str]:
-        """Return the fields that are taken out."""
+        """Return the removed fields."""
         return [name for name in self.old if name not in self.new]
 
 
@@ -250,9 +241,8 @@ def build_manifest_edit(
     """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
     loaded, index = _find_rule(desired, manifests)
     source_map, path = loaded.source_map, ("rules", index)
-    naming = QueueNaming(tenant.resolver.resolve, QueueNames(tenant.resolver, tenant.queues, ()).existing_name)
     old, text = source_map.value(path), source_map.text.text
-    new = update_fields(old, desired.address.key, live.rule, (tenant.environment, loaded.document, naming))
+    new = _RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
     try:
         edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
     except CannotPatchError as error:
@@ -261,7 +251,7 @@ def build_manifest_edit(
 
 
 def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:
-    """Return each file's text with all edits made."""
+    """Return each file's text with all edits applied."""
     edits: dict[str, list[TextEdit]] = {}
     for manifest_edit in manifest_edits:
         edits.setdefault(manifest_edit.file, []).extend(manifest_edit.edits)
@@ -272,15 +262,13 @@ def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> 
 def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
-    """Return the addresses that the edits change otherwise than meant: those in `live` must become as they are live."""
+    """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
     expected = {address: desired.rule for address, desired in before.rules.items()}
     expected |= {address: rule.rule for address, rule in live.items()}
     actual = {address: desired.rule for address, desired in after.rules.items()}
     unintended = {address for address in {*expected, *actual} if expected.get(address) != actual.get(address)}
-    for address in before.rules.keys() & after.rules.keys():
-        old, new = before.rules[address], after.rules[address]
-        if (old.hold, old.adopt) != (new.hold, new.adopt):
-            unintended.add(address)
+    pairs = {address: (before.rules[address], after.rules[address]) for address in before.rules.keys() & after.rules}
+    unintended |= {address for address, (old, new) in pairs.items() if (old.hold, old.adopt) != (new.hold, new.adopt)}
     return sorted(unintended)
 
 
@@ -290,13 +278,13 @@ def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocume
             for index in range(len(loaded.document.rules)):
                 if loaded.source_of("rules", index) == desired.source:
                     return loaded, index
-    raise NotRepresentableError("it stands in no file")
+    raise NotRepresentableError("it is not in a file")
 
 
 def all_edits(
     drifted: Sequence[tuple[LiveRule, DesiredRule]], manifests: Manifests, tenant: TenantSnapshot
 ) -> list[ManifestEdit]:
-    """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
+    """Return the edits of every rule. Raises RefusedError that lists all rules without a possible edit."""
     edits, refused = [], []
     for live, desired in drifted:
         try:
@@ -314,7 +302,7 @@ def prove_edits(
     """Check that the edits change only these rules, in this environment alone. Raises RefusedError and CxrouteError."""
     unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
     if unintended:
-        raise CxrouteError(f"nothing was written: {unintended[0]} would not say what it is to say")
+        raise CxrouteError(f"nothing was written: {unintended[0]} would not get the intended values")
     before, after = manifests
     touched: dict[str, list[Address]] = {}
     for name in before.environments:
@@ -322,25 +310,25 @@ def prove_edits(
             try:
                 old, new = (desire_offline(state, state.environments[name].document)[0] for state in (before, after))
             except ManifestError as error:
-                raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+                raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
             if addresses := find_unintended_changes(old, new, {}):
                 touched[name] = addresses
     if touched:
-        raise RefusedError(_by_hand(edits, touched))
+        raise RefusedError(_refusal_text(edits, touched))
 
 
-def _by_hand(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
-    """Return which environments would get the values too, and what to write in either case."""
-    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
+def _refusal_text(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
+    """Return the message: the other environments that would get the values, and the text to add in either case."""
+    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
     for edit in edits:
         if any(edit.desired.address in addresses for addresses in touched.values()):
             lines.append(f"  {edit.desired.address}   {place_of(edit.desired)}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
-    lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
+    lines.append("in the manifest. Otherwise, add a separate rule for this environment there (`environments`).")
     return "\n".join(lines)
 
 
 def place_of(desired: DesiredRule) -> str:
-    """Return where a rule stands in its manifest."""
+    """Return the file and line of a rule in its manifest."""
     return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

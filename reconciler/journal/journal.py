@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.errors import UsageError
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.model.rule import CANONICAL_JSON

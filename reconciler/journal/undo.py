@@ -18,9 +18,8 @@ from reconciler.model.change import Change, Create, Delete, Update, is_unadoptio
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
 from reconciler.model.rule import Address, Rule, Target
-from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner, was_edited
-from reconciler.plan.plan import LiveState, Plan, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.plan.stored_texts import restore_texts
 
 if TYPE_CHECKING:

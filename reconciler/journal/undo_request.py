@@ -19,9 +19,8 @@ from reconciler.journal.undo import build_undo_state, unknown_outcome_warning, w
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
-from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
 from reconciler.text.escape import pluralize, sanitize
 
 _SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits for, without an entry

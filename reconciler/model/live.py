@@ -34,6 +34,11 @@ class LiveRule:
     raw: Mapping[str, Any]
 
     @property
+    def content(self) -> tuple[Rule, Marker | None]:
+        """Return everything that cxroute writes: the rule and its marker."""
+        return self.rule, self.marker
+
+    @property
     def created(self) -> str:
         """Return the server's `dateCreated`, or an empty text."""
         created = self.raw.get("dateCreated")

@@ -1,4 +1,4 @@
-"""What changes for conversations, as JSON (plan-json "Behaviour")."""
+"""The impact on conversations as JSON (plan-json "Behaviour")."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.behaviour.diff.containment import RegionClaim
 from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
 from reconciler.behaviour.space.value_type import ValueType
@@ -26,18 +26,16 @@ def behaviour_to_json(
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
     # `summary` holds the same conversations in fewer rows, and the share of each queue (semantics "Rows").
     impact = traffic_impact
-    row_shares = impact.rows if impact else (None,) * len(behaviour.rows)
-    region_shares = impact.regions if impact else (None,) * len(behaviour.regions)
-    rows = zip(behaviour.rows, row_shares, strict=True)
-    regions = zip(behaviour.regions, region_shares, strict=True)
+    rows = zip(behaviour.rows, impact.rows if impact else (None,) * len(behaviour.rows), strict=True)
+    regions = zip(behaviour.regions, impact.regions if impact else (None,) * len(behaviour.regions), strict=True)
     document: Document = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
         "summary": {
-            "rows": [_row(row, queue_names) | _share_fields(share) for row, share in rows],
+            "rows": [_row(row, queue_names, share) for row, share in rows],
             "balance": [_balance(share, queue_names) for share in (impact.balance if impact else ())],
         },
-        "regions": [_region(region, queue_names) | _share_fields(share) for region, share in regions],
+        "regions": [_region(region, queue_names, share) for region, share in regions],
     }
     if behaviour.rests_on:
         document["restsOn"] = [_type(name, value_type) for name, value_type in behaviour.rests_on.items()]
@@ -54,22 +52,47 @@ def destination_to_json(destination: Destination, queue_names: Mapping[str, str]
     return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
 
 
-def _row(row: ImpactRow, queue_names: Mapping[str, str]) -> Document:
+def _row(row: ImpactRow, queue_names: Mapping[str, str], share: ShareRange | None) -> Document:
     return {
         "where": _clauses(row.where),
         "except": [_clauses(clauses) for clauses in row.excepts],
         "before": [destination_to_json(before, queue_names) for before in row.origins],
         "after": destination_to_json(row.after, queue_names),
         "example": row.example.attributes,
-        "beforeRules": [_entry_name(entry) for entry in row.before_rules],
-        "afterRules": [_entry_name(entry) for entry in row.after_rules],
+        **_rules(row),
         **({"otherType": list(row.unlikely)} if row.unlikely else {}),
-        **_assumed(row.example),
+        **_assumption_and_share(row.example, share),
     }
 
 
+def _region(region: Region, queue_names: Mapping[str, str], share: ShareRange | None) -> Document:
+    return {
+        "where": _clauses(region.where),
+        "except": [_clauses(clauses) for clauses in region.excepts],
+        "before": destination_to_json(region.before, queue_names),
+        "after": destination_to_json(region.after, queue_names),
+        "witness": region.example.attributes,
+        "beforeRule": region.before_rule and region.before_rule.name,
+        "afterRule": region.after_rule and region.after_rule.name,
+        **_rules(region),
+        **_assumption_and_share(region.example, share),
+    }
+
+
+def _rules(part: ImpactRow | Region) -> Document:
+    pairs = (("beforeRules", part.before_rules), ("afterRules", part.after_rules))
+    return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
+
+
+def _assumption_and_share(example: Example, share: ShareRange | None) -> Document:
+    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+    fields: Document = {"assumed": assumed} if assumed else {}
+    fields["trafficPercent"] = None if share is None else share.most
+    return fields if share is None or share.least == share.most else fields | {"trafficPercentLeast": share.least}
+
+
 def _type(name: str, value_type: ValueType) -> Document:
-    """Return a type that the answer rests on: a text, or a number within bounds, where it is not missing."""
+    """Return a type that the result is based on: a text, or a number within bounds; the value may also be missing."""
     if value_type.numbers is None:
         return {"attributeName": name, "type": "text"}
     return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
@@ -83,33 +106,6 @@ def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
         document[name] = part.most
         document |= {} if part.least == part.most else {f"{name}Least": part.least}
     return document
-
-
-def _region(region: Region, queue_names: Mapping[str, str]) -> Document:
-    return {
-        "where": _clauses(region.where),
-        "except": [_clauses(clauses) for clauses in region.excepts],
-        "before": destination_to_json(region.before, queue_names),
-        "after": destination_to_json(region.after, queue_names),
-        "witness": region.example.attributes,
-        "beforeRule": _entry_name(region.before_rule),
-        "afterRule": _entry_name(region.after_rule),
-        "beforeRules": [_entry_name(entry) for entry in region.before_rules],
-        "afterRules": [_entry_name(entry) for entry in region.after_rules],
-        **_assumed(region.example),
-    }
-
-
-def _assumed(example: Example) -> Document:
-    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
-    return {"assumed": assumed} if assumed else {}
-
-
-def _share_fields(share: ShareRange | None) -> Document:
-    if share is None:
-        return {"trafficPercent": None}
-    least = {} if share.least == share.most else {"trafficPercentLeast": share.least}
-    return {"trafficPercent": share.most, **least}
 
 
 def region_claims(document: Mapping[str, Any]) -> tuple[RegionClaim, ...]:
@@ -135,14 +131,10 @@ def _parse_clause(document: Mapping[str, Any]) -> Clause:
 
 
 def _without_names(destination: Mapping[str, Any]) -> object:
-    """Leave the queues' names out: a queue that was renamed is the same queue."""
+    """Return a destination without the names of queues: a renamed queue is the same queue."""
     queues = destination.get("queues")
     return "default" if queues is None else sorted([queue["queueId"], queue["share"]] for queue in queues)
 
 
 def _clauses(clauses: Iterable[Clause]) -> list[Document]:
     return [to_api_json(condition) | ({"negate": True} if negate else {}) for condition, negate in clauses]
-
-
-def _entry_name(entry: RoutingEntry | None) -> str | None:
-    return None if entry is None else entry.name

@@ -12,8 +12,7 @@ from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldC
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
-from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import LiveRulesByOwner, differing_fields, fields_phrase, find_cause, was_edited
 from reconciler.text.escape import join_first, sanitize
 
 _Part = Condition | Target | Opaque
@@ -21,13 +20,11 @@ _Part = Condition | Target | Opaque
 
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
-    changes = [
-        FieldChange(name, getattr(before, name), getattr(after, name))
-        for name in ("name", "description", "priority", "enabled")
-        if getattr(before, name) != getattr(after, name)
-    ]
+    names = ["name", "description", "priority", "enabled"]
     if normalize_line_ends(before.description) == normalize_line_ends(after.description):
-        changes = [change for change in changes if change.path != "description"]
+        names.remove("description")
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in names]
+    changes = [FieldChange(name, old, new) for name, old, new in pairs if old != new]
     if before.conditions != after.conditions:
         changes.extend(_diff_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
@@ -38,11 +35,11 @@ def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
 def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
     """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
     removed, added = _without_common(before, after), _without_common(after, before)
-    for pairing_key in (_exact_pairing_key, _loose_pairing_key):
+    for step in (0, 1):
         waiting: dict[object, deque[int]] = defaultdict(deque)
         for index, part in added.items():
-            waiting[pairing_key(part)].append(index)
-        keys = [(index, pairing_key(part)) for index, part in removed.items()]
+            waiting[_pairing_keys(part)[step]].append(index)
+        keys = [(index, _pairing_keys(part)[step]) for index, part in removed.items()]
         for old, new in [(index, waiting[key].popleft()) for index, key in keys if waiting.get(key)]:
             yield from _leaf_changes(f"{name}[{new}]", to_api_json(removed.pop(old)), to_api_json(added.pop(new)))
     yield from (FieldChange(f"{name}[{index}]", to_api_json(part), None) for index, part in removed.items())
@@ -50,29 +47,20 @@ def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> I
 
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
-    """Return the parts, by their places, that the others do not hold (as often)."""
-    common = Counter(others)
-    remaining = {}
+    """Return the parts by index, without those that the others contain as often."""
+    common, remaining = Counter(others), {}
     for index, part in enumerate(parts):
-        if common[part] > 0:
-            common[part] -= 1
-        else:
+        if common[part] <= 0:
             remaining[index] = part
+        common[part] -= 1
     return remaining
 
 
-def _exact_pairing_key(part: _Part) -> object:
-    """Two parts speak of the same thing: the same attribute and operator, the same queue."""
+def _pairing_keys(part: _Part) -> tuple[object, object]:
+    """Return an exact pairing key (attribute and operator, or queue), and a loose one (attribute, or any target)."""
     if isinstance(part, Condition):
-        return (part.attribute, part.operator)
-    return part.queue_id if isinstance(part, Target) else part
-
-
-def _loose_pairing_key(part: _Part) -> object:
-    """Two parts may stand for each other: conditions on one attribute, any two targets."""
-    if isinstance(part, Condition):
-        return part.attribute
-    return Target if isinstance(part, Target) else part
+        return (part.attribute, part.operator), part.attribute
+    return (part.queue_id, Target) if isinstance(part, Target) else (part, part)
 
 
 def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
@@ -96,7 +84,7 @@ _MAX_ID_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs, what does not, and what stands in the way (findings of severity `error` are conflicts)."""
+    """The changes, the addresses of unchanged rules, and findings; those of severity `error` are conflicts."""
 
     changes: tuple[Change, ...]
     unchanged: tuple[Address, ...]
@@ -104,28 +92,23 @@ class Comparison:
 
 
 def compare_rules(desired: DesiredState, by_owner: LiveRulesByOwner) -> Comparison:
-    """Return what would have to be done so that the managed live rules are the desired ones."""
+    """Return the changes that make the managed live rules the desired ones."""
     return _RuleComparer(desired, by_owner).compare()
 
 
 class _ConflictError(Exception):
-    """A desired rule that cannot be made live, because an unmanaged rule stands in its way."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.message)
-        self.finding = finding
+    """A desired rule that cannot be made live. Its argument is the finding."""
 
 
 class _RuleComparer:
-    """One comparison under way: what is still to be matched, and what was found."""
+    """The state of one comparison: the rules that are not matched, and the findings."""
 
     def __init__(self, desired: DesiredState, by_owner: LiveRulesByOwner) -> None:
         self.desired, self.by_owner = desired, by_owner
         self.findings: list[Finding] = []
         self._unmanaged = _group_by_name(by_owner.unmanaged)
-        self._edited_copies = _group_by_name(
-            live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous
-        )
+        copies = (live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous)
+        self._edited_copies = _group_by_name(copies)
         self._unmanaged_by_id = {live.id: live for live in by_owner.unmanaged}
         self._surplus = {address: live for address, live in by_owner.managed.items() if address not in desired.rules}
         self._surplus_by_name = _group_by_name(self._surplus.values())
@@ -138,12 +121,10 @@ class _RuleComparer:
             try:
                 change = self._match_rule(rule, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
-                self.findings.append(conflict.finding)
-                continue
-            if change is None:
-                unchanged.append(address)
+                self.findings += conflict.args
             else:
-                changes.append(change)
+                changes += () if change is None else (change,)
+                unchanged += (address,) if change is None else ()
         managed, ambiguous = self.by_owner.managed, self.by_owner.ambiguous
         for address, live in self._surplus.items():
             changes.append(Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest"))
@@ -156,13 +137,12 @@ class _RuleComparer:
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
     def _match_rule(self, desired: DesiredRule, live: LiveRule | None) -> Change | None:
-        """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
+        """Return the change that makes one desired rule live, or None if it is live. Raises _ConflictError."""
         rule = desired.rule
         if rules := self.by_owner.ambiguous.get(desired.address):
-            if desired.unadopted_id or any(
-                each.rule != rule or not _has_current_marker(each, desired) for each in rules
-            ):
-                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
+            is_current = all(each.rule == rule and _has_current_marker(each, desired) for each in rules)
+            if desired.unadopted_id or not is_current:
+                raise _conflict("CXR312", _ambiguous_message(rules), desired)
             return None
         if desired.unadopted_id:
             return self._unadopt(desired, live)
@@ -175,17 +155,17 @@ class _RuleComparer:
             (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, None)
             return change
         adopted = self._find_adoptable(desired)
-        for rules in self.by_owner.ambiguous.values():  # the key of one of them may have moved
+        for rules in self.by_owner.ambiguous.values():  # the rule may have moved from one of these addresses
             if any(candidate.rule.name == rule.name for candidate in rules):
-                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
-        # By id one of several namesakes can be adopted: no rule gets a name that it does not have.
+                raise _conflict("CXR312", _ambiguous_message(rules), desired)
+        # With an id, one of several rules of a name can be adopted: no rule gets a new name.
         must_be_free = adopted is None or adopted.rule.name != rule.name or self.desired.names_unique
         (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, adopted)
         if adopted is None:
             return Create(desired.address, rule, desired.source)
         if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
-            self._add_finding("CXR309", "warning", message, desired)
+            self.findings.append(_finding("CXR309", "warning", message, desired))
         fields = diff_fields(adopted.rule, rule)
         return Adopt(address=desired.address, live=adopted, after=rule, fields=fields, source=desired.source)
 
@@ -202,12 +182,12 @@ class _RuleComparer:
         return _build_update(desired, live, fields, cause)
 
     def _unadopt(self, desired: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
+        """Return the update that restores a rule to its state before it was adopted, or None if that is done."""
         if live is None or live.id != desired.unadopted_id:
             unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
             if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
                 return None
-            raise self._build_conflict("CXR311", "the rule that is to be given back is not ours any more", desired)
+            raise _conflict("CXR311", "the rule to give back is no longer managed by cxroute", desired)
         if live.rule.name != desired.rule.name:
             self._refuse_namesakes(desired, None)
         marker = FieldChange("marker", _marker(live).digest, None)
@@ -225,39 +205,37 @@ class _RuleComparer:
             name, candidates = f'with id "{desired.adopt.id}"', [match] if match else []
         if not candidates:
             message = f"no unmanaged live rule {name} to adopt, so the rule is created"
-            self._add_finding("CXR305", "info", message, desired)
+            self.findings.append(_finding("CXR305", "info", message, desired))
             return None
         if len(candidates) > 1:
             ids = ", ".join(live.id for live in candidates)
-            message = f"{len(candidates)} live rules {name} could be adopted ({ids})"
-            raise self._build_conflict("CXR304", message, desired)
+            raise _conflict("CXR304", f"{len(candidates)} live rules {name} could be adopted ({ids})", desired)
         (live,) = candidates
         if live.marker is not None:
-            message = f"the live rule {name} is managed by {live.marker.owner}"
-            raise self._build_conflict("CXR303", message, desired)
+            raise _conflict("CXR303", f"the live rule {name} is managed by {live.marker.owner}", desired)
         first = self._adopted.setdefault(live.id, desired.address)
         if first != desired.address:
-            raise self._build_conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
+            raise _conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
         return live
 
     def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         name = desired.rule.name
         for copy in self._edited_copies.get(name, ()):
             message = f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
-            raise self._build_conflict("CXR302", message, desired)
+            raise _conflict("CXR302", message, desired)
         others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
-            raise self._build_conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
+            raise _conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
         if len(others) > 1:
-            raise self._build_conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
+            raise _conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
         if others:
-            raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
+            raise _conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
 
     def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         if any(live is not adopted for live in self._unmanaged.get(desired.rule.name, ())):
-            message = f'an unmanaged live rule has the name of ours, "{desired.rule.name}"; it is left alone'
-            self._add_finding("CXR308", "warning", message, desired)
+            message = f'an unmanaged live rule has the name of a managed rule, "{desired.rule.name}"; it is not changed'
+            self.findings.append(_finding("CXR308", "warning", message, desired))
 
     def _report_leftovers(self) -> None:
         reported = {finding.address for finding in self.findings if finding.code == "CXR312"}
@@ -268,7 +246,7 @@ class _RuleComparer:
                 add(Finding(code="CXR312", severity="warning", message=message, address=address, hint=hint))
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
-                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
+                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is not changed'
                 add(Finding(code="CXR302", severity="warning", message=message, address=_address(live)))
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
@@ -282,31 +260,30 @@ class _RuleComparer:
         fields = fields_phrase(differing_fields(managed, live))
         return f"a copy of {address} ({managed.id}) with other values in {fields}"
 
-    def _add_finding(self, code: str, severity: Severity, message: str, desired: DesiredRule) -> None:
-        finding = Finding(code=code, severity=severity, message=message, source=desired.source)
-        self.findings.append(replace(finding, address=desired.address))
-
-    def _build_conflict(self, code: str, message: str, desired: DesiredRule) -> _ConflictError:
-        finding = Finding(code=code, severity="error", message=message, source=desired.source)
-        return _ConflictError(replace(finding, address=desired.address, hint=_CONFLICT_HINTS[code]))
-
 
 _CONFLICT_HINTS = {
-    "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
-    "CXR302": "delete the copy in CXone, or rename it there and take the last line out of its description",
-    "CXR303": "it is never touched; give ours another `name`",
-    "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
-    "CXR311": "it is left as it is; look at it in CXone",
-    "CXR312": "keep one in CXone; delete the others, or take the last line out of their descriptions",
+    "CXR301": "adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`",
+    "CXR302": "delete the copy in CXone, or rename it there and remove the last line of its description",
+    "CXR303": "cxroute never changes it; give the rule in the manifest another `name`",
+    "CXR304": "name one by id, `adopt: {id: ...}`, or give the rule in the manifest another `name`",
+    "CXR311": "it is not changed; look at it in CXone",
+    "CXR312": "keep one in CXone; delete the others, or remove the last line of their descriptions",
 }
 
 
 def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
     ids = join_first(rules, _MAX_IDS, lambda live: sanitize(live.id[:_MAX_ID_LENGTH]))
-    return (
-        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
-        " them, and no date says which is the original; none of them is written or deleted"
-    )
+    reason = "at least one was edited, and no date shows which is the original"
+    message = f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}): {reason}"
+    return f"{message}; none of them is changed or deleted"
+
+
+def _finding(code: str, severity: Severity, message: str, desired: DesiredRule) -> Finding:
+    return Finding(code=code, severity=severity, message=message, source=desired.source, address=desired.address)
+
+
+def _conflict(code: str, message: str, desired: DesiredRule) -> _ConflictError:
+    return _ConflictError(replace(_finding(code, "error", message, desired), hint=_CONFLICT_HINTS[code]))
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
@@ -314,7 +291,7 @@ def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
 
 
 def _marker(live: LiveRule) -> Marker:
-    assert live.marker is not None  # noqa: S101 - what is not ours has left before anything is compared
+    assert live.marker is not None  # noqa: S101 - unmanaged rules are removed before the comparison
     return live.marker
 
 
@@ -323,10 +300,10 @@ def _address(live: LiveRule) -> Address:
 
 
 def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
-    by_name: dict[str, list[LiveRule]] = defaultdict(list)
+    by_name: dict[str, list[LiveRule]] = {}
     for live in rules:
-        by_name[live.rule.name].append(live)
-    return dict(by_name)
+        by_name.setdefault(live.rule.name, []).append(live)
+    return by_name
 
 
 def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:

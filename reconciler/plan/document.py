@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -18,16 +18,15 @@ from reconciler.model.finding import finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import GuardResult, Plan
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"
-"""The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
-UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
+"""The `report` of a document by `cxroute drift`, which cannot be applied."""
+UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 _COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
@@ -35,7 +34,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPlan:
-    """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
+    """The parts of a saved plan that limit an apply. `changes` holds the canonical JSON of each reviewed change."""
 
     plan_id: str
     environment: str
@@ -44,13 +43,14 @@ class ReviewedPlan:
     generated_at: str
     changes: frozenset[str]
     addresses: frozenset[str]  # the addresses of its changes
-    claims: tuple[RegionClaim, ...]  # what its regions say of conversations
-    traffic: Document | None  # the traffic sample's path and digest, where it had one
+    claims: tuple[RegionClaim, ...]  # the impact of its regions
+    traffic: Document | None  # the path and digest of its traffic sample, if it has one
 
 
 def plan_to_json(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
-    steps = _steps(plan)
+    steps, options = _steps(plan), plan.options
+    sample = plan.traffic_impact and plan.traffic_impact.sample
     form = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -60,14 +60,20 @@ def plan_to_json(plan: Plan) -> Document:
         "manifestDigest": plan.manifest_digest,
         "liveDigest": plan.live_digest,
         "planId": "",
-        "options": _options(plan),
+        "options": {
+            "only": list(options.only),
+            "adopt": options.adopt,
+            "keepDrift": options.keep_drift,
+            "undo": options.undo,
+            "traffic": sample and {"file": sample.name, "digest": sample.digest},
+        },
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": plan.behaviour and behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact),
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
-        "guards": [_guard(result) for result in plan.guards],
+        "guards": [asdict(result) for result in plan.guards],
     }
     return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
 
@@ -78,12 +84,12 @@ def with_plan_id(payload: Document) -> Document:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the 12 hex digits by which people and machines name this plan."""
+    """Return the 12 hex digits that identify this plan."""
     return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
 
 
 def count_changes(plan: Plan) -> dict[str, int]:
-    """Count the changes by what they do, and the rules that stay."""
+    """Return the number of changes by action, and of rules without a change."""
     counts = dict.fromkeys(_COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
@@ -91,9 +97,9 @@ def count_changes(plan: Plan) -> dict[str, int]:
 
 
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
-    """Return one change in the form of plan-json "Change"; a held one has no steps."""
+    """Return one change in the form of plan-json "Change"; a held change has no steps."""
     before = None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names)
-    after = None
+    after, fields = None, change.fields if isinstance(change, Update | Adopt) else ()
     if not isinstance(change, Delete):
         marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(change.after))
         after = _rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
@@ -106,7 +112,7 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
         "steps": list(steps),
         "before": before,
         "after": after,
-        "fields": _fields(change),
+        "fields": [{"path": field.path, "before": field.before, "after": field.after} for field in fields],
         "source": source_to_json(change.source),
     }
 
@@ -128,17 +134,19 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
 
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
-    """Return a live rule in the API's form, without what the server adds of its own."""
+    """Return a live rule in the API's form, without the fields that the server adds."""
     return {"id": live.id, **_rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
-    """Return what the saved plan binds an apply to. UsageError where it is no plan, RefusedError where it is old."""
+    """Return the parts of a saved plan that limit an apply. Raises UsageError, and RefusedError if it is outdated."""
     try:
         form = json.loads(text)
         options = form["options"]
         if form.get("report") == DRIFT_REPORT:
-            raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
+            raise UsageError(
+                f"{name} is a report of `cxroute drift`, not a plan. Create a plan with `cxroute plan --out {name}`"
+            )
         reviewed = ReviewedPlan(
             plan_id=_require_text(form["planId"]),
             environment=_require_text(form["environment"]),
@@ -158,11 +166,13 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise UsageError(f"{name} is no plan: write one with `cxroute plan --out {name}`") from None
+        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
     if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
-        raise RefusedError(f"{name} was made by another major version of cxroute; plan again with this one")
+        raise RefusedError(
+            f"{name} was created by another major version of cxroute. Run `plan` again with this version"
+        )
     if reviewed.plan_id != _plan_id(form):
-        raise RefusedError(f"{name} was changed after it was made (its planId does not fit); plan again")
+        raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
     return reviewed
 
 
@@ -173,63 +183,55 @@ def _require_text(value: object) -> str:
 
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
-    """Return the changes of a fresh plan that the reviewed one does not have, in order."""
+    """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
     changes = ((change, change_to_json(fresh, change)) for change in fresh.changes if not is_copy_removal(change))
     return tuple(change for change, document in changes if _change_identity(document) not in reviewed.changes)
 
 
 def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
-    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
+    """Raise RefusedError if a fresh plan has a change, or moves conversations, that the reviewed plan does not."""
     new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
     regions = unreviewed_impact(fresh, reviewed)
     if regions and not new:
         raise RefusedError(
-            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
+            "rules outside the plan, or the Environment, changed since the plan was created, and it would now"
             f" send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}. {again}"
         )
     if new:
         phrase = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - the number that the message lists
         raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has"
+            f"the manifests or the tenant changed since the plan was created. A new plan has"
             f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
         )
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan whose unreviewed edits are held, where they do not change routing."""
-    # These are edits of managed rules in CXone: the rules stay as they are, and the plan continues beside them.
+    """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
+    # These are edits of managed rules in CXone: the rules are not changed, and the other changes continue.
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
-    changes = [change for change in fresh.changes if str(change.address) not in reviewed.addresses]
-    edits = [change for change in changes if _is_edit(change, names)]
-    if not edits or _reroutes(fresh, edits):
+    edits = [change for change in fresh.changes if isinstance(change, Update) and change.cause == "drift"]
+    edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
+    edits = [edit for edit in edits if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names]
+    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
+    unedited = {edit.live.id: edit.after for edit in decisive}
+    if unedited:
+        now = live_entries(fresh.live.rules, fresh.desired)
+        before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
+        behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+        if behaviour.changed or not behaviour.complete:
+            return fresh
+    if not edits:
         return fresh
     held = [*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)]
     held.sort(key=lambda hold: hold.change.address)
     return replace(fresh, changes=tuple(change for change in fresh.changes if change not in edits), held=tuple(held))
 
 
-def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
-    if not isinstance(change, Update) or change.cause != "drift":
-        return False
-    return change.live.rule.name == change.after.name or change.live.rule.name not in names
-
-
-def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
-    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
-    unedited = {edit.live.id: edit.after for edit in decisive}
-    if not unedited:
-        return False
-    now = live_entries(fresh.live.rules, fresh.desired)
-    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
-    return behaviour.changed or not behaviour.complete
-
-
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan with conversations that the reviewed one does not move likewise."""
+    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
     if fresh.behaviour is None:
         return ()
     claims = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
@@ -241,20 +243,9 @@ def _change_identity(change: Mapping[str, Any]) -> str:
 
 
 def _plan_id(payload: Mapping[str, Any]) -> str:
-    """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
+    """Return the digest of a plan without its time, and without its guards, some of which depend on the time."""
     lasting = {name: value for name, value in payload.items() if name not in ("planId", "generatedAt", "guards")}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
-
-
-def _options(plan: Plan) -> Document:
-    options, moved = plan.options, plan.traffic_impact
-    return {
-        "only": list(options.only),
-        "adopt": options.adopt,
-        "keepDrift": options.keep_drift,
-        "undo": options.undo,
-        "traffic": None if moved is None else {"file": moved.sample.name, "digest": moved.sample.digest},
-    }
 
 
 def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
@@ -265,26 +256,8 @@ def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) 
         "enabled": rule.enabled,
         "conditions": [to_api_json(condition) for condition in rule.conditions],
         "targets": [
-            {**to_api_json(target), "queueName": queue_names.get(target.queue_id)}
-            if isinstance(target, Target)
-            else to_api_json(target)
+            to_api_json(target)
+            | ({"queueName": queue_names.get(target.queue_id)} if isinstance(target, Target) else {})
             for target in rule.targets
         ],
-    }
-
-
-def _fields(change: Change) -> list[Document]:
-    if not isinstance(change, Update | Adopt):
-        return []
-    return [{"path": field.path, "before": field.before, "after": field.after} for field in change.fields]
-
-
-def _guard(result: GuardResult) -> Document:
-    return {
-        "name": result.name,
-        "value": result.value,
-        "limit": result.limit,
-        "ok": result.ok,
-        "message": result.message,
-        "allowed": result.allowed,
     }

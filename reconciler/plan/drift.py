@@ -1,36 +1,44 @@
-"""Plan -> Drift: do conversations go where the manifests say, and are managed rules as they were last applied?
+"""Plan -> Drift, and its JSON: a plan, and the differences that apply cannot remove (docs/watch.md).
 
-A plan says what apply would change. Drift adds what apply cannot change: live rules that are not managed and take
-conversations which the manifests send elsewhere, and route tests that fail on the live rules (docs/watch.md).
+These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour, region_to_row
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, finding_to_json
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
-from reconciler.plan.options import is_selected
-from reconciler.plan.plan import Plan
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.document import DRIFT_REPORT, live_rule_to_json, plan_to_json, with_plan_id
+from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
 from reconciler.traffic.sample import TrafficSample
 
+Document = dict[str, Any]
 STALE: Final = "CXR330"
 NOT_ANALYSED: Final = "CXR331"
+_UNFINISHED: Final = Finding(
+    code=NOT_ANALYSED,
+    severity="error",
+    message="the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound",
+    hint="use conditions on fewer attributes, or accept the unmanaged live rules",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An entry of the Environment's `unmanaged.accept`, and where it stands."""
+    """An entry of the Environment's `unmanaged.accept`, and its position."""
 
     name: str
     digest: str
@@ -39,7 +47,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Which conversations go elsewhere, and how much of the traffic sample; None without a sample."""
+    """The conversations that are routed differently, and their share of the traffic sample; None without a sample."""
 
     behaviour: BehaviourChange
     traffic_impact: TrafficImpact | None = None
@@ -47,23 +55,19 @@ class Impact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A plan, and everything else in which the tenant differs from the manifests."""
+    """A plan, and all other differences between the tenant and the manifests."""
 
     plan: Plan
+    # Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
-    """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
-    temporary_ids: frozenset[str] = frozenset()
-    """The ids of those among them that take such conversations only until the plan is applied."""
+    temporary_ids: frozenset[str] = frozenset()  # those that take these conversations only until the plan is applied
     accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
     acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
-    full_impact: Impact = Impact(BehaviourChange(regions=()))
-    """From the manifests alone (before) to all live rules (after)."""
+    full_impact: Impact = Impact(BehaviourChange(regions=()))  # from the manifests alone to all live rules
+    # The same without conversations of rules that are accepted, or whose change is held:
     unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
-    """The same without conversations of rules that are accepted, or whose change is held."""
-    last_runs: Mapping[Address, str] = field(default_factory=dict)
-    """The run of the journal that last wrote a rule, by the rule's address."""
-    failed_checks: tuple[Finding, ...] = ()
-    """Route tests that fail on the live rules, and an analysis that stopped at its bound."""
+    last_runs: Mapping[Address, str] = field(default_factory=dict)  # the journal's run that last wrote each rule
+    failed_checks: tuple[Finding, ...] = ()  # failed route tests, and an analysis that stopped at its bound
     notes: tuple[Finding, ...] = ()  # entries of `unmanaged.accept` that match no live rule
 
     @property
@@ -85,19 +89,18 @@ class Drift:
 
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
-    """Return the drift of a plan; the journal's runs and the route tests are added by the caller."""
-    unwritten, manifest_entries = _unwritten_rules(plan), _manifest_entries(plan)
-    entries, evaluation, types = (
-        live_entries(plan.live.rules, plan.desired),
-        plan.desired.evaluation,
-        plan.desired.types,
-    )
+    """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
+    desired, owned = plan.desired, classify_live_rules(plan.live.rules, plan.desired)
+    # Apply never writes these rules, except for a rule that it adopts, which becomes as the manifests say.
+    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+    unwritten = [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
+    entries, manifest_entries = live_entries(plan.live.rules, desired), _manifest_entries(desired, owned.managed)
     digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
     accepted = tuple(live for live in unwritten if (live.rule.name, marker_digest(live.rule)) in digests)
     unchanged_ids = {live.id for live in accepted}
     unchanged_ids |= {hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)}
     reference = manifest_entries
-    if unchanged_ids or plan.held:  # conversations go by held and accepted rules for now
+    if unchanged_ids or plan.held:  # held and accepted rules route conversations for now
         held = {hold.change.address for hold in plan.held}
         reference = tuple(entry for entry in manifest_entries if entry.address not in held)
         reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
@@ -108,23 +111,25 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSam
     ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
     if plan.changes:
         remaining = (entry for entry in entries if entry.id in unaccepted)
-        later = compare_behaviour(reference, (*reference, *remaining), evaluation, types=types)
+        later = compare_behaviour(reference, (*reference, *remaining), desired.evaluation, types=desired.types)
         lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
     return Drift(
         plan=plan,
-        in_the_way=tuple(unaccepted[entry.id] for entry in order_entries(entries, evaluation) if entry.id in ids),
+        in_the_way=tuple(
+            unaccepted[entry.id] for entry in order_entries(entries, desired.evaluation) if entry.id in ids
+        ),
         temporary_ids=frozenset(ids - lasting_ids),
         accepted=accepted,
         acceptances=len(accept),
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
-        failed_checks=() if unaccepted_impact.behaviour.complete else (_not_analysed_finding(),),
+        failed_checks=() if unaccepted_impact.behaviour.complete else (_UNFINISHED,),
         notes=tuple(_stale_findings(accept, unwritten)),
     )
 
 
 def edited_changes(plan: Plan) -> list[Change]:
-    """Return the changes of managed rules that somebody edited in CXone."""
+    """Return the changes of managed rules that were edited in CXone."""
     return [change for change in plan.changes if change.cause in ("drift", "both")]
 
 
@@ -134,31 +139,22 @@ def missing_rules(plan: Plan) -> list[Create]:
 
 
 def unapplied_changes(plan: Plan) -> list[Change]:
-    """Return the other changes: the manifests moved on, or an earlier run left a second copy of a rule."""
+    """Return the other changes: the manifests changed, or an earlier run left a second copy of a rule."""
     changes = (change for change in plan.changes if not isinstance(change, Create))
     return [change for change in changes if change.cause in ("manifest", "duplicate")]
 
 
-def _unwritten_rules(plan: Plan) -> list[LiveRule]:
-    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours."""
-    # A rule that the plan adopts is left out: apply makes it as the manifests say.
-    owned = classify_live_rules(plan.live.rules, plan.desired)
-    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-    return [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
-
-
-def _manifest_entries(plan: Plan) -> tuple[RoutingEntry, ...]:
+def _manifest_entries(desired: DesiredState, managed: Mapping[Address, LiveRule]) -> tuple[RoutingEntry, ...]:
     # Each entry has the id of its live rule, which decides between equal names.
-    managed = classify_live_rules(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
-    entries = desired_entries(plan.desired)
+    entries = desired_entries(desired)
     return tuple(replace(entry, id=ids.get(entry.address, "") if entry.address else "") for entry in entries)
 
 
 def _measure_impact(
     plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
 ) -> Impact:
-    """Return the conversations that selected rules send, or sent, elsewhere than the reference does."""
+    """Return the conversations that selected rules route, or routed, differently from the reference."""
     evaluation, types = plan.desired.evaluation, plan.desired.types
     before = order_entries(reference, evaluation)
     after = order_entries(live_entries(plan.live.rules, plan.desired), evaluation)
@@ -176,9 +172,9 @@ def _winner_ids(behaviour: BehaviourChange) -> set[str]:
     return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
 
 
-def _is_about(part: Region, only: Sequence[str]) -> bool:
-    entries = (entry for entry in (*part.before_rules, *part.after_rules) if entry is not None)
-    return any(entry.address is not None and is_selected(entry.address, only) for entry in entries)
+def _is_about(region: Region, only: Sequence[str]) -> bool:
+    entries = (*region.before_rules, *region.after_rules)
+    return any(entry and entry.address and is_selected(entry.address, only) for entry in entries)
 
 
 def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]) -> Iterator[Finding]:
@@ -189,15 +185,49 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         now = digests.get(entry.name, [])
         if entry.digest in now:
             continue
-        message = f'`unmanaged.accept` names "{entry.name}", and no unmanaged live rule has that name'
+        message = f'`unmanaged.accept` names "{entry.name}", but no unmanaged live rule has that name'
         hint = "remove the entry"
         if now:
             message = f'the accepted live rule "{entry.name}" was edited: its digest is {now[0]}, not {entry.digest}'
-            hint = "look at the rule in CXone, then write its new digest, or remove the entry"
+            hint = "check the rule in CXone, then update the digest or remove the entry"
         yield Finding(code=STALE, severity="warning", message=message, source=entry.source, hint=hint)
 
 
-def _not_analysed_finding() -> Finding:
-    message = "the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound"
-    hint = "let rules ask about fewer attributes, or accept the live rules that are not managed"
-    return Finding(code=NOT_ANALYSED, severity="error", message=message, hint=hint)
+def drift_to_json(drift: Drift) -> Document:
+    """Return the document; the same drift gives the same document."""
+    plan, impact, document = drift.plan, drift.full_impact, plan_to_json(drift.plan)
+    since = {str(address): run for address, run in drift.last_runs.items()}
+    changes = document["changes"]
+    for change in changes:
+        if change["action"] == Create.action:
+            change |= {"cause": "missing", "since": since.get(change["address"])}
+    # Rules that apply does not write, each with the entry that accepts it.
+    for live in drift.in_the_way:
+        accept = {"name": live.rule.name, "digest": marker_digest(live.rule)}
+        before = live_rule_to_json(live, plan.queue_names)
+        head = {"action": "none", "address": None, "id": live.id, "name": live.rule.name, "cause": "unmanaged"}
+        tail: Document = {"before": before, "after": None, "fields": [], "source": None}
+        changes.append({**head, "accept": accept, "steps": [], **tail})
+    findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
+    return with_plan_id(
+        {
+            **document,
+            "changes": changes,
+            "report": DRIFT_REPORT,
+            "summary": {**document["summary"], **count_sections(drift)},
+            "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
+            "findings": document["findings"] + findings,
+        }
+    )
+
+
+def count_sections(drift: Drift) -> dict[str, int]:
+    """Count the rules of each section, and those that are accepted."""
+    plan = drift.plan
+    return {
+        "changed": len(edited_changes(plan)),
+        "missing": len(missing_rules(plan)),
+        "inTheWay": len(drift.in_the_way),
+        "notApplied": len(unapplied_changes(plan)),
+        "accepted": len(drift.accepted),
+    }

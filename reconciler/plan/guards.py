@@ -9,15 +9,15 @@ from datetime import datetime
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import Limit
-from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy_removal
+from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.text.escape import join_first, quote
 
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:
-    """Return the plan with what every guard of the environment says of it; the plan's own time is now."""
-    results = [_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment)]
+    """Return the plan with the result of each guard of the environment, at the plan's own time."""
+    results = (_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment))
     return replace(plan, guards=tuple(results))
 
 
@@ -29,7 +29,7 @@ def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
 
 
 def freeze_reason(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
-    """Return why nothing may be written now: a freeze window is open, and nothing lifts it. Empty where it may."""
+    """Return why a freeze window forbids writing now; empty if writing is allowed."""
     result = _apply_allowance(_check_freeze(environment, now), environment, now)
     return "" if result.ok or result.name in lifted else result.message
 
@@ -41,7 +41,6 @@ def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
 
 GUARD_NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient")
 """Every guard's name, as `--allow` takes it."""
-
 _MAX_LISTED = 5
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
 _REACHES_NO_QUEUE = "reach no queue, since no target of the rule that takes them has a positive weight"
@@ -69,7 +68,7 @@ def _result(name: str, value: float, message: str, limit: float = 0) -> GuardRes
 
 
 def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
-    """Count the rules that would no longer take part: deleted ones, and those that are switched off."""
+    """Count the rules that the plan deletes or switches off."""
     # An adopted rule that is switched off is counted among the managed ones.
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
@@ -91,24 +90,20 @@ def _check_count(name: str, action: str, count: int, managed: int, limits: tuple
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
-    """Check that some managed rule remains, and some rule of each RuleSet that the manifests define."""
+    """Check that a managed rule remains, and a rule of each RuleSet that the manifests define."""
     remaining = set(plan.managed)
     for change in plan.changes:
-        match change:
-            case Delete(cause="duplicate"):
-                continue
-            case Delete():
-                remaining.discard(change.address)
-            case Update():
-                remaining.discard(_address_before(change))
-                remaining.add(change.address)
-            case Create() | Adopt():
-                remaining.add(change.address)
+        if isinstance(change, Update):
+            remaining.discard(_address_before(change))
+        if not isinstance(change, Delete):
+            remaining.add(change.address)
+        elif change.cause != "duplicate":
+            remaining.discard(change.address)
     before = {address.ruleset for address in plan.managed}
     emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
-        return _result("emptied", len(plan.managed), "no managed rule would be left")
-    message = f"no rule would be left of {', '.join(emptied)}" if emptied else "something is left of every RuleSet"
+        return _result("emptied", len(plan.managed), "no managed rule would remain")
+    message = f"no rule of {', '.join(emptied)} would remain" if emptied else "no RuleSet loses its last rule"
     return _result("emptied", len(emptied), message)
 
 
@@ -116,14 +111,13 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
     touched = {str(address) for change in plan.changes for address in _harmed_addresses(change)} & protected
     robbed = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
-    problems = []
-    if touched:
-        problems.append(f"protected rules would change: {', '.join(sorted(touched))}")
+    problems = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
     if robbed:
-        names = ", ".join(sorted(robbed))
-        problems.append(f"conversations that a protected rule serves would go elsewhere: {names}")
+        problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}")
     if _is_incomplete(plan):
-        problems.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
+        problems.append(
+            "the analysis stopped at its bound before it proved that no protected conversation goes elsewhere"
+        )
     message = "; ".join(problems) or "no protected rule would change"
     return replace(_result("protected", len(touched | robbed), message), ok=not problems)
 
@@ -137,7 +131,7 @@ def _regions(plan: Plan) -> tuple[Region, ...]:
 
 
 def _check_unrouted(plan: Plan) -> GuardResult:
-    """Check that conversations which reach a queue still reach one: not default routing, nor a weight of 0."""
+    """Check that conversations that reach a queue still reach one, not default routing or a weight of 0."""
     lost = [region for region in _regions(plan) if region.before and not region.after]
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
@@ -147,30 +141,30 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
     elif _is_incomplete(plan):
-        message = "it could not be shown within the bound of work that every conversation still reaches a queue"
+        message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
 
 
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
-    """Check the share of the sample that would go to another queue, which is not known without a sample."""
-    bound = f"at most {limit:g} % of the traffic may move, and"
+    """Check the share of the sample that would move to another queue; refuse without a sample."""
+    bound = f"at most {limit:g} % of the traffic may move, but"
     if plan.traffic_impact is None:
-        return replace(_result("traffic", 0, f"{bound} there is no sample to tell (--traffic FILE)", limit), ok=False)
-    most = plan.traffic_impact.total.most
+        return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
+    most, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
-        return replace(
-            _result("traffic", most, f"{bound} it could not be shown within the bound of work", limit), ok=False
-        )
+        return replace(_result("traffic", most, message, limit), ok=False)
     message = f"{most:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
     return _result("traffic", most, message, limit)
 
 
 def _check_transient(plan: Plan) -> GuardResult:
     """Check that each conversation stays at its old or its new destination after each single call."""
-    message = "each conversation goes to its old or new queue throughout"
+    message = "each conversation goes to its old or its new queue during the apply"
     if plan.unproven:
         names = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
-        message = f"it could not be shown that nobody is sent elsewhere while these are changed: {names}"
+        message = (
+            f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
+        )
     return _result("transient", len(plan.unproven), message)
 
 
@@ -198,7 +192,7 @@ def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
 
 
 def _apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
-    """Lift a guard for which the Environment has an entry in force; the entry is reported either way."""
+    """Lift a guard for which the Environment has a valid entry; the entry is reported in any case."""
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
             return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")

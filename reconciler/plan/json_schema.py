@@ -1,4 +1,4 @@
-"""The JSON Schema of a plan document (plan-json): what whoever reads one may count on."""
+"""The JSON Schema of a plan document (plan-json), for its readers."""
 
 from __future__ import annotations
 
@@ -38,15 +38,17 @@ def plan_schema() -> Schema:
         "findings": _list(_finding()),
         "acknowledged": {**_list(_finding()), "description": accepted},
         "guards": _list(_object(guard)),
-        "report": {"const": "drift", "description": "of `cxroute drift` alone: it says what differs now"},
+        "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
+    objects = _list({"type": "object"})
+    rule = {"id": _TEXT, "name": _TEXT, "description": _TEXT, "priority": _NUMBER, "enabled": _FLAG}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cxroute plan",
         **_object(fields, optional=("report",)),
         "$defs": {
             "change": _change(),
-            "rule": _rule(),
+            "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
             "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
             "behaviour": behaviour_schema(),
             "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
@@ -78,6 +80,7 @@ def _change() -> Schema:
     about_copy = {"type": "boolean", "description": "the call is about a temporary copy of the rule"}
     calls = {"enum": ["create", "update", "delete"]}
     step = {"wave": {"type": "integer", "minimum": 1}, "call": calls, "copy": about_copy}
+    rule = _or_null({"$ref": "#/$defs/rule"})
     fields = {
         "action": {"enum": ["create", "update", "adopt", "delete", "none"]},
         "address": _or_null({"type": "string", "pattern": _ADDRESS}),
@@ -85,8 +88,8 @@ def _change() -> Schema:
         "name": _TEXT,
         "cause": {"enum": ["manifest", "drift", "both", "duplicate", "missing", "unmanaged"]},
         "steps": _list(_object(step)),
-        "before": _or_null({"$ref": "#/$defs/rule"}),
-        "after": _or_null({"$ref": "#/$defs/rule"}),
+        "before": rule,
+        "after": rule,
         "fields": _list(_object({"path": _TEXT, "before": {}, "after": {}})),
         "source": _or_null({"$ref": "#/$defs/source"}),
         "since": _or_null({**_TEXT, "description": "of drift: the run that last wrote the missing rule"}),
@@ -95,83 +98,59 @@ def _change() -> Schema:
     return _object(fields, optional=("since", "accept"))
 
 
-def _rule() -> Schema:
-    fields = {
-        "id": _TEXT,
-        "name": _TEXT,
-        "description": _TEXT,
-        "priority": _NUMBER,
-        "enabled": _FLAG,
-        "conditions": _list({"type": "object"}),
-        "targets": _list({"type": "object"}),
-    }
-    return _object(fields, optional=("id",))
-
-
 def behaviour_schema() -> Schema:
-    """Return the schema of who goes elsewhere: of a plan, and of `cxroute diff`."""
-    clauses = _list({"type": "object"})
-    name = _or_null(_TEXT)
+    """Return the schema of an impact on conversations, in a plan and in `cxroute diff`."""
+    clauses, names = _list({"type": "object"}), _list(_or_null(_TEXT))
     destination, example = {"$ref": "#/$defs/destination"}, {"type": "object", "description": "attribute -> value"}
     shared = {
         "where": clauses,
         "except": _list(clauses),
         "before": destination,
         "after": destination,
-        "beforeRules": _list(name),
-        "afterRules": _list(name),
+        "beforeRules": names,
+        "afterRules": names,
         "trafficPercent": _or_null(_NUMBER),
         "trafficPercentLeast": _NUMBER,
         "assumed": _list(_object({"condition": {"type": "object"}, "holds": _FLAG})),
     }
     optional = ("assumed", "trafficPercentLeast", "otherType")
-    region = _object({**shared, "witness": example, "beforeRule": name, "afterRule": name}, optional)
-    of_other_type = _list({"type": "string", "description": "has another type, text or number, than rules ask for"})
+    of_region = {"witness": example, "beforeRule": _or_null(_TEXT), "afterRule": _or_null(_TEXT)}
+    of_other_type = _list({"type": "string", "description": "has another type, text or number, than the rules expect"})
     of_row = {"before": _list(destination), "example": example, "otherType": of_other_type}
-    row = _object({**shared, **of_row}, optional)
     known = {"attributeName": _TEXT, "type": {"enum": ["text", "number"]}, "least": _NUMBER, "most": _NUMBER}
-    unknown = _list(_object({"where": clauses}))
+    rows = _list(_object({**shared, **of_row}, optional))
     fields = {
         "changed": _FLAG,
         "complete": _FLAG,
-        "summary": _object({"rows": _list(row), "balance": _list(_balance())}),
-        "regions": _list(region),
-        "unknown": unknown,
+        "summary": _object({"rows": rows, "balance": _list(_balance())}),
+        "regions": _list(_object({**shared, **of_region}, optional)),
+        "unknown": _list(_object({"where": clauses})),
         "restsOn": _list(_object(known, optional=("least", "most"))),
     }
     return _object(fields, optional=("unknown", "restsOn"))
 
 
 def _balance() -> Schema:
-    """Return the schema of what a queue gets of the sample, in percent: at the most, and at the least if less."""
-    fields = {
-        "queueId": _or_null(_TEXT),
-        "queueName": _or_null(_TEXT),
-        "default": {"type": "boolean", "description": "where no queue is named: the default routing, or no queue"},
-        "before": _NUMBER,
-        "beforeLeast": _NUMBER,
-        "after": _NUMBER,
-        "afterLeast": _NUMBER,
-        "change": {"type": "number", "description": "how much more the queue gets; less than 0: how much less"},
-        "changeLeast": _NUMBER,
-    }
+    """Return the schema of a queue's share of the sample in percent: the maximum, and the minimum if it is lower."""
+    no_queue = {"type": "boolean", "description": "where no queue is named: the default routing, or no queue"}
+    fields = {"queueId": _or_null(_TEXT), "queueName": _or_null(_TEXT), "default": no_queue}
+    fields |= dict.fromkeys(("before", "beforeLeast", "after", "afterLeast"), _NUMBER)
+    fields["change"] = {"type": "number", "description": "how much more the queue gets; less than 0: how much less"}
+    fields["changeLeast"] = _NUMBER
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
 
 
 def _finding() -> Schema:
-    return _object(
-        {
-            "code": {"type": "string", "pattern": "^CXR[0-9]{3}$"},
-            "severity": {"enum": ["error", "warning", "info"]},
-            "message": _TEXT,
-            "address": _or_null(_TEXT),
-            "source": _or_null({"$ref": "#/$defs/source"}),
-            "addresses": _list(_TEXT),
-            "sources": {
-                **_list(_or_null({"$ref": "#/$defs/source"})),
-                "description": "of a finding about several rules or places: one for each, in the order of `addresses`",
-            },
-            "acknowledged": _object({"reason": _TEXT}),
-        },
-        optional=("addresses", "sources", "acknowledged"),
-    )
+    source = _or_null({"$ref": "#/$defs/source"})
+    several = "of a finding about several rules or places: one for each, in the order of `addresses`"
+    fields = {
+        "code": {"type": "string", "pattern": "^CXR[0-9]{3}$"},
+        "severity": {"enum": ["error", "warning", "info"]},
+        "message": _TEXT,
+        "address": _or_null(_TEXT),
+        "source": source,
+        "addresses": _list(_TEXT),
+        "sources": {**_list(source), "description": several},
+        "acknowledged": _object({"reason": _TEXT}),
+    }
+    return _object(fields, optional=("addresses", "sources", "acknowledged"))

@@ -1,10 +1,11 @@
-"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything."""
+"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from reconciler.behaviour.diff.difference import BehaviourChange
@@ -14,16 +15,37 @@ from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
-from reconciler.plan.holds import split_held_changes
-from reconciler.plan.options import PlanOptions, is_selected
-from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.plan.traffic_shares import TrafficImpact
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """The options of a plan. A saved plan contains them, so that it can be built again."""
+
+    only: tuple[str, ...] = ()  # addresses, or patterns such as `cards/*`; empty: all
+    adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
+    keep_drift: bool = False  # do not revert edits made in CXone
+    prune: bool = True  # delete managed rules that no manifest names
+    traffic: str | None = None  # the path of a traffic sample other than that of the manifests
+    undo: str | None = None  # the run of the journal to undo; the manifests are ignored
+
+
+def is_selected(address: Address, only: Sequence[str]) -> bool:
+    """Return whether an address is selected."""
+    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
+
+
+def unmatched_selectors(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+    """Return the selectors that select none of the addresses."""
+    names = [str(address) for address in addresses]
+    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))
+
+
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What one read of the tenant found: every rule and every queue."""
+    """The result of one read of the tenant: every rule and every queue."""
 
     rules: tuple[LiveRule, ...]
     queues: tuple[Queue, ...]
@@ -31,7 +53,7 @@ class LiveState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardResult:
-    """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
+    """The result of one guard: its number, its limit, and in `allowed` why it was lifted."""
 
     name: str
     value: int | float
@@ -43,7 +65,7 @@ class GuardResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What differs, what would be done, and what speaks against it."""
+    """The changes, and everything that a reader or a guard needs to accept or refuse them."""
 
     environment: str
     owner: str
@@ -53,24 +75,21 @@ class Plan:
     unchanged: int
     managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
-    rulesets: frozenset[str]  # RuleSets that the manifests have in this environment, empty ones included
+    rulesets: frozenset[str]  # the RuleSets of this environment, also empty ones
     queue_names: Mapping[str, str]
-    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
+    labels: Mapping[str, str]  # the users' names of the attributes that have longer names in the API
     options: PlanOptions
     desired: DesiredState
     live: LiveState
     generated_at: datetime
-    steps: tuple[tuple[PlanStep, ...], ...] = ()
-    """The calls in waves, as `schedule_steps` puts them: those of one wave may be made in any order."""
+    steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
+    # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
-    """Changes during which it is not proven that each conversation goes to its old or its new destination."""
-    behaviour: BehaviourChange | None = None  # who goes elsewhere, as `predict_impact` finds it
-    traffic_impact: TrafficImpact | None = None  # how much of the traffic sample goes elsewhere; None without a sample
-    guards: tuple[GuardResult, ...] = field(default=())
-    acknowledged: tuple[Finding, ...] = ()
-    """Findings that the manifests accept, each with the reason: counted, and not shown."""
-    failed_tests: tuple[Finding, ...] = ()
-    """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
+    behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
+    traffic_impact: TrafficImpact | None = None  # the share of the traffic sample that moves; None without a sample
+    guards: tuple[GuardResult, ...] = ()
+    acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
+    failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
     _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest(self, name: str, compute: Callable[[], str]) -> str:
@@ -81,33 +100,34 @@ class Plan:
 
     @property
     def manifest_digest(self) -> str:
-        """The digest of what the manifests want, not of how their files are written."""
-        return self.digest("manifests", self._digest_manifests)
+        """Return the digest of the desired rules, which does not depend on the text of the files."""
+
+        def compute() -> str:
+            rules = self.desired.rules
+            lines = (f"{address} {rules[address].fingerprint}\n" for address in sorted(rules))
+            return sha256(f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()).hexdigest()
+
+        return self.digest("manifests", compute)
 
     @property
     def live_digest(self) -> str:
-        """The digest of everything that was read, whatever its order."""
-        return self.digest("live", self._digest_live)
+        """Return the digest of the live rules and queues, which does not depend on their order."""
 
-    def _digest_manifests(self) -> str:
-        text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
-        for address in sorted(self.desired.rules):
-            text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
-        return text.hexdigest()
+        def compute() -> str:
+            rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
+            queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+            return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
-    def _digest_live(self) -> str:
-        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
-        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
-        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
+        return self.digest("live", compute)
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
-        """What stands in the way of a desired rule: apply refuses while there is one."""
+        """Return the findings that make apply refuse: each concerns a desired rule that cannot be made live."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
 def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
-    """Return the plan that makes the live rules the desired ones. `now` decides which holds are in force."""
+    """Return the plan that makes the live rules the desired ones. `now` decides which holds are valid."""
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
@@ -141,21 +161,25 @@ def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 
 
 def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
-    ordered = sorted(findings, key=_finding_sort_key)
+    """Return the plan with these findings only: the acknowledged ones separate, and one for each cause."""
+
+    def sort_key(finding: Finding) -> tuple[str, str, int, str]:
+        source = finding.source
+        return finding.code, source.file if source else "", source.line if source else 0, finding.message
+
+    ordered = sorted(findings, key=sort_key)
     open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
     accepted = group_findings(finding for finding in ordered if finding.acknowledged)
     return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
 
 
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
-    """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
+    """Return the desired rules; each one without `adopt` adopts the unmanaged rule that has its name."""
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
-    rules = {
-        address: replace(rule, adopt=rule.rule.name) if rule.adopt is None and rule.rule.name in names else rule
-        for address, rule in desired.rules.items()
-    }
-    return replace(desired, rules=rules)
+    rules = desired.rules.values()
+    adopting = (rule for rule in rules if rule.adopt is None and rule.rule.name in names)
+    changed = {rule.address: replace(rule, adopt=rule.rule.name) for rule in adopting}
+    return replace(desired, rules={**desired.rules, **changed})
 
 
 def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
@@ -163,7 +187,7 @@ def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
 
 
 def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
-    """Creates, updates, deletes; the first-evaluated first, and deletes the other way round."""
+    """Return the order of changes: creates, updates, deletes, each by priority; deletes in reverse."""
     match change:
         case Create():
             return 0, change.after.priority, change.address, ""
@@ -173,6 +197,58 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
             return 2, -change.live.rule.priority, change.address, change.live.id
 
 
-def _finding_sort_key(finding: Finding) -> tuple[str, str, int, str]:
-    source = finding.source
-    return (finding.code, source.file if source else "", source.line if source else 0, finding.message)
+def split_held_changes(
+    changes: Iterable[Change], desired: DesiredState, by_owner: LiveRulesByOwner, options: PlanOptions, now: datetime
+) -> tuple[list[Change], list[HeldChange]]:
+    """Return the changes to make, and the held changes; `now` decides which holds are valid."""
+    copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
+    pairs = [(change, _blocked_by_copy(change, copied)) for change in changes]
+    reasons = [(change, blocked or _hold_reason(change, desired, options, now)) for change, blocked in pairs]
+    holds = [HeldChange(change, reason) for change, reason in reasons if reason]
+    active = [change for change, reason in reasons if not reason]
+    while waiting := _blocked_by_name(active, by_owner):
+        holds += waiting
+        waiting_ids = {id(hold.change) for hold in waiting}
+        active = [change for change in active if id(change) not in waiting_ids]
+    return active, holds
+
+
+def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> list[HeldChange]:
+    """Return the changes that need the name of a managed rule which does not change, and so keeps its name."""
+    changed = {change.live.id for change in active if not isinstance(change, Create)}
+    names = {live.rule.name: address for address, live in by_owner.managed.items() if live.id not in changed}
+    return [
+        HeldChange(change, f"its name is still used by {names[change.after.name]}, which is not changed")
+        for change in active
+        if not isinstance(change, Delete)
+        and change.after.name in names
+        and (isinstance(change, Create) or change.live.rule.name != change.after.name)
+    ]
+
+
+def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> str:
+    """Return why a rule must keep its address for now: an edited copy at that address would count as the rule."""
+    before = change.live.marker if not isinstance(change, Create) else None
+    leaves = isinstance(change, Delete) and change.cause != "duplicate"
+    moves = isinstance(change, Update) and before is not None and before.address != change.address
+    if not (leaves or moves) or before is None or before.address not in copied_addresses:
+        return ""
+    return (
+        f"an edited copy of it exists, which would then count as {before.address} and be deleted:"
+        " delete the copy, or remove the last line of its description"
+    )
+
+
+def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, now: datetime) -> str:
+    rule = desired.rules.get(change.address)
+    if isinstance(change, Delete) and change.cause == "duplicate":
+        return ""
+    if change.address in desired.skipped:
+        return desired.skipped[change.address]
+    if rule is not None and rule.hold is not None and now < rule.hold.until:
+        return f"held until {rule.hold.until.isoformat()}: {rule.hold.reason}"
+    if isinstance(change, Delete) and not options.prune:
+        return "this undo deletes no rule" if options.undo else "prune is off: rules that no manifest defines are kept"
+    if options.keep_drift and change.cause in ("drift", "both"):
+        return "edited in CXone, and such edits are kept"
+    return ""

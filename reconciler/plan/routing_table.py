@@ -1,4 +1,4 @@
-"""Desired or live rules -> entries that take part in routing, each under the name that people know it by."""
+"""Desired or live rules -> routing entries, each with the name that messages use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RuleList:
     queues: Mapping[str, str]
 
     def by_name(self) -> RuleList:
-        """Return the list with the names of queues in place of their ids, where a name is unique."""
+        """Return the list with names of queues instead of ids, if a name is unique."""
         count = Counter(self.queues.values())
         names = {queue: name for queue, name in self.queues.items() if count[name] == 1}
 
@@ -40,13 +40,13 @@ class RuleList:
 
 
 def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
-    """Return the known types in words; `labels` are what people call attributes that the API knows by longer names."""
+    """Return the known types in words; `labels` are the users' names of attributes with longer names in the API."""
     phrases = [f"{sanitize(labels.get(name, name))} is missing or {each.phrase}" for name, each in types.items()]
     return f"{' and '.join(phrases)}, as the endpoint writes it"
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return the desired rules, each by its address and with its place."""
+    """Return the desired rules, each with its address and its position in the manifests."""
     return tuple(
         RoutingEntry(name=str(address), rule=rule.rule, address=address, source=rule.source)
         for address, rule in desired.rules.items()
@@ -54,7 +54,7 @@ def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
 
 
 def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return every live rule: a managed one by its address, with its place in the manifests; others by their names."""
+    """Return every live rule: managed rules with their address and position, other rules with their live name."""
     owned = classify_live_rules(live, desired)
     managed = [(rule, address) for address, rule in owned.managed.items()]
     managed += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]

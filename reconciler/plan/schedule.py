@@ -1,7 +1,7 @@
 """Plan -> Plan with its steps in waves (semantics "Safe order"), and with its impact on conversations.
 
-Held, conflicting and unselected changes take no part: the proof is about the way from the live rules to those after
-this plan.
+Held, conflicting and unselected changes are excluded: the proof covers the transition from the live rules to the rules
+after this plan.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reconciler.traffic.sample import TrafficSample
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What the changes of a plan do to the list of rules: `moves`, in their order, beside what stays."""
+    """The effect of a plan on the list of rules: `moves`, in the order of the changes, and the `fixed` rules."""
 
     fixed: tuple[RoutingEntry, ...]
     moves: tuple[Move, ...]
@@ -41,7 +41,7 @@ class Transition:
 
 
 def build_transition(plan: Plan) -> Transition:
-    """Return what the plan's changes do."""
+    """Return the effect of the plan's changes."""
     live = {entry.id: entry for entry in live_entries(plan.live.rules, plan.desired)}
     moves = tuple(_build_move(change, live) for change in plan.changes)
     touched = {move.before.id for move in moves if move.before is not None}
@@ -50,10 +50,15 @@ def build_transition(plan: Plan) -> Transition:
 
 def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     """Return the plan with its steps in waves, and with the changes for which the proof is incomplete."""
-    # No step is planned of abandoned changes, and of steps that must follow them: it would move conversations.
+    # Abandoned changes get no steps. Steps that must follow them get none either: they would move conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
-    now, leftovers = build_transition(plan), _find_leftovers(plan)
+    now, moves = build_transition(plan), list(enumerate(plan.changes))
+    # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
+    changed = {change.address: move for move, change in moves if not is_copy_removal(change)}
+    leftovers = frozenset(
+        (move, changed[c.address]) for move, c in moves if is_copy_removal(c) and c.address in changed
+    )
     ordering = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
     copied = {step.move for wave in ordering.waves for step in wave if step.kind == "copy"}
     twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
@@ -63,11 +68,11 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
     copied_addresses |= {plan.changes[move].address for move in copied}
     abandoned_ids = {id(change) for change in abandoned}
-    never = ordering.dependents({move for move, change in enumerate(plan.changes) if id(change) in abandoned_ids})
+    never = ordering.dependents({move for move, change in moves if id(change) in abandoned_ids})
     never |= {step for step in ordering.graph if step.move in twice and step.kind in ("copy", "drop")}
 
     def plan_step(step: OrderStep) -> PlanStep:
-        # A rule that is set aside has the name of a temporary copy, unless there is a copy beside it.
+        # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
         change, name = plan.changes[step.move], ""
         if step.kind in ("copy", "aside"):
             suffix = ", renamed" if step.kind == "aside" and change.address in copied_addresses else ""
@@ -92,7 +97,7 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
 def _schedule_leftovers_first(
     plan: Plan, transition: Transition, drops: Sequence[Change], abandoned: Collection[Change]
 ) -> Plan | None:
-    """Return the plan with leftover copies deleted before all else, where that moves no conversation; else None."""
+    """Return the plan with leftover copies deleted first, or None if that would move conversations."""
     dropped_ids = {change.live.id for change in drops if not isinstance(change, Create)}
     remaining = tuple(entry for entry in transition.before if entry.id not in dropped_ids)
     behaviour = compare_behaviour(transition.before, remaining, plan.desired.evaluation)
@@ -104,18 +109,8 @@ def _schedule_leftovers_first(
     return replace(plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven)
 
 
-def _find_leftovers(plan: Plan) -> frozenset[tuple[int, int]]:
-    """Return the places of each change that deletes a copy of an earlier run, and of the change of its address."""
-    changed = {change.address: move for move, change in enumerate(plan.changes) if not is_copy_removal(change)}
-    return frozenset(
-        (move, changed[change.address])
-        for move, change in enumerate(plan.changes)
-        if is_copy_removal(change) and change.address in changed
-    )
-
-
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
-    """Return the plan with the conversations that go elsewhere, and their share of a sample."""
+    """Return the plan with the conversations that it moves, and their share of a sample."""
     behaviour, evaluation, types = BehaviourChange(regions=()), plan.desired.evaluation, plan.desired.types
     if not plan.changes and sample is None:
         return replace(plan, behaviour=behaviour)

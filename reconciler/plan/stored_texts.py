@@ -1,8 +1,8 @@
-"""Names and descriptions that a tenant stores otherwise than they were written: in lower case, escaped, cut.
+"""Names and descriptions that a tenant stores in another form: in lower case, escaped, cut.
 
-Such a text does not affect routing, and the next write would end the same way, so it is a finding and not a change. It
-is distinguished from a person's edit: the marker's digest must prove that the rule is otherwise as last written, and
-each differing text must be the same form of the written one, which no other managed rule contradicts.
+These texts do not affect routing, and another write would have the same result, so they are findings, not changes. They
+differ from a user's edit: the marker's digest must prove that the rest of the rule is as last written, and each text
+must have a form of the written text that no other managed rule contradicts.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")
-MIN_CUT_TEXTS: Final = 2  # names of one length that tell a tenant that cuts them from a person who shortened one
+MIN_CUT_TEXTS: Final = 2  # texts of one length that show that the tenant cuts, not a user
 
 
 class TextForm(NamedTuple):
-    """What a tenant makes of a text, in words, and as a function."""
+    """A form in which a tenant stores texts, in words and as a function."""
 
     description: str
     transform: Callable[[str], str]
 
 
-def _escape_html(single: str, double: str = "&quot;") -> Callable[[str], str]:
-    return lambda text: html.escape(text, quote=False).replace('"', double).replace("'", single)
+def _html_form(single: str, double: str = "&quot;") -> TextForm:
+    return TextForm(
+        "HTML-escaped", lambda text: html.escape(text, quote=False).replace('"', double).replace("'", single)
+    )
 
 
 TEXT_FORMS: Final = (
     TextForm("in lower case", str.lower),
     TextForm("in upper case", str.upper),
     TextForm("HTML-escaped", html.escape),
-    TextForm("HTML-escaped", lambda text: html.escape(text, quote=False)),
-    TextForm("HTML-escaped", _escape_html("&#39;")),
-    TextForm("HTML-escaped", _escape_html("&apos;")),
-    TextForm("HTML-escaped", _escape_html("&#039;")),
-    TextForm("HTML-escaped", _escape_html("&#39;", "&#34;")),
-    TextForm("HTML-escaped", _escape_html("'")),
+    _html_form("'", '"'),
+    *map(_html_form, ("&#39;", "&apos;", "&#039;")),
+    _html_form("&#39;", "&#34;"),
+    _html_form("'"),
     TextForm("without white space at its ends", str.strip),
     TextForm("without white space at its beginning", str.lstrip),
     TextForm("with its white space collapsed", lambda text: " ".join(text.split())),
-    TextForm("with a line end behind it", lambda text: f"{text}\n"),
+    TextForm("with a line end added", lambda text: f"{text}\n"),
     TextForm("in Unicode's composed form", lambda text: unicodedata.normalize("NFC", text)),
     TextForm("in Unicode's decomposed form", lambda text: unicodedata.normalize("NFD", text)),
 )
@@ -62,20 +62,24 @@ class _Pair(NamedTuple):
 
 
 def is_form_of(stored: str, original: str) -> bool:
-    """Say whether a text can be what a tenant made of another one."""
-    return (
-        original.startswith(stored)
-        or html.unescape(stored) == original
-        or any(form.transform(original) == stored for form in TEXT_FORMS)
-    )
+    """Return whether a stored text can be a tenant's form of the original text."""
+    is_cut_or_escaped = original.startswith(stored) or html.unescape(stored) == original
+    return is_cut_or_escaped or any(form.transform(original) == stored for form in TEXT_FORMS)
 
 
 def restore_texts(
     rules: tuple[LiveRule, ...], desired: DesiredState
 ) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
-    """Return the rules with altered texts as they were written, and a finding for each; none for temporary copies."""
-    restored: dict[str, LiveRule] = {live.id: live for live in _restored_copies(rules, desired)}
-    pairs = list(_pair_rules(rules, desired))
+    """Return the rules with altered texts as they were written, and a finding for each, except for temporary copies."""
+    own = [(live, live.marker) for live in rules if live.marker is not None and live.marker.owner == desired.owner]
+    names = [(live, copy_name(marker.owner, marker.address)) for live, marker in own if marker.copy]
+    restored = {
+        live.id: replace(live, rule=replace(live.rule, name=name))
+        for live, name in names
+        if (stored := live.rule.name) and stored != name and is_form_of(stored, name)
+    }
+    rules_by_address = [(live, desired.rules.get(marker.address)) for live, marker in own if not marker.copy]
+    pairs = [_Pair(live, rule) for live, rule in rules_by_address if rule is not None]
     differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(pair)) is not None]
     if not differing and not restored:
         return rules, ()
@@ -95,43 +99,26 @@ def restore_texts(
 
 
 def classify_live_rules(rules: Iterable[LiveRule], desired: DesiredState) -> LiveRulesByOwner:
-    """Return the live rules by who manages them, texts that the tenant altered as they were written."""
+    """Return the live rules by their owner, with texts that the tenant altered as they were written."""
     return classify_by_owner(restore_texts(tuple(rules), desired)[0], desired.owner)
 
 
 def attach_read_rules(changes: Sequence[Change], rules: Iterable[LiveRule]) -> list[Change]:
     """Return the changes with the live rules as they were read, for the comparison before a write."""
     read = {live.id: live for live in rules}
-    attached: list[Change] = []
-    for change in changes:
+
+    def attach(change: Change) -> Change:
+        if isinstance(change, Create):
+            return change
         if isinstance(change, Delete) and change.original is not None:
-            original = read[change.original.id]
-            attached.append(replace(change, live=read[change.live.id], original=original))
-        else:
-            attached.append(change if isinstance(change, Create) else replace(change, live=read[change.live.id]))
-    return attached
+            change = replace(change, original=read[change.original.id])
+        return replace(change, live=read[change.live.id])
 
-
-def _restored_copies(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
-    """Yield each temporary copy whose name the tenant altered, under its original name."""
-    for live in rules:
-        marker, stored = live.marker, live.rule.name
-        if marker is not None and marker.copy and marker.owner == desired.owner:
-            name = copy_name(marker.owner, marker.address)
-            if stored and stored != name and is_form_of(stored, name):
-                yield replace(live, rule=replace(live.rule, name=name))
-
-
-def _pair_rules(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[_Pair]:
-    for live in rules:
-        if live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy:
-            rule = desired.rules.get(live.marker.address)
-            if rule is not None:
-                yield _Pair(live, rule)
+    return list(map(attach, changes))
 
 
 def _last_applied_rule(pair: _Pair) -> Rule | None:
-    """Return the last written form of a live rule that differs from it in texts alone; None for all others."""
+    """Return the last written form of a live rule that differs only in texts; None for all other rules."""
     # The texts are those of the manifest; the digest proves them.
     live, rule = pair.live, pair.desired.rule
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
@@ -159,10 +146,10 @@ def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_P
 
 def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -> Finding:
     stored = getattr(live.rule, field)
-    message = f"the tenant keeps the {field} {form.description}, and not as it was written"
-    # A text that the tenant would alter again is not advice: `&` becomes `&amp;`, and that `&amp;amp;`.
+    message = f"the tenant keeps the {field} {form.description} and not as it was written"
+    # Do not suggest a text that the tenant would alter again: `&` becomes `&amp;`, and that becomes `&amp;amp;`.
     is_stable = form.transform(stored) == stored
-    way = "write it so in the manifest" if is_stable else "leave out of it what the tenant changes"
-    hint = f"{way}, or accept this finding: it is not written again"
-    finding = Finding(code=TEXT_ALTERED, severity="warning", message=message, source=desired.source, hint=hint)
-    return replace(finding, address=desired.address)
+    way = "write it the same way in the manifest" if is_stable else "use a text that the tenant does not change"
+    hint = f"{way}, or accept this finding: cxroute does not write the text again"
+    source, address = desired.source, desired.address
+    return Finding(code=TEXT_ALTERED, severity="warning", message=message, source=source, address=address, hint=hint)

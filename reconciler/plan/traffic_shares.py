@@ -1,6 +1,6 @@
 """Behaviour x a traffic sample -> how much of the sample moves, and the share of each queue before and after.
 
-A row of a sample has some attributes of a conversation; the others are unknown, so a share has a least and a most
+A row of a sample has some attributes of a conversation; the others are unknown, so a share has a minimum and a maximum
 (semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
 """
 
@@ -9,28 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.difference import ImpactRow as Moving
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, holds
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import convert_endpoint_values
-from reconciler.model.rule import Condition, Scalar
+from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
-    """Return a traffic sample likewise."""
+    """Return a traffic sample with its values converted to the known types."""
     rows = (replace(row, attributes=convert_endpoint_values(types, row.attributes)) for row in sample.rows)
     return replace(sample, rows=tuple(rows)) if types else sample
 
 
 @dataclass(frozen=True, slots=True)
 class ShareRange:
-    """Percent of the sample, at the least and at the most."""
+    """A share of the sample in percent: minimum and maximum."""
 
     least: float
     most: float
@@ -38,19 +39,17 @@ class ShareRange:
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
-
-    # `change` is how much more it gets, or less. Where the sample leaves much open, it tells more than the other two.
+    """A queue's share of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
 
     queue: str | None
     before: ShareRange
     after: ShareRange
-    change: ShareRange
+    change: ShareRange  # the increase, which can be more exact than `after` minus `before`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficImpact:
-    """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
+    """The shares of a sample that move: of each region and each row, in order, and in total; and of each queue."""
 
     sample: TrafficSample
     regions: tuple[ShareRange, ...]
@@ -61,7 +60,7 @@ class TrafficImpact:
 
 @dataclass(slots=True)
 class _Sum:
-    """Conversations, at the least and at the most."""
+    """A number of conversations: minimum and maximum."""
 
     least: float = 0.0
     most: float = 0.0
@@ -78,15 +77,16 @@ def measure_traffic(
     behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
 ) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
-    counter = _TrafficCounter(behaviour)
+    counter, total = _TrafficCounter(behaviour), sample.total
     for row in sample.rows:
         counter.count_row(row)
+    changes = None if behaviour.undecided else counter.changes
     return TrafficImpact(
         sample=sample,
-        regions=tuple(region_sum.as_share(sample.total) for region_sum in counter.region_sums),
-        rows=tuple(row_sum.as_share(sample.total) for row_sum in counter.row_sums),
-        total=counter.total.as_share(sample.total),
-        balance=_compute_balance(before, after, sample, None if behaviour.undecided else counter.changes),
+        regions=tuple(region_sum.as_share(total) for region_sum in counter.region_sums),
+        rows=tuple(row_sum.as_share(total) for row_sum in counter.row_sums),
+        total=counter.total.as_share(total),
+        balance=_compute_balance((RuleIndex(before), RuleIndex(after)), sample, changes),
     )
 
 
@@ -119,12 +119,11 @@ class _TrafficCounter:
         for place, is_certain in self._row_index.find_matches(row) if places else ():
             moving = self.rows[place]
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            regions = [
-                number
-                for number in places
-                if self.regions[number].after == moving.after and self.regions[number].before in moving.origins
+            regions = [(number, self.regions[number]) for number in places]
+            matching = [
+                number for number, each in regions if each.after == moving.after and each.before in moving.origins
             ]
-            moved_by = [row.count * self.distances[number] for number in regions]
+            moved_by = [row.count * self.distances[number] for number in matching]
             self.row_sums[place].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
 
 
@@ -134,15 +133,12 @@ def _queue_gains(region: Region) -> dict[str | None, float]:
 
 
 def _compute_balance(
-    before: Sequence[RoutingEntry],
-    after: Sequence[RoutingEntry],
-    sample: TrafficSample,
-    changes: Mapping[str | None, _Sum] | None,
+    sides: Iterable[RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
-    for side, index in enumerate((RuleIndex(before), RuleIndex(after))):
+    for side, index in enumerate(sides):
         for row in sample.rows:
             winners = index.possible_winners(row.attributes)
             splits = {_split_parts(None if entry is None else destination_of(entry.rule.targets)) for entry in winners}
@@ -152,26 +148,26 @@ def _compute_balance(
                 total.add(row.count * min(parts), row.count * max(parts))
     shares = []
     for queue, (first, second) in sums.items():
-        most = _Sum(second.least - first.most, second.most - first.least)
-        change = most if changes is None else changes.get(queue, _Sum())
+        widest = _Sum(second.least - first.most, second.most - first.least)
+        change = widest if changes is None else changes.get(queue, _Sum())
         shares.append(QueueShare(queue, *(part.as_share(sample.total) for part in (first, second, change))))
     return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
-    """Return a split in which the default routing and no queue are places of their own."""
+    """Return a split with keys for the default routing (None) and for no queue ("")."""
     return ((None, Fraction(1)),) if split is None else split or (("", Fraction(1)),)
 
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
-    """Return how much two splits differ, from 0 to 1; the default routing and no queue are places of their own."""
+    """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two queues."""
     first, second = (dict(split or {str(split): Fraction(1)}) for split in (before, after))
     nothing = Fraction(0)
     return sum((abs(first.get(name, nothing) - second.get(name, nothing)) for name in {*first, *second}), nothing) / 2
 
 
 class _ConversationIndex:
-    """Finds the sets of conversations that a row may be in, by the listed values of an attribute."""
+    """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
 
     def __init__(self, parts: Sequence[Region | Moving]) -> None:
         self.parts = parts
@@ -184,45 +180,37 @@ class _ConversationIndex:
             if condition is None:
                 self.unindexed.append(place)
                 continue
-            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
-            for value in values:
+            for value in condition.value if isinstance(condition.value, tuple) else (condition.value,):
                 self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(place)
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
-        """Yield the places of the sets that the row may be in, and whether it is certainly in them."""
+        """Yield the indices of the sets that may contain the row, and whether they certainly do."""
         values = canonical_attributes(row.attributes)
-        for place in self._candidates(row):
+        places = [*self.unindexed]
+        for attribute, places_by_value in self.by_value.items():
+            if attribute in row.attributes:
+                places += places_by_value.get(row.attributes[attribute], ())
+            else:
+                places += sorted({*chain.from_iterable(places_by_value.values())})
+        for place in places:
             is_inside = _contains_row(self.parts[place], row, values)
             if is_inside is not False:
                 yield place, is_inside is True
 
-    def _candidates(self, row: SampleRow) -> Iterable[int]:
-        yield from self.unindexed
-        for attribute, places in self.by_value.items():
-            if attribute in row.attributes:
-                yield from places.get(row.attributes[attribute], ())
-            else:
-                yield from sorted({place for several in places.values() for place in several})
 
+def _contains_row(part: Region | Moving, row: SampleRow, values: Conversation) -> bool | None:
+    """Return whether a set contains a row's conversations; None if it may contain some."""
 
-def _contains_row(
-    part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]
-) -> bool | None:
-    """Return whether a row's conversations are in a set; None where some may be."""
-    attributes = row.attributes
-    where = [_clause_holds(clause, attributes, canonical_values) for clause in part.where]
+    def clause_holds(clause: Clause) -> bool | None:
+        condition = clause.condition
+        if not isinstance(condition, Condition) or condition.attribute not in row.attributes:
+            return None
+        return holds(condition, values) is not clause.negate
+
+    where = list(map(clause_holds, part.where))
     if False in where:
         return False
-    excepts = [[_clause_holds(clause, attributes, canonical_values) for clause in clauses] for clauses in part.excepts]
+    excepts = [list(map(clause_holds, clauses)) for clauses in part.excepts]
     if any(all(result is True for result in results) for results in excepts):
         return False
     return True if None not in where and all(False in results for results in excepts) else None
-
-
-def _clause_holds(
-    clause: Clause, attributes: Mapping[str, Scalar | None], canonical_values: Mapping[str, str | int | float]
-) -> bool | None:
-    """Say whether a clause holds for a row; None where the row does not tell."""
-    if not isinstance(clause.condition, Condition) or clause.condition.attribute not in attributes:
-        return None
-    return holds(clause.condition, canonical_values) is not clause.negate

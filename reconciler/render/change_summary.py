@@ -1,12 +1,12 @@
-"""One change in words: the action, the rule, the reason, and each changed field before and after."""
+"""A change in words: the action, the rule, the reason, and each changed field; and groups of equal edits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from reconciler.model.change import (
     Action,
@@ -28,17 +28,18 @@ from reconciler.text.escape import quote, sanitize
 Names = Mapping[str, str]
 _Edit = Update | Adopt
 _Leaves = Mapping[str, FieldChange]
+_Item = TypeVar("_Item")
 
 
 class EditSummary(NamedTuple):
-    """The effect of an update on a rule: equal edits have equal keys."""
+    """The effect of an update on a rule; equal edits have equal keys."""
 
     key: str
     description_words: tuple[str, str]  # the words of the description that differ, before and after
 
 
 def summarize_edit(change: Update) -> EditSummary:
-    """Return the edit. Nothing in it is shortened, as it is where people read it."""
+    """Return the edit. Its key contains full texts: display texts are shortened, and may be equal."""
     before, after = change.live.rule, change.after
     words = _changed_words(before.description, after.description)
     parts: list[object] = [
@@ -62,25 +63,26 @@ def _changed_words(before: str, after: str) -> tuple[str, str]:
     return " ".join(old[: len(old) - end]), " ".join(new[: len(new) - end])
 
 
-ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
-"""The order in which people read changes."""
+ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")  # in reports
 CAUSE_TEXTS: Final = {
     "manifest": "your change",
     "drift": "changed in CXone",
     "both": "your change, and changed in CXone",
     "duplicate": "a second copy",
-}  # who made the difference, in a few words
+}  # the origin of the difference
 _CAUSE_REASONS: Final = {
     "drift": "changed in CXone since the last apply",
     "both": "changed in CXone since the last apply, and in the manifests",
-    "duplicate": "a second copy of this rule, left by a lost answer or two runs at once; the other one stays",
+    "duplicate": "a second copy of this rule, left by a lost response or two concurrent runs; the other copy stays",
 }
+MIN_GROUP: Final = 3  # the smallest number of equal edits that are grouped
+_COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One changed field before and after. Where `after` is empty, `before` is a sentence."""
+    """One changed field before and after. If `after` is empty, `before` is a sentence."""
 
     name: str
     before: str
@@ -95,12 +97,12 @@ class ChangeSummary:
     address: Address
     source: Source | None
     cause: Cause
-    cause_text: str  # who made the difference, in a few words
+    cause_text: str  # the origin of the difference
     note: str
     reason: str
     rule_text: str
     rows: tuple[FieldRow, ...]
-    edit: EditSummary | None = None  # by what equal edits of several rules are known; None where it is no update
+    edit: EditSummary | None = None  # for grouping equal edits; None if the change is not an update
 
     @property
     def all_sentences(self) -> tuple[str, ...]:
@@ -127,18 +129,18 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
 
 def sentences(change: ChangeSummary) -> tuple[str, ...]:
     """Return the sentences about a change, without the reason that its cause implies."""
-    plainly = change.reason and change.cause != "duplicate" and change.action != "adopt"
-    return tuple(line for line in change.all_sentences if line != change.reason or not plainly)
+    needs_reason = change.cause == "duplicate" or change.action == "adopt"
+    return tuple(line for line in change.all_sentences if line != change.reason or needs_reason)
 
 
 def visible_rows(rows: Sequence[FieldRow]) -> list[FieldRow]:
-    """Return the changed fields, the description last and, where other fields changed, without its words."""
+    """Return the changed fields, the description last and, if other fields changed, without its text."""
     others = [row for row in rows if row.name != "description"]
     return [*others, FieldRow("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
 def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
-    """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
+    """Return changes in the order of reports: deletes, updates, adoptions, creates; then by priority and address."""
 
     def rank(change: Change) -> tuple[int, float, Address]:
         rule = change.live.rule if isinstance(change, Delete) else change.after
@@ -154,14 +156,14 @@ def source_location(source: Source) -> str:
 
 def _change_reason(change: Change, undone_run: str | None) -> str:
     if undone_run and is_unadoption(change):
-        return f"made by hand, and taken over by run {undone_run}: after this it is not ours any more"
+        return f"run {undone_run} adopted this unmanaged rule; after this change it is unmanaged again"
     if undone_run and change.cause != "duplicate" and isinstance(change, Create | Delete):
         return f"run {undone_run} {'deleted' if isinstance(change, Create) else 'created'} it"
     if is_copy_removal(change):
-        return "a temporary copy that an earlier run left; it goes"
+        return "a temporary copy that an earlier run left; it is deleted"
     if isinstance(change, Adopt):
-        return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
-    removed = "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+        return f"adopts the unmanaged rule {quote(change.live.rule.name)}"
+    removed = "no manifest defines it here any more" if isinstance(change, Delete) else ""
     return _CAUSE_REASONS.get(change.cause, removed)
 
 
@@ -174,23 +176,23 @@ def _rows(plan: Plan, change: _Edit) -> Iterator[FieldRow]:
             yield from (_plain_row(field) for field in leaves.values())
         elif match.group(1) == "conditions":
             yield _condition_row(plan.labels, change, int(match.group(2)), leaves)
-        elif before == after:  # weights, or targets that are not understood: the shares read alike
+        elif before == after:  # weights, or targets that are not understood: their phrases are equal
             yield from _target_rows(plan.queue_names, change, int(match.group(2)), leaves)
     if before != after:
         yield FieldRow("queue", before, after)
 
 
 def _part_of(field: FieldChange) -> tuple[str, bool]:
-    """Return the part of a leaf; an added and a removed part are two, even at one place."""
+    """Return the part that a leaf belongs to, and whether it was added: an added and a removed part are two parts."""
     part, _, leaf = field.path.partition("].")
     return (f"{part}]" if leaf else part), not leaf and field.before is None
 
 
 def _plain_row(field: FieldChange) -> FieldRow:
     if field.path == "marker" and field.after is None:
-        return FieldRow("managed", "by us", "by nobody")
+        return FieldRow("managed", "yes", "no")
     if field.path == "marker":
-        return FieldRow("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
+        return FieldRow("bookkeeping", "the rule is as desired; only its marker is renewed")
     if field.path == "address":
         return FieldRow("moved", str(field.before), str(field.after))
     return FieldRow(field.path, quote(field.before), quote(field.after))
@@ -203,11 +205,10 @@ def _condition_row(labels: Names, change: _Edit, index: int, leaves: _Leaves) ->
         phrase = phrases.condition_phrase(rule.conditions[index], labels)
         return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
-    assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
+    assert isinstance(after, Condition)  # noqa: S101 - an opaque condition is replaced as a whole, without leaves
     if leaves.keys() == {"value"}:
-        return FieldRow(
-            phrases.subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after)
-        )
+        leaf = leaves["value"]
+        return FieldRow(phrases.subject_phrase(after, labels), quote(leaf.before), quote(leaf.after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
     value = leaves["value"].before if "value" in leaves else after.raw_value
     before = Condition(after.attribute, operator, None, tuple(value) if isinstance(value, list) else value)
@@ -220,13 +221,43 @@ def _target_rows(names: Names, change: _Edit, index: int, leaves: _Leaves) -> It
             yield FieldRow("queue", phrases.queue_phrase(field.before, names), phrases.queue_phrase(field.after, names))
         elif leaf == "weight":
             target = change.after.targets[index]
-            queue = (
-                phrases.queue_phrase(target.queue_id, names)
-                if isinstance(target, Target)
-                else phrases.target_phrase(target, names)
-            )
+            phrase = phrases.target_phrase(target, names)
+            queue = phrases.queue_phrase(target.queue_id, names) if isinstance(target, Target) else phrase
             yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
             added = field.before is None
             targets = (change.after if added else change.live.rule).targets
             yield FieldRow(f"queue {'added' if added else 'removed'}", phrases.target_phrase(targets[index], names))
+
+
+def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSummary, ...]]:
+    """Return the changes in order, three or more equal edits as one group at the position of the first."""
+    return group_equal(
+        changes, lambda item: item.edit and (item.edit.key, item.cause, item.cause_text, item.all_sentences)
+    )
+
+
+def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
+    """Return the rows of a group of equal edits; for several descriptions, their changed words."""
+    first = group[0]
+    if len(group) == 1 or first.edit is None:
+        return first.rows
+    words = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
+    return tuple(replace(row, **words) if row.name == "description" else row for row in first.rows)
+
+
+def row_phrase(row: FieldRow) -> str:
+    """Return `confidence >= 0.6 -> >= 0.7`, `queue "Cards" -> "Fraud"` or `condition added: language is "de"`."""
+    if not row.after:
+        return f"{row.name}: {row.before}"
+    comparison = _COMPARISON.fullmatch(row.name)
+    return f"{row.name} {row.before} -> {f'{comparison[2]} ' if comparison else ''}{row.after}"
+
+
+def group_equal(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[tuple[_Item, ...]]:
+    """Return the items in order, at least `MIN_GROUP` with one key as a group; an item whose key is empty is alone."""
+    groups: dict[object, list[_Item]] = {}
+    for number, item in enumerate(items):
+        groups.setdefault(key(item) or number, []).append(item)
+    parts = ([tuple(group)] if len(group) >= MIN_GROUP else [(item,) for item in group] for group in groups.values())
+    return [part for group in parts for part in group]

@@ -1,4 +1,4 @@
-"""Conditions that hold together, and complements of such, as one phrase: `"x" or "y", confidence below 0.7`."""
+"""Conditions that hold together, or their complements, as one phrase: `"x" or "y", confidence below 0.7`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.text.phrases import range_phrase
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
 _Conditions = Sequence[_SignedCondition]
 
-FEW_VALUES: Final = 6  # how many values of a list are shown where not all of them are
+FEW_VALUES: Final = 6  # values of a list that is cut
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
 _COMPLEMENTS: Final = {
@@ -30,13 +30,13 @@ _POSITIVE: Final = {
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Return the conversations in words: intents, then all else, up to `values` of a list; or `every conversation`."""
+    """Return the conversations in words, up to `values` of a list; or `every conversation`."""
     phrases = _phrases(clauses, labels, lambda about: _intents(about, values), values)
     return ", ".join(phrases) or "every conversation"
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Return an exception in words: in it an intent is an attribute like any other."""
+    """Return an exception in words. In it the intent is written like any other attribute."""
     return ", ".join(_phrases(clauses, labels, lambda about: f"intent {_attribute_phrase(about, values)}", values))
 
 
@@ -78,7 +78,7 @@ def _intents(about: Sequence[_SignedCondition], most: int) -> str:
 
 
 def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
-    """Return `below 0.7 (or not known)`: the attribute is missing, or a bound is asked for and it is not a number."""
+    """Return `below 0.7 (or not known)`: not known is an attribute that is missing or, for a bound, not a number."""
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
     bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
     others = (_phrase(pair, most) for pair in about if pair not in bounds)
@@ -87,7 +87,7 @@ def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
 
 
 def _operator(pair: _SignedCondition) -> str:
-    """Return the operator that a bound is read with: `not >= 0.7` is below 0.7, as far as it is a number."""
+    """Return the operator of a bound: for numbers, the complement of `>= 0.7` is `< 0.7`."""
     part, negate = pair
     return _COMPLEMENTS.get(part.operator, "") if negate else part.operator
 
@@ -108,7 +108,7 @@ def _phrase(pair: _SignedCondition, most: int) -> str:
     if positive in ("equals", "in"):
         return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)
     if positive == "contains" and part.value == "":
-        if part.operator == "notContains":  # present, and no text
+        if part.operator == "notContains":  # present, and not a text
             return "not a number" if negate else "any number"
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):

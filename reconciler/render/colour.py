@@ -1,4 +1,4 @@
-"""Colours of a terminal, as an argument: a renderer is handed one of these and never asks."""
+"""Terminal styles. A renderer gets one as an argument, and never detects the terminal itself."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Drift in words: each rule of each section, with the values of the manifests beside those in CXone."""
+"""Drift in words: the rules of each section, with their values in the manifests and in CXone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
 from reconciler.model.change import Change, Create, is_copy_removal
@@ -12,40 +11,37 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
-from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
-from reconciler.render.equal_edits import split_group
+from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.summary import failed_tests_title
-from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
 CHANGED: Final = "Changed in CXone"
 MISSING: Final = "Missing in CXone"
 IN_THE_WAY: Final = "In the way"
 NOT_APPLIED: Final = "Not applied yet"
-NOT_CHANGED: Final = "Left alone"
+HELD: Final = "Held"
 FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 LIVE: Final = "in CXone now"
 NO_VALUE: Final = "(none)"
-ONLY_ACCEPTED: Final = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+ONLY_ACCEPTED: Final = "Only accepted rules and held changes send conversations elsewhere (proven)."
 BLOCKING_ADVICE: Final = (
     "Apply does not write the rules in the way.",
-    "Switch them off or delete them in CXone, take them over with `adopt:` in a manifest, or accept them.",
+    "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DriftField:
-    """One field of a rule: its value by the manifests, and in CXone now."""
+class DriftField(NamedTuple):
+    """One field of a rule: its value in the manifests, and in CXone now."""
 
     name: str
     desired: str
     live: str
 
 
-@dataclass(frozen=True, slots=True)
-class DriftRule:
+class DriftRule(NamedTuple):
     """One rule of a section: its address or live name, sentences about it, and the fields that differ."""
 
     name: str
@@ -54,8 +50,7 @@ class DriftRule:
     fields: tuple[DriftField, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DriftSection:
+class DriftSection(NamedTuple):
     """A section with its rules."""
 
     title: str
@@ -64,24 +59,25 @@ class DriftSection:
     @property
     def groups(self) -> list[tuple[DriftRule, ...]]:
         """Return the rules in order, three or more with equal edits as one group."""
-        groups: dict[object, list[DriftRule]] = {}
-        for number, rule in enumerate(self.rules):
-            groups.setdefault((rule.sentences, rule.fields) if rule.fields else number, []).append(rule)
-        return [part for group in groups.values() for part in split_group(group)]
+        return group_equal(self.rules, lambda rule: rule.fields and (rule.sentences, rule.fields))
 
 
 def drift_sections(drift: Drift) -> list[DriftSection]:
-    """Return the sections that are not empty, in the order in which people read them."""
+    """Return the sections that are not empty, in the order of reports."""
     plan = drift.plan
-    held = tuple(_change_rule(drift, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held)
-    sections = [
-        DriftSection(CHANGED, _drift_rules(drift, edited_changes(plan))),
-        DriftSection(MISSING, _drift_rules(drift, missing_rules(plan))),
-        DriftSection(IN_THE_WAY, tuple(_blocking_rule(drift, live) for live in drift.in_the_way)),
-        DriftSection(NOT_APPLIED, _drift_rules(drift, unapplied_changes(plan))),
-        DriftSection(NOT_CHANGED, held),
-    ]
-    return [section for section in sections if section.rules]
+
+    def rules(changes: Iterable[Change]) -> Iterable[DriftRule]:
+        return (_change_rule(drift, change) for change in sort_for_reading(changes))
+
+    sections = {
+        CHANGED: rules(edited_changes(plan)),
+        MISSING: rules(missing_rules(plan)),
+        IN_THE_WAY: (_blocking_rule(drift, live) for live in drift.in_the_way),
+        NOT_APPLIED: rules(unapplied_changes(plan)),
+        HELD: (_change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}") for held in plan.held),
+    }
+    listed = [DriftSection(title, tuple(section)) for title, section in sections.items()]
+    return [section for section in listed if section.rules]
 
 
 def counts_phrase(drift: Drift) -> str:
@@ -106,31 +102,25 @@ def remaining_phrases(drift: Drift) -> list[str]:
 
 
 def accepted_phrase(drift: Drift) -> str:
-    """Return `3 accepted rules that are not managed`; nothing where there is none."""
+    """Return `3 accepted rules that are not managed`, or an empty text."""
     count = len(drift.accepted)
     return f"{pluralize(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
 
 
-def held_changes_phrase(drift: Drift) -> str:
-    """Return `2 changes are left alone`; nothing where there is none."""
-    count = len(drift.plan.held)
-    return f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} left alone" if count else ""
-
-
 def refusal_text(drift: Drift) -> str:
-    """Return that apply refuses because route tests fail; an empty text where they pass."""
+    """Return that apply refuses because route tests fail, or an empty text."""
     plan = drift.plan
     return failed_tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
 
 
 def noted_findings(drift: Drift) -> tuple[Finding, ...]:
-    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define which it tries."""
+    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define which wins."""
     ties = [finding for finding in drift.plan.findings if finding.code == "CXR204"]
     return (*drift.notes, *(finding for finding in ties if "(not managed)" in finding.message))
 
 
 def unaffected_text(drift: Drift) -> str:
-    """Return that no conversation goes elsewhere, except by accepted rules and changes left alone."""
+    """Return that no conversation goes elsewhere, except because of accepted rules and held changes."""
     unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
@@ -145,58 +135,43 @@ def acceptance_title(drift: Drift) -> str:
 
 
 def acceptance_lines(drift: Drift) -> list[str]:
-    """Return the lines of YAML that accept every rule in the way; each name reads back as it is in CXone."""
+    """Return the lines of YAML that accept every rule in the way, with its exact name in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
     accepted = dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way)
     for name, content in accepted:
-        # What a terminal would not show is an escape.
+        # A character that a terminal does not show is written as an escape.
         text = format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
         head.append(f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}")
     return head
 
 
-def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ...]:
-    return tuple(_change_rule(drift, change) for change in sort_for_reading(changes))
-
-
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     summary = summarize_change(drift.plan, change, note)
-    lines = list(summary.all_sentences)
+    reasons = []
     if isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
-        reason = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
-        lines.insert(0, reason)
-    fields = []
-    for row in summary.rows:
-        if field := _columns(row):
-            fields.append(field)
-        else:
-            lines.append(row.before)
-    return DriftRule(str(change.address), change.source, tuple(lines), tuple(fields))
+        reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
+    rows = [(row, _columns(row)) for row in summary.rows]
+    lines = (*reasons, *summary.all_sentences, *(row.before for row, field in rows if field is None))
+    return DriftRule(str(change.address), change.source, lines, tuple(field for _, field in rows if field is not None))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     plan, marker = drift.plan, live.marker
-    owner = "not managed"
-    if marker is not None:
-        is_own = marker.owner == plan.owner
-        owner = f"an edited copy of {marker.address}" if is_own else f"managed by {marker.owner}"
+    owner = "not managed" if marker is None else f"managed by {marker.owner}"
+    if marker is not None and marker.owner == plan.owner:
+        owner = f"an edited copy of {marker.address}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    temporary = "in the way only until apply makes the rules as the manifests say"
+    temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
     return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes))
 
 
 def _columns(row: FieldRow) -> DriftField | None:
-    """Return the two columns of a row; None for a row that is a sentence."""
+    """Return the two columns of a row, or None if the row is a sentence."""
     subject, _, way = row.name.rpartition(" ")
     if row.after:
         return DriftField(row.name, row.after, row.before)
     if way == "added":
         return DriftField(subject, row.before, NO_VALUE)
     return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None
-
-
-def rule_names(rules: Sequence[DriftRule]) -> str:
-    """Return the names of rules, the first ones where there are many."""
-    return join_first(rules, 10, lambda rule: rule.name)

@@ -14,24 +14,21 @@ from reconciler.text.escape import escape_invisible, sanitize
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(
     [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")]
-)  # a value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks
-EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
-"""The command that explains a failed route test: one code span, not one for each of its options."""
-_PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
-"""Words, with values as one word, and the spaces between them."""
+)  # a JSON string or, between spaces, a Python string or a word in backticks
+EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)  # becomes one code span
+_PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")  # words (a value is one word) and spaces
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
-"""A word, one with an apostrophe or a hyphen in it, a number."""
-_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)  # what GitHub may take for a commit
-_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # what begins a numbered list, where it begins a line
+_REFERENCE: Final = re.compile(r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)  # GitHub may take it for a commit
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # starts a numbered list at the start of a line
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
 _BARS: Final = re.compile(r"(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
 
 
 def escape_markdown(text: str) -> str:
-    """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
+    """Return the complete sentence as Markdown, with invisible characters escaped."""
     escaped = escape_invisible(text)
     command = EXPLAIN_COMMAND.search(escaped)
     words = escaped[: command.start()] if command else escaped
@@ -40,7 +37,7 @@ def escape_markdown(text: str) -> str:
 
 
 def code_span(text: str) -> str:
-    """Return a code span that shows just this text, on one line."""
+    """Return a code span with exactly this text, on one line."""
     content = sanitize(text)
     fence = "`" * (max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1)
     pad = " " if content[:1] in ("`", " ", "") or content[-1:] in ("`", " ") else ""
@@ -48,7 +45,7 @@ def code_span(text: str) -> str:
 
 
 def unquote(value: str) -> str:
-    """Return a value without its quotes, where it cannot be mistaken for a number or a keyword."""
+    """Return a value without its quotes, unless it would look like a number or a keyword."""
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
@@ -56,18 +53,18 @@ def unquote(value: str) -> str:
 
 
 def unquote_values(text: str) -> str:
-    """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
+    """Return a sentence with its values unquoted, for places without code spans."""
     return re.sub(QUOTED_VALUE, lambda match: unquote(match.group()), text)
 
 
 def table_cell(text: str) -> str:
-    """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
-    # Behind an odd number of backslashes parsers differ on what one more means.
+    """Return Markdown for a table cell, its vertical bars escaped, in code too."""
+    # After an odd number of backslashes, parsers disagree about one more.
     return _BARS.sub(lambda match: match[1] + ("\\|" if len(match[1]) % 2 == 0 else "\\u007c"), text)
 
 
 def code_block(lines: str, language: str) -> str:
-    """Return a code block; its fence is longer than any in it."""
+    """Return a code block. Its fence is longer than any run of backticks in it."""
     fence = "`" * max(3, *(len(run) + 1 for run in [*_BACKTICKS.findall(lines), ""]))
     return f"{fence}{language}\n{lines.rstrip()}\n{fence}\n"
 
@@ -78,7 +75,7 @@ def alert(kind: str, lines: Sequence[str]) -> str:
 
 
 def details(title: str, body: str) -> str:
-    """Return a part that is opened by a click."""
+    """Return a collapsed part."""
     return f"<details><summary>{title}</summary>\n\n{body}\n</details>"
 
 
@@ -86,7 +83,7 @@ def _escape_piece(piece: str) -> str:
     if piece.isspace():
         return " "
     if piece[0].isspace():
-        return "\u00a0%"  # a number stays with its percent sign where the line is broken
+        return "\u00a0%"  # a line is not broken between a number and its percent sign
     if piece in _SIGNS:
         return _SIGNS[piece]
     if value := _VALUE.fullmatch(piece):
@@ -95,18 +92,9 @@ def _escape_piece(piece: str) -> str:
     if not core:
         return _escape(piece)
     start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
-    middle = _SIGNS.get(core) or (core if _is_harmless(core) else code_span(core))
-    return f"{_escape(start)}{middle}{_escape(end)}"
-
-
-def _is_harmless(word: str) -> bool:
-    return bool(_WORD.fullmatch(word)) and not any(map(_is_reference, re.split("['-]", word)))
-
-
-def _is_reference(part: str) -> bool:
-    """Return whether GitHub may take a part for a commit; a word without a digit is not one."""
-    return bool(_REFERENCE.fullmatch(part)) and any(character.isdigit() for character in part)
+    is_harmless = _WORD.fullmatch(core) and not any(map(_REFERENCE.fullmatch, re.split("['-]", core)))
+    return f"{_escape(start)}{_SIGNS.get(core) or (core if is_harmless else code_span(core))}{_escape(end)}"
 
 
 def _escape(signs: str) -> str:
-    return "".join(f"\\{character}" if character in "[]" else character for character in signs)
+    return re.sub(r"[\[\]]", r"\\\g<0>", signs)

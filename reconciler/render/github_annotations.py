@@ -1,4 +1,4 @@
-"""Findings as annotations of a pull request, and text in which a GitHub runner finds no command.
+"""Findings as annotations of a pull request, and text without commands for a GitHub runner.
 
 A runner reads commands from a step's stdout and stderr: `::error file=a.yaml::message`, `##[error]message`.
 """
@@ -14,15 +14,15 @@ from reconciler.model.finding import CODES, Finding
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import join_first, sanitize
 
-MAX_ANNOTATIONS: Final = 10  # GitHub drops further errors, and further warnings, of a step in silence
-_MAX_SUMMARY_BYTES: Final = 900_000  # bytes. GitHub drops the whole summary of a step above 1 MiB.
+MAX_ANNOTATIONS: Final = 10  # GitHub silently drops further errors, and further warnings, of a step
+_MAX_SUMMARY_BYTES: Final = 900_000  # GitHub drops a step's complete summary above 1 MiB
 _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 
 def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary") -> str:
     """Return a command for each of the first errors and warnings, and one notice for the rest.
 
-    Files must be paths from the repository's root: GitHub shows other files beside no line.
+    Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
@@ -34,7 +34,7 @@ def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary"
 
 
 def quote_for_runner(text: str, token: str) -> str:
-    """Return text in which a runner finds no command: it ignores commands until the token, which is secret, returns."""
+    """Return text in which a runner ignores all commands, until the secret token is repeated."""
     if not _TOKEN.fullmatch(token):
         raise ValueError("a token is 16 hexadecimal digits or more")
     if not text:
@@ -45,14 +45,14 @@ def quote_for_runner(text: str, token: str) -> str:
 
 
 def job_summary(text: str) -> str:
-    """Return text as one code block of a job summary, cut at a line where GitHub would drop all of it."""
+    """Return text as one code block of a job summary, cut at a line if GitHub would drop it."""
     lines = text.splitlines(keepends=True)
     sizes = accumulate(len(line.encode("utf-8", "replace")) for line in lines)
     count = sum(size <= _MAX_SUMMARY_BYTES for size in sizes)
     summary = "".join(lines[:count])
     if count < len(lines):
         summary += f"and {len(lines) - count:,} more lines\n"
-    # Longer than any run of backticks inside, so that no name closes the block.
+    # The fence is longer than any run of backticks in the text, so that no name closes the block.
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", summary)), default=0))
     end = "" if summary.endswith("\n") else "\n"
     return f"{fence}text\n{summary}{end}{fence}\n"
@@ -62,7 +62,7 @@ def _command(finding: Finding) -> str:
     code = CODES.get(finding.code)
     properties = {"title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)}
     if finding.source:
-        # Each character by itself: a path is not cut, however long.
+        # Each character is sanitized on its own, because `sanitize` would cut a long path.
         file = "".join(map(sanitize, finding.source.file))
         place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
         properties = place | properties

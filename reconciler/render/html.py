@@ -1,6 +1,6 @@
 """A plan as one self-contained HTML page, with the routing map as SVG (units are pixels).
 
-The template escapes everything; the Content-Security-Policy allows the page's own style and script by their digests.
+The template escapes all values. The Content-Security-Policy allows only the page's own style and script, by digest.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location
-from reconciler.render.equal_edits import common_rows, group_equal_edits
+from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences, source_location
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
@@ -28,13 +27,12 @@ from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
-MAX_LANES: Final = 24  # unchanged rules that are drawn each by itself; of more, those of one queue are one
-MAX_CHANGED: Final = 80
-"""Changed rules that are drawn; a page that shows more is not looked at, and the tables have them all."""
+MAX_LANES: Final = 24  # rules; on a larger map the unchanged rules of one queue are drawn as one
+MAX_CHANGED: Final = 80  # changed rules on the map: a larger map is not readable, and the tables list all rules
 WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
-_WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # where each column begins, and how wide it is
-_LETTER: Final = 7.0  # pixels of a letter, roughly: what does not fit is cut, and stands whole in the title
+_CALLERS, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # position and width of each column
+_LETTER: Final = 7.0  # approximate width of a letter; a longer text is cut, its title is complete
 _MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
 
 
@@ -51,8 +49,7 @@ class Box:
     state: LaneState
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A line from one node to another: an SVG path, its thickness and its title."""
 
     path: str
@@ -61,9 +58,8 @@ class Edge:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class MapDrawing:
-    """The shapes of the map; `hidden_rules` are changed rules without room."""
+class MapDrawing(NamedTuple):
+    """The shapes of the map; `hidden_rules` is the number of changed rules that are not drawn."""
 
     height: float
     boxes: tuple[Box, ...]
@@ -72,15 +68,20 @@ class MapDrawing:
 
 
 def draw_map(routing: RoutingMap) -> MapDrawing:
-    """Return the map's shapes: rules by their queue, so that few lines cross, the changed ones on top."""
+    """Return the map's shapes, rules sorted by queue so that few lines cross, changed ones on top."""
     places = {queue: place for place, queue in enumerate(routing.queues)}
     lanes = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
     lanes.sort(key=lambda lane: (min((places[name] for name in lane.queues), default=-1), lane.state == "same"))
     rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(lanes)}
-    queues = _queues(lanes, rows)
-    boxes = [*(box for lane in lanes for box in _lane_boxes(lane, rows[id(lane)])), *queues.values()]
+    queues, boxes = _queues(lanes, rows), []
+    for lane in lanes:
+        callers, rule, y = unquote_values(lane.callers), unquote_values(lane.rule), rows[id(lane)]
+        title = f"{lane.callers}: {lane.conditions}" if lane.callers != lane.conditions else lane.conditions
+        boxes.append(_box(_CALLERS, y, callers, unquote_values(title), lane.state))
+        boxes.append(_box(_RULE, y, rule, rule, lane.state))
+    boxes += queues.values()
     edges = [edge for lane in lanes for edge in _edges(lane, rows[id(lane)], queues)]
-    edges.sort(key=lambda edge: edge.state != "same")  # what changes lies on top
+    edges.sort(key=lambda edge: edge.state != "same")  # changed edges are drawn last, on top
     height = max((box.y + box.height for box in boxes), default=_TOP) + _GAP
     return MapDrawing(height, tuple(boxes), tuple(edges), max(len(routing.changed) - MAX_CHANGED, 0))
 
@@ -92,25 +93,12 @@ def _unchanged(routing: RoutingMap) -> list[Lane]:
     groups: dict[tuple[str, ...], list[Lane]] = {}
     for lane in same:
         groups.setdefault(lane.queues[:1], []).append(lane)
-    return [_merge_lanes(lanes) if len(lanes) > 1 else lanes[0] for lanes in groups.values()]
-
-
-def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
-    return replace(
-        lanes[0],
-        callers=f"{len(lanes):,} unchanged rules",
-        conditions=join_first(lanes, 20, lambda lane: lane.rule),
-        rule="unchanged",
-        before=lanes[0].queues[:1],
-        after=lanes[0].queues[:1],
-        share=sum(lane.share for lane in lanes),
-    )
-
-
-def _lane_boxes(lane: Lane, y: float) -> tuple[Box, Box]:
-    callers, rule = unquote_values(lane.callers), unquote_values(lane.rule)
-    title = f"{lane.callers}: {lane.conditions}" if lane.callers != lane.conditions else lane.conditions
-    return _box(_WHO, y, callers, unquote_values(title), lane.state), _box(_RULE, y, rule, rule, lane.state)
+    for queue, lanes in groups.items():
+        if len(lanes) > 1:
+            callers, rules = f"{len(lanes):,} unchanged rules", join_first(lanes, 20, lambda lane: lane.rule)
+            group = replace(lanes[0], callers=callers, conditions=rules, rule="unchanged", before=queue, after=queue)
+            groups[queue] = [replace(group, share=sum(lane.share for lane in lanes))]
+    return [lanes[0] for lanes in groups.values()]
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
@@ -128,18 +116,18 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
 
 
 def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneState) -> Box:
-    most = int((column[1] - 16) / _LETTER)
-    label = text if len(text) <= most else f"{text[: most - 1]}…"
+    limit = int((column[1] - 16) / _LETTER)
+    label = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=label, title=title, state=state)
 
 
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
-    """Yield the line into the rule, and those to its queues; to one that it leaves, as gone."""
+    """Yield the line to the rule, and those to its queues; the state of a line to a former queue is `gone`."""
     middle = y + (_ROW - 6) / 2
     thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
-    share = f", {lane.share:.1f} % of callers have such an intent" if lane.share else ""
+    share = f", {lane.share:.1f} % of callers have one of its intents" if lane.share else ""
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
-    yield Edge(_curve(sum(_WHO), middle, _RULE[0], middle), thick, lane.state, title)
+    yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)
     for queue in lane.queues:
         box, state = queues[queue], lane.state
         if state != "same":
@@ -163,14 +151,14 @@ SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "wait
 
 
 class TextPiece(NamedTuple):
-    """A part of a sentence: `is_value` where it is a value from outside."""
+    """A part of a sentence: words, or a value from outside."""
 
     text: str
     is_value: bool
 
     @property
     def is_unbreakable(self) -> bool:
-        """Return whether the piece stays on one line: a short name with hyphens, such as de-AT."""
+        """Return whether the piece stays on one line, as a short name with hyphens does: de-AT."""
         return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
@@ -191,7 +179,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         queues=list(lanes_by_queue(routing)),
         policy=policy,
         style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
-        script=Markup(script),  # noqa: S704 - likewise
+        script=Markup(script),  # noqa: S704 - the same
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         phrases=SENTENCES,
         near=near,
@@ -219,13 +207,11 @@ def split_sentence(text: str) -> list[TextPiece]:
 
 @cache
 def _template() -> Template:
-    loader = FileSystemLoader(_TEMPLATES)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
+    environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
-    environment.filters.update(bare=unquote_values, subject=texts.finding_subject)
-    environment.filters.update(common_rows=common_rows, equal_edits=group_equal_edits)
+    environment.filters.update(bare=unquote_values, subject=texts.finding_subject, common_rows=common_rows)
+    environment.filters.update(equal_edits=group_equal_edits)
     environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")
 

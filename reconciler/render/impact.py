@@ -1,6 +1,6 @@
 """The impact on conversations in words: cases with origins, destination and example, and the unknown cases.
 
-A row is exact: it may shorten a list of values, and never leaves a condition out.
+A row is exact: it may shorten a list of values, but never omits a condition.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
@@ -24,34 +24,33 @@ _Pair = tuple[ImpactRow, ShareRange | None]
 
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20
-ALL_ROWS: Final = 10**9  # how many rows are shown to who wants to see all
+ALL_ROWS: Final = 10**9  # the limit that shows all rows
 NO_IMPACT: Final = "No conversation goes elsewhere (proven)."
 NO_KNOWN_IMPACT: Final = "No conversation is known to go elsewhere."
 TITLE: Final = "Who is affected"
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
 WAITING_NOTE: Final = "Whether conversations that already wait are routed again depends on the tenant's settings."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
-_MAX_EXCEPTIONS: Final = 40
-"""Exceptions of a row that is shown among the first: one with more fills the screen, and is left to -v."""
+_MAX_EXCEPTIONS: Final = 40  # of a row that is displayed without -v
 _MAX_ORIGINS: Final = 3
 _MAX_UNKNOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactCase:
-    """Conversations that go elsewhere: callers, origins, destination, share of the sample, example, exceptions."""
+    """Conversations that change their destination."""
 
     callers: str
-    origins: tuple[str, ...]  # where they go today; several where each goes to one of them
+    origins: tuple[str, ...]  # destinations today: each conversation goes to one of them
     destination: str
-    share: str  # `3.1 %`; empty where there is no sample
+    share: str  # of the sample: `3.1 %`; empty without a sample
     example: str
-    rules: str  # which rules take it: `by cards/vip`, `cards/vip -> no rule`
+    rules: str  # the winning rules: `by cards/vip`, `cards/vip -> no rule`
     exceptions: tuple[str, ...]
 
     @property
     def origin(self) -> str:
-        """Return where they go today as one text."""
+        """Return the origins as one text."""
         return "; ".join(self.origins)
 
     @property
@@ -60,8 +59,7 @@ class ImpactCase:
         return f"{self.origin} -> {self.destination}"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueBalance:
+class QueueBalance(NamedTuple):
     """The share of one queue in the sample before and after, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
 
     queue: str
@@ -77,15 +75,15 @@ class ImpactSummary:
     title: str
     share: str = ""
     cases: tuple[ImpactCase, ...] = ()
-    balance: tuple[QueueBalance, ...] = ()  # the queues that conversations come to or leave; none without a sample
-    hidden_cases: int = 0  # further cases that are not among `cases`
-    hidden_share: str = ""  # their share of the sample: `2.1 %`; empty where there is none
-    unknown: tuple[str, ...]  # of whom nothing is known; where there are many, the last one counts the others
-    premise: str = ""  # on which known types of attributes all this rests; empty where it rests on none
+    balance: tuple[QueueBalance, ...] = ()  # the affected queues; empty without a sample
+    hidden_cases: int = 0  # further cases, not in `cases`
+    hidden_share: str = ""  # their share of the sample: `2.1 %`; empty without a sample
+    unknown: tuple[str, ...]  # conversations with an unknown impact; of many, the last text counts the others
+    premise: str = ""  # the known types of attributes on which the result depends
 
     @property
     def is_complete(self) -> bool:
-        """Return whether all other conversations are known to stay."""
+        """Return whether all other conversations are proven to be unaffected."""
         return not self.unknown
 
     def rest_text(self, extra_hidden: int = 0) -> str:
@@ -103,7 +101,10 @@ def summarize_impact(
     limit: int = MAX_SHOWN,
 ) -> ImpactSummary:
     """Return the impact, up to `limit` rows, those of most callers first; with `ALL_ROWS` all rows and values."""
-    unknown, basis = _unknown(behaviour, labels), premise(behaviour, labels)
+    unknown = tuple(clauses_phrase(tuple(clauses), labels) for clauses in behaviour.undecided[:_MAX_UNKNOWN])
+    if further := len(behaviour.undecided) - len(unknown):
+        unknown = (*unknown, f"and {pluralize(further, 'further case')}; --format json lists all.")
+    basis = premise(behaviour, labels)
     if not behaviour.rows:
         return ImpactSummary(title=NO_KNOWN_IMPACT if unknown else NO_IMPACT, unknown=unknown, premise=basis)
     share = "share of callers unknown"
@@ -135,7 +136,7 @@ def summarize_impact(
 
 
 def premise(behaviour: BehaviourChange, labels: Names) -> str:
-    """Return the known types on which the answer rests, as a sentence, or an empty text."""
+    """Return the known types on which the result depends, as a sentence, or an empty text."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
 
@@ -145,8 +146,8 @@ def destination_phrase(destination: Destination, names: Names) -> str:
 
 
 def share_phrase(share: ShareRange) -> str:
-    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` where the sample leaves it open."""
-    shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
+    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` if the sample is not specific enough."""
+    shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - the smallest number with one decimal
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
@@ -156,13 +157,11 @@ def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Na
     def rank(pair: _Pair) -> tuple[bool, float, bool, int, int]:
         row, share = pair
         known = [(part, negate) for part, negate in row.where if isinstance(part, Condition)]
-        intents = [
-            len(part.value) if isinstance(part.value, tuple) else 1
-            for part, negate in known
-            if labels.get(part.attribute) == "intent" and not negate and part.operator in ("equals", "in")
-        ]
+        about_intent = (part for part, negate in known if labels.get(part.attribute) == "intent" and not negate)
+        values = [part.value for part in about_intent if part.operator in ("equals", "in")]
+        intents = min((len(value) if isinstance(value, tuple) else 1 for value in values), default=0)
         most, size = share.most if share else 0.0, len(row.where)
-        return bool(row.unlikely), -most, len(known) < size, -min(intents, default=0), size
+        return bool(row.unlikely), -most, len(known) < size, -intents, size
 
     shares: Sequence[ShareRange | None] = moved.rows if moved else [None] * len(behaviour.rows)
     return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
@@ -184,7 +183,7 @@ def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names,
 
 
 def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, names: Names, labels: Names) -> ImpactCase:
-    """Return one case for the rows that differ only where an attribute has a type that no rule expects."""
+    """Return one case for all rows in which an attribute has a type that no rule expects."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
     phrases = [_destination_phrases(row, names) for row, _ in rows]
     first = rows[0][0]
@@ -202,19 +201,17 @@ def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, nam
 
 
 def _destination_phrases(row: ImpactRow, names: Names) -> list[str]:
-    """Return the origins of a row and its destination; with ids where two of them would read alike."""
+    """Return the origins of a row and its destination, with ids if two of the texts would be equal."""
     destinations = (*row.origins, row.after)
     phrases = [destination_phrase(item, names) for item in destinations]
-    # The order of shares that are nearly equal tells nobody anything.
-    alike = {tuple(sorted(item.split(", "))) for item in phrases}
-    return phrases if len(alike) == len(phrases) else [_exact_destination(item, names) for item in destinations]
-
-
-def _exact_destination(destination: Destination, names: Names) -> str:
-    if not destination:
-        return destination_phrase(destination, names)
-    parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in destination)
-    return ", ".join(f"{share}{_with_id(queue, names)}" for share, queue in parts)
+    # Texts that differ only in the order of their parts count as equal.
+    if len({tuple(sorted(item.split(", "))) for item in phrases}) == len(phrases):
+        return phrases
+    for number, split in enumerate(destinations):
+        if split:
+            parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in split)
+            phrases[number] = ", ".join(f"{share}{_with_id(queue, names)}" for share, queue in parts)
+    return phrases
 
 
 def _with_id(queue: str, names: Names) -> str:
@@ -230,20 +227,17 @@ def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | Non
 
 
 def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Names) -> tuple[QueueBalance, ...]:
-    touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
+    splits = (split for row in behaviour.rows for split in (*row.origins, row.after))
+    touched = {queue for split in splits for queue in ((None,) if split is None else dict(split) or ("",))}
     balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
     fixed = {None: DEFAULT_ROUTING, "": "no queue"}
     labels = [_queue(item.queue, names) if item.queue else fixed[item.queue] for item in balance]
-    often = Counter(labels)
+    counts = Counter(labels)
     rows = []
     for item, label in zip(balance, labels, strict=True):
-        name = _with_id(item.queue, names) if item.queue and often[label] > 1 else label
+        name = _with_id(item.queue, names) if item.queue and counts[label] > 1 else label
         rows.append(QueueBalance(name, _range(item.before), _range(item.after), _range(item.change, "+")))
     return tuple(rows)
-
-
-def _queues(split: Destination) -> tuple[str | None, ...]:
-    return (None,) if split is None else tuple(queue for queue, _ in split) or ("",)
 
 
 def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
@@ -252,28 +246,17 @@ def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
 
 
 def _rules(row: ImpactRow) -> str:
-    before, after = (_winner_phrase(rules) for rules in (row.before_rules, row.after_rules))
+    phrases = []
+    for rules in (row.before_rules, row.after_rules):
+        first = next((entry for entry in rules if entry is not None), None)
+        name = "no rule" if first is None else (sanitize if first.address else quote)(first.name)
+        phrases.append(f"{name} and {len(rules) - 1:,} more" if first and len(rules) > 1 else name)
+    before, after = phrases
     return f"by {before}" if before == after else f"{before} -> {after}"
 
 
-def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
-    named = [entry for entry in rules if entry is not None]
-    if not named:
-        return "no rule"
-    first = quote(named[0].name) if named[0].address is None else sanitize(named[0].name)
-    return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
-
-
-def _unknown(behaviour: BehaviourChange, labels: Names) -> tuple[str, ...]:
-    unknown = behaviour.undecided
-    phrases = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
-    if len(unknown) > _MAX_UNKNOWN:
-        phrases.append(f"and {pluralize(len(unknown) - _MAX_UNKNOWN, 'further case')}; --format json lists all.")
-    return tuple(phrases)
-
-
 def _queue(queue: str, names: Names) -> str:
-    """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
+    """Return a queue's name; for a target that is not understood, the queue is its JSON."""
     if queue not in names and queue.startswith('{"'):
         return f"something that cxroute does not understand ({sanitize(queue)})"
     return queue_phrase(queue, names)

@@ -11,20 +11,20 @@ from reconciler.model.rule import Source
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """The parts of a link to a manifest; without a repository or a commit there is no link."""
+    """The parts of a link to a manifest. `link` needs a repository and a commit."""
 
-    repository: str = ""  # its address, `https://github.com/acme/routing`
+    repository: str = ""  # its URL, `https://github.com/acme/routing`
     commit: str = ""
-    run: str = ""  # the address of the run's log
-    prefix: str = ""  # what stands before a manifest's path in the repository: `teams/emea/`, or nothing
+    run: str = ""  # the URL of the run's log
+    prefix: str = ""  # the directory of the manifests in the repository: `teams/emea/`, or empty
 
     def link(self, source: Source) -> str:
-        """Return the permanent address of a manifest's line; empty where it is not known, or not in the repository."""
+        """Return the permanent URL of a manifest's line; empty if unknown or outside the repository."""
         path = normpath(f"{self.prefix}{source.file}")
         if not self.repository or not self.commit or path.startswith(("/", "..")):
             return ""
         try:
-            # The bytes of a name that is not UTF-8 are kept as the operating system has them.
+            # A name that is not UTF-8 keeps its bytes.
             path = quote(path, safe="/", errors="surrogateescape")
         except UnicodeEncodeError:
             return ""
@@ -38,4 +38,4 @@ class Provenance:
     plan_id: str
     read_at: str
     links: SourceLinks
-    banner: str = ""  # what stands above everything: that all is simulated
+    banner: str = ""  # a note at the top of the report, if the tenant is simulated

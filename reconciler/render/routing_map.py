@@ -1,9 +1,10 @@
-"""The routing map: which conversations which rule sends to which queue, now and after the plan. A value to be drawn."""
+"""The routing map: which rule sends which conversations to which queue, before and after the plan; also as Mermaid."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -11,7 +12,7 @@ from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destin
 from reconciler.model.rule import Condition, Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import build_transition
-from reconciler.render.escape_markdown import unquote
+from reconciler.render.escape_markdown import unquote, unquote_values
 from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conditions_phrase
@@ -23,21 +24,21 @@ _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same", "off")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One rule on the map. Queues are display names, or `no queue`; None where the rule is absent or disabled."""
+    """One rule on the map. Queues are display names, or `no queue`; None if the rule is absent or disabled."""
 
     rule: str
     callers: str  # `"card_not_working", "card_acceptance" and 3 more`
-    conditions: str  # all that it asks for
+    conditions: str  # all conditions of the rule
     before: tuple[str, ...] | None
     after: tuple[str, ...] | None
     state: LaneState
     managed: bool
     priority: float
-    share: float  # percent of the sample with one of its intents; 0 without a sample, or where it names none
+    share: float  # percent of the sample with one of its intents; 0 without a sample, or if it names no intent
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """Return the queues of either side, those after the plan first."""
+        """Return the queues before and after the plan, those after it first."""
         return tuple(dict.fromkeys([*(self.after or ()), *(self.before or ())]))
 
 
@@ -46,7 +47,7 @@ class RoutingMap:
     """All enabled rules, changed ones first, then in order of evaluation; `sample` is the period of the shares."""
 
     lanes: tuple[Lane, ...]
-    disabled: tuple[Lane, ...]  # rules that take part neither before nor after: they are switched off
+    disabled: tuple[Lane, ...]  # rules that are disabled before and after the plan
     sample: str
 
     @property
@@ -56,17 +57,16 @@ class RoutingMap:
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """Return every queue, those that most changes touch first."""
+        """Return all queues, those with the most changed rules first."""
         count = Counter(queue for lane in self.changed for queue in lane.queues)
-        named = dict.fromkeys(queue for lane in self.lanes for queue in lane.queues)
-        return tuple(sorted(named, key=lambda queue: (-count[queue], queue)))
+        return tuple(sorted({queue for lane in self.lanes for queue in lane.queues}, key=lambda q: (-count[q], q)))
 
 
 def build_routing_map(plan: Plan) -> RoutingMap:
     """Return the map of a plan."""
-    transition, intents = build_transition(plan), _intent_shares(plan)
-    lanes = [_lane(plan, intents, entry, entry) for entry in transition.fixed]
-    lanes += [_lane(plan, intents, move.before, move.after) for move in transition.moves]
+    transition, shares = build_transition(plan), _intent_shares(plan)
+    lanes = [_lane(plan, shares, entry, entry) for entry in transition.fixed]
+    lanes += [_lane(plan, shares, move.before, move.after) for move in transition.moves]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
     sample = plan.traffic_impact.sample if plan.traffic_impact else None
@@ -80,17 +80,20 @@ def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, 
     entry = new or old or after or before
     if entry is None:
         raise AssertionError("a move is of a rule")
-    rule, intents = entry.rule, _listed_intents(entry.rule, plan.labels)
-    conditions = conditions_phrase(rule, plan.labels)
+    intents, conditions = _listed_intents(entry.rule, plan.labels), conditions_phrase(entry.rule, plan.labels)
+    state: LaneState = "new" if new else "gone" if old else "off"
+    if old and new:
+        before_parts = (old.rule.conditions, old.rule.priority, old.rule.targets)
+        state = "same" if before_parts == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
     return Lane(
         rule=sanitize(entry.name) if entry.address else quote(entry.name),
         callers=join_first(intents, _MAX_INTENTS, quote) if intents else conditions,
         conditions=conditions,
         before=_queues(old, plan.queue_names),
         after=_queues(new, plan.queue_names),
-        state=_state(old, new),
+        state=state,
         managed=entry.address is not None,
-        priority=rule.priority,
+        priority=entry.rule.priority,
         share=sum(shares.get(intent, 0.0) for intent in intents),
     )
 
@@ -110,29 +113,72 @@ def _listed_intents(rule: Rule, labels: Mapping[str, str]) -> tuple[str, ...]:
     return ()
 
 
-def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> LaneState:
-    if old is None:
-        return "new" if new else "off"
-    if new is None:
-        return "gone"
-    same = (old.rule.conditions, old.rule.priority, old.rule.targets)
-    return "same" if same == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
-
-
 def _intent_shares(plan: Plan) -> dict[str, float]:
+    """Return each intent's percent of the sample."""
     if plan.traffic_impact is None:
         return {}
-    sample = plan.traffic_impact.sample
+    sample, shares = plan.traffic_impact.sample, defaultdict[str, float](float)
     attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
-    shares: dict[str, float] = {}
     for row in sample.rows:
         if attribute in row.attributes:
-            intent = str(row.attributes[attribute])
-            shares[intent] = shares.get(intent, 0.0) + 100 * row.count / sample.total
+            shares[str(row.attributes[attribute])] += 100 * row.count / sample.total
     return shares
 
 
 def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
-    """Yield each queue with the lanes that lead there, now or after."""
+    """Yield each queue with its lanes, before or after the plan."""
     for queue in routing.queues:
         yield queue, [lane for lane in routing.lanes if queue in lane.queues]
+
+
+MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
+_MAX_LABEL: Final = 60
+_STYLES: Final = {
+    "new": "stroke:#1a7f37,stroke-width:2px",
+    "gone": "stroke:#cf222e,stroke-width:2px,stroke-dasharray:5 4",
+    "changed": "stroke:#9a6700,stroke-width:2px",
+}
+_ARROWS: Final = {"new": "-->|new|", "gone": "-->|removed|", "changed": "-->|changed|"}
+_SPECIAL: Final = re.compile(r"[^\w .,/-]")
+
+
+def render_mermaid(routing: RoutingMap) -> str:
+    """Return the map as a flowchart of the `drawn_lanes`."""
+    lanes = drawn_lanes(routing)
+    names = dict.fromkeys(queue for lane in lanes for queue in lane.queues)
+    queues = {queue: f"q{place}" for place, queue in enumerate(names)}
+    lines = ["flowchart LR"]
+    lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
+    edge_states: list[str] = []
+    for place, lane in enumerate(lanes):
+        lines.append(f'  i{place}["{label(unquote_values(lane.callers))}"]')
+        lines.append(f'  r{place}("{label(unquote_values(lane.rule))}")')
+        for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
+            lines.append(f"  {text}")
+            edge_states.append(state)
+    for state, style in _STYLES.items():
+        if edges := [str(number) for number, edge_state in enumerate(edge_states) if edge_state == state]:
+            lines.append(f"  linkStyle {','.join(edges)} {style}")
+    return "\n".join(lines) + "\n"
+
+
+def drawn_lanes(routing: RoutingMap) -> Sequence[Lane]:
+    """Return all rules if there are at most `MAX_LANES`, otherwise the first `MAX_LANES` changed ones."""
+    return (routing.lanes if len(routing.lanes) <= MAX_LANES else routing.changed)[:MAX_LANES]
+
+
+def label(text: str) -> str:
+    """Return text for a label in quotes: all characters except letters, digits and a few signs as entities."""
+    content = sanitize(text)
+    content = content if len(content) <= _MAX_LABEL else f"{content[: _MAX_LABEL - 1]}…"
+    return _SPECIAL.sub(lambda match: f"#{ord(match.group())};", content) or " "
+
+
+def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
+    yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
+    after, before = lane.after or (), lane.before or ()
+    for queue in lane.queues:
+        state: LaneState = "gone" if queue not in after else "new" if queue not in before else "changed"
+        state = state if lane.state == "changed" else lane.state
+        yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"

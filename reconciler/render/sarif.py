@@ -10,13 +10,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.model.finding import CODES, Finding
-from reconciler.model.rule import Source
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.version import __version__
 
 Document = dict[str, Any]
 
-MAX_RESULTS: Final = 5000  # results that GitHub shows of one run
+MAX_RESULTS: Final = 5000  # GitHub shows at most 5,000 results of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
 _INDEXES: Final = {code: index for index, code in enumerate(CODES)}
@@ -27,9 +26,18 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
     single = [place for finding in findings for place in finding.occurrences]
-    pairs = zip(single, _fingerprints(single), strict=True)
-    worst_first = sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
-    results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MAX_RESULTS]]
+    pairs, counts = [], Counter[str]()
+    for finding in single:
+        # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
+        source = finding.source
+        marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
+        line = (source.file if source else "", finding.excerpt.strip())
+        identity = (finding.code, *((str(finding.address),) if finding.address else line), marked)
+        digest = sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        counts[digest] += 1
+        pairs.append((finding, f"{digest}:{counts[digest]}"))
+    pairs.sort(key=lambda pair: list(_LEVELS).index(pair[0].severity))
+    results = [_result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]]
     invocation: Document = {"executionSuccessful": True}
     if len(single) > MAX_RESULTS:
         cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
@@ -38,9 +46,8 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
 
 
 def failure_to_sarif(message: str) -> Document:
-    """Return the log of a run that could not be made, with the reason."""
-    invocation = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
-    return _log([], invocation)
+    """Return the log of a failed run, with the reason."""
+    return _log([], {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]})
 
 
 def _log(results: list[Document], invocation: Document) -> Document:
@@ -61,7 +68,14 @@ def _log(results: list[Document], invocation: Document) -> Document:
 
 def _result(finding: Finding, fingerprint: str) -> Document:
     message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
-    location: Document = {"physicalLocation": _location(finding.source, finding.span)} if finding.source else {}
+    location: Document = {}
+    if source := finding.source:
+        start, end = (source.column, source.column + finding.span)
+        region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
+        # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what is not Unicode.
+        uri = quote(source.file, safe="/", errors="replace")
+        artifact = {"uri": f"file://{uri}" if uri.startswith("/") else uri}
+        location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
     if finding.address:
         location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
     result: Document = {
@@ -69,7 +83,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
         "level": _LEVELS[finding.severity],
         "message": {"text": _text(message)},
         "locations": [location] if location else [],
-        # Not GitHub's own `primaryLocationLineHash`: its upload makes that one, and warns of every other.
+        # Not `primaryLocationLineHash`: GitHub's upload computes that one, and warns about a different value.
         "partialFingerprints": {"cxroute/v1": fingerprint},
     }
     if finding.code in _INDEXES:
@@ -79,37 +93,10 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     return result
 
 
-def _location(source: Source, span: int) -> Document:
-    start, end = (source.column, source.column + span)
-    region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
-    # A colon is encoded too: in a first step it would end a scheme. What is not Unicode cannot be in a URI.
-    uri = quote(source.file, safe="/", errors="replace")
-    return {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
-
-
 def _notification(level: str, text: str) -> Document:
     return {"level": level, "message": {"text": _text(sanitize(text))}}
 
 
 def _text(text: str) -> str:
-    """Return a text as SARIF's messages hold it: braces would be placeholders, `[a](b)` a link (sections 3.11.5, 6)."""
+    """Return a text for a SARIF message: braces would be placeholders, `[a](b)` a link (sections 3.11.5, 6)."""
     return (text.translate(_LINKS) if re.search(r"\]\(", text) else text).translate(_BRACES)
-
-
-def _fingerprints(findings: Sequence[Finding]) -> list[str]:
-    """Return stable names: code and rule, or file and line's text without its number; equal ones are counted."""
-    counts: Counter[str] = Counter()
-    fingerprints = []
-    for finding in findings:
-        digest = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        counts[digest] += 1
-        fingerprints.append(f"{digest}:{counts[digest]}")
-    return fingerprints
-
-
-def _identity(finding: Finding) -> tuple[str, ...]:
-    source = finding.source
-    meant = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
-    if finding.address:
-        return finding.code, str(finding.address), meant
-    return finding.code, source.file if source else "", finding.excerpt.strip(), meant

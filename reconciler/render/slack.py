@@ -1,15 +1,15 @@
-"""A message to a webhook, in the form of Slack, Mattermost, Rocket.Chat and Discord (`/slack`).
+"""A webhook message for Slack, Mattermost, Rocket.Chat and Discord (`/slack`).
 
-Text from outside stands in code spans without mentions, links or formats; &, < and > are escaped, as Slack requires.
+Text from outside is in code spans, without mentions, links or formats; &, < and > are escaped, as Slack requires.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
-from reconciler.model.change import Applied, Change, Create, Outcome
+from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import sort_for_reading
@@ -36,7 +36,7 @@ def slack_message(kind: NotificationKind, result: CycleResult, environment: str,
 
 
 def slack_code(text: str) -> str:
-    """Return text from outside as a code span that shows it, and means nothing: on one line, of a readable length."""
+    """Return text from outside as a code span without effect, on one line of a readable length."""
     content = sanitize(text).replace("`", "'")
     return f"`{escape(content, quote=False) if content.strip() else '(empty)'}`"
 
@@ -44,8 +44,8 @@ def slack_code(text: str) -> str:
 def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
-    lines = [*_blocking_rule_lines(result), *_changes(result), *_conflicts(result.plan), *_failures(result)]
-    return [f"*{_difference_phrase(result)} in {name}*", *lines, _impact_sentence(result)]
+    lines = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_conflicts(result.plan)]
+    return [f"*{_difference_phrase(result)} in {name}*", *lines, *_failures(result), _impact_sentence(result)]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
@@ -54,22 +54,24 @@ def _refused(result: CycleResult, name: str) -> list[str]:
     reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
-    head = f"*{_difference_phrase(result)} in {name}, and it was not mended: nothing was written*"
-    rest = [*_blocking_rule_lines(result), *_changes(result), *_failures(result), _impact_sentence(result)]
+    head = f"*{_difference_phrase(result)} in {name}; not fixed: nothing was written*"
+    rest = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_failures(result), _impact_sentence(result)]
     return [head, *reasons, *_conflicts(result.plan), *rest]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
     if result.report is None or result.plan is None:
         return []
-    applied = applied_outcomes(result.report)
-    count = len(edited_changes(result.plan))
-    mended = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
+    applied, behaviour, count = applied_outcomes(result.report), result.plan.behaviour, len(edited_changes(result.plan))
+    edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
     remaining = remaining_phrases(result.drift) if result.drift is not None else []
-    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{mended}."
+    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
     lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(result), *_failures(result)]
-    return [head, *lines, _traffic_sentence(result.plan)]
+    if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
+        return [head, *lines]
+    unchanged = f"{NO_IMPACT} {premise(behaviour, result.plan.labels)}".rstrip()
+    return [head, *lines, "Conversations go to other queues now." if behaviour.regions else unchanged]
 
 
 def _failed(result: CycleResult, name: str) -> list[str]:
@@ -84,10 +86,9 @@ def _failed(result: CycleResult, name: str) -> list[str]:
 
 
 def _recovered(result: CycleResult, name: str) -> list[str]:
-    remaining = result.remaining
-    if remaining is not None and (remaining.changes or remaining.conflicts or result.has_unfixable_drift):
-        return [f"*Recovered: {name} can be read again.*"]
-    return [f"*Recovered: {name} matches the manifests.*"]
+    rest = result.remaining
+    differs = rest is not None and (rest.changes or rest.conflicts or result.has_unfixable_drift)
+    return [f"*Recovered: {name} {'can be read again' if differs else 'matches the manifests'}.*"]
 
 
 _LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
@@ -106,18 +107,14 @@ def _failures(result: CycleResult) -> list[str]:
     return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in result.failed_checks)
 
 
-def _changes(result: CycleResult) -> list[str]:
-    return _bullets(
-        _change(change, result.drift) for change in sort_for_reading(result.plan.changes if result.plan else ())
-    )
-
-
-def _change(change: Change, drift: Drift | None) -> str:
-    cause = _CAUSES[change.cause]
-    if isinstance(change, Create):
-        run = drift.last_runs.get(change.address) if drift is not None else None
-        cause = f"deleted in CXone since {slack_code(run)}" if run is not None else "never applied, or deleted in CXone"
-    return f"{change.action} {slack_code(str(change.address))}: {cause}"
+def _changes(plan: Plan, result: CycleResult) -> list[str]:
+    lines, last_runs = [], result.drift.last_runs if result.drift is not None else {}
+    for change in sort_for_reading(plan.changes):
+        cause, run = _CAUSES[change.cause], last_runs.get(change.address)
+        if isinstance(change, Create):
+            cause = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {slack_code(run)}"
+        lines.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
+    return _bullets(lines)
 
 
 def _outcome(outcome: Outcome) -> str:
@@ -144,15 +141,7 @@ def _impact_sentence(result: CycleResult) -> str:
     return f"{text} {basis}".rstrip()
 
 
-def _traffic_sentence(plan: Plan) -> str:
-    behaviour = plan.behaviour
-    if behaviour is None or not plan.changes or (behaviour.undecided and not behaviour.regions):
-        return ""
-    unchanged = f"{NO_IMPACT} {premise(behaviour, plan.labels)}".rstrip()
-    return "Conversations go to other queues now." if behaviour.regions else unchanged
-
-
 def _bullets(lines: Iterable[str]) -> list[str]:
-    items: Sequence[str] = list(lines)
+    items = [f"• {line}" for line in lines]
     hidden = len(items) - _MAX_NAMED
-    return [f"• {line}" for line in items[:_MAX_NAMED]] + ([f"• and {hidden:,} more"] if hidden > 0 else [])
+    return [*items[:_MAX_NAMED], f"• and {hidden:,} more"] if hidden > 0 else items

@@ -1,10 +1,10 @@
-"""A plan in words, for the terminal, the comment and the report; and the subject of a finding."""
+"""A plan in words for all report formats, and the subject of a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
 from reconciler.plan.document import count_changes
@@ -14,11 +14,11 @@ from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
-MAX_NAMED: Final = 3  # how many rules are named where not all of them are
+MAX_NAMED: Final = 3  # names in a list that is cut
 
 
 def finding_subject(finding: Finding) -> str:
-    """Return `cards/help`, `29 rules` or `3 places`; nothing for a finding about no single rule."""
+    """Return `cards/help`, `29 rules` or `3 places`; empty for a finding without an address."""
     names = finding_members(finding)
     if not names:
         return str(finding.address) if finding.address else ""
@@ -26,7 +26,7 @@ def finding_subject(finding: Finding) -> str:
 
 
 def finding_members(finding: Finding) -> list[str]:
-    """Return the rules, or else the places, of a finding about several; nothing for one about a single rule."""
+    """Return the rules or, without rules, the places of a finding about several; empty for a single rule."""
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
     occurrences = finding.occurrences if finding.repeats else ()
@@ -34,32 +34,23 @@ def finding_members(finding: Finding) -> list[str]:
 
 
 def subject_prefix(finding: Finding) -> str:
-    """Return the subject as the beginning of a sentence: `cards/help: `."""
+    """Return the subject as the start of a sentence: `cards/help: `."""
     subject = finding_subject(finding)
     return f"{subject}: " if subject else ""
 
 
 _STEP_NOTES: Final = {
-    "copy": "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed",
-    "aside": "in two steps: another rule has its new name until then, so it takes the name last",
+    "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
+    "aside": "in two steps: another rule still has its new name, so it gets the name last",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LiftedGuard:
-    """A lifted guard: its name, its message, and the reason for lifting it."""
+class GuardSummary(NamedTuple):
+    """A guard that makes apply refuse: its name, for `--allow`, and its message; if it is lifted, the reason."""
 
     name: str
     message: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class GuardRefusal:
-    """A guard that makes apply refuse: its name, for `--allow`, and its message."""
-
-    name: str
-    message: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +60,17 @@ class PlanSummary:
     environment: str
     tenant_text: str  # `tenant acme, 40 managed rules live, 4 not managed`
     failed_tests: tuple[Finding, ...]
-    lifted_guards: tuple[LiftedGuard, ...]
-    refusals: tuple[GuardRefusal, ...]
+    lifted_guards: tuple[GuardSummary, ...]
+    refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
-    impact: ImpactSummary | None  # None where nothing changes
+    impact: ImpactSummary | None  # None if nothing changes
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
-    notes: tuple[Finding, ...]  # warnings, and what is merely worth knowing
-    acknowledged: str  # how many findings the manifests accept, as a sentence; empty where there are none
+    notes: tuple[Finding, ...]  # warnings and infos
+    acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
     counts: dict[str, int]
     totals_text: str
-    schedule_text: str  # in how many steps it is made, and what is proven of them; empty where nothing is
+    schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
     @property
     def blocked(self) -> bool:
@@ -99,22 +90,18 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     schedule = f"Made in {pluralize(len(plan.steps), 'step')}; after every single write"
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
+    held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
+    noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
         tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
         failed_tests=plan.failed_tests,
-        lifted_guards=tuple(
-            LiftedGuard(result.name, sanitize(result.message), sanitize(reason)) for result, reason in allowed
-        ),
-        refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
+        lifted_guards=tuple(GuardSummary(item.name, sanitize(item.message), sanitize(why)) for item, why in allowed),
+        refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
         conflicts=plan.conflicts,
         impact=impact,
-        changes=tuple(
-            summarize_change(plan, change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)
-        ),
-        held_changes=tuple(
-            summarize_change(plan, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held
-        ),
+        changes=tuple(summarize_change(plan, change, note) for change, note in noted),
+        held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=count_changes(plan),
@@ -129,7 +116,7 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 
 
 def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
-    """Return the warnings about changed rules, or about no single rule, and those about other rules."""
+    """Return the warnings about changed rules or without an address, and those about other rules."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     warnings = [finding for finding in summary.notes if finding.severity == "warning"]
     near = [finding for finding in warnings if finding.address is None or changed.intersection(finding.addresses)]
@@ -138,21 +125,21 @@ def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
 
 def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
     """Return the number of warnings about rules that the plan does not change."""
-    return f"{pluralize(len(unrelated), 'warning')} about rules that stay as they are"
+    return f"{pluralize(len(unrelated), 'warning')} about unchanged rules"
 
 
 def _totals_text(plan: Plan) -> str:
     counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
-        remaining = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
+        remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
         same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
-        suffix = f" {counts['held']} left alone." if plan.held else ""
+        suffix = f" {counts['held']} held." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    words = words or ["a clean-up of what an earlier run left"]
-    suffix = f", {counts['held']} left alone" if counts["held"] else ""
+    words = words or ["a clean-up after an earlier run"]
+    suffix = f", {counts['held']} held" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."

@@ -1,1 +1,1 @@
-"""A CXone of our own: the default API (api-contract), over ASGI. Imports nothing else of this project."""
+"""A simulated CXone: the default API (api-contract), over ASGI. Imports no other package of this project."""

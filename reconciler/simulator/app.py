@@ -1,49 +1,47 @@
-"""The simulator as an ASGI application.
+"""The simulator as an ASGI application, the delivery of its responses, and its server.
 
-Bare ASGI: six paths need no router, the faults need the raw `send`, and the import of Starlette alone costs 0.1 s of
-CPU, more than a whole run against the sandbox.
+It uses no framework: six paths need no router, the faults need the raw `send`, and the import of Starlette costs 0.1 s
+of CPU, more than a complete run against the sandbox. uvicorn comes with the extra `serve`.
+
+In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its client's exception.
+Over a socket the connection really breaks: `allow_breaking` puts a function for that into the scope.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+import contextlib
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
-from reconciler.simulator.auth import TokenIssuer
-from reconciler.simulator.delivery import deliver
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from reconciler.simulator.settings import SimulatorSettings
+    _Asgi = tuple[Scope, Receive, Send]
 
 _MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
-
-
-def build_simulator(state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> Simulator:
-    """Return an ASGI application that simulates CXone over `state`."""
-    return Simulator(SimulatorApi(state, settings), faults)
+_BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
+_GRACE: Final = 10
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
 class Simulator:
-    """An ASGI application; tests may read and change `state` and `tokens` meanwhile."""
+    """An ASGI application that simulates CXone over `state`; tests may read and change `state` and `tokens`."""
 
-    def __init__(self, api: SimulatorApi, faults: FaultInjector | None) -> None:
-        self.api = api
-        self._faults = faults
-
-    @property
-    def state(self) -> TenantState:
-        """The tenant's state."""
-        return self.api.state
-
-    @property
-    def tokens(self) -> TokenIssuer:
-        """The issuer of the tokens."""
-        return self.api.tokens
+    def __init__(self, state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> None:
+        self.api, self.state, self._faults = SimulatorApi(state, settings), state, faults
+        self.tokens = self.api.tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's start and end; at its end, write and close the state."""
@@ -51,25 +49,20 @@ class Simulator:
             settings = self.api.settings
             request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
             self.state.record(request)
-            answer = settings.profile.tenant_response(await self._respond(request), request)
-            await deliver(answer, request, self.api.settings, (scope, receive, send))
+            if settings.latency:
+                await settings.sleep(settings.latency)
+            handled = self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
+            response = settings.profile.tenant_response(handled, request)
+            await _deliver(response, request, settings, (scope, receive, send))
         elif scope["type"] == "lifespan":
-            await self._run_lifespan(receive, send)
-
-    async def _respond(self, request: SimulatorRequest) -> SimulatorResponse:
-        if self.api.settings.latency:
-            await self.api.settings.sleep(self.api.settings.latency)
-        return self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
-
-    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
-        while (await receive())["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        self.state.close()
-        await send({"type": "lifespan.shutdown.complete"})
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            self.state.close()
+            await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
-    # Of a body that is far too long, only enough is kept to refuse it.
+async def _read(scope: Scope, receive: Receive) -> SimRequest:
+    # Of a body that is far too long, it reads only enough to refuse it.
     parts, size, more_body = [], 0, True
     while more_body:
         message = await receive()
@@ -77,10 +70,126 @@ async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         more_body = message.get("more_body", False)
-    return SimulatorRequest(
-        method=scope["method"],
-        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
-        body=b"".join(parts),
+    path, query = scope.get("raw_path", scope["path"].encode()), scope["query_string"].decode("latin-1")
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return SimRequest(
+        method=scope["method"], path=path.decode("latin-1"), query=query, headers=headers, body=b"".join(parts)
     )
+
+
+class BrokenDeliveryError(Exception):
+    """In process: the response is missing or incomplete. `delivery` is the way in which it breaks."""
+
+    def __init__(self, delivery: DeliveryMode) -> None:
+        self.delivery = delivery
+        super().__init__(delivery.value)
+
+
+async def _deliver(response: SimResponse, request: SimRequest, settings: SimulatorSettings, asgi: _Asgi) -> None:
+    # Sends the response in its mode. Raises BrokenDeliveryError in process, if the response is not sent completely.
+    if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
+        return await _break_delivery(response, asgi)
+    send, body = asgi[2], response.body
+    request.status = response.status
+    await _start(response, send)
+    if response.delivery is DeliveryMode.DRIPPING:
+        for byte in body:
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await settings.sleep(response.byte_pause)
+        body = b""
+    return await send({"type": "http.response.body", "body": body})
+
+
+async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
+    scope, receive, send = asgi
+    break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(_BREAK_EXTENSION)
+    if break_off is None:
+        raise BrokenDeliveryError(response.delivery)
+    if response.delivery is DeliveryMode.CUT:
+        await _start(response, send)
+        half = response.body[: len(response.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+    if response.delivery is not DeliveryMode.SILENT:
+        break_off(response.delivery)
+    # The server would answer for an application that returns before the client disconnects.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _start(answer: SimResponse, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    if answer.status != 204:  # noqa: PLR2004 - no content
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the accepted requests; port 0 selects a free port.
+
+    `announce` gets the base URL when the server accepts connections. Raises OSError for an unavailable address,
+    ImportError without uvicorn.
+    """
+    import uvicorn  # noqa: PLC0415 - an extra that only this function needs
+
+    class SimulatorServer(uvicorn.Server):
+        # Returns after a signal; uvicorn itself would raise the signal again.
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                name, bound = listener.getsockname()[:2]
+                announce(f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}")
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+    quiet |= {"lifespan": "on", "ws": "none", "proxy_headers": False}
+    config = uvicorn.Config(allow_breaking(app), timeout_graceful_shutdown=_GRACE, **quiet)
+    with listening_socket(host, port) as listener:
+        asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
+
+
+def allow_breaking(app: ASGIApp) -> ASGIApp:
+    """Return the app with the means to break a connection under uvicorn, which alone has the transport."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        if transport is not None:
+            scope["extensions"] = {
+                **(scope.get("extensions") or {}),
+                _BREAK_EXTENSION: partial(_break_transport, transport),
+            }
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
+    if mode is DeliveryMode.CUT:
+        transport.close()
+        return
+    # With SO_LINGER 0 the kernel answers RST instead of FIN.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    transport.abort()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises OSError."""
+    # `socket.create_server` does not name TCP; without it asyncio leaves Nagle's algorithm on: 40 ms a response.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,33 +1,31 @@
-"""Tokens: the tutorial's token request and, as far as known, the real CXone's, which has discovery and access keys."""
+"""Tokens: the tutorial's token request and, as far as known, the real CXone's: discovery, access keys."""
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from reconciler.simulator.messages import (
     ApiProblem,
     NotJsonError,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
     oauth_error,
 )
+from reconciler.simulator.settings import SimulatorSettings
 
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
-PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
+PublicHandler = Callable[["TokenIssuer", SimRequest], SimResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 
 
-def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def client_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
@@ -38,33 +36,43 @@ def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorRes
     return tokens.token_response()
 
 
-def openid_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def openid_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """GET the document with the address of the token endpoint."""
     issuer = _issuer(tokens, request)
-    return json_response(200, encode_json({"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH}))
+    return json_response(200, {"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH})
 
 
-def cxone_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def cxone_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """GET the document with the address of a tenant's API."""
     if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
         return error_response(404, ApiProblem("No such tenant", "not.found", "tenantId"))
-    return json_response(200, encode_json({"api_endpoint": _issuer(tokens, request)}))
+    return json_response(200, {"api_endpoint": _issuer(tokens, request)})
 
 
-def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def password_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
         return oauth_error(400, "unsupported_grant_type", "Only password is supported")
-    if not _is_valid_pair(_basic(request), tokens.settings.clients):
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, secret = b64decode(text if scheme.lower() == "basic" else "", validate=True).decode().partition(":")
+    except ValueError:
+        name = secret = ""
+    if not _is_valid_pair((name, secret), tokens.settings.clients):
         return oauth_error(401, "invalid_client", "Client authentication failed")
     key = (form.get("username", [""])[-1], form.get("password", [""])[-1])
     if not _is_valid_pair(key, tokens.settings.access_keys):
         return oauth_error(400, "invalid_grant", "The access key is not valid")
-    return tokens.token_response(id_token=_id_token(tokens, request))
+    # A JWT without a real signature: a client trusts the connection, not the signature.
+    now = int(tokens.settings.clock())
+    owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
+    segments = ({"alg": "RS256", "typ": "JWT"}, {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS})
+    head, payload = (urlsafe_b64encode(encode_json(segment)).decode().rstrip("=") for segment in segments)
+    return tokens.token_response(id_token=f"{head}.{payload}.simulated")
 
 
-def access_key_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def access_key_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST an access key as JSON."""
     try:
         body = request.json()
@@ -85,38 +93,17 @@ PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
 }  # by path: the method and the handler of a request that needs no token
 
 
-def _issuer(tokens: TokenIssuer, request: SimulatorRequest) -> str:
+def _issuer(tokens: TokenIssuer, request: SimRequest) -> str:
     """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
 
 
 def _is_valid_pair(pair: tuple[object, object], accepted: Mapping[str, str] | None) -> bool:
-    """Return whether an id and its secret are accepted: any that are not empty if `accepted` is None."""
+    """Return whether an id and its secret are accepted: all nonempty ones if `accepted` is None."""
     name, secret = pair
     if not isinstance(name, str) or not isinstance(secret, str) or not name or not secret:
         return False
     return accepted is None or accepted.get(name) == secret
-
-
-def _basic(request: SimulatorRequest) -> tuple[str, str]:
-    scheme, _, pair = request.headers.get("authorization", "").partition(" ")
-    try:
-        name, _, secret = b64decode(pair, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return (name, secret) if scheme.lower() == "basic" else ("", "")
-
-
-def _id_token(tokens: TokenIssuer, request: SimulatorRequest) -> str:
-    """Return a JWT without a real signature: a client trusts the connection, not the signature."""
-    now = int(tokens.settings.clock())
-    owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
-    payload = {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS}
-    return f"{_encode_segment({'alg': 'RS256', 'typ': 'JWT'})}.{_encode_segment(payload)}.simulated"
-
-
-def _encode_segment(form: Mapping[str, Any]) -> str:
-    return urlsafe_b64encode(encode_json(form)).decode().rstrip("=")
 
 
 class TokenIssuer:
@@ -127,16 +114,16 @@ class TokenIssuer:
         self._expiry: dict[str, float] = {}
         self.issued_count = 0
 
-    def token_response(self, **extra: str) -> SimulatorResponse:
+    def token_response(self, **extra: str) -> SimResponse:
         """Return a response with a new token."""
         now, seconds = self.settings.clock(), self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}"
         self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
         self.issued_count += 1
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
-        return json_response(200, encode_json({**form, **extra}), ("cache-control", "no-store"))
+        return json_response(200, {**form, **extra}, ("cache-control", "no-store"))
 
-    def accepts(self, request: SimulatorRequest) -> bool:
+    def accepts(self, request: SimRequest) -> bool:
         """Return whether the request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()

@@ -1,51 +1,56 @@
 """Writes to a conversation: the tutorial's context, and the platform's custom fields (digital) and signals (voice).
 
-All become attributes of the conversation, which rules read; for fields and signals this is an assumption.
+All become attributes of the conversation, which rules read. For fields and signals this is an assumption.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from typing import Final
+from urllib.parse import parse_qsl
 
 from reconciler.simulator.messages import (
     ApiProblem,
     ApiProblemError,
     Json,
-    SimulatorRequest,
-    SimulatorResponse,
-    encode_json,
-    error_response,
+    SimRequest,
+    SimResponse,
     json_response,
     oauth_error,
     parse_json_body,
 )
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.validate import DECIMAL
-
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
+def merge_context(state: TenantState, request: SimRequest) -> SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
-        return error_response(404, ApiProblem("Interaction not found", "not.found"))
+        raise ApiProblemError(404, ApiProblem("Interaction not found", "not.found"))
     body = parse_json_body(request)
-    problems = _attribute_problems(body)
+    attributes = body.get("attributes") if isinstance(body, dict) else None
+    if attributes is None:
+        raise ApiProblemError(422, ApiProblem("attributes is required", "missing.field", "attributes"))
+    if not isinstance(attributes, dict):
+        raise ApiProblemError(422, ApiProblem("must be an object", "invalid.type", "attributes"))
+    problems = [
+        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
+        for name, value in attributes.items()
+        if not name or isinstance(value, (dict, list))
+    ]
     if problems:
-        return error_response(422, *problems)
-    merged = state.merge(conversation, body["attributes"])
-    return json_response(200, encode_json({"id": conversation, "attributes": merged}))
+        raise ApiProblemError(422, *problems)
+    merged = state.merge(conversation, attributes)
+    return json_response(200, {"id": conversation, "attributes": merged})
 
 
-def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimulatorRequest) -> SimulatorResponse:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimRequest) -> SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
@@ -57,38 +62,28 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     problems = list(_field_problems(body, defined))
     if problems:
         return _digital_error(settings, 422, problems)
-    state.merge(contact, {item["ident"]: _rule_value(item["value"], defined[item["ident"]]) for item in body})
-    return SimulatorResponse(status=204)
+    values = {item["ident"]: item["value"] for item in body}
+    # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
+    is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
+    state.merge(contact, {name: float(value) if is_number[name] else value or None for name, value in values.items()})
+    return SimResponse(status=204)
 
 
-def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
-    """POST p1 to p9 to a contact's script, which gets them under these names."""
+def send_signal(state: TenantState, request: SimRequest) -> SimResponse:
+    """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
         return oauth_error(404, "not_found", "The contact does not exist or has ended")
-    values = parse_qs(request.query, keep_blank_values=True)
+    values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
         return oauth_error(400, "invalid_request", "p1 is required")
-    state.merge(contact, {name: values[name][-1] for name in _PARAMETERS if name in values})
-    return SimulatorResponse(status=204)
+    state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
+    return SimResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
     # Any well-formed id exists, unless it begins with `unknown-`.
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
-
-
-def _attribute_problems(body: Json) -> list[ApiProblem]:
-    attributes = body.get("attributes") if isinstance(body, dict) else None
-    if attributes is None:
-        return [ApiProblem("attributes is required", "missing.field", "attributes")]
-    if not isinstance(attributes, dict):
-        return [ApiProblem("must be an object", "invalid.type", "attributes")]
-    return [
-        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
-        for name, value in attributes.items()
-        if not name or isinstance(value, (dict, list))
-    ]
 
 
 def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProblem]:
@@ -105,16 +100,7 @@ def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProbl
             yield ApiProblem("must be text", "invalid.type", f"[{index}].value")
 
 
-def _rule_value(value: str, kind: str) -> str | float | None:
-    """Return a field's value as rules see it: None for an empty text, a number for a decimal in a field for numbers."""
-    if not value:
-        return None
-    return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
-
-
-def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
+def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimResponse:
     """Return an error in Digital's form, with an id for the vendor's support."""
-    errors = [
-        {"field": problem.field or None, "message": problem.message, "errorCode": problem.code} for problem in problems
-    ]
-    return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))
+    errors = [{"field": field or None, "message": message, "errorCode": code} for message, code, field in problems]
+    return json_response(status, {"errors": errors, "uid": settings.new_id()})

@@ -9,20 +9,22 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeGuard
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qsl, unquote
 
 Json = Any  # any JSON value
 
+RULES_PATH: Final = "/api/v2/routing/rules"
+QUEUES_PATH: Final = "/api/v2/routing/queues"
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class NotJsonError(Exception):
-    """A body that is not JSON, or JSON that no server can store: NaN, half a surrogate pair."""
+    """A body that is not JSON, or JSON that no server can store: NaN, an unpaired surrogate."""
 
 
 class ApiProblem(NamedTuple):
-    """One problem of a request. `field` is a path in the API's words: `targets[0].queueId`."""
+    """One problem of a request. `field` is a path in the API's notation: `targets[0].queueId`."""
 
     message: str
     code: str = ""
@@ -32,17 +34,17 @@ class ApiProblem(NamedTuple):
 class DeliveryMode(Enum):
     """How a response is sent. All but COMPLETE are faults."""
 
-    COMPLETE = "whole"
-    DRIPPING = "a byte at a time, Answer.pause seconds apart"
-    CUT = "half the body under the whole one's Content-Length, then the connection is closed"
-    RESET = "the connection is reset instead"
-    SILENT = "nothing comes"
-    REFUSED = "no connection is made"
+    COMPLETE = "complete"
+    DRIPPING = "one byte at a time, byte_pause seconds apart"
+    CUT = "half of the body under the full Content-Length, then the connection is closed"
+    RESET = "the connection is reset"
+    SILENT = "no response"
+    REFUSED = "no connection"
 
 
 @dataclass(slots=True, kw_only=True)
-class SimulatorRequest:
-    """A request and its result, as the simulator's log keeps them (`TenantState.requests`)."""
+class SimRequest:
+    """A request and its result, as the simulator's log stores them (`TenantState.requests`)."""
 
     # Headers and body may hold secrets: repr does not show them.
     method: str
@@ -56,15 +58,19 @@ class SimulatorRequest:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's parts, decoded one by one: an encoded slash separates nothing."""
+        """The path's parts, decoded one by one: an encoded slash is not a separator."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
+    @property
+    def route(self) -> str:
+        """The decoded path without its first slash; an encoded slash stays encoded."""
+        return "/".join(segment.replace("/", "%2F") for segment in self.segments)
+
     def positive_number(self, name: str) -> int | None:
-        """Return a query parameter that is a whole number of 1 or more, or None if it is absent. Raises ValueError."""
-        values = parse_qs(self.query, keep_blank_values=True).get(name)
-        if values is None:
+        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ValueError."""
+        text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
+        if text is None:
             return None
-        text = values[-1]
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
             raise ValueError(name)
         return int(text)
@@ -80,7 +86,7 @@ class SimulatorRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorResponse:
+class SimResponse:
     """A response. Header names are in lower case; the delivery adds Content-Length."""
 
     status: int
@@ -93,51 +99,44 @@ class SimulatorResponse:
 class ApiProblemError(Exception):
     """Ends a request with an error response."""
 
-    def __init__(self, response: SimulatorResponse) -> None:
-        self.response = response
+    def __init__(self, status: int, *problems: ApiProblem) -> None:
+        self.response = error_response(status, *problems)
 
 
 def encode_json(value: Json) -> bytes:
-    """Return compact JSON. Raises ValueError for NaN, infinity and half a surrogate pair."""
+    """Return compact JSON. Raises ValueError for NaN, infinity and an unpaired surrogate."""
     return _ENCODER.encode(value).encode()
 
 
-def json_response(status: int, body: bytes, *headers: tuple[str, str]) -> SimulatorResponse:
-    """Return a response with a body that is JSON already."""
-    return SimulatorResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
+def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:
+    """Return a response with a JSON value; bytes are JSON already."""
+    body = value if isinstance(value, bytes) else encode_json(value)
+    return SimResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
-def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimulatorResponse:
+def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    names = ("message", "errorCode", "field")
-    errors = [
-        {name: text for name, text in zip(names, problem, strict=True) if text}
-        for problem in problems or (ApiProblem(HTTPStatus(status).phrase),)
-    ]
-    return json_response(status, encode_json({"errors": errors}), *headers)
+    names, problems = ("message", "errorCode", "field"), problems or (ApiProblem(HTTPStatus(status).phrase),)
+    errors = [{name: text for name, text in zip(names, problem, strict=True) if text} for problem in problems]
+    return json_response(status, {"errors": errors}, *headers)
 
 
-def oauth_error(status: int, error: str, description: str) -> SimulatorResponse:
-    """Return an error in the form of OAuth, which the ACD uses, too."""
-    return json_response(status, encode_json({"error": error, "error_description": description}))
+def oauth_error(status: int, error: str, description: str) -> SimResponse:
+    """Return an error in the form of OAuth, which the ACD also uses."""
+    return json_response(status, {"error": error, "error_description": description})
 
 
-def parse_json_body(request: SimulatorRequest) -> Json:
+def parse_json_body(request: SimRequest) -> Json:
     """Return the body's JSON. Raises ApiProblemError for another media type and for invalid JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        problem = ApiProblem("The body must be application/json", "invalid.media.type")
-        raise ApiProblemError(error_response(415, problem))
+        raise ApiProblemError(415, ApiProblem("The body must be application/json", "invalid.media.type"))
     try:
         return request.json()
     except NotJsonError:
-        raise ApiProblemError(error_response(400, ApiProblem("The body is not JSON", "invalid.body"))) from None
+        raise ApiProblemError(400, ApiProblem("The body is not JSON", "invalid.body")) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a JSON value is a number, which true and false are not."""
+    """Return whether a JSON value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-RULES_PATH: Final = "/api/v2/routing/rules"
-QUEUES_PATH: Final = "/api/v2/routing/queues"

@@ -1,28 +1,40 @@
-"""Lists in pages (api-contract "Pages"), and new rules that lists do not show yet."""
+"""Lists in pages (api-contract "Pages"), lists that lack new rules for a while, and the platform's queues.
+
+The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, Final
 
 from reconciler.simulator.messages import (
     QUEUES_PATH,
     RULES_PATH,
     ApiProblem,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
 )
+from reconciler.simulator.profile import ServedList
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import StoredRule
 
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
+_DIGITAL: Final = ServedList(
+    path="", member="data", style="scroll-token", position="scrollToken", size="size", total="hits", next="scrollToken"
+)
+_SKILLS: Final = ServedList(
+    path="", member="skills", style="skip-top", position="skip", size="top", total="totalRecords", next="_links.next"
+)
+_DEFAULT_PAGE_SIZE: Final = 50  # routing queues of a page if the request does not set a size
 
 
 class ListLag:
-    """Hides new rules from lists for some seconds, or for some reads."""
+    """Hides new rules from lists for a number of seconds, or of reads."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
@@ -44,17 +56,17 @@ class ListLag:
         return [stored for stored in stored_rules if stored.rule["id"] not in hidden]
 
 
-def rules_page(request: SimulatorRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimulatorResponse:
+def rules_page(request: SimRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimResponse:
     """Return a page of rules."""
-    return _page(request, stored_rules, cap, (RULES_PATH, lambda stored: stored.text))
+    return _page(request, stored_rules, cap, (RULES_PATH, attrgetter("text")))
 
 
-def queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+def queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
     """Return a page of queues."""
     return _page(request, queues, cap, (QUEUES_PATH, encode_json))
 
 
-def page_window(request: SimulatorRequest, cap: int) -> tuple[int, int]:
+def page_window(request: SimRequest, cap: int) -> tuple[int, int]:
     """Return a page's offset and its maximum size. Raises ValueError."""
     if request.window is not None:
         return request.window
@@ -62,9 +74,7 @@ def page_window(request: SimulatorRequest, cap: int) -> tuple[int, int]:
     return ((request.positive_number("pageNumber") or 1) - 1) * size, size
 
 
-def _page(
-    request: SimulatorRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]
-) -> SimulatorResponse:
+def _page(request: SimRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]) -> SimResponse:
     try:
         offset, size = page_window(request, cap)
     except ValueError as error:
@@ -76,3 +86,30 @@ def _page(
     next_uri = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if offset + size < total else "null"
     rest = f'],"pageNumber":{number},"pageSize":{size},"total":{total},"pageCount":{count},"nextUri":{next_uri}}}'
     return json_response(200, b'{"entities":[' + entities + rest.encode())
+
+
+def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
+    """Return a page of skills: skip and top, a count, a link; 204 if there are none."""
+    skills = [
+        {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
+        for queue in queues
+        if str(queue["id"]).isdigit()
+    ]
+    return _list_response(request, replace(_SKILLS, path=request.path), skills, cap)
+
+
+def routing_queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
+    """Return a page of Digital's queues: a token leads to the next page."""
+    entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
+    return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
+
+
+def _list_response(request: SimRequest, served: ServedList, entries: list[dict[str, Any]], cap: int) -> SimResponse:
+    try:
+        offset, size = served.window(request.query, cap)
+    except ValueError:
+        return error_response(400, ApiProblem("not a number", "invalid.query"))
+    if not entries:
+        return SimResponse(status=204)
+    page = {"total": len(entries), "nextUri": "?pageNumber=0" if offset + size < len(entries) else None}
+    return json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))

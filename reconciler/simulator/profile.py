@@ -1,6 +1,6 @@
-"""A tenant with other names and paging than the tutorial's: requests are translated to the tutorial's words, and back.
+"""A tenant with other names and paging than the tutorial's: translates requests to the tutorial's, and responses back.
 
-The rest of the simulator, with the faults, knows the tutorial's words alone: each fault applies to every style.
+The other modules, including the faults, use only the tutorial's names: each fault applies to every style.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from reconciler.simulator.messages import (
     RULES_PATH,
     Json,
     NotJsonError,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
 )
 
@@ -31,7 +31,7 @@ _WORD_FIELDS: Final = ("type", "operator")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedList:
-    """A list as the tenant serves it. An empty name: the tenant has no such parameter or member."""
+    """A list as the tenant serves it. An empty name: the tenant does not have the parameter or member."""
 
     path: str
     member: str = "entities"  # the list's path in a response; a dot: the response is the list
@@ -65,7 +65,7 @@ class ServedList:
         return encode_json(entries if self.member == "." else form)
 
     def _next_link(self, uri: str | None, window: tuple[int, int]) -> str | None:
-        """Return the link or token for the tutorial's link, which leads on, back to the start, or to another host."""
+        """Return the link or token for the tutorial's link to the next page, to the first page, or to another host."""
         if uri is None or self.style == "all-at-once":
             return None
         offset, size = window
@@ -96,14 +96,18 @@ class TenantProfile:
     message_header: str = ""
     refused_member: str = ""
 
-    def canonical_request(self, request: SimulatorRequest, cap: int) -> SimulatorRequest:
-        """Return the request in the tutorial's words; unknown parts stay as they are."""
+    def canonical_request(self, request: SimRequest, cap: int) -> SimRequest:
+        """Return the request in the tutorial's names; unknown parts are not changed."""
         if self is TUTORIAL_PROFILE:
             return request
-        served, path = self._find_list(request.path)
-        canonical = replace(request, path=path)
-        if served is None:
-            return canonical
+        for served, path in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
+            rest = request.path.removeprefix(served.path)
+            if request.path.startswith(served.path) and rest[:1] in ("", "/"):
+                canonical = replace(request, path=path + rest)
+                break
+        else:
+            is_tutorial = request.path.startswith((RULES_PATH, QUEUES_PATH))
+            return replace(request, path=_UNKNOWN_PATH if is_tutorial else request.path)
         if request.method == "GET":
             try:
                 canonical.window = served.window(request.query, cap)
@@ -114,8 +118,8 @@ class TenantProfile:
                 canonical.body = encode_json(self._canonical_rule(request.json()))
         return canonical
 
-    def tenant_response(self, response: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
-        """Return the response to a canonical request in this tenant's words."""
+    def tenant_response(self, response: SimResponse, request: SimRequest) -> SimResponse:
+        """Return the response to a canonical request in this tenant's names."""
         if self is TUTORIAL_PROFILE or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
             return response
         if response.status >= 400:  # noqa: PLR2004 - errors
@@ -125,28 +129,16 @@ class TenantProfile:
         except ValueError:
             return response
         if isinstance(form, dict) and isinstance(form.get("entities"), list):
-            return self._tenant_page(response, form, request)
+            is_rules = request.path == RULES_PATH
+            served, entries = self.rules if is_rules else self.queues, form["entities"]
+            if served.no_content and not entries:
+                return SimResponse(status=204)
+            entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in entries]
+            return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
         rule = self._tenant_rule(form)
         body: Json = {}
         set_member(body, self.single_member, rule)
         return replace(response, body=encode_json(rule if self.single_member == "." else body))
-
-    def _find_list(self, path: str) -> tuple[ServedList | None, str]:
-        for served, canonical in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
-            rest = path.removeprefix(served.path)
-            if path.startswith(served.path) and rest[:1] in ("", "/"):
-                return served, canonical + rest
-        return None, _UNKNOWN_PATH if path.startswith((RULES_PATH, QUEUES_PATH)) else path
-
-    def _tenant_page(
-        self, response: SimulatorResponse, form: dict[str, Any], request: SimulatorRequest
-    ) -> SimulatorResponse:
-        is_rules = request.path == RULES_PATH
-        served = self.rules if is_rules else self.queues
-        if served.no_content and not form["entities"]:
-            return SimulatorResponse(status=204)
-        entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in form["entities"]]
-        return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
 
     def _tenant_rule(self, rule: Json) -> Json:
         if not isinstance(rule, dict):
@@ -189,7 +181,7 @@ class TenantProfile:
                 form[name] = words.get(value, f"unknown {value}" if value in self.words else value)
         return form
 
-    def _tenant_error(self, response: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
+    def _tenant_error(self, response: SimResponse, request: SimRequest) -> SimResponse:
         try:
             message = "; ".join(problem["message"] for problem in json.loads(response.body)["errors"])
         except (ValueError, KeyError, TypeError):
@@ -202,10 +194,9 @@ class TenantProfile:
             headers.append((self.message_header.lower(), message))
         if self.refused_member and response.status in _REFUSAL_STATUSES and request.method != "GET":
             set_member(form, self.refused_member, value=False)
-            return SimulatorResponse(status=200, body=encode_json(form), headers=(JSON_TYPE, *headers))
-        if not form:
-            return replace(response, body=b"", headers=headers)
-        return replace(response, body=encode_json(form), headers=(JSON_TYPE, *headers))
+            response = SimResponse(status=200)
+        body, types = (encode_json(form), (JSON_TYPE,)) if form else (b"", ())
+        return replace(response, body=body, headers=(*types, *headers))
 
 
 def _tenant_entry(entry: Json, served: ServedList) -> Json:

@@ -1,4 +1,4 @@
-"""How the simulated server behaves: the switches, and the profiles (invariants "Server profiles")."""
+"""The settings of the simulated server, and its profiles (invariants "Server profiles")."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorSettings:
-    """How the server behaves. Times are in seconds; clock, sleep and ids can be replaced for repeatable runs."""
+    """The settings of the server. Times are in seconds; clock, sleep and ids can be replaced for repeatable runs."""
 
-    clients: Mapping[str, str] | None = None  # accepted ids and their secrets. None: any that are not empty.
-    access_keys: Mapping[str, str] | None = None  # accepted ids and their secrets. None: any that are not empty.
+    clients: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
+    access_keys: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
     issuer: str = ""  # the server's address in documents and id tokens. Empty: the request's header Host.
     tenant_id: str = "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
     custom_fields: Mapping[str, Literal["text", "number"]] = field(default_factory=dict)  # defined ones, by type
@@ -27,13 +27,13 @@ class SimulatorSettings:
     token_seconds: int = 3600
     names_unique: bool = False  # 409 for a second rule of one name
     etags: bool = False  # ETag on each rule, and 412 for an If-Match that does not match
-    idempotency_keys: bool = False  # a POST that is repeated with its Idempotency-Key gives the first answer again
+    idempotency_keys: bool = False  # a POST that is repeated with its Idempotency-Key gets the first response
     lag_seconds: float = 0.0  # time during which lists lack a new rule
     lag_reads: int = 0  # number of page reads that lack a new rule
     page_cap: int = 100  # maximum size of a page
     latency: float = 0.0  # delay before a request is processed
-    rate: float | None = None  # requests a second above which 429 is answered, the token's aside. None: no limit.
-    burst: int = 10  # requests that may come at once under `rate`
+    rate: float | None = None  # requests a second, without those for tokens; more get 429. None: no limit.
+    burst: int = 10  # number of requests that `rate` allows without a pause
     retry_after: Literal["seconds", "date"] = "seconds"
     profile: TenantProfile = TUTORIAL_PROFILE  # names and paging
     clock: Callable[[], float] = time.time  # seconds since 1970

@@ -1,4 +1,4 @@
-"""The state of a simulated tenant: queues, rules and conversations; and tenants to start from."""
+"""The state of a simulated tenant: queues, rules and conversations; and a bank's tenant to start from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
-from reconciler.simulator.messages import Json, SimulatorRequest, encode_json
+from reconciler.simulator.messages import Json, SimRequest, encode_json
 from reconciler.simulator.storage import StateChange, StateError, StateFiles, fingerprint
 
 JsonObject = dict[str, Any]
@@ -18,38 +19,30 @@ _LOG_LIMIT: Final = 20_000
 
 
 class StoredRule:
-    """A rule and its JSON, encoded once. It is immutable: an update stores another one."""
-
-    __slots__ = ("_text", "rule")
+    """A rule and its JSON, encoded once. It is immutable: an update stores a new one."""
 
     def __init__(self, rule: JsonObject) -> None:
         self.rule = rule
-        self._text: bytes | None = None
 
-    @property
+    @cached_property
     def text(self) -> bytes:
         """The rule's compact JSON."""
-        if self._text is None:
-            self._text = encode_json(self.rule)
-        return self._text
+        return encode_json(self.rule)
 
 
 class TenantState:
-    """The tenant's state in memory, and in its file, if it has one, before a change is acknowledged.
+    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one.
 
     Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     """
 
     def __init__(
-        self,
-        queues: Iterable[JsonObject] = (),
-        rules: Iterable[JsonObject] = (),
-        contexts: Mapping[str, JsonObject] | None = None,
+        self, queues: Iterable[JsonObject] = (), rules: Iterable[JsonObject] = (), contexts: JsonObject | None = None
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
         self.stored_rules: dict[str, StoredRule] = {}
-        self.requests: list[SimulatorRequest] = []
+        self.requests: list[SimRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
         self.revision = 0
         self._ids_by_name: dict[str, set[str]] = {}
@@ -68,8 +61,7 @@ class TenantState:
     ) -> Self:
         """Return the state of the file at `path`, or `initial` for a new file; the file is locked until `close`.
 
-        `queues` are added to the file's, or replace their names. It waits `lock_timeout` seconds for the lock. Raises
-        StateError.
+        `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds. Raises StateError.
         """
         disk = StateFiles(path, lock_timeout, read)
         try:
@@ -77,8 +69,8 @@ class TenantState:
                 disk.replace(initial.to_document())
             state = cls(**disk.snapshot())
             _check_json(path, state)
-            for entry in disk.changes():
-                state._replay(entry)
+            for change in disk.changes():
+                state._replay(change)
             merged = {queue["id"]: queue for queue in state.queues}
             for queue in queues:
                 merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
@@ -91,7 +83,7 @@ class TenantState:
         return state
 
     def close(self) -> None:
-        """Write the whole state to its file, if it has one, and unlock it. Raises StateError."""
+        """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""
         disk, self._files = self._files, None
         if disk is not None:
             try:
@@ -117,39 +109,36 @@ class TenantState:
         """Return the ids of the rules of that name."""
         return frozenset(self._ids_by_name.get(name, ()))
 
-    def has_queue(self, queue_id: object) -> bool:
-        """Return whether the tenant has the queue."""
-        return any(queue["id"] == queue_id for queue in self.queues)
-
     def put(self, rule: JsonObject) -> StoredRule:
         """Store a rule under its `id`. After a StateError nothing is changed."""
-        self._append_change("rule", rule["id"], self._stored_text(rule["id"]), rule)
+        self._append_change("rule", rule["id"], rule)
         stored = self._store(rule)
         self._notify_watchers()
         return stored
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> StoredRule:
-        """Change fields of a rule, as a user does in the UI. Raises KeyError if there is none."""
+        """Change fields of a rule, as a user does in the UI. Raises KeyError for an unknown rule."""
         rule = {**self.stored_rules[rule_id].rule, **fields}
         modified = format_timestamp(time.time() if now is None else now)
         return self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
 
     def remove(self, rule_id: str) -> None:
-        """Delete a rule. Raises KeyError if there is none; after a StateError nothing is changed."""
-        self._append_change("rule", rule_id, self.stored_rules[rule_id].text, None)
+        """Delete a rule. Raises KeyError for an unknown rule; after a StateError nothing is changed."""
+        if rule_id not in self.stored_rules:
+            raise KeyError(rule_id)
+        self._append_change("rule", rule_id, None)
         self._drop(rule_id)
         self._notify_watchers()
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
-        before = self.contexts.get(conversation)
-        after = {**(before or {}), **attributes}
-        self._append_change("context", conversation, None if before is None else encode_json(before), after)
+        after = {**self.contexts.get(conversation, {}), **attributes}
+        self._append_change("context", conversation, after)
         self.contexts[conversation] = after
         self._notify_watchers()
         return after
 
-    def record(self, request: SimulatorRequest) -> None:
+    def record(self, request: SimRequest) -> None:
         """Append a request to the log; a full log loses its older half."""
         if len(self.requests) >= _LOG_LIMIT:
             del self.requests[: _LOG_LIMIT // 2]
@@ -160,13 +149,16 @@ class TenantState:
         for watcher in self.watchers:
             watcher(self)
 
-    def _append_change(self, kind: str, identity: str, before: bytes | None, value: JsonObject | None) -> None:
+    def _append_change(self, kind: str, identity: str, value: JsonObject | None) -> None:
         if self._files is not None:
-            self._files.append(StateChange(kind, identity, None if before is None else fingerprint(before), value))
+            self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
 
-    def _stored_text(self, rule_id: str) -> bytes | None:
-        stored = self.stored_rules.get(rule_id)
-        return None if stored is None else stored.text
+    def _fingerprint(self, kind: str, identity: str) -> str | None:
+        objects = self.contexts if kind == "context" else self.stored_rules
+        value = objects.get(identity)
+        if value is None:
+            return None
+        return fingerprint(value.text if isinstance(value, StoredRule) else encode_json(value))
 
     def _store(self, rule: JsonObject) -> StoredRule:
         self._forget_name(rule["id"])
@@ -185,15 +177,11 @@ class TenantState:
 
     def _replay(self, change: StateChange) -> None:
         # A change applies only to the version that it replaced (storage.py).
+        if change.previous_fingerprint != self._fingerprint(change.kind, change.id):
+            return
         if change.kind == "context":
-            context = self.contexts.get(change.id)
-            if change.previous_fingerprint == (None if context is None else fingerprint(encode_json(context))):
-                self.contexts[change.id] = change.value
-            return
-        text = self._stored_text(change.id)
-        if change.previous_fingerprint != (None if text is None else fingerprint(text)):
-            return
-        if change.value is None:
+            self.contexts[change.id] = change.value
+        elif change.value is None:
             self._drop(change.id)
         else:
             self._store(change.value)
@@ -211,21 +199,16 @@ def format_timestamp(seconds: float) -> str:
 
 
 def _check_json(path: Path, state: TenantState) -> None:
-    # Python reads more than JSON allows. Each rule keeps its text.
+    # Python reads more than JSON allows. Each rule stores its text.
     try:
         encode_json([state.queues, state.contexts])
         for stored in state.stored_rules.values():
-            stored.text  # noqa: B018 - encodes and keeps
+            stored.text  # noqa: B018 - encodes and stores
     except ValueError as error:
-        raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
-
-
-def empty_tenant(queues: Iterable[dict[str, Any]] = ()) -> TenantState:
-    """Return a tenant with queues and without rules."""
-    return TenantState(queues=queues)
+        raise StateError(f"{path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
 
 
 def bank_tenant() -> TenantState:
-    """Return a bank's tenant: hand-made rules, other owners' rules, unknown fields."""
+    """Return a bank's tenant: manual rules, rules of other owners, unknown fields."""
     tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
     return TenantState(queues=tenant["queues"], rules=tenant["rules"])

@@ -1,6 +1,6 @@
-"""The state's file: a snapshot that people can read and edit, and a log of the changes since.
+"""The state's file: a snapshot in a readable and editable form, and a log of later changes.
 
-FILE holds the snapshot and is only ever replaced as a whole. FILE.log gets one line for each change, before the change
+FILE holds the snapshot and is always replaced completely. FILE.log gets one line for each change, before the change
 is acknowledged: a kill at any instant loses no acknowledged change. A line applies only to the version that it names: a
 log that is read twice, or after a manual edit of the snapshot, does no harm. The log is also the process's lock.
 """
@@ -24,7 +24,7 @@ _LOCK_PAUSE: Final = 0.02
 
 
 class StateError(Exception):
-    """The state's file cannot be used. `str(error)` says which file, why, and what to do."""
+    """The state's file cannot be used. `str(error)` names the file, the reason and the way on."""
 
 
 class StateChange(NamedTuple):
@@ -37,7 +37,7 @@ class StateChange(NamedTuple):
 
 
 def fingerprint(text: bytes) -> str:
-    """Return a short checksum of an object's JSON: it tells versions of one object apart."""
+    """Return a short checksum of an object's JSON: it distinguishes the versions of an object."""
     return f"{zlib.crc32(text):08x}"
 
 
@@ -59,43 +59,41 @@ class StateFiles:
             raise
 
     def _lock(self, timeout: float) -> None:
-        if sys.platform == "win32":  # without flock: there is no lock
-            return
         deadline = time.monotonic() + timeout
-        while True:
-            try:
+        while sys.platform != "win32":  # which has no flock: the state is not locked
+            with contextlib.suppress(OSError):
                 flock(self._log, LOCK_EX | LOCK_NB)
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise StateError(
-                        f"{self._path}: another process uses this state; wait for it, or choose another file"
-                    ) from None
-                time.sleep(_LOCK_PAUSE)
-            else:
                 return
+            if time.monotonic() > deadline:
+                raise StateError(f"{self._path}: another process uses this state; wait for it, or choose another file")
+            time.sleep(_LOCK_PAUSE)
 
     def is_new(self) -> bool:
-        """Return whether there is neither a snapshot nor a log."""
+        """Return whether the snapshot is absent and the log is empty."""
         return not self._path.exists() and not os.fstat(self._log).st_size
 
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
-            text = self._read(self._path)
+            document = json.loads(self._read(self._path))
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
             raise StateError(f"{self._path}: cannot be read: {error.strerror}") from error
-        try:
-            document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
+            raise StateError(f"{self._path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        return _check_snapshot(self._path, document)
+        contexts = document.get("contexts", {})
+        if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
+            raise StateError(f"{self._path}: contexts must be an object of objects")
+        parts = {key: document.get(key, []) for key in ("queues", "rules")}
+        for key, items in parts.items():
+            _check_list(self._path, key, items)
+        return {**parts, "contexts": contexts}
 
     def changes(self) -> Iterator[StateChange]:
-        """Return the log's changes, without a torn last line: it was never acknowledged. Raises StateError."""
+        """Return the log's changes, without an incomplete last line, which was not acknowledged. Raises StateError."""
         try:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
         except OSError as error:
@@ -106,7 +104,7 @@ class StateFiles:
                 yield StateChange(*json.loads(line))
             except (ValueError, TypeError, RecursionError):
                 raise StateError(
-                    f"{self._path}.log:{number}: is not an entry. Delete the log to go on from {self._path} alone"
+                    f"{self._path}.log:{number}: is not an entry. Delete the log to continue from {self._path} alone"
                 ) from None
 
     def append(self, change: StateChange) -> None:
@@ -130,14 +128,14 @@ class StateFiles:
             self.replace(document())
 
     def replace(self, document: dict[str, Any]) -> None:
-        """Replace the snapshot by the whole state and empty the log. Raises StateError."""
-        beside = Path(f"{self._path}.new")
+        """Replace the snapshot by the complete state and empty the log. Raises StateError."""
+        replacement = Path(f"{self._path}.new")
         try:
-            with beside.open("w", encoding="utf-8") as file:
+            with replacement.open("w", encoding="utf-8") as file:
                 file.write(_format_snapshot(document))
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self._path)
+            replacement.replace(self._path)
             os.ftruncate(self._log, 0)
         except OSError as error:
             raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
@@ -149,28 +147,16 @@ class StateFiles:
 
 
 def _format_snapshot(document: dict[str, Any]) -> str:
-    """Return the snapshot's text with one object a line, to be read, edited and compared."""
+    """Return the snapshot's text with one object per line, for reading, editing and comparing."""
     parts = []
     for key, value in document.items():
-        lines = [
-            json.dumps(item, ensure_ascii=False) for item in (value.values() if isinstance(value, dict) else value)
-        ]
         if isinstance(value, dict):
-            lines = [f"{json.dumps(name)}: {line}" for name, line in zip(value, lines, strict=True)]
+            lines = [f"{json.dumps(name)}: {json.dumps(item, ensure_ascii=False)}" for name, item in value.items()]
+        else:
+            lines = [json.dumps(item, ensure_ascii=False) for item in value]
         left, right = "{}" if isinstance(value, dict) else "[]"
         parts.append(f'"{key}": {left}' + ("\n  " + ",\n  ".join(lines) + "\n" if lines else "") + right)
     return "{" + ",\n".join(parts) + "}\n"
-
-
-def _check_snapshot(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the known parts of a snapshot, which may have been edited. Raises StateError."""
-    contexts = document.get("contexts", {})
-    if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
-        raise StateError(f"{path}: contexts must be an object of objects")
-    parts = {key: document.get(key, []) for key in ("queues", "rules")}
-    for key, items in parts.items():
-        _check_list(path, key, items)
-    return {**parts, "contexts": contexts}
 
 
 def _check_list(path: Path, key: str, items: object) -> None:
@@ -181,5 +167,5 @@ def _check_list(path: Path, key: str, items: object) -> None:
         if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not isinstance(item.get("name"), str):
             raise StateError(f"{path}: {key}[{index}] must be an object with an id and a name")
         if item["id"] in ids:
-            raise StateError(f"{path}: {key}[{index}]: a second one with the id {item['id']}")
+            raise StateError(f"{path}: {key}[{index}]: duplicate id {item['id']}")
         ids.add(item["id"])

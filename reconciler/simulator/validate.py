@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from reconciler.simulator.messages import ApiProblem, Json, is_number
 from reconciler.simulator.state import TenantState
@@ -19,49 +19,39 @@ EXISTENCE: Final = frozenset({"exists", "notExists"})
 PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
 ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
 OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
+_SCALARS: Final = {"name": str, "description": str, "priority": float, "enabled": bool}
+_KINDS: Final = {str: "text", float: "a number", bool: "true or false"}
 
 
 def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
-    """Return everything that is wrong with a rule's body."""
+    """Return all problems of a rule's body."""
     if not isinstance(body, dict):
         return [ApiProblem("The body must be a rule", "invalid.type")]
-    return [
-        *_scalar_problems(body),
-        *_list_problems(body, "conditions", state, least=0),
-        *_list_problems(body, "targets", state, least=1),
-    ]
+    body = {"description": "", **body}
+    scalars = [problem for name in _SCALARS for problem in _scalar_problems(body, name)]
+    return [*scalars, *_list_problems(body, "conditions", state), *_list_problems(body, "targets", state)]
 
 
-def _scalar_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
-    name, description = body.get("name"), body.get("description", "")
-    if name is None:
-        yield ApiProblem("name is required", "missing.field", "name")
-    elif not isinstance(name, str):
-        yield ApiProblem("must be text", "invalid.type", "name")
-    elif not name.strip() or len(name) > MAX_NAME:
-        yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", "name")
-    if not isinstance(description, str):
-        yield ApiProblem("must be text", "invalid.type", "description")
-    elif len(description) > MAX_DESCRIPTION:
-        yield ApiProblem(f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", "description")
-    if body.get("priority") is None:
-        yield ApiProblem("priority is required", "missing.field", "priority")
-    elif not is_number(body["priority"]):
-        yield ApiProblem("must be a number", "invalid.type", "priority")
-    if body.get("enabled") is None:
-        yield ApiProblem("enabled is required", "missing.field", "enabled")
-    elif not isinstance(body["enabled"], bool):
-        yield ApiProblem("must be true or false", "invalid.type", "enabled")
+def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
+    kind, value = _SCALARS[name], cast("Any", body.get(name))
+    if value is None and name != "description":
+        yield ApiProblem(f"{name} is required", "missing.field", name)
+    elif not (is_number(value) if kind is float else isinstance(value, kind)):
+        yield ApiProblem(f"must be {_KINDS[kind]}", "invalid.type", name)
+    elif name == "name" and (not value.strip() or len(value) > MAX_NAME):
+        yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", name)
+    elif name == "description" and len(value) > MAX_DESCRIPTION:
+        yield ApiProblem(f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", name)
 
 
-def _list_problems(body: dict[str, Any], key: str, state: TenantState, least: int) -> Iterator[ApiProblem]:
+def _list_problems(body: dict[str, Any], key: str, state: TenantState) -> Iterator[ApiProblem]:
     parts = body.get(key)
     if parts is None:
         yield ApiProblem(f"{key} is required", "missing.field", key)
     elif not isinstance(parts, list):
         yield ApiProblem("must be a list", "invalid.type", key)
-    elif len(parts) < least:
-        yield ApiProblem(f"must have {least} at least", "invalid.value", key)
+    elif not parts and key == "targets":
+        yield ApiProblem("must have 1 at least", "invalid.value", key)
     else:
         for index, part in enumerate(parts):
             path = f"{key}[{index}]"
@@ -73,7 +63,7 @@ def _list_problems(body: dict[str, Any], key: str, state: TenantState, least: in
 
 
 def _in_use(part: dict[str, Any], key: str, state: TenantState) -> bool:
-    # A live rule may have a part of a type that this module does not know: the tenant accepts it.
+    # The tenant accepts a part of an unknown type if a live rule has it.
     if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
         return False
     return any(part in (rule.get(key) or ()) for rule in state.rules())
@@ -89,7 +79,7 @@ def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]
     if not _is_operator(operator):
         yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
     elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
-        yield ApiProblem(f"is no value for {operator}", "invalid.value", f"{path}.value")
+        yield ApiProblem(f"is not a value for {operator}", "invalid.value", f"{path}.value")
 
 
 def _is_operator(value: object) -> TypeGuard[str]:
@@ -121,7 +111,7 @@ def _target_problems(part: dict[str, Any], path: str, state: TenantState) -> Ite
     if part.get("type") != "queue":
         yield ApiProblem("Unknown type of target", "invalid.value", f"{path}.type")
         return
-    if not state.has_queue(part.get("queueId")):
+    if all(queue["id"] != part.get("queueId") for queue in state.queues):
         yield ApiProblem("No such queue", "invalid.value", f"{path}.queueId")
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, get_args
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
 from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
 from reconciler.model.finding import Finding

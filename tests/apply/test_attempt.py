@@ -1,6 +1,6 @@
-"""One attempt at one call: the rule is read again right before it is written, and only what the plan saw is written.
+"""One attempt at one call: the rule is read again just before the write, and written only in the planned state.
 
-The real client on the simulator, without the loop around it (invariants R9).
+The real client with the simulator, without the loop around it (invariants R9).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.attempt import Attempt, Verdict, attempt_step, revert_step
+from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update
 from reconciler.model.live import LiveRule
 from reconciler.simulator.faults.injector import FaultInjector
@@ -42,7 +42,7 @@ def tried(world: InProcessTenant, change: Change) -> Attempt:
 
 
 def taken_back(world: InProcessTenant, change: Change, live: LiveRule) -> Attempt:
-    """Undo once what a call made of a rule."""
+    """Revert a call on a rule once."""
 
     async def run() -> Attempt:
         return await revert_step(PlanStep(change), live, world.client())
@@ -56,12 +56,12 @@ def methods(world: InProcessTenant) -> list[str]:
 
 @pytest.mark.parametrize("change", [UPDATE, DELETE], ids=["update", "delete"])
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
-def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, edit: dict[str, Any]) -> None:
-    """Somebody changed it since the list was read, its marker too: neither PUT nor DELETE is sent."""
+def test_a_rule_that_is_not_in_the_planned_state_is_not_written(change: Change, edit: dict[str, Any]) -> None:
+    """It was edited since the list was read, or lost its marker: neither PUT nor DELETE is sent."""
     world = InProcessTenant([LIVE])
     world.state.edit("id-x", **edit)
     result = tried(world, change)
-    assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (
+    assert (Verdict.CONFLICT, "changed outside this run", False) == (
         result.verdict,
         result.error,
         result.was_sent,
@@ -69,8 +69,8 @@ def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, ed
     assert [] == methods(world)
 
 
-def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
-    """Read, and then deleted."""
+def test_a_rule_in_the_planned_state_is_deleted() -> None:
+    """After a read."""
     world = InProcessTenant([LIVE])
     assert Verdict.DONE is tried(world, DELETE).verdict
     assert (["DELETE"], {}) == (methods(world), world.state.stored_rules)
@@ -79,15 +79,15 @@ def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
 @pytest.mark.parametrize(
     ("change", "verdict"), [(UPDATE, Verdict.CONFLICT), (DELETE, Verdict.DONE)], ids=["update", "delete"]
 )
-def test_a_rule_that_is_gone_is_not_written(change: Change, verdict: Verdict) -> None:
-    """Then a delete is done, without a call, and an update is to be planned again."""
+def test_a_deleted_rule_is_not_written(change: Change, verdict: Verdict) -> None:
+    """Then a delete is done without a call, and an update must be planned again."""
     world = InProcessTenant()
     result = tried(world, change)
     assert (verdict, False, []) == (result.verdict, result.was_sent, methods(world))
 
 
-def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
-    """A lost request was done late, or another run did the same."""
+def test_a_rule_in_the_desired_state_is_not_written_again() -> None:
+    """A lost request was done late, or another run made the same change."""
     world = InProcessTenant([managed("id-x", "cards/x", WANTED)])
     result = tried(world, UPDATE)
     assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.was_sent, methods(world))
@@ -96,14 +96,14 @@ def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        ({"priority": 9}, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
-        (None, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
-        ({"division": "b"}, "it differs from rule id-x in division, and is no duplicate"),
+        ({"priority": 9}, "rule id-x, the original of this duplicate, was changed outside this run"),
+        (None, "rule id-x, the original of this duplicate, was changed outside this run"),
+        ({"division": "b"}, "it differs from rule id-x in division, so it is not a duplicate"),
     ],
     ids=["edited", "gone", "another division"],
 )
 def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, Any] | None, why: str) -> None:
-    """Both are read right before: where one changed, what the list showed as a duplicate may be all that is left."""
+    """Both are read just before: if one changed, the listed duplicate may be the only remaining rule."""
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])
     if edit is None:
@@ -114,8 +114,8 @@ def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, A
     assert (Verdict.CONFLICT, why, []) == (result.verdict, result.error, methods(world))
 
 
-def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
-    """The rule itself stays."""
+def test_a_duplicate_of_an_existing_rule_is_deleted() -> None:
+    """The original stays."""
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])
     assert Verdict.DONE is tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)).verdict
@@ -124,8 +124,8 @@ def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
 
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
 @pytest.mark.parametrize("change", [Create(X, WANTED, None), UPDATE], ids=["create", "update"])
-def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dict[str, Any]) -> None:
-    """A first write is undone only as long as the rule is as that write left it."""
+def test_a_first_write_that_was_edited_is_not_reverted(change: Change, edit: dict[str, Any]) -> None:
+    """It is reverted only while the rule is in the state of that write."""
     written = managed("id-x", "cards/x", WANTED)
     world = InProcessTenant([written])
     world.state.edit("id-x", **edit)
@@ -133,19 +133,19 @@ def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dic
     assert (Verdict.CONFLICT, False, []) == (result.verdict, result.was_sent, methods(world))
 
 
-def test_an_update_is_taken_back_field_by_field() -> None:
-    """The rule is written as it was read before, and is as it was."""
+def test_an_update_is_reverted_field_by_field() -> None:
+    """The rule is written with the fields of the earlier read, and has its earlier state."""
     written = managed("id-x", "cards/x", WANTED)
     world = InProcessTenant([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
     assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"].rule["priority"])
 
 
-def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
-    """Whoever deleted it meant that."""
+def test_an_update_of_a_deleted_rule_is_not_reverted() -> None:
+    """The deletion was intended."""
     world = InProcessTenant()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
-    assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (
+    assert (Verdict.CONFLICT, "deleted outside this run", []) == (
         result.verdict,
         result.error,
         methods(world),
@@ -167,16 +167,16 @@ def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
         ("PUT rule:other", Verdict.ALTERED, "none", True),
     ],
 )
-def test_each_answer_to_a_write_is_one_verdict(
+def test_each_response_to_a_write_is_one_verdict(
     fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
 ) -> None:
-    """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
+    """api-contract "Errors": a retry, a failure, or an unknown outcome."""
     result = tried(InProcessTenant([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
     assert (verdict, doubt, may_have_written) == (result.verdict, result.uncertainty, result.may_have_written), result
 
 
-def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
-    """But no delete for an update, and no adoption of a rule that was not planned."""
+def test_without_a_review_another_state_of_the_same_rule_is_accepted() -> None:
+    """But not a delete instead of an update, and not an adoption that was not planned."""
     edited = replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
     by_hand, other = unmanaged("id-x", rule("x")), unmanaged("id-z", rule("x"))
     adopt = Adopt(address=X, live=by_hand, after=WANTED, fields=(), source=None)
@@ -188,8 +188,8 @@ def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
     assert not matches_intent(Create(X, WANTED, None), adopt)
 
 
-def test_with_a_review_only_the_very_change_is_admitted() -> None:
-    """The same kind, the rule before in its reviewed state, and the rule after."""
+def test_with_a_review_only_the_same_change_is_accepted() -> None:
+    """The same kind, the reviewed state of the rule before, and the same rule after."""
     assert matches_review(UPDATE, replace(UPDATE, cause="both"))
     assert not matches_review(UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9))))
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))

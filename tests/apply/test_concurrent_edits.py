@@ -1,4 +1,4 @@
-"""What people do to the tenant while a run goes on, and answers that get lost: cases that a reviewer found."""
+"""Edits in the tenant during a run, and lost responses: cases that a reviewer found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.change import Applied, Failed
 from reconciler.plan.document import ReviewedPlan
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
@@ -26,7 +26,7 @@ def applied(
     at_request: int = 0,
     does: Callable[[ObservedTenant], object] = repr,
 ) -> tuple[ObservedTenant, ApplierResult]:
-    """Apply a scenario's manifests, or a saved plan; before that request somebody does something to the tenant."""
+    """Apply a scenario's manifests, or a saved plan; before the given request an edit happens in the tenant."""
     world = ObservedTenant(scene, profile, 1)
 
     async def before(event: Event) -> None:
@@ -42,7 +42,7 @@ def applied(
 
 
 def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
-    """Return the plan that somebody saved, and reviewed."""
+    """Return the saved and reviewed plan."""
     return asyncio.run(_applier(ObservedTenant(scene, profile, 1), scene, None).saved())
 
 
@@ -57,8 +57,8 @@ def writes(world: ObservedTenant) -> list[str]:
 
 
 @pytest.mark.parametrize("way", ["--adopt", "adopt:"])
-def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
-    """Somebody makes one of the name that a manifest adopts, after the plan was made: the change fails."""
+def test_a_rule_that_no_plan_showed_is_not_adopted(way: str) -> None:
+    """A rule with the name that a manifest adopts is created after planning: the change fails."""
     adopting = {} if way == "--adopt" else {"x": "x"}
     wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
     scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=PlanOptions(adopt=way == "--adopt"))
@@ -71,8 +71,8 @@ def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profile: str) -> None:
-    """A rule that was set aside, and of which no answer came, is known as our own work again."""
+def test_a_reviewed_plan_swaps_names_although_a_response_is_lost(profile: str) -> None:
+    """A parked rule without a response is recognised as the run's own work."""
     rules = live(a=at("a"), b=at("b"), all=CATCH_ALL)
     wish = goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL)
     scene = scenario("exchanged", "", rules, wish)
@@ -82,8 +82,8 @@ def test_names_are_exchanged_by_a_reviewed_plan_although_an_answer_is_lost(profi
 
 
 @pytest.mark.parametrize("address", ["cards/x", "cards/other"])
-def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -> None:
-    """Beside a reviewed plan it may change while the plan moves nobody else; two owners may use one address."""
+def test_a_rule_of_another_owner_is_compared_at_any_address(address: str) -> None:
+    """With a reviewed plan it may change if the plan moves no other conversation; two owners may use one address."""
     rules = [
         *live(x=at("x"), y=at("y"), all=CATCH_ALL),
         ours(address, at("theirs", intent="x", targets=GENERAL, priority=50), owner="staging", rule_id="st"),
@@ -102,10 +102,10 @@ def test_a_rule_of_another_owner_is_watched_whatever_its_address(address: str) -
 
 
 @pytest.mark.parametrize(("at_request", "code"), [(4, 4), (5, 1)])
-def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed(at_request: int, code: int) -> None:
-    """A protected rule gets new words, and somebody gives it another priority: to undo that is not ours.
+def test_guards_are_checked_again_after_an_edit_of_a_planned_rule(at_request: int, code: int) -> None:
+    """The plan changes the description of a protected rule, whose priority is edited: the run must not revert that.
 
-    Before the first read of the run it is refused; after that the run ends, and nothing was written either way.
+    Before the first read of the run it is refused; after that the run ends. In both cases nothing was written.
     """
     guard = {**ROOMY, "protected": ["cards/x"]}
     wish = goal(x=at("x", description="new"), all=CATCH_ALL)
@@ -116,8 +116,8 @@ def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed(at_request: 
     assert [] == writes(world)
 
 
-def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
-    """What was to take the conversations of a rule that goes is there no more: they would reach no queue."""
+def test_guards_are_checked_again_after_an_unmanaged_rule_is_deleted() -> None:
+    """The rule would take the conversations of a deleted rule: without it they would reach no queue."""
     cover = theirs("cover", replace(CATCH_ALL, name="by hand"))
     rules = [*live(x=at("x"), y=at("y")), cover]
     scene = replace(scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=())
@@ -130,7 +130,7 @@ def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
 
 
 def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
-    """To mend it is no part of this plan, and what was proven is proven no more."""
+    """The edit is not part of the plan, and the proof no longer holds."""
     rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
     scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
     world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
@@ -139,8 +139,8 @@ def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
     assert 5 == ended.exit_code
 
 
-def test_behind_an_unclear_create_comes_a_read() -> None:
-    """Nobody knows whether it was done: no update of the same step is begun before that is known."""
+def test_an_unclear_create_is_followed_by_a_read() -> None:
+    """It is unknown whether it was done: no update of the same wave starts before the read."""
     scene = scenario(
         "unclear", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
     )
@@ -152,8 +152,8 @@ def test_behind_an_unclear_create_comes_a_read() -> None:
     assert ("PUT", "id-x") in asked[created + 2 :]
 
 
-def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:
-    """Where lists lag, what this run made is read by itself."""
+def test_eighty_creates_that_no_list_shows_are_not_missing() -> None:
+    """With lagging lists, the rules of this run are read by id."""
     wish = goals({**{f"cards/k{number}": at(f"k{number}") for number in range(80)}, "cards/all": CATCH_ALL})
     world, ended = applied(scenario("many", "", live(all=CATCH_ALL), wish), "D")
     assert 0 == ended.exit_code
@@ -162,8 +162,8 @@ def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:
     assert all(isinstance(one, Applied) for one in ended.report.outcomes)
 
 
-def test_a_delete_that_is_refused_for_good_has_failed() -> None:
-    """A conflict is a no, and the read after it shows the rule: nobody has to wonder."""
+def test_a_delete_that_is_refused_permanently_has_failed() -> None:
+    """A conflict is a refusal, and the read after it shows the rule: the outcome is known."""
     scene = scenario("conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL))
     world, ended = applied(scene, faults="DELETE rule:409@1")
     assert "id-x" in world.state.stored_rules
@@ -172,8 +172,8 @@ def test_a_delete_that_is_refused_for_good_has_failed() -> None:
     assert 1 == ended.exit_code
 
 
-def test_what_is_neither_as_it_was_nor_as_it_is_to_be_is_said() -> None:
-    """The server kept another priority than was sent: which, and that the rule is not as it was."""
+def test_a_state_neither_before_nor_after_the_change_is_reported() -> None:
+    """The server kept another priority than was sent: the report names it, and that the rule changed."""
     scene = scenario("kept", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
     _, ended = applied(scene, faults="PUT rule:altered=priority@1")
     assert ended.report

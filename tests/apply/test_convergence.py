@@ -1,7 +1,7 @@
 """Every (desired, live) pair of a small universe: apply, then the plan is empty and a second apply writes nothing.
 
-The universe: three keys, each desired and live as nothing, version 1 or version 2 (live: ours, as last written). So 27
-times 27 pairs, through the real client and the real simulator; an unmanaged rule stands beside them in each.
+The universe: three keys, each desired and live as absent, version 1 or version 2 (live: managed, as last written). So
+27 times 27 pairs, through the real client and the real simulator; each also has an unmanaged rule.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def version(key: str, number: int) -> object:
 
 @pytest.mark.parametrize("live", list(product(STATES, repeat=3)), ids=str)
 def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
-    """One apply converges; a second finds nothing to do and sends no write; what is not ours is untouched."""
+    """One apply converges; a second one has no change and sends no write; the unmanaged rule does not change."""
     ours = [
         managed(f"id-{key}", f"cards/{key}", version(key, state), division={"id": "home"})  # type: ignore[arg-type]
         for key, state in zip(KEYS, live, strict=True)

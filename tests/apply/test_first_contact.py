@@ -1,4 +1,4 @@
-"""A tenant that drops our line: the first write goes alone and is taken back, in process with every kind of mishap."""
+"""A tenant that drops the marker: the first write is made alone and reverted, in process with every kind of failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Failed, Skipped
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
@@ -24,7 +24,7 @@ TAKING = desired(
 
 @pytest.fixture(autouse=True)
 def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tenant cuts each description before a line that looks like ours."""
+    """The tenant cuts each description before a line that looks like a marker."""
     keep = TenantState._store
 
     def cut(state: TenantState, one: dict[str, Any]) -> object:
@@ -34,9 +34,9 @@ def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failed(report: ApplyReport) -> Failed:
-    """The one change that was tried; of the other it is said that the run had to stop."""
+    """Return the outcome of the one change that was tried; the other one has the reason that the run stopped early."""
     (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
-    assert ["the run had to stop"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
+    assert ["the run stopped early"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
     assert (report.first_write_altered, report.converged) == (True, False)
     return tried
 
@@ -45,8 +45,8 @@ def kinds(world: InProcessTenant) -> list[str]:
     return [method for method, _ in world.writes()]
 
 
-def test_what_was_created_is_deleted_again() -> None:
-    """Nothing is left of it, and nothing else is written."""
+def test_a_created_rule_is_deleted_again() -> None:
+    """The rule does not exist, and nothing else is written."""
     world = InProcessTenant()
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
@@ -54,26 +54,26 @@ def test_what_was_created_is_deleted_again() -> None:
     assert (["POST", "DELETE"], []) == (kinds(world), world.state.rules())
 
 
-def test_a_first_rule_that_a_list_does_not_show_yet_is_waited_for() -> None:
-    """Other rules that it shows do not stand for it: until it is seen, nobody knows what became of it."""
+def test_a_first_rule_that_no_list_shows_is_waited_for() -> None:
+    """Other rules of the list do not replace it: its state is unknown until a list shows it."""
     world = InProcessTenant([unmanaged("theirs", rule("theirs", conditions=()))], replace(PROFILES["A"], lag_reads=2))
     report = world.apply(desired(wanted("cards/a", rule("a", description="text"))))
     assert "The rule was deleted again; nothing more was written" in report.error
     assert (["POST", "DELETE"], ["theirs"]) == (kinds(world), [one["name"] for one in world.state.rules()])
 
 
-def test_what_was_taken_over_is_put_back_as_it_was() -> None:
-    """Its own fields, and no line of ours."""
+def test_an_adopted_rule_is_restored() -> None:
+    """It has its own fields, and no marker."""
     world = InProcessTenant([HAND])
     report = world.apply(TAKING)
-    assert "The rule was put back as it was; nothing more was written" in report.error
+    assert "The rule was restored; nothing more was written" in report.error
     assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
     assert [("by hand", 70)] == [(one["description"], one["priority"]) for one in world.state.rules()]
 
 
-def test_a_delete_without_an_answer_is_tried_again() -> None:
-    """A read shows that the rule is still there."""
+def test_a_delete_without_a_response_is_retried() -> None:
+    """A read shows that the rule still exists."""
     world = InProcessTenant(faults=FaultInjector("DELETE rule:reset@#1-2", 1))
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
@@ -81,13 +81,13 @@ def test_a_delete_without_an_answer_is_tried_again() -> None:
     assert [] == world.state.rules()
 
 
-def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
-    """By its id, with the reason: a person has to put it right."""
+def test_a_rule_that_cannot_be_reverted_is_named() -> None:
+    """By its id, with the reason, because the user must correct it."""
     world = InProcessTenant(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
     (left,) = world.state.rules()
-    assert f"Rule {left['id']} could not be taken back (" in report.error
-    assert "put it right in CXone" in report.error
+    assert f"Rule {left['id']} could not be reverted (" in report.error
+    assert "correct it in CXone" in report.error
     assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
     asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]

@@ -1,4 +1,4 @@
-"""Lists are held against what the run knows: a replica that is behind, a rule that vanishes, many that vanish."""
+"""Lists are compared with the known state: a replica that is behind, one missing rule, many missing rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ A_NOW = managed("1", "cards/a", rule("a", priority=1))
 
 
 class Replica:
-    """A server whose lists and whose single rules may differ; `looked_up` says which were read by themselves."""
+    """A server whose lists and single rules may differ; `looked_up` has the rules that were read by id."""
 
     def __init__(self, lists: Sequence[Sequence[LiveRule]], truth: Sequence[LiveRule]) -> None:
         self.lists, self.truth = list(lists), {one.id: one for one in truth}
@@ -29,7 +29,7 @@ class Replica:
         return tuple(self.lists.pop(0))
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
-        """Return what is true of one rule."""
+        """Return the true state of one rule."""
         self.looked_up.append(rule_id)
         found = self.truth.get(rule_id)
         return None if found is None else FetchedRule(found)
@@ -39,15 +39,15 @@ def read(sight: KnownState) -> set[str]:
     return {f"{one.id} {one.rule.priority}" for one in asyncio.run(sight.read())}
 
 
-def test_a_list_that_agrees_is_believed() -> None:
-    """Nothing is read by itself, and a rule that somebody made is seen."""
+def test_a_list_that_matches_is_trusted() -> None:
+    """Nothing is read by id, and a new unmanaged rule is seen."""
     server = Replica([[A, B, THEIRS]], [])
     assert {"1 100", "2 100", "3 100"} == read(KnownState(server, [A, B]))
     assert [] == server.looked_up
 
 
-def test_a_rule_that_a_list_lacks_is_looked_up() -> None:
-    """One is still there, one is gone."""
+def test_a_rule_missing_in_a_list_is_read_by_id() -> None:
+    """One still exists, one is deleted."""
     server = Replica([[A], [A, B]], [B])
     sight = KnownState(server, [A, B, THEIRS])
     assert {"1 100", "2 100"} == read(sight)
@@ -56,8 +56,8 @@ def test_a_rule_that_a_list_lacks_is_looked_up() -> None:
     assert ["2", "3"] == server.looked_up
 
 
-def test_a_rule_that_looks_other_is_looked_up() -> None:
-    """The list is behind what was acknowledged, or somebody edited it: the rule itself decides."""
+def test_a_rule_that_differs_in_a_list_is_read_by_id() -> None:
+    """The list is behind the acknowledged state, or the rule was edited: the rule itself decides."""
     what = WritePayload(A_NOW.rule, Marker(OWNER, address("cards/a"), marker_digest(A_NOW.rule)))
     for truth, expected in ((A_NOW, "1 1"), (A, "1 100")):
         server = Replica([[A]], [truth])
@@ -67,8 +67,8 @@ def test_a_rule_that_looks_other_is_looked_up() -> None:
         assert ["1"] == server.looked_up
 
 
-def test_a_rule_that_was_deleted_and_is_still_listed_is_looked_up() -> None:
-    """It is gone; a list that goes on showing it is asked about again."""
+def test_a_deleted_rule_that_is_still_listed_is_read_by_id() -> None:
+    """It does not exist; a list that still shows it leads to another read."""
     server = Replica([[A, B], [A, B]], [A])
     sight = KnownState(server, [A, B])
     sight.record_write("2", None)
@@ -77,21 +77,21 @@ def test_a_rule_that_was_deleted_and_is_still_listed_is_looked_up() -> None:
     assert ["2", "2"] == server.looked_up
 
 
-def test_many_that_vanish_at_once_are_not_believed_to_be_gone() -> None:
-    """One more than are looked up: an error that says how many; just as many: each is looked up."""
+def test_a_list_with_many_missing_rules_is_not_trusted() -> None:
+    """One more than are read by id: an error with the number; exactly as many: each is read."""
     for count in (MAX_SINGLE_READS, MAX_SINGLE_READS + 1):
         rules = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(count)]
         server = Replica([[]], rules)
         if count <= MAX_SINGLE_READS:
             assert count == len(read(KnownState(server, rules)))
             continue
-        with pytest.raises(IncompleteReadError, match=f"^{count} rules that were there a moment ago are missing"):
+        with pytest.raises(IncompleteReadError, match=f"^{count} rules of the previous read are missing"):
             read(KnownState(server, rules))
         assert [] == server.looked_up
 
 
-def test_of_many_that_look_other_the_list_is_believed() -> None:
-    """Somebody changed them all; looking each up would take longer than planning again."""
+def test_of_many_differing_rules_the_list_is_trusted() -> None:
+    """They were all edited; reading each would take longer than planning again."""
     before = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 1)]
     after = [managed(one.id, f"cards/r{one.id}", rule(f"r{one.id}", priority=7)) for one in before]
     server = Replica([after], [])
@@ -99,8 +99,8 @@ def test_of_many_that_look_other_the_list_is_believed() -> None:
     assert [] == server.looked_up
 
 
-def test_of_what_this_run_made_nothing_has_vanished() -> None:
-    """However many lists do not show yet: each is read by itself, also the one that was deleted again."""
+def test_rules_of_this_run_are_not_missing() -> None:
+    """Independent of the number that no list shows: each is read by id, also the one that was deleted again."""
     made = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 10)]
     server = Replica([[], [], made], made)
     sight = KnownState(server, [])

@@ -1,4 +1,4 @@
-"""The loop that writes: faults, races and refusals, against the real simulator through the real client."""
+"""The loop that writes: faults, races and refusals, with the real simulator and the real client."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_review
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport, matches_review
 from reconciler.errors import ApiError
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
@@ -35,7 +34,7 @@ def names(world: InProcessTenant) -> list[str]:
 
 
 def test_creates_come_first_and_deletes_last_after_a_read() -> None:
-    """Between the last create or update and the first delete everything is read again."""
+    """Between the last create or update and the first delete all rules are read again."""
     world = InProcessTenant(OLD)
     report = world.apply(GOAL)
     assert report.converged
@@ -47,7 +46,7 @@ def test_creates_come_first_and_deletes_last_after_a_read() -> None:
     assert ("GET", "rules") in calls[kinds.index("DELETE") :]
 
 
-def test_a_rule_is_read_again_right_before_its_write() -> None:
+def test_a_rule_is_read_again_just_before_its_write() -> None:
     """One GET of the rule before its PUT, and before its DELETE."""
     world = InProcessTenant(OLD)
     world.apply(GOAL)
@@ -57,7 +56,7 @@ def test_a_rule_is_read_again_right_before_its_write() -> None:
 
 
 def test_every_write_is_recorded_before_and_after() -> None:
-    """Intent first, then the verdict, and the end of each wave."""
+    """First the intent, then the verdict, and the end of each wave."""
     world = InProcessTenant(OLD)
     world.apply(GOAL)
     expected = [
@@ -106,8 +105,8 @@ def test_every_write_is_recorded_before_and_after() -> None:
         "token:503@#1",
     ],
 )
-def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, profile: str) -> None:
-    """Nothing twice, nothing lost, what is not ours untouched."""
+def test_with_one_fault_of_any_kind_the_run_converges(fault: str, profile: str) -> None:
+    """Nothing twice, nothing lost, unmanaged rules do not change."""
     fault = fault if ":" in fault else f"*:{fault}"
     theirs = unmanaged("x", rule("theirs"))
     world = InProcessTenant([*OLD, theirs], PROFILES[profile], FaultInjector(fault, 1))
@@ -117,23 +116,23 @@ def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, pr
     assert ["change", "keep", "new", "theirs"] == names(world)
 
 
-def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> None:
-    """Even where the server would take the name twice."""
+def test_a_create_with_a_lost_response_is_found_and_not_repeated() -> None:
+    """Even if the server would accept the name twice."""
     world = InProcessTenant((), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert report.converged
     assert [("POST", "/api/v2/routing/rules")] == world.writes()
 
 
-def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
-    """The other rules are made; what stands in for the failed one stays."""
+def test_a_refused_update_cancels_only_the_deletes() -> None:
+    """The other rules are written; the rules that serve conversations of the failed rule stay."""
     world = InProcessTenant(OLD, faults=FaultInjector("PUT rule:422", 1))
     report = world.apply(GOAL)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
     assert not report.converged
     assert "gone" in names(world)
     skipped = next(one for one in report.outcomes if isinstance(one, Skipped))
-    assert "kept, since another change is not done" == skipped.error
+    assert "kept, because another change was not applied" == skipped.error
 
 
 def test_a_server_that_alters_values_is_reported_and_not_retried() -> None:
@@ -155,7 +154,7 @@ def test_missing_rights_stop_the_run() -> None:
 
 
 def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
-    """Without a reviewed plan the rule is made right, whatever it has become."""
+    """Without a reviewed plan the rule gets its desired state, from any other state."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
@@ -164,7 +163,7 @@ def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
     assert 1 == world.state.stored_rules["id-change"].rule["priority"]
 
 
-def test_an_edit_after_the_review_fails_that_change_alone() -> None:
+def test_an_edit_after_the_review_fails_only_that_change() -> None:
     """With a reviewed plan a rule is written only in the state that was reviewed."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
@@ -174,8 +173,8 @@ def test_an_edit_after_the_review_fails_that_change_alone() -> None:
     assert 77 == world.state.stored_rules["id-change"].rule["priority"]
 
 
-def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
-    """Between our list and our write: the read before the write sees it, and the next round heals it."""
+def test_an_edit_just_before_the_write_is_not_overwritten() -> None:
+    """Between the list and the write: the read before the write shows it, and the next round reverts it."""
     world = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
     assert world.apply(GOAL).converged
     reviewed = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
@@ -183,8 +182,8 @@ def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
     assert "Failed" in statuses(report).values()
 
 
-def test_a_rule_deleted_meanwhile_is_created_anew() -> None:
-    """The manifest wants it; without a reviewed plan that is enough."""
+def test_a_rule_deleted_during_the_run_is_created_again() -> None:
+    """The manifest defines it; without a reviewed plan that is sufficient."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.remove("id-change")
@@ -194,7 +193,7 @@ def test_a_rule_deleted_meanwhile_is_created_anew() -> None:
 
 
 def test_a_rule_that_lost_its_marker_is_never_deleted() -> None:
-    """Somebody took it over between plan and apply: it is theirs now."""
+    """Its marker was removed between plan and apply: it is unmanaged now."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-gone", description="mine now")
@@ -203,8 +202,8 @@ def test_a_rule_that_lost_its_marker_is_never_deleted() -> None:
     assert report.converged
 
 
-def test_stopped_before_a_write_starts_none() -> None:
-    """And says so of every change."""
+def test_a_run_stopped_before_a_write_starts_none() -> None:
+    """Each change has this reason."""
     world = InProcessTenant(OLD)
     report = world.apply(GOAL, stopped=lambda: True)
     assert {"Skipped"} == set(statuses(report).values())
@@ -212,15 +211,15 @@ def test_stopped_before_a_write_starts_none() -> None:
     assert [] == world.writes()
 
 
-def test_stopped_in_the_middle_finishes_what_is_under_way() -> None:
-    """Creates were sent; updates and deletes are not started."""
+def test_a_run_stopped_in_the_middle_finishes_the_calls_in_progress() -> None:
+    """Creates were sent; updates and deletes do not start."""
     world = InProcessTenant(OLD)
     report = world.apply(GOAL, stopped=lambda: bool(world.writes()))
     assert {"cards/new": "Applied", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
 
 
-def test_a_first_read_that_fails_writes_nothing() -> None:
-    """The error is raised: there is nothing to report."""
+def test_a_failed_first_read_writes_nothing() -> None:
+    """The error is raised, because there is nothing to report."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL)
     broken = InProcessTenant(OLD, faults=FaultInjector("GET rules:403", 1))
@@ -229,8 +228,8 @@ def test_a_first_read_that_fails_writes_nothing() -> None:
     assert [] == broken.writes()
 
 
-def test_a_last_read_that_fails_claims_nothing() -> None:
-    """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
+def test_a_failed_last_read_claims_nothing() -> None:
+    """An acknowledged change is unknown until a read shows it; two lists before are empty, so each is made twice."""
     world = InProcessTenant((), faults=FaultInjector("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [UnknownOutcome] == [type(one) for one in report.outcomes]
@@ -238,8 +237,8 @@ def test_a_last_read_that_fails_claims_nothing() -> None:
 
 
 @pytest.mark.parametrize("reads", [1, 3, 6])
-def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
-    """A rule that was acknowledged, and that the list does not show yet, is read by itself."""
+def test_lists_that_lag_cause_no_second_copy(reads: int) -> None:
+    """An acknowledged rule that the list does not show is read by id."""
     world = InProcessTenant((), replace(PROFILES["C"], lag_reads=reads))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [Applied] == [type(one) for one in report.outcomes]
@@ -247,8 +246,8 @@ def test_lists_that_lag_make_no_second_copy(reads: int) -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"])
-def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: str) -> None:
-    """What the first made is in no list yet; the second waits for as long as lists may lag, and finds it."""
+def test_with_lagging_lists_a_second_run_creates_nothing_twice(fault: str) -> None:
+    """No list shows the rules of the first run; the second one waits for the maximum lag, and finds them."""
     virtual = FakeClock()
     settings = replace(PROFILES["C"], lag_seconds=4.0, clock=virtual)
     world = InProcessTenant(OLD, settings, FaultInjector(fault, 1) if fault else None)
@@ -258,8 +257,8 @@ def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: s
         assert 1 == names(world).count("new")
 
 
-def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
-    """Nobody knew, so it was asked for again; the second rule of one marker goes at the next read."""
+def test_a_create_that_is_done_late_is_corrected_in_the_same_run() -> None:
+    """The outcome was unknown, so it was sent again; the second rule of one marker is deleted after the next read."""
     world = InProcessTenant(OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1))
     report = world.apply(GOAL)
     assert report.converged
@@ -267,8 +266,8 @@ def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
     assert {"Applied"} == set(statuses(report).values())
 
 
-def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
-    """The server kept what was sent, whatever it answered: done, and its dependents with it."""
+def test_a_response_with_other_values_is_resolved_by_a_read() -> None:
+    """The server kept the sent values in spite of its response: done, as are its dependents."""
     for fault in ("POST rules:other@#1", "PUT rule:other@#1"):
         world = InProcessTenant(OLD, PROFILES["C"], FaultInjector(fault, 1))
         report = world.apply(GOAL)
@@ -289,7 +288,7 @@ def test_unknown_fields_survive_an_update() -> None:
     assert 7 == after["targets"][0]["hint"]
 
 
-def test_duplicates_are_healed_and_clones_left() -> None:
+def test_duplicates_are_deleted_and_edited_copies_stay() -> None:
     """The earliest stays."""
     twins = [managed(f"id-{n}", "cards/vip", rule(), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (2, 1, 3)]
     clone = managed("id-9", "cards/vip", rule(priority=9), last_written=rule(), dateCreated="2026-02-01T00:00:00Z")
@@ -299,8 +298,8 @@ def test_duplicates_are_healed_and_clones_left() -> None:
     assert {"id-1", "id-9"} == set(world.state.stored_rules)
 
 
-def test_two_rules_that_swap_names_get_there() -> None:
-    """On a server that refuses a name twice, by the next round."""
+def test_two_rules_that_swap_names_converge() -> None:
+    """On a server that refuses a duplicate name, in the next round."""
     old = [
         managed(
             "1",
@@ -317,7 +316,7 @@ def test_two_rules_that_swap_names_get_there() -> None:
 
 @pytest.mark.parametrize("profile", ["A", "C"])
 def test_an_unmanaged_rule_that_took_the_name_is_not_a_success(profile: str) -> None:
-    """Ours is not created beside it, is not called applied, and nothing is deleted that it was to replace."""
+    """The managed rule is not created, not reported as applied, and no rule that it should replace is deleted."""
     world = InProcessTenant(OLD, PROFILES[profile])
     planned = world.plan(GOAL)
     world.state.put({**raw(unmanaged("x", rule("new", priority=5))), "name": "new"})
@@ -327,8 +326,8 @@ def test_an_unmanaged_rule_that_took_the_name_is_not_a_success(profile: str) -> 
     assert ["change", "gone", "keep", "new"] == names(world)
 
 
-def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
-    """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
+def test_a_kept_edit_during_the_run_is_not_a_success() -> None:
+    """--keep-drift: an edit between plan and write is not changed, and not reported as applied."""
     world = InProcessTenant(OLD)
     planned = world.plan(GOAL, PlanOptions(keep_drift=True))
     world.state.edit("id-change", enabled=False)

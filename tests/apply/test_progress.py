@@ -1,4 +1,4 @@
-"""What a run remembers of each planned change: its own writes, its duplicates, answers that a read disproves."""
+"""The state of each planned change in a run: own writes, own duplicates, responses that a read disproves."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Change, Create, Delete, Failed, Outcome, PlanStep, Skipped, UnknownOutcome, Update
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 X = address("cards/x")
@@ -25,19 +24,19 @@ DONE = managed("id-x", "cards/x", WANTED)
 
 
 def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
-    """The plan of a read that showed these rules."""
+    """Return the plan of a read with these rules."""
     return draft_plan(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
 
 
 def update(live: LiveRule) -> Update:
-    """The change that a read finds which shows the rule so."""
+    """Return the change of a read that shows the rule in this state."""
     return Update(address=X, live=live, after=WANTED, fields=(), source=None, cause="manifest")
 
 
 def noted(
     before: Plan, verdict: Verdict, *, error: str = "", doubt: Uncertainty = "none", wrote: bool = True, name: str = ""
 ) -> tuple[ApplyProgress, PlanStep]:
-    """A tally of a plan with one change, and its one call, which came to that."""
+    """Return the progress of a plan with one change, after its one call with this result."""
     (change,) = before.changes
     step = PlanStep(change, "aside" if name else "whole", name)
     tally = ApplyProgress(before)
@@ -46,14 +45,14 @@ def noted(
 
 
 def sent(step: PlanStep) -> LiveRule:
-    """The rule as the server has it once it keeps what the call wrote."""
+    """Return the live rule after the server keeps the payload."""
     what = write_payload(step, OWNER)
     assert what is not None
     return LiveRule("id-x", what.rule, what.marker, {})
 
 
 def outcome(tally: ApplyProgress, fresh: Plan | None, skipped: str = "") -> Outcome:
-    """Return what is reported of the one change."""
+    """Return the reported outcome of the one change."""
     (found,) = tally.outcomes(fresh, skipped)
     return found
 
@@ -64,8 +63,8 @@ def outcome(tally: ApplyProgress, fresh: Plan | None, skipped: str = "") -> Outc
 @pytest.mark.parametrize(
     ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.RETRY, "lasting"), (Verdict.RETRY, "until read")]
 )
-def test_a_run_knows_what_it_wrote_itself(verdict: Verdict, doubt: Uncertainty) -> None:
-    """A rule set aside under a temporary name is its own doing, acknowledged or perhaps done; nobody meddled."""
+def test_a_run_recognises_its_own_writes(verdict: Verdict, doubt: Uncertainty) -> None:
+    """A parked rule with a temporary name is the run's own work, acknowledged or perhaps done: not an edit."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
     assert tally.is_own_write(update(sent(step)))
     assert not tally.has_external_edits(replace(planned(LIVE), changes=(update(sent(step)),)))
@@ -74,22 +73,22 @@ def test_a_run_knows_what_it_wrote_itself(verdict: Verdict, doubt: Uncertainty) 
 @pytest.mark.parametrize(
     ("verdict", "doubt"), [(Verdict.RETRY, "none"), (Verdict.CONFLICT, "none"), (Verdict.FAILED, "none")]
 )
-def test_a_run_does_not_take_for_its_own_what_it_did_not_write(verdict: Verdict, doubt: Uncertainty) -> None:
-    """The call was not done, and the rule looks as if it were: somebody else did that."""
+def test_a_run_does_not_claim_a_state_that_it_did_not_write(verdict: Verdict, doubt: Uncertainty) -> None:
+    """The call was not done, but the rule has that state: another program wrote it."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
     assert not tally.is_own_write(update(sent(step)))
 
 
 @pytest.mark.parametrize("live", [EDITED, replace(LIVE, marker=None), replace(LIVE, marker=Marker("eve", X, "0" * 8))])
-def test_another_state_than_the_run_left_is_not_its_own_doing(live: LiveRule) -> None:
-    """Another value, or another marker: somebody meddled."""
+def test_another_state_than_the_last_write_is_not_its_own(live: LiveRule) -> None:
+    """Another value, or another marker: an external edit."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)
     assert not tally.is_own_write(update(live))
     assert tally.has_external_edits(replace(planned(LIVE), changes=(update(live),)))
 
 
-def test_before_anything_was_written_nothing_is_its_own_doing() -> None:
-    """Nor is a create, ever; and a rule in its planned state was not meddled with."""
+def test_before_a_write_nothing_is_the_runs_own_work() -> None:
+    """A create never is; and a rule in its planned state has no external edit."""
     tally = ApplyProgress(planned(LIVE))
     assert not tally.is_own_write(update(LIVE))
     assert not ApplyProgress(planned()).is_own_write(planned().changes[0])
@@ -98,8 +97,8 @@ def test_before_anything_was_written_nothing_is_its_own_doing() -> None:
     assert not tally.has_external_edits(planned())
 
 
-def test_what_was_acknowledged_stays_known_behind_a_call_that_deletes() -> None:
-    """A delete writes no rule: what the run wrote before is still its own."""
+def test_an_acknowledged_write_stays_known_after_a_delete() -> None:
+    """A delete writes no rule: the state that the run wrote before is still its own."""
     tally, step = noted(planned(LIVE), Verdict.DONE, name="x, for now")
     tally.record_attempt(
         PlanStep(Delete(address=X, live=copy("id-c"), cause="duplicate"), "drop"),
@@ -122,8 +121,8 @@ def copy(rule_id: str, name: Rule = WANTED) -> LiveRule:
 
 
 @pytest.mark.parametrize("late", [DONE, LIVE], ids=["of this run", "of an earlier run"])
-def test_a_duplicate_found_meanwhile_belongs_to_the_create_at_its_address(late: LiveRule) -> None:
-    """A lost request was done late: to delete the second rule is part of the change, and the run's own doing."""
+def test_a_late_duplicate_belongs_to_the_create_at_its_address(late: LiveRule) -> None:
+    """A lost request was done late: deleting the second rule is part of the change, and the run's own work."""
     tally, step = noted(planned(), Verdict.RETRY, doubt="lasting")
     twin = replace(duplicate(), live=replace(late, id="id-2"))
     assert step.change is tally.planned_for(twin)
@@ -131,24 +130,24 @@ def test_a_duplicate_found_meanwhile_belongs_to_the_create_at_its_address(late: 
     assert [] == tally.unplanned_changes(replace(planned(DONE), changes=(twin,)))
 
 
-def test_a_duplicate_where_this_run_created_nothing_belongs_to_no_change() -> None:
-    """Nothing was sent yet, or the change is an update: whoever made the second rule, it was not this run."""
+def test_a_duplicate_without_a_create_of_this_run_belongs_to_no_change() -> None:
+    """Nothing was sent so far, or the change is an update: this run did not create the second rule."""
     untried = ApplyProgress(planned())
     assert untried.planned_for(duplicate()) is None
     assert not untried.is_own_write(duplicate())
     assert noted(planned(LIVE), Verdict.DONE)[0].planned_for(duplicate()) is None
 
 
-def test_a_delete_for_another_reason_is_no_duplicate_of_this_run() -> None:
-    """A rule of the address is to go since no manifest wants it: that was not planned, and ends the run."""
+def test_a_delete_for_another_reason_is_not_a_duplicate_of_this_run() -> None:
+    """A rule of the address has no manifest any more: that was not planned, and ends the run."""
     tally, _ = noted(planned(), Verdict.DONE)
     gone = replace(duplicate(), cause="manifest")
     assert tally.planned_for(gone) is None
     assert [gone] == tally.unplanned_changes(replace(planned(DONE), changes=(gone,)))
 
 
-def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
-    """It is the run's own doing, and has a progress of its own: a copy that stays is told."""
+def test_the_delete_of_a_copy_belongs_to_the_change_of_its_address() -> None:
+    """It is the run's own work and has a separate progress: a remaining copy is reported."""
     tally, step = noted(planned(LIVE), Verdict.DONE)
     end = Delete(address=X, live=copy("id-c"), cause="duplicate")
     assert step.change is tally.planned_for(end)
@@ -163,8 +162,8 @@ def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
 
 
 @pytest.mark.parametrize("shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"])
-def test_an_answer_with_altered_values_fails_unless_a_read_disproves_it(shown: LiveRule | None) -> None:
-    """The server kept something else than was sent: asked again it would do so again."""
+def test_a_response_with_other_values_fails_unless_a_read_disproves_it(shown: LiveRule | None) -> None:
+    """The server kept other values than were sent, and would do so again."""
     tally, _ = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values")
     rules = () if shown is None else (shown,)
     tally.resolve_altered(rules)
@@ -173,8 +172,8 @@ def test_an_answer_with_altered_values_fails_unless_a_read_disproves_it(shown: L
     assert (1, "the server kept other values") == (found.attempts, found.error)
 
 
-def test_an_answer_of_other_values_that_a_read_disproves_is_no_failure() -> None:
-    """The server has just what was sent: that is known as the run's own, and nothing is wrong."""
+def test_a_response_that_a_read_disproves_is_not_a_failure() -> None:
+    """The server has exactly the sent values: they are the run's own, and there is no error."""
     tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
     tally.resolve_altered([sent(step)])
     progress = tally.progress_of(step.change)
@@ -184,7 +183,7 @@ def test_an_answer_of_other_values_that_a_read_disproves_is_no_failure() -> None
 
 @pytest.mark.parametrize("name", ["x, for now", ""], ids=["temporary", "final"])
 def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
-    """A text in upper case routes as well for a while; a rule that is to stay so is not as wanted."""
+    """A text in upper case does not affect a temporary state; in a final state it is not the desired text."""
     tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name)
     live = sent(step)
     kept = replace(live, rule=replace(live.rule, description=live.rule.description.upper()))
@@ -193,8 +192,8 @@ def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
     assert bool(name) is tally.is_own_write(update(kept))
 
 
-def test_another_value_than_a_text_matters_even_for_a_while() -> None:
-    """A rule set aside with another priority may take other conversations."""
+def test_another_altered_value_matters_also_in_a_temporary_state() -> None:
+    """A parked rule with another priority may take other conversations."""
     tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
     live = sent(step)
     tally.resolve_altered([replace(live, rule=replace(live.rule, priority=8))])
@@ -204,15 +203,15 @@ def test_another_value_than_a_text_matters_even_for_a_while() -> None:
 # Reports
 
 
-def test_a_change_without_work_left_is_applied_or_lost_its_marker() -> None:
-    """A rule that was to go, and that is there without our marker, was left alone."""
+def test_a_change_without_remaining_work_is_applied_or_lost_its_marker() -> None:
+    """A rule to delete that still exists without its marker was not changed."""
     nothing = desired()
     goal = replace(nothing, rulesets=frozenset(["cards"]))
     before = planned(LIVE, goal=goal)
     theirs = unmanaged("id-x", rule("x"))
     found = outcome(ApplyProgress(before), planned(theirs, goal=goal))
     assert isinstance(found, Skipped)
-    assert "it is not ours any more, and was left alone" == found.error
+    assert "no longer managed by cxroute; not changed" == found.error
 
 
 @pytest.mark.parametrize(
@@ -224,23 +223,23 @@ def test_a_change_without_work_left_is_applied_or_lost_its_marker() -> None:
     ],
 )
 def test_without_a_last_read_a_write_is_unknown(verdict: Verdict, doubt: Uncertainty, error: str, said: str) -> None:
-    """Whatever was answered: no read shows what became of it."""
+    """With any response: no read shows the result."""
     tally, _ = noted(planned(LIVE), verdict, error=error, doubt=doubt)
     found = outcome(tally, None)
     assert isinstance(found, UnknownOutcome)
     assert said == found.error
 
 
-def test_a_request_that_may_be_done_late_is_unknown_even_behind_a_read() -> None:
-    """A conflict is known by the read, a request without an answer is not."""
+def test_a_request_that_may_be_done_late_is_unknown_even_after_a_read() -> None:
+    """The read shows a conflict, but not the end of a request without a response."""
     lasting, _ = noted(planned(LIVE), Verdict.RETRY, error="no answer", doubt="lasting")
     read, _ = noted(planned(LIVE), Verdict.RETRY, error="HTTP 409", doubt="until read")
     assert isinstance(outcome(lasting, planned(LIVE)), UnknownOutcome)
     assert isinstance(outcome(read, planned(LIVE)), Failed)
 
 
-def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
-    """With why: the rule, or another change that must come first."""
+def test_a_change_that_still_differs_after_its_write_has_failed() -> None:
+    """With the reason: the rule, or a change that it depends on."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)
     found = outcome(tally, planned(LIVE))
     assert isinstance(found, Failed)
@@ -251,18 +250,18 @@ def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
     assert isinstance(outcome(tally, planned(LIVE), "interrupted"), Skipped)
 
 
-def test_a_change_that_was_not_tried_says_why() -> None:
-    """The run ended, or another change is not done."""
+def test_a_change_that_was_not_tried_has_a_reason() -> None:
+    """The run ended, or another change was not applied."""
     tally = ApplyProgress(planned(LIVE))
-    assert ("interrupted", "what must come first is not done") == tuple(
+    assert ("interrupted", "a change it depends on was not applied") == tuple(
         found.error
         for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
         if isinstance(found, Skipped)
     )
 
 
-def test_somebodys_copy_is_never_written() -> None:
-    """A read showed that the rule is an edited copy of ours: it stays, even where ours is gone by the next read."""
+def test_a_users_copy_is_never_written() -> None:
+    """A read showed that the rule is an edited copy: it stays, even if the managed rule is missing in the next read."""
     clone = managed("id-y", "cards/x", rule("x", priority=9), last_written=rule("x"))
     tally = ApplyProgress(planned(LIVE))
     tally.note_foreign_copies([LIVE, clone])

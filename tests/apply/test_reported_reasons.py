@@ -1,6 +1,6 @@
-"""What a run says of itself in the end: real runs on the simulator, with what goes wrong there.
+"""The report of a run: real runs with the simulator and with failures.
 
-`test_apply_text` holds how a report is laid out; here it is the reasons, which the loop that writes gives.
+`test_apply_text` covers the layout of a report; this module covers the reasons, which the loop returns.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tests.support.sentences import missing_sentences
 
 
 def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:
-    """A tenant with these rules, and what is wanted of it."""
+    """A tenant with these rules, and the desired rules."""
     return replace(scenario("report", "", rules, wish), allow=allow)
 
 
 THREE: Final = tenant(
     live(x=at("x"), y=at("y"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
 )
-"""Something to create, to update and to delete, in this order."""
+"""A create, an update and a delete, in this order."""
 TWINS: Final = [ours("cards/x", at("x"), rule_id=f"id-{n}", dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (1, 2)]
 DUPLICATE: Final = tenant([*TWINS, *live(all=CATCH_ALL)], goal(x=at("x"), all=CATCH_ALL))
 COPY: Final = ours("cards/x", at("x, a copy", priority=9), rule_id="copy", last_written=at("x"))
@@ -47,50 +47,50 @@ BESIDE: Final = tenant(
 UNCOVERED: Final = tenant(
     [*live(x=at("x"), y=at("y")), theirs("hand", replace(CATCH_ALL, name="by hand"))], goal(x=at("x", targets=FRAUD))
 )
-"""A catch-all that somebody made by hand takes what a deleted rule took."""
+"""An unmanaged catch-all takes the conversations of a deleted rule."""
 HAND: Final = theirs("hand", at("by hand", intent="y", targets=FRAUD, priority=5))
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A tenant, what goes wrong in it, and how the report ends and why, as a person reads it."""
+    """A tenant, a failure in it, and the end of the report with its reason, as displayed."""
 
     text: str
     scene: Scenario = THREE
     faults: str = ""
     at: tuple[str, str, int] = ("", "", 0)
-    """Before which request something happens: its method, how its path ends, the how many-th; 0 is each."""
+    """The request before which the event happens: its method, the end of its path, and its number; 0 is each."""
     does: Callable[[ObservedTenant, Event], object] = lambda _world, _event: None
     saved: bool = False
-    """A plan that was saved, and reviewed, is applied."""
+    """Apply a saved and reviewed plan."""
     stopped: Callable[[ObservedTenant], bool] = lambda _world: False
     bounded: bool = False
-    """From then on the order of calls is looked for without any work."""
+    """After this, the order of calls is searched without any work."""
 
 
 def edit(rule_id: str, **fields: Any) -> Callable[[ObservedTenant, Event], object]:
-    """Somebody edits a rule."""
+    """Edit a rule."""
     return lambda world, _event: world.state.edit(rule_id, **fields)
 
 
 def edit_again(world: ObservedTenant, event: Event) -> None:
-    """Somebody edits a rule differently each time."""
+    """Edit a rule differently at each call."""
     world.state.edit("hand" if "hand" in world.state.stored_rules else "id-x", priority=200 + event.number)
 
 
 def lose_last_line(_world: ObservedTenant, event: Event) -> None:
-    """The last line of a description gets lost on its way."""
+    """Lose the last line of a description."""
     body = json.loads(event.request.body)
     event.request.body = json.dumps({**body, "description": body["description"].split("\n")[0]}).encode()
 
 
 def remove(rule_id: str) -> Callable[[ObservedTenant, Event], object]:
-    """Somebody deletes a rule."""
+    """Delete a rule."""
     return lambda world, _event: world.state.remove(rule_id)
 
 
 def break_lists(world: ObservedTenant, _event: Event) -> None:
-    """No list can be read any more."""
+    """Refuse every further list."""
     world.faults = FaultInjector("GET rules:500", 1)
 
 
@@ -100,24 +100,24 @@ SITUATIONS: Final[dict[str, Situation]] = {
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    PUT /api/v2/routing/rules/id-x: status 422, Injected 422
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="PUT rule:422",
     ),
     "a scope is missing": Situation(
         """\
   + cards/n  failed    the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
-  ~ cards/x  not tried: the run had to stop
-  - cards/y  not tried: the run had to stop
+  ~ cards/x  not tried: the run stopped early
+  - cards/y  not tried: the run stopped early
 
 Applied 0 of 3 in 2.0 s.
 Stopped: the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
 3 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="POST rules:403",
     ),
@@ -125,12 +125,12 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the server kept other values than were sent: priority
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         faults="PUT rule:altered=priority@1",
     ),
@@ -138,12 +138,12 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the server kept other values than were sent: the description's last line
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         at=("PUT", "", 0),
         does=lose_last_line,
@@ -151,12 +151,12 @@ What is left: cxroute plan
     "edited before each write": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    changed meanwhile by somebody else
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    changed outside this run
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="GET rule:edit",
     ),
@@ -164,12 +164,12 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the rule still differs
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/x.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/x.
+Remaining differences: cxroute plan
 """,
         at=(*LISTS, 0),
         does=edit_again,
@@ -177,12 +177,12 @@ What is left: cxroute plan
     "deleted before the write": Situation(
         """\
   + cards/n  created   id new-0003
-  ~ cards/x  failed    deleted meanwhile by somebody else
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    deleted outside this run
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         faults="GET rule:remove@#1",
         saved=True,
@@ -190,12 +190,12 @@ What is left: cxroute plan
     "edited since the review": Situation(
         """\
   + cards/n  created   id new-0003
-  ~ cards/x  failed    changed since the plan was made
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    changed since the plan was created
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         at=(*LISTS, 2),
         does=edit("id-x", priority=77),
@@ -203,14 +203,14 @@ What is left: cxroute plan
     ),
     "no answer": Situation(
         """\
-  + cards/n  unknown   POST /api/v2/routing/rules: it is unknown whether it was done: the connection is reset instead
+  + cards/n  unknown   POST /api/v2/routing/rules: it is unknown whether it was done: the connection is reset
   ~ cards/x  updated
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
-Nobody knows yet whether these were written: cards/n. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n. The next run checks.
+Remaining differences: cxroute plan
 """,
         faults="POST rules:reset",
     ),
@@ -218,14 +218,14 @@ What is left: cxroute plan
         """\
   + cards/n  unknown   acknowledged, but it could not be read again
   ~ cards/x  unknown   acknowledged, but it could not be read again
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 0 of 3 in 2.0 s.
 Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
 back; giving up
 1 not applied: it is as before.
-Nobody knows yet whether these were written: cards/n, cards/x. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n, cards/x. The next run checks.
+Remaining differences: cxroute plan
 """,
         faults="GET rules:500@#3-",
     ),
@@ -238,8 +238,8 @@ What is left: cxroute plan
 Applied 0 of 3 in 2.0 s.
 Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
 back; giving up
-Nobody knows yet whether these were written: cards/n, cards/x, cards/y. The next run finds out.
-What is left: cxroute plan
+Unknown whether these were written: cards/n, cards/x, cards/y. The next run checks.
+Remaining differences: cxroute plan
 """,
         at=("DELETE", "", 1),
         does=break_lists,
@@ -251,20 +251,20 @@ What is left: cxroute plan
   - cards/y  not tried: interrupted
 
 Applied 2 of 3 in 2.0 s.
-Interrupted: no new write was started, and those under way were finished.
+Interrupted: no new write was started, and running writes were finished.
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         stopped=lambda world: any(event.request.method == "PUT" for event in world.events),
     ),
-    "what must come first": Situation(
+    "a dependency failed": Situation(
         """\
-  ~ cards/a  not tried: what must come first is not done
+  ~ cards/a  not tried: a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
 
 Applied 0 of 2 in 2.0 s.
 2 not applied: they are as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant(
             live(a=at("a"), b=at("b"), all=CATCH_ALL),
@@ -272,15 +272,15 @@ What is left: cxroute plan
         ),
         "PUT rule:422@#1",
     ),
-    "what must come first, half way": Situation(
+    "a dependency failed, half way": Situation(
         """\
-  ~ cards/a  failed    what must come first is not done
+  ~ cards/a  failed    a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
 
 Applied 0 of 2 in 2.0 s.
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/a.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/a.
+Remaining differences: cxroute plan
 """,
         SWAP,
         "PUT rule:422",
@@ -293,7 +293,7 @@ What is left: cxroute plan
 Applied 2 of 2 in 2.0 s.
 Stopped: the temporary copy of cards/a: DELETE /api/v2/routing/rules/new-0002: status 422, Injected 422; the next run \
 deletes it
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         SWAP,
         "DELETE rule:422",
@@ -302,7 +302,7 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  updated
-  - cards/y  not tried: it is not ours any more, and was left alone
+  - cards/y  not tried: no longer managed by cxroute; not changed
 
 Applied 2 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -311,26 +311,26 @@ Read again: no differences.
         at=("PUT", "", 1),
         does=edit("id-y", description="mine"),
     ),
-    "gone, and a copy is there": Situation(
+    "deleted, and a copy exists": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    the rule is gone, and the other one with its marker is a copy
+  ~ cards/x  failed    the rule was deleted, and the other rule with its marker is a copy
 
 Applied 1 of 2 in 2.0 s.
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), all=CATCH_ALL), COPY], goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)),
         at=("POST", "/rules", 1),
         does=remove("id-x"),
     ),
-    "another of ours changed": Situation(
+    "another managed rule changed": Situation(
         """\
   ~ cards/x  updated
 
 Applied 1 of 1 in 2.0 s.
-Stopped: cards/z was changed meanwhile, which this plan is not about; plan again
-What is left: cxroute plan
+Stopped: cards/z changed but is not part of this plan. Run `plan` again
+Remaining differences: cxroute plan
 """,
         BESIDE,
         at=(*LISTS, 3),
@@ -340,12 +340,12 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 2 of 3 in 2.0 s.
-Stopped: rules that this plan is not about were changed meanwhile; plan again
+Stopped: other rules changed during the apply. Run `plan` again
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], THREE.wish),
         at=(*LISTS, 0),
@@ -354,58 +354,58 @@ What is left: cxroute plan
     "others changed, and a guard refuses": Situation(
         """\
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 1 of 2 in 2.0 s.
-Stopped: rules were changed meanwhile, and now conversations that reach a queue today would fall to the tenant's \
-default routing (today by cards/y)
+Stopped: rules changed during the apply, and now conversations that reach a queue today would fall to the \
+tenant's default routing (today by cards/y)
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         UNCOVERED,
         at=(*LISTS, 3),
         does=remove("hand"),
     ),
-    "others changed, beside a review": Situation(
+    "other rules changed, with a reviewed plan": Situation(
         """\
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 1 of 2 in 2.0 s.
-Stopped: rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again
+Stopped: rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again
 1 not applied: it is as before.
-What is left: cxroute plan
+Remaining differences: cxroute plan
 """,
         tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], goal(x=at("x", targets=FRAUD), all=CATCH_ALL)),
         at=(*LISTS, 3),
         does=edit("hand", priority=500),
         saved=True,
     ),
-    "another of ours changed before the first write": Situation(
+    "another managed rule changed before the first write": Situation(
         """\
-the tenant changed since the plan was made: cards/z was changed meanwhile, which this plan is not about; plan again""",
+the tenant changed since the plan was created: cards/z changed but is not part of this plan. Run `plan` again""",
         BESIDE,
         at=(*LISTS, 2),
         does=edit("id-z", priority=7),
     ),
     "a guard refuses before the first write": Situation(
         """\
-the tenant changed since the plan was made, and now conversations that reach a queue today would fall to the tenant's \
-default routing (today by cards/y)""",
+the tenant changed since the plan was created, and now conversations that reach a queue today would fall to the \
+tenant's default routing (today by cards/y)""",
         UNCOVERED,
         at=(*LISTS, 2),
         does=remove("hand"),
     ),
     "no order is proven": Situation(
         """\
-  ~ cards/a  not finished: the run had to stop
-  ~ cards/b  not tried: the run had to stop
+  ~ cards/a  not finished: the run stopped early
+  ~ cards/b  not tried: the run stopped early
 
 Applied 0 of 2 in 2.0 s.
-Stopped: no order is proven that sends nobody elsewhere: cards/a
+Stopped: no proven order keeps each conversation at its old or its new queue: cards/a
 1 not applied: it is as before.
-Neither as they were nor as they are to be: cards/a.
-What is left: cxroute plan
+Partly applied, neither as before nor as planned: cards/a.
+Remaining differences: cxroute plan
 """,
         SWAP,
         at=(*LISTS, 3),
@@ -413,7 +413,7 @@ What is left: cxroute plan
     ),
     "a duplicate's original changed": Situation(
         """\
-  - cards/x  not tried: it is not ours any more, and was left alone
+  - cards/x  not tried: no longer managed by cxroute; not changed
 
 Applied 0 of 1 in 2.0 s.
 1 not applied: it is as before.
@@ -425,7 +425,7 @@ Read again: no differences.
     ),
     "a duplicate is none": Situation(
         """\
-  - cards/x  not tried: it is not ours any more, and was left alone
+  - cards/x  not tried: no longer managed by cxroute; not changed
 
 Applied 0 of 1 in 2.0 s.
 1 not applied: it is as before.
@@ -436,15 +436,15 @@ Read again: no differences.
         does=edit("id-1", division="away"),
     ),
 }
-"""Each reason, in the report that gives it."""
+"""Each reason, in the report that has it."""
 JOURNALLED: Final = {
-    "a duplicate's original changed": "rule id-1, which it was a duplicate of, was changed meanwhile by somebody else",
-    "a duplicate is none": "it differs from rule id-1 in division, and is no duplicate",
+    "a duplicate's original changed": "rule id-1, the original of this duplicate, was changed outside this run",
+    "a duplicate is none": "it differs from rule id-1 in division, so it is not a duplicate",
 }
 
 
 def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, ObservedTenant]:
-    """Apply the scene's manifests, or a saved plan; return what a person reads in the end."""
+    """Apply the scene's manifests, or a saved plan; return the final report as text."""
     scene, world = situation.scene, ObservedTenant(situation.scene, "C", 1)
     applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
     applier.reviewed = asyncio.run(applier.saved()) if situation.saved else None
@@ -467,19 +467,19 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, Obser
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_run_ends_with_this_report(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which changes were made, which were not and why, and what is left; before the first write it is an error."""
+    """Applied changes, other changes with their reasons, and remaining work; before the first write it is an error."""
     assert SITUATIONS[name].text == applied(SITUATIONS[name], monkeypatch)[0]
 
 
 @pytest.mark.parametrize(("name", "why"), JOURNALLED.items())
-def test_the_journal_says_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the next read it is no duplicate any more, which the report says; what was seen before it the journal has."""
+def test_the_journal_has_the_reason_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the next read it is no longer a duplicate, as the report says; the journal has the state before."""
     _, world = applied(SITUATIONS[name], monkeypatch)
     assert [why] == [said.partition("error='")[2].partition("'")[0] for said in world.said if said.startswith("tried")]
 
 
-def test_every_reason_is_read_above() -> None:
-    """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
+def test_every_reason_is_covered() -> None:
+    """A new message of the loop, of an attempt or of the outcomes needs a situation that shows it."""
     texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
     keys = ["until read", "whole create"]
     assert keys == missing_sentences(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)

@@ -1,6 +1,6 @@
-"""Apply goes the proven way: after every single write, each conversation goes to its old or its new queue.
+"""Apply uses the proven order: after every single write, each conversation goes to its old or its new queue.
 
-The real client on the simulator; after each write that the server keeps, its own reading of its rules is asked.
+The real client with the simulator; after each write that the server keeps, the simulator routes all conversations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed
@@ -19,16 +19,16 @@ from reconciler.model.live import LiveRule, Marker, format_description, marker_d
 from reconciler.model.rule import Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import check_guards
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
+from tests.support.simulated_routing import queue_shares
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
@@ -40,7 +40,7 @@ CONVERSATIONS = [
 
 
 def at(name: str, **said: Any) -> Rule:
-    """A rule about one intent, its own name's unless said."""
+    """Return a rule about one intent, by default that of its name."""
     intent = said.pop("intent", name)
     return rule(name, conditions=[intent_is(intent), *said.pop("more", ())], **said)
 
@@ -116,7 +116,7 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
 
 
 class Watch:
-    """A world whose every state is kept."""
+    """A world that stores its every state."""
 
     def __init__(self, rules: list[LiveRule], settings: SimulatorSettings = PROFILES["A"], faults: str = "") -> None:
         self.world = InProcessTenant(rules, settings, FaultInjector(faults, 1) if faults else None)
@@ -124,11 +124,11 @@ class Watch:
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
     def routes(self, state: list[dict[str, Any]]) -> list[object]:
-        """Return where each conversation goes."""
+        """Return the destination of each conversation."""
         return [queue_shares(state, conversation) for conversation in CONVERSATIONS]
 
     def assert_hitless(self, last: list[dict[str, Any]]) -> None:
-        """Each conversation went where it went before, or where it goes in the end, in every state."""
+        """Assert that in every state each conversation has its destination of the first or of the last state."""
         before, after = self.routes(self.states[0]), self.routes(last)
         for state in self.states:
             for conversation, goes, one, other in zip(CONVERSATIONS, self.routes(state), before, after, strict=True):
@@ -137,8 +137,8 @@ class Watch:
 
 @pytest.mark.parametrize("profile", ["A", "C", "D"])
 @pytest.mark.parametrize("case", CASES)
-def test_nobody_is_ever_sent_elsewhere(case: str, profile: str) -> None:
-    """In every state of the server; then nothing is left to do, and no name or rule of a step is left over."""
+def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
+    """In every state of the server; at the end no change remains, and no temporary name or rule."""
     rules, wish = CASES[case]
     watch = Watch(rules, PROFILES[profile])
     report = watch.world.apply(wish)
@@ -152,8 +152,8 @@ def test_nobody_is_ever_sent_elsewhere(case: str, profile: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_crash_anywhere_is_finished_by_the_next_run(case: str) -> None:
-    """Stopped after any number of writes: another run goes on from what it finds, copies and names included."""
+def test_a_crash_anywhere_is_completed_by_the_next_run(case: str) -> None:
+    """Stopped after any number of writes: another run continues from the live state, with copies and names."""
     rules, wish = CASES[case]
     whole = Watch(rules)
     whole.world.apply(wish)
@@ -165,8 +165,8 @@ def test_a_crash_anywhere_is_finished_by_the_next_run(case: str) -> None:
         assert sorted(r["name"] for r in whole.states[-1]) == sorted(r["name"] for r in watch.states[-1])
 
 
-def test_a_copy_is_a_rule_of_its_own_while_it_lasts() -> None:
-    """Its name, its marker, and that the rule itself keeps its id."""
+def test_a_temporary_copy_is_a_separate_rule() -> None:
+    """It has its own name and marker, and the rule itself keeps its id."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish)
@@ -186,15 +186,15 @@ def test_an_order_without_copies_has_none() -> None:
 
 @pytest.mark.parametrize("call", ["POST rules", "PUT rule", "DELETE rule"])
 @pytest.mark.parametrize("kind", ["500", "500-applied", "reset-applied"])
-def test_a_lost_answer_on_any_step_is_found_out_by_the_next_read(call: str, kind: str) -> None:
-    """A copy is not made twice, and nobody is sent elsewhere meanwhile."""
+def test_a_lost_response_to_any_step_is_resolved_by_the_next_read(call: str, kind: str) -> None:
+    """A copy is not created twice, and no conversation goes to a third queue."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, PROFILES["C"], f"{call}:{kind}@#1")
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
 
 
-def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
+def test_a_failed_update_keeps_its_copy() -> None:
     """The copy stays while its rule could not be changed; the next run finishes both."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, faults="PUT rule:422")
@@ -206,8 +206,8 @@ def test_a_failed_update_keeps_what_stands_in_for_it() -> None:
 
 
 @pytest.mark.parametrize("fault", ["POST rules:422", "POST rules:409", "POST rules:500"])
-def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
-    """A new rule keeps an intent where it is while the catch-all goes elsewhere: without it, the catch-all stays."""
+def test_a_step_after_a_failed_change_is_not_made(fault: str) -> None:
+    """A new rule keeps an intent in its queue while the catch-all moves: without the rule, the catch-all stays."""
     wish = goal(x=at("x", targets=GENERAL, priority=10), y=at("y"), all=replace(CATCH_ALL, targets=FRAUD))
     watch = Watch(live(y=at("y", targets=FRAUD), all=CATCH_ALL), faults=fault)
     report = watch.world.apply(wish)
@@ -219,7 +219,7 @@ def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
 
 
 def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
-    """It is deleted, last where something hangs on it; summary and guards do not know it."""
+    """It is deleted, last if another step depends on it; summary and guards do not count it."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
@@ -233,15 +233,15 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     assert [[("update", False)]] == list(steps.values())
 
 
-def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
-    """The rule itself was changed, and the run died before its copy went."""
+def test_a_leftover_copy_alone_is_deleted() -> None:
+    """The rule itself was changed, and the run ended before it deleted the copy."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
     made = predict_impact(schedule_steps(watch.world.plan(wish)))
     (change,) = plan_to_json(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
-    assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
+    assert f"\nPlan: a clean-up after an earlier run, {made.unchanged} unchanged.\n" in plan_text(
         made, no_style, "tenant acme"
     )
     assert "clean-up" == planned_row(made).changes
@@ -251,8 +251,8 @@ def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str) -> None:
-    """Somebody switched it off. It is deleted first of all, and a new one stands in."""
+def test_a_leftover_copy_without_conversations_is_replaced_first(profile: str) -> None:
+    """It was disabled. It is deleted first, and a new one is created."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, PROFILES[profile])
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
@@ -267,8 +267,8 @@ def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str
 
 @pytest.mark.parametrize("profile", ["A", "C"])
 @pytest.mark.parametrize("left", [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)])
-def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: str, left: Rule) -> None:
-    """It serves conversations, and the newer manifest needs a copy of its own: first the one goes, then the other."""
+def test_a_leftover_copy_of_an_older_manifest_is_replaced(profile: str, left: Rule) -> None:
+    """It serves conversations, and the newer manifest needs another copy: first the old one is deleted."""
     rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
     temporary = replace(left, name=f"(next) {OWNER}/cards/a")
     marker = Marker(OWNER, address("cards/a"), marker_digest(temporary), copy=True)
@@ -284,7 +284,7 @@ def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: s
 
 
 def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None:
-    """It takes part, though the catch-all sends its callers to the same queue: without it they lose nothing."""
+    """It is active, but the catch-all has the same queue: without the copy no conversation moves."""
     rules = live(
         a=at("a", intent="x", priority=20, targets=FRAUD),
         b=at("b", intent="x", priority=10, targets=GENERAL),
@@ -311,8 +311,8 @@ def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None
 
 
 @pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
-def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, converged: Any) -> None:
-    """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""
+def test_after_unmanaged_changes_the_order_is_computed_again(within: Any, converged: Any) -> None:
+    """An unmanaged rule changes during the apply: planned again; a reviewed plan ends if it moves more."""
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]
     watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
     made = watch.world.plan(wish, PlanOptions())

@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.model.rule import Target
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
-from reconciler.render.markdown.mermaid import render_mermaid
-from reconciler.render.routing_map import build_routing_map
+from reconciler.render.routing_map import build_routing_map, render_mermaid
 from reconciler.render.text.plan import plan_text
 from reconciler.text.phrases import queues_phrase
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted

@@ -13,10 +13,10 @@ from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.model.rule import Target
 from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.simulator.evaluate import queue_shares
 from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
 from tests.support.random_rules import UNKNOWN, Evaluation, a_list, attribute, entries, queue, rule
+from tests.support.simulated_routing import queue_shares
 
 GONE = object()
 

@@ -1,4 +1,4 @@
-"""One real browser for all tests here; where there is none they are skipped, and in CI they fail."""
+"""One real browser for all tests here; without one they are skipped, and in CI they fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.requirements import skip_or_fail
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, started once for a file: while it runs, no test of this process can run an event loop of its own."""
+    """Chromium, started once per file: while it runs, a test of this process cannot run another event loop."""
     lack = missing()
     if lack:
         skip_or_fail(lack)

@@ -1,4 +1,4 @@
-"""The real Chromium of this machine, and what it is given to look with: axe-core, Mermaid."""
+"""The real Chromium of this machine, with axe-core and Mermaid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PHONE: Final = 360
 
 
 def missing() -> str:
-    """What this machine lacks for tests in a browser; nothing where it has all."""
+    """Return what this machine lacks for tests in a browser, or an empty text."""
     if shutil.which("chromium") is None:
         return "there is no chromium on the path (Debian, Ubuntu: apt-get install chromium)"
     if not AXE.exists() or not MERMAID.exists():
@@ -42,21 +42,21 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Sight:
-    """A page, and all that it did: what it asked for, printed, threw, and which dialogs it opened."""
+    """A page and its actions: its requests, prints, errors and dialogs."""
 
     page: Page
     asked: list[str] = field(default_factory=list)
     noise: list[str] = field(default_factory=list)
 
     def dismiss(self, dialog: Dialog) -> None:
-        """Close a dialog, which would wait for ever, and remember it."""
+        """Close a dialog, which would otherwise wait forever, and record it."""
         self.noise.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
 
 @contextmanager
 def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
-    """Open a page of its own, with an eye on it; `how` is how a person has set their browser up."""
+    """Open a page and record its actions; `how` has the browser settings of the user."""
     context = browser.new_context(**how)
     sight = Sight(context.new_page())
     sight.page.on("request", lambda request: sight.asked.append(request.url))
@@ -69,7 +69,7 @@ def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong with all of a page, folded parts and what is drawn only when it is scrolled to."""
+    """Return the violations that axe-core finds in the page, including collapsed and lazily drawn parts."""
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     page.evaluate("document.querySelectorAll('.change').forEach(one => { one.style.contentVisibility = 'visible' })")
     page.evaluate(AXE.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The comment's map in the real Mermaid: it is taken, drawn, and shows the words of every label, whatever they are."""
+"""The comment's map in the real Mermaid: it is accepted, drawn, and shows the text of every label."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from reconciler.plan.plan import Plan
-from reconciler.render.markdown.mermaid import label, render_mermaid
-from reconciler.render.routing_map import build_routing_map
+from reconciler.render.routing_map import build_routing_map, label, render_mermaid
 from tests.browser.machine import MERMAID, Sight, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names
@@ -37,12 +36,12 @@ def sight(browser: Browser) -> Iterator[Sight]:
 
 
 def drawn(sight: Sight, made: Plan) -> list[str]:
-    """The labels of all that is drawn."""
+    """Return the labels in the drawing."""
     return list(map(squeezed, sight.page.evaluate(DRAW, render_mermaid(build_routing_map(made)))))
 
 
 def meant(made: Plan) -> list[str]:
-    """The labels that the text asks for, read as Mermaid's manual says: `#35;` is a character's number."""
+    """Return the labels in the text, read by Mermaid's manual: `#35;` is a character's number."""
     found = re.findall(r'"([^"]+)"', render_mermaid(build_routing_map(made)))
     return [squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text)) for text in found]
 
@@ -56,7 +55,7 @@ def squeezed(text: str) -> str:
     [plan_of_everything(), large_plan(60), large_plan(1_000), plan_with_names(NAMES.values())],
     ids=lambda _: "plan",
 )
-def test_a_map_is_drawn_with_all_its_words(made: Plan, sight: Sight) -> None:
+def test_a_map_is_drawn_with_all_labels(made: Plan, sight: Sight) -> None:
     """Every node has its label's text, and no other."""
     assert sorted(meant(made)) == sorted(drawn(sight, made))
     assert [] == sight.noise
@@ -64,15 +63,15 @@ def test_a_map_is_drawn_with_all_its_words(made: Plan, sight: Sight) -> None:
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
-    """Whatever a name tries, it is shown: no markup, no link, no error, no dialog."""
+    """Any name is shown as text: no markup, no link, no error, no dialog."""
     made = hostile_plan(name)
     assert sorted(meant(made)) == sorted(drawn(sight, made))
     assert 0 == sight.page.locator("svg a, svg img, svg script, svg [onclick], svg [onerror]").count()
     assert [] == sight.noise
 
 
-def test_a_label_is_what_it_stands_for(sight: Sight) -> None:
-    """Signs that mean something to Mermaid are seen as they are."""
+def test_a_label_shows_special_signs(sight: Sight) -> None:
+    """Signs with a meaning in Mermaid are shown unchanged."""
     said = '1. "a" -> [b] #35; & <i>c</i> `d` {e} |f| %% g'
     shown = sight.page.evaluate(DRAW, f'flowchart LR\n  a["{label(said)}"]\n')
     assert [squeezed(said)] == list(map(squeezed, shown))

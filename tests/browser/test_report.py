@@ -1,4 +1,4 @@
-"""The report in a real browser: alone with its file, readable by everybody, usable by keyboard or without scripts."""
+"""The report in a real browser: self-contained, accessible, usable by keyboard or without scripts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WIDER = """() => [...document.querySelectorAll("th, td")].filter(one => {
   words.selectNodeContents(one);
   return words.getBoundingClientRect().right > one.getBoundingClientRect().right + 1;
 }).map(one => one.textContent)"""
-"""Cells whose words stand out at the right."""
+"""Cells whose words are wider than the cell."""
 WATCH = """
 window.longest = 0;
 new PerformanceObserver(list => list.getEntries().forEach(one => {
@@ -79,16 +79,16 @@ def report(tmp_path: Path) -> Callable[[str], str]:
 
 
 def shown(page: Page) -> int:
-    """How many changes a person sees."""
+    """Return the number of visible changes."""
     return int(page.evaluate("[...document.querySelectorAll('.change')].filter(one => one.checkVisibility()).length"))
 
 
 @REPORTS
 @SCHEMES
-def test_it_is_alone_with_its_file_and_everybody_can_read_it(
+def test_the_report_is_self_contained_and_accessible(
     name: str, scheme: Any, browser: Browser, report: Callable[[str], str]
 ) -> None:
-    """No request but the file itself, nothing on the console, no error, no dialog; axe-core finds nothing."""
+    """No request except the file itself, nothing on the console, no error, no dialog; axe-core finds nothing."""
     with seen(browser, color_scheme=scheme) as sight:
         sight.page.goto(report(name))
         found = violations(sight.page)
@@ -99,7 +99,7 @@ def test_it_is_alone_with_its_file_and_everybody_can_read_it(
 
 @REPORTS
 def test_a_phone_scrolls_in_one_direction(name: str, browser: Browser, report: Callable[[str], str]) -> None:
-    """Nothing is wider than 360 pixels, with everything unfolded; the map scrolls by itself."""
+    """Nothing is wider than 360 pixels, with all parts open; the map scrolls by itself."""
     with seen(browser, viewport={"width": PHONE, "height": 740}) as sight:
         sight.page.goto(report(name))
         sight.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
@@ -108,10 +108,10 @@ def test_a_phone_scrolls_in_one_direction(name: str, browser: Browser, report: C
 
 @pytest.mark.parametrize("width", [PHONE, 800, 1200])
 @pytest.mark.parametrize("name", ["everything", "many", "60", "german"])
-def test_no_word_is_broken_where_there_is_room(
+def test_no_word_is_broken_if_there_is_room(
     name: str, width: int, browser: Browser, report: Callable[[str], str]
 ) -> None:
-    """Columns are as wide as the words of queues' names and heads, which stay inside; what is longer may break."""
+    """Columns are as wide as the words of queue names and headings, which stay inside; longer words may break."""
     with seen(browser, viewport={"width": width, "height": 900}) as sight:
         sight.page.goto(report(name))
         assert [] == sight.page.evaluate(BROKEN)
@@ -120,7 +120,7 @@ def test_no_word_is_broken_where_there_is_room(
 
 
 def test_equal_edits_are_counted_by_rule(browser: Browser, report: Callable[[str], str]) -> None:
-    """The filter finds a rule in the fold, and says of how many rules."""
+    """The filter finds a rule in a collapsed group, and shows the number of rules."""
     with seen(browser) as sight:
         sight.page.goto(report("1000"))
         assert "1000 of 1000" == sight.page.locator("#count").inner_text()
@@ -131,7 +131,7 @@ def test_equal_edits_are_counted_by_rule(browser: Browser, report: Callable[[str
 
 
 def test_tiles_filter_and_folds_work_by_keyboard(browser: Browser, report: Callable[[str], str]) -> None:
-    """Tab reaches the tiles, arrows choose one; Tab reaches the filter, which counts; Enter opens a fold."""
+    """Tab reaches the tiles, arrows choose one; Tab reaches the filter, which counts; Enter opens a part."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(report("everything"))
@@ -151,8 +151,8 @@ def test_tiles_filter_and_folds_work_by_keyboard(browser: Browser, report: Calla
         assert page.evaluate("document.activeElement.parentElement.open")
 
 
-def test_every_place_to_go_is_reached_by_tab(browser: Browser, report: Callable[[str], str]) -> None:
-    """Links, the chosen tile, the filter, folds and the map: no more and no less."""
+def test_tab_reaches_every_control(browser: Browser, report: Callable[[str], str]) -> None:
+    """Links, the chosen tile, the filter, collapsed parts and the map: no more and no less."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(report("everything"))
@@ -165,8 +165,8 @@ def test_every_place_to_go_is_reached_by_tab(browser: Browser, report: Callable[
         assert wanted == page.locator("[data-reached]").count()
 
 
-def test_without_scripts_tiles_still_choose(browser: Browser, report: Callable[[str], str]) -> None:
-    """The tiles and folds are the browser's own; the filter, which would do nothing, is not there."""
+def test_without_scripts_the_tiles_work(browser: Browser, report: Callable[[str], str]) -> None:
+    """Tiles and collapsed parts need no script; the filter, which would do nothing, is hidden."""
     with seen(browser, java_script_enabled=False) as sight:
         page = sight.page
         page.goto(report("everything"))
@@ -182,7 +182,7 @@ def test_without_scripts_tiles_still_choose(browser: Browser, report: Callable[[
 
 
 def test_a_thousand_changes_open_smoothly(browser: Browser, report: Callable[[str], str]) -> None:
-    """Measured: 0.4 s, no task above 0.1 s; asserted: 5 s and 1 s, for slow machines. A filter answers as fast."""
+    """Measured: 0.4 s, no task above 0.1 s; asserted: 5 s and 1 s, for slow machines. The filter is as fast."""
     with seen(browser) as sight:
         page = sight.page
         page.add_init_script(WATCH)
@@ -193,8 +193,8 @@ def test_a_thousand_changes_open_smoothly(browser: Browser, report: Callable[[st
         assert page.evaluate("longest") < 1_000
 
 
-def test_paper_has_everything(browser: Browser, report: Callable[[str], str]) -> None:
-    """Printed, folded parts are open and what only a screen needs is gone."""
+def test_a_printed_page_has_everything(browser: Browser, report: Callable[[str], str]) -> None:
+    """In print, collapsed parts are open, and controls for a screen are hidden."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(report("everything"))

@@ -1,4 +1,4 @@
-"""Hunts a deliberate bug with cases of the campaign until one catches it."""
+"""Searches a deliberate bug with cases of the campaign until one catches it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.scenarios import SCENARIOS
 
 MOST: Final = 2000
-"""Cases that one bug is hunted with at the most."""
+"""Maximum of cases for one bug."""
 
 
 class Catch(NamedTuple):
-    """What caught a bug."""
+    """The test that caught a bug."""
 
     invariants: tuple[str, ...]
     case: Case
@@ -26,7 +26,7 @@ class Catch(NamedTuple):
 
 
 class BugRow(NamedTuple):
-    """A line of the table: which bug, what caught it, and how long that took."""
+    """A line of the table: the bug, the test that caught it, and the duration."""
 
     bug: str
     caught: str
@@ -35,7 +35,7 @@ class BugRow(NamedTuple):
 
 
 def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
-    """Return what first catches a bug; None where nothing does. An error that is none of ours catches it too."""
+    """Return the first test that catches a bug, or None. An error of another kind also catches it."""
     with {**TWELVE, **EXTRAS}[bug]():
         for tried, case in enumerate(cases, 1):
             try:
@@ -48,7 +48,7 @@ def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
 
 
 def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
-    """Yield a row for each bug. Without cases the exhaustive ones are tried, some of each scenario in turn."""
+    """Yield a row for each bug. Without given cases it tries the exhaustive ones, some of each scenario in turn."""
     for bug in (*TWELVE, *EXTRAS):
         found = hunt(bug, interleaved() if cases is None else cases)
         if found is None:
@@ -58,7 +58,7 @@ def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
 
 
 def interleaved(most: int = MOST) -> Iterator[Case]:
-    """Yield cases of all scenarios in turn: each without faults first, then with one fault at a time, by lot."""
+    """Yield cases of all scenarios in turn: each first without faults, then with one random fault at a time."""
     streams: list[Iterator[Case]] = [_all(name, profile) for name in SCENARIOS for profile in "AC"]
     return islice(_in_turn(streams), most)
 

@@ -1,9 +1,9 @@
-"""A case of the campaign: a line of text that reproduces a run, faults first and healing after; and what became of it.
+"""A case of the campaign: a line of text that reproduces a run, first with faults and then without; and its result.
 
     SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
 
 FAULTS are the simulator's (reconciler/simulator/faults) and those of `faults.py`, joined by commas; SCHEDULE is
-of `schedules.py`; DROPPED are ids and addresses that the scenario goes without. The last ones may be left out.
+of `schedules.py`; DROPPED are ids and addresses that the scenario omits. The last fields may be omitted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.campaign.world import ApplierResult
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is run; `str` and `parse` turn it to a line and back."""
+    """The parameters of a run; `str` and `parse` convert them to a line and back."""
 
     scenario: str
     profile: str
@@ -42,29 +42,29 @@ class Case:
         return cls(name, profile, faults, int(seed), schedule, tuple(dropped.split()))
 
     def built(self) -> Scenario:
-        """Return its scenario, without what it goes without."""
+        """Return its scenario, without the parts that the case omits."""
         return without(scenario(self.scenario), self.dropped)
 
 
 @dataclass(slots=True)
 class CaseResult:
-    """What became of a case."""
+    """The result of a case."""
 
     case: Case
     violations: list[Violation]
     counts: Counter[str]
     ended: list[ApplierResult | None]
-    """How the appliers of the first phase ended; None where one was killed."""
+    """The ends of the first phase's appliers; None for a killed one."""
     requests: int
     fired: int
-    """How many faults and accidents came to pass."""
+    """Return how many faults and accidents occurred."""
     prints: list[tuple[object, ...]] = field(default_factory=list, repr=False)
 
     @property
     def same_run_converged(self) -> bool:
-        """Say whether the first applier got there in spite of it all."""
+        """Return whether the first applier succeeded in spite of the faults."""
         return self.ended[0] is not None and self.ended[0].exit_code == 0
 
     def broken(self) -> frozenset[str]:
-        """Return the promises that were not kept."""
+        """Return the broken promises."""
         return frozenset(one.invariant for one in self.violations)

@@ -1,4 +1,4 @@
-"""Runs a case: what goes wrong goes wrong, and then the tool heals it."""
+"""Runs a case: the faults occur, and then the tool repairs the tenant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.desired.desired import DesiredState
 from reconciler.plan.document import ReviewedPlan
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.messages import SimRequest
 from tests.campaign.case import Case, CaseResult
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
@@ -24,16 +24,16 @@ from tests.campaign.world import Applier, ApplierResult, Killed, ObservedTenant
 __all__ = ["Case", "CaseResult", "Running", "repeated", "run_case"]
 
 HEALING: Final = 2
-"""Runs without faults that must be enough (R15)."""
+"""Runs without faults that must suffice (R15)."""
 
 _HEALERS: Final = ("at-once", "heal-1", "heal-2", "heal-3")
 
 
 def run_case(case: Case) -> CaseResult:
-    """Run a case, faults first, then without any until it is healed."""
+    """Run a case, first with faults, then without any until it is repaired."""
     try:
         return Running(case).result()
-    except Exception:  # noqa: BLE001 - whatever escapes is a finding, and the campaign goes on
+    except Exception:  # noqa: BLE001 - any escaped exception is a finding, and the campaign continues
         said = traceback.format_exc(limit=-4)
         return CaseResult(case, [Violation("crash", said)], Counter(), [None], 0, 0)
 
@@ -48,7 +48,7 @@ def repeated(case: Case) -> CaseResult:
 
 
 class Running:
-    """A case under way."""
+    """A running case."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -67,12 +67,12 @@ class Running:
         self.saved: dict[str, ReviewedPlan] = {}
         self.ended: list[ApplierResult | None] = []
         self.further = 0
-        self.fired: list[tuple[str, SimulatorRequest]] = []
+        self.fired: list[tuple[str, SimRequest]] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
     def result(self) -> CaseResult:
-        """Do it all."""
+        """Run all phases."""
         fired = self.inject()
         self.heal()
         self.oracle.quiet()
@@ -81,7 +81,7 @@ class Running:
         return CaseResult(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
 
     def inject(self) -> int:
-        """Run the appliers among the faults; return how many of those came to pass."""
+        """Run the appliers with the faults; return how many of those occurred."""
         for name in self.wishes if self.scenario.reviewed else ():
             asyncio.run(self.review(name))
         faults = self.world.faults = FaultInjector(self.spec, self.case.seed) if self.spec else None
@@ -93,7 +93,7 @@ class Running:
         return self.accidents.happened + len(self.fired)
 
     async def review(self, name: str) -> None:
-        """Save the plan that an applier is to apply, which the oracle then holds it to."""
+        """Save the plan that an applier will apply, for the oracle."""
         reviewer = self._applier(f"review-{name}")
         self.saved[name] = await reviewer.saved()
         self.oracle.planned(reviewer)
@@ -106,7 +106,7 @@ class Running:
         self.ended.extend(await scheduler.run(dict(zip(names, runs, strict=True))))
 
     async def one(self, applier: Applier) -> ApplierResult | None:
-        """Run an applier to its end, and tell the oracle."""
+        """Run an applier to its end, and report it to the oracle."""
         try:
             ended = await applier.run()
         except Killed:
@@ -115,7 +115,7 @@ class Running:
         return ended
 
     async def another(self, manifest: str) -> None:
-        """Run a further applier whole: of the `other` manifest, or of the same."""
+        """Run another applier completely: of the `other` manifest, or of the same."""
         self.further += 1
         await self.one(self._applier(f"{'other' if manifest == 'other' else 'b'}-{self.further}"))
 
@@ -133,7 +133,7 @@ class Running:
         )
 
     def _by_applier(self) -> Mapping[str, DesiredState]:
-        """Return who wants what: those of the schedule, those of accidents, and the one who heals."""
+        """Return the desired rules by applier: those of the schedule, those of accidents, and the repairing one."""
         own = self.scenario.wish
         others = manifests(self.scenario, "other")
         further = {f"b-{number}": own for number in range(1, 10)}
@@ -142,7 +142,7 @@ class Running:
         return {**self.wishes, **reviewers, **further, **strangers, **dict.fromkeys(_HEALERS, own)}
 
     def heal(self) -> None:
-        """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""
+        """Run without faults: at most twice until the state is correct (R15), and once more without effect (R16)."""
         if self.refused:
             return self._refuse()
         mend(self.world, self.scenario.rules, {one.rule.name for one in self.scenario.wish.rules.values()})
@@ -158,7 +158,7 @@ class Running:
         return self._once_more() if healed else None
 
     def _once_more(self) -> None:
-        """Run on a tenant that is healed (R16)."""
+        """Run on a repaired tenant (R16)."""
         self._wait_for_lists()
         before = len(self.world.events)
         self._run("heal-3")
@@ -169,9 +169,9 @@ class Running:
         self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
 
     def _wait_for_lists(self) -> None:
-        """Where lists lag, run once more at once, which must do no harm, and then let the lists catch up.
+        """If lists lag, run once more immediately, which must do no harm, and then let the lists catch up.
 
-        Beside a copy that a person made of a rule that no list shows yet, nobody can tell which is the copy.
+        If a user copied a rule that no list contains, the tool cannot know which one is the copy.
         """
         lag = self.world.profile.list_lag_seconds
         if lag and "clone" not in self.case.faults:
@@ -183,17 +183,17 @@ class Running:
         return asyncio.run(self.one(applier))
 
     def _refuse(self) -> None:
-        """Check that a guard refuses still, and that nothing was ever written (R8)."""
+        """Check that a guard still refuses, and that nothing was written at any time (R8)."""
         ended = self._run("heal-1")
         self._check("R8", ended is not None and ended.exit_code == 4, f"a guard should have refused: {ended}")
         writes = [one for one in self.world.events if one.request.method != "GET" and "token" not in one.request.path]
         self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
 
     def _counts(self, found: Violation) -> bool:
-        """Say whether the run could have known: it does not where others write too, or where lists are behind.
+        """Return whether the run could know: it could not if others also write, or if lists are behind.
 
-        While lists lag, more reads than two are needed to see that all is well, and what another one wrote (or a
-        request that lands late) is not seen at all. What a list made up looks as if somebody else had done it.
+        While lists lag, more than two reads are needed to verify the result, and writes of another applier (or
+        delayed requests) are invisible. An error of a list looks like a change by another sender.
         """
         lags = self.world.profile.list_lag_seconds > 0 and not found.message.startswith("heal-")
         others = len(self.wishes) > 1 or self.further > 0
@@ -201,7 +201,7 @@ class Running:
             return not (lags or others or any(lie in self.case.faults for lie in (":other", ":empty-list")))
         if found.invariant == "R18" and "ended with 0, but" in found.message:
             if ":other" in self.case.faults and "is there twice" in found.message:
-                return False  # the list told of an edited copy, where there was a duplicate
+                return False  # the list showed an edited copy in the place of a duplicate
             return not (lags and (others or any(unseen in self.case.faults for unseen in ("late", "clone"))))
         return not (lags and found.invariant == "R16" and "requests, not" in found.message)
 

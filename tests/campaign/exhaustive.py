@@ -1,4 +1,4 @@
-"""Every single accident at every request of every scenario; seeded shares of pairs, of chance and of interleavings."""
+"""Every single accident at every request of every scenario; seeded shares of pairs, random faults, interleavings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
 
 BEYOND: Final = 3
-"""Requests after those of the run without faults: an accident makes more of them."""
+"""Requests beyond those of the run without faults: an accident causes more of them."""
 
 _AFTER: Final = ("2", "date", "none", "0", "-1", "soon", "1000000000")
 _TRANSIENT: Final = (
@@ -47,7 +47,7 @@ _TRANSIENT_ON_WRITES: Final = frozenset(
     {*_LATE, *(f"{name}-applied" for name in ("500", "502", "503", "504", "reset", "timeout", "html", "empty"))}
 )
 _NOT_FOR_TOKENS: Final = frozenset({"401", "html", "empty"})
-"""Where tokens are issued they say that the address or the secret is wrong (invariants F9, F12, F15)."""
+"""Faults whose response to a token request means a wrong address or secret (invariants F9, F12, F15)."""
 
 SAMPLED: Final = frozenset(
     {
@@ -58,13 +58,13 @@ SAMPLED: Final = frozenset(
         *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept", "clone-switched-off"),
     }
 )
-"""Scenarios of which a share of the single faults is run: each has a neighbour of which all are."""
+"""Scenarios of which only a share of the single faults is run: each has a similar one with all."""
 
 SHARE: Final = 8
 """One in so many of those."""
 
 OTHERS: Final = 16
-"""One in so many is run on profiles beside A and C."""
+"""One in so many is run on the profiles other than A and C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Asked:
 
 @cache
 def requests(name: str, profile: str) -> tuple[Asked, ...]:
-    """Return what is asked for when nothing goes wrong."""
+    """Return the requests of a run without faults."""
     running = Running(Case(name, profile))
     running.inject()
     return tuple(
@@ -86,7 +86,7 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
 
 
 def single_faults(name: str, profile: str) -> Iterator[Case]:
-    """Yield every accident at every request of a scenario, and at a few beyond."""
+    """Yield every accident at every request of a scenario, and at a few further requests."""
     asked = requests(name, profile)
     for number in range(1, len(asked) + BEYOND + 1):
         at = asked[number - 1] if number <= len(asked) else Asked("", "")
@@ -96,9 +96,9 @@ def single_faults(name: str, profile: str) -> Iterator[Case]:
 
 
 def is_fit(name: str, profile: str, fault: str) -> bool:
-    """Say whether a fault may be tried: people's edits may lift what a guard refuses for.
+    """Return whether a fault may be tried: manual edits may lift the reason of a guard.
 
-    Where lists lag, the simulator knows by the time of day how far: it may not go back.
+    A lagging list depends on the time of day, which therefore may not go back.
     """
     return not (profile == "D" and "clock=-" in fault) and not (
         is_refused(scenario(name)) and any(word in fault for word in ("human", "remove", "edit", "clone"))
@@ -106,7 +106,7 @@ def is_fit(name: str, profile: str, fault: str) -> bool:
 
 
 def _faults(at: Asked) -> Iterator[str]:
-    """Yield what may go wrong at such a request; at one that is not known, everything."""
+    """Yield the faults for such a request; for an unknown one, all faults."""
     yield from _OWN
     for fault in (*_TRANSIENT, *_DEFINITE):
         if fault not in _ON_LISTS or (at.what in ("rules", "queues", "rule", "") and at.method in ("GET", "")):
@@ -120,12 +120,12 @@ def _faults(at: Asked) -> Iterator[str]:
 
 
 def _placed(fault: str, number: int) -> str:
-    """Return the fault at a request, in the words of a case."""
+    """Return the fault at a request, in the notation of a case."""
     name, _, argument = fault.partition("=")
     if name in _OWN_NAMES:
         return f"{name}@#{number}" + (f"={argument}" if argument else "")
     applied = argument.endswith("-applied") or argument == "2-applied"
-    if applied:  # `gzip=2-applied` is how a person says it; the grammar has the argument last
+    if applied:  # users write `gzip=2-applied`; the grammar has the argument last
         return f":{name}-applied={argument.removesuffix('-applied')}@#{number}"
     return f":{fault}@#{number}"
 
@@ -135,12 +135,12 @@ _PLACE: Final = re.compile(r"@(#[0-9]+|[0-9.]+)")
 
 
 def kind(case: Case) -> str:
-    """Return what goes wrong in a case, without where: `:500-applied`."""
+    """Return a case's fault without its place: `:500-applied`."""
     return _PLACE.sub("", case.faults).removeprefix(":") or case.schedule.partition(":")[0]
 
 
 def is_transient(case: Case) -> bool:
-    """Say whether trying again must help, so that the same run has to get there; of single faults."""
+    """Return whether a retry must help, so that the same run must succeed; for single faults."""
     name = kind(case)
     if name in _NOT_FOR_TOKENS and _place(case).what in ("token", ""):
         return False
@@ -148,13 +148,13 @@ def is_transient(case: Case) -> bool:
 
 
 def _place(case: Case) -> Asked:
-    """Return the request that a single fault falls on, as far as the run without faults tells."""
+    """Return the request of a single fault, as far as the run without faults shows."""
     number, asked = int(case.faults.rpartition("#")[2].partition("=")[0]), requests(case.scenario, case.profile)
     return asked[number - 1] if number <= len(asked) else Asked("", "")
 
 
 def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
-    """Yield the single faults of all named scenarios; a share of those that have a neighbour, and on B, D and E."""
+    """Yield the single faults of all named scenarios; a share of those with a similar one, and on B, D and E."""
     for profile in profiles:
         for name in SCENARIOS:
             share = (1 if profile in "AC" else OTHERS) * (SHARE if name in SAMPLED else 1)
@@ -162,7 +162,7 @@ def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
 
 
 def doubles(seed: int) -> Iterator[Case]:
-    """Yield pairs of accidents by lot, without end."""
+    """Yield random pairs of accidents, without end."""
     random = Random(f"{seed}/doubles")
     names = [name for name in SCENARIOS if name != "ten-pages"]
     while True:
@@ -176,7 +176,7 @@ def doubles(seed: int) -> Iterator[Case]:
 
 
 def chances(seed: int) -> Iterator[Case]:
-    """Yield generated scenarios among faults by chance, on every profile, without end."""
+    """Yield generated scenarios with random faults, on every profile, without end."""
     random = Random(f"{seed}/chances")
     for number in count():
         name = f"{GENERATED}{seed * 1_000_000 + number}"
@@ -193,7 +193,7 @@ def chances(seed: int) -> Iterator[Case]:
 
 
 def _needs_a_word(name: str) -> bool:
-    """Say whether a person has to allow it: so it is with a copy of an older manifest that serves conversations."""
+    """Return whether a user must allow it: a copy of an older manifest that serves conversations requires that."""
     running = Running(Case(name, "C"))
     running.inject()
     return any(ended is not None and ended.exit_code == 4 for ended in running.ended)
@@ -206,14 +206,14 @@ _BY_CHANCE: Final = sorted(
 
 
 def interleaved(name: str, profile: str) -> Iterator[Case]:
-    """Yield a second applier that runs whole before and after each request of the first, of this or another wish."""
+    """Yield a second applier that runs completely before and after each request of the first, for each manifest."""
     for number in range(1, len(requests(name, profile)) + 1):
         for who in ("applier", "applier-after", "other", "other-after"):
             yield Case(name, profile, f"{who}@#{number}")
 
 
 def turns(seed: int) -> Iterator[Case]:
-    """Yield two and three appliers that take turns by lot, without end."""
+    """Yield two and three appliers that take turns at random, without end."""
     random = Random(f"{seed}/turns")
     names = [name for name in SCENARIOS if name != "ten-pages" and not is_refused(SCENARIOS[name])]
     for number in count():
@@ -223,14 +223,14 @@ def turns(seed: int) -> Iterator[Case]:
 
 
 def fault_free() -> Iterator[Case]:
-    """Yield every scenario on every profile, and nothing goes wrong."""
+    """Yield every scenario on every profile, without faults."""
     for name in SCENARIOS:
         for profile in "ABCDE":
             yield Case(name, profile)
 
 
 def interleavings() -> Iterator[Case]:
-    """Yield the interleavings of all scenarios but the largest."""
+    """Yield the interleavings of all scenarios except the largest."""
     for profile in "AC":
         for name in SCENARIOS:
             if name != "ten-pages" and not is_refused(SCENARIOS[name]):

@@ -1,14 +1,14 @@
-"""What the simulator's faults cannot say: processes die, others run or meddle meanwhile, the time of day jumps.
+"""Faults that the simulator does not have: processes die, others run or edit in parallel, the time of day jumps.
 
 NAME@#K[=ARGUMENT]     at the K-th request of applier `a`
 kill, kill-applied     the process dies before the request is done; after it
-applier, applier-after a second applier of the same manifest runs whole before it; after it
-other, other-after     one of another manifest does
-human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of one of ours by lot
-human-rank, human-switch   likewise: another priority; off, or on again
-human-add              a rule that is not ours, which takes every conversation before or after all others, by lot
-human-foreign          of a rule that is not ours another priority
-human-describe         of a rule that is not ours another description
+applier, applier-after a second applier of the same manifest runs completely before it; after it
+other, other-after     one of another manifest runs
+human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of a random managed rule
+human-rank, human-switch   the same: another priority; disabled, or enabled again
+human-add              an unmanaged rule that takes every conversation, randomly before or after all others
+human-foreign          another priority of an unmanaged rule
+human-describe         another description of an unmanaged rule
 clock=SECONDS          the time of day jumps, the server's and the tool's
 """
 
@@ -38,7 +38,7 @@ NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """One accident, and before or after which request it happens."""
+    """One accident, and the request before or after which it happens."""
 
     name: str
     at: int
@@ -46,7 +46,7 @@ class Accident:
 
 
 def accident(text: str) -> Accident | None:
-    """Read one; None where the text is none of these, but a fault of the simulator's. Raises ValueError."""
+    """Parse one; None if the text is a fault of the simulator. Raises ValueError."""
     found = _ACCIDENT.fullmatch(text.strip())
     if found is None:
         return None
@@ -56,7 +56,7 @@ def accident(text: str) -> Accident | None:
 
 
 class Accidents:
-    """Lets accidents happen at the requests of one applier; `another` runs a further one, of this or another wish."""
+    """Runs accidents at the requests of one applier; `another` runs a further one, of this or another manifest."""
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class Accidents:
         self.happened = 0
 
     async def before(self, event: Event) -> None:
-        """Let happen what comes before a request."""
+        """Run the accidents before a request."""
         for one in self._now(event):
             if not one.name.endswith(("-applied", "-after")):
                 await self._happen(one, event)
 
     async def after(self, event: Event) -> None:
-        """Let happen what comes after a request was done."""
+        """Run the accidents after a request was processed."""
         for one in self._now(event):
             if one.name.endswith(("-applied", "-after")):
                 await self._happen(one, event)
@@ -106,13 +106,13 @@ class Accidents:
 
 
 def is_ours(rule: Json) -> bool:
-    """Say whether a stored rule has our marker."""
+    """Return whether a stored rule has an own marker."""
     marker = parse_marker(rule["description"])[1] if isinstance(rule.get("description"), str) else None
     return marker is not None and marker.owner == OWNER
 
 
 def _edit(world: ObservedTenant, rule: Json) -> None:
-    # A weight that no manifest has: what a person does is not by chance what is wanted.
+    # A weight that no manifest has: a manual edit does not match the desired rule by chance.
     targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
     world.state.edit(rule["id"], world.clock(), targets=targets)
 
@@ -148,10 +148,10 @@ def _describe(world: ObservedTenant, rule: Json) -> None:
 
 
 def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> None:
-    """Put markers right that a person took away, or a server that makes one line of two: only a person can.
+    """Repair markers that a user removed, or that a server changed by joining lines: only a user can do that.
 
-    Where another rule has taken the place meanwhile, the one without a marker goes. So it is where nothing says which
-    of several rules is ours, and where a copy has a name, of those that are wanted, in place of ours.
+    If another rule has the place by then, the one without a marker is deleted. The same holds if it is unknown which
+    of several rules is managed, and if a copy has the desired name of the managed rule.
     """
     for rule_id, marker in world.unmarked.items():
         rule = world.state.stored_rules[rule_id].rule if rule_id in world.state.stored_rules else None
@@ -163,7 +163,7 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
         else:
             world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
     _decide(world, names)
-    known = {rule["description"] for rule in began}  # a copy of such a rule included
+    known = {rule["description"] for rule in began}  # including a copy of such a rule
     for rule in world.state.rules():
         text = str(rule.get("description"))
         if text not in known and _JOINED.search(text):
@@ -171,7 +171,7 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
 
 
 def _decide(world: ObservedTenant, names: set[str]) -> None:
-    """Leave one of several rules with one marker where nothing says which of them is ours, and no name taken."""
+    """Keep one of several rules with one marker if the managed one is ambiguous, and no occupied name."""
     groups: dict[object, list[Json]] = {}
     for rule in filter(is_ours, world.state.rules()):
         groups.setdefault(address(str(rule.get("description"))), []).append(rule)
@@ -184,7 +184,7 @@ def _decide(world: ObservedTenant, names: set[str]) -> None:
 
 
 def address(description: str) -> object:
-    """Return where a rule of ours with this description stands; a copy stands beside its rule."""
+    """Return the position of a managed rule with this description; a copy follows its rule."""
     marker = parse_marker(description)[1]
     return marker and (marker.owner, marker.address, marker.copy)
 

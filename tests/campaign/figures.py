@@ -1,4 +1,4 @@
-"""What a campaign counts: runs, requests, checks, same-run convergence, and every promise that was not kept."""
+"""The counts of a campaign: runs, requests, checks, convergence in the same run, and every broken promise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.campaign.exhaustive import is_transient, kind
 from tests.campaign.scenarios import is_refused, scenario
 
 MOST_KEPT: Final = 200
-"""Violations that are kept by one batch; the others are counted."""
+"""Maximum of violations that one batch stores; the others are counted."""
 
 REPEATED: Final = 50
 """One case in so many is run twice (R22)."""
@@ -31,10 +31,10 @@ class Figures:
     violations: list[tuple[str, str, str]] = field(default_factory=list)
     """Invariant, case and message."""
     missed: list[str] = field(default_factory=list)
-    """Cases of a single transient fault whose run did not get there."""
+    """Cases of a single transient fault whose run did not succeed."""
 
     def add(self, part: str, result: CaseResult) -> None:
-        """Add what became of a case."""
+        """Add the result of a case."""
         case = result.case
         self.runs[part] += 1
         self.requests[part] += result.requests
@@ -58,12 +58,12 @@ class Figures:
 
     @property
     def convergence(self) -> float:
-        """Return the share of runs with one transient fault that got there all the same."""
+        """Return the share of runs with one transient fault that still converged."""
         return sum(self.converged.values()) / (sum(self.tried.values()) or 1)
 
 
 def batch(part: str, cases: Iterable[Case]) -> Figures:
-    """Run cases and sum them up; some are run twice."""
+    """Run cases and sum them up; some run twice."""
     found = Figures()
     for number, case in enumerate(cases):
         found.add(part, repeated(case) if number % REPEATED == 0 else run_case(case))

@@ -1,9 +1,9 @@
 """The fault matrix as data (invariants "The fault matrix"): faults, operations, the expected outcome, how to cause it.
 
-A row's codes stand in the order of OPERATIONS: R retry, Q read again before any further write on the key, S stop, K
+A row's codes are in the order of OPERATIONS: R retry, Q read again before any further write on the key, S stop, K
 skip the key, U undo the write and stop, T one new token and one repeat, C crash and run again, OK tolerated; `R>S` is R
-once and S for good, `Q>K` both, `K>S` one after the other, `-` not applicable. What they mean as behaviour is in
-matrix_checks.py.
+for one fault and S for a lasting one, `Q>K` both, `K>S` one after the other, `-` not applicable. matrix_checks.py has
+their behaviour.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tests.campaign.matrix_vocabulary import ALL, READS, WRITES, MatrixRow, Way,
 _AFTER: Final = ("429=2", "429=date", "429=none", "429=1000000000", "429=-1", "429=soon")
 _READ_LOSES: Final = "R R Q Q Q R"
 
-KNOWN: Final = "what the run knew before is read one by one, and is there"
-UNSEEN: Final = "a tenant that was never seen to have a rule cannot be told from an empty one"
-CLONED: Final = "the clone is now the only rule with that marker; the next run takes it for ours and deletes it"
-FIRST: Final = "no rule of ours was ever kept here: the first write is undone, and the run stops"
+KNOWN: Final = "the rules known before are read one by one, and exist"
+UNSEEN: Final = "a tenant that never showed a rule cannot be distinguished from an empty one"
+CLONED: Final = "the clone is now the only rule with that marker; the next run deletes it as managed"
+FIRST: Final = "no managed rule was stored here before: the first write is undone, and the run stops"
 
 ROWS: Final = {
-    "F1": MatrixRow("connection refused, no such host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
+    "F1": MatrixRow("connection refused, unknown host", "R R R R R R", retried("refuse", "!no-name", on=ALL)),
     "F2": MatrixRow("connection not made in time", "R R R R R R", retried("!connect-timeout", on=ALL)),
     "F3": MatrixRow(
         "reset before the server read it",
@@ -57,7 +57,7 @@ ROWS: Final = {
         ),
     ),
     "F11": MatrixRow(
-        "other values told, other values kept",
+        "other values returned, other values stored",
         "- - Q>K Q>K - -",
         (
             Way("POST PUT", "other", "Q"),
@@ -116,11 +116,11 @@ ROWS: Final = {
             *each("LIST POST PUT TOKEN", "S", "405", "501", "410"),
             Way("GET", "410", "OK"),
             *(
-                Way("GET", fault, "S", says=fault, apart="405 and 501 do not say that the rule is gone")
+                Way("GET", fault, "S", says=fault, apart="405 and 501 do not mean that the rule is deleted")
                 for fault in ("405", "501")
             ),
             *each("DELETE", "S", "405", "501"),
-            Way("DELETE", "410", "OK", apart="410 says that the rule is gone, which is what was wanted"),
+            Way("DELETE", "410", "OK", apart="410 means that the rule is deleted, as intended"),
         ),
     ),
     "F20": MatrixRow(
@@ -142,7 +142,7 @@ ROWS: Final = {
         "S S K K S S",
         (*each("LIST GET DELETE TOKEN", "S", "413", "414", "431"), *each("POST PUT", "K", "413", "414", "431")),
     ),
-    "F23": MatrixRow("429, whatever it asks to wait", "R R R R R R", retried(*_AFTER, on=ALL)),
+    "F23": MatrixRow("429, with any Retry-After", "R R R R R R", retried(*_AFTER, on=ALL)),
     "F24": MatrixRow(
         "500, not done", _READ_LOSES, (*retried("500"), *unknown("500"), Way(WRITES, "500", "Q", "always"))
     ),
@@ -211,7 +211,7 @@ ROWS: Final = {
             Way("PUT DELETE", "!lagging", "Q"),
         ),
     ),
-    "F35": MatrixRow("parts and fields that nobody here knows", "OK OK OK OK OK OK", (Way(ALL, "!odd", "OK"),)),
+    "F35": MatrixRow("unknown parts and fields", "OK OK OK OK OK OK", (Way(ALL, "!odd", "OK"),)),
     "F36": MatrixRow(
         "a bomb: gzip, size, depth, NaN",
         "S S Q Q Q S",
@@ -220,9 +220,7 @@ ROWS: Final = {
             *unknown("gzip=17", "deep", "nan", "gzip-applied=17"),
         ),
     ),
-    "F37": MatrixRow(
-        "a certificate that is no good", "S S S S S S", each(ALL, "S", "!bad-certificate"), "tests/hostile"
-    ),
+    "F37": MatrixRow("an invalid certificate", "S S S S S S", each(ALL, "S", "!bad-certificate"), "tests/hostile"),
     "F38": MatrixRow(
         "the time of day jumps", "OK OK OK OK OK OK", each(ALL, "OK", "!day-later+429=date", "!day-earlier+429=date")
     ),
@@ -230,7 +228,7 @@ ROWS: Final = {
     "F40": MatrixRow("SIGKILL after commit", "C C C C C C", each(ALL, "C", "!killed-after"), "tests/crash"),
     "F41": MatrixRow("SIGINT, SIGTERM", "OK OK OK OK OK OK", each(ALL, "OK", "!stopped"), "tests/crash"),
     "F42": MatrixRow(
-        "a person edits, deletes, clones meanwhile",
+        "a user edits, deletes, clones during the run",
         "R R Q Q Q -",
         (
             *each("LIST", "R", "!edits", "!deletes", "!clones"),

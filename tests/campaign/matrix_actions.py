@@ -1,4 +1,4 @@
-"""What the simulator's faults cannot say: people, processes, clocks, and a network that is in the way."""
+"""Faults that the simulator does not have: users, processes, clocks, and a faulty network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.simulator.api import SimulatorApi
-    from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+    from reconciler.simulator.messages import SimRequest, SimResponse
     from tests.campaign.matrix_run import MatrixRun
     from tests.campaign.world import Event, Hook
 
@@ -29,14 +29,14 @@ DAY: Final = 86_400.0
 
 
 def _forget(trial: MatrixRun) -> None:
-    """The tenant has no rule of ours, and never showed one."""
+    """The tenant has no managed rule, and never showed one."""
     for rule in trial.world.state.rules():
         if rule["id"] not in FOREIGN:
             trial.world.state.remove(rule["id"])
 
 
 def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Hook:
-    """Return a hook that does it at the case's request; `onwards`, at every request from there on."""
+    """Return a hook that runs it at the case's request; `onwards`, at every request from there on."""
     first = trial.case.first
     seen = 0
     begun = False
@@ -108,7 +108,7 @@ def _down(trial: MatrixRun, _event: Event) -> None:
 
 
 def _jump(seconds: float) -> Callable[[MatrixRun], None]:
-    """From that request on the time of day is wrong for the tool; nothing else of its clock is."""
+    """From that request on the time of day is wrong for the tool; the rest of its clock is right."""
 
     def begin(trial: MatrixRun, _event: Event) -> None:
         trial.jump = seconds
@@ -149,21 +149,21 @@ def _take_name(trial: MatrixRun, _event: Event) -> None:
 
 
 def _lag(trial: MatrixRun, _event: Event) -> None:
-    """The list that comes next does not know of this write yet, all its pages."""
+    """The next list, with all its pages, does not contain this write."""
     faults = FaultInjector("GET rules:stale=1@#1-3", 1)
     faults._start(trial.world.api)
     trial.world.faults = faults
 
 
 class _Odd(FaultInjector):
-    """Answers have parts that nobody here knows; so do the rules themselves, in every case (matrix_tenant.py)."""
+    """Responses have unknown parts; so do the rules themselves, in every case (matrix_tenant.py)."""
 
     def __init__(self, trial: MatrixRun) -> None:
         super().__init__(trial.case.spec, 1)
         self.trial = trial
 
-    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
-        """Answer, with more than was asked for where the case is about this operation."""
+    def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
+        """Respond, with additional parts if the case is for this operation."""
         answer = super().handle(request, api)
         if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):
             return answer

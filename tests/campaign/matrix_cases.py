@@ -11,20 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.messages import SimRequest
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way
 from tests.campaign.world import Applier, ObservedTenant, run
 
 REFUSED = "POST rules:revoke@#1"
-"""What makes a run ask for a second token: its first write is refused, and nothing was done."""
+"""The reason why a run requests a second token: its first write is refused, and nothing was done."""
 _LATER = {"#1": "later", "always": "later-"}
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixCase:
-    """A cell of the table, brought about in one way at one place on one profile."""
+    """A cell of the table, caused in one way at one place on one profile."""
 
     row: MatrixRow
     way: Way
@@ -38,17 +38,17 @@ class MatrixCase:
 
     @property
     def once(self) -> bool:
-        """Whether only one request meets the fault."""
+        """Whether only one request gets the fault."""
         return not self.when.endswith("-") and self.when != "always" and "s-" not in self.when
 
     @property
     def concurrency(self) -> int:
-        """One change at a time where a run must stop at once: what is under way at the same time ends as it may."""
+        """One change at a time if a run must stop immediately: concurrent changes end in any way."""
         return 1 if "S" in self.way.code or self.way.code == "T" else 16
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The fault of the simulator, and the act of matrix_actions.py; either may be empty."""
+        """The fault of the simulator, and the action of matrix_actions.py; either may be empty."""
         parts = self.way.fault.split("+")
         acts = [part[1:] for part in parts if part.startswith("!")]
         faults = [part for part in parts if not part.startswith("!")]
@@ -56,7 +56,7 @@ class MatrixCase:
 
     @property
     def first(self) -> int:
-        """The number of the first request of the operation that is concerned."""
+        """The number of the first affected request of the operation."""
         name = self.when.rstrip("-")
         if name.startswith("#"):
             return int(name[1:])
@@ -66,7 +66,7 @@ class MatrixCase:
 
     @property
     def spec(self) -> str:
-        """The faults in the simulator's words."""
+        """The faults in the simulator's notation."""
         before = [REFUSED] if self.operation == "TOKEN" and self.when.startswith("later") else []
         fault, _ = self.parts
         if fault:
@@ -89,33 +89,33 @@ def cases() -> Iterator[MatrixCase]:
 
 
 def _profiles(way: Way, operation: str) -> str:
-    """Return the way's profiles. Reads are no others where names are unique alone (B), or keys count (E)."""
+    """Return the way's profiles. Reads do not differ if names are unique (B), or keys count (E)."""
     if operation in WRITES.split():
         return way.profiles
     return "".join(profile for profile in way.profiles if profile in "ACD") or "A"
 
 
-def is_call(request: SimulatorRequest, operation: str) -> bool:
-    """Tell whether a request is one of the operation."""
+def is_call(request: SimRequest, operation: str) -> bool:
+    """Return whether a request is one of the operation."""
     method, what = CALLS[operation].split()
     kinds = {"rules": request.path.endswith("/rules"), "token": request.path.endswith("/token")}
     kinds["rule"] = "/rules/" in request.path
     return request.method == method and kinds[what]
 
 
-def is_write(request: SimulatorRequest) -> bool:
-    """Tell whether a request would change the tenant."""
+def is_write(request: SimRequest) -> bool:
+    """Return whether a request would change the tenant."""
     return any(is_call(request, operation) for operation in ("POST", "PUT", "DELETE"))
 
 
-def content(request: SimulatorRequest) -> tuple[str, str, str, bytes]:
-    """Return what a request asks, whoever asks it with whatever token."""
+def content(request: SimRequest) -> tuple[str, str, str, bytes]:
+    """Return the content of a request, without its sender and token."""
     return request.method, request.path, request.query, request.body
 
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """A run without faults: how often each request is asked, and which request of its operation is at which place."""
+    """A run without faults: the number of each request, and the request of its operation at each place."""
 
     asked: Counter[tuple[str, str, str, bytes]]
     places: dict[tuple[str, str], int]

@@ -1,4 +1,4 @@
-"""What each code of the table means as behaviour, and what holds whatever happens."""
+"""The behaviour that each code of the table requires, and the rules that hold in every case."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tests.campaign.world import ApplierResult, Event
 
 MOST_ATTEMPTS: Final = 4
 PROBES: Final = 12
-"""Requests that may be sent to see whether a server that is down is up again, beyond the attempts of the first."""
+"""Requests that may probe an unavailable server, beyond the attempts of the first request."""
 
 
 def ended(trial: MatrixRun) -> ApplierResult:
-    """Return how the run ended; it did."""
+    """Return the end of the run; it must have ended."""
     assert trial.ended is not None, "the run was killed"
     return trial.ended
 
 
 def converged(trial: MatrixRun) -> None:
-    """The run went on to the end and says so."""
+    """The run continued to the end and reports that."""
     assert 0 == ended(trial).exit_code, trial.said()
 
 
 def retried(trial: MatrixRun) -> None:
-    """R: asked again within the budget, then on to the end."""
+    """R: repeated within the budget, then on to the end."""
     converged(trial)
     for event in trial.fallen:
         same = [one for one in trial.world.events if _is_same(one, event)]
@@ -40,7 +40,7 @@ def retried(trial: MatrixRun) -> None:
 
 
 def read_again(trial: MatrixRun) -> None:
-    """Q: after an answer that tells nothing, no write on the key before everything was read anew; then to the end."""
+    """Q: after an unclear response, no write on the key before a complete new read; then to the end."""
     for event in trial.fallen:
         if is_write(event.request):
             _assert_read_before_next(trial, event)
@@ -57,7 +57,7 @@ def read_again(trial: MatrixRun) -> None:
 
 
 def stopped(trial: MatrixRun) -> None:
-    """S: nothing is written any more, and the run says why it stopped."""
+    """S: no further write, and the run reports why it stopped."""
     assert trial.fallen
     assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
     assert [] == [one for one in trial.fallen if one.request.changed_state]
@@ -73,14 +73,14 @@ def stopped(trial: MatrixRun) -> None:
 
 
 def _most(trial: MatrixRun) -> int:
-    """Return how often what stops a run may be asked for: once, where asking again cannot help."""
+    """Return how often a request that stops a run may be sent: once, if a repeat cannot help."""
     if trial.case.number == "F16":
         return 2
     return 1 if trial.case.once or is_write(trial.fallen[0].request) else MOST_ATTEMPTS
 
 
 def undone(trial: MatrixRun) -> None:
-    """U: one write, and one that undoes it; the run says what the tenant made of the rule, and has changed nothing."""
+    """U: one write, and one that undoes it; the run reports the tenant's version of the rule, and changed nothing."""
     (event,) = trial.fallen
     assert [event.request.method, "DELETE"] == [one.request.method for one in trial.writes()]
     assert {*FOREIGN} == trial.ids()
@@ -92,7 +92,7 @@ def undone(trial: MatrixRun) -> None:
 
 
 def failed(trial: MatrixRun) -> None:
-    """K: that change failed and says why, what hangs on it is skipped, all else is applied; the old rule stands."""
+    """K: that change failed with a reason, its dependents are skipped, the rest is applied; the old rule remains."""
     status = trial.case.parts[0]
     keys = {trial.key(event) for event in trial.fallen}
     assert keys
@@ -131,7 +131,7 @@ def renewed(trial: MatrixRun) -> None:
 
 
 def tolerated(trial: MatrixRun) -> None:
-    """OK: nothing of it is to be seen in the result; a run that is told to stop does, and finishes what is begun."""
+    """OK: the result has no trace of it; a run that gets a stop request stops after its started changes."""
     assert trial.fallen
     if trial.case.way.fault != "!stopped":
         converged(trial)
@@ -144,12 +144,12 @@ def tolerated(trial: MatrixRun) -> None:
 
 
 def crashed(trial: MatrixRun) -> None:
-    """C: the process is gone; all the rest is said of the run after it."""
+    """C: the process has ended; the next run is judged."""
     assert trial.ended is None
 
 
 def unknowable(trial: MatrixRun) -> None:
-    """Nothing is promised of this run; the one after it finds everything and clears up."""
+    """This run has no promise; the next one finds everything and repairs it."""
     assert trial.fallen
 
 
@@ -168,23 +168,23 @@ CODES: Final[Mapping[str, Callable[[MatrixRun], None]]] = {
 
 
 def key_of(one: Outcome) -> str:
-    """Return the marker's address, with its owner, that an outcome is about."""
+    """Return the marker's address, with its owner, of an outcome."""
     return f"{TENANT.wish.owner}/{one.change.address}"
 
 
 def outcomes(trial: MatrixRun) -> tuple[Outcome, ...]:
-    """Return what the run says of each change; nothing where it ended before it tried any."""
+    """Return the run's outcome of each change; empty if it ended before the first."""
     report = ended(trial).report
     return report.outcomes if report else ()
 
 
 def _is_same(one: Event, event: Event) -> bool:
-    """Tell whether two requests of one applier ask the same."""
+    """Return whether two requests of one applier are the same."""
     return one.actor == event.actor and content(one.request) == content(event.request)
 
 
 def _usual(trial: MatrixRun, event: Event) -> int:
-    """Return how often a run without faults asks this."""
+    """Return how often a run without faults sends this request."""
     return clean(trial.case.profile, trial.case.concurrency).asked[content(event.request)]
 
 
@@ -194,7 +194,7 @@ def _writes_after(trial: MatrixRun, event: Event) -> list[Event]:
 
 
 def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
-    """Between an event and the next write on its key there is a whole reading of the list."""
+    """The complete list is read between an event and the next write on its key."""
     key = trial.key(event)
     until = min((one.number for one in _writes_after(trial, event) if trial.key(one) == key), default=None)
     if until is not None:
@@ -203,7 +203,7 @@ def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
 
 
 def _is_listed(events: list[Event]) -> bool:
-    """Tell whether every page of the list came."""
+    """Return whether all pages of the list arrived."""
     pages: set[int | None] = set()
     needed = 1
     for one in events:
@@ -214,7 +214,7 @@ def _is_listed(events: list[Event]) -> bool:
 
 
 def _assert_covers_stand(trial: MatrixRun) -> None:
-    """A rule that was to go is there as long as what covers it is not."""
+    """A rule to delete exists as long as its replacement does not."""
     there = {trial.addresses.get(identity) for identity in trial.ids()}
     for cover, covered in COVERED.items():
         if f"{TENANT.wish.owner}/{cover}" not in there:

@@ -1,4 +1,4 @@
-"""What holds in every case, whatever the code: of each state, of each request, of what is said, and of the next run."""
+"""The rules of every case, for any code: for each state, each request, each report, and the next run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Final
 
 from reconciler.cxone import rule_json
 from reconciler.model.change import Applied, Create, Delete, Skipped, UnknownOutcome
-from reconciler.simulator.evaluate import opaque_text, queue_shares
 from tests.campaign.matrix_cases import MatrixCase
 from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN
@@ -15,32 +14,33 @@ from tests.campaign.oracle import Violation
 from tests.campaign.world import SECRET
 from tests.support.builders import managed
 from tests.support.in_process_tenant import raw
+from tests.support.simulated_routing import opaque_text, queue_shares
 
 KEEPERS: Final = ("id-up", "id-edit")
-"""Rules that are updated and have fields that nobody here knows."""
+"""Rules that are updated and have unknown fields."""
 
 
 def violations(trial: MatrixRun) -> list[Violation]:
-    """Return what the oracle found, but for what it cannot know of the case."""
+    """Return the oracle's findings, except those that it cannot judge in this case."""
     excused = {invariant for excuse, invariant in _EXCUSED if excuse(trial.case)}
     return [one for one in trial.oracle.violations if one.invariant not in excused]
 
 
 _EXCUSED: Final[tuple[tuple[Callable[[MatrixCase], bool], str], ...]] = (
-    # What looks whether a server is up again is no repeat, though it may ask the same.
+    # A probe of an unavailable server is not a repeat, although its request may be the same.
     (lambda case: case.number == "F26", "R21"),
-    # A run that could not get a token asks for one again to read what became of its writes.
+    # A run that could not get a token requests one again to read the results of its writes.
     (lambda case: case.operation == "TOKEN" and case.when == "later", "R21"),
-    # Nobody can know that there are rules when none was ever seen.
+    # The run cannot know that rules exist if it never saw one.
     (lambda case: case.way.code == "?", "R5"),
     (lambda case: case.way.code == "?", "R18"),
-    # What another applier has just made is in no list yet; so the tool looks again before it believes it missing.
+    # No list contains the new rule of another applier; so the tool reads it again before it counts it as missing.
     (lambda case: case.way.fault == "!second" and case.profile == "D", "R16"),
 )
 
 
 def assert_promises(trial: MatrixRun) -> None:
-    """Hold the run against what is promised of every run."""
+    """Check the promises that hold for every run."""
     _assert_one_rule_a_marker(trial)
     _assert_others_untouched(trial)
     _assert_unknown_fields_kept(trial)
@@ -51,13 +51,13 @@ def assert_promises(trial: MatrixRun) -> None:
 
 
 def assert_healed(trial: MatrixRun) -> None:
-    """Two further runs at the most make it right, and one more writes nothing; a person's namesake is taken away."""
+    """At most two further runs repair it, and one more writes nothing; a user's rule of the same name is removed."""
     if trial.case.way.fault == "!foreign-name":
         trial.world.state.remove("made-by-hand")
     trial.land()
     ended, written = trial.heal("heal-1")
     if trial.ended is not None and trial.ended.exit_code == 0 and not trial.case.way.extra:
-        assert 0 == written, "the run said that nothing was left to do"
+        assert 0 == written, "the run reported that nothing was left to do"
     for name in ("heal-2", "heal-3"):
         if written or ended.exit_code:
             ended, written = trial.heal(name)
@@ -83,7 +83,7 @@ def _assert_one_rule_a_marker(trial: MatrixRun) -> None:
 
 
 def _assert_others_untouched(trial: MatrixRun) -> None:
-    """R1: no write on them, and not a byte of them changed."""
+    """R1: no write to them, and not a byte of them changed."""
     now = {rule["id"]: rule for rule in trial.world.state.rules()}
     before = {rule["id"]: rule for rule in trial.states[0]}
     for identity in {*FOREIGN} - trial.meddled:
@@ -101,7 +101,7 @@ def _assert_unknown_fields_kept(trial: MatrixRun) -> None:
 
 
 def _assert_nobody_sent_elsewhere(trial: MatrixRun) -> None:
-    """R3 and R4, where neither a person nor a server that keeps other values has a hand in it."""
+    """R3 and R4, without manual edits and without a server that stores other values."""
     if trial.is_meddled_with():
         return
     wish = [raw(managed(str(address), str(address), one.rule)) for address, one in TENANT.wish.rules.items()]
@@ -119,14 +119,14 @@ def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
 
 
 def _assert_secret(trial: MatrixRun) -> None:
-    """R13: neither the secret nor a token is ever said."""
+    """R13: no output contains the secret or a token."""
     said = "\n".join(trial.world.said)
     assert SECRET not in said
     assert "simulated-" not in said
 
 
 def _assert_truthful(trial: MatrixRun) -> None:
-    """R18: the exit code, and each outcome, is what the server's rules say."""
+    """R18: the exit code and each outcome match the server's rules."""
     assert trial.ended is not None
     code, report = trial.ended.exit_code, trial.ended.report
     assert code in (0, 1, 5, 130)

@@ -1,4 +1,4 @@
-"""One case, run: the tenant before and after, every state between, every request, and what fell on which."""
+"""One case, run: the tenant before and after, every state between, every request, and the fault of each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support.builders import OWNER, QUEUES
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 
 LATER = 60.0
-"""Seconds until the next run; no list lags so long."""
+"""Seconds until the next run; no list lags that long."""
 
 
 @dataclass
 class MatrixRun:
-    """A case under way."""
+    """A running case."""
 
     case: MatrixCase
     world: ObservedTenant = field(init=False)
@@ -36,12 +36,12 @@ class MatrixRun:
     oracle: Oracle = field(init=False)
     ended: ApplierResult | None = field(init=False, default=None)
     fallen: list[Event] = field(default_factory=list)
-    """The requests that met the fault."""
+    """The requests that got the fault."""
     states: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
-    """The marker's address of each rule that ever was."""
+    """The marker's address of every rule that existed."""
     meddled: set[str] = field(default_factory=set)
-    """Ids of the rules that a person made, changed or deleted."""
+    """Ids of the rules that a user created, changed or deleted."""
     faults: FaultInjector | None = None
     stop: bool = False
     jump: float = 0.0
@@ -65,7 +65,7 @@ class MatrixRun:
         return Applier(self.world, TENANT.wish, TENANT.environment, name=name, allow=TENANT.allow)
 
     def run(self) -> None:
-        """Run to the end, and then let nothing go wrong any more."""
+        """Run to the end, and then remove all faults."""
         self.ended = run(self.applier)
         self.oracle.ended(self.applier, self.ended)
         self.faults, self.world.faults = self.world.faults, None
@@ -75,7 +75,7 @@ class MatrixRun:
             self.fallen += [event for event in self.world.events if id(event.request) in told]
 
     def land(self) -> None:
-        """Do what is still late; the run's report cannot know of it."""
+        """Process the delayed requests; the run's report cannot know of them."""
         if self.faults is not None:
             self.faults.run_delayed(self.world.api)
 
@@ -102,7 +102,7 @@ class MatrixRun:
             self.meddled |= {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
 
     def key(self, event: Event) -> str:
-        """Return the marker's address that a write is about, or the id of a rule that has none."""
+        """Return the marker's address of a write, or the id of a rule without a marker."""
         if event.request.method == "POST":
             found = MARKER.search("\n" + event.request.json()["description"])
             return found[1] if found else ""
@@ -114,11 +114,11 @@ class MatrixRun:
         return [event for event in self.world.events if event.actor == actor and is_write(event.request)]
 
     def made(self, actor: str = "a") -> list[Event]:
-        """Return the writes of an applier that the server kept."""
+        """Return the writes of an applier that the server stored."""
         return [event for event in self.writes(actor) if event.request.changed_state]
 
     def extra(self) -> int:
-        """Return the most rules beyond one per marker that there were in any state, a person's clones aside."""
+        """Return the maximum of rules beyond one per marker in any state, without a user's clones."""
         return max(
             sum(count - 1 for count in Counter(self._marked(rules)).values() if count > 1) for rules in self.states
         )
@@ -128,9 +128,9 @@ class MatrixRun:
         return [found[1] for found in marked if found]
 
     def marked_twice(self) -> set[str]:
-        """Return the markers that more than one of the last rules has, copies aside that are, or could be, a person's.
+        """Return the markers that several final rules have, without copies that are, or could be, a user's.
 
-        So is one with other values in fields that nobody here knows: it stays, and a finding says so.
+        A rule with other values in unknown fields counts as such a copy: it stays, and a finding reports it.
         """
         rules = self.world.state.rules()
         twice = {mark for mark, count in Counter(self._marked(tuple(rules))).items() if count > 1}
@@ -138,20 +138,20 @@ class MatrixRun:
         return {mark for mark, group in alike.items() if len(group) - len(changed(group)) > 1}
 
     def is_meddled_with(self) -> bool:
-        """Say whether a person, or a server that keeps other values, has a hand in the rules."""
+        """Return whether a user, or a server that stores other values, changes the rules."""
         return bool(self.meddled) or self.case.parts[0].split("=")[0] in ("edit", "remove", "clone", "altered")
 
     def ids(self) -> set[str]:
-        """Return the ids of the rules that there are."""
+        """Return the ids of the existing rules."""
         return {rule["id"] for rule in self.world.state.rules()}
 
     def left(self) -> list[Change]:
-        """Return what the server's rules, unspoilt, leave to do."""
+        """Return the changes that the server's real rules still need."""
         live = tuple(rule_json.parse_live_rule(rule) for rule in self.world.state.rules())
         return [*self.applier.planner.plan(LiveState(live, QUEUES)).changes]
 
     def said(self) -> str:
-        """Return everything that the first run said of its end: its error, and each outcome's."""
+        """Return all texts of the first run about its end: its error, and each outcome's."""
         assert self.ended is not None
         report = self.ended.report
         errors = [self.ended.error, report.error if report else ""]

@@ -12,9 +12,9 @@ from tests.support.in_process_tenant import raw
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)
 UNKNOWN: Final[dict[str, Any]] = {"division": {"id": "d1"}, "skills": [{"level": None}], "mode": "NEW-7"}
-"""Fields that nobody here knows; they outlive every update."""
+"""Unknown fields; they survive every update."""
 ODD: Final = {"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "x"}
-"""A condition that nobody here knows."""
+"""A condition of unknown type."""
 SAME: Final = tuple(f"s{number}" for number in range(2))
 
 
@@ -23,7 +23,7 @@ def _on(name: str, intent: str, **said: Any) -> Rule:
 
 
 def _before() -> tuple[dict[str, Any], ...]:
-    """Two rules that go, two that change, three that stay, and three of others, one of them odd and one posing."""
+    """Two rules to delete, two to change, three unchanged, and three unmanaged, one odd and one with a false marker."""
     odd = _on("Odd", "t1", priority=7)
     ours = (
         managed("id-old", "m/old", _on("Old X", "x"), **UNKNOWN),
@@ -58,9 +58,9 @@ TENANT: Final = Scenario(
     ),
     tuple({"cognigyDetectedIntent": intent} for intent in (*"vwxyz", *SAME, "t2", "t3", "none")),
 )
-"""Three creates, two updates and two deletes, each delete under the cover of a created rule; two pages, then three."""
+"""Three creates, two updates and two deletes, each delete covered by a created rule; two pages, then three."""
 
 COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
-"""Which created rule must stand before which rule may go."""
+"""The created rule that must exist before a rule may be deleted."""
 FOREIGN: Final = ("id-odd", "id-two", "id-posing")
-"""Rules that are not ours."""
+"""Unmanaged rules."""

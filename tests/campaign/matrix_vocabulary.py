@@ -1,4 +1,4 @@
-"""The words in which matrix.py writes the table down: operations, ways to bring a fault about, rows."""
+"""The notation of the table in matrix.py: operations, ways to cause a fault, rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CALLS: Final = {
     "DELETE": "DELETE rule",
     "TOKEN": "POST token",
 }
-"""The six operations, in the words of the simulator's faults."""
+"""The six operations, in the notation of the simulator's faults."""
 OPERATIONS: Final = tuple(CALLS)
 EVERY: Final = "ABCDE"
 ALL: Final = " ".join(CALLS)
@@ -23,16 +23,16 @@ WRITES: Final = "POST PUT DELETE"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to bring a fault about, on each of `on`.
+    """One way to cause a fault, on each of `on`.
 
-    fault: a fault of the simulator, or with `!` an act of matrix_actions.py; two are joined by `+`.
-    when: the how-manieth request of the operation, `always`, a window in the simulator's words, or a place of
+    fault: a fault of the simulator, or with `!` an action of matrix_actions.py; `+` joins two.
+    when: the number of the operation's request, `always`, a window of the simulator's grammar, or a place of
         matrix_cases.py.
-    later: profiles on which it is brought about at a later request as well.
-    says: what the run's message must have.
-    extra: profiles on which a second rule of one marker may stand until the next run (R5's exception).
-    apart: why this way ends otherwise than the cell's code says.
-    fails: what the tool does wrong today; the case is then expected to fail.
+    later: profiles on which it is also caused at a later request.
+    says: the text that the run's message must contain.
+    extra: profiles on which a second rule of one marker may exist until the next run (R5's exception).
+    apart: the reason why this way differs from the cell's code.
+    fails: the tool's current error; the case is then expected to fail.
     """
 
     on: str
@@ -49,21 +49,21 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One fault: its name, its code for each operation, and the ways to bring it about."""
+    """One fault: its name, its code for each operation, and the ways to cause it."""
 
     name: str
     codes: str
     ways: tuple[Way, ...] = ()
     elsewhere: str = ""
-    """The folder whose tests bring it about with real processes and sockets, alone or as well."""
+    """The folder whose tests cause it with real processes and sockets, alone or in addition."""
 
     def code(self, operation: str) -> str:
-        """Return the cell's code, `-` where it is not live."""
+        """Return the cell's code, `-` if it is not applicable."""
         return self.codes.split()[OPERATIONS.index(operation)]
 
 
 def retried(*faults: str, on: str = READS) -> tuple[Way, ...]:
-    """R: the first fault on every profile, its like on a few."""
+    """R: the first fault on every profile, similar ones on a few."""
     return tuple(Way(on, fault, "R", profiles=few(place)) for place, fault in enumerate(faults))
 
 
@@ -77,5 +77,5 @@ def each(on: str, code: str, *faults: str, says: str = "", when: str = "#1") -> 
 
 
 def few(place: int) -> str:
-    """Return the profiles of the first of several like faults, and the one of each other."""
+    """Return the profiles of the first of several similar faults, and the one of each other."""
     return EVERY if place == 0 else "CADBE"[(place - 1) % 5]

@@ -1,6 +1,6 @@
 """Deliberate bugs, patched into the real modules in memory: the campaign must catch each (docs/campaign.md).
 
-Each is a mistake that somebody could make: without faults, and with few rules, the tool works in spite of it.
+Each is a plausible mistake: without faults, and with few rules, the tool still works.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.campaign.mutants_patches import again, page_of, patched
 
 
 def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:
-    """Let all steps of a plan be put in other waves, and nothing be unproven."""
+    """Put all steps of a plan into other waves, and mark all as proven."""
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
@@ -45,14 +45,14 @@ def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...],
 
 
 def delete_before_create() -> AbstractContextManager[None]:
-    """Deletes make room first."""
+    """Deletes come first to free names."""
     return arranged(
         lambda steps: tuple(tuple(one for one in steps if one.call == call) for call in ("delete", "create", "update"))
     )
 
 
 def ownership_by_prefix() -> AbstractContextManager[None]:
-    """Whoever's name begins as ours does is us: `acme` and `acme-staging`."""
+    """Any owner whose name begins like the own one is the own one: `acme` and `acme-staging`."""
 
     def make(real: Any) -> Any:
         def split(description: str) -> tuple[str, Marker | None]:
@@ -71,7 +71,7 @@ def ownership_by_prefix() -> AbstractContextManager[None]:
 
 
 def ownership_by_display_name() -> AbstractContextManager[None]:
-    """A rule named as one of ours is ours."""
+    """A rule with the name of a managed rule is managed."""
 
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
@@ -83,12 +83,12 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
 
 def blind_post_retry() -> AbstractContextManager[None]:
-    """A create whose answer is lost is sent again."""
+    """A create with a lost response is sent again."""
     return patched((WritingClient, "create", lambda real: again(real, AmbiguousWriteError)))
 
 
 def first_page_only() -> AbstractContextManager[None]:
-    """The first page is taken for the list."""
+    """The first page counts as the list."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
         found: list[Any] = page_of(await ask(book.page_query()))["entities"]
@@ -98,7 +98,7 @@ def first_page_only() -> AbstractContextManager[None]:
 
 
 def single_unverified_listing() -> AbstractContextManager[None]:
-    """Apply takes the list that the plan was made of for its first own read."""
+    """Apply uses the plan's list as its own first read."""
 
     def make(real: Any) -> Any:
         async def rules(self: Any) -> Any:
@@ -116,7 +116,7 @@ def single_unverified_listing() -> AbstractContextManager[None]:
 
 
 def no_check_while_paging() -> AbstractContextManager[None]:
-    """Pages are read until they are said to end; nobody counts what came."""
+    """Pages are read until they end; the items are not counted."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
         first = page_of(await ask(book.page_query()))
@@ -130,7 +130,7 @@ def no_check_while_paging() -> AbstractContextManager[None]:
 
 
 def trusts_its_own_writes() -> AbstractContextManager[None]:
-    """After the first reads what was acknowledged is taken for what is there."""
+    """After the first reads the acknowledged state counts as the real one."""
 
     def remembering(real: Any) -> Any:
         async def rules(self: Any) -> Any:
@@ -165,7 +165,7 @@ def trusts_its_own_writes() -> AbstractContextManager[None]:
 
 
 def never_heals_duplicates() -> AbstractContextManager[None]:
-    """Further rules with a marker of ours are nobody's business."""
+    """Further rules with an own marker are ignored."""
 
     def make(real: Any) -> Any:
         return lambda live, owner: replace(real(live, owner), duplicates=())
@@ -174,7 +174,7 @@ def never_heals_duplicates() -> AbstractContextManager[None]:
 
 
 def put_although_equal() -> AbstractContextManager[None]:
-    """Every rule is written anew in each run, changed or not."""
+    """Every rule is written in each run, changed or not."""
     planned: Counter[str] = Counter()
 
     def comparing(real: Any) -> Any:
@@ -198,7 +198,7 @@ def put_although_equal() -> AbstractContextManager[None]:
 
 
 def deletes_although_a_create_failed() -> AbstractContextManager[None]:
-    """What failed is left out, and all else goes on: deletes too."""
+    """Failed changes are skipped, and all others continue, including deletes."""
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:

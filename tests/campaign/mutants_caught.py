@@ -35,14 +35,14 @@ CAUGHT: Final = {
     "deletes although a create failed": {"key-renamed | C | 1 | POST rules:422": "R3 R7"},
     "delete in the same round, unconfirmed": {"key-renamed | C | 1": "R7"},
     "no If-Match": {"key-renamed | A | 1": "R9"},
-    "writes what the list showed": {"key-renamed | C | 1": "R9"},
+    "writes the listed version": {"key-renamed | C | 1": "R9"},
     "blind PUT retry": {"queue-changed | C | 1 | PUT rule:500@#1": "R6"},
     "loses unknown fields": {
         "unknown-fields | C | 1": "R2",
         "unknown-fields-in-parts | C | 1": "R2",
     },
-    "any marker is ours": {"other-owners | C | 1": "R1"},
-    "retries what is wrong": {"key-renamed | C | 1 | POST rules:422": "R21"},
+    "any marker is managed": {"other-owners | C | 1": "R1"},
+    "retries invalid requests": {"key-renamed | C | 1 | POST rules:422": "R21"},
     "a token for each call": {"key-renamed | C | 1": "R20"},
     "always says that all is well": {"key-renamed | C | 1 | POST rules:422": "R18"},
     "age alone decides": {
@@ -63,7 +63,7 @@ CAUGHT: Final = {
         "first-rules | C | 1 | POST rules:altered=description": "R1",
         "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
     },
-    "a person's text is the tenant's": {"drift | C | 1": "R18"},
+    "a user's text is the tenant's": {"drift | C | 1": "R18"},
     "no weight is routed": {"no-weight-refused | A | 1": "R8", "no-weight-refused | C | 1": "R8"},
     "a reviewed plan never stops": {
         "reviewed-hidden | A | 1 | human-foreign@#9": "R9",
@@ -73,4 +73,4 @@ CAUGHT: Final = {
     "every rule is read as switched on": {"clone-switched-off | C | 1": "R1"},
     "switching off is not counted": {"switched-off-refused | A | 1": "R8", "switched-off-refused | C | 1": "R8"},
 }
-"""Each bug, the cases that catch it, and the promises that each finds broken at the least."""
+"""Each bug, the cases that catch it, and the promises that each finds broken at least."""

@@ -22,7 +22,7 @@ from tests.campaign.mutants_patches import again, patched
 
 
 def no_if_match() -> AbstractContextManager[None]:
-    """What was read goes back without its ETag."""
+    """A rule is written back without its ETag."""
 
     def make(real: Any) -> Any:
         async def write(self: Any, read: Any, *given: Any) -> Any:
@@ -33,7 +33,7 @@ def no_if_match() -> AbstractContextManager[None]:
     return patched((WritingClient, "update", make), (WritingClient, "delete", make))
 
 
-def writes_what_the_list_showed() -> AbstractContextManager[None]:
+def writes_the_listed_version() -> AbstractContextManager[None]:
     """No rule is read again before it is written."""
 
     def listing(real: Any) -> Any:
@@ -55,12 +55,12 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
 
 
 def blind_put_retry() -> AbstractContextManager[None]:
-    """An update whose answer is lost is sent again: it does the same twice, unless somebody wrote in between."""
+    """An update with a lost response is sent again: the result is the same, unless another user wrote in between."""
     return patched((WritingClient, "update", lambda real: again(real, AmbiguousWriteError)))
 
 
 def loses_unknown_fields() -> AbstractContextManager[None]:
-    """Only what a manifest declares is sent."""
+    """Only the fields that a manifest declares are sent."""
 
     def make(real: Any) -> Any:
         async def update(self: Any, read: Any, *given: Any) -> Any:
@@ -72,8 +72,8 @@ def loses_unknown_fields() -> AbstractContextManager[None]:
     return patched((WritingClient, "update", make))
 
 
-def any_marker_is_ours() -> AbstractContextManager[None]:
-    """Whoever's marker it is."""
+def any_marker_is_managed() -> AbstractContextManager[None]:
+    """The owner of a marker is ignored."""
 
     def make(real: Any) -> Any:
         def split(description: str) -> tuple[str, Marker | None]:
@@ -85,8 +85,8 @@ def any_marker_is_ours() -> AbstractContextManager[None]:
     return patched((rule_json, "parse_marker", make))
 
 
-def retries_what_is_wrong() -> AbstractContextManager[None]:
-    """A 422 is sent once more."""
+def retries_invalid_requests() -> AbstractContextManager[None]:
+    """A 422 is repeated once."""
     return patched((WritingClient, "create", lambda real: again(real, RejectedError)))
 
 
@@ -103,30 +103,30 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
 
 
 def always_says_that_all_is_well() -> AbstractContextManager[None]:
-    """The exit code is 0 whatever was read in the end."""
+    """The exit code is 0 for any final state."""
     return patched((world, "exit_code", lambda _real: lambda _report: 0))
 
 
 def age_alone_decides() -> AbstractContextManager[None]:
-    """Of several rules with one marker the oldest is ours, else the one with the smallest id, edited or not."""
+    """Of several rules with one marker the oldest is managed, else the one with the smallest id, edited or not."""
     return patched(
         (ownership, "find_original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~"))
     )
 
 
 def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
-    """What cxroute does not know of a rule is nobody's business."""
+    """Unknown parts of a rule are dropped."""
     same: Any = lambda _real: lambda _ours, _other: ()  # noqa: E731
     return patched((ownership, "differing_fields", same), (attempt, "differing_fields", same))
 
 
 def no_canary() -> AbstractContextManager[None]:
-    """On a tenant that is not known all rules of a wave are written at once."""
+    """On an unknown tenant all rules of a wave are written together."""
     return patched((apply, "find_first_write", lambda _real: lambda *_given: None))
 
 
 def canary_not_undone() -> AbstractContextManager[None]:
-    """A rule whose marker the tenant lost is left where it is."""
+    """A rule whose marker the tenant lost stays as it is."""
 
     def make(_real: Any) -> Any:
         async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
@@ -137,8 +137,8 @@ def canary_not_undone() -> AbstractContextManager[None]:
     return patched((apply, "revert_step", make))
 
 
-def a_persons_text_is_the_tenants() -> AbstractContextManager[None]:
-    """Whatever name and description a rule has, the tenant is thought to have made them of what was written."""
+def a_users_text_is_the_tenants() -> AbstractContextManager[None]:
+    """Any name and description of a rule count as the tenant's version of the written ones."""
 
     def make(_real: Any) -> Any:
         def as_written(rules: Any, desired: Any) -> Any:
@@ -150,7 +150,7 @@ def a_persons_text_is_the_tenants() -> AbstractContextManager[None]:
 
 
 def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
-    """Return a rule of ours with the texts that the manifest has."""
+    """Return a managed rule with the manifest's texts."""
     ours = live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy
     wanted = desired.rules.get(live.marker.address) if ours and live.marker else None
     if wanted is None:
@@ -160,7 +160,7 @@ def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
 
 
 def no_weight_is_routed() -> AbstractContextManager[None]:
-    """The guard `unrouted` asks for the default routing alone."""
+    """The guard `unrouted` counts only the default routing."""
 
     def make(real: Any) -> Any:
         def unrouted(plan: Any) -> Any:
@@ -173,22 +173,22 @@ def no_weight_is_routed() -> AbstractContextManager[None]:
 
 
 def switching_off_is_not_counted() -> AbstractContextManager[None]:
-    """The guard `deletes` counts deletes alone."""
+    """The guard `deletes` counts only deletes."""
     return patched((guard, "_switches_off", lambda _real: lambda _change: False))
 
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
-    """Beside what others changed nobody looks again at who goes elsewhere."""
+    """After concurrent edits the moved conversations are not checked again."""
     return patched((apply._ApplyRun, "is_within_review", lambda _real: lambda _self, _fresh: True))
 
 
 def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
-    """A rule that somebody switched off is thought to be as it was written."""
+    """A rule that a user disabled counts as unchanged."""
     return patched((marker, "canonical_json", lambda real: lambda rule: real(replace(rule, enabled=True))))
 
 
 def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
-    """`enabled` is not looked at in what the server says."""
+    """`enabled` is ignored in the server's responses."""
 
     def switch_on(real: Callable[..., LiveRule]) -> Callable[..., LiveRule]:
         return lambda id_, rule, marker, data: real(id_, replace(rule, enabled=True), marker, data)
@@ -198,18 +198,18 @@ def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
 
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "no If-Match": no_if_match,
-    "writes what the list showed": writes_what_the_list_showed,
+    "writes the listed version": writes_the_listed_version,
     "blind PUT retry": blind_put_retry,
     "loses unknown fields": loses_unknown_fields,
-    "any marker is ours": any_marker_is_ours,
-    "retries what is wrong": retries_what_is_wrong,
+    "any marker is managed": any_marker_is_managed,
+    "retries invalid requests": retries_invalid_requests,
     "a token for each call": a_token_for_each_call,
     "always says that all is well": always_says_that_all_is_well,
     "age alone decides": age_alone_decides,
     "any twin is a duplicate": any_twin_is_a_duplicate,
     "no canary": no_canary,
     "canary not undone": canary_not_undone,
-    "a person's text is the tenant's": a_persons_text_is_the_tenants,
+    "a user's text is the tenant's": a_users_text_is_the_tenants,
     "no weight is routed": no_weight_is_routed,
     "switching off is not counted": switching_off_is_not_counted,
     "a reviewed plan never stops": a_reviewed_plan_never_stops,

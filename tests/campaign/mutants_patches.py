@@ -1,4 +1,4 @@
-"""How a deliberate bug is patched into the real modules."""
+"""The way in which a deliberate bug is patched into the real modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.errors import UnexpectedResponseError
 
 @contextmanager
 def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
-    """Replace each attribute by what is made of it; each must be there, or a mutant would do nothing."""
+    """Replace each attribute by the result of its function; each must exist, or a mutant would do nothing."""
     with ExitStack() as stack:
         for where, name, make in places:
             stack.enter_context(patch.object(where, name, make(getattr(where, name))))
@@ -20,7 +20,7 @@ def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
 
 
 def again(real: Any, error: type[Exception]) -> Any:
-    """Make of a call one that is made once more after an error of that kind."""
+    """Return a call that is repeated once after an error of that kind."""
 
     async def call(self: Any, *given: Any) -> Any:
         try:
@@ -32,9 +32,9 @@ def again(real: Any, error: type[Exception]) -> Any:
 
 
 def page_of(form: Any) -> dict[str, Any]:
-    """Return a page that has a page's shape; an answer that has not is no part of these mistakes."""
+    """Return a page that has a page's shape; other responses are not part of these bugs."""
     if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
-        raise UnexpectedResponseError("this is no page")
+        raise UnexpectedResponseError("this is not a page")
     if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
-        raise UnexpectedResponseError("this is no page")
+        raise UnexpectedResponseError("this is not a page")
     return form

@@ -1,7 +1,7 @@
-"""The oracle: watches a world, and says which promise of invariants "The reconciler" was not kept.
+"""The oracle: watches a world, and reports each broken promise of invariants "The reconciler".
 
-It never looks into the tool: only at requests, answers and the server's states, with a reading of markers and rules of
-its own.
+It never looks into the tool: only at requests, responses and the server's states, with separate readers of markers and
+rules.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired.desired import DesiredState
-    from reconciler.plan.options import PlanOptions
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.plan.plan import PlanOptions
+    from reconciler.simulator.messages import SimRequest
     from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant
@@ -34,12 +34,12 @@ __all__ = ["Oracle", "Violation", "fingerprint"]
 
 
 class Oracle:
-    """Hooks itself into a world; `violations` and `counts` (checks made, by invariant) grow as things happen."""
+    """Hooks itself into a world; `violations` and `counts` (checks, by invariant) grow with each event."""
 
     def __init__(
         self, world: ObservedTenant, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None
     ) -> None:
-        """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
+        """`desired_of` has the desired rules of each applier, by name; default: those of the scenario."""
         self.world, self.scenario = world, scenario
         self._desired_of = dict(desired_of or {})
         self._wishes: dict[tuple[int, PlanOptions], Wish] = {}
@@ -53,7 +53,7 @@ class Oracle:
         self._wires: dict[str, Wire] = {}
         self._reviews: dict[str, Review] = {}
         self._sent: dict[int, int] = {}
-        self._late: list[SimulatorRequest] = []
+        self._late: list[SimRequest] = []
         self._tokens: set[str] = set()
         self._asking: Event | None = None
         self._clock = 0
@@ -63,27 +63,27 @@ class Oracle:
 
     @property
     def violations(self) -> list[Violation]:
-        """Return what was found so far."""
+        """Return the violations so far."""
         return self._verdicts.violations
 
     @property
     def counts(self) -> Counter[str]:
-        """Return how many checks were made of each invariant."""
+        """Return the number of checks of each invariant."""
         return self._verdicts.counts
 
     def planned(self, applier: Applier) -> None:
-        """Look at what an applier that only planned has sent (R10)."""
+        """Check the requests of an applier that only planned (R10)."""
         process = self._processes.get(applier.name)
         writes = process.writes if process else []
         self._verdicts.check("R10", not writes, f"{applier.name} only planned, and sent {len(writes)} writes")
 
     def reviewed(self, actor: str) -> None:
-        """Hold an applier to what its plan moves on the tenant as it is now."""
+        """Limit an applier to the conversations that its plan moves on the current tenant."""
         conversations = self.scenario.conversations
         self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
 
     def ended(self, applier: Applier, ended: ApplierResult | None) -> None:
-        """Look at a run that ended, or, with None, that was killed."""
+        """Check a run that ended, or, with None, that was killed."""
         process = self._processes.get(applier.name)
         self._ends.secrets(ended, self._tokens)
         if process is None:
@@ -93,12 +93,12 @@ class Oracle:
             self._ends.look(process, ended, self._wish_for(applier.name))
 
     def quiet(self) -> None:
-        """Look at the tenant after the heal phase: it is as it is wanted, and nothing is there twice."""
+        """Check the tenant after the heal phase: it is as desired, and has no duplicates."""
         if "refused" not in self.scenario.kinds:
             self._ends.quiet(self._wish)
 
     def _wish_for(self, actor: str) -> Wish:
-        """Return what an applier wants; that it may take over namesakes it says itself."""
+        """Return an applier's desired rules; its own settings say whether it may adopt rules of the same name."""
         applier = self.world.appliers.get(actor)
         options = applier.options if applier else self.scenario.options
         return self._wished(self._desired_of.get(actor, self.scenario.wish), options)
@@ -146,14 +146,14 @@ class Oracle:
         self._note_late()
 
     def _note_late(self) -> None:
-        """Keep what is still to land: once it does, it is gone from there."""
+        """Store the delayed requests; a processed one is no longer among them."""
         faults = self.world.faults
-        self._late = [] if faults is None else [one.request for one in faults._delayed]
+        self._late = [] if faults is None else [request for request, _ in faults._delayed]
 
     def _changed(self, _state: TenantState) -> None:
         self._clock += 1
         faults = self.world.faults
-        waiting = [] if faults is None else [one.request for one in faults._delayed]
+        waiting = [] if faults is None else [request for request, _ in faults._delayed]
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None
@@ -162,7 +162,7 @@ class Oracle:
 
 
 def fingerprint(world: ObservedTenant) -> list[tuple[object, ...]]:
-    """Return what was asked and answered, in order: two runs of one case give the same (R22)."""
+    """Return requests and responses in order: two runs of one case give the same (R22)."""
     return [
         (
             *(one.actor, one.number, one.at, one.lost),

@@ -1,4 +1,4 @@
-"""An applier's requests made by hand: how an oracle is shown histories, right ones and wrong ones."""
+"""Manual requests of an applier, to show an oracle right and wrong histories."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Hand:
         self.again()
 
     def again(self, name: str = "a") -> Hand:
-        """Begin another run; of an applier of another name while the first one runs, if that is said."""
+        """Begin another run; with another name, of another applier while the first one runs."""
         self.applier = Applier(self.world, self.scenario.wish, self.scenario.environment, name, self.scenario.options)
         self.world.appliers[name] = self.applier
         self.line = ObservedTransport(self.world, name)
         return self
 
     def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response | None:
-        """Send a request; None where no answer came."""
+        """Send a request; return None without a response."""
         content = None if body is None else json.dumps(body).encode()
         sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **headers}
         request = httpx.Request(method, f"http://localhost{path}", headers=sent, content=content)
@@ -78,7 +78,7 @@ class Hand:
         return self
 
     def start(self) -> Hand:
-        """Do what each run begins with: a token, the rules, the queues, the rules again."""
+        """Do the first steps of each run: a token, the rules, the queues, the rules again."""
         self.sign_in().list()
         self.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
         return self.list()
@@ -104,14 +104,14 @@ class Hand:
         return self
 
     def wished(self, address: str, kept: Json | None = None, **other: Any) -> Json:
-        """Return what is to be written at an address, `kept` being what was there; `other` are wrong fields."""
+        """Return the rule to write at an address, with the existing rule `kept`; `other` are wrong fields."""
         wished = as_json(self.scenario.wish.rules[Address(*address.split("/"))].rule, "")
         text = signed(wished, self.scenario.wish.owner, address)
         form = {**(kept or {}), **wished, "description": text, **other}
         return {key: value for key, value in form.items() if key != "id"}
 
     def rule(self, rule_id: str) -> Json:
-        """Return a rule as the server has it."""
+        """Return a rule as the server stores it."""
         return self.world.state.stored_rules[rule_id].rule
 
     def end(self, code: int = 0, **more: Any) -> Hand:

@@ -1,4 +1,4 @@
-"""One change of the server's state, and whose request asked for it."""
+"""One change of the server's state, and the sender of its request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.oracle_process import Process
 
 Rule = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """One change of the state: a rule before and after, None where there was or is none."""
+    """One change of the state: a rule before and after, None if it did or does not exist."""
 
     id: str
     before: Rule | None
@@ -24,22 +24,22 @@ class Change(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When the state changed, and in the course of what."""
+    """The time of a state change, and the request that caused it."""
 
     clock: int
-    """Counts everything that happens in the world."""
-    request: SimulatorRequest | None
+    """Counts all events in the world."""
+    request: SimRequest | None
     """The newest request."""
-    late: Sequence[SimulatorRequest]
-    """Requests that were to land late, and do so now."""
+    late: Sequence[SimRequest]
+    """Delayed requests that are processed now."""
     process: Process | None
-    """Whose the newest request is."""
+    """The sender of the newest request."""
     others: Sequence[str]
-    """Which appliers ran at any time while that one did."""
+    """The appliers that ran at any time while that one did."""
 
 
-def asks_for(request: SimulatorRequest, change: Change) -> bool:
-    """Say whether a request asks for just what happened."""
+def asks_for(request: SimRequest, change: Change) -> bool:
+    """Return whether a request asks for exactly this change."""
     call = call_of(request)
     if call == "delete":
         return change.after is None and request.segments[-1] == change.id
@@ -52,7 +52,7 @@ def asks_for(request: SimulatorRequest, change: Change) -> bool:
 
 
 def in_words(change: Change) -> str:
-    """Describe a change to a person."""
+    """Describe a change."""
     if change.before is None or change.after is None:
         return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
     fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]

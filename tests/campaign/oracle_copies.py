@@ -1,4 +1,4 @@
-"""Which of several rules with one marker is ours, read without the package's own way: a person's is never written."""
+"""Which of several rules with one marker is managed, without the package's code: a user's copy is never written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Json = Any
 Rule = dict[str, Any]
 
 DECLARED: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets", *SERVERS_OWN})
-"""What a manifest says of a rule, and what a server says of it by itself."""
+"""The fields of a rule that a manifest sets, and those that a server adds."""
 KNOWN_IN_PARTS: Final = frozenset({"type", "attributeName", "operator", "value", "queueId", "weight"})
 
 
 def original(group: Sequence[Rule]) -> Rule | None:
-    """Return the one that is ours; None where a person changed one of those that could be, and no date decides."""
+    """Return the managed one; None if a user changed one of the candidates, and no date decides."""
     whole = [one for one in group if not is_edited(one)] or list(group)
     if len(whole) == 1:
         return whole[0]
@@ -36,13 +36,13 @@ def original(group: Sequence[Rule]) -> Rule | None:
 
 
 def in_order(group: list[Rule]) -> list[Rule]:
-    """Return ours first, where it is known which that is."""
+    """Return the managed rule first, if it is known."""
     first = original(group)
     return group if first is None else [first, *(one for one in group if one is not first)]
 
 
 def changed(group: Sequence[Rule]) -> list[Rule]:
-    """Return the rules among these that are a person's: of those of which one is ours, and nobody knows which, all."""
+    """Return a user's rules among these; all, if it is not known which one is managed."""
     first = original(group)
     if first is None:
         return list(group)
@@ -50,7 +50,7 @@ def changed(group: Sequence[Rule]) -> list[Rule]:
 
 
 def alike(ours: Rule, other: Rule) -> bool:
-    """Say whether another rule has the same values where no manifest says any: in the rule, and in its parts."""
+    """Return whether another rule has the same values in the fields that no manifest sets, also in its parts."""
     names = (ours.keys() | other.keys()) - DECLARED
     if any(name not in ours or name not in other or _text(ours[name]) != _text(other[name]) for name in names):
         return False
@@ -75,7 +75,7 @@ def _text(value: Json) -> str:
 
 
 def moment(rule: Rule) -> str:
-    """Return when a rule was made, where that is said as this campaign's servers do; else nothing."""
+    """Return when a rule was created, in the format of this campaign's servers; empty for others."""
     date = rule.get("dateCreated")
     try:
         return datetime.fromisoformat(date).isoformat() if isinstance(date, str) and "T" in date else ""

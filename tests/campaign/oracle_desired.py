@@ -1,4 +1,4 @@
-"""What an applier wants, held against the server's rules: comparisons of our own, and what would be left after all."""
+"""Compares the desired rules of an applier with the server's rules, and returns the remaining changes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.plan.options import PlanOptions
+    from reconciler.plan.plan import PlanOptions
 
 Json = Any
 Rule = dict[str, Any]
 
 
 class Wish:
-    """One manifest's wish."""
+    """The desired rules of one manifest."""
 
     def __init__(self, desired: DesiredState, options: PlanOptions) -> None:
         self.owner, self.options, self.evaluation = desired.owner, options, desired.evaluation
@@ -34,28 +34,28 @@ class Wish:
 
     @property
     def whole(self) -> bool:
-        """Say whether all of it is to be done: nothing held, left out or kept."""
+        """Return whether all of it will be done: nothing held, skipped or kept."""
         return not (self.held or self.options.only or self.options.keep_drift or not self.options.prune)
 
     def ours(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a rule carries our owner's marker."""
+        """Return whether a rule has the own owner's marker."""
         found = mark(rule)
         return found is not None and found.owner == self.owner
 
     def adopts(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a manifest takes over that unmarked rule."""
+        """Return whether a manifest adopts that unmarked rule."""
         given = (("name", rule.get("name")), ("id", rule.get("id")))
         return mark(rule) is None and any(one in self._adopts for one in given)
 
     def fulfils(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a rule is just as the manifest has the one of its address."""
+        """Return whether a rule equals the manifest's rule of its address."""
         found = mark(rule)
         return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
 
     def missing(self, rules: Iterable[Rule]) -> list[str]:
-        """Return what is not as it is wanted, in words; somebody's edited copies are left out of account.
+        """Return the differences from the desired state, as text; edited copies of users are ignored.
 
-        A rule that somebody made an edited copy of stays at its address: the copy would count as ours there.
+        A rule of which a user made an edited copy stays at its address: there the copy would count as managed.
         """
         groups = self._groups(rules)
         stuck = self._stuck(groups)
@@ -75,9 +75,9 @@ class Wish:
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
-        """Return what the tenant can look like in the end: with somebody's copies of our rules, and without.
+        """Return the possible final states of the tenant: with users' copies of managed rules, and without.
 
-        What such a copy holds up may stay as it is, and so may what waits for its name.
+        Changes that such a copy blocks may remain undone, and so may changes that wait for its name.
         """
         live = list(rules)
         others = [one for one in live if not self.ours(one) and not self.adopts(one)]
@@ -97,14 +97,14 @@ class Wish:
         return ends if copies else ends[:1]
 
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-        """Return our rules by what must be there once, ours first, else the oldest."""
+        """Return the managed rules by their unique key, the managed one first, else the oldest."""
         groups: dict[str, list[Rule]] = defaultdict(list)
         for rule in sorted(filter(self.ours, rules), key=lambda one: (moment(one) or "~", one["id"])):
             groups[str(mark(rule))].append(rule)
         return {where: found if where.endswith("~next") else in_order(found) for where, found in groups.items()}
 
     def _stuck_names(self, groups: Mapping[str, list[Rule]], stuck: set[str]) -> set[str]:
-        """Return the names that are not free: of rules that stay, and of those that wait for one of these."""
+        """Return the occupied names: of rules that stay, and of those that wait for one of these."""
         names = {one["name"] for where in stuck for one in groups[where]}
         names |= {one["name"] for found in groups.values() for one in changed(found) if one["name"] != found[0]["name"]}
         before = -1
@@ -115,7 +115,7 @@ class Wish:
         return names
 
     def _stuck(self, groups: Mapping[str, list[Rule]]) -> set[str]:
-        """Return the addresses at which nothing may be done: nobody knows which is ours, or ours may not leave."""
+        """Return the addresses at which nothing may be done: the managed rule is ambiguous, or may not be deleted."""
         return {
             where
             for where, found in groups.items()
@@ -123,12 +123,12 @@ class Wish:
         }
 
     def selects(self, address: str) -> bool:
-        """Say whether the run is about an address."""
+        """Return whether an address belongs to the run."""
         return not self.options.only or any(fnmatchcase(address, one) for one in self.options.only)
 
 
 def _is_clone(rule: Rule) -> bool:
-    """Say whether a rule with a copy's marker is somebody's: an edited one that has no copy's name any more."""
+    """Return whether a rule with a copy's marker is a user's: an edited one without a copy's name."""
     found = mark(rule)
     return is_edited(rule) and found is not None and rule["name"] != f"(next) {found.owner}/{found.address}"
 

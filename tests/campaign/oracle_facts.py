@@ -1,4 +1,4 @@
-"""What stands in a request, an answer or a rule, read without the package's own readers."""
+"""The content of a request, a response or a rule, read without the package's own readers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.rule import Rule, Target
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.world import Event
 
 Json = Any
@@ -36,12 +36,12 @@ class Mark(NamedTuple):
     copy: bool
 
     def __str__(self) -> str:
-        """Give what must be there once."""
+        """Return the unique key."""
         return f"{self.address}~next" if self.copy else self.address
 
 
 def mark(rule: Mapping[str, Json] | None) -> Mark | None:
-    """Return the marker: the exact last line of the description, white space behind it aside, or none."""
+    """Return the marker: the exact last line of the description without trailing white space, or none."""
     description = (rule or {}).get("description")
     if not isinstance(description, str):
         return None
@@ -49,8 +49,8 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
     return Mark(found[1], found[2], found[3] is not None) if found else None
 
 
-def call_of(request: SimulatorRequest) -> str:
-    """Name what a request asks for: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
+def call_of(request: SimRequest) -> str:
+    """Return the kind of a request: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
     segments = request.segments
     if segments == ("oauth", "token"):
         return "token"
@@ -63,35 +63,35 @@ def call_of(request: SimulatorRequest) -> str:
     return request.method
 
 
-def body_of(request: SimulatorRequest) -> dict[str, Json]:
-    """Return the JSON object that a request carries; an empty one where it carries none."""
+def body_of(request: SimRequest) -> dict[str, Json]:
+    """Return the JSON object of a request; an empty one without JSON."""
     found = _parsed(request.body)
     return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came back to whoever asked: no status where nothing did in time, no form where it was no JSON."""
+    """The response that a sender received: no status without a timely one, no form without JSON."""
 
     status: int
     form: Json = None
     reached: bool = True
-    """False where no connection was made: then nothing was done."""
+    """False without a connection: then nothing was done."""
     empty: bool = False
 
     @property
     def good(self) -> bool:
-        """Say whether it was a success."""
+        """Return whether it was a success."""
         return 200 <= self.status < 300
 
     @property
     def failed(self) -> bool:
-        """Say whether asking again may help: nothing came, or what says so."""
+        """Return whether a repeat may help: no response, or one that says so."""
         return not self.status or self.status == 429 or (self.status >= 500 and self.status != 501)
 
 
 def heard(event: Event, elapsed: float, patience: float) -> Heard:
-    """Read what an applier heard that waits no longer than its patience, in seconds."""
+    """Read the response of an applier that waits no longer than its timeout, in seconds."""
     answer = event.answer
     if answer is None or event.lost or elapsed > patience:
         return Heard(0, reached=answer is None or answer.delivery is not DeliveryMode.REFUSED)
@@ -101,7 +101,7 @@ def heard(event: Event, elapsed: float, patience: float) -> Heard:
 
 
 def is_unclear(call: str, what: Heard) -> bool:
-    """Say whether nobody can know from the answer to a write what became of it."""
+    """Return whether the result of a write is unknown after its response."""
     if not what.status:
         return what.reached
     if what.status >= 500:
@@ -121,11 +121,11 @@ def _parsed(text: bytes) -> Json:
         return None
 
 
-# What a rule says, to be compared: whoever wrote it, in whatever order
+# The content of a rule, in a comparable form: independent of its sender and of the order
 
 
 def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
-    """Return what a rule says, the marker aside: equal rules give equal ones."""
+    """Return a rule's content without the marker: equal rules give equal values."""
     return (
         rule["name"],
         text_of(rule),
@@ -137,7 +137,7 @@ def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
 
 
 def text_of(rule: Mapping[str, Json]) -> str:
-    """Return the description without the marker's line; in a marked one each line end is LF."""
+    """Return the description without the marker's line; in a marked one each line ends with LF."""
     description: str = rule.get("description") or ""
     if mark(rule) is None:
         return description
@@ -145,7 +145,7 @@ def text_of(rule: Mapping[str, Json]) -> str:
 
 
 def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
-    """Return what a condition or target says; fields that are not known to mean anything left out."""
+    """Return a condition's or target's content, without fields of unknown meaning."""
     if form.get("type") == "queue":
         return ("queue", form.get("queueId"), _scalar(form.get("weight", 1)))
     if form.get("type") != "attribute":
@@ -176,7 +176,7 @@ def _number(value: Json) -> Json:
 
 
 def as_json(rule: Rule, identity: str) -> dict[str, Json]:
-    """Write a rule of a manifest as the API would show it, without its marker."""
+    """Return a manifest's rule as the API would return it, without its marker."""
     return {
         "id": identity,
         "name": rule.name,

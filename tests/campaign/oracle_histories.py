@@ -1,4 +1,4 @@
-"""Small scenarios of which histories are made by hand."""
+"""Small scenarios for manual histories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THREE = scenario("three", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", tar
 
 
 def right() -> Hand:
-    """A rule gets another key, as it should: the new one is made, read, and then the old one goes."""
+    """A rule gets another key correctly: the new one is created, read, and then the old one is deleted."""
     hand = Hand(RENAMED).start()
     hand.post(hand.wished("cards/new")).list()
     return hand.get("id-old").delete("id-old").list()

@@ -1,8 +1,8 @@
 """Markers and digests as the reference describes them, read from the server's JSON without the package's own code.
 
-How a rule is written: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 say which
-conditions mean something: others are kept as they stand. An error in the package's wire code, canonical form or digest
-is therefore seen here, and not shared.
+The JSON of a rule: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 define the
+conditions with a meaning; others are kept unchanged. So an error in the package's wire code, canonical form or digest
+is found here, and not shared.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ OPERATORS: Final = NUMERIC | _PATTERNS | _ABSENT | _SEVERAL | {"equals", "notEqu
 
 
 def is_edited(rule: Mapping[str, Json]) -> bool:
-    """Say whether a marked rule is no longer what its marker says was written."""
+    """Return whether a marked rule differs from the version in its marker."""
     return mark(rule) is not None and not rule["description"].rstrip().endswith(f"#{digest(rule)}]")
 
 
 def digest(rule: Mapping[str, Json]) -> str:
-    """Return 8 hex digits of the SHA-256 of what is written of a rule, its keys and parts sorted, 1.0 as 1."""
+    """Return 8 hex digits of the SHA-256 of a rule's written fields, with sorted keys and parts, and 1.0 as 1."""
     return _digest(json.dumps(rule))
 
 
 @functools.lru_cache(10_000)
 def _digest(text: str) -> str:
-    """Return the digest of a rule in JSON: a campaign asks for those of few rules, many times."""
+    """Return the digest of a rule in JSON; cached, because a campaign needs those of few rules often."""
     rule = json.loads(text)
     conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))  # of equal ones the first stays
     said = {
@@ -54,13 +54,13 @@ def _digest(text: str) -> str:
 
 
 def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
-    """Return the description of a rule with the marker's line behind it."""
+    """Return the description of a rule followed by the marker's line."""
     line = f"[cxroute:{owner}/{address}#{digest(form)}]"
     return f"{form['description']}\n{line}" if form["description"] else line
 
 
 def _condition(form: Json) -> tuple[Json, str]:
-    """Return what a condition means, and its text; one that means nothing is kept as it stands."""
+    """Return a condition's meaning and text; a meaningless one is kept unchanged."""
     if form.get("type") != "attribute" or not isinstance(form.get("attributeName"), str) or not _fits(form):
         return _compact(form), _compact(form)
     names = ("type", "attributeName", "operator", *(() if form["operator"] in _ABSENT else ("value",)))
@@ -68,7 +68,7 @@ def _condition(form: Json) -> tuple[Json, str]:
 
 
 def _fits(form: Json) -> bool:
-    """Say whether the operator is known, and can have that value."""
+    """Return whether the operator is known and accepts that value."""
     operator, value = form.get("operator"), form.get("value")
     if not isinstance(operator, str) or operator not in OPERATORS:
         return False
@@ -97,7 +97,7 @@ def _compact(value: Json) -> str:
 
 
 def _whole(value: Json) -> Json:
-    """Write 1.0 as 1, all the way down."""
+    """Write 1.0 as 1, at all levels."""
     if isinstance(value, dict):
         return {name: _whole(one) for name, one in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What one run of an applier has read and sent so far, as the server saw it."""
+"""The reads and writes of one run of an applier so far, as the server saw them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.campaign.oracle_facts import body_of, call_of, is_unclear, mark
 
 if TYPE_CHECKING:
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.oracle_facts import Heard
     from tests.campaign.world import Event
 
@@ -19,10 +19,10 @@ WRITES = ("create", "update", "delete")
 
 @dataclass(frozen=True, slots=True)
 class ObservedWrite:
-    """A write that was sent: what it is about, and when (`at` counts what happens in the world)."""
+    """A sent write: its subject, and its time (`at` counts the events of the world)."""
 
     call: str
-    request: SimulatorRequest
+    request: SimRequest
     keys: frozenset[str]
     address: str
     at: int
@@ -30,7 +30,7 @@ class ObservedWrite:
 
 @dataclass(slots=True)
 class Listing:
-    """A read of all pages of one list, under way or done."""
+    """A read of all pages of one list, running or complete."""
 
     began: int
     total: int
@@ -40,7 +40,7 @@ class Listing:
 
     @property
     def complete(self) -> bool:
-        """Say whether all pages came, with as many different ids as they say that there are."""
+        """Return whether all pages arrived, with as many different ids as their total."""
         every = self.steady and len(self.ids) >= self.pages
         return every and len({one for page in self.ids.values() for one in page}) == self.total
 
@@ -52,40 +52,40 @@ class Process:
     actor: str
     born: int
     last_read: dict[str, dict[str, Json]] = field(default_factory=dict)
-    """Each rule as a list or a read of it alone last showed it."""
+    """Each rule as the last list or single read returned it."""
     shown: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
     looked_at: dict[str, int] = field(default_factory=dict)
-    """When each rule was last read by itself."""
+    """The time of the last single read of each rule."""
     etags: dict[str, str] = field(default_factory=dict)
     queues: set[str] = field(default_factory=set)
     listing: Listing | None = None
     listings: list[Listing] = field(default_factory=list)
     asking: bool = False
-    """A list was asked for, and has not come completely."""
+    """A list was requested, and is not complete."""
     writes: list[ObservedWrite] = field(default_factory=list)
     unclear: list[ObservedWrite] = field(default_factory=list)
-    """Writes of which nobody knows what became; their `at` is when that was learnt."""
+    """Writes with an unknown result; their `at` is the time of that response."""
     unsaid: list[ObservedWrite] = field(default_factory=list)
-    """Updates that were answered well, and without the rule."""
+    """Updates with a good response without the rule."""
     failed: list[ObservedWrite] = field(default_factory=list)
     requests: int = 0
     died: float = inf
-    """When it ended or was killed."""
+    """The time of its end or kill."""
     converged_at_birth: bool = False
     first_contact: bool = False
-    """When it began, no rule of its owner's was there."""
-    made: dict[str, SimulatorRequest] = field(default_factory=dict)
-    """Rules that it was told it created, each by its request."""
+    """At its start the tenant had no rule of its owner."""
+    made: dict[str, SimRequest] = field(default_factory=dict)
+    """Rules whose creation was acknowledged, each by its request."""
     taken: dict[str, dict[str, Json]] = field(default_factory=dict)
-    """Each rule that it took over, as it had last read it before."""
+    """Each adopted rule, as it was last read before."""
 
     @property
     def knows(self) -> int:
-        """Return when its last complete list was begun."""
+        """Return the start of its last complete list."""
         return self.listings[-1].began if self.listings else self.born
 
     def write_of(self, event: Event, at: int) -> ObservedWrite:
-        """Describe a write: its keys are the rule's id and the addresses that it has and gets."""
+        """Describe a write: its keys are the rule's id and its old and new addresses."""
         call, request = call_of(event.request), event.request
         rule_id = "" if call == "create" else request.segments[-1]
         before, after = mark(self.last_read.get(rule_id)), mark(body_of(request))
@@ -94,7 +94,7 @@ class Process:
         return ObservedWrite(call, request, keys, addresses[-1] if addresses else "", at)
 
     def sends(self, event: Event, at: int) -> None:
-        """Note a request."""
+        """Record a request."""
         self.requests += 1
         call = call_of(event.request)
         self.asking = self.asking or call == "list"
@@ -102,7 +102,7 @@ class Process:
             self.writes.append(self.write_of(event, at))
 
     def hears(self, event: Event, what: Heard, sent: int, now: int) -> None:
-        """Note an answer. `sent` is when its request was."""
+        """Record a response. `sent` is the time of its request."""
         call = call_of(event.request)
         if call == "list" and what.good and isinstance(what.form, dict):
             self._page(event.request, what.form, sent)
@@ -130,7 +130,7 @@ class Process:
         self.last_read[rule_id] = rule
         self.shown.setdefault(rule_id, []).append(rule)
 
-    def _page(self, request: SimulatorRequest, form: dict[str, Json], sent: int) -> None:
+    def _page(self, request: SimRequest, form: dict[str, Json], sent: int) -> None:
         number, total, found = request.positive_number("pageNumber") or 1, form.get("total"), form.get("entities")
         if not isinstance(total, int) or not isinstance(found, list):
             return

@@ -1,4 +1,4 @@
-"""What a write may be sent for, by what its sender has read: R1, R2, R6, R7, R9, R11 and R12 at each request."""
+"""The reads that a write requires: R1, R2, R6, R7, R9, R11 and R12 at each request."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Rule = dict[str, Any]
 
 
 class Requests:
-    """Looks at each write before it is done."""
+    """Checks each write before it is done."""
 
     def __init__(self, tenant: Tenant, verdicts: Verdicts) -> None:
         self.tenant, self.verdicts = tenant, verdicts
 
     def look(self, process: Process, event: Event, call: str, wish: Wish, now: int) -> None:
-        """Look at a request that is about to be done."""
+        """Check a request before it is done."""
         where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
         if call not in WRITES:
             known = call in ("token", "list", "get", "queues")
@@ -52,33 +52,33 @@ class Requests:
             self._given_up(process, write, wish, where)
 
     def _readings(self, process: Process, where: str, call: str) -> None:
-        """R11: two complete lists before the first create or delete, and none that is not complete behind them."""
+        """R11: two complete lists before the first create or delete, and no incomplete one after them."""
         least = 1 if call == "update" else 2
         count = len(process.listings)
         self.verdicts.check("R11", count >= least, f"{where}: after {count} complete lists of rules, not {least}")
         self.verdicts.check("R11", not process.asking, f"{where}: the last list of rules was not complete")
 
     def _unclear(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R6: behind a write of which nobody knows what became, that rule is read first, and nothing deleted."""
+        """R6: after a write with an unknown result, that rule is read first, and nothing is deleted."""
         for one in process.unclear:
             if process.listings and process.listings[-1].began > one.at:
                 continue
             same = bool(one.keys & write.keys) and not self._is_repeat(one, write)
             delete = write.call == "delete" and one.call != "delete"
-            said = f"{where}: nobody knows what became of {one.request.method} for {one.address}"
+            said = f"{where}: the result of {one.request.method} for {one.address} is unknown"
             self.verdicts.check("R6", not same and not delete, f"{said}, and no complete list was read since")
         self.verdicts.counts["R6"] += 1
 
     def _is_repeat(self, one: ObservedWrite, write: ObservedWrite) -> bool:
-        """Say whether the server knows a write for the one that it had: then sending it again does nothing more."""
+        """Return whether the server recognises a repeated write: then the repeat has no further effect."""
         key = write.request.headers.get("idempotency-key")
         known = self.tenant.world.profile.settings.idempotency_keys and key is not None
         return known and one.request.headers.get("idempotency-key") == key and one.request.body == write.request.body
 
     def _is_taken_back(self, process: Process, write: ObservedWrite) -> bool:
-        """Say whether a write undoes this applier's own first one, which the tenant did not keep: it wrote no other.
+        """Return whether a write undoes this applier's own first one, which the tenant changed: it wrote no other.
 
-        What it made is deleted; what it took over is written just as it was, field by field.
+        A created rule is deleted; an adopted one is written exactly as before, field by field.
         """
         rule_id, sent = write.request.segments[-1], body_of(write.request)
         others = [one for one in process.made if one != rule_id and one in self.tenant.rules]
@@ -91,7 +91,7 @@ class Requests:
         return made if write.call == "delete" else same
 
     def _owned(self, process: Process, write: ObservedWrite, wish: Wish, where: str, *, back: bool) -> None:
-        """R1: the rule was ours when this applier last read it, or is to be adopted, or its first write is undone."""
+        """R1: the rule was managed when this applier last read it, or will be adopted, or its first write is undone."""
         read = process.last_read.get(write.request.segments[-1])
         if read is None:
             self.verdicts.check("R1", None, f"{where}: it has never read that rule")
@@ -99,10 +99,10 @@ class Requests:
         fine = back or wish.ours(read) or (write.call == "update" and wish.adopts(read))
         if write.call == "update" and mark(read) is None and mark(body_of(write.request)) is not None:
             process.taken.setdefault(write.request.segments[-1], read)
-        self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not ours when it was read")
+        self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not managed when it was read")
 
     def _looked_at(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R9: the rule was read by itself since this applier last wrote it, and the ETag goes back."""
+        """R9: the rule was read by itself after this applier last wrote it, and the ETag is sent."""
         rule_id = write.request.segments[-1]
         earlier = [one.at for one in process.writes if rule_id in one.keys and one.request is not write.request]
         since = max((at for at in earlier if not self._was_not_done(process, at)), default=-1)
@@ -114,22 +114,22 @@ class Requests:
 
     @staticmethod
     def _was_not_done(process: Process, at: int) -> bool:
-        """Say of a write whether its answer said that nothing was done, so that it may be sent again as it was."""
+        """Return whether the response to a write said that nothing was done, so that it may be sent again unchanged."""
         write = next(one for one in process.writes if one.at == at)
         unclear = any(one.request is write.request for one in process.unclear)
         return not unclear and not write.request.changed_state
 
     def _marked(self, write: ObservedWrite, wish: Wish, where: str) -> None:
-        """R1: what is written carries our marker, and is what the manifest has there but for a name (R19)."""
+        """R1: the written rule has an own marker, and equals the manifest's rule except for a name (R19)."""
         found = mark(body_of(write.request))
         fine = found is not None and found.owner == wish.owner and found.address in wish.rules
-        self.verdicts.check("R1", fine, f"{where}: what is written is marked as {found}, which no manifest wants")
+        self.verdicts.check("R1", fine, f"{where}: the written rule is marked as {found}, which no manifest declares")
         if found is not None and found.address in wish.rules:
             wanted, sent = plain(wish.rules[found.address]), plain(body_of(write.request))
-            self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: what is written is not the manifest's rule")
+            self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: the written rule is not the manifest's rule")
 
     def _queues(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R12: each queue written was listed to this applier."""
+        """R12: each written queue was listed to this applier."""
         targets = body_of(write.request).get("targets") or ()
         named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
         faults = self.tenant.world.faults
@@ -138,7 +138,7 @@ class Requests:
         self.verdicts.check("R12", not unknown, f"{where}: queues {unknown} were in no list that it read")
 
     def _kept(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R2: what no manifest declares goes back as it was read, in the rule and in its parts that stay."""
+        """R2: parts that no manifest declares are written as they were read, in the rule and in its remaining parts."""
         read, sent = process.last_read.get(write.request.segments[-1], {}), body_of(write.request)
         lost = [key for key in read.keys() - DECLARED if sent.get(key) != read[key]]
         self.verdicts.check("R2", not lost, f"{where}: fields {lost} do not go back as they were read")
@@ -147,7 +147,7 @@ class Requests:
             self.verdicts.check("R2", not missing, f"{where}: {name} lose unknown fields: {missing}")
 
     def _confirmed(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R7: whoever serves in place of what is deleted was read as it is now, and not just written."""
+        """R7: the replacement of a deleted rule was read in its current version, not only written."""
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules:
@@ -161,7 +161,9 @@ class Requests:
             seen = [one for one in after if not self._is_appliers(one["id"]) or _is_shown(one, process)]
             known = {routes.goes(one) for one in seen}
             for heir in after:
-                said = f"{where}: {heir['name']!r} was not read as it is now, and takes over {routes.name(case)}"
+                said = (
+                    f"{where}: {heir['name']!r} was not read in its current version, and takes over {routes.name(case)}"
+                )
                 if routes.goes(heir) not in known:
                     self.verdicts.check("R7", None, said)
                     return
@@ -170,7 +172,7 @@ class Requests:
         return self.tenant.writer(rule_id) not in ("", "human", "late")
 
     def _given_up(self, process: Process, write: ObservedWrite, wish: Wish, where: str) -> None:
-        """R7: nothing is deleted that serves whom a rule should serve that could not be written."""
+        """R7: a rule is not deleted if it serves conversations of a rule that could not be written."""
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules or not process.failed:
@@ -187,7 +189,7 @@ class Requests:
 
 
 def _not_kept(read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Json], ...]) -> list[str]:
-    """Return the parts that stay, but lose what else was in them."""
+    """Return the remaining parts that lose other fields."""
     staying = Counter(map(part, read)) & Counter(map(part, sent))
     lost = []
     for which, count in staying.items():
@@ -204,6 +206,6 @@ def _has(sent: Mapping[str, Json], read: Mapping[str, Json]) -> bool:
 
 
 def _is_shown(rule: Mapping[str, Json], process: Process) -> bool:
-    """Say whether a process was shown a rule as it is, whoever wrote the same once more since."""
+    """Return whether a process saw the current version of a rule, even if the same was written again later."""
     shown = process.shown.get(rule["id"], ())
     return any((plain(one), mark(one)) == (plain(rule), mark(rule)) for one in shown)

@@ -1,4 +1,4 @@
-"""What a run says in the end, held against the server: R8, R13, R16 and R18; and the tenant in the end: R5, R15."""
+"""Compares a run's report with the server: R8, R13, R16 and R18; and the final tenant: R5, R15."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.campaign.world import SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.apply.report import ApplyReport
+    from reconciler.apply.progress import ApplyReport
     from reconciler.model.change import Change, Outcome
     from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process
@@ -28,14 +28,14 @@ PARTLY: Final = 5
 
 
 class Ends:
-    """Looks at runs that ended."""
+    """Checks runs that ended."""
 
     def __init__(self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts) -> None:
         self.world, self.tenant, self.verdicts = world, tenant, verdicts
         self._looked_through = 0
 
     def look(self, process: Process, ended: ApplierResult, wish: Wish) -> None:
-        """Look at a run that came to its end."""
+        """Check a run that ended normally."""
         said = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
             self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
@@ -44,7 +44,7 @@ class Ends:
         if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
             self._idle(process, wish, said)
         if self.tenant.foreign_to(process.actor) > (process.born if self._fired("stale") else process.knows):
-            return  # somebody wrote after its last read, or it was shown what was before that: it cannot know
+            return  # another user wrote after its last read, or a read was stale: it cannot know
         if self._fired("empty-list") > 1:
             return  # two in a row, before anything was seen, say that there is nothing
         rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
@@ -59,16 +59,16 @@ class Ends:
         return sum(kind in text for text, _ in fired)
 
     def secrets(self, ended: ApplierResult | None, tokens: Iterable[str]) -> None:
-        """R13: no secret in any encoding in anything that was said."""
+        """R13: no secret in any encoding is in any output."""
         fresh = self.world.said[self._looked_through :]
         self._looked_through = len(self.world.said)
         text = "\n".join([*fresh, repr(ended and (ended.error, ended.report and ended.report.error))])
         for secret in (SECRET, *tokens):
             shown = [form for form in _encoded(secret) if form in text]
-            self.verdicts.check("R13", not shown, f"a secret was said: {shown}")
+            self.verdicts.check("R13", not shown, f"a secret was in the output: {shown}")
 
     def quiet(self, wish: Wish) -> None:
-        """R15 and R5: after the heal phase the tenant is as it is wanted, and nothing is there twice."""
+        """R15 and R5: after the heal phase the tenant is as desired, and has no duplicates."""
         if wish.whole:
             missing = wish.missing(self.tenant.rules.values())
             self.verdicts.check("R15", not missing, f"healed, but {missing}")
@@ -76,7 +76,7 @@ class Ends:
         self.verdicts.check("R5", not twice, f"at quiescence there twice: {twice}")
 
     def _idle(self, process: Process, wish: Wish, said: str) -> None:
-        """R16: a run on a converged tenant writes nothing, and reads no more than it must."""
+        """R16: a run on a converged tenant writes nothing, and reads no more than necessary."""
         if not wish.whole:
             return
         self.verdicts.check("R16", not process.writes, f"{said}: wrote {len(process.writes)} times without need")
@@ -87,7 +87,7 @@ class Ends:
             self.verdicts.check("R16", process.requests <= most, f"{said}: {process.requests} requests, not {most}")
 
     def _outcomes(self, ended: ApplierResult, wish: Wish, said: str, shown: list[Rule]) -> None:
-        """R18: every planned change has an outcome, and each one is true. `shown` are the rules that lists show."""
+        """R18: every planned change has an outcome, and each one is true. `shown` are the rules in lists."""
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
         planned = {_name(change) for change in changes if not is_copy_removal(change)}
@@ -103,7 +103,7 @@ class Ends:
                 self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
 
     def _doubts(self, process: Process, report: ApplyReport, said: str) -> None:
-        """R18: "unknown" is said where it is so, and the exit code tells whether anything may have been done."""
+        """R18: "unknown" is reported if it is so, and the exit code says whether anything may have been done."""
         unread = report.remaining is None or (bool(process.writes) and process.knows < process.writes[-1].at)
         for one in report.outcomes:
             if isinstance(one, UnknownOutcome):
@@ -117,7 +117,7 @@ class Ends:
             self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
 
     def adopted(self, process: Process, ended: ApplierResult) -> None:
-        """R1: a rule without a marker is written only where just that one's adoption was planned from the start."""
+        """R1: a rule without a marker is written only if the adoption of exactly that rule was planned."""
         changes = ended.planned.changes if ended.planned else ()
         planned = {change.live.id for change in changes if isinstance(change, Adopt)}
         for write in process.writes:
@@ -126,16 +126,16 @@ class Ends:
             self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
 
     def _lost(self, process: Process, ended: ApplierResult, said: str) -> None:
-        """R1: of a first contact the first rule is found again, or taken back, or named; then one more may be lost."""
+        """R1: of a first contact the first rule is found again, undone or named; then one more may be lost."""
         if not process.first_contact:
             return
         left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
         first = next((one.request for one in process.writes if one.request.changed_state), None)
         was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
         tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
-        named = bool(left) and left[0] in error and (tried or "it is still there" not in error)
+        named = bool(left) and left[0] in error and (tried or "it still exists" not in error)
         fine = not left or (len(left) == 1 and (named or not was_first))
-        self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker, as nobody's")
+        self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker")
 
     def _is_done(self, change: Change, wish: Wish) -> bool:
         rules = self.tenant.rules
@@ -147,7 +147,7 @@ class Ends:
         )
 
     def _is_alone(self, change: Change, wish: Wish, shown: list[Rule]) -> bool:
-        """Say whether lists show just one rule of ours at an address: with a duplicate beside it, it is half done."""
+        """Return whether lists show exactly one managed rule at an address; with a duplicate it is half done."""
         there = [one for one in shown if wish.ours(one) and _is_at(one, str(change.address))]
         return isinstance(change, Delete) or len(there) == 1
 
@@ -163,7 +163,7 @@ def _name(change: Change) -> tuple[str, ...]:
 
 
 def _encoded(secret: str) -> Iterator[str]:
-    """Yield the forms in which a secret could be said."""
+    """Yield the encodings in which a secret could appear."""
     yield from {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
     text = secret.encode()
     for lead in range(3):  # wherever in a longer text it begins

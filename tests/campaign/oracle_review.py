@@ -1,4 +1,4 @@
-"""What a reviewed plan moves, and whether it is carried on where it would by now move more (R9)."""
+"""The conversations that a reviewed plan moves; it must stop if it would move more by now (R9)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Move = tuple[frozenset["Destination"], frozenset["Destination"]]
 
 
 class Review:
-    """A reviewed plan: the managed rules as they were reviewed, those that are wanted, and who moves."""
+    """A reviewed plan: the managed rules at the review, the desired ones, and the moved conversations."""
 
     def __init__(self, wish: Wish, conversations: Sequence[Json], rules: Iterable[Rule]) -> None:
-        """`rules` are all that were live at the review."""
+        """`rules` are all live rules at the review."""
         every = list(rules)
         self._wish = wish
         self._routes = Routes(conversations, wish.evaluation, [*every, *wish.rules.values()])
@@ -31,7 +31,7 @@ class Review:
         self._reviewed = self._moves(every)
 
     def look(self, process: Process, where: str, verdicts: Verdicts) -> None:
-        """Look at a write: beside the rules of others that its sender last read, nobody moves who was not to move."""
+        """Check a write: with the unmanaged rules that its sender last read, it moves no other conversation."""
         if not process.listings:
             return
         listed = [process.last_read[rule_id] for ids in process.listings[-1].ids.values() for rule_id in ids]
@@ -41,7 +41,7 @@ class Review:
             for case, (move, reviewed) in enumerate(zip(moves, self._reviewed, strict=True))
             if move[0] != move[1] and move != reviewed
         ]
-        verdicts.check("R9", not more, f"{where}: beside what was read the reviewed plan moves {more}, too")
+        verdicts.check("R9", not more, f"{where}: with the rules read the reviewed plan also moves {more}")
 
     def _moves(self, rules: Iterable[Rule]) -> list[Move]:
         others = [one for one in rules if not self._wish.ours(one)]

@@ -1,6 +1,6 @@
-"""Where conversations go in a state of the server, by the simulator's own reading of rules; kept for rules seen before.
+"""The routes of conversations in a state of the server, by a separate evaluation of rules; cached by rule.
 
-A tie counts as each of its rules; a condition that nobody understands as true, and as false, everywhere at once.
+A tie counts as each of its rules. An unknown condition counts once as true and once as false, in all rules together.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reconciler.simulator.evaluate import SimulatedConditionError, find_winner, rule_shares
 from tests.campaign.oracle_marks import OPERATORS
+from tests.support.simulated_routing import SimulatedConditionError, find_winner, rule_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ Destination = frozenset[tuple[str, Fraction]] | None
 
 
 class _Always(dict[str, bool]):
-    """Says of every condition that nobody understands whether it holds: always the same."""
+    """Decides whether each unknown condition holds: always with the same result."""
 
     def __init__(self, answer: bool) -> None:  # noqa: FBT001 - it is a value that is looked up
         super().__init__()
@@ -37,10 +37,10 @@ _WORLDS = (_Always(True), _Always(False))
 
 
 class Routes:
-    """Evaluates rules for some conversations; each rule is looked at once."""
+    """Evaluates rules for some conversations; each rule is read once."""
 
     def __init__(self, conversations: Sequence[Json], evaluation: str, rules: Iterable[Mapping[str, Json]]) -> None:
-        """`evaluation` says which priority comes first; `rules` are those that there may be, to see what is unknown."""
+        """`evaluation` is the order of priorities; `rules` are the possible rules, to find the unknown conditions."""
         self.conversations = list(conversations)
         worlds = 2 if any(map(_is_unknown, (one for rule in rules for one in rule.get("conditions") or ()))) else 1
         self.cases = [(one, world) for one in range(len(self.conversations)) for world in range(worlds)]
@@ -48,23 +48,23 @@ class Routes:
         self._known: dict[int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]] = {}
 
     def winners(self, rules: Iterable[Mapping[str, Json]]) -> list[tuple[Mapping[str, Json], ...]]:
-        """Return for each case the rules that may win: the first ones that match, all of one priority."""
+        """Return for each case the possible winners: the first rules that match, all of one priority."""
         looked = [(one, self._look(one)) for one in rules if one.get("enabled", True)]
         looked.sort(key=lambda one: self._sign * one[0]["priority"])
         return [self._first(looked, case) for case in range(len(self.cases))]
 
     def destinations(self, rules: Iterable[Mapping[str, Json]]) -> list[frozenset[Destination]]:
-        """Return for each case where it may go."""
+        """Return the possible routes of each case."""
         return [frozenset(self.goes(one) for one in found) or frozenset([None]) for found in self.winners(rules)]
 
     def goes(self, rule: Mapping[str, Json]) -> Destination:
-        """Return where a rule sends."""
+        """Return the route of a rule."""
         return self._look(rule)[2]
 
     def name(self, case: int) -> str:
-        """Describe a case to a person."""
+        """Describe a case."""
         conversation, world = self.cases[case]
-        return f"{self.conversations[conversation]}" + (" (what is not understood holds not)" if world else "")
+        return f"{self.conversations[conversation]}" + (" (unknown conditions do not hold)" if world else "")
 
     def _first(self, looked: list[tuple[Mapping[str, Json], Any]], case: int) -> tuple[Mapping[str, Json], ...]:
         found: list[Mapping[str, Json]] = []

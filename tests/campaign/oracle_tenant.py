@@ -1,4 +1,4 @@
-"""The server's states: who made each, whether nobody is sent elsewhere in it, and whether anything is there twice."""
+"""The server's states: the author of each, whether it misroutes a conversation, and whether it has duplicates."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Rule = dict[str, Any]
 HUMAN: Final = "human"
 LATE: Final = "late"
 _MOST_STALE: Final = 2
-"""Reads from a replica that is behind, in a run on a tenant whose lists are said not to lag: more is a lag not said."""
+"""Stale reads in a run on a tenant whose lists are declared not to lag: more of them is an undeclared lag."""
 
 
 @dataclass(slots=True)
 class Routing:
-    """Where each case may go from now on."""
+    """The allowed routes of each case from now on."""
 
     routes: Routes
     allowed: list[set[Destination]]
@@ -41,7 +41,7 @@ class Tenant:
     """Follows the server's states."""
 
     def __init__(self, world: ObservedTenant, wish: Wish, conversations: Sequence[Json], verdicts: Verdicts) -> None:
-        """`wish` is what the first applier wants."""
+        """`wish` has the desired rules of the first applier."""
         self.world, self.verdicts = world, verdicts
         self.wishes = [wish]
         self.rules: dict[str, Rule] = {one["id"]: one for one in world.state.rules()}
@@ -49,22 +49,22 @@ class Tenant:
         self._latest: dict[str, int] = {}
         self._maker: dict[str, Process | None] = {}
         self.foreign = -1
-        """When somebody else last changed anything."""
+        """The time of the last change by another sender."""
         self.made_late: Counter[str] = Counter()
         self.raced: set[str] = set()
-        """What one applier made while another ran: it may be there once more until both have ended."""
+        """A rule that one applier created while another ran: a duplicate is allowed until both have ended."""
         self.copied: set[str] = self._copies_at_first()
         self._routing = self._start(conversations)
 
     def join(self, wish: Wish) -> None:
-        """Let an applier in. Where several wishes are at work, nobody can say where conversations may go."""
+        """Add an applier. With several manifests at work, the allowed routes are unknown."""
         if not any(one is wish for one in self.wishes):
             if self.wishes[0].rules != wish.rules:
                 self._routing = None
             self.wishes.append(wish)
 
     def move(self, moment: Moment) -> None:
-        """Look at the state after a change."""
+        """Check the state after a change."""
         change = self._change()
         if change is None:
             return
@@ -88,24 +88,24 @@ class Tenant:
         self._check_unique(who, change)
 
     def _was_stale_again(self) -> bool:
-        """Say whether reads were behind more often than a run can tell from a rule that is not there."""
+        """Return whether more reads were stale than a run can distinguish from a missing rule."""
         return self._stale() > (0 if self.world.profile.list_lag_seconds else _MOST_STALE)
 
     def _stale(self) -> int:
-        """Return how many reads were behind: before what somebody did, perhaps."""
+        """Return the number of stale reads, which may precede another user's change."""
         fired = self.world.faults.fired_faults if self.world.faults else []
         return sum("stale" in text for text, _ in fired)
 
     def writer(self, rule_id: str) -> str:
-        """Return who changed a rule last; nothing where nobody did."""
+        """Return the last author of a rule, or None."""
         return self._writer.get(rule_id, "")
 
     def made_by(self, rule_id: str, process: Process | None) -> bool:
-        """Say whether a process created a rule, be it that the server kept it otherwise."""
+        """Return whether a process created a rule, even if the server stored it differently."""
         return process is not None and (self._maker.get(rule_id) is process or rule_id in process.made)
 
     def left_without_marker(self, process: Process) -> list[str]:
-        """Return the rules that a process made, or took over, and that no marker tells of: the server lost it."""
+        """Return the rules that a process created or adopted and that have no marker: the server lost it."""
         lost = [one for one in self.rules.values() if mark(one) is None and one["id"] not in self.world.unmarked]
         was = {rule_id: rule["description"] for rule_id, rule in process.taken.items()}
         return [
@@ -115,16 +115,16 @@ class Tenant:
         ]
 
     def foreign_to(self, actor: str) -> int:
-        """Return when anybody else last changed anything."""
+        """Return the time of the last change by any other sender."""
         return max((when for who, when in self._latest.items() if who != actor), default=-1)
 
     def is_hidden(self, rule_id: str, process: Process) -> bool:
-        """Say whether lists do not show a rule yet that somebody else made: that process cannot know of it."""
+        """Return whether lists still lack a rule that another sender created: that process cannot know of it."""
         until, _ = self.world.api._lag._hidden.get(rule_id, (0.0, 0))
         return self._maker.get(rule_id) is not process and until > self.world.clock()
 
     def twice(self) -> dict[str, list[str]]:
-        """Return what of ours is there more than once, somebody's copies aside."""
+        """Return the managed duplicates, without users' copies."""
         found: dict[str, list[str]] = defaultdict(list)
         owners = {one.owner for one in self.wishes}
         for rule in self.rules.values():
@@ -135,7 +135,7 @@ class Tenant:
 
     @property
     def routes(self) -> Routes | None:
-        """What evaluates conversations; None where they are not followed."""
+        """The evaluator of conversations; None if they are not followed."""
         return None if self._routing is None else self._routing.routes
 
     def _copies_at_first(self) -> set[str]:
@@ -155,7 +155,7 @@ class Tenant:
         return None
 
     def _author(self, change: Change, moment: Moment) -> str:
-        """Say whose request made a change; `human` where none asked for just that."""
+        """Return the sender of a change's request; `human` if no request asks for exactly it."""
         if self.world.actor == LATE or any(asks_for(one, change) for one in moment.late):
             return LATE
         if self.world.actor != HUMAN and moment.request is not None and asks_for(moment.request, change):
@@ -171,9 +171,9 @@ class Tenant:
                 self.copied.add(change.id)
 
     def _check_ownership(self, who: str, change: Change, process: Process | None) -> None:
-        """R1: what an applier changes was ours, or is one that a manifest takes over.
+        """R1: a changed rule was managed, or is adopted by a manifest.
 
-        Without ETags it may have been ours when it was read: that window is what no client can close.
+        Without ETags it may have been managed when it was read: no client can close that window.
         """
         if change.before is None:
             return
@@ -182,12 +182,12 @@ class Tenant:
         owned = any(wish.ours(one) or wish.adopts(one) for wish in self.wishes for one in versions)
         owned = owned or self.made_by(change.id, process) or (process is not None and change.id in process.taken)
         done = "deleted" if change.after is None else "changed"
-        self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not ours")
+        self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not managed")
 
     def _check_copies(self, who: str, change: Change, process: Process | None) -> None:
-        """R1: of several rules with one marker none that a person changed is written, or deleted, nor ours before it.
+        """R1: among rules with one marker a user's copy is not written or deleted, nor the managed rule before it.
 
-        What somebody else did since the last list, or what no list shows yet, nobody can know.
+        A run cannot know of changes by others after the last list, or that no list contains.
         """
         marker = mark(change.before)
         if change.before is None or marker is None or marker.copy:
@@ -199,9 +199,9 @@ class Tenant:
         theirs = changed(group)
         done = "deleted" if change.after is None else "changed"
         fine = not any(change.before is one for one in theirs)
-        self.verdicts.check("R1", fine, f"{who} {done} {change.id}, which a person made of {marker}")
+        self.verdicts.check("R1", fine, f"{who} {done} {change.id}, a user's copy of {marker}")
         left = change.after is None and original(group) is change.before
-        self.verdicts.check("R1", not (left and theirs), f"{who} deleted {change.id}, and left a person's {marker}")
+        self.verdicts.check("R1", not (left and theirs), f"{who} deleted {change.id}, and left a user's {marker}")
 
     def _start(self, conversations: Sequence[Json]) -> Routing | None:
         if not self.wishes[0].whole:
@@ -217,9 +217,9 @@ class Tenant:
             _allow(routing, routing.routes.destinations(rules))
 
     def _check_routes(self, who: str, change: Change, process: Process | None) -> None:
-        """R3 and R4: who was and will be routed is never unrouted, and nobody goes to a third queue.
+        """R3 and R4: a conversation with a route before and after is never unrouted or sent to a third queue.
 
-        What somebody else made of the rules is nobody's fault here, nor what a run does before it can have seen it.
+        Changes by other senders are not a fault of the run, and neither are its writes before it could read them.
         """
         routing = self._routing
         if routing is None:
@@ -236,12 +236,12 @@ class Tenant:
         for case, (goes, allowed) in enumerate(zip(found, routing.allowed, strict=True)):
             lost = bool(goes & _NOWHERE) and not allowed & _NOWHERE
             said = f"{routing.routes.name(case)} after {who} wrote {in_words(change)}"
-            self.verdicts.check("R3", not lost, f"nobody serves {said}")
+            self.verdicts.check("R3", not lost, f"no rule serves {said}")
             third = goes - allowed - _NOWHERE
             self.verdicts.check("R4", not third, f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}")
 
     def _check_unique(self, who: str, change: Change) -> None:
-        """R5: each marker stands on one rule, but where the server let a late create be done beside another."""
+        """R5: each marker is on one rule, unless the server processed a delayed create next to another one."""
         if change.after is None:
             self.verdicts.counts["R5"] += 1
             return

@@ -1,4 +1,4 @@
-"""What an oracle says: what was checked, and what was found to be otherwise than promised."""
+"""An oracle's report: its checks, and the violations that they found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A promise of invariants "The reconciler" that was not kept."""
+    """A broken promise of invariants "The reconciler"."""
 
     invariant: str
     message: str
@@ -22,7 +22,7 @@ class Verdicts:
     violations: list[Violation] = field(default_factory=list)
 
     def check(self, invariant: str, holds: object, message: str) -> None:
-        """Count a check; where it does not hold, keep that with what a person needs to find it."""
+        """Count a check; if it fails, record it with the details that are needed to find it."""
         self.counts[invariant] += 1
         if not holds:
             self.violations.append(Violation(invariant, message))

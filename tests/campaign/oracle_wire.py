@@ -1,4 +1,4 @@
-"""How an applier asks: tokens (R20), and what is asked again (R21)."""
+"""How an applier sends requests: tokens (R20), and repeats (R21)."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _PATIENCE: Final = 90.0
 
 @dataclass(slots=True)
 class Wire:
-    """The requests of one run of an applier, by what they ask for."""
+    """The requests of one run of an applier, by content."""
 
     verdicts: Verdicts
     failures: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often a request failed in a row, 429s aside: they are waited out."""
+    """How often a request failed in a row, without 429s: they are waited out."""
     throttled: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often it was answered 429 since it was last answered."""
+    """How often it got 429 since its last other response."""
     given_up: set[tuple[str, ...]] = field(default_factory=set)
-    """What was answered nothing but 429 for too long to be asked again."""
+    """Requests that got only 429, with waits too long for a repeat."""
     repeated: set[tuple[str, ...]] = field(default_factory=set)
-    """What failed last time, 429s aside."""
+    """Requests that failed last time, without 429s."""
     refusing: float = math.inf
-    """Since when 429s alone have come."""
+    """The start of an uninterrupted series of 429s."""
     refused: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often it was answered 401 in a row."""
+    """How often it got 401 in a row."""
     final: dict[tuple[str, ...], int] = field(default_factory=dict)
-    """Which of them were answered for good, and how."""
+    """Which of them got a final response, and which."""
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=MOST))
     retries: int = 0
     requests: int = 0
@@ -51,17 +51,17 @@ class Wire:
 
     @property
     def away(self) -> bool:
-        """Say whether nothing at all was answered lately: then single requests ask whether anybody is there."""
+        """Return whether the server was silent lately: then single requests probe it."""
         return len(self.recent) == MOST and all(self.recent)
 
     def sends(self, event: Event, now: float) -> None:
-        """Look at a request before it is done."""
+        """Check a request before it is done."""
         what, call = _identity(event), call_of(event.request)
         where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
         self.requests += 1
         if call == "token":
             spent = self.token_spent or now >= self.token_until
-            self.verdicts.check("R20", spent, f"{where}: the token at hand was neither refused nor near its end")
+            self.verdicts.check("R20", spent, f"{where}: the current token was not refused and not near its end")
         if self.away:
             return
         self.verdicts.check("R21", self.failures[what] < MOST, f"{where}: sent again after {MOST} failures in a row")
@@ -74,9 +74,9 @@ class Wire:
         self.verdicts.check("R21", self.retries <= most, f"{where}: {self.retries} retries in {self.requests} requests")
 
     def hears(self, event: Event, what: Heard, now: float) -> None:
-        """Note an answer."""
+        """Record a response."""
         asked, call = _identity(event), call_of(event.request)
-        attempt = not self.away  # what asks whether anybody is there again is none
+        attempt = not self.away  # a probe of an unavailable server is not an attempt
         self.recent.append(what.failed and what.status != 429)
         if what.status == 429:
             self._throttle(asked, now)
@@ -93,7 +93,7 @@ class Wire:
             self._token(what, now)
 
     def listed(self) -> None:
-        """Note that all rules were read: what is sent from now on is decided anew, but what is wrong stays wrong."""
+        """Record that all rules were read: later requests are new decisions, but wrong ones stay wrong."""
         self._anew()
         lasting = [what for what, status in self.final.items() if status in _FINAL and not _is_single(what)]
         self.final = {what: self.final[what] for what in lasting}
@@ -133,5 +133,5 @@ def _identity(event: Event) -> tuple[str, ...]:
 
 
 def _is_single(what: tuple[str, ...]) -> bool:
-    """Say whether it is a read of one rule: behind a list that is another question."""
+    """Return whether it is a read of one rule: after a list that is another request."""
     return what[0] == "GET" and not what[2]

@@ -1,4 +1,4 @@
-"""The server profiles (invariants "Server profiles"), with what an Environment says of each."""
+"""The server profiles (invariants "Server profiles"), with the matching text of an Environment."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TENANT: Final = TenantSettings(
     requests_per_second=1e6,
     page_size=5,
 )
-"""Pages of five, so that a dozen rules are several."""
+"""Pages of five, so that a dozen rules need several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a server behaves, and how the tool is told of it."""
+    """A server's settings, and the matching settings of the tool."""
 
     settings: SimulatorSettings
     tenant: TenantSettings = TENANT

@@ -1,4 +1,4 @@
-"""The campaign's figures as text: for the terminal, and for docs/campaign.md."""
+"""The campaign's figures as text, for the terminal and for docs/campaign.md."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _MOST_SHOWN: Final = 20
 
 
 def table(found: Figures, how: tuple[float, str, int]) -> str:
-    """Return everything that was counted; `how` is seconds, tier and seed."""
+    """Return all figures; `how` is seconds, tier and seed."""
     return "\n".join([*_head(found, *how), "", *_checks(found), "", *_converged(found), *_broken(found), ""])
 
 
 def bugs(caught: Iterable[BugRow]) -> str:
-    """Return which promise caught which deliberate bug, with which case, and how many it took."""
+    """Return the promise that caught each deliberate bug, the case, and the number of cases."""
     rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |" for row in caught]
     return "\n".join(["\n| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|", *rows, ""])
 
 
 def _cell(line: str) -> str:
-    """Escape what would end a cell of a table."""
+    """Escape the characters that would end a cell of a table."""
     return line.replace("|", "\\|")
 
 
@@ -82,10 +82,10 @@ def _broken(found: Figures) -> Iterator[str]:
 
 
 def detailed(running: Running, result: CaseResult) -> str:
-    """Return all that happened in one case."""
+    """Return all events of one case."""
     lines = [str(result.case), "", "before:", *_rules(running.scenario.rules), "", "requests:"]
     lines += [_event(one) for one in running.world.events]
-    lines += ["", "after:", *_rules(running.world.state.rules()), "", "what the runs said:"]
+    lines += ["", "after:", *_rules(running.world.state.rules()), "", "output of the runs:"]
     lines += [one[:400] for one in running.world.said]
     lines += ["", "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended)]
     lines += [f"{one.invariant}: {one.message}" for one in result.violations] or ["no violation"]

@@ -42,7 +42,7 @@ MOST_SHRUNK: Final = 10
 
 
 class Tier(NamedTuple):
-    """How much is run: one in `share` of the single faults and interleavings, so many pairs and turns."""
+    """The amount to run: one in `share` of the single faults and interleavings, so many pairs and turns."""
 
     share: int
     doubles: int
@@ -54,7 +54,7 @@ TIERS: Final = {"quick": Tier(40, 300, 300, 20.0), "full": Tier(1, 6000, 3000, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked for; return the exit code."""
+    """Run the command line; return the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.case:
         return one(asked.case)
@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tier", choices=sorted(TIERS), default="full", help="how much is run")
     parser.add_argument("--share", type=int, help="run one in so many of the single faults and interleavings")
     parser.add_argument("--seconds", type=float, help="for how long cases by chance are run")
-    parser.add_argument("--seed", type=int, default=1, help="what is drawn by lot")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
-    parser.add_argument("--case", metavar="LINE", help="run this one case, and show what happens")
+    parser.add_argument("--case", metavar="LINE", help="run this one case, and show its requests")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/campaign.md")
     return parser
 
@@ -108,7 +108,7 @@ def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figu
 
 
 def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
-    """Run generated scenarios among faults by chance until the time is over."""
+    """Run generated scenarios with random faults until the time is over."""
     began, cases = time.monotonic(), chances(seed)
     while time.monotonic() - began < seconds:
         for one in pool.imap_unordered(_run, _chunks("by chance", islice(cases, 8 * CHUNK))):
@@ -140,7 +140,7 @@ def _line(part: str, found: Figures, seconds: float) -> str:
 
 
 def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
-    """Return one violation of each promise that was broken, and a few more."""
+    """Return one violation of each broken promise, and a few more."""
     seen: dict[str, tuple[str, str, str]] = {}
     for one in found.violations:
         seen.setdefault(cause(Violation(one[0], one[2])), one)
@@ -148,14 +148,14 @@ def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
 
 
 def _kept(invariant: str, line: str, message: str) -> str:
-    """Shrink a case and keep it as a regression file."""
+    """Shrink a case and store it as a regression file."""
     smaller = shrunk(Case.parse(line), cause(Violation(invariant, message)))
     keep(smaller, invariant, message)
     return f"{invariant}: {smaller}"
 
 
 def one(line: str) -> int:
-    """Run one case and show every request, what came of it, and what was not kept."""
+    """Run one case and show every request, its result, and the broken promises."""
     running = Running(Case.parse(line))
     result = running.result()
     _print(detailed(running, result))

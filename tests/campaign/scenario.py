@@ -1,4 +1,4 @@
-"""A scenario: a tenant as it is, and what the manifests want."""
+"""A scenario: the current tenant, and the desired rules of the manifests."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}
-"""Guards that let a scenario empty half of a tenant."""
+"""Guards that allow a scenario to empty half of a tenant."""
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A tenant, as the server holds it, and what is wanted of it.
+    """A tenant, as the server stores it, and its desired rules.
 
     `conversations` are inputs whose queue is watched in every state: of each intent and attribute that occurs.
-    `kinds` says of which kinds in tests/campaign/test_campaign.py it is (`rename`, `swap of two`, `clone` ...).
+    `kinds` are its kinds in tests/campaign/test_campaign.py (`rename`, `swap of two`, `clone` ...).
     """
 
     name: str
@@ -38,6 +38,6 @@ class Scenario:
     options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ("unrouted", "emptied")
     reviewed: bool = False
-    """Plans are saved first, and these are applied."""
+    """Plans are saved first, and then applied."""
     teams: tuple[DesiredState, ...] = ()
-    """What other owners want, who apply beside the first (schedule `teams`)."""
+    """The desired rules of other owners, which apply in parallel (schedule `teams`)."""

@@ -1,4 +1,4 @@
-"""A scenario in the making."""
+"""A scenario under construction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUEUES: Final = (CARDS, FRAUD, GENERAL)
 
 
 class Making:
-    """A scenario in the making: the tenant, what is wanted, and what is done to both."""
+    """A scenario under construction: the tenant, the desired rules, and the changes to both."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(f"generated/{seed}")
@@ -26,18 +26,18 @@ class Making:
         self.kinds: set[str] = set()
 
     def targets(self) -> tuple[Target, ...]:
-        """Return a queue by lot."""
+        """Return a random queue."""
         return self.random.choice(QUEUES)
 
     def rule(self, name: str, **said: Any) -> Rule:
-        """Return a rule by lot: an intent, perhaps a confidence, a priority that others may have too."""
+        """Return a random rule: an intent, perhaps a confidence, a priority that others may also have."""
         more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
         conditions = [intent_is(self.random.choice(INTENTS)), *more]
         found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
         return rule(name, conditions=found.pop("conditions", conditions), **found)
 
     def settle(self, count: int) -> None:
-        """Put so many rules of ours there that are as they are wanted."""
+        """Add so many managed rules that are as desired."""
         for number in range(count):
             where = f"{self.random.choice(['cards', 'cards', 'loans'])}/k{number}"
             self.wished[where] = self.rule(f"rule {number}")
@@ -46,14 +46,14 @@ class Making:
         self.live = [ours(where, one) for where, one in self.wished.items()]
 
     def some(self, count: int = 1) -> list[str]:
-        """Return so many addresses by lot, of rules that were wanted from the start and still are; maybe fewer."""
+        """Return so many random addresses of rules that were desired from the start and still are; maybe fewer."""
         began = [where for where in self.wished if where != "cards/all" and self.find(where)]
         return self.random.sample(began, min(count, len(began)))
 
     def find(self, where: str) -> Json | None:
-        """Return the live rule that stood at an address from the start."""
+        """Return the live rule that was at an address from the start."""
         return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
 
     def put(self, found: Json) -> None:
-        """Put a live rule in the place of the one with its id, or beside all."""
+        """Replace the live rule with this id, or add one."""
         self.live = [one for one in self.live if one["id"] != found["id"]] + [found]

@@ -1,4 +1,4 @@
-"""Pieces that scenarios of rules are put together from: a tenant before and after, parts nobody knows, leftovers."""
+"""Parts of scenarios of rules: a tenant before and after, unknown parts, leftovers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CAFE: Final = "Café"
 
 
 def described(rule_id: str, what: Rule, description: str) -> Json:
-    """A rule that is not ours, with that description."""
+    """An unmanaged rule with that description."""
     return theirs(rule_id, replace(what, description=description))
 
 
@@ -36,7 +36,7 @@ def copy_left(where: str, what: Rule) -> Json:
 
 
 def merged(rules: list[Json], **more: Json) -> list[Json]:
-    """The rules, `more` merged into the one whose key it names."""
+    """The rules, with `more` merged into the one of its key."""
     return [{**one, **more.get(one["id"].removeprefix("id-"), {})} for one in rules]
 
 

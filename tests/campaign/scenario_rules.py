@@ -1,4 +1,4 @@
-"""Short ways to write scenarios: rules of ours and of others as the server holds them, a wish, and who is watched."""
+"""Short forms for scenarios: managed and unmanaged rules as the server stores them, desired rules, conversations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target, to_api_json
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.campaign.scenario import ROOMY, Json, Scenario
 from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import raw
@@ -23,57 +23,57 @@ _CREATED: Final = "2026-01-05T09:00:00.000Z"
 
 
 def at(name: str, **said: Any) -> Rule:
-    """A rule about one intent, its own name's unless said; `more` are further conditions."""
+    """A rule for one intent, by default that of its name; `more` are further conditions."""
     intent = said.pop("intent", name)
     return rule(name, conditions=[intent_is(intent), *said.pop("more", ())], **said)
 
 
 def sure(name: str, confidence: float, **said: Any) -> Rule:
-    """A rule about one intent that the bot is sure of."""
+    """A rule for one intent with a high confidence."""
     return at(name, more=[at_least(confidence)], **said)
 
 
 def everything(**said: Any) -> Rule:
-    """The catch-all, but for what is said."""
+    """The catch-all, with changed fields."""
     return replace(CATCH_ALL, **said)
 
 
 def stored(live: LiveRule, **own: Any) -> Json:
-    """A rule as the server holds it, with the fields that it gives every rule."""
+    """A rule as the server stores it, with the fields that it adds to every rule."""
     return {**raw(live), "version": 1, "dateCreated": _CREATED, "dateModified": _CREATED, **own}
 
 
 def ours(where: str, what: Rule, **said: Any) -> Json:
-    """A rule of ours at an address; `rule_id`, `owner` and `last_written` can be said, all else are further fields."""
+    """A managed rule at an address; `rule_id`, `owner` and `last_written` may be given, others are further fields."""
     rule_id = said.pop("rule_id", f"id-{where.rpartition('/')[2]}")
     marks = {name: said.pop(name) for name in ("owner", "last_written") if name in said}
     return stored(managed(rule_id, where, what, **marks), **said)
 
 
 def live(**rules: Rule) -> list[Json]:
-    """Rules of ours in the RuleSet `cards`, by key."""
+    """Managed rules of the RuleSet `cards`, by key."""
     return [ours(f"cards/{_key(name)}", one) for name, one in rules.items()]
 
 
 def theirs(rule_id: str, what: Rule, **own: Any) -> Json:
-    """A rule that has no marker of ours; its description is all its own."""
+    """A rule without an own marker, with the given description."""
     return stored(unmanaged(rule_id, what), **own)
 
 
 def goal(**rules: Rule) -> DesiredState:
-    """What is wanted in the RuleSet `cards`, by key."""
+    """The desired rules of the RuleSet `cards`, by key."""
     return goals({f"cards/{_key(name)}": one for name, one in rules.items()})
 
 
 def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> DesiredState:
-    """What is wanted, by address; `rulesets` are empty ones, `adopts` says by key what is taken over."""
+    """The desired rules, by address; `rulesets` are empty ones, `adopts` has the adopted rules by key."""
     wishes = [wanted(where, one, adopt=adopts.get(where.rpartition("/")[2])) for where, one in rules.items()]
     found = desired(*wishes)
     return replace(found, rulesets=found.rulesets | {*rulesets})
 
 
 def scenario(name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, **more: Any) -> Scenario:
-    """A scenario; `kinds` are parted by commas. Who is watched follows from the rules."""
+    """A scenario; `kinds` are separated by commas. The watched conversations follow from the rules."""
     before = tuple(rules)
     limits = {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": more.pop("guard", ROOMY)}
     more |= {"environment": Environment.model_validate(limits), "options": more.pop("options", PlanOptions())}
@@ -82,7 +82,7 @@ def scenario(name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, *
 
 
 def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]:
-    """One conversation for each value that decides something, values of different attributes combined."""
+    """One conversation for each decisive value, with values of different attributes combined."""
     conditions = [one for each in rules for one in each["conditions"] if isinstance(one, dict)]
     conditions += [to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions]
     values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}
@@ -96,7 +96,7 @@ def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]
 
 
 def _telling(one: Json) -> list[Any]:
-    """Return values on both sides of what a condition asks for."""
+    """Return values on both sides of a condition's bounds."""
     value = one.get("value")
     found = value if isinstance(value, list) else [] if value is None else [value]
     numbers = [one for one in found if isinstance(one, (int, float)) and not isinstance(one, bool)]

@@ -19,12 +19,12 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED, *REVIEWED)
 }
 GENERATED: Final = "generated-"
-"""Begins the name of a scenario that is made from a seed."""
+"""The prefix of the name of a scenario from a seed."""
 
 
 @cache
 def scenario(name: str) -> Scenario:
-    """Return a scenario by its name; `generated-7` is made from seed 7. KeyError where there is none."""
+    """Return a scenario by its name; `generated-7` is made from seed 7. KeyError for an unknown name."""
     if name.startswith(GENERATED):
         from tests.campaign.scenarios_generated import generated  # noqa: PLC0415 - it builds on the named ones
 
@@ -42,7 +42,7 @@ def without(found: Scenario, dropped: Collection[str]) -> Scenario:
 
 
 def with_names_apart(found: Scenario) -> Scenario:
-    """Return the scenario as a tenant can be that refuses a second rule of one name: copies there have other names."""
+    """Return the scenario for a tenant that refuses a second rule of one name: copies have other names."""
     names: Counter[str] = Counter()
     rules = []
     for rule in found.rules:
@@ -53,5 +53,5 @@ def with_names_apart(found: Scenario) -> Scenario:
 
 
 def is_refused(found: Scenario) -> bool:
-    """Say whether a guard is to refuse it: then nothing is ever written."""
+    """Return whether a guard must refuse it: then nothing may be written."""
     return "refused" in found.kinds

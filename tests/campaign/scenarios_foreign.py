@@ -1,4 +1,4 @@
-"""Scenarios of rules that are not ours, or not ours any more: look-alikes, copies, duplicates, leftovers."""
+"""Scenarios of rules that are not managed, or not any more: look-alikes, copies, duplicates, leftovers."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ COPIES: Final[tuple[Scenario, ...]] = (
         AFTER,
     ),
 )
-"""Several rules with one marker, of which a person changed one or more: that person's are never written."""
+"""Several rules with one marker, of which a user changed one or more: those are never written."""
 SPACES: Final = ("\n", "\r\n", "  ", " \t\n\n")
-"""What tenants append to a text."""
+"""Texts that tenants append to a description."""
 
 FOREIGN: Final[tuple[Scenario, ...]] = (
     *COPIES,

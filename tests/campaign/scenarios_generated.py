@@ -1,4 +1,4 @@
-"""Scenarios by lot from a seed: a tenant of a few rules, and something happens to each, of every kind that is known."""
+"""Random scenarios from a seed: a tenant of a few rules, and an event of every known kind for each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _requeue(making: Making) -> None:
 
 
 def _exchange(field: str, count: int) -> Callable[[Making], object]:
-    """Make a kind of what passes one field around among so many rules."""
+    """Make a kind of scenario that passes one field around among so many rules."""
 
     def kind(making: Making) -> object:
         found = making.some(count)
@@ -109,7 +109,7 @@ def _disable(making: Making) -> None:
 
 
 def _foreign(description: str) -> Callable[[Making], None]:
-    """Make a kind of rules of others that look a little like ours."""
+    """Make a kind of scenario with unmanaged rules that resemble managed ones."""
 
     def kind(making: Making) -> None:
         number = len(making.live)
@@ -239,4 +239,4 @@ KINDS: Final[dict[str, Callable[[Making], object]]] = {
     "weights": _weigh,
     "thresholds": _threshold,
 }
-"""What may happen, by the kind of scenario that it makes."""
+"""The possible events, by the kind of scenario that each makes."""

@@ -1,4 +1,4 @@
-"""Scenarios of what people change in manifests: keys, names, queues, priorities, intents, files."""
+"""Scenarios of manifest changes: keys, names, queues, priorities, intents, files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios of what rules hold: unknown fields and parts, odd names, people's edits, rules to take over."""
+"""Scenarios of the content of rules: unknown fields and parts, odd names, manual edits, rules to adopt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.rule import make_condition
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_parts import (
     AFTER,

@@ -1,4 +1,4 @@
-"""Scenarios of reviewed plans: others work beside them, as people by hand and as teams with owners of their own."""
+"""Scenarios of reviewed plans: other users work in parallel, in the UI and as teams with their own owners."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AFTER: Final = goal(a=at("a", targets=FRAUD), b=at("b", priority=20), c=at("c")
 
 
 def _team(owner: str) -> tuple[list[Json], DesiredState]:
-    """Return the rules of another owner about intents of its own, and what it wants."""
+    """Return the rules of another owner for its own intents, and its desired rules."""
     names = [f"{owner}-{number}" for number in range(3)]
     before = [ours(f"cards/{name}", at(name), owner=owner, rule_id=f"id-{name}") for name in names[:2]]
     wish = goal(**{names[0]: at(names[0], targets=FRAUD), names[2]: at(names[2])})
@@ -47,4 +47,4 @@ REVIEWED: Final = (
         teams=(_RED[1], _BLUE[1]),
     ),
 )
-"""The appliers of the first phase apply plans that were saved before anything went wrong."""
+"""The appliers of the first phase apply plans that were saved before the faults."""

@@ -1,4 +1,4 @@
-"""Scenarios of how many rules there are, and of what the guards refuse."""
+"""Scenarios of numbers of rules, and of refusals by guards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _rules(count: int) -> dict[str, Rule]:
 
 
 def _sized(name: str, count: int) -> Scenario:
-    """So many rules of ours and others: one goes, one is changed, one comes."""
+    """So many managed and unmanaged rules: one is deleted, one is changed, one is created."""
     found = _rules(count)
     live: list[Json] = [
         theirs(f"f-{where}", one) if number % 4 == 3 else ours(where, one)

@@ -1,8 +1,8 @@
-"""Several appliers at once: who wants what, and whose request is next.
+"""Several appliers in parallel: their desired rules, and the order of their requests.
 
-A schedule is `same`, `other`, `three` or `teams` (each with an owner of its own), and `:SEED` behind it where the
-appliers run at once and each request waits for its turn; the seed says whose it is. Without a schedule there is one
-applier, `a`.
+A schedule is `same`, `other`, `three` or `teams` (each with its own owner), followed by `:SEED` if the
+appliers run in parallel and each request waits for its turn; the seed chooses the turn. Without a schedule there is
+one applier, `a`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.campaign.world import ApplierResult, Event, Hook
 
 _TURNED: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
 _PATIENCE: Final = 6
-"""Turns of the event loop that may pass between two requests at the most."""
+"""Maximum of event loop turns between two requests."""
 
 
 def manifests(found: Scenario, schedule: str) -> Mapping[str, DesiredState]:
-    """Return what each applier of a schedule wants."""
+    """Return the desired rules of each applier of a schedule."""
     own = found.wish
     match schedule.partition(":")[0]:
         case "same":
@@ -41,7 +41,7 @@ def manifests(found: Scenario, schedule: str) -> Mapping[str, DesiredState]:
 
 
 def another(wish: DesiredState) -> DesiredState:
-    """Return another manifest for the same rules: each goes to another queue, and the last one is not wanted."""
+    """Return another manifest for the same rules: each goes to another queue, and the last one is deleted."""
     rules = {address: _turned(one) for address, one in wish.rules.items()}
     for address in sorted(rules)[-1:] if len(rules) > 1 else ():
         del rules[address]
@@ -58,7 +58,7 @@ def _turned(wished: DesiredRule) -> DesiredRule:
 
 
 class Scheduler:
-    """Says whose request is next, by lot from a seed; without a schedule every request may go at once."""
+    """Chooses the next sender at random from a seed; without a schedule every request may go immediately."""
 
     def __init__(self, schedule: str, accidents: Accidents) -> None:
         self._random = Random(schedule)
@@ -67,7 +67,7 @@ class Scheduler:
         self._waiting: list[asyncio.Future[None]] = []
 
     def hooks(self, name: str) -> tuple[Hook | None, Hook | None]:
-        """Return what happens before and after each request of an applier; accidents are those of `a`."""
+        """Return the actions before and after each request of an applier; accidents are those of `a`."""
         has_accidents = name == "a" and self._accidents.planned
 
         async def before(event: Event) -> None:

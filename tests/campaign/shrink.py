@@ -1,4 +1,4 @@
-"""From a failing case to a smaller one that breaks the same promise, and to a file that keeps it."""
+"""Reduces a failing case to a smaller one that breaks the same promise, and stores it in a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLACE: Final = re.compile(r"@#([0-9]+)")
 
 
 def cause(found: Violation) -> str:
-    """Return which promise was broken and how, without what differs from case to case."""
+    """Return the broken promise and its form, without the parts that differ from case to case."""
     return f"{found.invariant} {_DETAILS.sub('', found.message)[:60]}"
 
 
@@ -43,7 +43,7 @@ def shrunk(case: Case, found_cause: str) -> Case:
 
 
 def _smaller(case: Case) -> Iterator[Case]:
-    """Yield cases that are a little smaller, those that help most first."""
+    """Yield slightly smaller cases, the most effective first."""
     if re.search(r"@0?\.[0-9]", case.faults):
         yield pinned(case)
     faults = case.faults.split(",") if case.faults else []
@@ -62,7 +62,7 @@ def _smaller(case: Case) -> Iterator[Case]:
 
 
 def pinned(case: Case) -> Case:
-    """Return the case with the faults that came by chance at the places where they fell."""
+    """Return the case with its random faults at the places where they occurred."""
     running = Running(case)
     running.inject()
     places = {id(one): number for number, one in enumerate(running.world.state.requests, start=1)}
@@ -72,7 +72,7 @@ def pinned(case: Case) -> Case:
 
 
 def keep(case: Case, invariant: str, message: str) -> Path:
-    """Write a regression file: test_campaign.py runs it from then on, and expects that the promise is kept."""
+    """Write a regression file: test_campaign.py then runs it, and expects that the promise holds."""
     name = f"{invariant}-{sha256(str(case).encode()).hexdigest()[:8]}.json"
     document = {"broke": invariant, "message": message[:500], "line": str(case), "case": asdict(case)}
     path = REGRESSIONS / name

@@ -31,7 +31,7 @@ from tests.campaign.scenarios_generated import KINDS, generated
 from tests.campaign.shrink import REGRESSIONS, kept, pinned
 
 PARTS: Final = 8
-"""Tests that share the cases, so that several cores can."""
+"""Tests that share the cases, for several cores."""
 
 LISTED: Final = frozenset(
     {
@@ -42,7 +42,7 @@ LISTED: Final = frozenset(
         *("drift", "adopt", "weights", "thresholds", "ties", "create", "unchanged"),
     }
 )
-"""The kinds of scenarios that there must be."""
+"""The required kinds of scenarios."""
 
 
 def faults_of(place: int) -> list[Case]:
@@ -60,16 +60,16 @@ def all_broken(cases: Iterable[Case]) -> list[str]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_run_without_faults_gets_there_on_every_profile(profile: str, name: str) -> None:
-    """A run ends with 0 where nothing goes wrong, and with 4 where a guard refuses; a further one writes nothing."""
+def test_a_run_without_faults_succeeds_on_every_profile(profile: str, name: str) -> None:
+    """A run without faults ends with 0, and with 4 if a guard refuses; a further one writes nothing."""
     result = run_case(Case(name, profile))
     assert [] == broken(result)
     assert [4 if is_refused(SCENARIOS[name]) else 0] == [one.exit_code if one else None for one in result.ended]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody(profile: str) -> None:
-    """Somebody edits the description of another rule before any request: each run ends with 0."""
+def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(profile: str) -> None:
+    """Another user edits the description of a rule before any request: each run ends with 0."""
     asked = range(1, len(requests("reviewed", profile)) + 1)
     results = [run_case(Case("reviewed", profile, f"human-describe@#{number}")) for number in asked]
     assert [] == [said for one in results for said in broken(one)]
@@ -77,16 +77,16 @@ def test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody(profile: str) ->
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_teams_apply_reviewed_plans_at_once(profile: str) -> None:
-    """Three owners with disjoint intents, request by request by lot: every run of every team ends with 0."""
+def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
+    """Three owners with disjoint intents, request by request in random order: every run of every team ends with 0."""
     results = [run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}")) for seed in range(4)]
     assert [] == [said for one in results for said in broken(one)]
     assert [0] * 12 == [ended.exit_code if ended else None for one in results for ended in one.ended]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_reviewed_plan_stops_where_it_would_move_more(profile: str) -> None:
-    """A rule that hid a planned one is moved behind it: behind the read that shows it nothing is written (R9)."""
+def test_a_reviewed_plan_stops_if_it_would_move_more(profile: str) -> None:
+    """A rule that hid a planned one is moved behind it: after the read that shows it nothing is written (R9)."""
     asked = range(1, len(requests("reviewed-hidden", profile)) + 1)
     results = [run_case(Case("reviewed-hidden", profile, f"human-foreign@#{number}")) for number in asked]
     assert [] == [said for one in results for said in broken(one)]
@@ -95,26 +95,26 @@ def test_a_reviewed_plan_stops_where_it_would_move_more(profile: str) -> None:
     assert all(one.counts["R9"] for one in results)
 
 
-def test_scenarios_are_of_every_kind() -> None:
-    """There are 40 scenarios at the least, each kind among them."""
+def test_named_scenarios_are_of_every_kind() -> None:
+    """There are at least 40 scenarios, with each kind among them."""
     assert len(SCENARIOS) >= 40
     assert set() == LISTED - {kind for one in SCENARIOS.values() for kind in one.kinds}
 
 
 def test_generated_scenarios_are_of_every_kind() -> None:
-    """Of a thousand generated scenarios each kind is in 5 % at the least; who is watched stays few."""
+    """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are watched."""
     found = [generated(seed) for seed in range(1000)]
     counts = Counter(kind for one in found for kind in one.kinds)
     assert {} == {kind: counts[kind] for kind in KINDS if counts[kind] < 50}
     assert max(len(one.conversations) for one in (*found, *SCENARIOS.values())) <= 40
 
 
-def test_a_generated_scenario_is_the_same_again() -> None:
-    """The seed alone decides."""
+def test_a_seed_repeats_its_generated_scenario() -> None:
+    """Only the seed decides."""
     assert [generated(seed) for seed in range(20)] == [generated(seed) for seed in range(20)]
 
 
-def test_generated_scenarios_get_there_without_faults() -> None:
+def test_generated_scenarios_succeed_without_faults() -> None:
     """A run of a generated scenario ends with 0, on each profile in turn."""
     results = [run_case(Case(f"generated-{seed}", "ABCDE"[seed % 5])) for seed in range(40)]
     assert [] == [said for one in results for said in broken(one)]
@@ -123,7 +123,7 @@ def test_generated_scenarios_get_there_without_faults() -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_single_faults(part: int) -> None:
-    """One fault, any, at any request: no promise is broken; a transient one does not keep the run from its end."""
+    """Any one fault at any request: no promise is broken; a transient one does not stop the run."""
     places = range(part, len(SCENARIOS), PARTS)
     results = [run_case(case) for place in places for case in Random(place).sample(faults_of(place), 3)]
     assert [] == [said for one in results for said in broken(one)]
@@ -136,51 +136,51 @@ def test_single_faults(part: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_two_appliers(part: int) -> None:
-    """A second applier, of this or another manifest, runs whole before or after any request (R19)."""
+def test_two_interleaved_appliers(part: int) -> None:
+    """A second applier, of this or another manifest, runs completely before or after any request (R19)."""
     assert [] == all_broken(islice(sampled(interleavings(), 125), part, None, PARTS))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_turns(part: int) -> None:
-    """Two and three appliers at once, request by request by lot (R19)."""
+def test_appliers_in_random_turns(part: int) -> None:
+    """Two and three parallel appliers, request by request in random order (R19)."""
     assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 8))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_double_faults(part: int) -> None:
+def test_two_faults_in_one_run(part: int) -> None:
     """Two accidents at any two requests."""
     assert [] == all_broken(islice(doubles(7), 25 * part, 25 * part + 10))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_faults_by_chance(part: int) -> None:
-    """Generated scenarios among faults by chance, on every profile."""
+def test_random_faults(part: int) -> None:
+    """Generated scenarios with random faults, on every profile."""
     # A seed for each: to pass over cases takes as long as to run them.
     assert [] == all_broken(islice(chances(7 + part), 8))
 
 
-def test_a_case_runs_the_same_again() -> None:
-    """The same case asks the same and is answered the same, whatever goes wrong by lot (R22)."""
+def test_a_case_repeats_its_run() -> None:
+    """The same case has the same requests and responses, with any random faults (R22)."""
     cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
     assert [] == [said for case in cases for said in broken(repeated(case)) if said.startswith("R22")]
 
 
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
-def test_what_was_broken_once_is_kept(path: Path) -> None:
+def test_a_case_that_failed_once_is_kept(path: Path) -> None:
     """A case that once broke a promise breaks none."""
     assert [] == broken(run_case(kept(path)))
 
 
-def test_a_case_is_a_line() -> None:
-    """A case is written as a line, and read back the same."""
+def test_a_case_is_one_line() -> None:
+    """A case is written as a line, and read back equal."""
     cases = [*islice(single_faults("intents-swapped", "C"), 900), *islice(doubles(1), 50), *islice(turns(1), 50)]
     cases.append(Case("as-it-is", "A", "", 2, "", ("id-x", "cards/x")))
     assert cases == [Case.parse(str(case)) for case in cases]
 
 
-def test_every_kind_of_fault_falls() -> None:
-    """Each kind of single fault comes to pass somewhere, and a run with one breaks no promise."""
+def test_every_kind_of_fault_occurs() -> None:
+    """Each kind of single fault occurs somewhere, and a run with one breaks no promise."""
     cases = {kind(case): case for place in range(len(SCENARIOS)) for case in faults_of(place)}
     assert len(cases) > 80
     assert [] == [name for name, case in cases.items() if not _falls(name, case)]
@@ -188,16 +188,16 @@ def test_every_kind_of_fault_falls() -> None:
 
 
 def _falls(name: str, first: Case) -> bool:
-    """Say whether the fault falls in some case of its kind; not each one does: an accident has to find its request."""
+    """Return whether the fault occurs in some case of its kind; not every case has a request for it."""
     if Running(first).inject():
         return True
     return any(Running(case).inject() for case in single_faults("all-at-once", "C") if kind(case) == name)
 
 
-def test_faults_by_chance_are_pinned() -> None:
-    """Where faults fell by chance they fall again when their places are named, and everything else is the same.
+def test_random_faults_can_be_pinned() -> None:
+    """Random faults occur again if their places are named, and the rest is the same.
 
-    But for whose rule a person meddles with: that is by lot, too, and fewer lots are drawn.
+    The rule that a user edits may differ: it is also random, and fewer random numbers are drawn.
     """
     lots = ("edit", "remove", "clone", "human")
     cases = [case for case in islice(chances(5), 20) if not any(lot in case.faults for lot in lots)]

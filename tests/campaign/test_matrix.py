@@ -28,7 +28,7 @@ LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATI
 
 
 def _tried() -> list[MatrixCase]:
-    """Return every case for the campaign; else one of each way of each cell, by lot of one moment and profile."""
+    """Return every case for the campaign; else one of each way of each cell, with a random moment and profile."""
     if FULL:
         return list(CASES)
     shown = defaultdict(list)
@@ -42,7 +42,7 @@ FIRST = {case.number: case for case in reversed(TRIED)}
 
 
 def _expected(case: MatrixCase) -> list[pytest.MarkDecorator]:
-    """Return how a case is expected to end; none passes by the way."""
+    """Return the expected end of a case; none passes by accident."""
     return [pytest.mark.xfail(reason=case.way.fails, strict=True)] if case.way.fails else []
 
 
@@ -51,7 +51,7 @@ def _tier(case: MatrixCase) -> list[pytest.MarkDecorator]:
     return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     """45 faults by six operations, 229 of them live, in the order of the table."""
     assert [f"F{number}" for number in range(1, 46)] == [*ROWS]
     assert {6} == {len(row.codes.split()) for row in ROWS.values()}
@@ -59,7 +59,7 @@ def test_the_table_is_whole() -> None:
 
 
 def test_every_live_cell_has_a_case() -> None:
-    """Each is brought about here, or by tests with real processes and sockets that name its row; no other cell is."""
+    """Each is caused here, or by tests with real processes and sockets that name its row; no other cell is."""
     here = {(case.number, case.operation) for case in CASES}
     elsewhere = {(name, operation) for name, operation in LIVE if ROWS[name].elsewhere}
     assert LIVE == here | elsewhere
@@ -67,14 +67,14 @@ def test_every_live_cell_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.elsewhere])
-def test_a_row_that_is_brought_about_elsewhere_is_named_there(name: str) -> None:
-    """The tests of that folder say which row they are about."""
+def test_a_row_that_is_tested_elsewhere_is_named_there(name: str) -> None:
+    """The tests of that folder name the row."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / ROWS[name].elsewhere).glob("test_*.py")]
     assert any(re.search(rf"\b{name}\b", text) for text in texts)
 
 
-def test_every_code_of_a_cell_is_shown() -> None:
-    """`R>S` has a case of each; a case that ends otherwise says why."""
+def test_every_code_of_a_cell_has_a_case() -> None:
+    """`R>S` has a case of each; a case with another end has a reason."""
     wanted = {(*cell, code) for cell in LIVE for code in _parts(ROWS[cell[0]].code(cell[1]))}
     straight = {(case.number, case.operation, case.way.code) for case in CASES if not case.way.apart}
     apart = {(case.number, case.operation) for case in CASES if case.way.apart}
@@ -82,8 +82,8 @@ def test_every_code_of_a_cell_is_shown() -> None:
     assert straight <= wanted
 
 
-def test_no_case_stands_twice() -> None:
-    """Names are unique, so that each can be run alone; acts and codes are all used."""
+def test_each_case_is_unique() -> None:
+    """Names are unique, so that each can be run alone; actions and codes are all used."""
     assert {} == {name: count for name, count in Counter(map(str, CASES)).items() if count > 1}
     assert {*ACTS} == {case.parts[1] for case in CASES} - {""}
     assert {*CODES} == {case.way.code for case in CASES}
@@ -92,8 +92,8 @@ def test_no_case_stands_twice() -> None:
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case)) for case in TRIED]
 )
-def test_a_cell_is_as_the_table_says(case: MatrixCase) -> None:
-    """The code's behaviour, what holds in every case, and a further run that puts everything right."""
+def test_a_cell_behaves_as_in_the_table(case: MatrixCase) -> None:
+    """The code's behaviour, the rules of every case, and a further run that repairs everything."""
     trial = MatrixRun(case)
     trial.run()
     CODES[case.way.code](trial)

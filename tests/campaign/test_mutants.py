@@ -23,7 +23,7 @@ def test_each_bug_of_the_list_has_its_case() -> None:
 
 @pytest.mark.parametrize(("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines])
 def test_a_bug_is_caught(bug: str, line: str) -> None:
-    """By the promise that it breaks, whatever else it breaks too."""
+    """By the promise that it breaks; it may also break others."""
     found = hunt(bug, [Case.parse(line)])
     assert found is not None
     expected = {*CAUGHT[bug][line].split()}
@@ -31,21 +31,21 @@ def test_a_bug_is_caught(bug: str, line: str) -> None:
 
 
 @pytest.mark.parametrize("line", CASES)
-def test_the_tool_itself_passes_what_catches_the_bugs(line: str) -> None:
-    """Without a bug nothing is found."""
+def test_the_tool_itself_passes_the_cases_that_catch_the_bugs(line: str) -> None:
+    """Without a bug there is no violation."""
     assert [] == run_case(Case.parse(line)).violations
 
 
 @pytest.mark.parametrize("bug", TWELVE)
-def test_each_of_the_twelve_works_where_nothing_is_hard(bug: str) -> None:
-    """It is a mistake that could be made: one rule is changed, and there it does no harm."""
+def test_each_of_the_twelve_works_in_a_simple_case(bug: str) -> None:
+    """It is a plausible mistake: one rule is changed, and there it does no harm."""
     with TWELVE[bug]():
         result = run_case(Case("queue-changed", "C"))
     assert ([], True) == (result.violations, result.same_run_converged)
 
 
-def test_the_table_says_what_caught_each_bug_and_after_how_many_cases() -> None:
-    """A row for each; what nothing catches is said as loudly."""
+def test_the_table_names_the_catching_case_of_each_bug() -> None:
+    """A row for each; a bug that is not caught is reported as clearly."""
     rows = list(table([Case.parse("as-it-is | A | 1"), Case.parse("key-renamed | C | 1")]))
     assert [*TWELVE, *EXTRAS] == [row.bug for row in rows]
     assert BugRow("PUT although equal", "R16", "as-it-is | A | 1", 1) in rows

@@ -1,4 +1,4 @@
-"""The oracle complains of what breaks a promise, and of nothing else: right and wrong histories, made by hand."""
+"""The oracle reports broken promises, and nothing else: right and wrong manual histories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
 
 
-def test_a_run_as_it_should_be_breaks_nothing() -> None:
+def test_a_correct_run_breaks_no_promise() -> None:
     """Each kind of check was made, and the next run writes nothing."""
     hand = right().end()
     hand.again().sign_in().list()
@@ -25,7 +25,7 @@ def test_a_run_as_it_should_be_breaks_nothing() -> None:
     assert set() == checked - {*hand.oracle.counts}
 
 
-def test_the_tool_itself_breaks_nothing() -> None:
+def test_the_tool_itself_breaks_no_promise() -> None:
     """The real one, on all profiles."""
     for profile in "ABCDE":
         for each in (RENAMED, CHANGED, BESIDE, GOES, NEW, ODD, THREE):
@@ -37,8 +37,8 @@ def test_the_tool_itself_breaks_nothing() -> None:
             assert [] == oracle.violations, (profile, each.name)
 
 
-def test_r1_only_what_is_ours_is_written() -> None:
-    """A foreign rule, one that was never read, and one that is nobody's once it is written."""
+def test_r1_only_managed_rules_are_written() -> None:
+    """An unmanaged rule, one that was never read, and one that loses its marker by the write."""
     hand = Hand(BESIDE).start().get("f")
     assert {"R1"} <= hand.put("f", hand.wished("cards/x")).broken()
     hand = Hand(BESIDE).sign_in()
@@ -51,7 +51,7 @@ def test_r1_only_what_is_ours_is_written() -> None:
 
 
 def test_r1_a_planned_adoption_is_allowed() -> None:
-    """By name; an unmarked rule of another name is still nobody's to write."""
+    """By name; an unmarked rule of another name must still not be written."""
     wish = desired(wanted("cards/f", at("f", targets=FRAUD), adopt="f"), wanted("cards/x", at("x")))
     each = scenario("adopt", "", [*live(x=at("x")), theirs("f", at("f")), theirs("g", at("g"))], wish)
     hand = Hand(each).start().get("f")
@@ -60,8 +60,8 @@ def test_r1_a_planned_adoption_is_allowed() -> None:
     assert {"R1"} <= hand.get("g").put("g", hand.wished("cards/f", name="g")).broken()
 
 
-def test_r1_counts_a_marker_taken_away_where_the_server_has_etags() -> None:
-    """Without ETags nobody can know of it; with them the server refuses."""
+def test_r1_counts_a_removed_marker_if_the_server_has_etags() -> None:
+    """Without ETags the tool cannot know of it; with them the server refuses."""
     for profile in "AC":
         hand = Hand(CHANGED, profile).start()
         answer = hand.ask("GET", f"{RULES}/id-x")
@@ -71,8 +71,8 @@ def test_r1_counts_a_marker_taken_away_where_the_server_has_etags() -> None:
         assert set() == hand.broken()
 
 
-def test_r2_what_nobody_declares_goes_back() -> None:
-    """In the rule, and in the parts that stay."""
+def test_r2_undeclared_parts_are_written_back() -> None:
+    """In the rule, and in its remaining parts."""
     hand = Hand(ODD).start().get("id-x")
     assert {"R2"} == hand.put("id-x", hand.wished("cards/x")).broken()
     hand = Hand(ODD).start().get("id-x")
@@ -83,14 +83,14 @@ def test_r2_what_nobody_declares_goes_back() -> None:
     assert set() == hand.put("id-x", kept).broken()
 
 
-def test_r3_nobody_is_unrouted_on_the_way() -> None:
-    """The old rule goes before the new one is there."""
+def test_r3_no_conversation_is_unrouted_on_the_way() -> None:
+    """The old rule is deleted before the new one exists."""
     hand = Hand(RENAMED).start().get("id-old").delete("id-old")
     assert {"R3"} == hand.broken()
 
 
-def test_r4_nobody_goes_to_a_third_queue() -> None:
-    """The rule goes, and the catch-all takes over; by a tie as well."""
+def test_r4_no_conversation_goes_to_a_third_queue() -> None:
+    """The rule is deleted, and the catch-all takes over; also by a tie."""
     hand = Hand(THREE).start().get("id-x").delete("id-x")
     assert {"R4"} == hand.broken()
     hand = Hand(THREE).start().get("id-x")
@@ -100,8 +100,8 @@ def test_r4_nobody_goes_to_a_third_queue() -> None:
     assert set() == hand.put("id-x", hand.wished("cards/x")).broken()
 
 
-def test_r4_what_a_person_does_is_nobody_elses_fault() -> None:
-    """From then on that is allowed too; but nothing that is neither."""
+def test_r4_a_users_change_is_not_a_fault_of_an_applier() -> None:
+    """From then on that state is allowed too; but no third one."""
     hand = Hand(THREE).start()
     hand.world.state.remove("id-x")
     hand.list().list()
@@ -113,8 +113,8 @@ def test_r4_what_a_person_does_is_nobody_elses_fault() -> None:
     assert {"R4", "R19"} == hand.broken()
 
 
-def test_r5_nothing_is_there_twice() -> None:
-    """Made twice; somebody's copy does not count; a request that lands late does not either, until the end."""
+def test_r5_nothing_exists_twice() -> None:
+    """Created twice; a user's copy does not count; neither does a delayed request, until the end."""
     hand = Hand(NEW).start()
     body = hand.wished("cards/x")
     assert {"R5"} <= hand.post(body).list().post(body).broken()
@@ -130,8 +130,8 @@ def test_r5_nothing_is_there_twice() -> None:
     assert {"R5", "R15"} == hand.broken()
 
 
-def test_r5_two_appliers_may_race_but_not_leave_it_at_that() -> None:
-    """While both run it is nobody's fault; at quiescence it must be gone."""
+def test_r5_two_appliers_may_race_but_not_leave_a_duplicate() -> None:
+    """While both run it is not a fault; at quiescence it must not exist."""
     hand = Hand(NEW).start()
     first, line = hand.applier, hand.line
     hand.again("b").start().post(hand.wished("cards/x"))
@@ -143,8 +143,8 @@ def test_r5_two_appliers_may_race_but_not_leave_it_at_that() -> None:
 
 
 @pytest.mark.parametrize("fault", ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"])
-def test_r6_behind_a_lost_answer_comes_a_read(fault: str) -> None:
-    """The same key is not written, nothing is deleted; another key may be, and after a read all is well."""
+def test_r6_a_read_follows_a_lost_response(fault: str) -> None:
+    """The same key is not written, nothing is deleted; another key may be, and after a read all is allowed."""
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
     body = hand.wished("cards/x")
     hand.post(body)
@@ -157,15 +157,15 @@ def test_r6_behind_a_lost_answer_comes_a_read(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refuse", "401", "429", "409", "422", "501"])
-def test_r6_what_was_surely_not_done_leaves_nothing_open(fault: str) -> None:
-    """The answer itself said so."""
+def test_r6_a_write_that_was_surely_not_done_leaves_nothing_open(fault: str) -> None:
+    """The response itself says so."""
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
     body = hand.wished("cards/x")
     assert "R6" not in hand.post(body).post(body).broken()
 
 
-def test_r6_a_repeat_that_the_server_knows_for_one_is_none() -> None:
-    """With the Idempotency-Key of the first one, where there are such keys."""
+def test_r6_a_repeat_that_the_server_recognises_is_not_a_second_write() -> None:
+    """With the Idempotency-Key of the first one, if the server has such keys."""
     for profile, expected in (("E", set()), ("C", {"R6"})):
         hand = Hand(NEW, profile, "POST rules:500-applied@#1").start()
         for _ in range(2):
@@ -173,7 +173,7 @@ def test_r6_a_repeat_that_the_server_knows_for_one_is_none() -> None:
         assert expected == hand.broken() - {"R5"}
 
 
-def test_r6_a_list_that_is_not_complete_is_no_read() -> None:
+def test_r6_an_incomplete_list_is_not_a_read() -> None:
     """Its last page is missing."""
     many = replace(NEW, rules=(*NEW.rules, *(theirs(f"f{number}", at(f"f{number}")) for number in range(5))))
     hand = Hand(many, faults="POST rules:500@#1").start()
@@ -182,15 +182,15 @@ def test_r6_a_list_that_is_not_complete_is_no_read() -> None:
     assert {"R6", "R11"} == hand.post(hand.wished("cards/x")).broken()
 
 
-def test_r7_who_takes_over_was_read_and_not_just_written() -> None:
-    """Neither the answer to the write nor an older read is enough."""
+def test_r7_a_replacement_was_read_and_not_only_written() -> None:
+    """The response to the write or an older read is not enough."""
     hand = Hand(RENAMED).start()
     hand.post(hand.wished("cards/new")).get("id-old").delete("id-old")
     assert {"R7"} == hand.broken()
 
 
-def test_r7_nothing_is_deleted_that_serves_whom_a_failed_rule_should() -> None:
-    """Even where somebody else takes over who sends to the same queue."""
+def test_r7_a_rule_that_serves_for_a_failed_one_is_not_deleted() -> None:
+    """Even if another rule to the same queue takes over."""
     rules = [*live(old=at("old", intent="x")), theirs("f", rule("f", conditions=[], priority=900))]
     hand = Hand(scenario("failed", "", rules, goal(new=at("new", intent="x"))), faults="POST rules:422").start()
     hand.post(hand.wished("cards/new")).list().get("id-old").delete("id-old")

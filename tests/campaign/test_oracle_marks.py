@@ -1,4 +1,4 @@
-"""The oracle reads markers, digests and rules by itself: what the package makes of them is held against that."""
+"""The oracle reads markers, digests and rules without the package, and its results are compared with the package's."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from tests.campaign.scenarios_generated import generated
 from tests.support.imports import imported
 
 SHARED: Final = {
-    "reconciler.model.change": "the kinds of what a run reports: the report itself is what the oracle judges",
-    "reconciler.model.rule": "the types of what a manifest wants: what a run is given, not what it makes of it",
-    "reconciler.simulator.evaluate": "the simulated platform's reading of rules, which the package does not use",
+    "reconciler.model.change": "the kinds of a run's outcomes: the oracle judges the report itself",
+    "reconciler.model.rule": "the types of desired rules: the input of a run, not its result",
     "reconciler.simulator.messages": "how the simulated platform loses an answer",
-    "reconciler.simulator.faults.injector": "what goes wrong in a history made by hand",
+    "reconciler.simulator.faults.injector": "the faults of a manual history",
 }
-"""What the oracle uses of the package at run time, and why that may be so."""
+"""The parts of the package that the oracle uses at run time, and the reasons."""
 HERE: Final = Path(__file__).parent
 
 
@@ -36,7 +35,7 @@ def asks(attribute: str, operator: str, *value: Any) -> dict[str, Any]:
 
 
 def form(**more: Any) -> dict[str, Any]:
-    """A rule with our marker, as the server shows it."""
+    """A rule with an own marker, as the server returns it."""
     said = {"id": "7", "name": "vip", "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]", "priority": 1}
     sends = {"type": "queue", "queueId": "q", "weight": 1.0}
     return {**said, "enabled": True, "conditions": [asks("intent", "equals", "vip")], "targets": [sends], **more}
@@ -71,7 +70,7 @@ def everything() -> Iterator[Scenario]:
 
 
 def assert_alike(rule: dict[str, Any]) -> None:
-    """Both read the same marker, text and digest; a rule without a marker is nobody's to compare."""
+    """Both read the same marker, text and digest; a rule without a marker is not compared."""
     live = parse_live_rule(rule)
     found = mark(rule)
     assert (found is None) is (live.marker is None), rule
@@ -82,8 +81,8 @@ def assert_alike(rule: dict[str, Any]) -> None:
     assert is_edited(rule) is was_edited(live), rule
 
 
-def test_a_digest_is_of_what_the_specification_says() -> None:
-    """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and what a server adds."""
+def test_a_digest_is_that_of_the_specification() -> None:
+    """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and the server's additions."""
     told = [asks("tier", "exists"), asks("intent", "equals", "vip")]
     text = (
         '{"conditions":[{"attributeName":"intent","operator":"equals","type":"attribute","value":"vip"},'
@@ -94,13 +93,13 @@ def test_a_digest_is_of_what_the_specification_says() -> None:
 
 
 @pytest.mark.parametrize("rule", ODD)
-def test_odd_rules_are_read_alike(rule: dict[str, Any]) -> None:
-    """Values written in several ways, parts that mean nothing, fields that are left out."""
+def test_odd_rules_are_read_equally(rule: dict[str, Any]) -> None:
+    """Values in several spellings, meaningless parts, absent fields."""
     assert_alike(rule)
 
 
-def test_rules_of_every_scenario_are_read_alike() -> None:
-    """And what a manifest wants has the digest that its marker will have."""
+def test_rules_of_every_scenario_are_read_equally() -> None:
+    """And a desired rule of a manifest has the digest of its future marker."""
     for each in everything():
         for rule in each.rules:
             assert_alike(rule)
@@ -112,8 +111,8 @@ def test_rules_of_every_scenario_are_read_alike() -> None:
     "edit",
     [{"name": "x"}, {"description": "x"}, {"priority": 2}, {"enabled": False}, {"conditions": []}, {"targets": []}],
 )
-def test_an_edit_of_any_field_is_one(edit: dict[str, Any]) -> None:
-    """As long as the marker is there; what a server adds is none."""
+def test_a_change_of_any_field_is_an_edit(edit: dict[str, Any]) -> None:
+    """As long as the marker exists; the server's additions are not edits."""
     rule = form()
     line = f"[cxroute:acme/cards/vip#{digest(rule)}]"
     rule["description"] = f"Routes vip\n{line}"
@@ -122,7 +121,7 @@ def test_an_edit_of_any_field_is_one(edit: dict[str, Any]) -> None:
     assert not is_edited({**rule, **edit, "description": "Routes vip"})
 
 
-def test_the_oracle_shares_no_reading_with_what_it_judges() -> None:
-    """Its modules themselves import of the package what is listed with a reason, and nothing else."""
+def test_the_oracle_shares_no_reader_with_the_package() -> None:
+    """Its modules import only the listed parts of the package, each with a reason."""
     found = {module for path in HERE.glob("oracle*.py") for module in imported(path)}
     assert set(SHARED) == {module for module in found if module.startswith("reconciler")}

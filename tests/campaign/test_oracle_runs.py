@@ -1,4 +1,4 @@
-"""The oracle on what a run sends and says as a whole: R8 to R22, right and wrong histories, made by hand."""
+"""The oracle on the requests and reports of complete runs: R8 to R22, right and wrong manual histories."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
@@ -16,8 +16,8 @@ from tests.campaign.scenario_rules import at, ours
 from tests.campaign.world import SECRET, Applier, ObservedTenant, run
 
 
-def test_r8_who_refuses_has_written_nothing() -> None:
-    """Exit code 4 after a write is a lie."""
+def test_r8_a_refused_run_has_written_nothing() -> None:
+    """Exit code 4 after a write is false."""
     hand = Hand(CHANGED).start()
     assert set() == hand.end(4).broken()
     hand.get("id-x").put("id-x", hand.wished("cards/x"))
@@ -25,7 +25,7 @@ def test_r8_who_refuses_has_written_nothing() -> None:
 
 
 def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
-    """By itself; and the ETag goes back."""
+    """By itself; and the ETag is sent."""
     hand = Hand(CHANGED).start()
     assert {"R9"} == hand.put("id-x", hand.wished("cards/x")).broken()
     hand = Hand(CHANGED, "A").start().get("id-x")
@@ -35,8 +35,8 @@ def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
     assert {"R9"} == hand.put("id-x", body).put("id-x", body).broken()
 
 
-def test_r10_who_plans_writes_nothing() -> None:
-    """The tool's own plan, and one that writes."""
+def test_r10_a_plan_writes_nothing() -> None:
+    """The tool's own plan, and a writing one."""
     hand = Hand(CHANGED).start()
     hand.oracle.planned(hand.applier)
     assert set() == hand.broken()
@@ -45,7 +45,7 @@ def test_r10_who_plans_writes_nothing() -> None:
 
 
 def test_r11_two_complete_lists_come_before_the_first_create_or_delete() -> None:
-    """One is not enough; nor are two of which a page had an item twice."""
+    """One is not enough; neither are two of which a page had a duplicate item."""
     hand = Hand(NEW).sign_in().list()
     hand.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
     assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
@@ -53,15 +53,15 @@ def test_r11_two_complete_lists_come_before_the_first_create_or_delete() -> None
     assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
 
 
-def test_r12_only_queues_that_were_listed_are_written() -> None:
-    """In this very run."""
+def test_r12_only_listed_queues_are_written() -> None:
+    """In this run."""
     hand = Hand(NEW).sign_in().list().list()
     assert {"R12"} == hand.post(hand.wished("cards/x")).broken()
 
 
 @pytest.mark.parametrize("form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"])
-def test_r13_no_secret_is_said(form: str) -> None:
-    """Plain, percent-encoded or in base64; a token neither."""
+def test_r13_no_secret_is_in_the_output(form: str) -> None:
+    """Plain, percent-encoded or in base64; no token either."""
     hand = right()
     hand.world.said.append(f"so {form} it is")
     assert {"R13"} == hand.end().broken()
@@ -71,8 +71,8 @@ def test_r13_no_secret_is_said(form: str) -> None:
     assert SECRET not in str(hand.oracle.counts)
 
 
-def test_r15_in_the_end_the_tenant_is_as_it_is_wanted() -> None:
-    """A rule that lacks, one that is left, a copy that is left."""
+def test_r15_in_the_end_the_tenant_is_as_desired() -> None:
+    """A missing rule, an extra one, an extra copy."""
     for each in (RENAMED, GOES, NEW):
         hand = Hand(each)
         hand.oracle.quiet()
@@ -85,8 +85,8 @@ def test_r15_in_the_end_the_tenant_is_as_it_is_wanted() -> None:
     assert set() == hand.broken()
 
 
-def test_r16_on_a_converged_tenant_nothing_is_written_and_little_read() -> None:
-    """A write without need; a third list."""
+def test_r16_a_run_on_a_converged_tenant_writes_nothing_and_reads_little() -> None:
+    """An unnecessary write; a third list."""
     hand = Hand(SAME).start().get("id-x")
     assert {"R16"} == hand.put("id-x", hand.wished("cards/x")).list().end().broken()
     assert {"R16"} == Hand(SAME).start().list().end().broken()
@@ -94,7 +94,7 @@ def test_r16_on_a_converged_tenant_nothing_is_written_and_little_read() -> None:
 
 
 def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
-    """Zero although a rule lacks; a change of which nothing is said; what is called applied or skipped and is not."""
+    """Zero although a rule is missing; a change without an outcome; a false `applied` or `skipped`."""
     assert {"R18"} == Hand(NEW).start().end(0).broken()
     made = _planned(CHANGED)
     outcome = Applied(made.changes[0], 1, "id-x")
@@ -107,15 +107,15 @@ def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
     assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
 
 
-def test_r18_what_others_write_after_the_last_read_nobody_can_know() -> None:
-    """A person removes the rule once the run has read for the last time."""
+def test_r18_a_run_cannot_know_of_writes_after_its_last_read() -> None:
+    """A user removes the rule after the run's last read."""
     hand = right()
     hand.world.state.remove(next(iter(hand.world.state.stored_rules)))
     assert set() == hand.end(0).broken()
 
 
-def test_r19_what_is_written_is_the_manifests_rule() -> None:
-    """But for its name, which may be a temporary one."""
+def test_r19_the_written_rule_is_the_manifests_rule() -> None:
+    """Except for its name, which may be a temporary one."""
     hand = Hand(CHANGED).start().get("id-x")
     assert set() == hand.put("id-x", hand.wished("cards/x", name="(next) x")).broken()
     hand = Hand(CHANGED).start().get("id-x")
@@ -123,15 +123,15 @@ def test_r19_what_is_written_is_the_manifests_rule() -> None:
 
 
 def test_r20_a_token_is_used_until_it_is_refused() -> None:
-    """A second one without need; a third try after two refusals."""
+    """An unnecessary second one; a third attempt after two refusals."""
     assert {"R20"} == Hand(SAME).sign_in().sign_in().broken()
     hand = Hand(SAME, faults="GET rule:401@#1-2").sign_in().get("id-x").sign_in().get("id-x")
     assert set() == hand.broken()
     assert {"R20"} == hand.sign_in().get("id-x").broken()
 
 
-def test_r21_what_fails_is_asked_again_four_times_at_the_most() -> None:
-    """And what is wrong not at all, and not everything ten times. A 429 is waited out, but not for ever."""
+def test_r21_a_failed_request_is_repeated_at_most_four_times() -> None:
+    """A wrong one is not repeated, and not everything is repeated ten times. A 429 is waited out, but not forever."""
     hand = Hand(SAME, faults="GET rule:503").start()
     for _ in range(4):
         hand.get("id-x").list()
@@ -150,16 +150,16 @@ def test_r21_what_fails_is_asked_again_four_times_at_the_most() -> None:
     assert {"R21"} == hand.broken()
 
 
-def test_r22_two_runs_of_one_case_ask_alike() -> None:
-    """And another history has another print."""
+def test_r22_two_runs_of_one_case_send_the_same_requests() -> None:
+    """And another history has another fingerprint."""
     assert fingerprint(right().world) == fingerprint(right().world)
     assert fingerprint(right().world) != fingerprint(right().list().world)
 
 
-def test_a_violation_says_where() -> None:
-    """Whose request, which rule, which conversation."""
+def test_a_violation_names_its_place() -> None:
+    """The sender, the rule, the conversation."""
     found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
-    message = "nobody serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
+    message = "no rule serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
     assert Violation("R3", message) == found
 
 

@@ -1,7 +1,7 @@
-"""One simulated tenant, any number of appliers on it, and accidents by plan: all in process, all from one seed.
+"""One simulated tenant, any number of appliers on it, and planned accidents: all in process, all from one seed.
 
-Transport, clock, sleep, random numbers and ids are given from here, so that the same case gives the same run. What is
-run is the real thing: the real client, the real plan, guards and apply, the simulator's own API behind a transport.
+Transport, clock, sleep, random numbers and ids come from here, so that the same case gives the same run. It runs the
+real code: the real client, plan, guards and apply, and the simulator's API behind a transport.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from random import Random
 
 import httpx
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cxone.client import WritingClient
@@ -32,12 +31,11 @@ from reconciler.model.change import PlanStep
 from reconciler.pipeline import Planner
 from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed, unreviewed_impact
 from reconciler.plan.guards import guard_refusals
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions
 from reconciler.plan.schedule import predict_impact
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenario import Scenario
@@ -49,7 +47,7 @@ SECRET = "canary-s3cret/+="
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more, and none of its requests is sent."""
+    """The process has ended: none of its code runs any more, and none of its requests is sent."""
 
 
 @dataclass(slots=True)
@@ -58,17 +56,17 @@ class Event:
 
     actor: str
     number: int
-    request: SimulatorRequest
+    request: SimRequest
     at: float
-    answer: SimulatorResponse | None = None
-    """What came back; None where nothing usable did (or has yet)."""
+    answer: SimResponse | None = None
+    """The response; None without a usable one (so far)."""
     lost: bool = False
-    """Nothing came back: reset, time-out, process death."""
+    """The response was lost: reset, time-out, process death."""
 
 
 @dataclass(slots=True)
 class ApplierResult:
-    """How a run of an applier ended."""
+    """The end of an applier's run."""
 
     exit_code: int
     report: ApplyReport | None = None
@@ -77,14 +75,14 @@ class ApplierResult:
 
 
 Hook = Callable[[Event], Awaitable[None]]
-"""What happens at a request: it may raise Killed, run another applier, or edit the tenant as a person does."""
+"""The action at a request: it may raise Killed, run another applier, or edit the tenant as a user does."""
 
 
 class ObservedTenant:
-    """A tenant of one profile, its clock, and everything that was asked of it.
+    """A tenant of one profile, its clock, and all its requests.
 
-    `observers` are told of each event before it is done (`asked`) and after (`answered`); `state.watchers` of each
-    state. `actor` is whose request is being done, `late` for one that lands late, else `human`.
+    `observers` get each event before it is processed (`asked`) and after (`answered`); `state.watchers` get each
+    state. `actor` is the sender of the current request, `late` for a delayed one, else `human`.
     """
 
     def __init__(self, scenario: Scenario, profile: str, seed: int) -> None:
@@ -93,11 +91,11 @@ class ObservedTenant:
         self.random = Random(seed)
         self.fake_clock = FakeClock(random=self.random.random)
         self.jump = 0.0
-        """By how many seconds the time of day has jumped, the server's and the tool's."""
+        """The seconds by which the time of day has jumped, for the server and the tool."""
         passing = self.fake_clock.time
         self.fake_clock.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
         self.unmarked: dict[str, str] = {}
-        """Markers that a person took away, by the rule's id."""
+        """Markers that a user removed, by the rule's id."""
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
         settings = replace(
             self.profile.settings,
@@ -115,14 +113,14 @@ class ObservedTenant:
         self.appliers: dict[str, Applier] = {}
         """The appliers that ran, by name: the newest of each."""
         self.said: list[str] = []
-        """Everything that a run said of itself: errors, recorded steps, outcomes."""
+        """All texts of a run: errors, recorded steps, outcomes."""
 
     def clock(self) -> float:
         """Return the time of day of the server, in seconds since 1970."""
         return NOW.timestamp() + self.fake_clock.seconds + self.jump
 
-    def serve(self, event: Event) -> SimulatorResponse:
-        """Do a request on the tenant, faults and all."""
+    def serve(self, event: Event) -> SimResponse:
+        """Process a request on the tenant, with faults."""
         self.actor = event.actor
         try:
             self.state.record(event.request)
@@ -133,7 +131,7 @@ class ObservedTenant:
 
 
 class ObservedTransport(httpx.AsyncBaseTransport):
-    """An applier's line to the tenant. `before` and `after` are what happens at its requests, by number."""
+    """An applier's connection to the tenant. `before` and `after` are the actions at its requests, by number."""
 
     def __init__(
         self, world: ObservedTenant, actor: str, before: Hook | None = None, after: Hook | None = None
@@ -144,7 +142,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
         self.dead = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the tenant; what gets lost on the way is raised as the network would."""
+        """Send a request to the tenant; a lost response is raised as the network would."""
         if self.dead:
             raise Killed
         self.sent += 1
@@ -172,11 +170,11 @@ class ObservedTransport(httpx.AsyncBaseTransport):
             for tell in self.world.answered:
                 tell(event)
 
-    async def _delivered(self, event: Event, answer: SimulatorResponse, request: httpx.Request) -> httpx.Response:
+    async def _delivered(self, event: Event, answer: SimResponse, request: httpx.Request) -> httpx.Response:
         if event.lost:
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
-            patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
+            patience = self.world.profile.tenant.timeout_seconds  # no client waits longer than slightly beyond it
             await self.world.fake_clock.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
@@ -185,7 +183,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
 
 @dataclass
 class Applier:
-    """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
+    """One process of the tool: the work of `cxroute apply --yes`, from the first read to its exit code."""
 
     world: ObservedTenant
     desired: DesiredState
@@ -194,14 +192,14 @@ class Applier:
     options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ()
     reviewed: ReviewedPlan | None = None
-    """A saved plan: then only what it has is done."""
+    """A saved plan: then only its changes are done."""
     before: Hook | None = None
     after: Hook | None = None
     stopped: Callable[[], bool] = lambda: False
     line: ObservedTransport = field(init=False)
 
     def client(self) -> WritingClient:
-        """Return a fresh client: a process has its own tokens, budget and pace."""
+        """Return a new client: a process has its own tokens, budget and rate."""
         self.world.appliers[self.name] = self
         self.line = ObservedTransport(self.world, self.name, self.before, self.after)
         return WritingClient(
@@ -213,7 +211,7 @@ class Applier:
 
     @property
     def planner(self) -> Planner:
-        """Plans from rules just read; beside a saved plan, what it is not about is held back."""
+        """Plans from freshly read rules; with a saved plan, other changes are held back."""
         return Planner(
             manifests=Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
             environment=self.environment,
@@ -226,22 +224,22 @@ class Applier:
         )
 
     def is_within(self, fresh: Plan) -> bool:
-        """Say whether a plan moves nothing that the saved one does not move."""
+        """Return whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
         return not unreviewed_impact(predict_impact(fresh), self.reviewed)
 
     async def saved(self) -> ReviewedPlan:
-        """Do what `cxroute plan --out` does, and read the file back."""
+        """Do the work of `cxroute plan --out`, and read the file back."""
         return read_saved_plan(json.dumps(plan_to_json(await self.plan())), "plan.json")
 
     async def plan(self) -> Plan:
-        """Do what `cxroute plan` does."""
+        """Do the work of `cxroute plan`."""
         client = self.client()
         live, planner = LiveState(await client.rules(), await client.queues()), self.planner
         return planner.assess(planner.plan(live))
 
     async def run(self) -> ApplierResult:
-        """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
+        """Do the work of `cxroute apply`; an error ends it with its exit code. Killed passes through."""
         try:
             ended = await self._run()
         except CxrouteError as error:
@@ -276,24 +274,24 @@ class Applier:
 
 @dataclass
 class RecordedLines:
-    """A recorder that keeps what a journal would get."""
+    """A recorder that stores the entries of a journal."""
 
     said: list[str]
 
     def intend(self, step: PlanStep) -> None:
-        """Keep what is about to be written."""
+        """Record the next write."""
         self.said.append(f"intend {step.kind} {step.call} {step.change.address}")
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Keep what became of it."""
+        """Record the result of a write."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
 
     def wave(self) -> None:
-        """Nothing is kept of a wave's end."""
+        """A recorder does not store the end of a wave."""
 
 
 def run(applier: Applier) -> ApplierResult | None:
-    """Run one applier to its end; None where it was killed."""
+    """Run one applier to its end; None if it was killed."""
 
     async def alone() -> ApplierResult | None:
         try:
@@ -304,8 +302,8 @@ def run(applier: Applier) -> ApplierResult | None:
     return asyncio.run(alone())
 
 
-def _request(request: httpx.Request, body: bytes) -> SimulatorRequest:
-    return SimulatorRequest(
+def _request(request: httpx.Request, body: bytes) -> SimRequest:
+    return SimRequest(
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.url.query.decode("latin-1"),

@@ -1,4 +1,4 @@
-"""Findings that are accepted with a reason: counted and not shown; what is accepted for nothing is a finding."""
+"""Findings that are accepted with a reason: counted and not displayed; an entry without a match is a finding."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
 
 AGAIN = "{key: again, intents: [intent-3, intent-7], queue: Q0, priority: 99%s}"
-"""A rule that others hide: CXR202."""
+"""A rule that other rules shadow: CXR202."""
 IN_VAIN = "CXR212"
 
 
 def codes(form: Any, kind: str = "findings") -> list[tuple[str, str | None]]:
-    """Code and rule of each finding of a JSON document that is more than worth knowing."""
+    """Return code and rule of each finding of a JSON document, except infos."""
     return [(one["code"], one["address"]) for one in form[kind] if one["severity"] != "info"]
 
 
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("command", ["plan", "validate"])
 def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) -> None:
-    """It is counted in text and listed in JSON with the reason; annotations and comment do not have it."""
+    """It is counted in text and listed in JSON with the reason; annotations and comment do not contain it."""
     rules(catch_all=AGAIN % "")
     assert [("CXR202", "air/again")] == codes(cxroute.json(command)[1])
     rules(catch_all=AGAIN % ", accept: {CXR202: kept for June}")
@@ -49,7 +49,7 @@ def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_environment_accepts_findings_of_many_rules(cxroute: Program) -> None:
-    """By a pattern, and one about no single rule without an address; grouped as open ones are."""
+    """By a pattern, and one without an address for findings without one rule; grouped as open ones are."""
     accept = "accept: [{code: CXR202, address: 'air/*', reason: INC-7}, {code: CXR205, reason: soon}]"
     rules(environment=accept)
     write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [fax, intent-1]\n")
@@ -66,7 +66,7 @@ def test_an_environment_accepts_findings_of_many_rules(cxroute: Program) -> None
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_rule_accepts_for_itself_alone(cxroute: Program) -> None:
+def test_a_rule_accepts_only_its_own_finding(cxroute: Program) -> None:
     """The other 28 rules of the same cause stay one finding."""
     rules(catch_all="{key: all, when: [], queue: Q0, priority: 1}", own=", accept: {CXR202: meant}")
     _, form = cxroute.json("validate")
@@ -77,7 +77,7 @@ def test_a_rule_accepts_for_itself_alone(cxroute: Program) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_sarif_has_accepted_findings_as_suppressed_results(cxroute: Program) -> None:
-    """With the reason, as section 3.35 of the standard asks."""
+    """With the reason, as section 3.35 of the standard requires."""
     rules(catch_all=AGAIN % ", accept: {CXR202: 'kept {for} June'}")
     assert 0 == cxroute("validate", "--format", "sarif")
     (result,) = (one for one in run_of(json.loads(cxroute.out))["results"] if one["ruleId"] == "CXR202")
@@ -88,8 +88,8 @@ def test_sarif_has_accepted_findings_as_suppressed_results(cxroute: Program) -> 
 @pytest.mark.parametrize(
     "accept", ["accept: [{code: CXR203, reason: r}]", "accept: [{code: CXR203, address: 'no/*', reason: r}]"]
 )
-def test_what_an_environment_accepts_for_nothing_is_a_finding(cxroute: Program, accept: str) -> None:
-    """At its place; where nothing is known of all findings, nothing is said."""
+def test_an_entry_of_an_environment_without_a_match_is_a_finding(cxroute: Program, accept: str) -> None:
+    """At its position; without a complete check there is no finding."""
     rules(environment=accept)
     assert [] == codes(cxroute.json("validate")[1])
     _, form = cxroute.json("plan")
@@ -103,8 +103,8 @@ def test_what_an_environment_accepts_for_nothing_is_a_finding(cxroute: Program, 
 @pytest.mark.parametrize(
     ("code", "offline"), [("CXR201", True), ("CXR117", True), ("CXR202", False), ("CXR306", False)]
 )
-def test_what_a_rule_accepts_for_nothing_is_a_finding(cxroute: Program, code: str, offline: bool) -> None:  # noqa: FBT001 - what is expected
-    """Offline, where no live rule can add it; else in the plan. What plan does not look for, plan does not miss."""
+def test_an_entry_of_a_rule_without_a_match_is_a_finding(cxroute: Program, code: str, offline: bool) -> None:  # noqa: FBT001 - what is expected
+    """Offline, if live rules cannot add the finding; otherwise in the plan, if plan searches for the finding."""
     rules(own=f", accept: {{{code}: meant}}")
     expected = [(IN_VAIN, "air/intent-3")]
     assert (expected if offline else []) == codes(cxroute.json("validate")[1])
@@ -112,8 +112,8 @@ def test_what_a_rule_accepts_for_nothing_is_a_finding(cxroute: Program, code: st
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_what_one_of_several_environments_may_need_is_worth_knowing_alone(cxroute: Program) -> None:
-    """The rule is in two; in the plan of one of them it matches nothing."""
+def test_an_entry_that_another_environment_may_need_is_an_info(cxroute: Program) -> None:
+    """The rule is in two; in the plan of one of them the entry matches nothing."""
     rules(own=", accept: {CXR203: meant}")
     write("prod.yaml", "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: air\ntenant: acme\n")
     _, form = cxroute.json("plan")
@@ -123,8 +123,8 @@ def test_what_one_of_several_environments_may_need_is_worth_knowing_alone(cxrout
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_what_live_rules_hide_is_not_accepted_for_nothing(cxroute: Program) -> None:
-    """A finding that the manifests have by themselves, and the live rules take away, is what `validate` shows."""
+def test_an_entry_for_a_finding_that_live_rules_hide_is_used(cxroute: Program) -> None:
+    """`validate` shows a finding of the manifests alone that disappears with the live rules."""
     rules(catch_all="{key: rest, when: [], queue: Q3, priority: 500}", own=", accept: {CXR203: meant}")
     text = Path("manifests/rules.yaml").read_text(encoding="utf-8")
     Path("manifests/rules.yaml").write_text(
@@ -140,7 +140,7 @@ def test_what_live_rules_hide_is_not_accepted_for_nothing(cxroute: Program) -> N
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_error_cannot_be_accepted(cxroute: Program) -> None:
-    """A rule of its name that is not managed stands in the way all the same."""
+    """An unmanaged rule of the same name is still a conflict."""
     rules(own=", accept: {CXR301: fine}")
     assert 0 == cxroute("apply", "--yes", "--only", "air/intent-1")
     create_unmanaged_rule("Cognigy Intent Route: intent-3", priority=999)
@@ -161,8 +161,8 @@ def test_an_error_cannot_be_accepted(cxroute: Program) -> None:
         ("", "accept: [{code: cxr202, reason: r}]", '"code" must be the code of a finding, such as CXR203'),
     ],
 )
-def test_what_cannot_be_meant_is_an_error(cxroute: Program, own: str, environment: str, said: str) -> None:
-    """With the field and what it takes."""
+def test_an_invalid_entry_is_an_error(cxroute: Program, own: str, environment: str, said: str) -> None:
+    """With the field and its allowed values."""
     rules(own=own, environment=environment)
     assert 3 == cxroute("validate")
     assert said in cxroute.out
@@ -170,7 +170,7 @@ def test_what_cannot_be_meant_is_an_error(cxroute: Program, own: str, environmen
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_a_hostile_reason_is_text(name: str) -> None:
-    """In SARIF; other forms count, and JSON keeps it whole."""
+    """In SARIF; other forms only count, and JSON keeps the full text."""
     finding = Finding(
         code="CXR203",
         severity="warning",

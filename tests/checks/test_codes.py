@@ -1,4 +1,4 @@
-"""Every code that the program can say, said by the program itself: a case for each, as small as it can be."""
+"""Every code that the program can report, from the program itself: a minimal case for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
 
 SANDBOX: Final = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
 VIP: Final = "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"
-"""As `rule()` of the builders reads in a manifest."""
+"""The manifest of the builders' `rule()`."""
 
 
 def documents(*texts: str) -> str:
@@ -40,14 +40,14 @@ def ruleset(*rules: str) -> str:
 
 
 class Desk:
-    """A folder with manifests, and the program, which is asked what is wrong with them."""
+    """A folder with manifests, and the program, which checks them."""
 
     def __init__(self, cxroute: Program, patch: pytest.MonkeyPatch) -> None:
         self.cxroute, self.patch = cxroute, patch
         Path("manifests").mkdir()
 
     def write(self, text: str | bytes, name: str = "m.yaml") -> None:
-        """Write a file beside the manifests' directory, or below it."""
+        """Write a file next to the manifests' directory, or below it."""
         data = text.encode() if isinstance(text, str) else text
         (Path("manifests") / name).write_bytes(data)
 
@@ -56,23 +56,23 @@ class Desk:
         return set(_codes(self.cxroute.json(*command)[1]))
 
     def validated(self, text: str | bytes) -> set[str]:
-        """Return what `validate` says of a file."""
+        """Return the codes of `validate` for a file."""
         self.write(text)
         return self.said("validate")
 
     def of_rules(self, *rules: str, more: str = "") -> set[str]:
-        """Return what it says of rules, `more` being further lines of the Environment."""
+        """Return the codes for rules; `more` has further lines of the Environment."""
         return self.validated(documents(ENVIRONMENT + more, ruleset(*rules)))
 
     def planned(self, rules: str, *live: LiveRule, queues: object = QUEUES, more: str = "") -> set[str]:
-        """Return what `plan` says beside live rules, but that they are those of a file."""
+        """Return the codes of `plan` with live rules, except the one for rules from a file."""
         self.write(documents(ENVIRONMENT + more, rules))
         listed = [{"id": one[0], "name": one[1]} for one in queues]  # type: ignore[attr-defined]
         Path("live.json").write_text(json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8")
         return self.said("plan", "-e", "prod", "--live", "live.json") - {"CXR320"}
 
     def traffic(self, text: str) -> set[str]:
-        """Return what `plan` says of a traffic sample."""
+        """Return the codes of `plan` for a traffic sample."""
         self.write(documents(SANDBOX, CARDS))
         Path("t.csv").write_text(text, "utf-8")
         return self.said("plan", "--traffic", "t.csv")
@@ -107,7 +107,7 @@ def unreadable(desk: Desk) -> set[str]:
 
 
 def inactive(desk: Desk) -> set[str]:
-    """A queue that is switched off in the tenant."""
+    """Return a case with a queue that is inactive in the tenant."""
     desk.write(documents(ENVIRONMENT, CARDS))
     manifests = load_manifests(Path("manifests"))
     catalogue = QueueResolver("prod", {}, [Queue("7", "fraud", active=False)])
@@ -117,14 +117,14 @@ def inactive(desk: Desk) -> set[str]:
 
 
 def bounded_lint(desk: Desk) -> set[str]:
-    """Not even one comparison may be made."""
+    """Return a case in which no comparison may be made."""
     desk.patch.setattr("reconciler.checks.lint.LINT_WORK_PER_RULE", 0)
     overlapping = [f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}" for n in range(3)]
     return desk.of_rules(*overlapping)
 
 
 def bounded_drift(desk: Desk) -> set[str]:
-    """Likewise, of what live rules that are not managed take."""
+    """Return the same case with unmanaged live rules."""
     desk.write(documents(SANDBOX, ruleset(VIP)))
     assert 0 == desk.cxroute("apply", "--yes")
     with open_state(STATE) as state:
@@ -138,14 +138,14 @@ def bounded_drift(desk: Desk) -> set[str]:
 
 
 def undone(desk: Desk) -> set[str]:
-    """The undo of a run that made a rule, which the manifests still ask for."""
+    """Return the undo of a run that created a rule, which the manifests still define."""
     desk.write(documents(SANDBOX, ruleset(VIP)))
     assert 0 == desk.cxroute("apply", "--yes")
     return desk.said("plan", "--undo", last_run())
 
 
 def disowned(desk: Desk) -> set[str]:
-    """The undo of an adoption; meanwhile somebody took the marker out of the rule."""
+    """Return the undo of an adoption; the marker of the rule was removed after the run."""
     desk.write(documents(SANDBOX, ruleset(f"{VIP[:-1]}, adopt: vip}}")))
     with open_state(STATE) as state:
         state.put({**raw(unmanaged("hand", rule())), "version": 1})
@@ -161,7 +161,7 @@ def last_run() -> str:
 
 
 def accepted(desk: Desk) -> set[str]:
-    """An acceptance of a live rule that is not there."""
+    """Return an acceptance of a live rule that does not exist."""
     accept = "unmanaged: {accept: [{name: by hand, digest: 0123abcd, reason: theirs}]}\n"
     desk.write(documents(SANDBOX + accept, ruleset(VIP)))
     assert 0 == desk.cxroute("apply", "--yes")
@@ -275,15 +275,15 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         managed("1", "cards/vip", rule(description="routes vip"), last_written=rule(description="Routes VIP")),
     ),
 }
-"""For each code of `findings.CODES` what makes the program say it."""
+"""For each code of `findings.CODES` the case that makes the program report it."""
 
 
 @pytest.mark.parametrize("code", CASES)
-def test_the_program_says_it(desk: Desk, code: str) -> None:
-    """That, and nothing else: no case rests on something that is wrong beside it."""
+def test_the_program_reports_the_code(desk: Desk, code: str) -> None:
+    """Only this code: no case has a second problem."""
     assert {code} == CASES[code](desk)
 
 
 def test_every_code_has_a_case() -> None:
-    """A new code needs one, and a case of a code that is no more has to go."""
+    """A new code needs a case, and the case of a removed code must be removed."""
     assert list(CODES) == list(CASES)

@@ -1,4 +1,4 @@
-"""`cxroute explain`: which rule takes a conversation, why each earlier one does not, and what a code means."""
+"""`cxroute explain`: the rule that takes a conversation, why each earlier rule does not, and the meaning of a code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = make_opaque({"type": "attribute", "attributeName": "words", "operator"
 
 
 def entry(name: str, **said: object) -> RoutingEntry:
-    """A managed rule for the intent `name`, but for what is said."""
+    """Return a managed rule for the intent `name`, with the given changes."""
     return RoutingEntry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
 
 
@@ -48,8 +48,8 @@ def text(entries: list[RoutingEntry], **given: Any) -> str:
 CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-general", 1)])
 
 
-def test_an_answer_reads_like_this() -> None:
-    """Where it goes, the rules that bear on it, how many others there are, what would come next."""
+def test_the_text_of_an_explanation() -> None:
+    """The destination, the relevant rules, the number of others, and the next match."""
     entries = [
         entry("billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10),
         entry("dispute", priority=12),
@@ -72,22 +72,22 @@ Without cards/rest it would go to the tenant's default routing.
     assert "-v" not in full
 
 
-def test_the_intent_is_the_reason_wherever_it_is_another() -> None:
-    """Whatever else does not hold either: a rule for another intent is not one that nearly took it."""
+def test_another_intent_is_always_the_reason() -> None:
+    """Even if other conditions do not hold: a rule for another intent did not almost match."""
     entries = [entry("other", conditions=[intent_is("other"), at_least(0.9)]), CATCH_ALL]
     (miss,) = explained(entries, intent="x", confidence=0.1).non_matches
     assert ("cognigyDetectedIntent", True) == (getattr(miss.condition, "attribute", ""), miss.other_intent)
     assert "1 earlier rule asks for an intent, and this conversation has none" in text(entries, confidence=0.1)
 
 
-def test_what_would_come_next_is_said() -> None:
-    """With its queue: who changes the winner knows where its conversations go then."""
+def test_the_next_match_is_named() -> None:
+    """With its queue: an editor of the winner sees the next destination."""
     assert 'Without cards/pin it would go to "General", by cards/rest' in text([entry("pin"), CATCH_ALL], intent="pin")
     assert "goes to the tenant's default routing: no rule takes it.\n" in text([entry("pin")], intent="x")
 
 
-def test_a_tie_that_matters_is_said() -> None:
-    """Equal priorities are the platform's own choice; the same queue twice is no matter."""
+def test_a_relevant_tie_is_named() -> None:
+    """The platform decides between equal priorities; a tie with the same queue is not relevant."""
     both = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-fraud", 1)])]
     said = text(both, x=1)
     assert 'cards/b has the same priority and would take it too, to "Fraud"' in said
@@ -96,8 +96,8 @@ def test_a_tie_that_matters_is_said() -> None:
     assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).tied_rules)
 
 
-def test_rules_that_are_switched_off_and_would_take_it_are_named() -> None:
-    """But only where they would come before the winner."""
+def test_disabled_rules_that_would_take_it_are_named() -> None:
+    """But only those before the winner."""
     off = [entry("pin", enabled=False, priority=1), entry("late", enabled=False, conditions=[], priority=999)]
     said = text([*off, CATCH_ALL], intent="pin")
     assert "cards/pin is switched off; it would take this conversation." in said
@@ -106,13 +106,13 @@ def test_rules_that_are_switched_off_and_would_take_it_are_named() -> None:
     assert ["cards/late"] == [one.name for one in explained([*off, CATCH_ALL], highest, intent="pin").switched_off]
 
 
-def test_what_is_not_understood_is_never_decided() -> None:
-    """Neither winner nor destination in JSON, a question mark in text; unless something known does not hold."""
+def test_a_condition_that_is_not_understood_is_never_decided() -> None:
+    """Neither winner nor destination in JSON, a question mark in text; unless a known condition does not hold."""
     unsure = entry("words", conditions=[UNKNOWN], targets=[Target("q-fraud", 1)], priority=5)
     known = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
     entries = [unsure, known, CATCH_ALL]
     said = text(entries, intent="x")
-    assert "Unless the rule with a ? takes it: what it asks is not understood here." in said
+    assert "Unless the rule marked ? takes it: cxroute does not understand its condition." in said
     assert '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"' in said
     assert '; then to "Fraud"' in said
     form = explain_document(explained(entries, intent="x"), NAMES)
@@ -125,7 +125,7 @@ def test_what_is_not_understood_is_never_decided() -> None:
 
 
 def test_a_long_list_stays_readable() -> None:
-    """Twenty rules that bear on it, the others counted; and none that may take it is hidden."""
+    """Twenty relevant rules, the others counted; and no rule that may take the conversation is hidden."""
     many = [entry(f"t{n}", conditions=[make_condition("t", "equals", n)], priority=n) for n in range(50)]
     unsure = entry("words", conditions=[UNKNOWN], priority=500)
     said = text([*many, unsure, CATCH_ALL], x=1)
@@ -135,15 +135,15 @@ def test_a_long_list_stays_readable() -> None:
 
 
 def test_ten_thousand_rules_take_milliseconds() -> None:
-    """Far below what loading them takes; the bound is wide, for machines that are busy."""
+    """Far below the time to load them; the bound is wide, for busy machines."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
     with takes_at_most(rules=20_000):
         assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").non_matches)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
-def test_hostile_names_reach_no_terminal(hostile: str) -> None:
-    """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
+def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
+    """As an intent, an attribute, a live rule's name, a queue, and a condition that is not understood."""
     odd = make_opaque({"type": hostile})
     theirs = [
         RoutingEntry(
@@ -162,7 +162,7 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
 
 
 def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
-    """Offline: what the manifests want. --live: every rule that there is, with names for those of others."""
+    """Offline: the desired rules. --live: every live rule, unmanaged ones with their names."""
     with open_state(STATE, bank_tenant()):
         pass
     said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
@@ -182,8 +182,8 @@ def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Progra
     assert (0, "live", "IVR | branch line") == (code, live["rules"], live["winner"])
 
 
-def test_live_rules_of_ours_stand_where_the_manifests_have_them(cxroute: Program) -> None:
-    """A managed rule by its address, with file and line; one that no manifest has any more, by its address alone."""
+def test_managed_live_rules_have_the_position_of_the_manifests(cxroute: Program) -> None:
+    """A managed rule has address, file and line; one without a manifest has only its address."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     assert 0 == cxroute("explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9", "-v")
@@ -208,10 +208,10 @@ def test_live_rules_of_ours_stand_where_the_manifests_have_them(cxroute: Program
         (["--intent="], {"cognigyDetectedIntent": ""}),
     ],
 )
-def test_a_conversation_is_said_on_the_command_line(
+def test_a_conversation_is_given_on_the_command_line(
     cxroute: Program, said: list[str], attributes: dict[str, object]
 ) -> None:
-    """Numbers as in JSON, all else text; true and false are the texts that rules compare with."""
+    """Numbers as in JSON, all other values are text; true and false are the texts that rules compare with."""
     assert 0 == cxroute("init")
     code, form = cxroute.json("explain", *said)
     assert (0, attributes) == (code, form["input"])
@@ -240,7 +240,7 @@ def test_a_conversation_is_said_on_the_command_line(
         (["--intent", "x", "-e", "prd"], "no Environment is named 'prd'"),
     ],
 )
-def test_what_cannot_be_explained_is_one_sentence(cxroute: Program, said: list[str], why: str) -> None:
+def test_an_invalid_request_is_one_sentence(cxroute: Program, said: list[str], why: str) -> None:
     """Exit 64, nothing on stdout; in JSON one document."""
     assert 0 == cxroute("init")
     assert 64 == cxroute("explain", *said)
@@ -251,8 +251,8 @@ def test_what_cannot_be_explained_is_one_sentence(cxroute: Program, said: list[s
     assert (64, 64) == (code, form["error"]["exitCode"])
 
 
-def test_manifests_that_are_wrong_are_exit_3(cxroute: Program) -> None:
-    """Offline as with --live; a route test that fails does not stand in the way of the command that explains it."""
+def test_invalid_manifests_are_exit_3(cxroute: Program) -> None:
+    """Offline as with --live; a failed route test does not prevent the command that explains it."""
     assert 0 == cxroute("init")
     path = Path("manifests/tests.yaml")
     path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
@@ -266,7 +266,7 @@ def test_manifests_that_are_wrong_are_exit_3(cxroute: Program) -> None:
 
 
 def test_live_needs_credentials_and_offline_none(cxroute: Program) -> None:
-    """A real tenant, and nobody logged in."""
+    """A real tenant, without credentials."""
     assert 0 == cxroute("init")
     name_tenant()
     assert 0 == cxroute("explain", "-e", "prod", "--intent", "x")
@@ -274,19 +274,19 @@ def test_live_needs_credentials_and_offline_none(cxroute: Program) -> None:
     assert "CXONE_CLIENT_ID" in cxroute.err
 
 
-def test_what_is_most_likely_misspelt_is_said(cxroute: Program) -> None:
-    """An attribute that no rule asks about, and an intent that the bot cannot say; on stderr, with the nearest."""
+def test_a_likely_misspelling_is_reported(cxroute: Program) -> None:
+    """An attribute without a condition in any rule, and an unknown intent; on stderr, with the nearest name."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("explain", "--intent", "biling_inquiry", "--attr", "cognigyConfidense=1")
     assert 'intent "biling_inquiry" is in no Intents document; did you mean "billing_inquiry"?' in cxroute.err
-    assert 'no rule asks about "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
+    assert 'no rule has a condition on "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
     assert 0 == cxroute("explain", "-q", "--intent", "biling_inquiry")
     assert "" == cxroute.err
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_every_code_is_explained(cxroute: Program, code: str) -> None:
-    """Its title and its long text, in either case; no manifests are needed."""
+    """Its title and its long text, in upper or lower case, without manifests."""
     assert 0 == cxroute("explain", code.lower())
     assert f"{code}: {CODES[code].title}\n\n{CODES[code].text}\n" == cxroute.out
     assert (0, {"code": code, "title": CODES[code].title, "text": CODES[code].text}) == cxroute.json("explain", code)

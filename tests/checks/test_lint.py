@@ -1,4 +1,4 @@
-"""What is most likely wrong with rules: each code where it is found, and where it must not be."""
+"""Likely mistakes in rules: where each code is found, and where it must not be."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CATCH_ALL = "{key: rest, when: [], queue: General, priority: 900}"
 
 
 class Desk:
-    """Manifests in a folder of their own, linted beside some live rules."""
+    """Manifests in a separate folder, linted with some live rules."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Desk:
         more: str = "",
         work: int | None = None,
     ) -> list[Finding]:
-        """Lint rules, each in one line of YAML: the first stands on line 5 of rules.yaml."""
+        """Lint rules, each in one line of YAML: the first is on line 5 of rules.yaml."""
         listed = "".join(f"  - {one[:-1]}, name: rule {place:02}}}\n" for place, one in enumerate(rules))
         (self.folder / "prod.yaml").write_text(HEAD + more, encoding="utf-8")
         text = f"apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{listed}"
@@ -72,16 +72,16 @@ def linted(tmp_path: Path) -> Desk:
 
 
 def by_hand(name: str, **said: Any) -> RoutingEntry:
-    """A live rule that is not managed."""
+    """Return an unmanaged live rule."""
     return RoutingEntry(name=name, rule=rule(name, **said), id=name)
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    """Return code and rule of each finding that is more than worth knowing."""
+    """Return code and rule of each finding, except infos."""
     return [(one.code, str(one.address or "")) for one in findings if one.severity != "info"]
 
 
-def test_rules_that_are_right_have_no_finding(linted: Desk) -> None:
+def test_correct_rules_have_no_finding(linted: Desk) -> None:
     """Ranges that meet, a catch-all, an attribute that the endpoint writes."""
     assert [] == linted(
         "{intent: pin, queue: Cards, minConfidence: 0.7, priority: 10}",
@@ -92,7 +92,7 @@ def test_rules_that_are_right_have_no_finding(linted: Desk) -> None:
 
 
 def test_a_rule_that_never_matches(linted: Desk) -> None:
-    """With the conditions that contradict each other, and no others."""
+    """With the contradicting conditions only."""
     (found,) = linted(
         "{intent: pin, minConfidence: 0.9, belowConfidence: 0.5, queue: Cards,"
         " when: [{attribute: routedAt, exists: true}]}"
@@ -104,18 +104,18 @@ def test_a_rule_that_never_matches(linted: Desk) -> None:
     assert found.message.startswith("no conversation can match: nothing satisfies routedAt is one of")
 
 
-def test_a_rule_that_another_one_hides(linted: Desk) -> None:
-    """It names which one; a rule that is switched off hides nobody, and is hidden by nobody."""
+def test_a_rule_that_another_one_shadows(linted: Desk) -> None:
+    """The message names the other one; a disabled rule shadows no rule, and is not shadowed."""
     wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
     (found,) = linted(wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}")
-    message = "never reached: set/wide takes all the same conversations first"
+    message = "never reached: set/wide takes all of its conversations first"
     assert ("CXR202", "set/pin", message) == (found.code, str(found.address), found.message)
     assert "CXR202" not in dict(said(linted(wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}")))
     assert [] == said(linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}"))
 
 
-def test_a_rule_that_several_hide_together(linted: Desk) -> None:
-    """None of them alone; a third one that is not needed is not named."""
+def test_a_rule_that_several_rules_shadow_together(linted: Desk) -> None:
+    """Not one of them alone; a third rule that is not needed is not named."""
     found = linted(
         "{intent: pin, minConfidence: 0.5, queue: Cards, priority: 1, key: high}",
         "{intent: pin, belowConfidence: 0.5, queue: Cards, priority: 2, key: low}",
@@ -123,12 +123,12 @@ def test_a_rule_that_several_hide_together(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
     )
     messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
-    assert "set/high and set/low together take all the same conversations first" in messages["set/last"]
-    assert "set/high takes all the same" in messages["set/hidden"]
+    assert "set/high and set/low together take all of its conversations first" in messages["set/last"]
+    assert "set/high takes all of its" in messages["set/hidden"]
 
 
-def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
-    """It is called by its live name; what is wrong with that rule itself is its owner's business."""
+def test_an_unmanaged_live_rule_shadows_a_managed_one(linted: Desk) -> None:
+    """The message has its live name; problems of that rule itself are not reported."""
     live = [
         by_hand("All by hand", conditions=[], priority=1),
         by_hand("Never", conditions=[make_condition("a", "in", [])]),
@@ -136,12 +136,12 @@ def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
     ]
     found = linted("{intent: pin, queue: Fraud}", live=live)
     assert [("CXR202", "set/pin")] == said(found)
-    assert 'the live rule "All by hand" (not managed) takes all the same conversations first' in found[0].message
+    assert 'the live rule "All by hand" (not managed) takes all of its conversations first' in found[0].message
     assert "`adopt:`" in found[0].hint
 
 
-def test_a_rule_that_changes_nothing(linted: Desk) -> None:
-    """Without it, another rule would do the same; a rule that goes elsewhere is needed."""
+def test_a_rule_without_an_effect(linted: Desk) -> None:
+    """Without it, another rule would have the same effect; a rule with another destination is needed."""
     (found,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
     assert ("CXR203", "set/both") == (found.code, str(found.address))
     assert 'no effect: set/rest would send the same conversations to "General", too' == found.message
@@ -151,10 +151,10 @@ def test_a_rule_that_changes_nothing(linted: Desk) -> None:
 
 @pytest.mark.parametrize("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
 @pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
-def test_one_intent_that_goes_where_the_catch_all_sends_it_is_meant(
+def test_an_explicit_rule_with_the_destination_of_the_catch_all_is_ok(
     linted: Desk, said_of_it: str, confidence: str
 ) -> None:
-    """An explicit rule is no finding; without it, the catch-all takes the intent, and that is none either."""
+    """It has no finding; without it, the catch-all takes the intent, which has no finding either."""
     explicit = f"{said_of_it}{confidence}, queue: General}}"
     assert [] == linted(explicit, CATCH_ALL, intents=["pin"])
     assert [] == linted("{intent: fax, queue: Cards}", CATCH_ALL, intents=["pin", "fax"])
@@ -163,8 +163,8 @@ def test_one_intent_that_goes_where_the_catch_all_sends_it_is_meant(
 
 
 @pytest.mark.parametrize("other", ["{key: gold, when: [{attribute: routedAt, exists: true}], queue: General}"])
-def test_one_intent_that_another_rule_sends_likewise_is_a_finding(linted: Desk, other: str) -> None:
-    """A rule that asks for more than the catch-all does is none; nor is a second rule for the intent."""
+def test_a_rule_with_the_destination_of_another_rule_is_a_finding(linted: Desk, other: str) -> None:
+    """Not if it has more conditions than the catch-all; not a second rule for the intent."""
     gold = "when: [{attribute: routedAt, exists: true}], queue: General"
     found = linted(f"{{intent: pin, {gold}, priority: 1}}", other, CATCH_ALL.replace("General", "Cards"))
     assert [("CXR203", "set/pin")] == said(found)
@@ -172,8 +172,8 @@ def test_one_intent_that_another_rule_sends_likewise_is_a_finding(linted: Desk, 
     assert ("CXR202", "set/again") in said(found)
 
 
-def test_equal_priorities_that_lead_elsewhere(linted: Desk) -> None:
-    """With a conversation that shows it; to the same queue, or without a common conversation, it is no matter."""
+def test_equal_priorities_with_different_destinations(linted: Desk) -> None:
+    """With an example; the same queue, or no common conversation, is not a finding."""
     gold = "{key: gold, when: [{attribute: routedAt, equals: x}], queue: %s, priority: 100}"
     (found,) = linted("{intent: pin, queue: Cards}", gold % "Fraud")
     assert ("CXR204", "set/pin") == (found.code, str(found.address))
@@ -184,8 +184,8 @@ def test_equal_priorities_that_lead_elsewhere(linted: Desk) -> None:
     assert [] == said(linted("{intent: pin, queue: Cards}", "{intent: fax, queue: Fraud}"))
 
 
-def test_a_rule_that_is_tied_is_never_said_to_be_never_reached(linted: Desk) -> None:
-    """Of more ties than are told too: the platform may give conversations to each of these rules."""
+def test_a_tied_rule_is_never_called_unreachable(linted: Desk) -> None:
+    """Also with more ties than listed: the platform may give conversations to each of these rules."""
     rules = [f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}" for n in range(30)]
     found = linted("{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules)
     assert ["CXR204"] == [one.code for one in found if one.code in ("CXR202", "CXR204")]
@@ -193,9 +193,9 @@ def test_a_rule_that_is_tied_is_never_said_to_be_never_reached(linted: Desk) -> 
 
 
 def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
-    """It counts the others; a tie with a live rule that is not managed is ours as well.
+    """It counts the others, including a tie with an unmanaged live rule.
 
-    Who wins is not defined, so neither of the two is called hidden.
+    The winner is not defined, so neither of the two is called shadowed.
     """
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
     found = [one for one in linted("{key: wide, when: [], queue: Fraud}", *rules) if one.code == "CXR204"]
@@ -206,7 +206,7 @@ def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
 
 
 def test_intents_that_no_rule_takes(linted: Desk) -> None:
-    """All in one finding, at the first one's place. A catch-all takes them; of one that is hidden CXR202 tells."""
+    """All in one finding, at the position of the first. A catch-all takes them; CXR202 reports a shadowed rule."""
     intents = ["pin", *(f"i{number}" for number in range(11)), "hidden"]
     rules = ["{intent: pin, queue: Cards}", "{intent: hidden, queue: Cards, priority: 950}"]
     (alone,) = linted(*rules, intents=intents)
@@ -217,8 +217,8 @@ def test_intents_that_no_rule_takes(linted: Desk) -> None:
     assert [("CXR202", "set/hidden")] == said(linted(*rules, CATCH_ALL, intents=intents))
 
 
-def test_a_catch_all_that_is_not_managed_leaves_an_intent_without_a_rule(linted: Desk) -> None:
-    """The manifests do not say that it is meant; the message names the live rule."""
+def test_an_unmanaged_catch_all_leaves_an_intent_without_a_rule(linted: Desk) -> None:
+    """The manifests do not define it as intended; the message names the live rule."""
     live = [by_hand("Rest", conditions=[], priority=900)]
     (alone,) = linted("{intent: pin, queue: Cards}", intents=["pin", "fax"], live=live)
     assert "CXR205" == alone.code
@@ -229,18 +229,20 @@ def test_a_catch_all_that_is_not_managed_leaves_an_intent_without_a_rule(linted:
 
 @pytest.mark.parametrize("operator", ["equals: fax", "in: [fax, fox]", "startsWith: fa", "contains: a"])
 def test_an_intent_that_a_rule_names_is_routed(linted: Desk, operator: str) -> None:
-    """By any operator that holds for it; and the context endpoint's fallback is none of the bot's."""
+    """By any operator that holds for it; the fallback of the context endpoint is not an intent of the bot."""
     rules = f"{{key: k, queue: Cards, when: [{{attribute: cognigyDetectedIntent, {operator}}}]}}"
     found = linted(rules, CATCH_ALL, intents=["fax", "none"], more="context: {below: {intent: none}}\n")
     assert "CXR205" not in dict(said(found))
 
 
-def test_intents_that_the_bot_cannot_say(linted: Desk) -> None:
-    """At the value's own line, with the nearest name; nothing is said where no Intents document is."""
+def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
+    """At the position of the value, with the nearest name; without an Intents document there is no finding."""
     rules = ["{intent: pin, queue: Cards}", "{key: k, intents: [card_lost, card_stollen], queue: Cards}"]
     rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
     (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
-    assert 'intent "card_stollen" is asked for here, and by 1 further rule, but no Intents document' in found.message
+    assert (
+        'intent "card_stollen" is used here, and by 1 further rule, but it is in no Intents document' in found.message
+    )
     assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
     assert [] == said(linted("{intent: anything, queue: Cards}"))
 
@@ -250,11 +252,11 @@ def test_very_many_unknown_intents_are_few_findings(linted: Desk) -> None:
     rules = [f"{{intent: wrong{number}, queue: Cards}}" for number in range(50)]
     found = [one for one in linted(*rules, CATCH_ALL, intents=["pin"]) if one.code == "CXR206"]
     assert 21 == len(found)
-    assert any(one.message.startswith("30 further intents that no Intents document has: ") for one in found)
+    assert any(one.message.startswith("30 further intents in no Intents document: ") for one in found)
 
 
-def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
-    """A name that looks misspelt is a warning, any other merely worth knowing; one finding for each attribute."""
+def test_attributes_that_no_known_source_writes(linted: Desk) -> None:
+    """A name that looks misspelt is a warning, any other an info; one finding for each attribute."""
     rules = [
         "{key: a, queue: Cards, intent: pin, when: [{attribute: cognigyConfidense, greaterThan: 0.5}]}",
         "{key: b, queue: Cards, intent: fax, when: [{attribute: tier, equals: gold}]}",
@@ -262,14 +264,14 @@ def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
     ]
     tier, typo = sorted((one for one in linted(*rules) if one.code == "CXR207"), key=lambda one: one.severity)
     assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
-    assert 'attribute "tier" is asked about by 2 rules; the context endpoint does not write it' == tier.message
+    assert 'attribute "tier" is used by 2 rules; the context endpoint does not write it' == tier.message
     assert ("warning", 'did you mean "cognigyConfidence"?') == (typo.severity, typo.hint)
     live = [by_hand("theirs", conditions=[make_condition("tier", "exists", None)])]
     assert ["warning"] == [one.severity for one in linted(*rules, live=live) if one.code == "CXR207"]
 
 
-def test_a_rare_name_beside_a_common_one_is_a_slip(linted: Desk) -> None:
-    """Of two attributes that differ in a letter, the one that fewer rules ask about is the misspelt one."""
+def test_a_rare_name_similar_to_a_common_one_is_a_typo(linted: Desk) -> None:
+    """Of two attributes that differ in one letter, the one that fewer rules use is the misspelt one."""
     rules = [f"{{key: k{n}, intent: i{n}, queue: Cards, when: [{{attribute: language, equals: de}}]}}" for n in (1, 2)]
     rules.append("{key: k3, intent: i3, queue: Cards, when: [{attribute: langauge, equals: de}]}")
     found = [one for one in linted(*rules) if one.code == "CXR207" and one.severity == "warning"]
@@ -293,7 +295,7 @@ def test_a_rare_name_beside_a_common_one_is_a_slip(linted: Desk) -> None:
         ("", "language", False),
     ],
 )
-def test_slips_of_the_pen(name: str, known: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
+def test_typos(name: str, known: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
     """One letter more, less, other or swapped, or another case; never a digit."""
     assert expected is is_typo(name, known)
     assert expected is is_typo(known, name)
@@ -306,7 +308,7 @@ GAP = [
 
 
 def test_gaps_are_merged_over_intents(linted: Desk) -> None:
-    """One finding for a range, with all intents that have it, and where such a conversation goes."""
+    """One finding for a range, with all intents that have it, and the destination of these conversations."""
     rules = [one % (intent, intent) for intent in ("pin", "fax") for one in GAP]
     (found,) = linted(*rules, CATCH_ALL)
     assert ("CXR208", "warning", None) == (found.code, found.severity, found.address)
@@ -317,8 +319,8 @@ def test_gaps_are_merged_over_intents(linted: Desk) -> None:
     assert 'goes to "General" by set/rest' in found.message
 
 
-def test_a_gap_for_some_callers_alone(linted: Desk) -> None:
-    """A rule that takes the range from gold callers leaves it open for all others; one that takes all closes it."""
+def test_a_gap_for_some_conversations_only(linted: Desk) -> None:
+    """A rule that takes the range from gold customers leaves it open for all others; one that takes all closes it."""
     rules = [one % ("pin", "pin") for one in GAP]
     gold = "{key: gold, intent: pin, queue: General, when: [{attribute: routedAt, equals: gold}]}"
     found = [
@@ -330,7 +332,7 @@ def test_a_gap_for_some_callers_alone(linted: Desk) -> None:
     assert "CXR208" not in dict(said(linted(*rules, closed)))
 
 
-def test_one_number_alone_is_a_gap(linted: Desk) -> None:
+def test_a_single_number_is_a_gap(linted: Desk) -> None:
     """`> 0.7` and `< 0.7` leave 0.7."""
     when = "when: [{attribute: cognigyConfidence, %s: 0.7}]"
     found = linted(
@@ -343,8 +345,8 @@ def test_one_number_alone_is_a_gap(linted: Desk) -> None:
     ]
 
 
-def test_gaps_among_callers_that_rules_set_apart(linted: Desk) -> None:
-    """Two rules for German callers leave a range between them, though nothing is asked of others."""
+def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
+    """Two rules for German conversations leave a range between them, independent of other conversations."""
     german = "when: [{attribute: routedAt, equals: de}]"
     found = linted(
         f"{{key: a, intent: pin, minConfidence: 0.8, queue: Cards, {german}}}",
@@ -355,19 +357,21 @@ def test_gaps_among_callers_that_rules_set_apart(linted: Desk) -> None:
     assert 'from 0.5 to below 0.8, routedAt is "de", though' in gap.message
 
 
-def test_an_open_end_below_is_worth_knowing_without_a_catch_all(linted: Desk) -> None:
+def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
     """One info for all intents; with a catch-all, it is by design."""
     rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
     (found,) = linted(*rules)
     assert ("CXR208", "info") == (found.code, found.severity)
-    assert found.message.startswith("2 intents go to the tenant's default where the bot is less sure than their rules")
+    assert found.message.startswith(
+        "2 intents go to the tenant's default where the confidence is lower than their rules"
+    )
     assert [] == linted(*rules, CATCH_ALL)
     low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
     assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
 
 
 def ranged(random: Random, key: str) -> str:
-    """A rule for one intent, a range of the confidence in tenths, and perhaps gold callers alone."""
+    """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold customers."""
     operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
     gold = ", {attribute: routedAt, equals: gold}" if random.random() < 0.4 else ""
     return (
@@ -377,7 +381,7 @@ def ranged(random: Random, key: str) -> str:
 
 
 def has_gap(rules: list[str]) -> bool:
-    """Say, trying every tenth and what is between, whether rules of one kind leave a gap that no rule takes."""
+    """Return whether rules of one kind leave a gap, by trying every tenth and the values between."""
     read = [(re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one) for one in rules]
     taken = [(found[1], float(found[2]), gold) for found, gold in read if found]
 
@@ -401,7 +405,7 @@ def has_gap(rules: list[str]) -> bool:
 
 @pytest.mark.parametrize("block", range(4))
 def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) -> None:
-    """For all callers and for gold ones; none is missed, none is invented."""
+    """For all conversations and for gold customers; none is missed, none is invented."""
     found = []
     for seed in range(block * 30, block * 30 + 30):
         random = Random(f"gaps {seed}")
@@ -412,8 +416,8 @@ def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) 
     assert {True, False} == set(found)
 
 
-def test_whatever_rules_say_there_is_an_answer() -> None:
-    """Every operator, types mixed, ties, rules not understood: no list of rules is a bug of the lint."""
+def test_any_list_of_rules_gets_a_result() -> None:
+    """Every operator, mixed types, ties, unknown conditions: no list of rules makes the lint fail."""
     environment = Environment(
         name="prod", owner="acme", tenant="acme", attributes=Attributes(intent="intent", confidence="conf")
     )
@@ -445,8 +449,8 @@ def test_whatever_rules_say_there_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
-def test_names_from_outside_do_no_harm(linted: Desk, hostile: str) -> None:
-    """Live names, attributes and values stand in quotes, escaped."""
+def test_names_from_outside_are_escaped(linted: Desk, hostile: str) -> None:
+    """Live names, attributes and values are in quotes, escaped."""
     live = [
         by_hand(hostile, conditions=[], priority=1, targets=[Target(hostile, 1)]),
         by_hand("tied", conditions=[make_condition(hostile, "equals", hostile)], targets=[Target("q-fraud", 1)]),
@@ -468,13 +472,13 @@ rules:
 """
 
 
-def test_a_rule_that_is_not_analysed_to_the_end_is_named(linted: Desk) -> None:
-    """CXR209 for each rule of ours, with what to do; of a live rule that is not managed nothing is said."""
+def test_a_rule_that_is_not_analysed_completely_is_named(linted: Desk) -> None:
+    """CXR209 for each managed rule, with a hint; there is none for an unmanaged live rule."""
     rules = ("{intent: pin, queue: Cards}", "{intent: fax, queue: Cards}", CATCH_ALL)
     live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
     found = [one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message]
     assert [("CXR209", "set/pin"), ("CXR209", "set/fax"), ("CXR209", "set/rest")] == said(found)
-    assert {"let rules ask for fewer attributes, or for the same ones"} == {one.hint for one in found}
+    assert {"use conditions on fewer attributes, or on the same ones"} == {one.hint for one in found}
     assert all(one.message.startswith("not checked: too many overlaps with other rules") for one in found)
     assert [5, 6, 7] == [one.source.line for one in found if one.source]
     assert "CXR209" not in dict(said(linted(*rules, live=live)))
@@ -488,8 +492,8 @@ def test_a_rule_that_is_not_analysed_to_the_end_is_named(linted: Desk) -> None:
         "ranges of the confidence without a rule",
     ],
 )
-def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: str) -> None:
-    """CXR209 once for each question, without an address: what it would find may be there."""
+def test_an_unchecked_question_about_all_rules_is_reported(linted: Desk, what: str) -> None:
+    """CXR209 once for each question, without an address: its findings may exist."""
     gold = "{key: gold, when: [{attribute: tier, equals: gold}, {attribute: teir, equals: gold}], queue: Cards}"
     rules = ("{intent: pin, queue: Cards, minConfidence: 0.6}", gold, CATCH_ALL)
     found = [one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address]
@@ -497,8 +501,8 @@ def test_what_is_not_checked_of_all_rules_together_is_said(linted: Desk, what: s
     assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
 
 
-def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CXR209 once, worth knowing only, at the first rule whose ranges were not looked at; gaps are left out then."""
+def test_too_many_ranges_for_a_search_of_gaps_are_reported(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CXR209 once, as an info, at the first rule whose ranges were not searched; gaps are left out."""
     gold = "when: [{attribute: tier, equals: gold}]"
     rules = (
         "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
@@ -514,14 +518,14 @@ def test_ranges_that_are_too_many_to_look_for_gaps_in_are_said(linted: Desk, mon
     assert str(found[0].address).startswith("set/")
 
 
-def test_validate_says_it_once(cxroute: Program) -> None:
-    """In text what is merely worth knowing is left to -v; a warning never changes the exit code."""
+def test_validate_reports_a_finding_once(cxroute: Program) -> None:
+    """In text, infos need -v; a warning never changes the exit code."""
     assert 0 == cxroute("init")
     name_tenant()
     write("more.yaml", STARTER)
     assert 0 == cxroute("validate")
     assert 1 == cxroute.out.count("CXR202")
-    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all the same conversations" in cxroute.out
+    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all of its conversations" in cxroute.out
     assert "CXR207" not in cxroute.out
     assert 0 == cxroute("-v", "validate")
     assert 1 == cxroute.out.count('attribute "tier"')
@@ -531,7 +535,7 @@ def test_validate_says_it_once(cxroute: Program) -> None:
 
 
 def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) -> None:
-    """That is no finding: whoever adds an intent to the bot sees it all the same."""
+    """That is not a finding, but visible after a new intent is added to the bot."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
     write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
     write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
@@ -541,8 +545,8 @@ def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) ->
     assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
 
 
-def test_what_init_writes_has_no_finding(cxroute: Program) -> None:
-    """Whoever starts sees nothing that is not of their own making."""
+def test_the_manifests_of_init_have_no_finding(cxroute: Program) -> None:
+    """A new user sees only findings about own changes."""
     assert 0 == cxroute("init")
     name_tenant()
     assert (0, []) == (cxroute("validate"), cxroute.json("validate")[1]["findings"])

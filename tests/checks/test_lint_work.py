@@ -1,4 +1,4 @@
-"""The lint's bound of work: counted in comparisons, held on every list, and never a false statement."""
+"""The lint's bound of work: counted in comparisons, valid for every list, and never a false statement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.random_rules import a_list, attribute, entries, rule
 
 
 def patterns(count: int, each: int = 1) -> list[Json]:
-    """Return rules each of which excludes patterns of its own."""
+    """Return rules each of which excludes different patterns."""
     return [
         rule(f"r{n}", n, [attribute("intent", "notContains", f"<{n}.{place}>") for place in range(each)], f"Q{n % 5}")
         for n in range(count)
@@ -31,7 +31,7 @@ def patterns(count: int, each: int = 1) -> list[Json]:
 
 
 def unknown(count: int) -> list[Json]:
-    """Return rules each of which has a condition of its own that is not understood."""
+    """Return rules each of which has a different condition that is not understood."""
     return [rule(f"r{n}", n, [{"type": "schedule", "name": f"s{n}"}], f"Q{n % 5}") for n in range(count)]
 
 
@@ -53,7 +53,7 @@ def sets(count: int) -> list[Json]:
 
 
 def own(count: int) -> list[Json]:
-    """Return rules each of which asks about two attributes that nearly no other one asks about."""
+    """Return rules each of which has conditions on two attributes that almost no other rule uses."""
     return [
         rule(f"r{n}", n, [attribute(f"a{n}", "equals", "yes"), attribute(f"a{n + 1}", "notEquals", "no")], f"Q{n % 5}")
         for n in range(count)
@@ -70,7 +70,7 @@ LISTS: dict[str, Callable[[], list[Json]]] = {
 
 
 def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
-    """Return the facts about a list, and how many comparisons these took."""
+    """Return the facts about a list, and the number of comparisons."""
     ordered = order_entries(entries(rules))
     space = Space((ordered,))
     space.budget.remaining = work
@@ -80,7 +80,7 @@ def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
 
 @pytest.mark.parametrize("name", LISTS)
 def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> None:
-    """Exclusion patterns, unknown conditions and many attributes are checked to the end, 300 comparisons a rule."""
+    """Exclusion patterns, unknown conditions and many attributes are checked completely, 300 comparisons a rule."""
     rules = LISTS[name]()
     found, work = checked(rules, lint_work(len(rules)))
     assert () == found.undecided
@@ -88,19 +88,19 @@ def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> N
 
 
 def bounded(rules: list[Json], work: int) -> None:
-    """A list that would take far longer ends at the bound, and the rules that were not checked are named."""
+    """Assert that a list that would take far longer ends at the bound, and that the unchecked rules are named."""
     found, done = checked(rules, work)
     assert 2 * work >= done
     assert len(rules) // 2 < len(found.undecided)
 
 
 def test_a_hard_list_ends_at_the_bound() -> None:
-    """Sets and ranges that overlap: the comparisons end, and what is left out is said."""
+    """Overlapping sets and ranges: the comparisons end, and the unchecked rules are reported."""
     bounded(sets(120), 200_000)
 
 
-def test_a_budget_of_cuts_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deliberate bug: one unit for each piece of work, however much that compares."""
+def test_a_budget_that_counts_too_little_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deliberate bug: one unit for each piece of work, independent of its comparisons."""
 
     def charge(self: WorkBudget, _comparisons: int) -> None:
         self.remaining -= 1
@@ -111,8 +111,8 @@ def test_a_budget_of_cuts_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("work", [0, 30, 100, 300, 1_000])
-def test_what_is_said_within_a_bound_is_right(work: int) -> None:
-    """Each fact is one that an unbounded search finds; only of rules named as unchecked is any left out."""
+def test_facts_within_a_bound_are_correct(work: int) -> None:
+    """Each fact is one that an unbounded search finds; facts are missing only for rules named as unchecked."""
     for seed in range(120):
         rules = a_list(Random(f"bounded {seed}"), 7)
         whole, part = analyze_rules(entries(rules)), analyze_rules(entries(rules), work=work)
@@ -127,21 +127,21 @@ def test_what_is_said_within_a_bound_is_right(work: int) -> None:
 
 
 def test_the_same_list_takes_the_same_work() -> None:
-    """Two checks of a list that is not checked to the end say the same (R22)."""
+    """Two checks of a list that is not checked completely have the same result (R22)."""
     first, second = checked(sets(60), 20_000), checked(sets(60), 20_000)
     names = [([one.id for one in found.undecided], len(found.shadowed), work) for found, work in (first, second)]
     assert names[0] == names[1]
 
 
-def test_a_plan_gives_advice_a_fifth_of_its_work() -> None:
-    """With a minimum by which ordinary lists of 10,000 rules are checked to the end (100 comparisons a rule)."""
+def test_the_lint_of_a_plan_takes_a_fifth_of_its_work() -> None:
+    """With a minimum by which ordinary lists of 10,000 rules are checked completely (100 comparisons a rule)."""
     assert (4_000_000, 2_000_000 + 1) == (plan_lint_work(10_000, 10_000_000), plan_lint_work(10_000, 5))
     assert plan_lint_work(10, 0) // 2 >= 100 * 1_000
 
 
 @pytest.mark.parametrize("make", [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)])
 def test_a_difference_and_an_order_end_at_their_bound(make: Callable[[], list[Json]]) -> None:
-    """Every rule gets the opposite place: both end within the work, and say what they do not know."""
+    """Every rule gets the opposite position: both end within the bound, and report what is unknown."""
     old = make()
     new = [{**one, "priority": 1_000 - one["priority"]} for one in old]
     found = compare_behaviour(entries(old), entries(new), work=50_000)
@@ -156,10 +156,10 @@ QUEUES = "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {Cards: Ca
 RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
 
 
-def test_rules_that_are_not_checked_are_said_and_no_acceptance_is_in_vain(
+def test_unchecked_rules_are_reported_and_no_acceptance_is_unused(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Text, JSON, GitHub and SARIF name them; a finding that is missing may exist, and the exit code stays 0."""
+    """Text, JSON, GitHub and SARIF name them; a missing finding may exist, and the exit code stays 0."""
     monkeypatch.setattr(lint_module, "LINT_WORK_PER_RULE", 0)
     write("environment.yaml", ENVIRONMENT)
     write("queues.yaml", QUEUES)
@@ -175,13 +175,13 @@ def test_rules_that_are_not_checked_are_said_and_no_acceptance_is_in_vain(
         assert "not checked" in cxroute.out
 
 
-def test_completeness_is_read_from_the_findings() -> None:
-    """Without CXR209 everything was checked."""
+def test_completeness_follows_from_the_findings() -> None:
+    """Without CXR209 all questions were checked."""
     assert is_complete(())
 
 
 def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
-    """An exception costs as much as its conditions: 400 rules by hand were 200 MB of JSON, and 2,000 were 5 GB."""
+    """An exception costs as much as its conditions: 400 hand-written rules took 200 MB of JSON, and 2,000 took 5 GB."""
     random = Random("pairs")
 
     def asked(name: str, operator: str) -> Json:
@@ -196,8 +196,8 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     assert conditions <= 4_000_000 / 50
 
 
-def test_a_region_costs_what_its_exceptions_say() -> None:
-    """Among texts that no rule names an exception need not deny those that rules name: ordinary lists stay complete."""
+def test_a_region_costs_the_conditions_of_its_exceptions() -> None:
+    """For texts that no rule names, an exception need not exclude texts of rules: ordinary lists stay complete."""
     named = [
         rule(f"n{n}", n + 500, [attribute("intent", "equals", f"i{n}"), attribute("conf", "lessThan", 0.5)], "A")
         for n in range(3_000)

@@ -1,4 +1,4 @@
-"""RouteTests: what holds, what does not and why, in `test`, `validate`, `plan` and `apply`."""
+"""RouteTests: passed and failed tests with reasons, in `test`, `validate`, `plan` and `apply`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_tests(*tests: str, name: str = "all") -> None:
 
 
 def tried(environment: str = "prod") -> tuple[RouteTestResult, ...]:
-    """Try the route tests of the manifests in one environment."""
+    """Run the route tests of the manifests in one environment."""
     manifests = load_manifests(Path("manifests"))
     chosen = manifests.environments[environment].document
     catalogue = OfflineQueueResolver(environment, resolve_aliases(manifests, environment))
@@ -73,7 +73,7 @@ def tried(environment: str = "prod") -> tuple[RouteTestResult, ...]:
 
 
 def junit() -> ET.Element:
-    """Read what `--junit out.xml` wrote."""
+    """Return the content of `--junit out.xml`."""
     return ET.fromstring(Path("out.xml").read_text(encoding="utf-8"))  # noqa: S314 - written by this very program
 
 
@@ -101,8 +101,8 @@ def messages(environment: str = "prod") -> list[str | None]:
         "{given: {attributes: {cognigyDetectedIntent: lost_card, cognigyConfidence: 1}}, expect: {queue: cards}}",
     ],
 )
-def test_what_holds_holds(test: str) -> None:
-    """Aliases and live names, variables, exact splits, missing attributes, and numbers that are no texts."""
+def test_correct_tests_pass(test: str) -> None:
+    """Aliases and live names, variables, exact splits, missing attributes, and numbers that are not texts."""
     write_tests(test)
     assert [None] == messages()
 
@@ -145,7 +145,7 @@ def test_what_holds_holds(test: str) -> None:
         ),
         (
             "{given: {intent: a, attributes: {cognigyDetectedIntent: b}}, expect: {default: true}}",
-            'the conversation says "cognigyDetectedIntent" twice',
+            'the conversation sets "cognigyDetectedIntent" twice',
         ),
         (
             "{given: {intent: '${crad}'}, expect: {default: true}}",
@@ -154,24 +154,24 @@ def test_what_holds_holds(test: str) -> None:
     ],
 )
 def test_a_failed_test_names_the_destination_and_the_rule(test: str, said: str) -> None:
-    """With file and line of the rule; a split that only looks the same is shown with as many digits as it takes."""
+    """With file and line of the rule; a split that looks the same has as many digits as needed."""
     write_tests(test)
     (found,) = tried()
     assert found.failure is not None
     assert (said, "error", 2) == (found.failure.message, found.failure.severity, found.source.line)
 
 
-def test_a_queue_named_by_id_is_known_offline_by_its_alias_alone() -> None:
-    """The live name may be that queue or another: the failure says how to write it."""
+def test_a_queue_with_an_id_is_known_offline_only_by_its_alias() -> None:
+    """The live name may be that queue or another one: the failure shows the alias."""
     write_tests("{given: {attributes: {tier: gold}}, expect: {queue: VIP}}")
     (found,) = tried()
     assert found.failure is not None
-    assert 'queue "vip" is named by id in prod: offline, only that alias means it' == found.failure.hint
+    assert 'queue "vip" is named by id in prod: offline, use that alias' == found.failure.hint
     assert [None] == messages("staging")
 
 
 def test_the_order_of_evaluation_is_the_environments() -> None:
-    """`evaluation: highest-first` turns priorities round."""
+    """`evaluation: highest-first` reverses the priorities."""
     write_tests("{given: {intent: lost_card, confidence: 1, attributes: {tier: gold}}, expect: {queue: cards}}")
     assert [None] == messages()
     path = Path("manifests/rules.yaml")
@@ -179,7 +179,7 @@ def test_the_order_of_evaluation_is_the_environments() -> None:
     assert "cards/gold" in str(messages())
 
 
-def test_a_failure_is_said_once_for_all_environments(cxroute: Program) -> None:
+def test_a_failure_is_displayed_once_for_all_environments(cxroute: Program) -> None:
     """With their names, and the command that explains it; exit 3."""
     write_tests(
         "{given: {intent: lost_card, confidence: 0.9}, expect: {queue: Fraud}}",
@@ -207,7 +207,7 @@ def test_a_failure_is_said_once_for_all_environments(cxroute: Program) -> None:
     ],
 )
 def test_the_command_under_a_failure_explains_the_same_conversation(cxroute: Program, given: str) -> None:
-    """Whatever it holds: typed as printed, it gives explain the very attributes of the test."""
+    """For any content: typed as printed, the command has exactly the attributes of the test."""
     write_tests(f"{{given: {given}, expect: {{queue: Fraud}}}}")
     assert 3 == cxroute("test", "-e", "prod")
     typed = cxroute.out.splitlines()[0].split("why: ")[1]
@@ -215,8 +215,8 @@ def test_the_command_under_a_failure_explains_the_same_conversation(cxroute: Pro
     assert (0, dict(tried()[0].conversation)) == (code, form["input"])
 
 
-def test_validate_runs_them_and_counts_them(cxroute: Program) -> None:
-    """Among its other findings, by place; nothing is said of tests where there are none."""
+def test_validate_runs_and_counts_the_tests(cxroute: Program) -> None:
+    """Among its other findings, by position; without tests the text does not mention them."""
     write_tests("{given: {intent: lost_card, confidence: 0.9}, expect: {queue: cards}}")
     assert 0 == cxroute("validate", "-e", "prod")
     assert cxroute.out.endswith("in 2 files. 1 route test passed in prod.\n")
@@ -229,8 +229,8 @@ def test_validate_runs_them_and_counts_them(cxroute: Program) -> None:
     assert "route test" not in cxroute.out
 
 
-def test_tests_are_not_meant_for_a_sandbox_that_nobody_asked_for(cxroute: Program) -> None:
-    """Rules that stand in prod alone are not missed in the built-in sandbox, unless -e names it."""
+def test_tests_do_not_run_in_a_sandbox_that_was_not_selected(cxroute: Program) -> None:
+    """Rules of prod only are not required in the built-in sandbox, unless -e selects it."""
     rules = RULES.replace("defaults:", "environments: [prod, staging]\ndefaults:")
     write_tests("{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}")
     write("rules.yaml", HEAD + rules)
@@ -241,13 +241,13 @@ def test_tests_are_not_meant_for_a_sandbox_that_nobody_asked_for(cxroute: Progra
 
 
 def break_a_test() -> None:
-    """Write the manifests that `init` writes, with one route test that its rule does not meet."""
+    """Write the manifests of `init`, with one route test that its rule fails."""
     path = Path("manifests/tests.yaml")
     path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
 
 
-def test_a_plan_whose_tests_fail_shows_them_first_and_exits_3(cxroute: Program) -> None:
-    """In every form, with each exit code option; what is wanted is reviewed all the same."""
+def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(cxroute: Program) -> None:
+    """In every form, with each exit code option; the changes are still displayed for review."""
     assert 0 == cxroute("init")
     break_a_test()
     failure, change = 'expected "Billing", but goes to "Card Services"', "routing/lost-or-stolen-card"
@@ -266,8 +266,8 @@ def test_a_plan_whose_tests_fail_shows_them_first_and_exits_3(cxroute: Program) 
     assert re.search(r"^::error file=.*,line=[0-9]+,.*CXR220", cxroute.out, re.MULTILINE)
 
 
-def test_a_plan_whose_tests_fail_is_a_plan_for_programs_and_is_not_applied(cxroute: Program) -> None:
-    """Its findings hold the failures; saved, reported or fresh, apply refuses it with exit 3 and writes nothing."""
+def test_a_plan_with_failed_tests_is_not_applied(cxroute: Program) -> None:
+    """Its findings contain the failures; saved, reported or fresh, apply refuses it with exit 3 and writes nothing."""
     assert 0 == cxroute("init")
     break_a_test()
     code, form = cxroute.json("plan", "--out", "plan.json", "--report", "out")
@@ -285,8 +285,8 @@ def test_a_plan_whose_tests_fail_is_a_plan_for_programs_and_is_not_applied(cxrou
     assert 2 == cxroute("drift")
 
 
-def test_failing_tests_are_told_without_a_tenant(cxroute: Program) -> None:
-    """No credentials are needed to be told so, by plan or by apply."""
+def test_failed_tests_are_reported_without_a_tenant(cxroute: Program) -> None:
+    """Plan and apply need no credentials for this."""
     assert 0 == cxroute("init")
     break_a_test()
     name_tenant()
@@ -296,8 +296,8 @@ def test_failing_tests_are_told_without_a_tenant(cxroute: Program) -> None:
         assert "explain -e prod" in cxroute.out + cxroute.err
 
 
-def test_rules_that_are_wrong_come_before_tests(cxroute: Program) -> None:
-    """Every error of the rules, and no test that could not be tried."""
+def test_invalid_rules_are_reported_before_tests(cxroute: Program) -> None:
+    """Every error of the rules, and no test, because none could run."""
     write_tests("{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}")
     write("rules.yaml", HEAD + RULES.replace("${overflow}", "${overflo}"))
     code, form = cxroute.json("test")
@@ -307,8 +307,8 @@ def test_rules_that_are_wrong_come_before_tests(cxroute: Program) -> None:
     assert "CXR220" not in cxroute.out
 
 
-def test_json_tells_every_test(cxroute: Program) -> None:
-    """Which conversation, which rule, passed or not, and where the test stands."""
+def test_json_has_every_test(cxroute: Program) -> None:
+    """The conversation, the rule, the result, and the position of the test."""
     write_tests(
         "{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}",
         "{given: {confidence: 1}, expect: {queue: cards}}",
@@ -329,8 +329,8 @@ def test_json_tells_every_test(cxroute: Program) -> None:
     assert (None, False) == (second["winner"], second["passed"])
 
 
-def test_no_tests_are_no_error(cxroute: Program) -> None:
-    """But it is said."""
+def test_no_tests_are_not_an_error(cxroute: Program) -> None:
+    """But the text mentions it."""
     write("rules.yaml", HEAD + RULES)
     assert 0 == cxroute("test", "--junit", "out.xml")
     assert "No route test was tried.\n" == cxroute.out
@@ -338,7 +338,7 @@ def test_no_tests_are_no_error(cxroute: Program) -> None:
 
 
 def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) -> None:
-    """With what both schemas in use ask for; each failure carries its message and place."""
+    """With the fields that both common schemas require; each failure has its message and position."""
     write_tests(
         "{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}",
         "{given: {intent: pin, confidence: 1}, expect: {queue: cards}}",
@@ -378,8 +378,8 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: 
 
 
 @pytest.mark.parametrize("place", ["nowhere/out.xml", ".", "", "manifests", "manifests/tests.yaml/out.xml"])
-def test_junit_is_written_whole_or_not_at_all(cxroute: Program, place: str) -> None:
-    """Exit 1 and one sentence; nothing half-written is left."""
+def test_junit_is_written_completely_or_not_at_all(cxroute: Program, place: str) -> None:
+    """Exit 1 and one sentence; no partial file."""
     write_tests("{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}")
     before = sorted(Path().rglob("*"))
     assert 1 == cxroute("test", "--junit", place)
@@ -387,8 +387,8 @@ def test_junit_is_written_whole_or_not_at_all(cxroute: Program, place: str) -> N
     assert (1, before) == (len(cxroute.err.splitlines()), sorted(Path().rglob("*")))
 
 
-def test_the_bank_is_tested_whole(cxroute: Program) -> None:
-    """Every rule of the example takes a conversation of some test, every intent and queue is in one."""
+def test_the_bank_is_tested_completely(cxroute: Program) -> None:
+    """Every rule of the example takes a conversation of some test; tests cover every intent and queue."""
     assert 0 == cxroute("-m", str(ROOT / "manifests"), "test")
     assert cxroute.out.endswith(" route tests passed in prod, sandbox and staging.\n")
     manifests = load_manifests(ROOT / "manifests")

@@ -1,4 +1,4 @@
-"""RouteTests against live rules and live queues: what cannot be decided, or names no queue of the tenant, fails."""
+"""RouteTests with live rules and live queues: an undecidable test, or one without a queue of the tenant, fails."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def said(*tests: str) -> tuple[Manifests, Environment]:
 
 
 def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES) -> tuple[RouteTestResult, ...]:
-    """Try these tests on live rules."""
+    """Run these tests on live rules."""
     manifests, environment = said(*tests)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
     return run_route_tests_live(manifests.route_tests, environment, catalogue, live_entries(rules, desired()))
 
 
 def failure(found: RouteTestResult) -> tuple[str, str, str]:
-    """Return the code, the message and the hint of a test that must have failed."""
+    """Return the code, the message and the hint of a failed test."""
     assert found.failure is not None
     return found.failure.code, found.failure.message, found.failure.hint
 
@@ -54,8 +54,8 @@ def vip(**more: object) -> Rule:
     return rule("vip", **more)
 
 
-def test_a_test_holds_on_the_live_rules_by_its_queues_live_name() -> None:
-    """The winner is the live rule, whoever manages it."""
+def test_a_test_passes_on_live_rules_with_the_queues_live_name() -> None:
+    """The winner is the live rule, managed or not."""
     (found,) = tried([unmanaged("7", vip())], VIP)
     assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
 
@@ -71,16 +71,16 @@ def test_a_test_holds_on_the_live_rules_by_its_queues_live_name() -> None:
         ("{queue: Off}", "CXR121", 'queue "Off" (id q-off) of prod is inactive'),
     ],
 )
-def test_a_test_that_names_no_one_usable_queue_fails(expect: str, code: str, message: str) -> None:
-    """Even where the unknown queue is to get nothing; the code is the one of a rule that names such a queue."""
+def test_a_test_without_one_usable_queue_fails(expect: str, code: str, message: str) -> None:
+    """Even if the unknown queue has weight 0; the code is that of a rule with this queue."""
     queues = (*QUEUES, Queue("q1", "Twice"), Queue("q2", "Twice"), Queue("q-off", "Off", active=False))
     (found,) = tried([unmanaged("7", vip())], f"{{given: {{intent: vip}}, expect: {expect}}}", queues=queues)
     assert (code, True) == (failure(found)[0], message in failure(found)[1])
     assert None is found.winner
 
 
-def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
-    """A hint, and the line of the test; the other tests of the document are tried all the same."""
+def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
+    """A hint, and the line of the test; the other tests of the document are still run."""
     (found, other) = tried([unmanaged("7", vip())], "{given: {intent: vip}, expect: {queue: Card Service}}", VIP)
     assert ("CXR105", 'did you mean "Card Services"?') == (failure(found)[0], failure(found)[2])
     assert (6, None) == (found.source.line, other.failure)
@@ -127,27 +127,27 @@ def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
         ),
     ],
 )
-def test_a_test_that_cannot_be_read_fails(test: str, code: str, message: str, hint: str) -> None:
-    """Variables of another type, half a variable, none of that name, and more text than is filled in."""
+def test_an_invalid_test_fails(test: str, code: str, message: str, hint: str) -> None:
+    """Variables of another type, half a variable, an unknown name, and more text than allowed."""
     (found,) = tried([unmanaged("7", vip())], test)
     assert (code, hint) == (failure(found)[0], failure(found)[2])
     assert (message, {}) == (failure(found)[1], found.conversation)
 
 
 def test_an_unsupported_live_condition_counts_as_false() -> None:
-    """The rule behind it takes the conversation."""
+    """The rule after it takes the conversation."""
     first = unmanaged("1", rule("odd", priority=1, conditions=[intent_is("vip"), ODD]))
     (found,) = tried([first, unmanaged("7", vip())], VIP)
     assert (None, "vip") == (found.failure, found.winner.name if found.winner else "")
 
 
-def test_a_test_that_cannot_be_decided_fails() -> None:
-    """A wanted rule asks something that is not understood, and that decides: nobody knows where it goes."""
+def test_an_undecidable_test_fails() -> None:
+    """A desired rule has a decisive condition that is not understood: the destination is unknown."""
     manifests, environment = said(VIP, "{given: {intent: other}, expect: {default: true}}")
     odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     found, decided = run_route_tests(manifests.route_tests, environment, catalogue, desired(odd))
-    assert ("CXR220", "nobody can say where this goes: a rule asks something that is not understood") == (
+    assert ("CXR220", "the destination is unknown: a rule has a condition that cxroute does not understand") == (
         failure(found)[0],
         failure(found)[1].partition(",")[0],
     )

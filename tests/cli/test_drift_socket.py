@@ -131,7 +131,7 @@ def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Prog
     assert f"Missing in CXone:\n\n  cards/billing   manifests/cards.yaml:6\n      deleted in CXone since {run}\n" in (
         cxroute.out
     )
-    assert "heal it   cxroute apply -e prod --only cards/billing\n" in cxroute.out
+    assert "fix it    cxroute apply -e prod --only cards/billing\n" in cxroute.out
     (change,) = drift_json(cxroute)["changes"]
     assert ("create", "missing", run) == (change["action"], change["cause"], change["since"])
     metrics = loop.trigger_round()

@@ -88,7 +88,7 @@ def test_plans_are_below_one_table(three: Tenants, cxroute: Program) -> None:
     assert {
         "prod-apac": ["2 create", "2 cases"],
         "prod-emea": ["2 create", "2 cases"],
-        "prod-us": ["none", "nobody", "nothing to do"],
+        "prod-us": ["none", "none", "nothing to do"],
     } == rows(cxroute.out)
     several_said = cxroute.out
     assert "Plan for prod-us" not in several_said
@@ -265,7 +265,7 @@ def test_duplicate_plans_of_an_environment_are_refused(three: Tenants, cxroute: 
     form["environments"][-1] = {**form["environments"].pop(), "environment": "prod-other"}
     Path("plans.json").write_text(json.dumps(form), encoding="utf-8")
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "was changed after it was made" in cxroute.err
+    assert "was changed after it was created" in cxroute.err
 
 
 def test_nothing_is_written_without_confirmation(three: Tenants, cxroute: Program) -> None:
@@ -558,7 +558,7 @@ def test_drift_of_several_has_a_row_for_each_environment(three: Tenants, cxroute
     assert 2 == cxroute("drift", "--all")
     assert cxroute.out.startswith("Drift in 3 environments: 2 with changes, 1 with nothing to do\n")
     assert {
-        "prod-apac": ["none", "nobody", "nothing to do"],
+        "prod-apac": ["none", "none", "nothing to do"],
         "prod-emea": ["1 missing", "1 case"],
         "prod-us": ["1 in the way", "1 case"],
     } == rows(cxroute.out)

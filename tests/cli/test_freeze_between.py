@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.cli import session
-from reconciler.simulator.evaluate import queue_shares
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.program import Program
+from tests.support.simulated_routing import queue_shares
 from tests.support.watch_process import RULESET, watch_setup
 
 CATCH_ALL = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}

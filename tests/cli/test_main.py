@@ -285,7 +285,7 @@ def test_selectors_limit_the_changes(cxroute: Program) -> None:
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("apply", "--yes", "--no-prune")
     assert 4 == len(sandbox_rules())
-    assert "3 left alone" in cxroute.out
+    assert "3 held" in cxroute.out
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
@@ -357,7 +357,7 @@ def test_the_command_under_a_drift_report_corrects_exactly_that_drift(cxroute: P
     assert 2 == cxroute("-m", "rules of ours", "drift")
     heal, keep = cxroute.out.strip().splitlines()[-2:]
     assert keep.startswith("  keep it   cxroute -m 'rules of ours' export -e sandbox routing/")
-    typed = heal.split("heal it   ")[1]
+    typed = heal.split("fix it    ")[1]
     assert typed.startswith("cxroute -m 'rules of ours' apply -e sandbox --only routing/")
     assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
     assert [rule["priority"] for rule in good] == [rule["priority"] for rule in sandbox_rules()]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.errors import CxrouteError, RefusedError, UsageError
@@ -88,9 +88,9 @@ def test_the_message_about_a_partial_apply() -> None:
     plan = plan_of_everything()
     first, second, third = plan.changes[:3]
     outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), UnknownOutcome(third, 1, "timeout"))
-    said = text("failed", reported(plan, *outcomes, error="the run had to stop")).splitlines()
+    said = text("failed", reported(plan, *outcomes, error="the run stopped early")).splitlines()
     assert "*Partly failed in `prod`: 1 of 3 changes applied*" == said[0]
-    assert "• `the run had to stop`" == said[1]
+    assert "• `the run stopped early`" == said[1]
     assert [said[2].startswith("• failed: "), said[3].startswith("• unknown: ")] == [True, True]
     assert "*Interrupted in `prod`:" in text("failed", reported(plan, *outcomes, interrupted=True))
     assert "*Failed in `prod`: 0 of 1 change applied*" in text("failed", reported(plan, outcomes[1]))
@@ -102,7 +102,7 @@ def test_the_message_about_a_refusal_contains_each_reason() -> None:
     said = text(
         "refused", CycleResult(started_at=NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True)
     )
-    assert "and it was not mended: nothing was written*" in said
+    assert "; not fixed: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
 

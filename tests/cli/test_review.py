@@ -134,8 +134,8 @@ def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
     reviewed(prod, cxroute)
     described(prod, "unrelated")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
-    assert "edited in CXone without an effect on routing, and the reviewed plan is not about it" in cxroute.out
-    assert "Read again: no differences, but for 1 change left alone." in cxroute.out
+    assert "edited in CXone without an effect on routing, and not part of the reviewed plan" in cxroute.out
+    assert "Read again: no differences, except 1 held change." in cxroute.out
     _, form = cxroute.json("plan", "-e", "prod")
     assert [("cards/unrelated", "drift")] == [(one["address"], one["cause"]) for one in form["changes"]]
 
@@ -153,7 +153,7 @@ def test_an_apply_stops_if_it_would_move_unreviewed_conversations(prod: Tenants,
     app = prod.apps["prod"] = Meddling(prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above"))
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (5, False) == (code, form["converged"])
-    assert "would now send conversations elsewhere; plan again" in form["error"]["message"]
+    assert "would now send conversations elsewhere. Run `plan` again" in form["error"]["message"]
     left = [one["address"] for one in form["outcomes"] if one["status"] == "skipped"]
     assert left
     writes = app.writes

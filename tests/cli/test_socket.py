@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
@@ -191,7 +191,7 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWork
 def test_hostile_responses_end_in_one_sentence(place: BankWorkspace, fault: str) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, and nothing is written."""
     with loopback_server() as here:
-        here.app = build_simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
+        here.app = Simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
         place.manifests(here.url)
         ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code

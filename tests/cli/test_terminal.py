@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.cli.files import journal_path
 from reconciler.journal.journal import read_runs
 from reconciler.render.text.wrap import columns, wrap_text
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
@@ -246,7 +246,7 @@ def test_the_progress_bar_has_the_configured_colours(
     with tenants("prod") as here:
         here.manifests()
         ruleset([rule("lost")])
-        here.apps["prod"] = build_simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
+        here.apps["prod"] = Simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
         shown = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
     assert 0 == shown.code
     assert "rules" in shown.err
@@ -328,7 +328,7 @@ def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> Non
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
     assert paragraph[0].startswith("stdout shows new differences")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
-    assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
+    assert '    RULE  = [METHOD] [RESOURCE] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
 
 
 def test_the_rows_of_a_table_break_at_one_column() -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.state import StoredRule, TenantState
 from tests.crash.scene import OWNER, conversations
+from tests.support.simulated_routing import queue_shares
 
 _MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z")
 

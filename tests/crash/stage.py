@@ -15,8 +15,8 @@ from typing import Any, Final
 from unittest import mock
 
 from reconciler.cli.main import main
-from reconciler.simulator.app import build_simulator
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.app import Simulator
+from reconciler.simulator.messages import SimRequest
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.crash import scene
@@ -60,7 +60,7 @@ class CrashRun:
         self.stage, self.folder = stage, folder
         self.state = TenantState(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
         self.watch = Watch(self.state, stage.wanted)
-        self.app: Any = build_simulator(self.state, PROFILES[stage.profile])
+        self.app: Any = Simulator(self.state, PROFILES[stage.profile])
         self.environment = process_environment(PYTHONPATH=str(ROOT))
         self.said = self.warned = ""
         """The stdout and stderr of the last command in this process."""
@@ -125,7 +125,7 @@ class CrashRun:
         self.app = clock.app
         return ended
 
-    def writes(self) -> list[SimulatorRequest]:
+    def writes(self) -> list[SimRequest]:
         """Return the writes that were requested so far."""
         return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.crash.stage import CrashRun
@@ -55,7 +55,7 @@ def test_stdout_without_a_reader_when_the_plan_is_printed(trial: CrashRun) -> No
 
 def test_stdout_without_a_reader_after_a_partial_apply(trial: CrashRun) -> None:
     """A change is refused and its report has no reader: the exit code is still 5."""
-    trial.app = build_simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
+    trial.app = Simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
     assert 0 < len(trial.reached()) < 30

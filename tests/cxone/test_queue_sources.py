@@ -228,6 +228,6 @@ def test_aliases_are_resolved(cxroute: Program) -> None:
     write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
     _, said = cxroute.json("validate", "-e", "prod")
     (found,) = [one for one in said["findings"] if one["code"] == "CXR210"]
-    assert 'queue "x" is no name of a skill' in found["message"]
+    assert 'queue "x" is not a valid skill name' in found["message"]
     assert 0 == cxroute("explain", "CXR210")
     assert "2 to 30" in cxroute.out

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.environments.run import WORST
 from reconciler.model.change import Applied, Create

@@ -1,4 +1,4 @@
-"""The campaign's figures: what its tests measured stands under what they found."""
+"""The campaign's figures: the measurements of its tests are printed after the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.tiers import FULL
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print what tests recorded."""
+    """Print the figures that tests recorded."""
     if not FULL:
         return
     for outcome in ("passed", "failed"):

@@ -1,4 +1,4 @@
-"""The endpoint in this process: an upstream that tests steer, a clock that they move, requests as ASGI has them."""
+"""The endpoint in this process: an upstream and a clock that tests control, and requests in ASGI form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.handler import EventPolicy
 from tests.support.server_process import KEY
 
@@ -24,13 +24,13 @@ HEADERS = ((b"content-type", b"application/json"), (b"x-api-key", KEY.encode()))
 
 
 def event(**said: Any) -> dict[str, Any]:
-    """Return a body; a value of ... leaves the field out."""
+    """Return a body; a value of ... omits the field."""
     return {name: value for name, value in {**EVENT, **said}.items() if value is not ...}
 
 
 @dataclass
 class Upstream:
-    """A tenant's contexts. `faults` are raised one by one; `hold` keeps every write until it is set."""
+    """A tenant's contexts. `faults` are raised one by one; `hold` delays every write until it is set."""
 
     contexts: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Upstream:
 
 @dataclass
 class Reply:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: dict[str, str]
@@ -71,7 +71,7 @@ class Reply:
 
 
 class Endpoint:
-    """The endpoint, and what it said."""
+    """The endpoint, its upstream and its log."""
 
     def __init__(
         self,
@@ -91,17 +91,17 @@ class Endpoint:
             log=lambda line: self.log.append(json.loads(line)),
         )
         around_it = replace(surroundings, **around)
-        self.app: ContextApp = build_context_app(self.upstream.write, keys, secrets, policy, around_it, limits)
+        self.app: ContextApp = ContextApp(self.upstream.write, keys, secrets, policy, around_it, limits)
 
     async def post(self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> Reply:
-        """Post a body: bytes as they are, anything else as JSON."""
+        """Post a body: bytes unchanged, other values as JSON."""
         body = form if isinstance(form, bytes) else json.dumps(form).encode()
         return await self.request("POST", "/api/route", body, headers)
 
     async def request(
         self, method: str, path: str, body: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> Reply:
-        """Make a request whose body comes at once."""
+        """Make a request whose body arrives immediately."""
         parts = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Any:
@@ -112,7 +112,7 @@ class Endpoint:
     async def raw(
         self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Any]]
     ) -> Reply:
-        """Make a request whose body comes as `receive` says."""
+        """Make a request whose body comes from `receive`."""
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -126,5 +126,5 @@ class Endpoint:
 
 
 def posted(form: Any, **said: Any) -> Reply:
-    """Post one body to an endpoint of its own."""
+    """Post one body to a new endpoint."""
     return asyncio.run(Endpoint(**said).post(form))

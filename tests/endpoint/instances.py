@@ -1,4 +1,4 @@
-"""Several real processes before one real tenant: started, killed, called over many connections, and looked at."""
+"""Several real processes with one real tenant: tests start, kill and call them over many connections."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Key = tuple[str, float]
 
 
 def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a tenant that writes down what it does."""
+    """Start a tenant that records its requests and writes."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.endpoint.recording_tenant", "record.jsonl", *tenant], **options
     )
 
 
 class Fleet:
-    """A folder with manifests, and a tenant that writes down what it does."""
+    """A folder with manifests, and a tenant that records its requests and writes."""
 
     def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
         self.folder, self._stack = folder, stack
@@ -50,29 +50,29 @@ class Fleet:
         return self.run(["serve", "-e", "prod", "--port", "0", *options], name, **variables)
 
     def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
-        """Start a command that serves; a variable that is empty is not there."""
+        """Start a serving command; an empty variable is unset."""
         return self._stack.enter_context(server_process(self.folder, *words, name=name, variables=variables))
 
     def record(self, kind: str) -> list[dict[str, Any]]:
-        """Return what the tenant wrote down, of one kind."""
+        """Return the tenant's records of one kind."""
         lines = (self.folder / "record.jsonl").read_text("utf-8").splitlines()
         return [one for one in map(json.loads, lines) if one["kind"] == kind]
 
     def writes(self) -> list[Key]:
-        """Return what the tenant wrote, in its order."""
+        """Return the tenant's writes, in order."""
         return [(one["conversation"], one["cognigyConfidence"]) for one in self.record("written")]
 
     def newest(self) -> dict[str, float]:
-        """Return what each conversation has in the end."""
+        """Return the final attributes of each conversation."""
         return dict(self.writes())
 
     def log(self, *names: str) -> list[dict[str, Any]]:
-        """Return the logs of endpoints of these names; a line is written after its answer."""
+        """Return the logs of endpoints of these names; a line is written after its response."""
         texts = [(self.folder / f"{name}.log").read_text("utf-8") for name in names or ("serve",)]
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
     def logged(self, count: int, *names: str) -> Counter[int]:
-        """Return how often they logged each status, once there are so many requests, or in the end."""
+        """Return how often they logged each status, once there are so many requests, or at the end."""
 
         def found() -> Counter[int]:
             return Counter(line["status"] for line in self.log(*names) if line.get("path") == "/api/route")
@@ -82,7 +82,7 @@ class Fleet:
 
 
 def until(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Wait until something holds, for so long at most."""
+    """Wait until a condition holds, for at most so long."""
     end = time.monotonic() + seconds
     while not holds() and time.monotonic() < end:
         time.sleep(0.05)
@@ -91,13 +91,13 @@ def until(seconds: float, holds: Callable[[], bool]) -> bool:
 
 @contextmanager
 def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
-    """Run a tenant; all that is started before it ends with it."""
+    """Run a tenant; everything that is started with it ends with it."""
     with ExitStack() as stack:
         yield Fleet(folder, stack, *tenant, rate=rate)
 
 
 def shuffled(conversations: int, seed: int) -> list[Key]:
-    """Return events of so many conversations in any order, a fifth of them twice."""
+    """Return events of so many conversations in random order, a fifth of them twice."""
     chance = Random(seed)
     events = [(f"c-{one}", second / EVENTS) for one in range(conversations) for second in range(EVENTS)]
     events += chance.sample(events, len(events) // 5)
@@ -113,27 +113,27 @@ def form(key: Key) -> dict[str, Any]:
 
 
 class Callers:
-    """Callers, each with a connection of its own to one of the URLs, who post until it is taken."""
+    """Callers, each with its own connection to one of the URLs, that post until the event is accepted."""
 
     def __init__(self, *urls: str, count: int = 16) -> None:
         self._urls, self._count = urls, count
         self.statuses: list[int] = []
         self.lost = 0
-        """Connections that broke: the process that had them was killed."""
+        """Connections that broke: their process was killed."""
         self._awaited = 0
         self._there = asyncio.Event()
 
     def leave(self, url: str) -> None:
-        """Call this one no more: it has gone, and a balancer would have noticed."""
+        """Do not call this instance any more: it has ended, and a balancer would have noticed."""
         self._urls = tuple(one for one in self._urls if one != url)
 
     async def answered(self, count: int) -> None:
-        """Wait for so many answers."""
+        """Wait for so many responses."""
         self._awaited = count
         await self._there.wait()
 
     async def post_all(self, keys: list[Key]) -> None:
-        """Post events, each again until it is answered with 200."""
+        """Post events, each again until its response is 200."""
         await asyncio.gather(*(self._post_some(number, keys[number :: self._count]) for number in range(self._count)))
 
     async def _post_some(self, number: int, keys: list[Key]) -> None:
@@ -160,12 +160,12 @@ class Callers:
 
 
 def caller(url: str) -> httpx.AsyncClient:
-    """Return a caller with a connection of its own."""
+    """Return a caller with its own connection."""
     return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
 
 
 def gone_back(writes: list[Key]) -> list[Key]:
-    """Return the writes that stand behind a newer one of their conversation."""
+    """Return the writes that follow a newer one of their conversation."""
     newest: dict[str, float] = {}
     found = []
     for conversation, second in writes:
@@ -176,7 +176,7 @@ def gone_back(writes: list[Key]) -> list[Key]:
 
 
 async def flood(*urls: str) -> None:
-    """Post so many events over twenty connections, as fast as they are answered."""
+    """Post so many events over twenty connections, without pauses."""
 
     async def posts(number: int) -> None:
         async with caller(urls[number % len(urls)]) as http:
@@ -187,9 +187,9 @@ async def flood(*urls: str) -> None:
 
 
 def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
-    """Return the stretches of time with more calls than the rate allows: how many, in how many seconds.
+    """Return the periods with more calls than the rate allows: number of calls and of seconds.
 
-    A second and ten calls are let pass: a machine that is busy delays some, and then they come at once.
+    A tolerance of one second and ten calls: a busy machine delays some calls, which then arrive together.
     """
     found = []
     for start, began in enumerate(moments):

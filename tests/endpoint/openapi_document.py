@@ -1,4 +1,4 @@
-"""The OpenAPI document of the endpoint, and whether an answer is one that it allows."""
+"""The OpenAPI document of the endpoint, and a check of responses against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATUSES = {int(status) for status in RESPONSES}
 
 
 def fault(reply: Reply) -> str:
-    """Return what the document does not allow in an answer to a post; nothing where it allows all of it."""
+    """Return the parts of a response to a post that the document does not allow."""
     if reply.status not in STATUSES:
         return f"status {reply.status}"
     response = _followed(RESPONSES[str(reply.status)])

@@ -1,4 +1,4 @@
-"""How much memory a process holds, where the system says so."""
+"""The memory of a process, on systems that report it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator as a process, and `cxroute serve` before it."""
+"""The simulator as a process, with `cxroute serve` in front."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ intents: [billing, none]
 def served(
     folder: Path, *simulated: str, serve: tuple[str, ...] = (), manifest: str = MANIFEST
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the simulator and the endpoint before it."""
+    """Run the simulator and an endpoint in front of it."""
     (folder / "manifests").mkdir(exist_ok=True)
     with ExitStack() as stack:
         _, upstream = stack.enter_context(
@@ -57,7 +57,7 @@ def caller(url: str) -> httpx.Client:
 
 
 def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:
-    """Return what the simulator holds now: it has to have ended."""
+    """Return the simulator's final state; the simulator must have ended."""
     state = TenantState.load(folder / file)
     try:
         return dict(state.contexts)

@@ -17,7 +17,7 @@ BODY = json.dumps(dict(EVENT)).encode()
 
 
 class Said(NamedTuple):
-    """The statuses of all answers on one connection, what came in all, and whether the server closed it."""
+    """The statuses of all responses on one connection, all received bytes, and whether the server closed it."""
 
     statuses: list[int]
     raw: bytes
@@ -43,14 +43,14 @@ async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
 def request(
     *headers: str, body: bytes = BODY, line: str = "POST /api/route HTTP/1.1", length: str | None = None
 ) -> bytes:
-    """Return a request, well formed but for what is said."""
+    """Return a request that is well formed except for the given parts."""
     lines = [line, "Host: x", f"X-API-Key: {KEY}", "Content-Type: application/json"]
     lines += [] if length == "" else [f"Content-Length: {len(body) if length is None else length}"]
     return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
 
 
 async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) -> Said:
-    """Write parts to one connection and read meanwhile; return what came until its end, or so many seconds after."""
+    """Write parts to one connection and read in parallel; return the data until its end, or for so many seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     raw = bytearray()
     reading = asyncio.create_task(_read(reader, raw))
@@ -76,18 +76,18 @@ async def _read(reader: asyncio.StreamReader, into: bytearray) -> None:
 
 
 async def answer(port: int, data: bytes) -> tuple[int, Any]:
-    """Write one request that says `Connection: close` and return status and JSON."""
+    """Write one request with `Connection: close` and return status and JSON."""
     said = await talk(port, data)
     return said.statuses[0], json.loads(said.raw.partition(b"\r\n\r\n")[2])
 
 
 class Caller:
-    """One kept connection."""
+    """One keep-alive connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self.used = asyncio.get_running_loop().time()
-        """When it was used last, by the loop's clock: the endpoint keeps one for twenty seconds."""
+        """The time of its last use, by the loop's clock: the endpoint keeps a connection for twenty seconds."""
 
     @classmethod
     async def connected(cls, port: int) -> Caller:
@@ -95,11 +95,11 @@ class Caller:
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._writer.close()
 
     async def post(self, form: Mapping[str, Any]) -> int:
-        """Post an event and return the status of its answer, once that is whole."""
+        """Post an event and return the status of its complete response."""
         self._writer.write(request(body=json.dumps(dict(form)).encode()))
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]

@@ -1,6 +1,6 @@
 """A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant FILE`.
 
-Each line is one JSON: `asked` (a write came), or `written` with its values; `at` is by the machine's monotonic clock.
+Each line is JSON: `asked` (a write arrived), or `written` with its values; `at` is by the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.server import serve
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
@@ -40,7 +39,7 @@ def main() -> None:
 
     state.merge = noting  # type: ignore[method-assign]
     faults = FaultInjector(options.faults, 1) if options.faults else None
-    app = build_simulator(state, SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000), faults)
+    app = Simulator(state, SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000), faults)
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].endswith("/context"):

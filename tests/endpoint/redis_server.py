@@ -1,4 +1,4 @@
-"""A real Redis that a test starts, freezes, kills and starts again, without a trace on the disk."""
+"""A real Redis that a test starts, freezes, kills and starts again, without files on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX = "cxroute:prod:"
 
 
 class RedisServer:
-    """One server on one port, which may be there or not."""
+    """One server on one port, running or not."""
 
     def __init__(self, folder: Path, password: str, certificate: Path | None) -> None:
         with socket.socket() as free:
@@ -49,35 +49,35 @@ class RedisServer:
         raise AssertionError("redis-server does not start")
 
     def settle(self, database: int = 0) -> None:
-        """Make it one that machines have joined before: nobody waits for others to tell what they know."""
+        """Mark it as joined before: no instance waits for the state of another."""
         with self.client(database) as client:
             client.set(f"{PREFIX}generation", f"{client.info('server')['run_id']}:before")
 
     def client(self, database: int = 0) -> Any:
-        """Return a client of its own."""
+        """Return a new client."""
         return redis.Redis(port=self.port, db=database, password=self._password or None)
 
     def kill(self) -> None:
-        """End it at once: it forgets everything."""
+        """Kill it: it loses all data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """Let it hang: connections stay, and nothing is answered."""
+        """Freeze it: connections stay, and it does not respond."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Unfreeze it."""
         assert self._process
         self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
 def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
-    """Start a server. Where there is none to start: skipped on a person's machine, failed in CI, which installs one."""
+    """Start a server. Without a Redis program: skipped on a developer's machine, failed in CI, which installs one."""
     if shutil.which("redis-server") is None:
         skip_or_fail("redis-server is not installed")
     server = RedisServer(folder, password, certificate)

@@ -1,4 +1,4 @@
-"""Messages as a caller signs them."""
+"""Messages with signatures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.endpoint.in_process_endpoint import HEADERS, NOW
 
 SECRET = b"the secret of 32 bytes .........."
 WRITTEN = f"whsec_{b64encode(SECRET).decode()}"
-"""As it stands in the environment."""
+"""The secret in the form of the environment variable."""
 
 
 def signed(name: str, form: Any, time: float = NOW.timestamp()) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Return a body and the headers that sign it as a message of that name, at a time of day."""
+    """Return a body and the headers that sign it as a message with that id, at a time of day."""
     body, when = json.dumps(form).encode(), str(int(time)).encode()
     signature = b64encode(hmac.digest(SECRET, b"%b.%b.%b" % (name.encode(), when, body), "sha256"))
     standard = [

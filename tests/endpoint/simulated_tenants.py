@@ -1,4 +1,4 @@
-"""A simulated tenant and the client that writes contexts to it, in each of its ways."""
+"""A simulated tenant and the client that writes contexts to it, with each writer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reconciler.errors import (
 )
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -44,7 +44,7 @@ FIELDS = {"cognigyDetectedIntent": "text", "cognigyConfidence": "number", "route
 
 
 def ways() -> dict[str, tuple[str, ContextWriter]]:
-    """Return the ways of writing, each with the path that is its own."""
+    """Return the writers, each with its own path."""
 
     def way(writer: str) -> tuple[str, ContextWriter]:
         said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
@@ -58,13 +58,13 @@ WAYS = pytest.mark.parametrize("way", ways())
 
 
 class ContextTenant:
-    """A simulated tenant and clients that write contexts to it, on one clock; `ways` has the ways of writing."""
+    """A simulated tenant and clients that write contexts to it, on one clock; `ways` are the writers."""
 
     def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
         self.clock, self.path, self.writer = FakeClock(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
         switches = SimulatorSettings(clock=self.clock, sleep=self.clock.sleep, **fields)
-        self.app: Simulator = build_simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
+        self.app: Simulator = Simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
@@ -73,7 +73,7 @@ class ContextTenant:
         return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
-        """Write once for each id, so many at a time; return what came, errors too."""
+        """Write once for each id, so many at a time; return the results, including errors."""
 
         async def write() -> list[Any]:
             client = self.client()
@@ -86,7 +86,7 @@ class ContextTenant:
         return asyncio.run(write())
 
     def asked(self) -> Counter[str]:
-        """Return how often each kind of path was asked for."""
+        """Return how often each kind of path was requested."""
         return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
 
 

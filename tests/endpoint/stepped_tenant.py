@@ -17,8 +17,8 @@ from reconciler.cli.serve_settings import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.endpoint.app import EndpointDependencies, Limits, build_context_app
-from reconciler.simulator.app import build_simulator
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -33,17 +33,17 @@ PATH = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
 class DelayedTransport(httpx.AsyncBaseTransport):
-    """The way to the tenant: as long as `seconds` says for a conversation now; the token comes at once."""
+    """The transport to the tenant: a write takes the `seconds` of its conversation; the token comes immediately."""
 
     def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]) -> None:
         self._below, self._seconds = below, seconds
         self.sent: list[float] = []
         self.lost: list[bytes] = []
-        """The bodies of requests whose answer was no 2xx, or none."""
+        """The bodies of requests whose response was missing or not 2xx."""
         self.under_way = self.most_under_way = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry a request; one that nobody waits for any more does not arrive."""
+        """Carry a request; one without a waiting caller does not arrive."""
         if request.url.path == "/oauth/token":
             return await self._below.handle_async_request(request)
         now = asyncio.get_running_loop().time()
@@ -63,7 +63,7 @@ class DelayedTransport(httpx.AsyncBaseTransport):
 
 @dataclass
 class Call:
-    """One post: when, how long until its answer, and which."""
+    """One post: its time, the time until its response, and its status."""
 
     at: float
     seconds: float
@@ -79,20 +79,20 @@ class SteppedEndpoint(Endpoint):
     seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
     limits: Limits = field(default_factory=Limits)
     concurrency: int = 0
-    """Calls that may be under way; where it is not said, as many as `cxroute serve` takes."""
+    """The maximum of concurrent calls; default: as many as `cxroute serve` allows."""
     seed: int = 0
     keys: tuple[str, ...] = ("key-of-the-bot",)
     secrets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Build it all, in the running loop."""
+        """Build all parts in the running loop."""
         clock = asyncio.get_running_loop().time
         self.begin = clock()
         self.wall = 0.0
         self.log: list[dict[str, Any]] = []
         self.state = TenantState()
         injected = FaultInjector(self.faults, self.seed) if self.faults else None
-        tenant = build_simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
+        tenant = Simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
         self.far = DelayedTransport(SimulatorTransport(tenant), self.seconds_away)
         settings = replace(
             TENANT,
@@ -109,21 +109,21 @@ class SteppedEndpoint(Endpoint):
             clock=clock,
             log=lambda line: self.log.append(json.loads(line)),
         )
-        self.app = build_context_app(self.client.write, self.keys, self.secrets, None, around, self.limits)
+        self.app = ContextApp(self.client.write, self.keys, self.secrets, None, around, self.limits)
 
     def around_now(self) -> datetime:
         """Return the time of day, which a test may move."""
         return START + timedelta(seconds=asyncio.get_running_loop().time() - self.begin + self.wall)
 
     async def call(self, form: dict[str, Any]) -> Call:
-        """Post, and take the time."""
+        """Post, and measure the time."""
         clock = asyncio.get_running_loop().time
         before = clock()
         reply = await self.post(form)
         return Call(before - self.begin, clock() - before, reply)
 
     async def load(self, rate: float, seconds: float) -> list[Call]:
-        """Post so many a second for so long, each about a conversation of its own."""
+        """Post so many a second for so long, each with a new conversation."""
         tasks = []
         for number in range(int(rate * seconds)):
             tasks.append(asyncio.create_task(self.call(event(conversationId=f"c-{number}"))))
@@ -132,10 +132,10 @@ class SteppedEndpoint(Endpoint):
 
 
 def statuses(calls: Iterable[Call]) -> set[int]:
-    """Return which statuses were answered."""
+    """Return the statuses of the responses."""
     return {call.reply.status for call in calls}
 
 
 def count(calls: Iterable[Call], status: int) -> int:
-    """Return how often a status was answered."""
+    """Return the number of responses with a status."""
     return sum(call.reply.status == status for call in calls)

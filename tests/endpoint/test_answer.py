@@ -1,4 +1,4 @@
-"""What goes out as JSON says what came in: an answer of the tenant's, and what is written there."""
+"""The JSON of a response equals its input: a response of the tenant, and the values that are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.endpoint.messages import encode_json, written_prefix, written_re
 from reconciler.text.strict_json import STRICT_DECODER
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
-"""Half characters, too: a server may send the escape of one."""
+"""Including unpaired surrogates: a server may send the escape of one."""
 NUMBERS = st.integers() | st.integers(10**300, 10**310) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
@@ -25,16 +25,16 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_a_tenant_says_is_handed_on_as_it_was(said: Any) -> None:
-    """To the last digit, minus nought too; with a half character the answer is JSON all the same."""
+def test_a_response_of_the_tenant_is_passed_on_unchanged(said: Any) -> None:
+    """To the last digit, including minus zero; with an unpaired surrogate the response is still JSON."""
     body = written_response("c-1", said).body
     found = STRICT_DECODER.decode(body.decode("utf-8"))
     assert repr(said) == repr(found["data"])
     assert {"success": True, "message": "context updated for conversation c-1", "data": said} == found
 
 
-def test_what_is_as_deep_as_can_be_read_is_handed_on() -> None:
-    """Deeper than the encoder goes by itself."""
+def test_the_deepest_readable_json_is_passed_on() -> None:
+    """It is deeper than the encoder's own limit."""
     said: Any = math.pi
     for level in range(400):
         said = [said] if level % 2 else {"x": said}
@@ -42,14 +42,14 @@ def test_what_is_as_deep_as_can_be_read_is_handed_on() -> None:
 
 
 @given(st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True), st.text(st.characters(codec="utf-8")))
-def test_an_answer_begins_as_it_is_remembered_to(name: str, said: str) -> None:
-    """Or nothing of it would be left out of what is kept."""
+def test_a_stored_response_begins_with_the_usual_prefix(name: str, said: str) -> None:
+    """Otherwise the store would not shorten it."""
     assert written_response(name, said, route=said).body.startswith(written_prefix(name))
 
 
 @given(st.text(st.characters(codec="utf-8")), NUMBERS | st.none())
-def test_what_is_written_is_ascii(intent: str, confidence: float | None) -> None:
-    """Whatever a server takes a body's bytes for, these are the letters that were meant."""
+def test_written_json_is_ascii(intent: str, confidence: float | None) -> None:
+    """With any assumption about the body's encoding, the letters are the same."""
     sent: list[bytes] = []
 
     async def call(_name: str, _path: str, content: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""The endpoint's answers: docs/context.md row by row, in this process."""
+"""The endpoint's responses: docs/context.md row by row, in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.server_process import KEY
 TYPE, API_KEY = HEADERS
 
 
-def test_what_came_is_written_and_answered() -> None:
+def test_an_event_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
     endpoint = Endpoint(policy=EventPolicy(names=AttributeNames("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
@@ -40,7 +40,7 @@ def test_what_came_is_written_and_answered() -> None:
 
 
 def test_a_missing_confidence_is_null_and_a_missing_time_is_the_receipt() -> None:
-    """An old confidence must not stay beside a new intent."""
+    """An old confidence must not remain with a new intent."""
     endpoint = Endpoint()
     assert 200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status
     ((_, written),) = endpoint.upstream.writes
@@ -67,8 +67,8 @@ REFUSED: list[tuple[int, bytes | dict[str, Any], list[tuple[bytes, bytes]]]] = [
 
 
 @pytest.mark.parametrize(("status", "form", "headers"), REFUSED)
-def test_what_is_wrong_is_refused_before_the_upstream(status: int, form: Any, headers: Any) -> None:
-    """With its status, `success: false` and a sentence; nothing is sent."""
+def test_an_invalid_request_is_refused_before_the_upstream(status: int, form: Any, headers: Any) -> None:
+    """With its status, `success: false` and a sentence; nothing is sent to the tenant."""
     endpoint = Endpoint()
     reply = asyncio.run(endpoint.post(form, headers))
     assert (status, False) == (reply.status, reply.form["success"])
@@ -90,7 +90,7 @@ def test_the_media_type_may_name_utf_8(media: bytes) -> None:
     assert 200 == asyncio.run(Endpoint().post(event(), [API_KEY, (b"content-type", media)])).status
 
 
-SAID_NOWHERE = "what only the upstream says"
+SAID_NOWHERE = "a text of the upstream"
 FAILED = [
     (RuleNotFoundError(SAID_NOWHERE, 404), 404, None),
     (RateLimitedError(SAID_NOWHERE, 2.5), 429, "3"),
@@ -104,8 +104,8 @@ FAILED = [
 
 
 @pytest.mark.parametrize(("fault", "status", "wait"), FAILED)
-def test_what_fails_upstream_is_told_in_words_of_our_own(fault: Exception, status: int, wait: str | None) -> None:
-    """Status and Retry-After; no word of the error's, in answer or log."""
+def test_an_upstream_failure_has_a_text_of_the_endpoint(fault: Exception, status: int, wait: str | None) -> None:
+    """Status and Retry-After; no text of the error in response or log."""
     endpoint = Endpoint(Upstream(faults=[fault]))
     reply = asyncio.run(endpoint.post())
     assert (status, wait) == (reply.status, reply.headers.get("retry-after"))
@@ -113,8 +113,8 @@ def test_what_fails_upstream_is_told_in_words_of_our_own(fault: Exception, statu
     assert reply.form["success"] is False
 
 
-def test_a_failed_write_may_come_again() -> None:
-    """It is no repeat, for nobody knows of a write, and to write it twice does no harm."""
+def test_a_failed_write_may_be_repeated() -> None:
+    """It is not a repeat, because the write is unknown, and writing twice does no harm."""
     endpoint = Endpoint(Upstream(faults=[OverloadedError("")]))
 
     async def twice() -> list[int]:
@@ -123,7 +123,7 @@ def test_a_failed_write_may_come_again() -> None:
     assert [502, 200] == asyncio.run(twice())
 
 
-def test_the_deadline_holds_whatever_the_upstream_does() -> None:
+def test_the_deadline_holds_for_any_behaviour_of_the_upstream() -> None:
     """A write that never ends is answered 504."""
 
     async def late() -> int:
@@ -132,7 +132,7 @@ def test_the_deadline_holds_whatever_the_upstream_does() -> None:
     assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
 
 
-def test_what_is_read_of_an_endless_body_is_bounded() -> None:
+def test_reading_an_endless_body_is_bounded() -> None:
     """The first byte beyond the limit ends it: 413 after 17 parts of 4 KiB."""
     asked = 0
 
@@ -145,8 +145,8 @@ def test_what_is_read_of_an_endless_body_is_bounded() -> None:
     assert (413, "close", 17) == (reply.status, reply.headers["connection"], asked)
 
 
-def test_beyond_the_queue_requests_are_shed_at_once() -> None:
-    """Two may wait; the third is told to come again, and the two are written."""
+def test_beyond_the_queue_requests_are_shed_immediately() -> None:
+    """Two may wait; the third gets a Retry-After, and the two are written."""
     hold = asyncio.Event()
     endpoint = Endpoint(Upstream(hold=hold), limits=Limits(max_waiting=2))
 
@@ -165,7 +165,7 @@ async def _never() -> bool:
 
 
 def test_probes_need_no_key() -> None:
-    """/health lives; /ready needs a token; /metrics counts; other paths and methods are told so."""
+    """/health is alive; /ready needs a token; /metrics counts; other paths and methods are refused."""
     endpoint = Endpoint()
 
     async def ask() -> list[Any]:
@@ -191,19 +191,19 @@ def test_probes_need_no_key() -> None:
 
 
 def test_head_gets_no_body() -> None:
-    """But the length of what GET would have got."""
+    """Except for the length of the body of GET."""
     reply = asyncio.run(Endpoint().request("HEAD", "/health"))
     assert (200, b"", "15") == (reply.status, reply.body, reply.headers["content-length"])
 
 
 @pytest.mark.parametrize("path", ["/api/route/", "/api%2Froute", "//api/route", "/API/route", "/", "/api/route?x"])
 def test_only_the_path_itself_is_the_endpoint(path: str) -> None:
-    """No other spelling, which a proxy in front may not have guarded."""
+    """No other spelling, which a proxy in front might not guard."""
     assert 404 == asyncio.run(Endpoint().request("POST", path, json.dumps(event()).encode(), HEADERS)).status
 
 
 def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
-    """Time, status, outcome, milliseconds, conversation; no intent, no key, nothing that a caller made up."""
+    """Time, status, outcome, milliseconds, conversation; no intent, no key, no text that the client chose."""
     endpoint = Endpoint()
 
     async def ask() -> None:
@@ -219,13 +219,13 @@ def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
     assert KEY not in json.dumps(endpoint.log)
 
 
-def test_conversations_can_be_named_otherwise_in_the_log() -> None:
-    """By a label of whoever runs it, such as a hash."""
+def test_conversations_can_have_another_label_in_the_log() -> None:
+    """With a label that the operator chooses, such as a hash."""
     endpoint = Endpoint(log_label=lambda conversation: f"#{len(conversation)}")
     asyncio.run(endpoint.post())
     assert ["#3"] == [line["conversation"] for line in endpoint.log]
 
 
-def test_without_keys_and_secrets_nobody_is_asked_for_one() -> None:
-    """The command line lets that be on loopback alone."""
+def test_without_keys_and_secrets_no_key_is_required() -> None:
+    """The command line allows that only on loopback."""
     assert 200 == asyncio.run(Endpoint(keys=()).post(event(), [TYPE])).status

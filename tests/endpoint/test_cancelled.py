@@ -1,4 +1,4 @@
-"""A request that is cancelled, wherever it stands: nothing stays behind, and what is said of it is so (W2, W4, W5)."""
+"""A request that is cancelled at any point leaves nothing behind, and reports about it are true (W2, W4, W5)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT
 
 STEPS = 3
-"""Turns of the loop that each call takes."""
+"""The number of loop turns that each call takes."""
 
 
 class Tenant:
-    """Gives tokens, and takes writes; `first` is how it answers the first of these."""
+    """Issues tokens and accepts writes; `first` is its response to the first of these."""
 
     def __init__(self, way: str, first: int) -> None:
         path, writer = ways()[way]
@@ -51,7 +51,7 @@ class Tenant:
 
 
 async def cancelled(endpoint: Endpoint, turns: int) -> str:
-    """Post an event, cancel that after so many turns of the loop, and return its outcome."""
+    """Post an event, cancel the post after so many turns of the loop, and return its outcome."""
     context = copy_context()
     posting = asyncio.create_task(endpoint.post(), context=context)
     for _ in range(turns):
@@ -65,7 +65,7 @@ async def cancelled(endpoint: Endpoint, turns: int) -> str:
 @WAYS
 @pytest.mark.parametrize("first", [200, 401, 503])
 def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: int) -> None:
-    """A signal that may have been given is not given again; nothing stays taken; no time is left set."""
+    """A signal that may have been sent is not sent again; no lock and no timer remains."""
 
     async def each() -> set[str]:
         outcomes = set()
@@ -88,8 +88,8 @@ def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: 
     assert {"", "late", *(("unclear",) if way == "voice-signal" else ())} <= asyncio.run(each())
 
 
-def test_of_many_who_wait_for_a_token_the_one_who_asks_gives_up() -> None:
-    """One of the others asks once more, for all of them; each of them is written."""
+def test_the_requester_of_a_shared_token_gives_up() -> None:
+    """One of the others requests it again for all; each of them is written."""
 
     async def crowd() -> tuple[list[int], int, int]:
         tenant = Tenant("interaction", 200)
@@ -105,8 +105,8 @@ def test_of_many_who_wait_for_a_token_the_one_who_asks_gives_up() -> None:
     assert ([504, *[200] * 299], 2, 299) == asyncio.run(crowd())
 
 
-def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
-    """The circuit is opened by a tenant that does not answer, not by those who waited for their moment in vain."""
+def test_running_calls_count_as_lost_and_waiting_ones_do_not() -> None:
+    """The circuit is opened by an unresponsive tenant, not by calls that ended while they waited for their turn."""
 
     async def hang(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":

@@ -35,7 +35,7 @@ CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
     ids=lambda one: str(one["name"]),
 )
 def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
-    """What it asks is what the contract says, byte for byte in the path, and what it is told is understood."""
+    """Its requests match the contract, byte for byte in the path, and it understands the responses."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -60,8 +60,8 @@ def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("faults", "expected"), FAULTS)
-def test_every_fault_ends_as_it_should_and_in_time(faults: str, expected: type) -> None:
-    """One fault is got over where that is safe; one that stays is told; five seconds are five seconds."""
+def test_every_fault_ends_correctly_and_in_time(faults: str, expected: type) -> None:
+    """One fault is overcome where that is safe; a lasting one is reported; five seconds are five seconds."""
     world = ContextTenant(faults)
     start = world.clock.seconds
     (found,) = world.run("c-1")
@@ -73,22 +73,22 @@ def test_every_fault_ends_as_it_should_and_in_time(faults: str, expected: type) 
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
-    """There is nothing in it that anybody needs."""
+    """No part of it is needed."""
     (found,) = ContextTenant(f"context:empty-applied={status}").run("c-1")
     assert found is None
 
 
 @WAYS
-def test_a_thousand_at_once_make_one_request_for_a_token(way: str) -> None:
-    """Before the first, and once more when all of them are told that it is worthless (W12)."""
+def test_a_thousand_concurrent_writes_request_one_token(way: str) -> None:
+    """Before the first write, and once more after all get the response that the token is invalid (W12)."""
     world = ContextTenant("context:revoke@#1", way)
     found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
     assert [] == [one for one in found if isinstance(one, Exception)]
     assert 2 == world.asked()["token"]
 
 
-def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
-    """Away for a minute under 50 writes a second: at most 60 calls are sent, and it is found when back (W11)."""
+def test_the_circuit_opens_and_fails_immediately_and_closes_itself() -> None:
+    """One minute unavailable under 50 writes a second: at most 60 calls are sent, and it detects the return (W11)."""
     world = ContextTenant("*:503@0s-60s")
 
     async def minute() -> tuple[list[Any], int, float, list[Any]]:
@@ -117,7 +117,7 @@ def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
     assert isinstance(after[-1], dict)
 
 
-def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
+def test_a_sent_write_is_never_reported_as_not_sent() -> None:
     """Two in turn, until the fifth failure opens the circuit between two attempts of the other."""
     world = ContextTenant("context:503")
     found = world.run("c-1", "c-2", seconds=30.0, at_once=2)
@@ -125,8 +125,8 @@ def test_who_sent_something_is_never_told_that_nothing_was_sent() -> None:
     assert [OverloadedError, OverloadedError] == [type(one) for one in found]
 
 
-def test_half_of_twenty_open_the_circuit_too() -> None:
-    """A tenant that fails every other time is as good as away."""
+def test_half_of_twenty_failures_also_open_the_circuit() -> None:
+    """A tenant that fails every other time counts as unavailable."""
     world = ContextTenant(",".join(f"context:503@#{one}" for one in range(1, 40, 2)))
 
     async def write() -> int:
@@ -139,8 +139,8 @@ def test_half_of_twenty_open_the_circuit_too() -> None:
 
 
 @WAYS
-def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
-    """Retry-After beyond the time there is: the one who got it and all who come are told how long."""
+def test_a_tenant_that_sets_retry_after_is_not_called_before(way: str) -> None:
+    """Retry-After beyond the deadline: its receiver and all new calls get the time."""
     world = ContextTenant("context:429=60@#1", way)
     found = world.run("c-1", "c-2", "c-3")
     assert [RateLimitedError] * 3 == [type(one) for one in found]
@@ -150,8 +150,8 @@ def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
 
 @pytest.mark.parametrize("conversation", [".", "..", "...."])
 @WAYS
-def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: str) -> None:
-    """The last line of defence: the path is compared with what was meant before anything is sent."""
+def test_an_id_with_dots_is_never_requested(conversation: str, way: str) -> None:
+    """The last line of defence: the path is compared with the intended one before anything is sent."""
     world = ContextTenant("", way)
     (found,) = world.run(conversation)
     if conversation == "....":
@@ -163,8 +163,8 @@ def test_an_id_that_is_a_direction_is_never_asked_for(conversation: str, way: st
 
 @pytest.mark.parametrize("conversation", ["../../routing/rules/1?x=", "a/b", "a%2Fb", "a?b", "a#b", "ä", "a b", "a:b"])
 @WAYS
-def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) -> None:
-    """Percent-encoded, it is one segment of the writer's path and nothing else."""
+def test_an_id_stays_in_its_path_segment(conversation: str, way: str) -> None:
+    """Percent-encoded, it is exactly one segment of the writer's path."""
     world = ContextTenant("", way)
     world.run(conversation)
     paths = {request.segments for request in world.app.state.requests if request.path != "/oauth/token"}
@@ -172,8 +172,8 @@ def test_whatever_an_id_holds_stays_in_its_segment(conversation: str, way: str) 
     assert {tuple(conversation if part == "{conversationId}" else part for part in template)} == paths
 
 
-def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
-    """A template with directions in it would be asked for as another one."""
+def test_a_template_with_dots_is_refused_at_the_start() -> None:
+    """A template with `.` or `..` would be requested as another path."""
     world = ContextTenant()
     with pytest.raises(UsageError):
         world.client(path="/a/../{conversationId}/context")
@@ -182,8 +182,8 @@ def test_a_path_that_leads_elsewhere_is_refused_at_the_start() -> None:
 @pytest.mark.parametrize(
     ("faults", "expected"), [("", [True, True]), ("token:401", [False, False]), ("token:503", [False, False])]
 )
-def test_ready_is_whether_a_token_can_be_had(faults: str, expected: list[bool]) -> None:
-    """Asked for once, however often somebody wants to know."""
+def test_ready_needs_a_token(faults: str, expected: list[bool]) -> None:
+    """The token is requested once for any number of probes."""
     world = ContextTenant(faults)
 
     async def ask() -> list[bool]:

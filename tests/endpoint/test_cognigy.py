@@ -1,4 +1,4 @@
-"""The Cognigy side: the Code node's text, run by Node.js under a stand-in for Cognigy's globals."""
+"""The Cognigy side: the Code node's text, run by Node.js with replacements for Cognigy's globals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
 
 
 def node(text: str, given: dict[str, Any]) -> Any:
-    """Run a Code node's text and return what it leaves for the HTTP Request node."""
+    """Run a Code node's text and return its output for the HTTP Request node."""
     if NODE is None:
         skip_or_fail("Node.js is not installed")
     done = subprocess.run(
@@ -49,10 +49,10 @@ def node(text: str, given: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(("given", "intent", "confidence"), GIVEN)
-def test_the_code_node_builds_what_the_endpoint_takes(
+def test_the_code_node_builds_an_event_that_the_endpoint_accepts(
     given: dict[str, Any], intent: str, confidence: float | None
 ) -> None:
-    """Whatever the bot understood, nothing too: the body is an event, letter by letter what was meant."""
+    """For any result of the bot, including none: the body is an event with exactly the same letters."""
     body = node(code("input.sessionId", "none"), {"sessionId": "session-1", **given})
     found = parse_event(json.dumps(body).encode())
     assert ("session-1", intent, confidence) == (found.conversation, found.intent, found.confidence)
@@ -60,13 +60,13 @@ def test_the_code_node_builds_what_the_endpoint_takes(
     assert set(PAYLOAD) == set(body)
 
 
-def test_the_id_and_the_missing_intent_can_be_said() -> None:
-    """Where the flow holds CXone's id, and which intent stands for none; quotes in it stay in it."""
+def test_the_id_and_the_missing_intent_can_be_set() -> None:
+    """The place of CXone's id in the flow, and the intent for none; quotes in them stay in them."""
     body = node(code("input.data.contactId", 'a "b"'), {"data": {"contactId": "c-7"}})
     assert ("c-7", 'a "b"') == (body["conversationId"], body["intent"])
 
 
-def test_the_code_needs_nothing_that_a_code_node_lacks() -> None:
+def test_the_code_uses_only_the_functions_of_a_code_node() -> None:
     """No require, no import, no waiting."""
     words = code("input.sessionId", "none").partition("\n")[2]
     assert not [word for word in ("require", "import", "await", "fetch", "setTimeout") if word in words]
@@ -84,6 +84,6 @@ def test_both_nodes_are_printed(cxroute: Program) -> None:
 @pytest.mark.parametrize(
     "wrong", [("--none", " "), ("--none", "x" * 257), ("--conversation", ""), ("--url", "bot.example")]
 )
-def test_what_would_not_work_is_refused(cxroute: Program, wrong: tuple[str, str]) -> None:
+def test_invalid_options_are_refused(cxroute: Program, wrong: tuple[str, str]) -> None:
     """Exit 64, and nothing printed."""
     assert (64, "") == (cxroute("cognigy", *wrong), cxroute.out)

@@ -1,4 +1,4 @@
-"""`cxroute serve` as people start it: the real process, the simulator behind it over HTTP, signals and kills."""
+"""`cxroute serve` as users start it: the real process, the simulator behind it over HTTP, signals and kills."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.server_process import KEY, server_process
 
 
 def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
-    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has what was said."""
+    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has the values."""
     with served(tmp_path, serve=("--explain",)) as (_, url), caller(url) as http:
         assert 200 == http.get("/ready").status_code
         good = http.post("/api/route", json=event())
@@ -42,8 +42,8 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
 
 
-def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None:
-    """502 while it is away, at once when that is known; /health lives on; written again once the tenant is back."""
+def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
+    """502 while it is unavailable, immediately once that is known; /health lives; writes resume after its return."""
     (tmp_path / "manifests").mkdir()
     with ExitStack() as stack:
         tenant, upstream = stack.enter_context(
@@ -75,8 +75,8 @@ def test_a_tenant_that_is_killed_is_told_and_found_again(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("fault", ["403", "500", "html"])
-def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fault: str) -> None:
-    """Neither answers nor the log hold the client's secret, a token or a key, whatever the tenant answers."""
+def test_a_tenant_that_repeats_secrets_does_not_reveal_them(tmp_path: Path, fault: str) -> None:
+    """Neither responses nor the log contain the client's secret, a token or a key, for any response of the tenant."""
     with served(tmp_path, "--faults", f"context:{fault}") as (_, url), caller(url) as http:
         answers = [http.post("/api/route", json=event()) for _ in range(2)]
         answers += [
@@ -104,10 +104,10 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "variables", "said"), REFUSED)
-def test_what_makes_no_sense_is_refused_at_the_start(
+def test_invalid_settings_are_refused_at_the_start(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
-    """Exit 64 and one sentence, which repeats no key; nobody listens."""
+    """Exit 64 and one sentence without a key; the port is not opened."""
     monkeypatch.delenv("PORT", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -116,7 +116,7 @@ def test_what_makes_no_sense_is_refused_at_the_start(
     assert "two words" not in cxroute.err
 
 
-def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
+def test_a_port_in_use_is_reported(cxroute: Program) -> None:
     """Exit 1, with the address."""
     write("all.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n")
     with open_listener("127.0.0.1", 0) as taken:
@@ -125,8 +125,8 @@ def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
 
 
-def test_without_the_extra_it_is_said_what_to_install(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Uvicorn is not part of what plan and apply need."""
+def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn is not part of the requirements of plan and apply."""
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("serve", "--port", "0")
     assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err

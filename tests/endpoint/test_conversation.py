@@ -1,4 +1,4 @@
-"""A conversation from end to end: the bot's own code, the endpoint, the tenant, and the queue that `explain` said."""
+"""A conversation from end to end: the bot's code, the endpoint, the tenant, and the queue that `explain` named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from reconciler.cli.commands.cognigy import code
-from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.state import TenantState
 from tests.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
@@ -24,6 +23,7 @@ from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY, server_environment, server_process
+from tests.support.simulated_routing import queue_shares
 from tests.support.written_manifests import yaml_of
 
 NODE = shutil.which("node")
@@ -47,7 +47,7 @@ SAID: list[dict[str, Any]] = [
     {"intent": "lost_or_stolen_card", "intentScore": 0.93},
     {"intent": "card_arrival", "intentScore": 0.99},
     {"intent": "card_arrival", "intentScore": 0.2},
-    {"intent": "something nobody foresaw", "intentScore": 0.99},
+    {"intent": "an unexpected topic", "intentScore": 0.99},
     {"intent": None, "intentScore": None},
 ]
 
@@ -75,7 +75,7 @@ def platform(tenant: str) -> dict[str, str]:
 
 
 class Kind(NamedTuple):
-    """A kind of tenant: what an Environment says of it, what its fraud desk is called, and how its queues are read."""
+    """A kind of tenant: the text of its Environment, the name of its fraud desk, and the source of its queues."""
 
     api: str
     writer: str
@@ -95,7 +95,7 @@ PLATFORM = Kind(
 
 
 class Repository:
-    """This repository's manifests, whose staging is a tenant of some kind."""
+    """This repository's manifests, with a staging tenant of one kind."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self.folder, self.kind = folder, kind
@@ -105,7 +105,7 @@ class Repository:
             self._fit_skills()
 
     def lead_to(self, url: str) -> None:
-        """Let staging be there."""
+        """Configure staging."""
         form = yaml.safe_load((ROOT / "manifests/environments/staging.yaml").read_text("utf-8"))
         api = yaml.safe_load(f"{{{self.kind.api.format(url=url)}, requestsPerSecond: 1000}}")
         context = {"writer": self.kind.writer, **form["context"]}
@@ -147,14 +147,14 @@ def routed(state: TenantState, attributes: dict[str, Any], names: dict[str, str]
 
 
 def said(route: dict[str, Any]) -> dict[str, float] | None:
-    """Return where the endpoint's answer says that a conversation goes."""
+    """Return the destination of a conversation in the endpoint's response."""
     if route["destination"].get("default"):
         return None
     return {one["queueName"]: one["share"] for one in route["destination"]["queues"]}
 
 
 @pytest.mark.parametrize("kind", [TUTORIAL, PLATFORM], ids=["tutorial", "platform"])
-def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path, kind: Kind) -> None:
+def test_a_conversation_goes_to_the_destination_of_the_response(tmp_path: Path, kind: Kind) -> None:
     """Node runs the Code node and posts; the tenant, with this repository's rules applied, routes as was answered.
 
     Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom fields.

@@ -1,4 +1,4 @@
-"""Nobody waits longer than the deadline, whatever hangs; what is late has no effect that anybody could be told of."""
+"""A client waits at most for the deadline, with any hanging part; a late effect does not contradict a response."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
 from reconciler.endpoint.messages import EndpointResponse as Answered
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.redis.locks import RedisLocks
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
@@ -37,7 +36,7 @@ def in_seconds(seconds: float) -> float:
 
 
 def answering(asked: list[str], seconds: float, answer: ApiResponse) -> Transport:
-    """Return a tenant that gives tokens at once, and to all else one answer after so many seconds."""
+    """Return a tenant that gives tokens immediately, and one response to all other requests after so many seconds."""
 
     async def carry(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":
@@ -49,8 +48,8 @@ def answering(asked: list[str], seconds: float, answer: ApiResponse) -> Transpor
     return carry
 
 
-def test_what_has_no_time_left_is_not_sent() -> None:
-    """A write with no more time than it takes to say so makes no call, and is no sign of a tenant that is away."""
+def test_a_write_without_time_is_not_sent() -> None:
+    """A write whose time is too short makes no call, and is not a sign of an unavailable tenant."""
     sent: list[str] = []
 
     async def late() -> bool:
@@ -71,8 +70,8 @@ def test_what_has_no_time_left_is_not_sent() -> None:
     assert [] == sent
 
 
-def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
-    """What was before it took all the time: the tenant has nothing to do with that, and is not asked."""
+def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
+    """Earlier requests took all the time: the tenant is not the cause and is not called."""
 
     async def two() -> list[tuple[int, str | None]]:
         hold = asyncio.Event()
@@ -85,8 +84,8 @@ def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
     assert [(200, None), (503, "1")] == run(two())
 
 
-def test_a_retry_after_beyond_the_deadline_fails_all_waiters_at_once() -> None:
-    """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
+def test_a_retry_after_beyond_the_deadline_fails_all_waiting_calls() -> None:
+    """One call gets 429; all calls that wait for the rate then fail immediately, and not at their deadlines."""
     asked: list[str] = []
     carry = answering(asked, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
 
@@ -106,7 +105,7 @@ def test_a_retry_after_beyond_the_deadline_fails_all_waiters_at_once() -> None:
 
 
 def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
-    """The one that processes it never ends; the others are told so at their end, and come again."""
+    """The processing request never ends; the others get a response at their deadline and retry."""
 
     async def wait(register: MessageIdStore) -> tuple[int, float]:
         loop = asyncio.get_running_loop()
@@ -123,7 +122,7 @@ def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
 
 
 class Held:
-    """A Redis where somebody who was killed has every id, or which does not answer."""
+    """A Redis in which a killed instance holds every id, or which does not respond."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
@@ -137,12 +136,12 @@ class Held:
         return ":".join(parts)
 
     async def acquire(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
-        """Give nothing, as long as anybody waits."""
+        """Wait without a result."""
         await asyncio.sleep(60)
         return []
 
     async def given(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
-        """Give a turn that nobody had."""
+        """Release a turn without a holder."""
         return [b"yours", None, None, None]
 
     def check_usable(self) -> None:
@@ -155,8 +154,8 @@ class Held:
         return True
 
 
-def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
-    """To look an id up ends with the deadline; that an answer is noted is waited for no longer, and it is told."""
+def test_a_slow_redis_costs_at_most_the_deadline() -> None:
+    """Looking up an id ends with the deadline; recording the response waits no longer, and it is sent."""
 
     async def look() -> tuple[int, float, float, int]:
         loop, held = asyncio.get_running_loop(), Held()
@@ -179,7 +178,7 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
 
 
 def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
-    """It was under way at the end, and Redis is slow just then: who waits is told in the bit that is kept for that."""
+    """Its write was running at the deadline, and Redis is slow: the client is answered in the reserved margin."""
     said = asyncio.Event()
 
     async def write(*_: object) -> None:
@@ -206,7 +205,7 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
 
 
 def test_a_claim_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
-    """The caller is about to give up, so it must not process the message; the next caller may."""
+    """The client is about to give up, so it must not process the message; the next client may."""
 
     async def claims() -> list[Answered | None]:
         ids = InMemoryMessageIds(time.monotonic)

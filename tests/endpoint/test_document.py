@@ -1,4 +1,4 @@
-"""The endpoint's OpenAPI document: it says what the code does, and a tester that knows nothing else finds no fault."""
+"""The endpoint's OpenAPI document matches the code, and a tester that knows only the document finds no fault."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIELDS: dict[str, Any] = SCHEMAS["Event"]["properties"]
 
 
 def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
-    """Those that are written down in the room, by number or by name; 200 is what a success has."""
+    """The statuses in the package's sources, by number or by name; 200 is that of a success."""
     source = "".join(path.read_text("utf-8") for path in SOURCES)
     numbers = set(map(int, re.findall(r'\(\s*(\d{3}),\s*"', source)))
     names = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
@@ -50,7 +50,7 @@ def test_the_document_says_the_limits_of_the_code() -> None:
 
 
 def test_the_document_has_the_fields_of_the_code() -> None:
-    """Which are asked for, and which need not be there."""
+    """The required fields and the optional ones."""
     assert set(EVENT) == set(FIELDS)
     for name in FIELDS:
         body = json.dumps({field: value for field, value in EVENT.items() if field != name}).encode()
@@ -61,8 +61,8 @@ def test_the_document_has_the_fields_of_the_code() -> None:
             event.parse_event(body)
 
 
-def test_a_tester_that_knows_the_document_alone_finds_no_fault(tmp_path: Path) -> None:
-    """Schemathesis at the real process: what fits is taken, what does not is refused, and every answer is as said."""
+def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
+    """Schemathesis at the real process: matching requests are accepted, others refused, each response as documented."""
     with served(tmp_path) as (server, url):
         before = resident(server.pid)
         tester = [sys.executable, "-m", "schemathesis.cli", "run", str(FILE), "--url", url, "--no-color"]

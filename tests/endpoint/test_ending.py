@@ -1,4 +1,4 @@
-"""How the process ends with fifty posts under way: by SIGTERM nothing is lost, by SIGKILL what was not said (W13)."""
+"""The end of the process with fifty running posts: SIGTERM loses nothing, SIGKILL only unanswered posts (W13)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SERVE = ("serve", "-e", "prod", "--port", "0")
 
 
 class Posts:
-    """Events posted at once, each by a thread of its own."""
+    """Events posted together, each by its own thread."""
 
     def __init__(self, http: httpx.Client, events: list[dict[str, Any]]) -> None:
         self.answers: dict[str, int | str] = {}
@@ -46,15 +46,15 @@ class Posts:
         self.answers[form["conversationId"]] = answer
 
     def await_all_under_way(self) -> None:
-        """Return once the endpoint says that it has all of them, before it answered one."""
+        """Return once the endpoint has received all of them, before a response."""
         until = time.monotonic() + 20
         while f"cxroute_waiting {len(self._threads)}\n" not in self._http.get("/metrics").text:
             assert time.monotonic() < until
-            assert {} == self.answers, "the signal is to come while all are under way"
+            assert {} == self.answers, "the signal must come while all posts are running"
             time.sleep(0.02)
 
     def join(self) -> set[int | str]:
-        """Return which answers came."""
+        """Return the responses."""
         for thread in self._threads:
             thread.join()
         return set(self.answers.values())
@@ -62,7 +62,7 @@ class Posts:
 
 @contextmanager
 def tenant(folder: Path, milliseconds: int) -> Iterator[None]:
-    """Run a tenant that takes so long, for endpoints that come and go."""
+    """Run a tenant with that latency, for several endpoints."""
     (folder / "manifests").mkdir()
     slow = ("simulate", "--port", "0", "--state", "state.json", "--latency-ms", str(milliseconds))
     with server_process(folder, *slow) as (_, url):
@@ -87,8 +87,8 @@ def some(number: int, second: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_sigterm_finishes_what_was_accepted(tmp_path: Path) -> None:
-    """Fifty under way (100 times in the campaign): all are answered 200 and written, and it ends with 0."""
+def test_sigterm_finishes_the_accepted_requests(tmp_path: Path) -> None:
+    """Fifty running posts (100 times in the campaign): all are answered 200 and written, and it ends with 0."""
     ends = set()
     with tenant(tmp_path, 1500):
         for number in range(TERMS):
@@ -103,7 +103,7 @@ def test_sigterm_finishes_what_was_accepted(tmp_path: Path) -> None:
 
 
 def knock(url: str) -> None:
-    """Connect again and again, for ten seconds."""
+    """Try to connect for ten seconds."""
     where = urlsplit(url)
     for _ in range(1000):
         socket.create_connection((where.hostname or "", where.port or 0), 1).close()
@@ -111,8 +111,8 @@ def knock(url: str) -> None:
 
 
 @pytest.mark.parametrize("serve", [(), ("--host", "::1")])
-def test_while_it_ends_nobody_new_is_let_in(tmp_path: Path, serve: tuple[str, ...]) -> None:
-    """However often its socket is listened to: whoever connects is refused at once, and goes elsewhere."""
+def test_while_it_ends_new_connections_are_refused(tmp_path: Path, serve: tuple[str, ...]) -> None:
+    """For any number of listening sockets: a new connection is refused immediately, as a balancer needs."""
     with served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url), caller(url) as http:
         posts = Posts(http, some(0, 1)[:1])
         posts.await_all_under_way()
@@ -124,9 +124,9 @@ def test_while_it_ends_nobody_new_is_let_in(tmp_path: Path, serve: tuple[str, ..
 
 
 def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> None:
-    """SIGKILL with fifty under way (50 times in the campaign): nobody was told a lie, and the same again helps.
+    """SIGKILL with fifty running posts (50 times in the campaign): no response was wrong, and a repeat succeeds.
 
-    The conversations had an older event before; each ends with the one that its caller repeats.
+    Each conversation starts with an older event and ends with the event that its caller repeats.
     """
     after = []
     with tenant(tmp_path, 1500):
@@ -146,8 +146,8 @@ def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> 
     }
 
 
-def test_the_log_of_a_killed_process_is_whole_lines(tmp_path: Path) -> None:
-    """Each is JSON, so that whoever collects it can go on. An answer may be out a moment before its line."""
+def test_the_log_of_a_killed_process_has_complete_lines(tmp_path: Path) -> None:
+    """Each is JSON, so that a collector can continue. A response may be sent just before its line."""
     written = tmp_path / "serve.log"
     with tenant(tmp_path, 0), endpoint(tmp_path) as (server, http):
         assert {200} == Posts(http, some(0, 1)).join()

@@ -1,4 +1,4 @@
-"""What is an event and what is none: every rule at its edge, and every byte sequence an event or a named refusal."""
+"""Valid and invalid events: every rule at its edge, and every byte sequence is an event or a named refusal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refused(data: bytes) -> str:
 
 
 def test_an_event_is_read_as_it_was_written() -> None:
-    """All four fields; what is not known is left alone."""
+    """All four fields; unknown fields are ignored."""
     expected = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", parse_timestamp("2026-02-01T09:00:00Z"))
     assert expected == parsed(body(channel="chat"))
 
@@ -45,7 +45,7 @@ def test_confidence_and_timestamp_may_be_absent() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 128, "A.z_0:9-", "a..b", "..a"])
-def test_a_conversation_may_be_named_so(name: str) -> None:
+def test_a_conversation_may_have_such_an_id(name: str) -> None:
     """Up to 128 letters, digits and four signs."""
     assert name == parsed(body(conversationId=name)).conversation
 
@@ -54,8 +54,8 @@ def test_a_conversation_may_be_named_so(name: str) -> None:
     "name",
     ["", "a" * 129, ".", "..", "...", "a/b", "../../routing/rules/1?x=", "a b", "ä", "a\n", "a%2e", "٣", 7, None],
 )
-def test_no_conversation_leads_out_of_its_path(name: Any) -> None:
-    """Whatever could mean another path is refused by the field's name."""
+def test_no_conversation_leads_to_another_path(name: Any) -> None:
+    """An id that could mean another path is refused with the field's name."""
     assert refused(body(conversationId=name)).startswith("conversationId: ")
 
 
@@ -63,8 +63,8 @@ def test_no_conversation_leads_out_of_its_path(name: Any) -> None:
     "intent",
     ["", " ", "x" * 257, "a\x00b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "a\u202eb", "\ud800", 1, None, [], True],
 )
-def test_an_intent_is_text_that_can_be_shown(intent: Any) -> None:
-    """No control character, no half of a surrogate pair, 256 characters at most."""
+def test_an_intent_is_printable_text(intent: Any) -> None:
+    """No control character, no unpaired surrogate, at most 256 characters."""
     assert refused(body(intent=intent)).startswith("intent: ")
 
 
@@ -72,27 +72,27 @@ def test_an_intent_is_text_that_can_be_shown(intent: Any) -> None:
     "intent", ["x" * 256, "größe?", "😀", "👩\u200d💻", "می\u200cخواهم", "\U000e0fff", "reverted_card_payment?", " a"]
 )
 def test_an_intent_may_be_any_other_text(intent: str) -> None:
-    """It is kept letter by letter."""
+    """It is stored letter by letter."""
     assert intent == parsed(body(intent=intent)).intent
 
 
 @pytest.mark.parametrize("field", ["conversationId", "intent"])
-def test_what_is_missing_is_named(field: str) -> None:
-    """Two fields have to be there."""
+def test_a_missing_field_is_named(field: str) -> None:
+    """Two fields are required."""
     assert f"{field}: is missing" == refused(body(**{field: ...}))
 
 
 @pytest.mark.parametrize("value", [-0.001, 1.001, 2, -1, True, False, "0.5", [0.5], {}])
 def test_confidence_is_a_number_from_0_to_1(value: Any) -> None:
-    """True is no number here, and no text is one."""
+    """True is not a number here, and text is not a number."""
     assert refused(body(confidence=value)).startswith("confidence: ")
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("0", "0"), ("1", "1"), ("-0.0", "0.0"), ("1e-400", "0.0"), ("0.5", "0.5")]
 )
-def test_confidence_is_written_as_it_came(text: str, value: str) -> None:
-    """But for the sign of nothing."""
+def test_confidence_is_written_unchanged(text: str, value: str) -> None:
+    """Except for the sign of zero."""
     data = body(confidence=7).replace(b"7", text.encode())
     assert value == json.dumps(parsed(data).confidence)
 
@@ -126,13 +126,13 @@ def test_confidence_is_written_as_it_came(text: str, value: str) -> None:
         body().replace(b'"', b"'"),
     ],
 )
-def test_what_is_no_plain_json_object_is_refused(data: bytes) -> None:
+def test_a_body_that_is_not_a_plain_json_object_is_refused(data: bytes) -> None:
     """Nothing that two parsers could read in two ways."""
     assert refused(data).startswith("the body ") or refused(data).startswith("confidence: ")
 
 
 def test_eight_levels_are_read() -> None:
-    """The ninth is one too many."""
+    """The ninth is refused."""
     assert "c-1" == parsed(body()[:-1] + b', "more": ' + b"[" * 7 + b"]" * 7 + b"}").conversation
 
 
@@ -151,7 +151,7 @@ def mutated(at: int, byte: int) -> bytes:
     )
 )
 def test_every_body_is_an_event_or_a_refusal(data: bytes) -> None:
-    """No other exception, whatever the bytes; and what is an event can be written as JSON again."""
+    """No other exception for any bytes; and an event can be written as JSON again."""
     try:
         found = parsed(data)
     except InvalidEventError:
@@ -176,7 +176,7 @@ ORDERED = [
 
 
 def test_timestamps_order_to_the_last_digit() -> None:
-    """As values, whatever their zone, from the first year to the last."""
+    """As values, in any time zone, from the first year to the last."""
     found = [parse_timestamp(text) for text in ORDERED]
     assert None not in found
     assert all(one < two for one, two in pairwise(found) if one and two)
@@ -190,7 +190,7 @@ def test_timestamps_order_to_the_last_digit() -> None:
         ("2026-06-30T23:59:60Z", "2026-07-01T00:00:00Z"),
     ],
 )
-def test_one_time_may_be_written_in_two_ways(one: str, two: str) -> None:
+def test_one_time_may_have_two_spellings(one: str, two: str) -> None:
     """Zones, zeros and leap seconds make no difference."""
     assert parse_timestamp(one) == parse_timestamp(two) is not None
 
@@ -210,13 +210,13 @@ def test_one_time_may_be_written_in_two_ways(one: str, two: str) -> None:
         *(1769936400, None, True, ["2026-02-01T09:00:00Z"]),
     ],
 )
-def test_what_is_no_timestamp_is_refused(text: Any) -> None:
-    """RFC 3339 in full, with a zone; null is none either."""
+def test_an_invalid_timestamp_is_refused(text: Any) -> None:
+    """Complete RFC 3339 with a zone is required; null is refused too."""
     assert refused(body(timestamp=text)).startswith("timestamp: ")
 
 
-def test_the_time_of_receipt_is_a_moment_too() -> None:
-    """It is written with milliseconds, and orders among timestamps."""
+def test_the_time_of_receipt_is_also_a_timestamp() -> None:
+    """It is written with milliseconds, and sorts among timestamps."""
     assert "2026-11-25T12:00:00.123Z" == format_timestamp(NOW)
     assert parse_timestamp("2026-11-25T12:00:00.123456Z") == timestamp_from_datetime(NOW)
     assert Timestamp(timestamp_from_datetime(NOW).seconds, "") == timestamp_from_datetime(NOW.replace(microsecond=0))

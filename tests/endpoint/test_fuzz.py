@@ -1,4 +1,4 @@
-"""Any request at all: one of a closed set of statuses, in JSON, no exception, nothing of it kept (W6, W8, W9)."""
+"""Any request gets one of a fixed set of statuses, in JSON, without an exception or a trace (W6, W8, W9)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ VALUES = (
 
 
 def value(chance: Random, levels: int = 3) -> Any:
-    """Return a JSON value by a small grammar."""
+    """Return a random JSON value."""
     kind = chance.random() if levels else 0.0
     if kind < 0.6:
         return chance.choice(ATOMS)
@@ -76,7 +76,7 @@ def value(chance: Random, levels: int = 3) -> Any:
 
 
 def body(chance: Random) -> bytes:
-    """Return a body: an event with fields exchanged, then perhaps bytes of it turned, cut, doubled or put in."""
+    """Return a body: an event with changed fields, then perhaps with changed, removed, doubled or inserted bytes."""
     form = {name: value(chance) if chance.random() < 0.3 else said for name, said in EVENT.items()}
     form |= {chance.choice(TEXTS): value(chance)} if chance.random() < 0.3 else {}
     data = bytearray(json.dumps(form).encode())
@@ -95,7 +95,7 @@ def body(chance: Random) -> bytes:
 
 
 def test_any_body_and_any_headers_get_an_answer(record_property: Callable[[str, object], None]) -> None:
-    """A grammar, mutated; headers exchanged, doubled (4,000; 100,000 in the campaign): as the document says."""
+    """Random values, mutated; changed and doubled headers (4,000; 100,000 in the campaign): as in the document."""
     chance = Random(8)
     endpoint = Endpoint()
     sizes = []
@@ -124,8 +124,8 @@ def test_any_body_and_any_headers_get_an_answer(record_property: Callable[[str, 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_bytes_on_a_socket_get_an_answer_or_an_end(seed: int) -> None:
-    """Requests with bytes turned, cut and put in, over real connections: no other status, and the endpoint goes on."""
+def test_any_bytes_on_a_socket_get_a_response_or_an_end(seed: int) -> None:
+    """Requests with changed, removed and inserted bytes over real sockets: no other status, and it keeps serving."""
     chance = Random(seed)
 
     async def attack() -> tuple[set[int], list[int], list[Any]]:

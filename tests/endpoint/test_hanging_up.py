@@ -1,4 +1,4 @@
-"""Callers that hang up before they are answered: what they posted is written, once and in order, all the same."""
+"""Callers that disconnect before the response: their posts are still written, once and in order."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ONE = [("same", second / EVENTS) for second in range(5)]
 
 
 def hang_up(port: int, key: Key, how: str) -> None:
-    """Post an event, and close the connection, or reset it, without a look at the answer."""
+    """Post an event, and close or reset the connection without reading the response."""
     body = json.dumps(form(key)).encode()
     head = f"POST /api/route HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", port)) as one:
         one.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        time.sleep(0.03)  # or a reset would take back what was sent
+        time.sleep(0.03)  # or a reset would discard the sent data
         if how == "reset":
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_who_hangs_up_takes_nothing_back(tmp_path: Path) -> None:
-    """Each event has its effect, in its order; the same again is a repeat. Each is logged as it was answered."""
+def test_a_disconnect_does_not_undo_a_post(tmp_path: Path) -> None:
+    """Each event has its effect, in order; an equal event is a repeat. Each is logged with its response."""
 
     async def again(url: str) -> set[int]:
         async with caller(url) as http:

@@ -1,4 +1,4 @@
-"""Huge bodies, said, unsaid and denied: refused, hardly read, and nothing of them kept (W7)."""
+"""Huge bodies, with a declared, absent or false size: refused, hardly read, and not stored (W7)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ CHUNK = b"%x\r\n%b\r\n" % (MAX_BODY_BYTES, PART)
 HUGE = {
     "said": (413, request(body=b"", length=str(50 * MIB)), PART),
     "chunked": (413, request("Transfer-Encoding: chunked", body=b"", length=""), CHUNK),
-    "said, behind a chunk's size": (413, request("Transfer-Encoding: chunked", body=b"3200000\r\n", length=""), PART),
-    "said, and then less": (413, request(body=b"{}", length=str(50 * MIB)), b""),
-    "said to be just small enough": (400, request(body=b"", length=str(MAX_BODY_BYTES)), PART),
-    "said to be nothing": (400, request(body=b"", length="0"), PART),
+    "declared, behind a chunk's size": (
+        413,
+        request("Transfer-Encoding: chunked", body=b"3200000\r\n", length=""),
+        PART,
+    ),
+    "declared, but less sent": (413, request(body=b"{}", length=str(50 * MIB)), b""),
+    "declared as just small enough": (400, request(body=b"", length=str(MAX_BODY_BYTES)), PART),
+    "declared as empty": (400, request(body=b"", length="0"), PART),
 }
-"""The status, how it begins, and what is sent behind that until 50 MiB are."""
+"""The status, the beginning, and the data that follows until 50 MiB are sent."""
 
 
 async def pour(port: int, begin: bytes, part: bytes) -> bytes:
-    """Send it all, however it goes, and return what the endpoint said; what was not sent stays with the caller."""
+    """Send everything and return the endpoint's response; unsent data stays with the caller."""
     loop, raw = asyncio.get_running_loop(), b""
     with socket.socket() as caller:
         caller.setblocking(False)
@@ -41,7 +45,7 @@ async def pour(port: int, begin: bytes, part: bytes) -> bytes:
             for _ in range(50 * MIB // MAX_BODY_BYTES if part else 0):
                 await loop.sock_sendall(caller, part)
         except ConnectionError:
-            pass  # it is told so, and reads the answer
+            pass  # the response explains the refusal
         try:
             while more := await loop.sock_recv(caller, 65_536):
                 raw += more
@@ -53,7 +57,7 @@ async def pour(port: int, begin: bytes, part: bytes) -> bytes:
 def test_huge_bodies_are_refused_and_hardly_read(
     monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    """Each kind (twice; 20 times in the campaign): its status, 64 KiB beyond the limit at most, memory stays flat."""
+    """Each kind (twice; 20 times in the campaign): its status, at most 64 KiB read beyond the limit, flat memory."""
     taken, sizes, beyond = [0], [], []
     received = StrictHttpProtocol.data_received
 

@@ -1,4 +1,4 @@
-"""Kept connections: one without a request ends after its time, not before, and leaves nothing behind (W7)."""
+"""Keep-alive connections: one without a request ends after its time, not before, and leaves nothing behind (W7)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.endpoint.raw_sockets import Caller, listening, request
 
 IDLE = 0.8
 AWHILE = 0.6 * IDLE
-"""Less than that; twice is more."""
+"""Shorter than the time; twice this is longer."""
 EARLY = 0.005
-"""Seconds by which a timer may go off too soon."""
+"""Seconds by which a timer may fire early."""
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a connection be kept for less than a second in place of twenty."""
+    """Keep connections for less than a second instead of twenty."""
     monkeypatch.setattr(serve, "_IDLE", IDLE)
 
 
 def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None = None) -> float:
-    """Use a connection of an endpoint of its own; return for how many seconds it was kept after its last answer."""
+    """Use a connection of a new endpoint; return the seconds that it was kept after its last response."""
 
     async def go() -> float:
         async with listening(Endpoint(upstream)) as port:
@@ -39,8 +39,8 @@ def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None =
     return asyncio.run(go())
 
 
-def test_it_is_kept_from_its_last_answer_on() -> None:
-    """Not from the first one: the time begins anew with each."""
+def test_it_is_kept_from_its_last_response_on() -> None:
+    """Not from the first one: the time starts again with each."""
 
     async def use(one: Caller) -> None:
         for _ in range(2):
@@ -52,7 +52,7 @@ def test_it_is_kept_from_its_last_answer_on() -> None:
 
 
 def test_it_does_not_end_before_the_tenant_answers() -> None:
-    """The time of the answer before is over meanwhile; after this one it begins anew."""
+    """The time of the earlier response has ended; it starts again after this one."""
     hold = asyncio.Event()
 
     async def use(one: Caller) -> None:
@@ -65,8 +65,8 @@ def test_it_does_not_end_before_the_tenant_answers() -> None:
     assert kept(use, Upstream(hold=hold)) >= IDLE - EARLY
 
 
-def test_it_does_not_end_in_the_midst_of_a_request_s_headers() -> None:
-    """They have their own time; once they are answered the connection's begins."""
+def test_it_does_not_end_in_the_middle_of_a_requests_headers() -> None:
+    """They have their own time; after the response the connection's time starts."""
 
     async def use(one: Caller) -> None:
         assert 200 == await one.post(event())
@@ -81,8 +81,8 @@ def test_it_does_not_end_in_the_midst_of_a_request_s_headers() -> None:
     assert kept(use) >= IDLE - EARLY
 
 
-def test_blank_lines_are_no_request() -> None:
-    """They may come before one; whoever sends nothing else is not kept for that."""
+def test_blank_lines_are_not_a_request() -> None:
+    """They may precede a request; a caller that sends nothing else is not kept for them."""
 
     async def use(one: Caller) -> None:
         assert 200 == await one.post(event())
@@ -97,8 +97,8 @@ def test_blank_lines_are_no_request() -> None:
     assert kept(use) >= IDLE - EARLY
 
 
-def test_a_caller_who_hangs_up_leaves_no_timer_behind() -> None:
-    """A connection that is over would be held by it for as long as it was to be kept."""
+def test_a_disconnect_leaves_no_timer_behind() -> None:
+    """The timer would hold a closed connection for its full time."""
 
     async def go() -> tuple[int, int]:
         timers = cast("Any", asyncio.get_running_loop())._scheduled

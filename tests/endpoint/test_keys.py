@@ -1,4 +1,4 @@
-"""Who may post: keys in each of their headers, and signatures with everything that can be wrong with one."""
+"""Authentication: keys in each of their headers, and signatures with every possible error."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def basic(text: bytes) -> bytes:
         (b"authorization", basic(b"old-key:")),
     ],
 )
-def test_each_key_opens_in_each_header(name: bytes, value: bytes) -> None:
-    """Both keys do, while one is exchanged for the other."""
+def test_each_key_is_accepted_in_each_header(name: bytes, value: bytes) -> None:
+    """Both keys are, during the replacement of one."""
     assert KEYS.accepts([(b"host", b"x"), (name, value)])
 
 
@@ -60,19 +60,19 @@ def test_each_key_opens_in_each_header(name: bytes, value: bytes) -> None:
         (b"x-other", b"old-key"),
     ],
 )
-def test_nothing_else_opens(name: bytes, value: bytes) -> None:
-    """Neither a part of a key, nor one in another place."""
+def test_other_headers_and_partial_keys_are_refused(name: bytes, value: bytes) -> None:
+    """Neither a part of a key, nor a key in another header."""
     assert not KEYS.accepts([(name, value)])
 
 
-def test_a_header_that_comes_twice_is_refused() -> None:
-    """Two servers on the way could each believe another one."""
+def test_a_repeated_header_is_refused() -> None:
+    """Two servers on the way could each use another value."""
     assert not KEYS.accepts([(b"x-api-key", b"old-key"), (b"x-api-key", b"old-key")])
     assert not KEYS.accepts([])
 
 
-def test_keys_are_not_kept() -> None:
-    """Not even a look into the object's fields finds one."""
+def test_keys_are_not_stored() -> None:
+    """None of the object's fields contains a key."""
     assert "old-key" not in repr(vars(KEYS))
 
 
@@ -96,13 +96,13 @@ def headers(signed: bytes, name: bytes = ID, time: bytes = TIME) -> list[tuple[b
     ],
 )
 def test_each_secret_signs(signed: bytes) -> None:
-    """Alone, or among signatures with other secrets and of other versions."""
+    """Alone, or among signatures with other secrets and versions."""
     assert ID.decode() == SIGNATURES.verify(headers(signed), BODY, NOW)
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-301, 0), (-300, 1), (-299, 1), (0, 1), (299, 1), (300, 1), (301, 0)])
 def test_the_window_ends_to_the_second(seconds: int, good: int) -> None:
-    """A message from 300 seconds ago or ahead is taken, and none beyond."""
+    """A message from 300 seconds ago or ahead is accepted, and none beyond."""
     time = str(int(NOW) + seconds).encode()
     assert bool(good) == (SIGNATURES.verify(headers(signature(time=time), time=time), BODY, NOW) is not None)
 
@@ -148,7 +148,7 @@ def test_every_malformed_header_is_refused_without_an_error(wrong: list[tuple[by
 
 
 def test_no_bit_of_the_body_may_change() -> None:
-    """A thousand bodies, one bit of each turned."""
+    """A thousand bodies, with one changed bit each."""
     chance = Random(6)
     for _ in range(1000):
         body = bytearray(chance.randbytes(chance.randint(1, 60)))
@@ -158,8 +158,8 @@ def test_no_bit_of_the_body_may_change() -> None:
         assert SIGNATURES.verify(signed, bytes(body), NOW) is None
 
 
-def test_the_whole_corpus_has_exactly_the_status_that_it_should() -> None:
-    """Through the endpoint: 401 for each malformed header and each body with a bit turned, 200 for the body itself."""
+def test_each_case_of_the_corpus_has_its_exact_status() -> None:
+    """Through the endpoint: 401 for each malformed header and each body with a changed bit, 200 for the body itself."""
     endpoint = Endpoint(
         keys=(), secrets=[f"whsec_{b64encode(NEW).decode()}"], now=lambda: datetime.fromtimestamp(NOW, UTC)
     )
@@ -182,15 +182,15 @@ def test_the_whole_corpus_has_exactly_the_status_that_it_should() -> None:
 
 
 def test_no_byte_may_move_between_id_time_and_body() -> None:
-    """What is signed as one message cannot be cut into another."""
+    """Parts of one signed message cannot form another one."""
     time = TIME + b"." + BODY
     assert SIGNATURES.verify(headers(signature(), ID + b"." + TIME, b"1"), BODY, NOW) is None
     assert SIGNATURES.verify(headers(signature(), time=time), b"", NOW) is None
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_c2hvcnQ=", "a plain word"])
-def test_a_secret_that_is_none_is_said(secret: str) -> None:
-    """At the start, not at the first request; without repeating it."""
+def test_an_invalid_secret_is_reported(secret: str) -> None:
+    """At the start, not at the first request; without the secret in the text."""
     with pytest.raises(SecretError) as caught:
         SignatureVerifier([secret])
     assert len(secret) < 8 or secret not in str(caught.value)

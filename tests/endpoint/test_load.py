@@ -1,4 +1,4 @@
-"""Faults and load, end to end: app, client and simulated tenant on a clock that steps (invariants W1 to W13)."""
+"""Faults and load, end to end: app, client and simulated tenant on a stepping clock (invariants W1 to W13)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None:
-    """On every other call, and on calls for a token: a status that it may have, in time, and no word of it."""
+    """On every other call, and on calls for a token: a permitted status, in time, without the fault's text."""
 
     async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
         scene = SteppedEndpoint(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
@@ -76,8 +76,8 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
     assert [] == canary.find_leaks(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
 
 
-def test_a_tenant_that_takes_30_seconds_is_given_up_in_five() -> None:
-    """50 posts a second for half a minute: each is answered in time, and after the first ones at once (W5, W11)."""
+def test_a_tenant_that_takes_30_seconds_is_abandoned_after_five() -> None:
+    """50 posts a second for half a minute: each is answered in time, and after the first ones immediately (W5, W11)."""
 
     async def calls() -> tuple[list[Call], int]:
         scene = SteppedEndpoint(rate=50, seconds_away=lambda _conversation, _now: 30.0)
@@ -92,8 +92,8 @@ def test_a_tenant_that_takes_30_seconds_is_given_up_in_five() -> None:
     assert 0 == max(refused)
 
 
-def test_a_tenant_that_flaps_every_second_is_used_while_it_is_there() -> None:
-    """Half a minute of a second well, a second away: all in time, a good part written, calls within reason."""
+def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
+    """Half a minute, alternately one second up and down: all in time, many written, a reasonable number of calls."""
     faults = ",".join(f"context:503@{second}s-{second + 1}s" for second in range(0, 30, 2))
 
     async def calls() -> list[Call]:
@@ -106,7 +106,7 @@ def test_a_tenant_that_flaps_every_second_is_used_while_it_is_there() -> None:
 
 
 def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
-    """50 posts a second before, during and after: refused at once meanwhile, written again soon after."""
+    """50 posts a second before, during and after: refused immediately during the outage, written soon after."""
 
     async def calls() -> tuple[list[Call], int]:
         scene = SteppedEndpoint(rate=100, faults="*:503@5s-65s")
@@ -122,8 +122,8 @@ def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
     assert sorted(call.seconds for call in during)[len(during) * 9 // 10] == 0
 
 
-def test_a_burst_from_idle_is_answered_whole() -> None:
-    """1,000 posts in a second at a tenant that takes 50: each 200 or 503, the 99th percentile within 5 s."""
+def test_a_burst_from_idle_is_answered_completely() -> None:
+    """1,000 posts in a second at a tenant that accepts 50: each 200 or 503, the 99th percentile within 5 s."""
 
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50, limits=Limits(max_waiting=200)).load(1000, 1)
@@ -134,8 +134,8 @@ def test_a_burst_from_idle_is_answered_whole() -> None:
     assert count(found, 200) >= 200
 
 
-def test_ten_times_too_much_leaves_what_can_be_done_undisturbed() -> None:
-    """500 a second at a tenant that takes 50: 90 % of those 50 are written, the rest is refused within 0.1 s (W10)."""
+def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
+    """500 a second at a tenant that accepts 50: 90 % of those 50 are written, others are refused within 0.1 s (W10)."""
     seconds = 20 if FULL else 6
 
     async def calls() -> list[Call]:
@@ -152,10 +152,10 @@ def _every_fifth_is_slow(conversation: str, _now: float) -> float:
 
 
 @pytest.mark.parametrize(("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)])
-def test_a_slow_path_starves_others_only_with_few_calls_allowed(concurrency: int, least: float, most: float) -> None:
-    """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless 16 calls are said to be all.
+def test_a_slow_path_delays_others_only_with_few_allowed_calls(concurrency: int, least: float, most: float) -> None:
+    """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless the maximum is 16 calls.
 
-    At 50 calls a second 40 may be under way (W10); `api.concurrency` is kept where somebody set it.
+    At 50 calls a second 40 may run concurrently (W10); a set `api.concurrency` is respected.
     """
 
     async def calls() -> list[Call]:
@@ -166,8 +166,8 @@ def test_a_slow_path_starves_others_only_with_few_calls_allowed(concurrency: int
     assert least <= max(call.seconds for call in others) <= most
 
 
-def test_slow_conversations_do_not_starve_others() -> None:
-    """While one conversation's write takes seconds, a flood about it waits; others are written at once."""
+def test_slow_conversations_do_not_delay_others() -> None:
+    """While one conversation's write takes seconds, a flood of its events waits; others are written immediately."""
 
     async def calls() -> tuple[list[Call], list[Call]]:
         scene = SteppedEndpoint(seconds_away=lambda _conversation, now: 3.0 if now == scene.begin else 0.02)
@@ -184,8 +184,8 @@ def test_slow_conversations_do_not_starve_others() -> None:
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_wall_clock_that_jumps_breaks_nothing(hours: int) -> None:
-    """Signatures follow the time of day; the token, timers and the circuit do not notice (W1, R20)."""
+def test_a_wall_clock_that_jumps_has_no_effect(hours: int) -> None:
+    """Signatures follow the time of day; the token, timers and the circuit do not depend on it (W1, R20)."""
 
     async def calls() -> tuple[list[int], int, int]:
         scene = SteppedEndpoint(secrets=(WRITTEN,), keys=())
@@ -201,13 +201,13 @@ def test_a_wall_clock_that_jumps_breaks_nothing(hours: int) -> None:
 
 
 async def _posted(scene: SteppedEndpoint, name: str, seconds: int) -> int:
-    """Post a message that was signed so many seconds from now; return the status."""
+    """Post a message signed so many seconds from now; return the status."""
     time = scene.around_now().timestamp() + seconds
     return (await scene.post(*signed(name, event(conversationId=name), time))).status
 
 
 def test_an_hour_of_work_leaves_nothing_behind() -> None:
-    """50 posts a second, 1 % faults (20 s; 30 minutes in the campaign): none lost, memory stays where it was."""
+    """50 posts a second, 1 % faults (20 s; 30 minutes in the campaign): none lost, memory does not grow."""
     seconds = 1800 if FULL else 20
 
     async def calls() -> tuple[int, list[int], int]:

@@ -1,4 +1,4 @@
-"""What the endpoint remembers is bounded in number, and in size whatever a tenant answers."""
+"""The endpoint's caches are bounded in number and in size, for any responses of a tenant."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LONG = 64 * 1024
 
 
 class Talkative(Upstream):
-    """A tenant whose answers are long."""
+    """A tenant with long responses."""
 
     async def write(self, conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:
-        """Merge, and say much."""
+        """Merge, and return a long response."""
         return {**await super().write(conversation, attributes, seconds), "more": "x" * LONG}
 
 
 @pytest.mark.parametrize("is_signed", [False, True])
-def test_a_long_answer_is_passed_on_and_not_kept(is_signed: bool) -> None:  # noqa: FBT001 - pytest hands it over
-    """The first caller gets all of it; the same again is answered without it, and not written again."""
+def test_a_long_response_is_passed_on_and_not_stored(is_signed: bool) -> None:  # noqa: FBT001 - pytest hands it over
+    """The first client gets all of it; a repeat is answered without it, and not written again."""
     endpoint = Endpoint(Talkative(), secrets=(WRITTEN,))
 
     async def posts() -> tuple[Any, Any, int]:
@@ -37,8 +37,8 @@ def test_a_long_answer_is_passed_on_and_not_kept(is_signed: bool) -> None:  # no
     assert (LONG, None, 1) == asyncio.run(posts())
 
 
-def test_thousands_of_long_answers_take_no_memory() -> None:
-    """Of 3,000 conversations, half of them in signed messages, each answered with 64 KiB: 190 MiB in all."""
+def test_thousands_of_long_responses_take_no_memory() -> None:
+    """Of 3,000 conversations, half of them in signed messages, each with a response of 64 KiB: 190 MiB in all."""
     endpoint = Endpoint(Talkative(), secrets=(WRITTEN,))
 
     async def posts(begin: int, end: int) -> None:

@@ -1,4 +1,4 @@
-"""Duplicates, replays and reordering, while answers are lost: held against a model of what may happen (W2, W3, W4)."""
+"""Duplicates, replays and reordering with lost responses, against a model of the permitted effects (W2, W3, W4)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.tiers import FULL
 
 CONVERSATIONS = 500 if FULL else 50
 EVENTS = 20
-"""Of each conversation; a fifth of all come twice."""
+"""Of each conversation; a fifth of all occur twice."""
 FAULTS = "context:500-applied@0.02,context:reset-applied@0.01,context:reset@0.02"
 SIGNED = ("1", "3", "5", "7", "9")
-"""Every other conversation is of a caller that signs."""
+"""Every other conversation has a client that signs."""
 Key = tuple[str, float]
-"""A conversation and the second of an event of it, which is its confidence, too."""
+"""A conversation and the second of its event, which is also its confidence."""
 
 
 @dataclass
 class Model:
-    """What happened at the tenant, and what may."""
+    """The effects at the tenant, and the permitted ones."""
 
     effects: Counter[Key] = field(default_factory=Counter)
     lost: Counter[Key] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Model:
     faults: list[str] = field(default_factory=list)
 
     def written(self, conversation: str, attributes: dict[str, Any]) -> None:
-        """Note an effect: a conversation's value never goes back."""
+        """Record an effect: an older value never replaces a conversation's value."""
         second = attributes["cognigyConfidence"]
         self.effects[conversation, second] += 1
         if second < self.newest.get(conversation, -1.0):
@@ -45,7 +45,7 @@ class Model:
         self.newest[conversation] = second
 
     def answered(self, conversation: str, second: float, reply: Reply) -> None:
-        """Hold an answer against the effects: a 200 was written, or is older than what was; nothing else is success."""
+        """Compare a response with the effects: a 200 was written, or is older than a write; no other success exists."""
         if reply.status not in (200, 502):
             self.faults.append(f"{conversation}: status {reply.status}")
         if reply.status == 200 and reply.form.get("stale") and not second < self.newest.get(conversation, -1.0):
@@ -75,7 +75,7 @@ async def _world(seed: int) -> tuple[Model, dict[str, Any]]:
 
 
 async def _caller(scene: SteppedEndpoint, model: Model, mine: list[Key]) -> None:
-    """Post events, each until it is taken, signed or with the key."""
+    """Post events, each until it is accepted, signed or with the key."""
     for conversation, second in mine:
         stamp = f"2026-02-01T09:00:{round(second * EVENTS):02}Z"
         form = event(conversationId=conversation, intent=conversation, confidence=second, timestamp=stamp)
@@ -89,10 +89,10 @@ async def _caller(scene: SteppedEndpoint, model: Model, mine: list[Key]) -> None
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_whatever_comes_when_and_how_often_the_model_holds(seed: int) -> None:
-    """Events in any order, a fifth twice, 5 % of writes failing: each has one effect, one more for each lost answer.
+def test_the_model_holds_for_any_order_and_number_of_events(seed: int) -> None:
+    """Events in any order, a fifth twice, 5 % of writes failing: each has one effect, plus one per lost response.
 
-    1,000 of 50 conversations, 10,000 of 500 in the campaign. No value ever goes back, and the last is the newest.
+    1,000 of 50 conversations, 10,000 of 500 in the campaign. No older value replaces another; the last is the newest.
     """
     model, contexts = run(_world(seed))
     assert [] == model.faults

@@ -1,4 +1,4 @@
-"""Order, duplicates and repeats: whatever arrives when, each conversation ends with its newest event (W2, W3)."""
+"""Order, duplicates and repeats: each conversation ends with its newest event, in any order of arrival (W2, W3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.conversations import ConversationLocks, TooManyWaitingError
+from reconciler.endpoint.conversations import ConversationLocks, LockUnavailableError
 from reconciler.errors import UnreachableError
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
 from tests.endpoint.signing import WRITTEN, signed
@@ -33,8 +33,8 @@ def test_an_older_event_is_stale() -> None:
     assert ["intent-2", "intent-3"] == [one["cognigyDetectedIntent"] for _, one in endpoint.upstream.writes]
 
 
-def test_an_equal_repeat_is_answered_from_the_first() -> None:
-    """Byte by byte, also where both come at once; other values at the same time are written."""
+def test_an_equal_repeat_gets_the_first_response() -> None:
+    """Byte by byte, also if both arrive together; other values at the same time are written."""
     endpoint = Endpoint()
 
     async def posts() -> list[Reply]:
@@ -46,8 +46,8 @@ def test_an_equal_repeat_is_answered_from_the_first() -> None:
     assert [0.9, 0.5] == [written["cognigyConfidence"] for _, written in endpoint.upstream.writes]
 
 
-def test_events_without_a_timestamp_are_written_as_they_come() -> None:
-    """Even when the wall clock goes back by an hour between them."""
+def test_events_without_a_timestamp_are_written_in_order_of_arrival() -> None:
+    """Even if the wall clock is set back by an hour between them."""
     endpoint = Endpoint()
 
     async def posts() -> list[int]:
@@ -61,8 +61,8 @@ def test_events_without_a_timestamp_are_written_as_they_come() -> None:
     assert 3 == len(endpoint.upstream.writes)
 
 
-def test_an_event_without_a_timestamp_stands_behind_what_came_before() -> None:
-    """A bot's clock is ahead: what it said before is no newer for that, and what it says later is."""
+def test_an_event_without_a_timestamp_follows_all_earlier_ones() -> None:
+    """A bot's clock is ahead: its earlier event is not newer because of that, and its later event is."""
     endpoint = Endpoint()
 
     async def posts() -> list[bool | None]:
@@ -72,8 +72,8 @@ def test_an_event_without_a_timestamp_stands_behind_what_came_before() -> None:
     assert [None, None, True, None] == asyncio.run(posts())
 
 
-def test_what_waited_behind_a_newer_event_is_stale() -> None:
-    """The newest of those that wait is not held up by a value that it would replace at once."""
+def test_an_event_that_waited_behind_a_newer_one_is_stale() -> None:
+    """The newest waiting event does not wait for a value that it would replace immediately."""
     hold = asyncio.Event()
     endpoint = Endpoint(Upstream(hold=hold))
 
@@ -87,8 +87,8 @@ def test_what_waited_behind_a_newer_event_is_stale() -> None:
     assert "intent-9" == endpoint.upstream.contexts["c-1"]["cognigyDetectedIntent"]
 
 
-def test_one_conversation_has_one_write_under_way_and_others_go_on() -> None:
-    """Ten posts about one and one about another: the other is not behind them."""
+def test_a_conversation_has_one_running_write_and_others_continue() -> None:
+    """Ten posts for one conversation and one for another: the other does not wait for them."""
     hold = asyncio.Event()
     endpoint = Endpoint(Upstream(hold=hold))
 
@@ -104,8 +104,8 @@ def test_one_conversation_has_one_write_under_way_and_others_go_on() -> None:
     assert (["c-1", "other"], 1) == asyncio.run(posts())
 
 
-def test_a_flood_about_one_conversation_is_shed() -> None:
-    """Sixteen wait; the next is told to come again."""
+def test_a_flood_for_one_conversation_is_shed() -> None:
+    """Sixteen wait; the next gets a Retry-After."""
     hold = asyncio.Event()
     endpoint = Endpoint(Upstream(hold=hold))
 
@@ -119,7 +119,7 @@ def test_a_flood_about_one_conversation_is_shed() -> None:
 
 
 def test_a_signed_message_has_one_effect() -> None:
-    """Again, or at once, with the same answer; with another body it is a conflict, unsigned it is refused."""
+    """Later or concurrent, it gets the same response; another body is a conflict, an unsigned one is refused."""
     endpoint = signing()
 
     async def posts() -> list[Reply]:
@@ -134,8 +134,8 @@ def test_a_signed_message_has_one_effect() -> None:
     assert 1 == len(endpoint.upstream.writes)
 
 
-def test_a_signed_message_that_failed_may_come_again() -> None:
-    """Whoever got a 502 sends the same message once more."""
+def test_a_failed_signed_message_may_be_repeated() -> None:
+    """A client that got a 502 sends the same message again."""
     endpoint = signing(Upstream(faults=[UnreachableError("")]))
 
     async def posts() -> list[int]:
@@ -144,8 +144,8 @@ def test_a_signed_message_that_failed_may_come_again() -> None:
     assert [502, 200] == asyncio.run(posts())
 
 
-def test_a_signature_decides_where_there_is_one() -> None:
-    """A key does not save a message whose signature is wrong; without a signature, a key is enough."""
+def test_a_signature_decides_if_it_is_present() -> None:
+    """A key does not help a message with a wrong signature; without a signature, a key is enough."""
     endpoint = Endpoint(secrets=[WRITTEN])
     body, headers = signed("m-1", event())
 
@@ -160,15 +160,15 @@ def test_a_signature_decides_where_there_is_one() -> None:
     assert [401, 200, 200] == asyncio.run(posts())
 
 
-def test_the_line_itself_says_that_it_is_full() -> None:
-    """The error is of this room; the app makes a 503 of it."""
+def test_the_lock_itself_reports_too_many_waiting_requests() -> None:
+    """The error is of this package; the app makes a 503 of it."""
 
     async def crowd() -> None:
         lines = ConversationLocks(lambda: 0.0)
         async with lines.lock("a"):
             waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
             await asyncio.sleep(0)
-            with pytest.raises(TooManyWaitingError):
+            with pytest.raises(LockUnavailableError, match="too many requests for this conversation"):
                 await _pass(lines)
         await asyncio.gather(*waiting)
 

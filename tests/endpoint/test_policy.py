@@ -1,4 +1,4 @@
-"""What the Environment says of events: the fallback for doubtful intents, and where a conversation goes."""
+"""The Environment's settings for events: the fallback for doubtful intents, and a conversation's destination."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.endpoint.policy import FallbackPolicy
+from reconciler.endpoint.handler import EventPolicy, FallbackPolicy
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
 FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4), known_intents=frozenset({"billing", "refund"}))
@@ -25,7 +24,7 @@ DOUBTS = [
 
 @pytest.mark.parametrize(("said", "intent", "reason"), DOUBTS)
 def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], intent: str, reason: str | None) -> None:
-    """The answer says so, the metrics count it, the confidence stays what it was."""
+    """The response says so, the metrics count it, the confidence is not changed."""
     endpoint = Endpoint(policy=FALLBACK)
     reply = asyncio.run(endpoint.post(event(**said)))
     ((_, written),) = endpoint.upstream.writes
@@ -35,8 +34,8 @@ def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], in
     assert {reason: 1} if reason else {} == dict(endpoint.app.metrics.fallback_reasons)
 
 
-def test_without_a_context_block_values_are_written_as_they_come() -> None:
-    """An unknown intent is counted all the same."""
+def test_without_a_context_block_values_are_written_unchanged() -> None:
+    """An unknown intent is still counted."""
     endpoint = Endpoint(policy=EventPolicy(known_intents=frozenset({"billing"})))
     reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
     ((_, written),) = endpoint.upstream.writes
@@ -44,8 +43,8 @@ def test_without_a_context_block_values_are_written_as_they_come() -> None:
     assert {"unknown": 1} == dict(endpoint.app.metrics.fallback_reasons)
 
 
-def test_with_explain_the_answer_says_where_the_conversation_goes() -> None:
-    """By the attributes just written, and those that the conversation had before."""
+def test_with_explain_the_response_has_the_destination() -> None:
+    """By the attributes just written, and the conversation's earlier ones."""
     upstream = Upstream(contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}})
     endpoint = Endpoint(upstream, policy=EventPolicy(explain=lambda given: sorted(given.items())[:2]))
     expected = [["cognigyConfidence", 0.9], ["cognigyDetectedIntent", "billing"]]

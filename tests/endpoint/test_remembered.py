@@ -1,4 +1,4 @@
-"""What is remembered of a conversation is what was, in a quarter of the room; who waits in its line gets the turn."""
+"""Stored events equal the original ones, in a quarter of the memory; a waiting request gets the lock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACES = st.builds(
 
 
 def forgetful(most: int = 100, seconds: float = 3600.0) -> tuple[ConversationCache, list[float]]:
-    """Return what remembers, and its clock."""
+    """Return a cache and its clock."""
     now = [0.0]
     return ConversationCache(lambda: now[0], most, seconds), now
 
@@ -42,10 +42,10 @@ def one(name: str, second: str | None = SECOND, answer: EndpointResponse | None 
 
 
 @given(NAMES, TEXTS, st.none() | st.integers(0, 1) | st.floats(0, 1), st.none() | st.just(SECOND), PLACES, JSON)
-def test_what_comes_back_is_what_was_kept(
+def test_a_stored_event_is_restored_unchanged(
     name: str, intent: str, confidence: float | None, second: str | None, place: EventOrder, said: Any
 ) -> None:
-    """Whatever was said, whatever the tenant answered, and with a place that is not the event's own."""
+    """For any event and any response of the tenant, and with an order that is not the event's own."""
     about = Event(name, intent, confidence, second, parse_timestamp(second) if second else None)
     for answer in (
         written_response(name, said),
@@ -61,7 +61,7 @@ def test_what_comes_back_is_what_was_kept(
 
 
 def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> None:
-    """Those first are forgotten that nobody asked about for longest; one that is asked about again is young again."""
+    """It evicts the conversations without events for the longest time; a new event makes a conversation new again."""
     remembered, now = forgetful(most=4)
     sizes = []
     for name in ("a", "b", "c", "a", "d", "e"):
@@ -80,8 +80,8 @@ def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> N
     assert ["later"] == [name for name, _, _ in remembered.latest_events()]
 
 
-def test_nobody_is_forgotten_within_the_hour() -> None:
-    """Whenever the generations change: heard of at any second, known 3,599 seconds later."""
+def test_no_conversation_is_evicted_within_the_hour() -> None:
+    """At any change of generations: stored at any second, known 3,599 seconds later."""
     for heard in range(0, 9000, 450):
         remembered, now = forgetful()
         for second in range(0, heard + 3600, 150):
@@ -90,8 +90,8 @@ def test_nobody_is_forgotten_within_the_hour() -> None:
         assert remembered.find("c") is not None, heard
 
 
-def test_others_may_be_kept_while_the_known_are_told() -> None:
-    """To tell Redis of all takes a while; nobody's age is said to be more than it is."""
+def test_new_events_may_be_stored_while_the_existing_ones_are_read() -> None:
+    """Publishing all to Redis takes time; the stated age is never more than the real one."""
     remembered, now = forgetful(most=6)
     for number in range(5):
         now[0] = 10.0 * number
@@ -105,7 +105,7 @@ def test_others_may_be_kept_while_the_known_are_told() -> None:
 
 
 def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
-    """As many as are kept (docs/context.md), of a usual length; a tenth is measured."""
+    """The stored number (docs/context.md), of a usual length; a tenth is measured."""
     lines = ConversationLocks(lambda: 0.0)
 
     async def turns() -> float:
@@ -127,7 +127,7 @@ def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
 
 
 def test_state_from_peers_is_stored_for_idle_conversations() -> None:
-    """And of one in whose line somebody stands; never anything older than what is known."""
+    """Also for a locked conversation; never anything older than the stored event."""
     lines = ConversationLocks(lambda: 0.0)
 
     async def turns() -> list[str | None]:
@@ -142,8 +142,8 @@ def test_state_from_peers_is_stored_for_idle_conversations() -> None:
     assert ["2026-02-01T09:00:05Z", "2026-02-01T09:00:07Z"] == asyncio.run(turns())
 
 
-def test_what_is_known_is_told_while_somebody_stands_in_the_line() -> None:
-    """The first one wrote, the next one's turn goes on for seconds: a Redis that forgot all is told of it meanwhile."""
+def test_stored_events_are_published_while_a_request_waits() -> None:
+    """The first one wrote, the next holds the lock for seconds: a Redis without data gets the write in that time."""
     lines = ConversationLocks(lambda: 0.0)
 
     async def turns() -> list[tuple[str, LatestEvent, float]]:
@@ -165,8 +165,8 @@ def test_what_is_known_is_told_while_somebody_stands_in_the_line() -> None:
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-def test_who_gives_up_waiting_holds_up_nobody(gone: int) -> None:
-    """The first of those that wait, the second or the last: the others get their turns, in order, one at a time."""
+def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> None:
+    """The first waiting request, the second or the last: the others get the lock, in order, one at a time."""
     lines = ConversationLocks(lambda: 0.0)
     seen: list[int] = []
     inside = 0

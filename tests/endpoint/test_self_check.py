@@ -1,4 +1,4 @@
-"""The endpoint asks itself GET /health before it says that it is ready: a uvicorn that does not fit is told at once."""
+"""The endpoint requests GET /health from itself before it announces its URL: a wrong uvicorn is detected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.endpoint.in_process_endpoint import Endpoint
 
 
 class Broken(StrictHttpProtocol):
-    """Calls what its uvicorn does not have, as this program did under uvicorn 0.44."""
+    """Calls a method that its uvicorn does not have, as this program did under uvicorn 0.44."""
 
     def _start_request(self) -> None:
         raise AttributeError("_start_asgi_task")
@@ -31,7 +31,7 @@ class Silent(StrictHttpProtocol):
 
 
 def started(app: ContextApp, host: str = "127.0.0.1") -> list[str]:
-    """Serve until it says that it is ready, then end; return what it said."""
+    """Serve until it announces its URL, then end; return the announcements."""
     said: list[str] = []
 
     def announce(url: str) -> None:
@@ -51,35 +51,35 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("host", "begin"), ADDRESSES)
-def test_what_answers_is_announced(host: str, begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, whatever the address it listens on; a proxy is not asked."""
+def test_an_answering_server_is_announced(host: str, begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, for any address that it listens on; a proxy is not used."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     [url] = started(Endpoint().app, host)
     assert url.startswith(begin)
 
 
-def test_a_connection_that_does_not_fit_its_uvicorn_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One error says what was answered, which uvicorn it is, and what to install; nothing is announced."""
+def test_an_incompatible_uvicorn_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error names the response, the version of uvicorn, and the versions to install; nothing is announced."""
     monkeypatch.setattr(serve, "StrictHttpProtocol", Broken)
     with pytest.raises(CxrouteError) as raised:
         started(Endpoint().app)
     assert (
-        "the endpoint does not answer its own GET /health as it must (HTTP/1.1 400 Bad Request): uvicorn"
-        f" {uvicorn.__version__} does not fit this version of cxroute. Install the versions that the extra `serve`"
-        " requires; see docs/getting-started.md, section Install."
+        "the endpoint's own GET /health failed (HTTP/1.1 400 Bad Request): uvicorn"
+        f" {uvicorn.__version__} is not compatible with this version of cxroute. Install the versions that the extra"
+        " `serve` requires; see docs/getting-started.md, section Install."
     ) == str(raised.value)
 
 
 def test_a_server_that_never_answers_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the time for the check, in place of waiting for ever."""
+    """After the time limit of the check, instead of waiting forever."""
     monkeypatch.setattr(serve, "StrictHttpProtocol", Silent)
     monkeypatch.setattr(serve, "_HEALTH_TIMEOUT", 0.05)
-    with pytest.raises(CxrouteError, match=r"GET /health as it must \(no answer\)"):
+    with pytest.raises(CxrouteError, match=r"GET /health failed \(no answer\)"):
         started(Endpoint().app)
 
 
-def test_an_endpoint_that_fails_is_ready_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 is an answer of this program: the requests arrive, and who watches /health decides what follows."""
+def test_a_failing_endpoint_is_still_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 is a response of this program: requests arrive, and the monitor of /health decides."""
     endpoint = Endpoint()
 
     async def fail(*_: object) -> object:

@@ -1,4 +1,4 @@
-"""`serve --shared`: several machines and a Redis keep every promise of one process, and say no while Redis is away."""
+"""`serve --shared`: several instances with Redis keep every promise of one process, and refuse while it is down."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
 
 @contextmanager
 def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
-    """Run a tenant and a Redis that machines have joined before."""
+    """Run a tenant and a Redis that instances have joined before."""
     with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
         server.settle()
         yield one, server
 
 
 def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
-    """Start so many endpoints that share; return their URLs once all are ready."""
+    """Start so many sharing endpoints; return their URLs once all are ready."""
     names = [f"machine-{number}" for number in range(count)]
     urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
     for url in urls:
@@ -43,7 +43,7 @@ def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **v
 
 
 def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
-    """Wait until an endpoint says that it is ready, or that it is not."""
+    """Wait until an endpoint is ready, or is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
@@ -65,7 +65,7 @@ def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Res
 
 
 def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> None:
-    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, none ever goes back."""
+    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, no older value replaces a newer."""
     with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
         callers = Callers(*machines(one, server))
         asyncio.run(callers.post_all(shuffled(CONVERSATIONS, 3)))
@@ -80,8 +80,8 @@ def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> N
     assert [f"{PREFIX}generation"] == [name for name, life in lives.items() if not 0 < life <= 3_600_000]
 
 
-def test_a_signed_message_has_one_effect_whichever_machine_it_comes_to(tmp_path: Path) -> None:
-    """Twenty at once to two machines, and later: the same answer; with another body it is a conflict."""
+def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> None:
+    """Twenty together to two instances, and later: the same response; with another body it is a conflict."""
 
     async def posts(urls: list[str]) -> tuple[list[httpx.Response], list[httpx.Response]]:
         body, headers = signed("m-1", event(timestamp=...), time.time())
@@ -105,10 +105,10 @@ def test_a_signed_message_has_one_effect_whichever_machine_it_comes_to(tmp_path:
     assert 1 == len(writes)
 
 
-def test_a_redis_that_is_killed_and_comes_back_empty_costs_no_order(tmp_path: Path) -> None:
-    """Under load: 503 at once while it is away and while all settle, nothing else; then all goes on where it was.
+def test_a_redis_that_is_killed_and_returns_empty_loses_no_order(tmp_path: Path) -> None:
+    """Under load: 503 immediately during the outage and the grace period, nothing else; then it continues.
 
-    What one machine knew is known to all: an older event, a repeat and a signed message, each at the other machine.
+    All instances know the state of one: an older event, a repeat and a signed message, each sent to the other one.
     """
     body, headers = signed("m-1", event(conversationId="signed", timestamp=...), time.time())
     with shared(tmp_path, "--latency-ms", "10") as (one, server):
@@ -134,7 +134,7 @@ def test_a_redis_that_is_killed_and_comes_back_empty_costs_no_order(tmp_path: Pa
         waits = sorted(line["ms"] for line in one.log("machine-1") if line.get("outcome") == "shared_away")
     assert set(callers.statuses) <= {200, 503}
     assert 100 < callers.statuses.count(503)
-    assert waits[len(waits) * 9 // 10] < 300, "requests wait for what is known to be away"
+    assert waits[len(waits) * 9 // 10] < 300, "requests wait for a Redis that is known to be down"
     assert ["open", "away", "settling", "open"] == states[-4:]
     assert [] == gone_back(writes)
     assert NEWEST == {name: second for name, second in writes if name in NEWEST}
@@ -143,8 +143,8 @@ def test_a_redis_that_is_killed_and_comes_back_empty_costs_no_order(tmp_path: Pa
     assert [new.content, message.content] == [again.content, replay.content]
 
 
-def test_a_redis_that_hangs_is_found_out_once(tmp_path: Path) -> None:
-    """The first request waits a second, the others not at all; /ready and a metric say so; it heals by itself."""
+def test_a_hanging_redis_is_detected_once(tmp_path: Path) -> None:
+    """The first request waits a second, the others do not; /ready and a metric show it; it recovers by itself."""
     with shared(tmp_path) as (one, server):
         (url,) = machines(one, server, count=1)
         server.freeze()
@@ -168,8 +168,8 @@ def test_a_redis_that_hangs_is_found_out_once(tmp_path: Path) -> None:
     assert 200 == last.status_code
 
 
-def test_it_starts_without_redis_and_is_ready_when_that_comes(tmp_path: Path) -> None:
-    """/health lives, /ready and a post say 503; one line of log says why; nothing has to be started again."""
+def test_it_starts_without_redis_and_is_ready_once_that_runs(tmp_path: Path) -> None:
+    """/health lives, /ready and a post give 503; one line of log has the reason; nothing must be restarted."""
     with shared(tmp_path) as (one, server):
         server.kill()
         _, url = one.serve("--shared", server.url)
@@ -184,8 +184,8 @@ def test_it_starts_without_redis_and_is_ready_when_that_comes(tmp_path: Path) ->
     assert ["away", "settling", "open"] == states
 
 
-def test_a_machine_that_is_killed_is_replaced_by_the_others(tmp_path: Path) -> None:
-    """What it had under way is free after seconds; what it had written is known; all that is sent again is taken."""
+def test_other_instances_replace_a_killed_one(tmp_path: Path) -> None:
+    """Its locks are free after seconds; its writes are known; all repeated events are accepted."""
     with shared(tmp_path, "--latency-ms", "20") as (one, server):
         victim, url = one.serve("--shared", server.url, name="victim")
         urls = [url, *machines(one, server, count=1)]
@@ -205,8 +205,8 @@ def test_a_machine_that_is_killed_is_replaced_by_the_others(tmp_path: Path) -> N
     assert NEWEST == newest
 
 
-def test_all_machines_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
-    """Two send no more in any stretch of time than one may."""
+def test_all_instances_together_keep_the_tenants_rate(tmp_path: Path) -> None:
+    """Two send no more in any period than one may."""
     rate = 60
     with shared(tmp_path, rate=rate) as (one, server):
         asyncio.run(flood(*machines(one, server)))
@@ -216,7 +216,7 @@ def test_all_machines_together_keep_to_the_tenants_rate(tmp_path: Path) -> None:
 
 
 def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
-    """With a wrong one it is not ready, and says of what kind the trouble is; neither is in log or answers."""
+    """With a wrong one it is not ready, and logs the kind of the error; neither is in log or responses."""
     right, wrong = "right-password-of-redis", "wrong-password-of-redis"
     with redis_server(tmp_path, right) as server, fleet(tmp_path) as one:
         server.settle(3)
@@ -234,22 +234,22 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("http://localhost", "it must be redis://HOST:PORT/DB"),
-    ("redis://", "it must be redis://HOST:PORT/DB"),
-    ("localhost:6379", "it must be redis://HOST:PORT/DB"),
-    ("redis://:hunter2pass@localhost:99999/0", "there are ports 1 to 65535"),
-    ("redis://:hunter2pass@localhost:port/0", "there are ports 1 to 65535"),
-    ("redis://:hunter2pass@localhost/zero", "the database is a number"),
-    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "nothing may follow"),
-    ("redis://:hunter2pass@[::1/0", "it must be redis://HOST:PORT/DB"),
+    ("http://localhost", "the URL must be redis://HOST:PORT/DB"),
+    ("redis://", "the URL must be redis://HOST:PORT/DB"),
+    ("localhost:6379", "the URL must be redis://HOST:PORT/DB"),
+    ("redis://:hunter2pass@localhost:99999/0", "the port must be a number from 1 to 65535"),
+    ("redis://:hunter2pass@localhost:port/0", "the port must be a number from 1 to 65535"),
+    ("redis://:hunter2pass@localhost/zero", "the database must be a number"),
+    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "the URL must end after the database's number"),
+    ("redis://:hunter2pass@[::1/0", "the URL must be redis://HOST:PORT/DB"),
 ]
 
 
 @pytest.mark.parametrize(("url", "said"), REFUSED)
-def test_a_url_that_leads_nowhere_is_refused_at_the_start(
+def test_an_invalid_url_is_refused_at_the_start(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
-    """As an option and as a variable: exit 64, and nothing of it is repeated."""
+    """As an option and as a variable: exit 64, and no part of it is repeated."""
     assert 64 == cxroute("serve", "--shared", url)
     assert said in cxroute.err
     assert "hunter2" not in cxroute.err
@@ -258,8 +258,8 @@ def test_a_url_that_leads_nowhere_is_refused_at_the_start(
     assert said in cxroute.err
 
 
-def test_a_password_on_the_command_line_is_warned_of(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others on the machine see it there; a variable or a URL without one is well. Without keys this ends here."""
+def test_a_password_on_the_command_line_causes_a_warning(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other users see it there; a variable or a URL without one is fine. Without keys the command ends here."""
     line = ["serve", "--host", "0.0.0.0", "--shared"]  # noqa: S104 - nothing listens
     advice = "everybody on this machine can see its command lines"
     assert 64 == cxroute(*line, "redis://:hunter2pass@localhost/0")
@@ -272,8 +272,8 @@ def test_a_password_on_the_command_line_is_warned_of(cxroute: Program, monkeypat
     assert advice not in cxroute.err
 
 
-def test_a_file_that_cannot_be_read_is_said(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit 64, without the path; an empty one is no better."""
+def test_an_unreadable_file_is_reported(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 64, without the path; an empty file is also refused."""
     monkeypatch.setenv("CXROUTE_SHARED_FILE", "nowhere")
     assert 64 == cxroute("serve")
     assert "the file that CXROUTE_SHARED_FILE names cannot be read" in cxroute.err

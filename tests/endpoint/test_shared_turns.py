@@ -1,4 +1,4 @@
-"""A turn among machines, in this process and a real Redis: who is late overwrites nothing; packed places keep order."""
+"""Locks among instances, in this process and a real Redis: a late write replaces nothing; packed orders sort."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from reconciler.endpoint.conversations import ConversationLocks, EventOrder, Lat
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import error_response, success_response
 from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailableError, connection_factory
-from reconciler.endpoint.redis.locks import RedisLocks, _pack, _unpack
 from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds, _pack, _unpack
 from tests.endpoint.redis_server import RedisServer, redis_server
 
 ANSWER = success_response("written", "written", {"id": "c-1"})
 
 
 def at(second: int) -> tuple[EventOrder, Event]:
-    """Return an event of a second, and its place."""
+    """Return an event of a second, and its order."""
     stamp = f"2026-02-01T09:00:{second:02}Z"
     point = parse_timestamp(stamp)
     assert point is not None
@@ -34,7 +33,7 @@ def at(second: int) -> tuple[EventOrder, Event]:
 
 @asynccontextmanager
 async def machine(server: RedisServer) -> AsyncIterator[RedisLocks]:
-    """Join, as a process of its own does."""
+    """Join, as a separate process does."""
     shared = RedisState(lambda broken: RedisConnection(connection_factory(server.url, None), broken), "cxroute:prod")
     turns, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
     keeper = ClusterMembership(shared, turns, ids, PaceControl(float, float, float), lambda _line: None)
@@ -49,20 +48,20 @@ async def machine(server: RedisServer) -> AsyncIterator[RedisLocks]:
 
 
 async def opened(turns: RedisLocks) -> None:
-    """Wait until turns can be taken."""
+    """Wait until locks can be acquired."""
     async with asyncio.timeout(10):
-        while not turns._state.is_usable:  # noqa: ASYNC110 - there is nothing else to wait for
+        while not turns._state.is_usable:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
 
 
 async def known(turns: RedisLocks) -> str | None:
-    """Return the intent of the newest event that a machine hears of."""
+    """Return the intent of the newest event that an instance knows."""
     async with turns.lock("c-1") as line:
         return line.latest.event.intent if line.latest else None
 
 
-def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Path) -> None:
-    """A machine that stood still writes an old event; another one wrote a newer meanwhile, and that stays."""
+def test_an_instance_whose_lock_expired_replaces_nothing(tmp_path: Path) -> None:
+    """A halted instance writes an old event; another instance wrote a newer one before, and that stays."""
 
     async def race(server: RedisServer) -> tuple[str | None, str | None]:
         async with AsyncExitStack() as stack:
@@ -87,8 +86,8 @@ def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Pat
         assert ("intent-9", "intent-9") == asyncio.run(race(server))
 
 
-def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Path) -> None:
-    """Cut off from Redis in the midst of a signal that may have been given: the answer stays that it is unclear."""
+def test_an_unclear_write_is_not_answered_with_a_retry(tmp_path: Path) -> None:
+    """Cut off from Redis during a signal that may have been sent: the response stays unclear."""
 
     async def cut(server: RedisServer) -> str | None:
         async with AsyncExitStack() as stack:
@@ -96,7 +95,7 @@ def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Pa
             async with alone.lock("c-1") as line:
                 await alone._state.connection.close()
                 alone._state.mark_lost("Cut")
-                line.record_write(*at(9), error_response(502, "unclear", "nobody knows"))
+                line.record_write(*at(9), error_response(502, "unclear", "unknown"))
             await opened(alone)
             return await known(alone)
 
@@ -106,10 +105,10 @@ def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("meanwhile", "known_after"), [(None, "intent-9"), (5, "intent-5")])
-def test_an_unrecorded_write_counts_unless_another_instance_wrote_since(
+def test_an_unrecorded_write_counts_unless_another_instance_wrote(
     tmp_path: Path, meanwhile: int | None, known_after: str
 ) -> None:
-    """Cut off from Redis in the midst: if another one wrote an older event, who sends the newer again is heard."""
+    """Cut off from Redis during a write: if another instance wrote an older event, a repeated newer one is written."""
 
     async def cut(server: RedisServer) -> tuple[str | None, str | None]:
         async with AsyncExitStack() as stack:
@@ -138,8 +137,8 @@ def test_an_unrecorded_write_counts_unless_another_instance_wrote_since(
         assert (known_after, known_after) == asyncio.run(cut(server))
 
 
-def test_a_turn_is_one_machines_at_a_time_and_comes_back_however_it_ends(tmp_path: Path) -> None:
-    """The other one waits; after a failure, a cancellation and a write alike the turn is free at once."""
+def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
+    """The other one waits; after a failure, a cancellation or a write the lock is free immediately."""
 
     async def turns(server: RedisServer) -> list[float]:
         async with AsyncExitStack() as stack:
@@ -169,8 +168,8 @@ def test_a_turn_is_one_machines_at_a_time_and_comes_back_however_it_ends(tmp_pat
     assert [True] * 3 == [0.1 < wait < 2 for wait in waits]
 
 
-def test_what_is_packed_orders_by_its_bytes_as_events_do() -> None:
-    """Redis compares the texts; fractions of a second and ids that begin alike are in it."""
+def test_packed_orders_sort_by_bytes_like_events() -> None:
+    """Redis compares the texts; the cases have fractions of a second and ids with equal beginnings."""
     chance = Random(1)
     places = [
         EventOrder(
@@ -187,8 +186,8 @@ def test_what_is_packed_orders_by_its_bytes_as_events_do() -> None:
 
 
 @pytest.mark.parametrize("message", ["", "m-1"])
-def test_what_is_packed_comes_back_equal(message: str) -> None:
-    """Place, event and the answer's body."""
+def test_a_packed_event_is_restored_unchanged(message: str) -> None:
+    """Order, event and the response's body."""
     place, event = at(7)
     written = LatestEvent(place._replace(message_id=message), event, ANSWER)
     parts = [part if isinstance(part, bytes) else part.encode() for part in _pack(written)]
@@ -196,7 +195,7 @@ def test_what_is_packed_comes_back_equal(message: str) -> None:
 
 
 def test_tls_is_always_verified(tmp_path: Path) -> None:
-    """An authority of one's own is named, or nobody is spoken to; nor is one that bears another name, or no TLS."""
+    """The given CA is required: another CA, another host name and a server without TLS are refused."""
     certificate = Path(__file__).parents[1] / "self_signed.pem"
 
     async def said(url: str, authority: str | None) -> str:

@@ -1,4 +1,4 @@
-"""A siege: hundreds of callers that never finish, come again as soon as they are cut off, and keep nobody waiting."""
+"""Hundreds of callers that never finish and reconnect after each cut do not delay other callers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.tiers import FULL
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
 JITTER = 0.01 if FULL else 0.5
-"""Seconds that a busy machine may take of its own accord; in `make test-all` it runs other tests beside this one."""
+"""Seconds that a busy machine may need in addition; `make test-all` runs other tests in parallel."""
 LONGEST = 6.0 if FULL else 8.0
 
 
 class Siege:
-    """What became of the callers that never finish."""
+    """The results of the callers that never finish."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self._port, self._until = port, time.monotonic() + seconds
@@ -27,7 +27,7 @@ class Siege:
         self.endings: set[tuple[tuple[int, ...], bool]] = set()
 
     async def half(self, data: bytes, delay: float) -> None:
-        """Send half a request, wait for the end, and begin again until the siege is over."""
+        """Send half a request, wait for the end, and repeat until the siege ends."""
         await asyncio.sleep(delay)
         while time.monotonic() < self._until:
             before = time.monotonic()
@@ -37,7 +37,7 @@ class Siege:
 
 
 async def traffic(port: int, name: str, seconds: float) -> list[float]:
-    """Post forty times a second over four connections; return how long each answer took."""
+    """Post forty times a second over four connections; return the time of each response."""
 
     async def post(caller: int) -> list[float]:
         times, until, number = [], time.monotonic() + seconds, 0
@@ -58,7 +58,7 @@ def p99(times: Sequence[float]) -> float:
     return sorted(times)[len(times) * 99 // 100]
 
 
-def test_half_requests_are_cut_off_in_time_and_nobody_waits_for_them(
+def test_incomplete_requests_are_cut_off_in_time_without_delays(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """500 half headers and 200 half bodies for two minutes (fewer, once): closed in six seconds, good posts go on.

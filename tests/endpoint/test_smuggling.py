@@ -52,7 +52,7 @@ VECTORS = {
     "chunk size negative": chunked(body=b"-1\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk size 0x": chunked(body=b"0x5\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk size beyond 64 bits": chunked(body=b"f" * 17 + b"\r\n" + BODY + b"\r\n0\r\n\r\n"),
-    "chunk longer than said": chunked(body=b"5\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    "chunk longer than declared": chunked(body=b"5\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk ends in bare LF": chunked(body=CHUNKED.replace(b"\r\n", b"\n")),
     "chunk extension": extended(b";a=b"),
     "chunk extension, no value": extended(b";"),
@@ -92,8 +92,8 @@ VECTORS = {
 }
 
 
-def test_what_two_servers_could_read_in_two_ways_ends_the_connection() -> None:
-    """Each of the vectors, with a whole request smuggled behind it: one 400, closed, and nothing is written."""
+def test_an_ambiguous_request_ends_the_connection() -> None:
+    """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing is written."""
 
     async def attack() -> tuple[dict[str, Said], int]:
         endpoint = Endpoint(limits=Limits(deadline_seconds=1.0))
@@ -107,8 +107,8 @@ def test_what_two_servers_could_read_in_two_ways_ends_the_connection() -> None:
     assert 0 == writes
 
 
-def test_a_request_may_come_in_any_pieces() -> None:
-    """Byte by byte, in chunks, or with the next one after its answer: it is one request, and one write."""
+def test_a_request_may_arrive_in_any_pieces() -> None:
+    """Byte by byte, in chunks, or with the next one after its response: it is one request, and one write."""
     pieces = [[bytes([byte]) for byte in one] for one in (request(), chunked())]
     small = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
 
@@ -124,7 +124,7 @@ def test_a_request_may_come_in_any_pieces() -> None:
 
 
 @pytest.mark.parametrize("extension", [b";a=b", b";", b" "])
-def test_an_extension_is_found_in_pieces_too(extension: bytes) -> None:
+def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
     """Byte by byte, and at the second chunk: 400, closed, nothing written."""
     late = chunked(
         body=b"1\r\n{\r\n" + f"{len(BODY) - 1:x}".encode() + extension + b"\r\n" + BODY[1:] + b"\r\n0\r\n\r\n"
@@ -146,7 +146,7 @@ def test_an_extension_is_found_in_pieces_too(extension: bytes) -> None:
 @pytest.mark.parametrize(
     "behind", [SMUGGLED, SMUGGLED[:40], b"garbage", b"\x00" * 10, request(line="GET /metrics HTTP/1.1")]
 )
-def test_what_follows_in_the_same_breath_is_not_read(behind: bytes) -> None:
+def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
     """The first request is answered, once; then the connection is closed."""
 
     async def attack() -> tuple[Said, int]:

@@ -1,4 +1,4 @@
-"""Real sockets: slow callers, half callers, huge ones, too many (W7)."""
+"""Real sockets: slow, incomplete, huge and too many callers (W7)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.endpoint.raw_sockets import listening, request, talk
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Headers may take 0.3 seconds in place of five."""
+    """Headers may take 0.3 seconds instead of five."""
     monkeypatch.setattr(connection, "_HEAD_TIMEOUT", 0.3)
     return 0.3
 
 
-def test_dripping_headers_win_no_time(impatient: float) -> None:
-    """A byte now and then is not enough: the time is for all of them."""
+def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
+    """A byte now and then does not help: the time is for all headers."""
 
     async def drip() -> tuple[bool, float]:
         async with listening(Endpoint()) as port:
@@ -36,8 +36,8 @@ def test_dripping_headers_win_no_time(impatient: float) -> None:
     assert seconds < 2
 
 
-def test_headers_are_bounded_whole_and_unfinished() -> None:
-    """More than 64, or 16 KiB, finished or not: 431."""
+def test_complete_and_incomplete_headers_are_bounded() -> None:
+    """More than 64, or 16 KiB, complete or not: 431."""
     many, long = request(*(f"X-{one}: a" for one in range(64))), request("X-A: " + "a" * 16_384)
     just = request("X-A: " + "a" * 15_000, "Connection: close")
     endless = request().partition(b"\r\n")[0] + b"\r\nX-A: " + b"a" * 40_000
@@ -49,8 +49,8 @@ def test_headers_are_bounded_whole_and_unfinished() -> None:
     assert [[431], [431], [431], [200]] == asyncio.run(attack())
 
 
-def test_a_caller_that_hangs_up_half_way_is_no_event() -> None:
-    """Half a body and then nobody: nothing is written, nothing is left behind, and the next one is served."""
+def test_a_caller_that_disconnects_in_the_middle_sends_no_event() -> None:
+    """Half of a body and then the end: nothing is written, nothing is left behind, and the next caller is served."""
 
     async def hang_up() -> tuple[int, int]:
         endpoint = Endpoint()
@@ -68,8 +68,8 @@ def test_a_caller_that_hangs_up_half_way_is_no_event() -> None:
     assert (0, 1) == asyncio.run(hang_up())
 
 
-def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one beyond the limit gets 503 at once; those before it are served."""
+def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one beyond the limit gets 503 immediately; earlier ones are served."""
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
 
     async def crowd() -> tuple[list[int], list[int]]:
@@ -86,8 +86,8 @@ def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert ([503], [200]) == asyncio.run(crowd())
 
 
-def test_a_signal_makes_ready_say_no() -> None:
-    """Before anything else: whoever balances the load looks there."""
+def test_a_signal_makes_ready_answer_503() -> None:
+    """Before anything else: a load balancer looks there."""
     endpoint = Endpoint()
     server = _EndpointServer(endpoint.app, lambda: None)
     server.handle_exit(signal.SIGTERM, None)
@@ -95,8 +95,8 @@ def test_a_signal_makes_ready_say_no() -> None:
     assert server.should_exit
 
 
-def test_answers_name_no_server() -> None:
-    """Neither the program nor a version of it; and refusals of the connection are JSON like all others."""
+def test_responses_name_no_server() -> None:
+    """Neither the program nor its version; and refusals of the connection are JSON like all others."""
 
     async def ask() -> tuple[bytes, bytes]:
         async with listening(Endpoint()) as port:

@@ -1,4 +1,4 @@
-"""The parts of uvicorn that the endpoint builds on: a uvicorn that moves one of them fails here, by the part's name."""
+"""The parts of uvicorn that the endpoint uses: a uvicorn without one of them fails here, with the part's name."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ READ_OF_CONNECTION = {
 READ_OF_CYCLE = {"disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
 
 
-def test_the_installed_uvicorn_is_the_one_minor_version_that_was_read() -> None:
-    """Before another one is admitted, compare its httptools_impl.py with endpoint/server.py."""
+def test_the_installed_uvicorn_is_the_one_reviewed_minor_version() -> None:
+    """Before another one is allowed, compare its httptools_impl.py with endpoint/server.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extra = map(Requirement, project["optional-dependencies"]["serve"])
     (bounds,) = [str(one.specifier) for one in extra if one.name == "uvicorn"]
@@ -54,12 +54,12 @@ def test_each_overridden_method_is_one_that_uvicorn_has(child: type, parent: typ
 
 @pytest.mark.parametrize(("child", "parent"), EXTENDED, ids=["connection", "server"])
 def test_no_private_method_replaces_one_of_uvicorns(child: type, parent: type) -> None:
-    """A private name that uvicorn begins to use would be replaced unseen."""
+    """A private name that uvicorn begins to use would be replaced unnoticed."""
     private = {name for name in vars(child) if name.startswith("_") and not name.endswith("__")}
     assert set() == private & set(dir(parent))
 
 
-def test_the_attributes_that_a_connection_reads_are_there() -> None:
+def test_the_attributes_that_a_connection_reads_exist() -> None:
     """Of the connection after the first bytes of a request, of the server's state and of the request's cycle."""
 
     async def begun() -> tuple[set[str], set[str], StrictHttpProtocol]:
@@ -77,7 +77,7 @@ def test_the_attributes_that_a_connection_reads_are_there() -> None:
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(b"POST /api/route HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
             async with asyncio.timeout(5):
-                while not parts or parts[0].cycle is None:  # noqa: ASYNC110 - uvicorn tells nobody
+                while not parts or parts[0].cycle is None:  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.01)
             found = {*dir(parts[0])}, {*dir(parts[0].cycle)}
             writer.close()
@@ -90,6 +90,6 @@ def test_the_attributes_that_a_connection_reads_are_there() -> None:
     assert set() == {"default_headers", "total_requests"} - {*dir(one.server_state)}
 
 
-def test_a_cycle_takes_what_the_connection_gives_it() -> None:
+def test_a_cycle_accepts_the_arguments_of_the_connection() -> None:
     """Every parameter of uvicorn's cycle, and none that it does not have."""
     assert {"self", *CYCLE} == {*inspect.signature(RequestResponseCycle.__init__).parameters}

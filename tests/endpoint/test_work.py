@@ -1,4 +1,4 @@
-"""The real process at work: for minutes on end, in a burst, and at ten times what it can pass on (W10)."""
+"""The real process under load: for minutes, in a burst, and at ten times its possible rate (W10)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tests.tiers import FULL
 SOAK = 240 if FULL else 4
 """Seconds."""
 PEOPLE = 500
-"""Conversations of a soak: what is kept of each would otherwise look like a leak for an hour."""
+"""Conversations of a soak test: more stored conversations would look like a leak for an hour."""
 PACED = MANIFEST.replace("requestsPerSecond: 2000", "requestsPerSecond: 50")
 
 
 @dataclass
 class Crowd:
-    """Callers who post at a steady rate, whoever waits; a connection is made when none is free."""
+    """Callers that post at a steady rate, without waiting for each other; a connection is made when none is free."""
 
     port: int
     free: list[Caller] = field(default_factory=list)
     answers: list[tuple[int, float]] = field(default_factory=list)
-    """Statuses, and the seconds that each took."""
+    """The statuses, and the seconds of each response."""
 
     async def post(self, conversation: str, confidence: float = 0.9) -> int:
         """Post an event without a timestamp."""
@@ -43,7 +43,7 @@ class Crowd:
         return status
 
     def _fresh(self) -> Caller | None:
-        """Return a connection that was used in the last ten seconds; the others are let go of."""
+        """Return a connection that was used in the last ten seconds; the others are closed."""
         old = asyncio.get_running_loop().time() - 10
         for line in [one for one in self.free if one.used < old]:
             self.free.remove(line)
@@ -51,7 +51,7 @@ class Crowd:
         return self.free.pop() if self.free else None
 
     async def load(self, rate: int, seconds: float, name: str) -> list[tuple[int, float]]:
-        """Post so many a second for so long, each about another conversation; return the answers."""
+        """Post so many a second for so long, each for another conversation; return the responses."""
         self.answers, began = [], time.monotonic()
         async with asyncio.TaskGroup() as posts:
             for number in range(int(rate * seconds)):
@@ -60,13 +60,13 @@ class Crowd:
         return self.answers
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         for line in self.free:
             line.close()
 
 
 def slope(sizes: list[int]) -> float:
-    """Return by how much a line through sizes, of one a second, rises in ten minutes."""
+    """Return the slope of a line through sizes, one per second, over ten minutes."""
     middle, mean = (len(sizes) - 1) / 2, sum(sizes) / len(sizes)
     rise = sum((at - middle) * (size - mean) for at, size in enumerate(sizes))
     return 600 * rise / sum((at - middle) ** 2 for at in range(len(sizes)))
@@ -78,9 +78,9 @@ def _open_files(process: int) -> int:
 
 
 def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """50 posts a second about 500 conversations, 1 % of writes lost (4 s; 4 minutes in the campaign): nothing leaks.
+    """50 posts a second for 500 conversations, 1 % of writes lost (4 s; 4 minutes in the campaign): nothing leaks.
 
-    Whatever was answered 200 is at the tenant; memory and open files stay where they are after the first quarter.
+    Each event with response 200 is at the tenant; memory and open files do not grow after the first quarter.
     """
 
     async def work(port: int, process: int) -> tuple[list[int], list[int], Counter[int], dict[str, float]]:
@@ -121,12 +121,12 @@ def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: C
 
 
 @pytest.mark.skipif(not FULL, reason="a measurement: it needs the machine for itself (make campaign)")
-def test_a_burst_and_ten_times_too_much_leave_what_can_be_done(
+def test_a_burst_and_a_tenfold_load_leave_the_possible_rate(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A tenant that takes 50 a second: 1,000 in a second from idle are all answered; 500 a second cost nothing.
+    """A tenant that accepts 50 a second: 1,000 in a second from idle are all answered; 500 a second cost nothing.
 
-    Goodput at ten times the rate is at least 0.9 of what it is at the rate, and what is refused is so within 0.1 s.
+    Goodput at ten times the rate is at least 0.9 of that at the rate, and refusals come within 0.1 s.
     """
 
     async def work(port: int) -> list[list[tuple[int, float]]]:

@@ -1,4 +1,4 @@
-"""Custom fields and signals: the contract, what is repeated and what never is, and what the endpoint says of them."""
+"""Custom fields and signals: the contract, repeated and unrepeated writes, and the endpoint's reports of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from reconciler.endpoint.conversations import EventOrder, LatestEvent
 from reconciler.endpoint.event import Event, Timestamp, parse_event
 from reconciler.endpoint.handler import EventPolicy
 from reconciler.endpoint.messages import error_response
-from reconciler.endpoint.redis.locks import _pack, _unpack
+from reconciler.endpoint.redis.stores import _pack, _unpack
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -63,7 +63,7 @@ NAMES = tuple(FIELDS)
 
 
 def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
-    """Return what is to be written where an example's request is to come of it."""
+    """Return the attributes whose write makes the request of an example."""
     fields = {one["ident"]: one["value"] for one in request.get("json", ())}
     said = fields or dict(zip(NAMES, request["query"].values(), strict=True))
     number = said.get("cognigyConfidence")
@@ -71,8 +71,8 @@ def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
 
 
 @pytest.mark.parametrize(("way", "example"), EXAMPLES)
-def test_the_client_asks_and_understands_as_is_known_of_the_platform(way: str, example: dict[str, Any]) -> None:
-    """Method, path, query and body are the example's; the answer is understood, or the error of its status."""
+def test_the_client_matches_the_known_behaviour_of_the_platform(way: str, example: dict[str, Any]) -> None:
+    """Method, path, query and body are the example's; it understands the response, or the error of its status."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -114,7 +114,7 @@ UNCLEAR = (
 
 
 def expected_of(way: str, faults: str, usual: type) -> type:
-    """Return what comes of a fault: with a signal all is unclear after which it may have been given."""
+    """Return the result of a fault: a signal is unclear after each fault that may follow its arrival."""
     if way == SIGNAL_WAY and faults in UNCLEAR:
         return AmbiguousWriteError
     if way == FIELDS_WAY and faults in ("context:400", "context:422"):
@@ -124,8 +124,8 @@ def expected_of(way: str, faults: str, usual: type) -> type:
 
 @pytest.mark.parametrize("way", [FIELDS_WAY, SIGNAL_WAY])
 @pytest.mark.parametrize(("faults", "usual"), FAULTS)
-def test_every_fault_ends_as_it_should_and_in_time(faults: str, usual: type, way: str) -> None:
-    """As with contexts; but a signal is not repeated once it may have been given."""
+def test_every_fault_of_a_writer_ends_correctly_and_in_time(faults: str, usual: type, way: str) -> None:
+    """As with contexts; but a signal is not repeated once it may have been sent."""
     world = ContextTenant(faults, way)
     start = world.clock.seconds
     (found,) = world.run("c-1")
@@ -140,15 +140,15 @@ APPLIED = ("500", "503", "408", "reset", "timeout", "html", "empty", "shape", "n
 
 
 @pytest.mark.parametrize("fault", [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"])
-def test_a_signal_is_given_once_whatever_becomes_of_its_answer(fault: str) -> None:
-    """It arrived, and its answer is lost, cut, late, or no answer: nobody sends it again."""
+def test_a_signal_is_sent_once_for_any_fault_of_its_response(fault: str) -> None:
+    """It arrived, and its response is lost, cut, late or invalid: it is not sent again."""
     world = ContextTenant(f"context:{fault}", SIGNAL_WAY)
     world.run("c-1")
     assert 1 == world.asked()["context"]
 
 
 def hanging(path: str, asked: list[str]) -> Any:
-    """Return what carries requests; those to a path are never answered."""
+    """Return a transport; requests to one path get no response."""
     forms = {"/oauth/token": {"access_token": "TOKEN", "expires_in": 3600}}
 
     async def carry(request: ApiRequest) -> ApiResponse:
@@ -164,8 +164,8 @@ def hanging(path: str, asked: list[str]) -> Any:
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/signal", AmbiguousWriteError), ("/oauth/token", TimeoutError)])
-def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str, expected: type) -> None:
-    """One that nobody sent yet is not."""
+def test_a_signal_that_was_running_at_the_deadline_is_unclear(path: str, expected: type) -> None:
+    """A signal that was not sent is not unclear."""
     asked: list[str] = []
     world = ContextTenant("", SIGNAL_WAY)
     credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
@@ -180,8 +180,8 @@ def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str
     assert 1 == sum(one.endswith(path) for one in asked)
 
 
-def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> None:
-    """Five fail, one read goes in the place of the sixth, without its values; it is given once that is answered."""
+def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
+    """Five fail, one read replaces the sixth, without its values; the signal is sent after a response to the read."""
     world = ContextTenant("context:503@#1-5", SIGNAL_WAY)
 
     async def write() -> list[Any]:
@@ -202,8 +202,8 @@ def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> N
 
 
 @given(st.text(min_size=1, max_size=40), st.none() | st.floats(0, 1), st.text(min_size=1, max_size=20))
-def test_whatever_a_value_holds_stays_in_its_parameter(intent: str, confidence: float | None, at: str) -> None:
-    """Of unreserved characters and percent signs alone, the query says what was meant, and nothing else."""
+def test_a_value_stays_in_its_parameter(intent: str, confidence: float | None, at: str) -> None:
+    """The query has only unreserved characters and percent signs, and decodes to exactly the given values."""
     told: list[str] = []
     said = dict(zip(NAMES, (intent, confidence, at), strict=True))
 
@@ -220,7 +220,7 @@ def test_whatever_a_value_holds_stays_in_its_parameter(intent: str, confidence: 
 
 
 async def posted(signal: SignalWriter, call: Any, said: Mapping[str, str | float | None]) -> None:
-    """Give a signal."""
+    """Send a signal."""
     await signal.write(call, "/signal", said)
 
 
@@ -234,15 +234,15 @@ def test_values_are_texts(value: str | float | None, expected: str) -> None:
 
 
 def test_undefined_fields_say_how_to_define_them() -> None:
-    """Which, where and as what; nothing of what was said."""
+    """The fields, the place and the type; no values."""
     (found,) = ContextTenant("", FIELDS_WAY, custom_fields={"routedAt": "text"}).run("c-1")
     assert isinstance(found, UndefinedFieldsError)
     assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in str(found)
     assert "billing" not in str(found)
 
 
-def test_a_confidence_field_is_cleared_by_an_intent_without_one() -> None:
-    """The same contact; rules see no confidence any more."""
+def test_an_intent_without_a_confidence_clears_the_field() -> None:
+    """The same contact; rules do not see a confidence any more."""
     world = ContextTenant("", FIELDS_WAY)
 
     async def write() -> None:
@@ -256,8 +256,8 @@ def test_a_confidence_field_is_cleared_by_an_intent_without_one() -> None:
     assert ["0.9", ""] == [one["value"] for body in sent for one in body if one["ident"] == "cognigyConfidence"]
 
 
-def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> None:
-    """The very same event; a newer one is written, and after that the old one is stale."""
+def test_a_repeated_unclear_event_gets_the_same_response_unwritten() -> None:
+    """Exactly the same event; a newer one is written, and after that the old one is stale."""
     endpoint = Endpoint(Upstream(faults=[AmbiguousWriteError("")]))
 
     async def post() -> list[posting.Reply]:
@@ -268,14 +268,14 @@ def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> 
     replies = asyncio.run(post())
     assert [502, 502, 200, 200] == [reply.status for reply in replies]
     assert replies[0].body == replies[1].body
-    assert "whether it was written is unknown; this event is not written again" == replies[0].form["error"]
+    assert "it is unknown whether the event was written; it is not written again" == replies[0].form["error"]
     assert replies[3].form["stale"] is True
     assert 2 == len(endpoint.upstream.writes)
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
 
 
-def test_instances_give_the_same_answer_to_an_unclear_event() -> None:
-    """Status, outcome and body come back from Redis as they went; a repeat at another machine is no success."""
+def test_instances_give_the_same_response_to_an_unclear_event() -> None:
+    """Status, outcome and body are restored from Redis unchanged; a repeat at another instance is not a success."""
     found = parse_event(json.dumps(posting.EVENT).encode())
     assert found.timestamp is not None
     unclear = LatestEvent(EventOrder(found.timestamp, ""), found, error_response(502, "unclear", "unknown"))
@@ -289,7 +289,7 @@ def test_instances_give_the_same_answer_to_an_unclear_event() -> None:
 
 
 def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
-    """With either writer of the platform; the default one knows no test chat."""
+    """With either writer of the platform; the default one has no test chat."""
     endpoint = Endpoint(policy=EventPolicy(ignored_conversations=TEST_CHATS))
     reply = asyncio.run(endpoint.post(posting.event(conversationId="100000000000")))
     other = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
@@ -306,8 +306,8 @@ def environment(writer: str, context: Mapping[str, Any] | None = None, **more: A
 
 
 @WAYS
-def test_where_it_writes_is_said_by_environment_profile_and_writer(way: str) -> None:
-    """In this order: what is said last is nearest."""
+def test_the_writer_is_set_by_environment_profile_and_writer(way: str) -> None:
+    """In this order: the last setting wins."""
     plain, mine = Profile(name="x"), Profile.model_validate({"name": "x", "contextPath": "/mine/{conversationId}"})
     own = {FIELDS_WAY: "/dfo/3.0/contacts/{conversationId}/custom-fields"}
     own[SIGNAL_WAY] = "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
@@ -318,8 +318,8 @@ def test_where_it_writes_is_said_by_environment_profile_and_writer(way: str) -> 
     assert (TEST_CHATS if way in own else frozenset()) == ignored_conversations(there)
 
 
-def test_a_signal_s_parameters_are_the_environment_s() -> None:
-    """By the names of attributes, whatever they are."""
+def test_a_signals_parameters_are_those_of_the_environment() -> None:
+    """By the names of attributes, for any names."""
     said = environment(SIGNAL_WAY, {"signal": {"intent": 5, "updatedAt": 1}}, attributes={"intent": "x"})
     told: list[str] = []
 
@@ -332,8 +332,8 @@ def test_a_signal_s_parameters_are_the_environment_s() -> None:
     assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
 
 
-def test_too_fast_is_no_reason_not_to_signal() -> None:
-    """After a 429, a refused connection and a worthless token it is certain that nothing was given: it goes again."""
+def test_a_rate_limit_does_not_prevent_a_signal() -> None:
+    """After a 429, a refused connection and an invalid token it is certain that nothing was sent: it is repeated."""
     world = ContextTenant("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
     assert [None] == world.run("c-1")
     assert 1 == sum(request.changed_state for request in world.app.state.requests)

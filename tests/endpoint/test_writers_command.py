@@ -1,4 +1,4 @@
-"""The writers as people meet them: the real processes, what `validate` and `doctor` say, and the log's advice."""
+"""The writers as users see them: the real processes, the output of `validate` and `doctor`, and the log's advice."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.support.server_process import server_process
 
 
 def manifest(writer: str, more: str = "") -> str:
-    """Return manifests whose endpoint writes in this way."""
+    """Return manifests whose endpoint uses this writer."""
     return MANIFEST.replace("context: {{", f"{more}context: {{{{writer: {writer}, ")
 
 
-def test_fields_that_nobody_defined_are_said_in_the_log_once(tmp_path: Path) -> None:
-    """502 in our own words to the caller, the outcome in the metrics, and in the log what an operator has to do."""
+def test_undefined_fields_are_logged_once(tmp_path: Path) -> None:
+    """502 with the endpoint's own text to the caller, the outcome in the metrics, the operator's action in the log."""
     with served(tmp_path, manifest=manifest("digital-custom-fields")) as (_, url), caller(url) as http:
         found = [http.post("/api/route", json=event(conversationId=f"c-{one}")) for one in range(3)]
         skipped = http.post("/api/route", json=event(conversationId="100000000000"))
         metrics = http.get("/metrics").text
-    told = "the tenant does not know the custom fields; the endpoint's log says how to define them"
+    told = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
     assert [(502, told)] * 3 == [(one.status_code, one.json()["error"]) for one in found]
     assert (200, "test-chat") == (skipped.status_code, skipped.json()["skipped"])
     assert 'cxroute_requests_total{status="502",outcome="undefined_fields"} 3' in metrics
@@ -36,8 +36,8 @@ def test_fields_that_nobody_defined_are_said_in_the_log_once(tmp_path: Path) -> 
     assert {} == contexts(tmp_path)
 
 
-def test_a_signal_whose_answer_was_lost_is_not_given_again(tmp_path: Path) -> None:
-    """The same event gets the same answer; a newer one is given. The script has what it was told, by its parameters."""
+def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None:
+    """The same event gets the same response; a newer one is sent. The script has the values, by its parameters."""
     said = manifest("voice-signal, signal: {{intent: 2, confidence: 4, updatedAt: 1}}")
     faults = ("--faults", "context:reset-applied@#1")
     with served(tmp_path, *faults, manifest=said) as (_, url), caller(url) as http:
@@ -52,7 +52,7 @@ def test_a_signal_whose_answer_was_lost_is_not_given_again(tmp_path: Path) -> No
     assert {"c-1": expected} == contexts(tmp_path)
 
 
-def test_the_sandbox_has_the_fields_that_its_environment_names(tmp_path: Path) -> None:
+def test_the_sandbox_has_the_fields_of_its_environment(tmp_path: Path) -> None:
     """A writer can be tried without a tenant."""
     (tmp_path / "manifests").mkdir()
     said = manifest("digital-custom-fields").format(url="").replace("name: prod", "name: sandbox")
@@ -68,8 +68,8 @@ IDENTS = [("bot intent", True), ("Absicht-Größe", True), ("x" * 65, True), ("b
 
 
 @pytest.mark.parametrize(("name", "found"), IDENTS, ids=["space", "umlaut", "long", "fine"])
-def test_names_that_are_most_likely_no_idents_are_found_offline(cxroute: Program, name: str, *, found: bool) -> None:
-    """At their place; other writers call attributes as they like."""
+def test_suspicious_idents_are_reported_offline(cxroute: Program, name: str, *, found: bool) -> None:
+    """At their position; other writers have free names of attributes."""
     for writer, expected in (("digital-custom-fields", found), ("voice-signal", False), ("interaction", False)):
         write("all.yaml", manifest(writer, f"attributes: {{{{intent: '{name}'}}}}\n").format(url="http://127.0.0.1:9"))
         code, said = cxroute.json("validate", "-e", "prod")
@@ -85,8 +85,8 @@ def test_names_that_are_most_likely_no_idents_are_found_offline(cxroute: Program
         ("voice-signal", "intent in p1, confidence in p2, time in p3"),
     ],
 )
-def test_doctor_says_what_the_writer_needs(cxroute: Program, writer: str, said: str) -> None:
-    """In the sandbox, too; where it writes stands beside what cannot be tried."""
+def test_doctor_names_the_requirements_of_the_writer(cxroute: Program, writer: str, said: str) -> None:
+    """Also in the sandbox; the place of the write is next to the unchecked parts."""
     text = manifest(writer).format(url="").replace("name: prod", "name: sandbox")
     write("all.yaml", "\n".join(line for line in text.splitlines() if not line.startswith("api:")))
     code, found = cxroute.json("doctor", "-e", "sandbox")
@@ -97,8 +97,8 @@ def test_doctor_says_what_the_writer_needs(cxroute: Program, writer: str, said: 
     assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["untried"]["message"]
 
 
-def test_an_advice_is_said_once_a_minute() -> None:
-    """However often it is due."""
+def test_an_advice_is_logged_once_a_minute() -> None:
+    """For any number of occurrences."""
     said: list[Any] = []
     now = [100.0]
     advise = Advice(said.append, lambda: now[0])

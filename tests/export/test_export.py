@@ -1,4 +1,4 @@
-"""`cxroute export`: live rules as manifests that a person would have written."""
+"""`cxroute export`: live rules as readable manifests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUEUES = [
 
 
 def rule(number: int, **said: Any) -> dict[str, Any]:
-    """Return a live rule: intent `card_NUMBER` to Cards, made by hand."""
+    """Return an unmanaged live rule: intent `card_NUMBER` to Cards."""
     conditions = [
         asks("cognigyDetectedIntent", "equals", f"card_{number}"),
         asks("cognigyConfidence", "greaterThanOrEqual", 0.6),
@@ -47,7 +47,7 @@ def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def tenant(cxroute: Program) -> Any:
-    """The sandbox, with what it is to have."""
+    """The sandbox with these rules."""
 
     def make(*rules: dict[str, Any]) -> Program:
         write("environment.yaml", ENVIRONMENT)
@@ -59,7 +59,7 @@ def tenant(cxroute: Program) -> Any:
 
 
 def exported(program: Program, *arguments: str) -> str:
-    """Return the RuleSets that go to stdout, without what is said above them."""
+    """Return the RuleSets on stdout, without the comments above them."""
     assert 0 == program("export", *arguments), program.err
     lines = program.out.splitlines(keepends=True)
     assert lines[0].startswith(
@@ -68,8 +68,8 @@ def exported(program: Program, *arguments: str) -> str:
     return "".join(lines[1:])
 
 
-def test_what_goes_without_saying_is_not_said(tenant: Any) -> None:
-    """Sugar, defaults that most rules share, names and descriptions that are so by default, keys of intents."""
+def test_default_values_are_omitted(tenant: Any) -> None:
+    """Sugar, defaults that most rules share, default names and descriptions, keys of intents."""
     made = {
         "name": "Cognigy Intent Route: card_1",
         "description": "Routes conversations with intent 'card_1' to Cards",
@@ -141,7 +141,7 @@ rules:
 
 
 def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> None:
-    """In a Queues document; the others get aliases too, since there is one now."""
+    """In a Queues document; the other queues get aliases too, because there is such a document now."""
     cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}]))
     found = exported(cxroute, "--all")
     assert "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: {sandbox: {id: q4}}\n---\n" in found
@@ -151,8 +151,8 @@ def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> No
     assert "" == cxroute.err
 
 
-def test_aliases_that_there_are_are_used(tenant: Any) -> None:
-    """The first that means the queue; a queue without one gets one."""
+def test_existing_aliases_are_used(tenant: Any) -> None:
+    """The first alias of a queue; a queue without an alias gets one."""
     cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
     write("queues.yaml", "{apiVersion: routing/v1, kind: Queues, name: queues, queues: {plastic: Cards, q: Cards}}\n")
     found = exported(cxroute, "--all")
@@ -161,7 +161,7 @@ def test_aliases_that_there_are_are_used(tenant: Any) -> None:
 
 
 def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
-    """Two rules of ours may not have one name; plan, apply and the next plan agree."""
+    """Two managed rules must not have one name; plan, apply and the next plan agree."""
     cxroute = tenant(rule(1, name="transfer"), rule(2, name="transfer"))
     assert 0 == cxroute("export", "--all", "--into", "manifests/rules.yaml")
     text = Path("manifests/rules.yaml").read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
 
 
 def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) -> None:
-    """Rules about different intents, or of one queue, may change places; of two that compete the order stays."""
+    """Rules about different intents, or of one queue, may change places; two competing rules keep their order."""
     fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
     known = [rule(number, name="New rule", targets=fraud if number == 2 else rule(0)["targets"]) for number in range(4)]
     asked = [asks("language", "equals", "fr")]
@@ -188,12 +188,12 @@ def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) 
     assert (0, [], 5) == (code, plan["changes"], plan["summary"]["unchanged"])
 
 
-def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: Any) -> None:
-    """Names from outside can do no harm in either."""
+def test_a_rule_that_is_not_representable_is_skipped_with_a_comment(tenant: Any) -> None:
+    """The output has a line about it, too; names from outside are harmless in both."""
     odd = rule(1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")])
     cxroute = tenant(odd, rule(2), rule(3, description="\n[cxroute:others/a/b#00000000]"))
     assert exported(cxroute, "--all").startswith(
-        "# Not here, and left as they are:\n"
+        "# Not exported, and not changed:\n"
         '#   "rule 3" (r3): it is managed by others\n'
         '#   "x\\u000a- evil: \\u001b[31m" (r1): it has a condition that cxroute does not understand\n'
         "# Conversations for Cards.\n"
@@ -203,7 +203,7 @@ def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: An
 
 
 def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
-    """Of ours those that no manifest has, under their own RuleSet and key."""
+    """Managed rules without a manifest are exported under their RuleSet and key."""
     ours = rule(2, description="Routes\n[cxroute:acme/desk/second#00000000]")
     cxroute = tenant(rule(1), ours, rule(3))
     assert "  - key: second\n" in exported(cxroute, "desk/second")
@@ -216,16 +216,16 @@ def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
     assert 64 == cxroute("export", "rule 3", "--all")
 
 
-def test_without_a_choice_it_says_what_there_is(tenant: Any) -> None:
-    """And how to choose."""
+def test_without_a_selection_it_lists_the_rules(tenant: Any) -> None:
+    """And how to select rules."""
     cxroute = tenant(rule(1), rule(2))
     assert 64 == cxroute("export")
     assert "sandbox has 2 live rules, 0 of them managed and 2 made by hand:" in cxroute.err
     assert '\n  "rule 1"\n  "rule 2"\n' in cxroute.err
 
 
-def test_what_is_there_is_never_overwritten_nor_exported_twice(tenant: Any) -> None:
-    """A file that exists is refused; rules that the manifests have are left to them."""
+def test_an_existing_file_is_not_overwritten(tenant: Any) -> None:
+    """An existing file is refused; rules that the manifests have are not exported again."""
     cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/")
     assert ["cards.yaml", "fraud.yaml"] == sorted(path.name for path in Path("manifests/live").iterdir())
@@ -239,8 +239,8 @@ def test_what_is_there_is_never_overwritten_nor_exported_twice(tenant: Any) -> N
     assert 64 == cxroute("export", "--all", "--into", "manifests/live.txt")
 
 
-def test_where_there_are_several_environments_the_rules_are_for_this_one(tenant: Any) -> None:
-    """What is live here says nothing of the others; the sandbox is nobody's."""
+def test_with_several_environments_the_rules_are_for_one(tenant: Any) -> None:
+    """The live rules of one environment say nothing about the others; the sandbox has no owner."""
     cxroute = tenant(rule(1))
     assert "environments" not in exported(cxroute, "--all")
     write("prod.yaml", ENVIRONMENT.replace("sandbox", "prod").replace("}", ", tenant: acme}"))
@@ -248,8 +248,8 @@ def test_where_there_are_several_environments_the_rules_are_for_this_one(tenant:
 
 
 @pytest.mark.parametrize("into", [[], ["--into", "manifests/all/"]])
-def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, into: list[str]) -> None:
-    """Its place taken by [secret], what is printed would not be what is live, though it says so."""
+def test_a_rule_with_a_secret_is_not_exported_as_another_rule(tenant: Any, into: list[str]) -> None:
+    """With [secret] in its place, the exported rule would differ from the live one."""
     REDACTOR.add("of-this-test-alone-0815")
     cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
     assert 4 == cxroute("export", "--all", *into)
@@ -257,16 +257,16 @@ def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, 
     assert not Path("manifests/all").exists()
 
 
-def test_the_bank_is_taken_over(cxroute: Program) -> None:
-    """All of its rules that are nobody's and understood: 21 of 25; then plan is empty."""
+def test_the_rules_of_the_bank_are_adopted(cxroute: Program) -> None:
+    """All of its unmanaged rules that are understood: 21 of 25; then the plan is empty."""
     write("environment.yaml", ENVIRONMENT)
     with TenantState.load(STATE, initial=tenants.bank_tenant()):
         pass
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
-    said = (
-        "  # Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Take it out there first, or out of here.\n"
+    note = "Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Remove it there first, or remove it here."
+    assert f"  # {note}\n  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(
+        encoding="utf-8"
     )
-    assert f"{said}  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(encoding="utf-8")
     assert 0 == cxroute("validate")
     _, plan = cxroute.json("plan")
     assert (21, False) == (plan["summary"]["adopt"], plan["behaviour"]["changed"])

@@ -1,4 +1,4 @@
-"""A tenant that exists, exported: valid, taken over by one apply as it is, and nobody goes elsewhere."""
+"""An existing tenant, exported: valid, adopted unchanged by one apply, and no conversation goes elsewhere."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from reconciler.model.live import Marker, marker_digest
 from reconciler.model.rule import Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.simulator.evaluate import opaque_text, queue_shares
 from reconciler.simulator.state import TenantState
 from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, GeneratedTenant, generate_tenant
 from tests.support.program import Program, write
+from tests.support.simulated_routing import opaque_text, queue_shares
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"
 
 
 def tenant(of: GeneratedTenant) -> None:
-    """Make the sandbox a tenant with these rules, and the manifests empty but for its Environment."""
+    """Give the sandbox these rules, and manifests that contain only its Environment."""
     for old in [*Path("manifests").rglob("*.yaml"), *STATE.parent.glob("*")]:
         old.unlink()
     write("environment.yaml", ENVIRONMENT)
@@ -65,7 +65,7 @@ def _texts(rules: list[dict[str, Any]]) -> list[str]:
 
 
 def told(stderr: str) -> set[str]:
-    """Return the ids of the rules that are said to be left out."""
+    """Return the ids of the rules that the output lists as skipped."""
     return set(re.findall(r"skipped: .* \((r\d+)\): ", stderr))
 
 
@@ -80,7 +80,7 @@ def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:
 
 
 def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
-    """Export everything, plan, apply and plan again; each step shows what is claimed."""
+    """Export everything, plan, apply and plan again; check the claim at each step."""
     tenant(of)
     before = destinations(live(), 1)
     assert 0 == cxroute("export", "--all", "-v", *(("--into", *into) if into else ())), cxroute.err
@@ -102,20 +102,20 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
-def test_a_tenant_of_any_size_is_taken_over_as_it_is(cxroute: Program, size: int) -> None:
-    """After export and one apply nothing is left to do, whatever the tenant holds; what cannot be written stays."""
+def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) -> None:
+    """After export and one apply nothing is left to do, for any tenant; rules that are not representable stay."""
     holds_for(cxroute, generate_tenant(Random(size), size), "manifests/rules/")
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False), size=st.integers(0, 6))
-def test_any_small_tenant_is_taken_over_as_it_is(cxroute: Program, random: Random, size: int) -> None:
-    """So is every small one, in one file."""
+def test_any_small_tenant_is_adopted_unchanged(cxroute: Program, random: Random, size: int) -> None:
+    """Also every small one, in one file."""
     holds_for(cxroute, generate_tenant(random, size))
 
 
-def test_three_thousand_rules_are_taken_over_as_they_are(cxroute: Program) -> None:
-    """So are 3,000, in seconds; the apply is made here by hand: each rule is sent once, with its marker."""
+def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
+    """Also 3,000, in seconds; the test itself applies the plan: each rule is sent once, with its marker."""
     of = generate_tenant(Random(3000), 3000)
     tenant(of)
     assert 0 == cxroute("export", "--all", "--into", "manifests/rules/", "-v"), cxroute.err
@@ -136,6 +136,6 @@ def test_three_thousand_rules_are_taken_over_as_they_are(cxroute: Program) -> No
 
 
 def sent(change: Adopt) -> dict[str, Any]:
-    """Return what apply sends, which is what is live then."""
+    """Return the rules that apply sends, which are then live."""
     marker = Marker(OWNER, change.address, marker_digest(change.after))
     return rule_body(change.after, marker, change.live.raw)

@@ -1,4 +1,4 @@
-"""Which live rules `export` takes: those that no manifest and nobody else has; of each other one, why not."""
+"""The rules that `export` selects, which no manifest and no other owner has; the reason for each other rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BY_HAND = unmanaged("id-hand", rule("by hand"))
 
 
 def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = None) -> tuple[str, str, str]:
-    """Choose among live rules; return the id of what is exported, why it is left out, where it is already."""
+    """Return the ids of exported rules, the reasons of skipped ones, and the locations of existing ones."""
     found = select_rules(
         [asked],
         classify_by_owner([asked, *others], OWNER),
@@ -32,42 +32,42 @@ def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = 
 
 
 @pytest.mark.parametrize("live", [LOST, BY_HAND])
-def test_a_rule_that_nobody_has_is_exported(live: LiveRule) -> None:
-    """Made by hand, or of ours in a RuleSet that is in no manifest any more."""
+def test_a_rule_without_manifest_and_owner_is_exported(live: LiveRule) -> None:
+    """Unmanaged, or managed in a RuleSet that is not in a manifest any more."""
     assert (live.id, "", "") == chosen(live, OURS)
 
 
-def test_a_rule_that_the_manifests_have_is_there_already() -> None:
-    """With the place; so is one that they adopt, by its name or by its id."""
+def test_a_rule_in_the_manifests_is_not_exported_again() -> None:
+    """With its location; the same for a rule that they adopt, by name or by id."""
     assert ("", "", "it is in manifests/x.yaml:1") == chosen(OURS)
     for adopt in ("by hand", AdoptById(id="id-hand")):
         adopting = desired(wanted("cards/x", rule("x"), adopt=adopt))
         assert ("", "", "cards/x adopts it, in manifests/x.yaml:1") == chosen(BY_HAND, manifests=adopting)
 
 
-def test_a_second_copy_of_ours_is_left_out() -> None:
+def test_a_second_copy_of_a_managed_rule_is_skipped() -> None:
     """The next apply deletes it, and a temporary copy too."""
-    why = "it is a second copy of a rule of ours, which the next apply deletes"
+    why = "it is a second copy of a managed rule; the next apply deletes it"
     assert ("", why, "") == chosen(replace(OURS, id="id-z"), OURS)
     temporary = rule(copy_name(OWNER, address("cards/vip")))
     copy = LiveRule("id-c", temporary, Marker(OWNER, address("cards/vip"), marker_digest(temporary), copy=True), {})
     assert ("", why, "") == chosen(copy, OURS)
 
 
-def test_an_edited_copy_of_ours_is_left_out() -> None:
-    """With what to do so that it can be exported."""
+def test_an_edited_copy_of_a_managed_rule_is_skipped() -> None:
+    """With the steps that make it exportable."""
     clone = managed("id-z", "cards/vip", rule("copy"), last_written=rule("vip"))
-    why = "it is an edited copy of a rule of ours; delete it, or take the last line out of its description"
+    why = "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
     assert ("", why, "") == chosen(clone, OURS)
 
 
-def test_a_rule_of_another_owner_is_left_out() -> None:
-    """Whatever its address."""
+def test_a_rule_of_another_owner_is_skipped() -> None:
+    """With any address."""
     assert ("", "it is managed by eve", "") == chosen(managed("id-e", "lost/one", rule("e"), owner="eve"))
 
 
-def test_a_rule_whose_name_a_manifest_has_is_left_out() -> None:
-    """One made by hand can be adopted there; one of ours would be moved by the next apply."""
+def test_a_rule_with_a_name_from_a_manifest_is_skipped() -> None:
+    """An unmanaged rule can be adopted there; the next apply would move a managed one."""
     assert ("", "cards/vip has its name, in manifests/x.yaml:1: write `adopt:` there", "") == chosen(
         unmanaged("id-z", rule("vip"))
     )
@@ -76,8 +76,8 @@ def test_a_rule_whose_name_a_manifest_has_is_left_out() -> None:
     )
 
 
-def test_a_rule_that_is_gone_from_its_ruleset_is_left_out() -> None:
-    """The RuleSet has a file: the rule belongs there, or goes."""
+def test_a_rule_that_its_ruleset_does_not_have_is_skipped() -> None:
+    """The RuleSet has a file: the rule is added there, or deleted."""
     why = "RuleSet cards is in manifests/cards.yaml: add the rule there, or leave it to be deleted"
     assert ("", why, "") == chosen(managed("id-z", "cards/gone", rule("gone")))
 
@@ -93,7 +93,7 @@ def test_a_rule_that_is_gone_from_its_ruleset_is_left_out() -> None:
         ("other/one", []),
     ],
 )
-def test_rules_are_meant_by_name_id_or_address(selector: str, expected: list[str]) -> None:
-    """The address of a rule of another owner means nothing here."""
+def test_rules_are_matched_by_name_id_or_address(selector: str, expected: list[str]) -> None:
+    """The address of a rule of another owner matches nothing."""
     rules = [OURS, LOST, BY_HAND, managed("id-e", "other/one", rule("e"), owner="eve")]
     assert expected == [one.id for one in match_rules(rules, selector, OWNER)]

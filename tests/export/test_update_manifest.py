@@ -1,4 +1,4 @@
-"""`cxroute export --write`: what somebody changed in CXone goes into its manifest, and nothing else changes."""
+"""`cxroute export --write`: an edit in CXone is written to its manifest, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ NEW = (Queue("new-q", "New: queue"), Queue("Q2", "Other $ one"))
 
 @dataclass
 class Bench:
-    """One RuleSet of the bank's, by itself with the bank's queues and prod."""
+    """One RuleSet of the bank with the bank's queues and prod."""
 
     manifests: Manifests
     tenant: TenantSnapshot
 
     @property
     def desired(self) -> DesiredState:
-        """Return what the manifests want."""
+        """Return the desired state of the manifests."""
         return self.tenant.desired
 
     def live(self, wanted: DesiredRule, rule: Rule) -> LiveRule:
-        """Return a rule of ours as somebody changed it."""
+        """Return a managed rule as it was changed in CXone."""
         marker = Marker(self.desired.owner, wanted.address, marker_digest(wanted.rule))
         return LiveRule("id", rule, marker, {})
 
 
 def bench(folder: Path) -> Bench:
-    """Return what lies in a folder."""
+    """Return the files of a folder."""
     manifests = load_manifests(folder)
     environment = manifests.environments["prod"].document
     named = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
@@ -66,7 +66,7 @@ def bench(folder: Path) -> Bench:
 
 
 def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:
-    """Copy one RuleSet of the bank's there, with these line ends."""
+    """Copy one RuleSet of the bank to the folder, with these line ends."""
     for name in ("queues.yaml", "environments/prod.yaml"):
         copy(BANK / name, folder)
     text = (BANK / f"{ruleset}.yaml").read_text(encoding="utf-8").replace("\n", line_end)
@@ -75,7 +75,7 @@ def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:
 
 
 def drifts(rule: Rule) -> Iterator[Rule]:
-    """Yield the rule with each of its fields changed in turn, in each way that fits."""
+    """Yield the rule with each of its fields changed in turn, in each valid way."""
     yield replace(rule, name=f"{rule.name} #x: y")
     yield replace(rule, description='it\'s "new"\nline {two}')
     yield replace(rule, priority=rule.priority + 7)
@@ -123,7 +123,7 @@ def asking(one: Condition) -> Iterator[Condition]:
 
 @pytest.mark.parametrize(("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")])
 def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, ruleset: str, line_end: str) -> None:
-    """Read back, the file says what is live of that rule and what it said of all others; other rules' lines stay."""
+    """The new file defines the live rule, and all other rules as before; the lines of other rules are unchanged."""
     at = of_the_bank(tmp_path, ruleset, line_end)
     (loaded,) = at.manifests.rulesets
     before = loaded.source_map.text.text
@@ -145,7 +145,7 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, rules
 
 
 def others(text: str, at: Any, wanted: DesiredRule) -> tuple[str, str]:
-    """Return the text before a rule, and from the next one's dash on."""
+    """Return the text before a rule, and from the dash of the next rule on."""
     rules = text.count("\n  - ")
     lines = text.splitlines(keepends=True)
     starts = [at("rules", index).line for index in range(rules)]
@@ -175,7 +175,7 @@ rules:
 
 @pytest.fixture
 def applied(cxroute: Program) -> Program:
-    """The sandbox with two rules of ours, as the manifests want them."""
+    """The sandbox with two managed rules, as the manifests define them."""
     write("environment.yaml", OWN.format(name="sandbox"))
     write("cards.yaml", CARDS)
     assert 0 == cxroute("apply", "--yes"), cxroute.err
@@ -183,7 +183,7 @@ def applied(cxroute: Program) -> Program:
 
 
 def change(which: str, /, **fields: Any) -> None:
-    """Change a live rule as a person does in CXone."""
+    """Edit a live rule in CXone."""
     with TenantState.load(STATE) as state:
         (rule,) = (one for one in state.rules() if one["name"] == which)
         state.edit(rule["id"], **fields)
@@ -193,8 +193,8 @@ LOST = "Cognigy Intent Route: lost_card"
 HELP = "Cognigy Intent Route: help"
 
 
-def test_a_kept_rule_is_no_drift_any_more(applied: Program) -> None:
-    """Two values are written in the style around them; the next apply renews our note and nothing else."""
+def test_a_kept_rule_is_not_drift_any_more(applied: Program) -> None:
+    """Two values are written in the surrounding style; the next apply renews only the marker."""
     change(LOST, priority=7, enabled=False)
     assert 0 == applied("export", "cards/lost-card", "--write"), applied.err
     assert (
@@ -208,8 +208,8 @@ def test_a_kept_rule_is_no_drift_any_more(applied: Program) -> None:
     assert 0 == applied("plan", "--detailed-exitcode")
 
 
-def test_all_that_drifted_is_kept_at_once(applied: Program) -> None:
-    """With --all, in one go; without anything that drifted, the files stay."""
+def test_all_drift_is_kept_together(applied: Program) -> None:
+    """With --all, in one command; without drift, the files do not change."""
     change(LOST, name="Lost: card")
     change(HELP, priority=1)
     assert 0 == applied("export", "--all", "--write"), applied.err
@@ -223,8 +223,21 @@ def test_all_that_drifted_is_kept_at_once(applied: Program) -> None:
     )
 
 
-def test_a_manifest_that_moved_on_is_not_turned_back(applied: Program) -> None:
-    """What is not applied yet is no drift; where both moved on, the rule has to be named."""
+def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(applied: Program) -> None:
+    """The other target gets its new weight."""
+    targets = 'targets: [{queue: Cards, weight: 80}, {queue: "${overflow}", weight: 20}]'
+    text = CARDS.replace(targets, "targets: [{queue: Cards}, {queue: Fraud, weight: 20}]")
+    write("cards.yaml", text)
+    assert 0 == applied("apply", "--yes"), applied.err
+    with TenantState.load(STATE) as state:
+        (live,) = (rule for rule in state.rules() if rule["name"] == HELP)
+    change(HELP, targets=[{**one, "weight": 30 if one["weight"] == 20 else one["weight"]} for one in live["targets"]])
+    assert 0 == applied("export", "cards/help", "--write"), applied.err
+    assert text.replace("weight: 20", "weight: 30") == Path("manifests/cards.yaml").read_text()
+
+
+def test_a_newer_manifest_is_not_reverted(applied: Program) -> None:
+    """A change that is not applied is not drift; if both sides changed, the rule must be named."""
     write("cards.yaml", CARDS.replace("0.6", "0.7"))
     assert 4 == applied("export", "cards/*", "--write")
     assert "its manifest changed and is not applied yet" in applied.err
@@ -234,8 +247,8 @@ def test_a_manifest_that_moved_on_is_not_turned_back(applied: Program) -> None:
     assert CARDS.replace("0.6", "0.7") == Path("manifests/cards.yaml").read_text()
 
 
-def test_another_environment_is_never_changed_with_it(applied: Program) -> None:
-    """Refused, and what to write by hand is said; a rule that only stands here can be kept."""
+def test_another_environment_is_never_changed(applied: Program) -> None:
+    """The command refuses and names the text to write; a rule of this environment alone can be kept."""
     write("staging.yaml", OWN.format(name="staging") + "tenant: staging\n")
     change(HELP, priority=1)
     assert 4 == applied("export", "cards/help", "--write")
@@ -246,8 +259,8 @@ def test_another_environment_is_never_changed_with_it(applied: Program) -> None:
     assert 0 == applied("export", "cards/help", "--write"), applied.err
 
 
-def test_a_mark_at_the_beginning_and_who_may_read_the_file_stay(applied: Program) -> None:
-    """Also where the file is a link to another one."""
+def test_the_byte_order_mark_and_the_permissions_are_kept(applied: Program) -> None:
+    """Also if the file is a link to another one."""
     path = Path("manifests/cards.yaml")
     real = path.rename("manifests/real.yaml")
     real.write_bytes(b"\xef\xbb\xbf" + CARDS.replace("\n", "\r\n").encode())
@@ -263,21 +276,21 @@ def test_a_mark_at_the_beginning_and_who_may_read_the_file_stay(applied: Program
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"priority": 1.5}, "no whole number"),
+        ({"priority": 1.5}, "which is not an integer"),
         ({"conditions": [{"type": "schedule", "name": "nights"}]}, "a condition that cxroute does not understand"),
-        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no name that means it alone"),
+        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no unique name"),
     ],
 )
-def test_what_no_manifest_can_say_is_refused(applied: Program, fields: dict[str, Any], why: str) -> None:
-    """With the reason, and with no file touched."""
+def test_a_change_that_is_not_representable_is_refused(applied: Program, fields: dict[str, Any], why: str) -> None:
+    """With the reason, and without a changed file."""
     change(HELP, **fields)
     assert 4 == applied("export", "cards/help", "--write")
     assert why in applied.err
     assert CARDS == Path("manifests/cards.yaml").read_text()
 
 
-def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the run was given is never written into a manifest, which many read."""
+def test_a_secret_in_a_live_rule_is_not_written(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of the run is never written to a manifest, because many can read manifests."""
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "of-this-test-alone-4711")
     change(HELP, name="pass of-this-test-alone-4711")
     assert 4 == applied("export", "--write", "cards/help")
@@ -286,8 +299,10 @@ def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, m
     assert "4711" not in applied.err
 
 
-def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody saved it while the tenant was read."""
+def test_a_file_that_changed_during_the_export_is_not_overwritten(
+    applied: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was saved while the tenant was read."""
     change(HELP, priority=1)
     monkeypatch.setattr("reconciler.cli.exporting.write_all", lambda _: pytest.fail("written"))
     monkeypatch.setattr("reconciler.cli.exporting.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
@@ -295,8 +310,8 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
     assert "changed during the export" in applied.err
 
 
-def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
-    """Escapes for a terminal are shown as what they are."""
+def test_names_from_outside_are_escaped_in_a_refusal(applied: Program) -> None:
+    """Terminal escapes are shown as text."""
     with TenantState.load(STATE) as state:
         (live,) = (one for one in state.rules() if one["name"] == HELP)
         state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})

@@ -1,4 +1,4 @@
-"""What `export` refuses to write: manifests that would not be taken over just as the tenant has the rules."""
+"""Manifests that `export` refuses to write: an apply of them would not adopt the rules unchanged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import pytest
 
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import QueueResolver
-from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
-from reconciler.export.verify import ExportMismatchError, verify_export
+from reconciler.export.export import (
+    ExportedManifests,
+    ExportMismatchError,
+    TenantSnapshot,
+    export_rules,
+    verify_export,
+)
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target
 from tests.support.builders import QUEUES, desired, managed, rule, unmanaged, wanted
@@ -20,7 +25,7 @@ FRAUD = (Target("q-fraud", 1),)
 
 
 def tenant(*rules: LiveRule) -> TenantSnapshot:
-    """A tenant with these rules, of which no manifest says anything."""
+    """A tenant with these rules, none of them in a manifest."""
     return TenantSnapshot(
         rules=rules,
         queues=QUEUES,
@@ -31,60 +36,60 @@ def tenant(*rules: LiveRule) -> TenantSnapshot:
 
 
 def exported(*rules: LiveRule) -> ExportedManifests:
-    """What `export` would write of these rules."""
+    """Return the export of these rules."""
     return export_rules(rules, tenant(*rules), ())
 
 
 def read_back(made: ExportedManifests, adopt: str | None = "by hand") -> DesiredState:
-    """What the exported manifests mean once they are among the others."""
+    """Return the desired state with the exported manifests."""
     return desired(*(wanted(str(one.address), one.rule, adopt=adopt) for one in made.rules))
 
 
 def otherwise(made: ExportedManifests, meant: Rule) -> ExportedManifests:
-    """The same manifest, written so that its one rule means another one."""
+    """Return the same manifests, with another definition of the one rule."""
     (group,) = made.rulesets
     return replace(made, rulesets=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
 
 
-def test_a_rule_that_comes_back_as_it_is_is_proven() -> None:
-    """One adoption under the same name, nothing else, and nobody is moved."""
+def test_an_unchanged_rule_is_proven() -> None:
+    """One adoption under the same name, no other change, and no impact."""
     made = exported(BY_HAND)
     proof = verify_export(made, tenant(BY_HAND), read_back(made))
     assert (1, 0, 0, False) == (proof.adoptions, proof.renamed, proof.other_changes, proof.behaviour.changed)
 
 
-def test_a_rule_that_would_not_come_back_is_not_proven() -> None:
-    """No manifest has its address when they are read back."""
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not come back as it is written$"):
+def test_a_missing_rule_is_not_proven() -> None:
+    """The manifests do not have its address when they are read."""
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not be read back unchanged$"):
         verify_export(exported(BY_HAND), tenant(BY_HAND), desired())
 
 
-def test_a_rule_that_would_come_back_as_another_is_not_proven() -> None:
-    """The manifest that is read back says another priority than what was written."""
+def test_a_changed_rule_is_not_proven() -> None:
+    """The manifest has another priority when it is read."""
     made = exported(BY_HAND)
     other = desired(wanted("card-services/by-hand", rule("by hand", priority=7), adopt="by hand"))
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not come back as it is written$"):
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not be read back unchanged$"):
         verify_export(made, tenant(BY_HAND), other)
 
 
 @pytest.mark.parametrize("adopt", [None, "another"])
-def test_a_rule_that_would_not_be_taken_over_is_not_proven(adopt: str | None) -> None:
-    """Without `adopt:` its name is taken, and with the `adopt:` of another rule that one would be taken over."""
+def test_a_rule_that_would_not_be_adopted_is_not_proven(adopt: str | None) -> None:
+    """Without `adopt:` its name is taken, and with the `adopt:` of another rule that rule would be adopted."""
     others = (BY_HAND, unmanaged("8", rule("another")))
     made = exported(BY_HAND)
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand could not be taken over as it is$"):
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand could not be adopted unchanged$"):
         verify_export(made, tenant(*others), read_back(made, adopt))
 
 
 def test_an_adoption_of_another_rule_is_not_proven() -> None:
-    """Two rules have the name; the manifest takes over the other one."""
+    """Two rules have the name; the manifest adopts the other one."""
     made = exported(BY_HAND)
-    with pytest.raises(ExportMismatchError, match="could not be taken over as it is"):
+    with pytest.raises(ExportMismatchError, match="could not be adopted unchanged"):
         verify_export(made, tenant(unmanaged("8", rule("by hand"))), read_back(made))
 
 
-def test_a_rule_that_is_managed_already_needs_no_adoption() -> None:
-    """It lost its manifest: with the exported one it is unchanged."""
+def test_a_managed_rule_needs_no_adoption() -> None:
+    """Its manifest was deleted: with the exported one it is unchanged."""
     ours = managed("7", "cards/by-hand", rule("by hand"))
     made = exported(ours)
     proof = verify_export(made, tenant(ours), read_back(made, None))
@@ -92,14 +97,14 @@ def test_a_rule_that_is_managed_already_needs_no_adoption() -> None:
 
 
 def test_manifests_that_send_conversations_elsewhere_are_not_proven() -> None:
-    """What was written reads back, and sends to another queue than the live rule."""
+    """The manifest reads back as written, and sends to another queue than the live rule."""
     made = otherwise(exported(BY_HAND), rule("by hand", targets=FRAUD))
     with pytest.raises(ExportMismatchError, match=r"^conversations would go elsewhere$"):
         verify_export(made, tenant(BY_HAND), read_back(made))
 
 
 def test_the_proof_counts_new_names_and_the_changes_of_other_manifests() -> None:
-    """A rule that gets a name of its own, and a rule that a manifest wanted before."""
+    """A rule that gets a new name, and a rule that a manifest already defined."""
     made = otherwise(exported(BY_HAND), replace(rule("by hand"), name="another"))
     other = wanted("cards/new", rule("new"))
     proof = verify_export(made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other))

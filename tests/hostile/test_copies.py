@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.hostile.command import Workspace
@@ -71,7 +71,7 @@ def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
     """Return a stage on a server of each profile."""
     with loopback_server() as server:
         state = TenantState(queues=QUEUES)
-        server.app = build_simulator(state, PROFILES[request.param])
+        server.app = Simulator(state, PROFILES[request.param])
         here = Stage(place, server.url, state)
         here.wish("one", "two")
         ended = place("apply", "--yes")
@@ -124,7 +124,7 @@ def test_if_both_are_edited_and_have_no_date_nothing_is_written(stage: Stage, da
     assert (2, []) == (planned.code, json.loads(planned.out)["changes"])
     refused = stage.place("apply", "--yes")
     assert 4 == refused.code
-    assert "or take the last line out of their descriptions" in refused.out + refused.err
+    assert "or remove the last line of their descriptions" in refused.out + refused.err
     assert 2 == stage.place("drift").code
     undone = stage.place("apply", "--undo", run, "--only", "routing/one", "--yes")
     assert "so the managed rule is not known" in undone.out + undone.err

@@ -146,7 +146,7 @@ def test_altered_texts_are_one_finding_and_not_rewritten(place: Workspace, quirk
         place.manifests(tenant.url, *MANY)
         first = place("apply", "--yes")
         assert 0 == first.code, first
-        assert ("texts that the tenant keeps otherwise" in first.out) == bool(fields)
+        assert ("texts that the tenant stores differently" in first.out) == bool(fields)
         assert ["POST"] * 120 == tenant.writes
         tenant.asked.clear()
         again, planned = place("apply", "--yes"), place("plan", "--format", "json", "--detailed-exitcode")
@@ -218,7 +218,7 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
         ended = place("apply", "-e", "other", "--yes")
     assert (["POST", "DELETE"], ["POST"] * 3) == (losing.writes, keeping.writes)
     assert 1 == ended.code, ended
-    assert "It makes one line of several" in ended.out
+    assert "It joins several lines into one" in ended.out
 
 
 @pytest.mark.parametrize("quirk", ["collapsed", "cut in the marker"])
@@ -253,7 +253,7 @@ def test_a_rule_that_cannot_be_reverted_is_named_with_exit_5(place: Workspace) -
         ended = place("apply", "--yes", "--format", "json")
     form = json.loads(ended.out)
     assert (["POST", "DELETE"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
-    assert "Rule r1 could not be taken back" in form["error"]["message"]
+    assert "Rule r1 could not be reverted" in form["error"]["message"]
     assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
 
 
@@ -299,7 +299,7 @@ def test_the_loop_writes_no_rule_again_after_a_lost_marker(elsewhere: Path, monk
         assert ["POST", "DELETE"] == tenant.writes
         assert [0, 0] == [loop.trigger_round()["applied_changes_total"] for _ in range(2)]
         assert (2, 1) == (len(tenant.writes), len(here.hook.wait_for(1)))
-        assert "It makes one line of several" in here.hook.texts[0]
+        assert "It joins several lines into one" in here.hook.texts[0]
         here.write("billing", "fraud", "more")
         loop.trigger_round()
         assert ["POST", "DELETE"] * 2 == tenant.writes

@@ -50,7 +50,7 @@ def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None
     assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
-    assert "2 changes, ended without a word" in runs_text([run])
+    assert "2 changes, no end recorded" in runs_text([run])
 
 
 def test_unreadable_lines_of_a_journal_are_skipped(tmp_path: Path) -> None:

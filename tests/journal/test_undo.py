@@ -161,7 +161,7 @@ def test_each_format_names_the_run_and_warns_of_the_next_apply(cxroute: Program,
     assert f"undoes run {run}" in cxroute.out.replace("`", "")
     assert "would make 4 of these changes again" in cxroute.out
     assert "your change" not in cxroute.out
-    assert "no manifest asks for it here any more" not in cxroute.out
+    assert "no manifest defines it here any more" not in cxroute.out
 
 
 @pytest.mark.usefixtures("was")
@@ -192,9 +192,9 @@ def test_a_rule_that_changed_since_the_run_is_skipped(cxroute: Program, was: dic
     later = last()
     edit("made", priority=78)
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
-    assert "left alone: changed in CXone since, last at 20" in cxroute.out
-    assert f"left alone: changed since by run {later} (" in cxroute.out
-    assert "but for 2 changes left alone" in cxroute.out
+    assert "not applied: changed in CXone since, last at 20" in cxroute.out
+    assert f"not applied: changed since by run {later} (" in cxroute.out
+    assert "except 2 held changes" in cxroute.out
     now = rules()
     assert was["By hand"] == now["By hand"]
     assert 78 == now["Cognigy Intent Route: made"]["priority"]
@@ -211,7 +211,7 @@ def test_a_rule_deleted_or_released_since_the_run_is_skipped(cxroute: Program, w
         state.remove(changed)
         before = state.stored_rules["by-hand"].rule
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
-    assert "left alone: deleted since" in cxroute.out
+    assert "not applied: deleted since" in cxroute.out
     assert "CXR311" in cxroute.out
     with open_state(STATE) as state:
         assert before == state.stored_rules["by-hand"].rule
@@ -232,7 +232,7 @@ def test_a_rule_that_cannot_be_restored_is_skipped(cxroute: Program) -> None:
     by_hand()
     edit_by_id("by-hand", name="Cognigy Intent Route: gone")
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert "left alone: its earlier queue no longer exists (" in cxroute.out
+    assert "not applied: its earlier queue no longer exists (" in cxroute.out
     assert 'it is not restored: an unmanaged rule has the name "Cognigy Intent Route: gone" now' in cxroute.out
     assert "Applied 1 of 1" in cxroute.out
     assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
@@ -260,7 +260,7 @@ def test_prune_false_of_the_environment_does_not_keep_created_rules(cxroute: Pro
     """`prune: false` does not keep a created rule; `--no-prune` deletes no rule."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
-    assert "left alone: nothing is to be deleted" in cxroute.out
+    assert "not applied: this undo deletes no rule" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
     first = read_runs(JOURNAL)[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")
@@ -460,7 +460,7 @@ def test_hostile_text_in_a_journal_is_escaped(cxroute: Program) -> None:
     spoilt_text = JOURNAL.read_text(encoding="utf-8").replace(last(), "r\\u001b[2J\\u202e; rm -rf ~")
     JOURNAL.write_text(spoilt_text, encoding="utf-8")
     assert 0 == cxroute("plan", "--undo", run)
-    assert "left alone: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
+    assert "not applied: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
     assert not {"\x1b", "\u202e"} & {*cxroute.out}
     odd = last()
     assert 0 == cxroute("history", odd)

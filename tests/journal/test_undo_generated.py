@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import DesiredState
@@ -22,11 +22,10 @@ from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Rule
-from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.plan.routing_table import live_entries
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.campaign.scenario import Scenario
@@ -65,7 +64,7 @@ class Undone(InProcessTenant):
         journal = Journal(self.path, run_name(made, NOW), lambda: NOW, pytest.fail)
         recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
         self.recorder = cast("Any", recorder)
-        self.app = build_simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
+        self.app = Simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
         try:
             report = self.apply(goal, options=options, planned=made)
         except (RefusedError, ApiError) as error:

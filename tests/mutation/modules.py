@@ -7,7 +7,7 @@ from typing import Final
 
 _PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 _NAMES: Final = (
-    "apply/admission", "apply/attempt", "apply/loop", "apply/progress", "cxone/listing", "desired/desired",
+    "apply/attempt", "apply/loop", "apply/progress", "cxone/listing", "desired/desired",
     "journal/undo", "model/live", "plan/compare", "plan/guards", "plan/ownership", "plan/plan",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Desired against live: every kind of change, and everything that may stand in the way."""
+"""Desired against live: every kind of change, and every conflict."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def codes(found: Comparison) -> list[str]:
     return [finding.code for finding in found.findings]
 
 
-def test_equal_rules_need_nothing() -> None:
-    """What the server adds, and the order of its lists, is no difference."""
+def test_equal_rules_need_no_change() -> None:
+    """Fields that the server adds, and the order of its lists, are not a difference."""
     what = rule(conditions=[intent_is("x"), at_least(0.5)])
     found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, version=7, selfUri="/x"))
     assert Comparison((), (address("cards/vip"),), ()) == found
 
 
 def test_a_missing_rule_is_created_and_a_surplus_one_deleted() -> None:
-    """Each with its address, and a delete with who made the rule superfluous."""
+    """Each change has its address; a delete has the cause that made the rule superfluous."""
     gone = managed("1", "cards/old", rule("old"))
     one = wanted("cards/vip", rule())
     assert (
@@ -42,14 +42,14 @@ def test_a_missing_rule_is_created_and_a_surplus_one_deleted() -> None:
     ) == compared([one], gone).changes
 
 
-def test_a_deleted_rule_that_was_edited_says_so() -> None:
+def test_the_delete_of_an_edited_rule_has_the_cause_both() -> None:
     """The cause of the delete is then both."""
     gone = managed("1", "cards/old", rule("old", priority=1), last_written=rule("old"))
     assert "both" == compared([], gone).changes[0].cause
 
 
 def test_an_update_names_every_field() -> None:
-    """Paths are in the API's words; conditions and targets are paired by what they are about."""
+    """Paths are those of the API; conditions and targets are paired by attribute and queue."""
     before = rule(conditions=[intent_is("x"), at_least(0.5)], targets=[Target("q-cards", 1), Target("q-fraud", 1)])
     after = rule(
         priority=1,
@@ -73,14 +73,14 @@ def test_an_update_names_every_field() -> None:
 
 
 def test_another_queue_is_one_field() -> None:
-    """The commonest change reads as what it is."""
+    """The most common change is displayed as one field."""
     found = compared([wanted("cards/vip", rule(targets=[Target("q-fraud", 1)]))], managed("1", "cards/vip", rule()))
     assert isinstance(found.changes[0], Update)
     assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == found.changes[0].fields
 
 
 def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
-    """Never drift: the content is as desired."""
+    """It is not drift, because the content is the desired one."""
     what = rule()
     found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, last_written=rule(priority=1)))
     (change,) = found.changes
@@ -89,21 +89,21 @@ def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
     assert "manifest" == change.cause
 
 
-def test_values_of_in_in_another_order_need_no_new_marker() -> None:
-    """The digest of what was written still fits what is live."""
+def test_another_order_of_values_needs_no_new_marker() -> None:
+    """The digest of the written rule still matches the live rule."""
     one = rule(conditions=[make_condition("a", "in", ["x", "y"])])
     other = rule(conditions=[make_condition("a", "in", ["y", "x"])])
     assert () == compared([wanted("cards/vip", other)], managed("1", "cards/vip", one)).changes
 
 
 def test_a_renamed_rule_is_an_update() -> None:
-    """The address is who it is; the name is a field."""
+    """The address identifies the rule; the name is a field."""
     found = compared([wanted("cards/vip", rule("new name"))], managed("1", "cards/vip", rule("vip")))
     assert isinstance(found.changes[0], Update)
     assert "name" in [field.path for field in found.changes[0].fields]
 
 
-def test_a_key_that_moved_while_the_name_stayed_is_one_update() -> None:
+def test_a_moved_key_with_the_same_name_is_one_update() -> None:
     """Not a delete and a create: the rule keeps its id."""
     found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", rule()))
     (change,) = found.changes
@@ -112,8 +112,8 @@ def test_a_key_that_moved_while_the_name_stayed_is_one_update() -> None:
     assert address("fraud/vip") == change.address
 
 
-def test_a_duplicate_is_deleted_and_a_clone_is_only_told() -> None:
-    """A clone is never written."""
+def test_a_duplicate_is_deleted_and_an_edited_copy_is_reported() -> None:
+    """An edited copy is never written."""
     ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z")
     twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z")
     clone = managed("3", "cards/vip", rule(priority=7), last_written=rule(), dateCreated="2026-01-03T00:00:00Z")
@@ -122,26 +122,26 @@ def test_a_duplicate_is_deleted_and_a_clone_is_only_told() -> None:
     assert ["CXR302"] == codes(found)
 
 
-def test_a_copy_that_differs_in_unknown_fields_is_no_duplicate() -> None:
-    """It is kept; the message says in what, and of which rule it is a copy."""
+def test_a_copy_with_other_unknown_fields_is_not_a_duplicate() -> None:
+    """It is kept; the message names the fields and the original rule."""
     ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home")
     twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z", division="away", schedule=7)
     found = compared([wanted("cards/vip", rule())], ours, twin)
     assert () == found.changes
     ((code, message),) = [(one.code, one.message) for one in found.findings]
     assert "CXR302" == code
-    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is left alone'
+    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is not changed'
     assert said == message
 
 
 def both_edited(**fields: Any) -> tuple[LiveRule, LiveRule]:
-    """Two rules with one marker, each edited, without dates."""
+    """Return two rules with one marker, both edited, without dates."""
     first = managed("1", "cards/vip", rule(priority=7), last_written=rule(), **fields)
     return first, managed("2", "cards/vip", rule("mine", priority=8), last_written=rule(), **fields)
 
 
-def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> None:
-    """A conflict where the manifests want it, a warning else; other addresses are planned; a leftover copy stays."""
+def test_ambiguous_rules_of_an_address_are_not_changed() -> None:
+    """A conflict if the manifests define the rule, otherwise a warning; other addresses are planned; a copy stays."""
     left = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
     assert left.marker is not None
     left = replace(left, marker=replace(left.marker, copy=True))
@@ -156,7 +156,7 @@ def test_where_nothing_says_which_of_two_is_ours_the_address_is_left_alone() -> 
 
 
 def test_ambiguous_rules_may_stay_while_all_are_as_desired() -> None:
-    """They differ in what cxroute does not write: nothing has to be written, and that there are several is told."""
+    """They differ in fields that cxroute does not write: there is no change, but a warning reports the rules."""
     rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
     found = compared([wanted("cards/vip", rule())], *rules)
     assert ((), (address("cards/vip"),)) == (found.changes, found.unchanged)
@@ -165,8 +165,8 @@ def test_ambiguous_rules_may_stay_while_all_are_as_desired() -> None:
     assert ((), [("CXR312", "error")]) == (found.changes, [(one.code, one.severity) for one in found.findings])
 
 
-def test_a_key_does_not_move_away_from_ambiguous_rules() -> None:
-    """Or a third rule of the name would be made beside them."""
+def test_a_key_does_not_move_from_ambiguous_rules() -> None:
+    """Otherwise a third rule with the name would be created."""
     found = compared([wanted("fraud/vip", rule("mine"))], *both_edited())
     assert () == found.changes
     assert [("CXR312", "error", "fraud/vip"), ("CXR312", "warning", "cards/vip")] == [
@@ -175,7 +175,7 @@ def test_a_key_does_not_move_away_from_ambiguous_rules() -> None:
 
 
 def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
-    """They are the tenant's."""
+    """They come from the tenant."""
     rules = [
         managed(f"{n:02}\x1b[31m" + "x" * 500, "cards/vip", rule(priority=n), last_written=rule()) for n in range(1, 30)
     ]
@@ -185,8 +185,8 @@ def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
     assert len(finding.message) < 1000
 
 
-def test_a_name_that_an_edited_copy_has_is_a_conflict() -> None:
-    """Ours would get a name that is taken: the message names the copy, and nothing is written at that address."""
+def test_a_name_of_an_edited_copy_is_a_conflict() -> None:
+    """The message names the copy, and the plan does not change the address."""
     ours = managed("1", "cards/vip", rule("old"))
     copy = managed("2", "cards/vip", rule("vip", priority=7), last_written=rule("old"))
     found = compared([wanted("cards/vip", rule("vip"))], ours, copy)
@@ -196,15 +196,15 @@ def test_a_name_that_an_edited_copy_has_is_a_conflict() -> None:
 
 
 def test_an_unmanaged_rule_of_that_name_is_a_conflict() -> None:
-    """It is named, and the other rules are planned all the same."""
+    """The message names it, and the other rules are planned."""
     found = compared([wanted("cards/vip", rule()), wanted("cards/new", rule("new"))], unmanaged("1", rule(priority=3)))
     assert ["cards/new"] == [str(change.address) for change in found.changes]
     assert ["CXR301"] == codes(found)
     assert ["error"] == [finding.severity for finding in found.findings]
 
 
-def test_adopt_takes_the_rule_of_that_name_over() -> None:
-    """By its live name, whatever ours is called."""
+def test_adopt_uses_the_live_name() -> None:
+    """`adopt` finds the rule by its live name, independent of the name in the manifest."""
     live = unmanaged("1", rule("Cards (by hand)", priority=3))
     found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")], live)
     (change,) = found.changes
@@ -213,8 +213,8 @@ def test_adopt_takes_the_rule_of_that_name_over() -> None:
     assert {"name", "description", "priority", "conditions[0].value"} == {field.path for field in change.fields}
 
 
-def test_adopt_by_id_solves_what_a_name_cannot() -> None:
-    """Two live rules of one name: the name alone is a conflict, the id is not (once the other is renamed)."""
+def test_adopt_by_id_resolves_an_ambiguous_name() -> None:
+    """Of two live rules of one name, the name alone is a conflict, the id is not (once the other is renamed)."""
     one, two = unmanaged("1", rule("same")), unmanaged("2", rule("same"))
     assert ["CXR304"] == codes(compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two))
     for name in ("mine", "same"):
@@ -223,8 +223,8 @@ def test_adopt_by_id_solves_what_a_name_cannot() -> None:
         assert (["CXR308"] if name == "same" else []) == codes(found)
 
 
-def test_where_names_are_unique_no_namesake_can_be_written() -> None:
-    """The server answers 409, whoever had the name first: that is told at plan. What needs no write stays as it is."""
+def test_with_unique_names_a_taken_name_is_a_conflict() -> None:
+    """The server would answer 409, so the plan reports the conflict. A rule without a change is not affected."""
     other, same = unmanaged("1", rule(priority=3)), managed("2", "cards/vip", rule())
     adopting = wanted("cards/vip", rule(), adopt=AdoptById(id="2"))
     for wish, live, codes_found in (
@@ -236,23 +236,23 @@ def test_where_names_are_unique_no_namesake_can_be_written() -> None:
         assert ((), codes_found) == (found.changes, codes(found))
 
 
-def test_taking_over_what_another_tool_manages_is_told() -> None:
-    """Every plan says so, whoever wrote the `adopt:`."""
+def test_adopting_a_rule_of_another_tool_is_a_warning() -> None:
+    """Every plan reports it, independent of the author of the `adopt:`."""
     theirs = unmanaged("1", rule(description="do not edit\n[flowsync:ivr/branch@4]"))
     (told,) = compared([wanted("cards/vip", rule(), adopt="vip")], theirs).findings
     assert ("CXR309", "warning") == (told.code, told.severity)
     assert told.message.endswith("managed by another tool: [flowsync:ivr/branch@4]")
 
 
-def test_nothing_to_adopt_is_a_create() -> None:
-    """So one manifest serves a tenant as found, and an empty one."""
+def test_without_a_rule_to_adopt_the_rule_is_created() -> None:
+    """So one manifest fits a tenant with the rule, and an empty one."""
     found = compared([wanted("cards/vip", rule(), adopt="Cards (by hand)")])
     assert [Create] == [type(change) for change in found.changes]
     assert ["CXR305"] == codes(found)
 
 
-def test_what_was_adopted_stays_so() -> None:
-    """Once the rule is ours, `adopt:` says nothing any more."""
+def test_an_adopted_rule_stays_adopted() -> None:
+    """Once the rule is managed, `adopt:` has no effect."""
     found = compared([wanted("cards/vip", rule(), adopt="vip")], managed("1", "cards/vip", rule()))
     assert ((), ()) == (found.changes, found.findings)
 
@@ -265,36 +265,36 @@ def test_what_was_adopted_stays_so() -> None:
         (AdoptById(id="1"), 'the live rule with id "1"'),
     ],
 )
-def test_a_rule_of_another_owner_is_never_taken(adopt: object, which: str) -> None:
-    """Neither by accident nor by `adopt:`."""
+def test_a_rule_of_another_owner_is_never_adopted(adopt: object, which: str) -> None:
+    """Neither by its name nor by `adopt:`."""
     found = compared([wanted("cards/vip", rule(), adopt=adopt)], managed("1", "x/vip", rule(), owner="other"))
     assert ((), ["CXR303"]) == (found.changes, codes(found))
     assert f"{which} is managed by other" == found.findings[0].message
 
 
 def test_one_live_rule_is_adopted_once() -> None:
-    """A second manifest that wants it is a conflict."""
+    """A second manifest that adopts it is a conflict."""
     rules = [wanted("cards/a", rule("a"), adopt="hand"), wanted("cards/b", rule("b"), adopt="hand")]
     found = compared(rules, unmanaged("1", rule("hand")))
     assert (["cards/a"], ["CXR304"]) == ([str(change.address) for change in found.changes], codes(found))
 
 
-def test_renaming_ours_to_a_taken_name_is_a_conflict() -> None:
-    """And so is adopting one rule under another's name."""
+def test_renaming_a_managed_rule_to_a_taken_name_is_a_conflict() -> None:
+    """So is the adoption of one rule under the name of another one."""
     taken = unmanaged("2", rule("taken"))
     assert ["CXR301"] == codes(compared([wanted("cards/vip", rule("taken"))], managed("1", "cards/vip", rule()), taken))
     adopting = wanted("cards/vip", rule("taken"), adopt="hand")
     assert ["CXR301"] == codes(compared([adopting], unmanaged("1", rule("hand")), taken))
 
 
-def test_a_namesake_of_a_managed_rule_is_only_told() -> None:
-    """Ours is there already; somebody else's rule of the same name is left alone."""
+def test_an_unmanaged_rule_with_the_name_of_a_managed_one_is_a_warning() -> None:
+    """The managed rule exists already; the unmanaged rule is not changed."""
     found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", rule()), unmanaged("2", rule(priority=3)))
     assert ((), ["CXR308"]) == (found.changes, codes(found))
 
 
-def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
-    """A managed rule that somebody gave a condition of another kind is healed, and the change shows it."""
+def test_an_unknown_condition_is_replaced() -> None:
+    """A managed rule that got an unknown kind of condition in CXone is restored, and the change shows it."""
     odd = {"type": "schedule", "open": "09:00"}
     edited = rule(conditions=[intent_is("vip"), make_opaque(odd)])
     found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", edited, last_written=rule()))
@@ -308,13 +308,13 @@ def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
 
 @pytest.mark.parametrize(("live", "cause"), [(rule(), "manifest"), (rule(priority=7), "both")])
 def test_a_rule_that_moved_and_was_edited_differs_by_both(live: Rule, cause: str) -> None:
-    """The manifest gave it another address, whoever else changed it: it is no drift alone."""
+    """The manifest gave it another address, so drift is not the only cause."""
     found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", live, last_written=rule()))
     assert [("fraud/vip", cause)] == [(str(one.address), one.cause) for one in found.changes]
 
 
 def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
-    """Which of the two moved is not known, so both are deleted as what no manifest names."""
+    """It is not known which of the two moved, so both are deleted as rules without a manifest."""
     found = compared(
         [wanted("fraud/vip", rule())], managed("1", "cards/a", rule()), managed("2", "cards/b", rule(priority=7))
     )
@@ -324,8 +324,8 @@ def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
 RELEASED = wanted("cards/vip", rule("by hand", priority=3), unadopted_id="1")
 
 
-def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:
-    """The undo of an adoption writes what it was before, without our line."""
+def test_a_rule_given_back_loses_its_marker_and_is_restored() -> None:
+    """The undo of an adoption writes the rule as it was before, without the marker."""
     live = managed("1", "cards/vip", rule())
     assert live.marker is not None
     (change,) = compared([RELEASED], live).changes
@@ -335,8 +335,8 @@ def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:
     assert {"name", "priority"} < {field.path for field in change.fields}
 
 
-def test_a_rule_that_was_given_back_already_is_left_as_it_is() -> None:
-    """It is unmanaged and as it was before the adoption: nothing is left to do."""
+def test_a_rule_that_was_given_back_already_needs_no_change() -> None:
+    """It is unmanaged and in its state before the adoption."""
     found = compared([RELEASED], unmanaged("1", RELEASED.rule))
     assert ((), (RELEASED.address,), ()) == (found.changes, found.unchanged, found.findings)
 
@@ -351,17 +351,17 @@ def test_a_rule_that_was_given_back_already_is_left_as_it_is() -> None:
     ],
     ids=["gone", "edited", "another owner", "another rule"],
 )
-def test_a_rule_that_is_not_managed_any_more_is_not_given_back(live: tuple[LiveRule, ...]) -> None:
-    """Somebody took it: the undo is a conflict, and whatever stands there is not written."""
+def test_a_rule_that_is_no_longer_managed_is_not_given_back(live: tuple[LiveRule, ...]) -> None:
+    """The marker was removed: the undo is a conflict, and the rule is not changed."""
     found = compared([RELEASED], *live)
     assert ((), ["CXR311"]) == (found.changes, codes(found))
     (conflict,) = found.findings
-    assert ("error", "the rule that is to be given back is not ours any more") == (conflict.severity, conflict.message)
-    assert "it is left as it is; look at it in CXone" == conflict.hint
+    assert ("error", "the rule to give back is no longer managed by cxroute") == (conflict.severity, conflict.message)
+    assert "it is not changed; look at it in CXone" == conflict.hint
 
 
-def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
-    """Or two unmanaged rules would have one name; where it kept its name, nothing is taken."""
+def test_a_rule_is_not_given_back_under_a_taken_name() -> None:
+    """Two unmanaged rules would have one name; a rule that kept its name does not need the check."""
     other = unmanaged("2", rule("by hand"))
     found = compared([RELEASED], managed("1", "cards/vip", rule()), other)
     assert ((), ["CXR301"]) == (found.changes, codes(found))

@@ -1,4 +1,4 @@
-"""Drift as a value: which rules are in the way, what is accepted, what the journal knows; against a plain evaluator."""
+"""Drift as a value: interfering rules, accepted rules, and runs of the journal; compared with a plain evaluator."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Drift, Impact, find_drift
-from reconciler.plan.drift_json import drift_to_json
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import add_findings, draft_plan
+from reconciler.plan.drift import Acceptance, Drift, Impact, drift_to_json, find_drift
+from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
@@ -62,7 +60,7 @@ def sections(drift: Drift) -> list[tuple[str, str, str]]:
 
 
 class Tenant:
-    """A list of rules that the manifests want, and what people made of it in CXone."""
+    """A list of desired rules, and its state after edits in CXone."""
 
     def __init__(self, seed: int) -> None:
         random = Random(f"drift {seed}")
@@ -82,7 +80,7 @@ class Tenant:
         return {**changed, "name": one["name"]}
 
     def drift(self) -> Drift:
-        """Return the drift, with some of the others accepted."""
+        """Return the drift, with some of the unmanaged rules accepted."""
         original = {one["id"]: entry(one).rule for one in self.wanted}
         want = desired(*(wanted(f"set/{name}", what) for name, what in original.items()))
         found = [
@@ -96,7 +94,7 @@ class Tenant:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_drift_against_a_plain_evaluator(block: int) -> None:
-    """A conversation goes elsewhere exactly where drift says so, and each rule in the way wins one that does."""
+    """Drift lists exactly the conversations with another route, and each interfering rule takes one of them."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         tenant = Tenant(seed)
         drift = tenant.drift()
@@ -115,7 +113,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
 
 
 def test_a_rule_before_all_others_is_in_the_way() -> None:
-    """A plan has nothing to do; drift says who takes which conversations, and that apply does not end it."""
+    """The plan has no change; drift names the rule and its conversations, and states that apply does not remove it."""
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
     assert not drift.plan.changes
     form = drift_to_json(drift)
@@ -126,7 +124,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
     assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
     text = drift_as_text(drift)
-    assert "heal it" not in text
+    assert "fix it" not in text
     assert "1 live rule is not managed, and is in the way of the manifests." in text
     assert "->" not in text
 
@@ -139,15 +137,15 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
         rule("same place", priority=1, conditions=[intent_is("vip")]),
     ],
 )
-def test_a_rule_that_sends_nobody_elsewhere_is_not_in_the_way(other: Any) -> None:
-    """Behind ours, switched off, or to the very same queue."""
+def test_a_rule_that_moves_no_conversation_is_not_in_the_way(other: Any) -> None:
+    """It is evaluated after the managed rule, disabled, or has the same queue."""
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", other)])
     assert not drift.has_drift
     assert "No drift. 1 rule in prod matches the manifests.\n" == drift_as_text(drift)
 
 
-def test_what_apply_never_writes_is_in_the_way_and_what_it_writes_is_not() -> None:
-    """A rule of another owner and an edited copy are; a duplicate of ours, and a rule that is adopted, are not."""
+def test_only_rules_that_apply_never_writes_are_in_the_way() -> None:
+    """Rules of another owner and edited copies are in the way; duplicates and rules to adopt are not."""
     hand = unmanaged("5", rule("hand", priority=2, targets=GENERAL))
     found = [
         LIVE_VIP,
@@ -164,18 +162,18 @@ def test_what_apply_never_writes_is_in_the_way_and_what_it_writes_is_not() -> No
     assert [("delete", "duplicate"), ("adopt", "manifest")] == [one[:2] for one in sections(drift)][::-1][2:]
 
 
-def test_a_rule_that_apply_will_overrule_says_so() -> None:
-    """Behind a rule that is missing, it takes its conversations only until that is back."""
+def test_a_rule_in_the_way_until_the_apply_is_marked() -> None:
+    """It takes the conversations of a missing rule only until apply creates that rule."""
     behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
     missing = drift_of([VIP], [behind])
     assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
-    assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
+    assert "in the way only until apply changes the rules to match the manifests" in drift_as_text(missing)
     first = unmanaged("3", EVERYTHING)
     assert set() == drift_of([VIP], [first]).temporary_ids
 
 
 def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
-    """Its conversations are wanted; edited, it is in the way again, and its old acceptance is warned of."""
+    """After an edit it is in the way again, and a warning reports its outdated acceptance."""
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
     assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
@@ -193,13 +191,13 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
 
 
 HALVES = re.compile("[\ud800-\udfff]")
-"""Half a character is no text, and no answer with one is read."""
+"""Half a surrogate pair is not valid text, and a response with one is not read."""
 ODD_NAMES = [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "", " ", "1e5", "no", "a: b", "#"]
 
 
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if not HALVES.search(name)])
 def test_the_block_reads_back_as_the_name(name: str) -> None:
-    """Whatever stands in it, the strict reader reads just that name and digest, and a terminal shows all of it."""
+    """With any name, the strict reader reads this name and digest, and a terminal shows all of it."""
     other = unmanaged("2", replace(EVERYTHING, name=name))
     drift = drift_of([VIP], [LIVE_VIP, other])
     lines = acceptance_lines(drift)
@@ -215,12 +213,12 @@ def test_the_block_reads_back_as_the_name(name: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return what the reader made as plain values."""
+    """Return the values of the reader as plain values."""
     return json.loads(json.dumps(value))
 
 
 def test_all_rules_in_the_way_are_in_the_block() -> None:
-    """However many are shown; with acceptances already, entries alone, to be added."""
+    """Independent of the number displayed; with existing acceptances, only the entries to add."""
     others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
     drift = drift_of([VIP], [LIVE_VIP, *others])
     assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
@@ -230,8 +228,8 @@ def test_all_rules_in_the_way_are_in_the_block() -> None:
     assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
 
 
-def test_an_edit_is_told_in_two_columns() -> None:
-    """What the manifests say stands left, what is in CXone right, and nothing is an arrow."""
+def test_an_edit_is_displayed_in_two_columns() -> None:
+    """The value of the manifests is on the left, that of CXone on the right, without an arrow."""
     off = managed("1", "cards/vip", rule(enabled=False), last_written=rule())
     drift = drift_of([VIP], [off])
     text = drift_as_text(drift)
@@ -243,44 +241,44 @@ def test_an_edit_is_told_in_two_columns() -> None:
     assert not {"→", "->"} & set(markdown.split())
 
 
-def test_a_condition_that_is_in_one_of_them_alone_has_an_empty_column() -> None:
-    """Which one it is can be seen."""
+def test_a_condition_on_one_side_has_an_empty_column() -> None:
+    """The empty column shows the side."""
     bare = managed("1", "cards/vip", rule(conditions=[]), last_written=rule())
     row = next(line for line in drift_as_text(drift_of([VIP], [bare])).splitlines() if "(none)" in line)
     assert ["condition", 'intent is "vip"', "(none)"] == [part.strip() for part in row.split("  ") if part.strip()]
 
 
-def test_values_that_are_too_wide_for_two_columns_stand_below_each_other() -> None:
-    """No line is wider than it has to be."""
+def test_values_too_wide_for_two_columns_are_below_each_other() -> None:
+    """No line is wider than necessary."""
     long = managed("1", "cards/vip", replace(rule(), description="y" * 60), last_written=rule())
     text = drift_as_text(drift_of([wanted("cards/vip", replace(rule(), description="x" * 60))], [long]))
     assert f'        manifests     "{"x" * 60}"\n        in CXone now  "{"y" * 60}"\n' in text
 
 
-def test_a_missing_rule_counts_and_is_healed() -> None:
-    """In its own section, with its cause; the counts of the loop and the command have it."""
+def test_a_missing_rule_counts_and_is_restored() -> None:
+    """It has its own section and cause; the counts of the loop and the command include it."""
     drift = drift_of([VIP], [])
     assert [("create", "missing", "cards/vip")] == sections(drift)
     assert 1 == count_drifted(drift.plan)
     text = drift_as_text(drift)
     assert "Missing in CXone:\n\n  cards/vip" in text
     assert "never applied, or deleted in CXone" in text
-    assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
+    assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
     known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
     assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
 
 
-def test_a_held_change_is_wanted_for_now() -> None:
-    """What is left alone moves nobody elsewhere, and a rule that takes what it leaves is accepted with it."""
+def test_a_held_change_is_accepted_for_now() -> None:
+    """A held change moves no conversation, and a rule that takes its conversations is accepted with it."""
     drift = drift_of([], [LIVE_VIP], prune=False)
     assert not drift.has_drift
     assert not drift.unaccepted_impact.behaviour.changed
     assert drift.full_impact.behaviour.changed
 
 
-def test_only_some_rules_are_asked_about() -> None:
-    """A rule in the way of others is not told of."""
+def test_with_only_other_rules_are_not_reported() -> None:
+    """A rule in the way of rules that are not selected is not reported."""
     want = [VIP, wanted("cards/gold", rule("gold"))]
     other = unmanaged("3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD))
     found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
@@ -288,23 +286,23 @@ def test_only_some_rules_are_asked_about() -> None:
     assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
 
 
-def test_no_drift_says_what_is_left_alone() -> None:
-    """A held edit sends every conversation elsewhere: whoever reads "No drift" reads that a change is left alone."""
+def test_no_drift_reports_held_changes() -> None:
+    """A held edit moves every conversation: the line "No drift" is followed by the held change."""
     hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
     edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
     drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
     text = drift_as_text(drift)
-    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is left alone.\n\nLeft alone:\n")
-    assert "left alone: held until 2026-12-01T08:00:00+01:00: incident 42" in text
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld:\n")
+    assert "not applied: held until 2026-12-01T08:00:00+01:00: incident 42" in text
     assert 'queue      "Card Services"  "General"' in text
-    assert drift_as_text(drift, brief=True).endswith("\n1 change is left alone.\n")
+    assert drift_as_text(drift, brief=True).endswith("\n1 change is held.\n")
 
 
-def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
-    """It takes every conversation: it is accepted, and the manifests say otherwise all the same."""
+def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
+    """The rule takes every conversation: it is accepted, but the manifests still route them elsewhere."""
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
-    said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
+    said = "Only accepted rules and held changes send conversations elsewhere (proven)."
     text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
         "text"
     ]
@@ -314,8 +312,8 @@ def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
         assert "Conversations go where the manifests say" not in form
 
 
-def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
-    """By its name ours is tried first; the platform does not say so, and "No drift" alone would be too much."""
+def test_a_tie_with_an_unmanaged_rule_is_reported() -> None:
+    """By name the managed rule comes first, but the platform does not define it: "No drift" alone is too strong."""
     drift = drift_of([VIP], [LIVE_VIP])
     message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
     tied = replace(
@@ -327,8 +325,8 @@ def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
     assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
 
 
-def test_the_way_to_heal_says_that_apply_refuses() -> None:
-    """While the manifests themselves fail a route test, the command that is printed would end with exit 3."""
+def test_the_remedy_says_that_apply_refuses() -> None:
+    """While the manifests fail a route test, the printed command would end with exit code 3."""
     drift = drift_of([VIP], [])
     failing = (Finding(code="CXR220", severity="error", message="expected elsewhere"),)
     broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
@@ -338,8 +336,8 @@ def test_the_way_to_heal_says_that_apply_refuses() -> None:
     assert said not in drift_as_text(drift)
 
 
-def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
-    """The other one was edited, and nobody asked about it: still these conversations do not go where they are to."""
+def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
+    """The other rule was edited and is not selected: the conversations are still routed wrongly."""
     other = rule("other", targets=FRAUD, priority=200)
     edit = replace(other, priority=1, conditions=())
     want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
@@ -354,14 +352,14 @@ def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
 
 
 def test_a_report_of_drift_is_not_applied() -> None:
-    """It says what is live now, and not what would be."""
+    """It describes the live state, not a change."""
     form = json.dumps(drift_to_json(drift_of([VIP], [])))
     with pytest.raises(Exception, match=r"drift\.json is a report of `cxroute drift`"):
         read_plan(form, "drift.json")
 
 
-def test_a_round_is_known_by_what_is_in_the_way() -> None:
-    """Another rule in the way, or an edit of it, is news; a round that has one is not clean, and none is refused."""
+def test_a_cycle_is_identified_by_the_rules_in_the_way() -> None:
+    """Another rule in the way, or an edit of it, is new; a cycle with one is not clean, and none is refused."""
     rounds = []
     for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
         drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
@@ -401,13 +399,13 @@ def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> di
         ([], None),
     ],
 )
-def test_the_journal_tells_what_was_applied(runs: list[RecordedRun], expected: str | None) -> None:
-    """The last run that wrote a rule and left it there; one that we deleted, gave back or moved is not missing."""
+def test_the_journal_shows_the_last_run_that_wrote_a_rule(runs: list[RecordedRun], expected: str | None) -> None:
+    """A rule that a run deleted, gave back or moved is not missing."""
     assert expected == find_last_runs(runs, "prod", "acme").get(address("cards/vip"))
 
 
 def test_the_brief_form_counts_and_names() -> None:
-    """`drift -q`: counts, the names of each section, who is affected; nothing else."""
+    """`drift -q` prints counts, the names of each section and the affected conversations only."""
     found = [managed("1", "cards/vip", rule(priority=7), last_written=rule()), unmanaged("2", EVERYTHING)]
     text = drift_as_text(drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True)
     assert text.startswith("prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n")
@@ -422,11 +420,11 @@ def test_the_brief_form_counts_and_names() -> None:
     assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
 
 
-def test_a_line_of_several_environments_says_all_that_differs() -> None:
-    """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
+def test_a_line_of_several_environments_has_all_differences() -> None:
+    """A failed route test, a conflict and a held change do not count as "none"."""
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
-    assert "1 left alone" == drift_row(held).changes
+    assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
     assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
@@ -434,7 +432,7 @@ def test_a_line_of_several_environments_says_all_that_differs() -> None:
 
 
 def many_edited(last: int, *, ours: bool) -> Drift:
-    """Rules whose queue differs, three of them alike; edited in CXone, or in the manifests."""
+    """Return rules with another queue, three of them alike; edited in CXone, or in the manifests."""
     want, found = [], []
     for n in range(last):
         one = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
@@ -445,8 +443,8 @@ def many_edited(last: int, *, ours: bool) -> Drift:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_equal_edits_are_told_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Three rules edited alike are one entry with their addresses, in text and issue; one that differs is its own."""
+def test_equal_edits_are_displayed_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Three rules with one edit are one entry with their addresses, in text and issue; another edit is separate."""
     drift = many_edited(4, ours=ours)
     assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift)
     assert "  cards/r3" in drift_as_text(drift)
@@ -456,14 +454,14 @@ def test_equal_edits_are_told_once(ours: bool) -> None:  # noqa: FBT001 - a para
     assert "cards/r0" in drift_as_text(drift, brief=True)
 
 
-def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
-    """Nobody edited anything in CXone: nothing is healed."""
+def test_the_remedy_for_unapplied_changes_is_to_apply() -> None:
+    """Without an edit in CXone the text does not mention a restore."""
     assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
-    assert "  heal it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+    assert "  fix it    cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
 
 
-def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the brief form the first ones; in the issue, which has room for more, too."""
+def test_of_many_failed_route_tests_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The brief form lists the first ones; the issue, with more space, also counts the rest."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 30)
     failing = [Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere") for n in range(40)]
     drift = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=tuple(failing))
@@ -479,14 +477,14 @@ def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monke
 
 
 def bounded(drift: Drift, *, rows: bool) -> Drift:
-    """The drift, of whose conversations not all are known."""
+    """Return the drift with some conversations not analysed."""
     found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
     unknown = replace(found, undecided=((Clause(intent_is("x")),),))
     return replace(drift, unaccepted_impact=Impact(unknown), full_impact=Impact(unknown))
 
 
-def test_what_is_not_known_is_not_said_to_be_proven() -> None:
-    """Neither that nobody goes elsewhere, nor that all others stay."""
+def test_unknown_conversations_are_not_called_proven() -> None:
+    """The text claims neither that no conversation moves nor that all others stay."""
     known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
     assert NO_IMPACT == unaffected_text(known)
     assert NO_KNOWN_IMPACT == unaffected_text(bounded(known, rows=False))
@@ -498,8 +496,8 @@ def test_what_is_not_known_is_not_said_to_be_proven() -> None:
 
 
 @pytest.mark.parametrize("rows", [True, False])
-def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Below the rows, or below the sentence that nobody goes elsewhere; in text and issue."""
+def test_a_result_that_depends_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Below the rows, or below the sentence that no conversation moves; in text and issue."""
     reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
     drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
     rests = replace(drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE})
@@ -509,8 +507,8 @@ def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001
     assert "This holds where" not in drift_as_text(drift)
 
 
-def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The issue names the file that has all of them, the terminal the option."""
+def test_of_many_rows_and_rules_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The issue names the file with all of them, the terminal names the option."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
     drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
@@ -521,7 +519,7 @@ def test_of_many_rows_and_rules_some_are_shown_and_the_others_counted(monkeypatc
 
 
 class Change:
-    """A rule that somebody sends elsewhere in CXone, in a way of its own."""
+    """Return a rule that was rerouted in CXone, differently from the others."""
 
     def __init__(self, name: str, queue: str) -> None:
         asks = [intent_is(name), make_condition(f"menu-{name}", "equals", "x")]

@@ -1,4 +1,4 @@
-"""Where two rules differ, as paths in the API's words."""
+"""The fields in which two rules differ, as paths of the API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reconciler.plan.compare import diff_fields
 from tests.support.builders import intent_is, rule
 
 
-def test_equal_rules_have_no_field_that_differs() -> None:
-    """Nothing is said where nothing differs."""
+def test_equal_rules_have_no_differing_field() -> None:
+    """The result is empty."""
     assert () == diff_fields(rule(), rule())
 
 
 def test_an_operator_that_changed_is_a_leaf_of_its_condition() -> None:
-    """Conditions on one attribute are paired; deepdiff says which leaf."""
+    """Conditions on one attribute are paired; deepdiff finds the leaf."""
     before = rule(conditions=[make_condition("tier", "equals", "gold")])
     after = rule(conditions=[make_condition("tier", "notEquals", "gold")])
     assert (FieldChange("conditions[0].operator", "equals", "notEquals"),) == diff_fields(before, after)
@@ -30,8 +30,8 @@ def test_a_value_list_is_one_leaf_however_long() -> None:
     assert "conditions[0].value" == change.path
 
 
-def test_equal_targets_that_stand_twice_are_counted() -> None:
-    """[a, a, b] against [b, a] is a target less: deepdiff alone would find no difference."""
+def test_equal_targets_are_counted() -> None:
+    """[a, a, b] against [b, a] is one target less; deepdiff alone would find no difference."""
     a, b = Target("a", 1), Target("b", 1)
     assert (FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),) == diff_fields(
         rule(targets=[a, a, b]), rule(targets=[b, a])
@@ -39,7 +39,7 @@ def test_equal_targets_that_stand_twice_are_counted() -> None:
 
 
 def test_some_field_is_named_whenever_rules_differ() -> None:
-    """Whatever two rules are, `diff_fields` is empty exactly when they are equal."""
+    """For any two rules `diff_fields` is empty exactly if they are equal."""
     chance = random.Random(7)
     parts = [
         intent_is("x"),

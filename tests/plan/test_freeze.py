@@ -1,4 +1,4 @@
-"""Freeze windows: when they hold."""
+"""Freeze windows: when they are open."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from reconciler.manifest.kinds.guard_limits import DatedFreeze, WeeklyFreeze
         ),
     ],
 )
-def test_when_a_freeze_holds(window: WeeklyFreeze | DatedFreeze, inside: list[str], outside: list[str]) -> None:
-    """Windows begin and end on the clock of their zone; days belong to a window as a whole, ends do not."""
+def test_when_a_freeze_is_open(window: WeeklyFreeze | DatedFreeze, inside: list[str], outside: list[str]) -> None:
+    """Windows begin and end in local time of their zone; a window includes full days, but not its end."""
     held = [window.covers(datetime.fromisoformat(now)) for now in (*inside, *outside)]
     assert [True] * len(inside) + [False] * len(outside) == held

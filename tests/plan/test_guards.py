@@ -1,4 +1,4 @@
-"""Guards: each with its number and limit, refusing just what it is for."""
+"""Guards: each has its number and limit, and refuses only its own condition."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
 from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 
 def environment(**said: Any) -> Environment:
-    """An Environment as its YAML would read."""
+    """Return an Environment from its YAML."""
     return Environment.model_validate(
         {"apiVersion": "routing/v1", "kind": "Environment", "name": "prod", "owner": OWNER, "tenant": "acme", **said}
     )
@@ -50,14 +49,14 @@ def kept(count: int) -> DesiredState:
     [(40, 12, True), (40, 13, False), (3, 2, True), (5, 3, False), (6, 2, True), (10, 3, True), (10, 4, False)],
 )
 def test_deletes_are_limited_by_count_or_percent_whichever_is_more(managed_rules: int, deletes: int, ok: bool) -> None:  # noqa: FBT001 - a table's column
-    """The default is 2, or 30 % of what is managed."""
+    """The default is 2, or 30 % of the managed rules."""
     made = guarded(kept(managed_rules - deletes), many(managed_rules))
     result = next(result for result in made.guards if result.name == "deletes")
     assert (deletes, max(2, managed_rules * 30 // 100), ok) == (result.value, result.limit, result.ok)
 
 
-def test_the_message_says_number_and_limit() -> None:
-    """As a person reads it."""
+def test_the_message_has_number_and_limit() -> None:
+    """The full message of `deletes`."""
     made = guarded(kept(26), many(40))
     expected = "deletes 14 of 40 managed rules (35 %); the limit for prod is 12 (2 or 30 %, whichever is more)"
     assert expected == guard_refusals(made)[0].message
@@ -66,28 +65,28 @@ def test_the_message_says_number_and_limit() -> None:
 @pytest.mark.parametrize(
     ("managed_rules", "off", "deleted", "ok"), [(41, 40, 0, False), (40, 12, 0, True), (40, 7, 6, False)]
 )
-def test_a_rule_that_is_switched_off_counts_as_a_deleted_one(
+def test_a_disabled_rule_counts_as_a_deleted_one(
     managed_rules: int,
     off: int,
     deleted: int,
     ok: bool,  # noqa: FBT001 - a table's column
 ) -> None:
-    """Switching 40 of 41 rules off is refused by the default; deleted and disabled rules are counted together."""
+    """The default refuses to disable 40 of 41 rules; deleted and disabled rules are counted together."""
     disabled = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n >= off)) for n in range(managed_rules - deleted)]
     result = next(one for one in guarded(desired(*disabled), many(managed_rules)).guards if one.name == "deletes")
     assert (off + deleted, ok) == (result.value, result.ok)
     assert f"deletes or switches off {off + deleted} of {managed_rules} managed rules" in result.message
 
 
-def test_a_rule_that_was_off_or_is_switched_on_is_not_counted() -> None:
-    """Only the step from enabled to disabled counts."""
+def test_only_the_step_from_enabled_to_disabled_counts() -> None:
+    """A rule that was disabled, or that is enabled, is not counted."""
     rules = [managed(str(n), f"cards/r{n}", rule(f"r{n}", enabled=False)) for n in range(9)]
     changed = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=n > 5, priority=7)) for n in range(9)]
     assert 0 == next(one.value for one in guarded(desired(*changed), rules).guards if one.name == "deletes")
 
 
-def test_a_rule_that_is_adopted_and_switched_off_is_counted() -> None:
-    """Nine rules made by hand that the manifests take over, all of them disabled: no conversation is served by them."""
+def test_a_rule_that_is_adopted_and_disabled_is_counted() -> None:
+    """Nine unmanaged rules are adopted and all disabled: they serve no conversation."""
     rules = [unmanaged(str(n), rule(f"r{n}")) for n in range(9)]
     taken = [wanted(f"cards/r{n}", rule(f"r{n}", enabled=False), adopt=f"r{n}") for n in range(9)]
     made = guarded(desired(*taken), rules)
@@ -95,7 +94,7 @@ def test_a_rule_that_is_adopted_and_switched_off_is_counted() -> None:
     assert "deletes or switches off 9 of 9 managed rules" in guard_refusals(made)[0].message
 
 
-def test_changes_are_limited_where_the_environment_says_so() -> None:
+def test_changes_are_limited_if_the_environment_has_the_limit() -> None:
     """Updates and deletes count; creates do not."""
     want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=1)) for n in range(5)), wanted("cards/n", rule("n")))
     assert [] == refused(guarded(want, many(5)))
@@ -104,20 +103,20 @@ def test_changes_are_limited_where_the_environment_says_so() -> None:
 
 
 def test_an_emptied_tenant_is_refused_however_small() -> None:
-    """Even one rule: the RuleSet is still there, and nothing would be left."""
+    """Even one rule: the RuleSet still exists, and no rule would remain."""
     assert ["emptied"] == refused(guarded(desired(), many(1)))
     emptied = replace(desired(wanted("other/x", rule("x"))), rulesets=frozenset({"cards", "other"}))
     assert ["emptied"] == refused(guarded(emptied, [*many(2), managed("9", "other/x", rule("x"))]))
 
 
-def test_a_ruleset_that_is_gone_from_the_manifests_is_not_emptied() -> None:
-    """Whoever deletes the file means it; `deletes` still counts."""
+def test_a_ruleset_that_is_deleted_from_the_manifests_is_not_emptied() -> None:
+    """The deletion of the file is intended; `deletes` still counts."""
     want = desired(wanted("other/x", rule("x")))
     assert [] == refused(guarded(want, [*many(1), managed("9", "other/x", rule("x"))]))
 
 
-def test_a_rule_replaced_by_another_empties_nothing() -> None:
-    """One goes, one comes."""
+def test_a_replaced_rule_empties_nothing() -> None:
+    """One rule is deleted, one is created."""
     assert [] == refused(guarded(desired(wanted("cards/new", rule("new"))), many(1)))
 
 
@@ -136,21 +135,21 @@ PROTECTED = {"guard": {"protected": ["cards/r0"]}}
         (rule("r0"), False),
     ],
 )
-def test_a_protected_rule_keeps_what_decides_where_conversations_go(after: Any, refuses: bool) -> None:  # noqa: FBT001 - a table's column
-    """Its words may change."""
+def test_a_protected_rule_keeps_its_routing_fields(after: Any, refuses: bool) -> None:  # noqa: FBT001 - a table's column
+    """Its name and description may change."""
     others = [wanted("cards/r1", rule("r1"))]
     want = desired(*others) if after is None else desired(wanted("cards/r0", after), *others)
     assert refuses == ("protected" in refused(guarded(want, many(2), **PROTECTED)))
 
 
 def test_moving_a_protected_rule_to_another_address_is_refused() -> None:
-    """The protection would not follow it."""
+    """The protection would not follow the rule."""
     want = desired(wanted("cards/else", rule("r0")), wanted("cards/r1", rule("r1")))
     assert ["protected"] == refused(guarded(want, many(2), **PROTECTED))
 
 
 def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
-    """And the plan goes on showing it, with its reason."""
+    """The plan still shows the guard, with the reason."""
     entry = {"name": "deletes", "until": (NOW + timedelta(hours=1)).isoformat(), "reason": "CHG-1042"}
     made = guarded(kept(1), many(9), guard={"allow": [entry]})
     assert [] == refused(made)
@@ -160,7 +159,7 @@ def test_an_entry_of_the_environment_lifts_a_guard_until_its_time() -> None:
     assert ["deletes"] == refused(guarded(kept(1), many(9), guard={"allow": [{**entry, "until": NOW.isoformat()}]}))
 
 
-def test_a_reason_lifts_the_named_guards_alone() -> None:
+def test_a_reason_lifts_the_named_guards_only() -> None:
     """`--allow deletes` does not lift `emptied`."""
     made = guarded(desired(), many(9))
     assert ["deletes", "emptied"] == refused(made)
@@ -178,7 +177,7 @@ WINDOW = {"start": "2026-11-26", "end": "2026-11-27", "timezone": "UTC", "reason
 
 
 def test_no_open_freeze_window_refuses_nothing() -> None:
-    """The guard is told all the same, and writing may begin; an Environment without a window has no such guard."""
+    """The plan has the guard and may be applied; an Environment without a window does not have this guard."""
     made = guarded(kept(1), many(1), freeze=[WINDOW])
     assert [] == refused(made)
     assert ["no freeze window is open"] == [result.message for result in made.guards if result.name == "freeze"]
@@ -187,7 +186,7 @@ def test_no_open_freeze_window_refuses_nothing() -> None:
 
 
 def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
-    """By the second window of two, too; `--allow freeze` and an entry of the Environment lift it."""
+    """Also the second of two windows; `--allow freeze` and an entry of the Environment lift it."""
     inside = NOW + timedelta(days=1)
     there = environment(freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW])
     assert "prod is frozen now: peak" == freeze_reason(there, inside)
@@ -201,14 +200,14 @@ CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general"
 
 
 def foreseen(want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
-    """The plan as a command makes it: with its order and who is affected."""
+    """Return the plan as a command builds it: with its order and its impact."""
     made = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
     read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
     return check_guards(predict_impact(made, read), environment(**said))
 
 
-def test_nobody_falls_to_the_default_routing_unseen() -> None:
-    """A deleted rule whose conversations no other rule takes; with a catch-all behind it, it is no matter."""
+def test_a_fall_to_the_default_routing_is_refused() -> None:
+    """A deleted rule whose conversations no other rule takes; with a catch-all behind it, the guard is ok."""
     gone = [managed("1", "cards/gone", rule("gone")), managed("2", "cards/all", CATCH_ALL)]
     bare = foreseen(desired(), gone[:1], guard={"deletes": {"count": 9}})
     assert "unrouted" in refused(bare)
@@ -224,7 +223,7 @@ NO_WEIGHT = [Target("q-cards", 0)]
 
 @pytest.mark.parametrize("targets", [NO_WEIGHT, [], [Target("q-cards", 0), Target("q-fraud", 0)]])
 def test_no_positive_weight_counts_as_the_default_routing(targets: list[Target]) -> None:
-    """A rule that takes conversations and has no positive weight sends them to no queue, catch-all or not."""
+    """A rule that takes conversations without a positive weight routes them to no queue, even before a catch-all."""
     want = desired(wanted("cards/a", rule("a", targets=targets)), wanted("cards/all", CATCH_ALL))
     made = foreseen(want, [managed("1", "cards/a", rule("a")), managed("2", "cards/all", CATCH_ALL)])
     assert ["unrouted"] == refused(made)
@@ -244,20 +243,20 @@ def test_both_ways_of_reaching_no_queue_are_named() -> None:
     assert "fall to the tenant's default routing" in message
 
 
-def test_conversations_that_reach_no_queue_today_lose_nothing() -> None:
-    """A live rule without a positive weight that is deleted, and one that gets a queue, trip no guard."""
+def test_conversations_without_a_queue_today_lose_nothing() -> None:
+    """The delete of a live rule without a positive weight, and a new queue for it, trip no guard."""
     live_rules = [managed(name, f"cards/{name}", rule(name, targets=NO_WEIGHT)) for name in ("a", "b")]
     assert [] == refused(foreseen(desired(wanted("cards/a", rule("a"))), live_rules))
 
 
-def test_a_rule_switched_off_falls_as_a_deleted_one() -> None:
-    """Counted are conversations, not deletes."""
+def test_a_disabled_rule_counts_in_unrouted_as_a_deleted_one() -> None:
+    """The guard counts conversations, not deletes."""
     made = foreseen(desired(wanted("cards/a", rule("a", enabled=False))), [managed("1", "cards/a", rule("a"))])
     assert ["unrouted"] == refused(made)
 
 
-def test_protected_conversations_may_not_go_elsewhere() -> None:
-    """A new rule above the protected one takes its callers: the rule itself is untouched."""
+def test_protected_conversations_may_not_move() -> None:
+    """A new rule before the protected one takes its conversations: the rule itself does not change."""
     above = rule("above", priority=1, conditions=[], targets=[Target("q-general", 1)])
     rules = [managed("1", "cards/vip", rule("vip"))]
     want = desired(wanted("cards/vip", rule("vip")), wanted("cards/above", above))
@@ -267,8 +266,8 @@ def test_protected_conversations_may_not_go_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(("percent", "ok"), [(30, True), (29, False)])
-def test_the_traffic_guard_counts_callers(percent: float, ok: bool) -> None:  # noqa: FBT001 - a table's column
-    """At most so many percent of the sample; at the limit it holds."""
+def test_the_traffic_guard_counts_conversations(percent: float, ok: bool) -> None:  # noqa: FBT001 - a table's column
+    """At most the limit in percent of the sample; the limit itself is ok."""
     want = desired(wanted("cards/x", rule("x", targets=[Target("q-fraud", 1)])), wanted("cards/all", CATCH_ALL))
     rules = [managed("1", "cards/x", rule("x")), managed("2", "cards/all", CATCH_ALL)]
     made = foreseen(want, rules, "intent,count\nx,30\ny,70\n", guard={"traffic": {"percent": percent}})
@@ -276,13 +275,13 @@ def test_the_traffic_guard_counts_callers(percent: float, ok: bool) -> None:  # 
 
 
 def test_the_traffic_guard_refuses_without_a_sample() -> None:
-    """Nobody knows how many would move."""
+    """The number of conversations that move is unknown."""
     made = foreseen(desired(), [], guard={"traffic": {"percent": 30}})
     assert ["traffic"] == refused(made)
     assert [(0, 30)] == [(one.value, one.limit) for one in made.guards if one.name == "traffic"]
 
 
-def test_what_is_not_proven_needs_a_reason() -> None:
+def test_an_unproven_order_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
     made = check_guards(
         replace(draft_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment()
@@ -292,8 +291,8 @@ def test_what_is_not_proven_needs_a_reason() -> None:
     assert [] == refused(lift_guards(made, ["transient"], "CHG-9"))
 
 
-def test_what_the_analysis_left_open_is_no_ok() -> None:
-    """Beyond the bound of work nobody knows, so the guards of conversations refuse."""
+def test_an_incomplete_analysis_is_not_ok() -> None:
+    """Beyond the bound of work the impact is unknown, so the guards of conversations refuse."""
     made = foreseen(desired(), [], "intent,count\nx,1\n")
     bounded = replace(made, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
     limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
@@ -301,14 +300,14 @@ def test_what_the_analysis_left_open_is_no_ok() -> None:
 
 
 def temporary(where: str) -> LiveRule:
-    """A temporary copy that an earlier run left."""
+    """Return a temporary copy from an earlier run."""
     one = managed("copy", where, rule("r0"))
     assert one.marker is not None
     return replace(one, marker=replace(one.marker, copy=True))
 
 
-def test_a_temporary_copy_that_goes_counts_in_no_guard() -> None:
-    """It is the run's own, and stood in for a rule that stays."""
+def test_the_delete_of_a_temporary_copy_counts_in_no_guard() -> None:
+    """The run created it, and the rule itself stays."""
     limits = {"deletes": {"count": 0, "percent": 0}, "changes": {"count": 0}, "protected": ["cards/r0"]}
     made = guarded(kept(1), [*many(1), temporary("cards/r0")], guard=limits)
     assert 1 == len(made.changes)
@@ -319,7 +318,7 @@ def test_a_temporary_copy_that_goes_counts_in_no_guard() -> None:
 
 
 def test_deleting_a_duplicate_empties_nothing_and_keeps_protected_rules() -> None:
-    """The other one stays; it is a delete all the same."""
+    """The original stays; the delete itself still counts."""
     twins = [managed(n, "cards/r0", rule("r0"), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in ("1", "2")]
     made = guarded(kept(1), twins, **PROTECTED)
     assert 1 == len(made.changes)
@@ -328,14 +327,14 @@ def test_deleting_a_duplicate_empties_nothing_and_keeps_protected_rules() -> Non
 
 
 def test_only_the_protected_rules_are_named() -> None:
-    """However many others change."""
+    """Independent of the number of other changes."""
     made = guarded(desired(*(wanted(f"cards/r{n}", rule(f"r{n}", priority=n)) for n in range(3))), many(3), **PROTECTED)
     result = next(one for one in made.guards if one.name == "protected")
     assert (1, "protected rules would change: cards/r0") == (result.value, result.message)
 
 
 def test_the_rules_that_lose_conversations_are_named_up_to_five() -> None:
-    """Ours by their addresses, others by their live names in quotes; the rest is counted."""
+    """Managed rules by address, others by their live name in quotes; the rest is counted."""
     made = foreseen(desired(), many(7), guard={"deletes": {"count": 9}})
     message = next(one.message for one in guard_refusals(made) if one.name == "unrouted")
     assert message.endswith("(today by cards/r0, cards/r1, cards/r2, cards/r3, cards/r4 and 2 more)")

@@ -1,4 +1,4 @@
-"""Odd live rules stop no command: nothing raises, and one rule that cannot be written is left out alone."""
+"""Odd live rules stop no command: no exception, and only the rule that cannot be written is left out."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SANDBOX = (
     ("export", "-e", "sandbox", "--all", "--into", "out/"),
 )
 EXPECTED = {0, 2, 3, 4}
-"""Done, changes, a route test that fails, refused by a guard: each is an answer, and not an error."""
+"""Success, changes, a failed route test, a refusal by a guard: each is a result, not an error."""
 RULES = dict(odd_rules())
 SMALL = {what: form for what, form in RULES.items() if "longest" not in what}
 GROUP = 120
@@ -67,7 +67,7 @@ GROUP = 120
 
 @pytest.fixture
 def program(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """The program among such manifests; what it would call a bug is raised."""
+    """Return the program with these manifests; an internal error is raised."""
 
     def raised(_output: Output, bug: Exception) -> CxrouteError:
         raise AssertionError(type(bug).__name__) from bug
@@ -80,7 +80,7 @@ def program(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 
 def live(rules: Iterable[dict[str, Any]]) -> None:
-    """Put rules where the commands look for them: in a file, and in the sandbox, which takes no half characters."""
+    """Put rules into a file and into the sandbox, which accepts no half surrogate pairs."""
     found = list(rules)
     document = {"queues": QUEUES, "rules": found}
     Path("live.json").write_text(json.dumps(document), encoding="utf-8")
@@ -92,7 +92,7 @@ def live(rules: Iterable[dict[str, Any]]) -> None:
 
 
 def ours(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sign rules as ours: the first is one that the manifests have, the others are to be deleted."""
+    """Add markers to the rules: the first is a rule of the manifests, the others will be deleted."""
     return [
         {**form, "description": f"{form.get('description') or ''}\n[cxroute:sandbox/r/{key}#01234567]"}
         for key, form in zip(["a", "b", *(f"gone{number}" for number in range(len(SMALL)))], rules, strict=False)
@@ -107,7 +107,7 @@ def endure(program: Program, commands: Iterable[tuple[str, ...]] = (*OFFLINE, *S
 @pytest.mark.parametrize("start", range(0, len(SMALL), GROUP))
 @pytest.mark.parametrize("whose", [list, ours])
 def test_no_command_raises_for_any_odd_rule(start: int, whose: Any, program: Program) -> None:
-    """Numbers, texts and parts of every odd kind, as rules by hand and as ours: each command answers."""
+    """Numbers, texts and parts of every odd kind, as unmanaged and managed rules: each command returns a result."""
     live(whose(list(SMALL.values())[start : start + GROUP]))
     endure(program)
 
@@ -156,13 +156,13 @@ ODD = st.builds(
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ODD, min_size=1, max_size=6, unique_by=lambda form: form["name"]))
 def test_no_command_raises_for_any_mixture(program: Program, rules: list[dict[str, Any]]) -> None:
-    """Rules of random parts, some of them ours: each offline command answers."""
+    """Rules of random parts, some of them managed: each offline command returns a result."""
     live([{**form, "id": str(number)} for number, form in enumerate([*ours(rules[:1]), *rules[1:]])])
     endure(program, OFFLINE)
 
 
-def test_a_rule_that_cannot_be_written_is_left_out_alone(program: Program) -> None:
-    """Long numbers and texts, and half a character: `export --all` writes the other rule, and names each of these."""
+def test_only_a_rule_that_cannot_be_written_is_left_out(program: Program) -> None:
+    """Long numbers and texts, half a surrogate pair: `export --all` writes the other rule, and names each of these."""
     odd = {
         "number": rule("number", conditions=[asks("confidence", "equals", int("7" * 500))]),
         "weight": rule("weight", targets=[{"type": "queue", "queueId": "q1", "weight": int("7" * 500)}]),
@@ -179,7 +179,7 @@ def test_a_rule_that_cannot_be_written_is_left_out_alone(program: Program) -> No
     )
 
 
-def test_an_attribute_named_like_an_unknown_condition_is_another_thing(program: Program) -> None:
-    """A condition that is not understood, and an attribute whose name is that condition's JSON."""
+def test_an_attribute_named_like_an_unknown_condition_is_separate(program: Program) -> None:
+    """A condition that is not understood, and an attribute whose name is the JSON of that condition."""
     live([rule("both", conditions=[UNKNOWN, asks(UNKNOWN_TEXT, "equals", "x"), asks()])])
     endure(program)

@@ -1,4 +1,4 @@
-"""Which live rules are ours, and who made a difference."""
+"""The managed live rules, and the causes of differences."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reconciler.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 
-def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
-    """Rules without a marker, and those of other owners, are not managed."""
+def test_only_an_exact_marker_makes_a_rule_managed() -> None:
+    """Rules without a marker, and those of other owners, are unmanaged."""
     ours = managed("1", "cards/a", rule("a"))
     other = managed("2", "cards/b", rule("b"), owner="acme-2")
     hand_made = unmanaged("3", rule("c"))
@@ -37,7 +37,7 @@ def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
     ],
 )
 def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:
-    """Else the smallest id; the other is a duplicate when nobody edited it."""
+    """Without dates, the smallest id; the other one is a duplicate if it was not edited."""
     twins = [managed(str(n), "cards/a", rule("a"), dateCreated=when) for n, when in enumerate(created, 1)]
     owned = classify_by_owner(reversed(twins), OWNER)
     assert first == owned.managed[address("cards/a")].id
@@ -45,7 +45,7 @@ def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, 
 
 
 def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
-    """Or its name would be taken for ever. Somebody's copy of it has another name: that one is theirs once edited."""
+    """Its name would stay taken. A user's copy of it has another name, and is unmanaged after an edit."""
 
     def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
         made = managed(rule_id, "cards/a", rule(name, **edits), last_written=rule(name))
@@ -58,8 +58,8 @@ def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
     assert ((whole, edited, twin), (theirs,)) == (owned.temporary_copies, owned.edited_copies)
 
 
-def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:
-    """Somebody cloned our rule in the UI and changed it: that one is theirs."""
+def test_an_edited_copy_is_not_a_duplicate() -> None:
+    """A managed rule was copied in CXone, and the copy was edited: it is a user's rule."""
     ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("a", priority=5), last_written=rule("a"), dateCreated="2026-02-01T00:00:00Z")
     owned = classify_by_owner([ours, clone], OWNER)
@@ -76,7 +76,7 @@ NO_DATES = [
 
 
 def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -> list[LiveRule]:
-    """Two rules with one marker, each `whole` or `edited`; `fields` are unknown ones of the second."""
+    """Return two rules with one marker, each `whole` or `edited`; `fields` are unknown fields of the second."""
     kinds = {"whole": rule("a"), "edited": rule("a", priority=5), "edited too": rule("a", priority=6)}
     more: tuple[dict[str, Any], ...] = ({}, fields)
     return [
@@ -87,10 +87,8 @@ def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -
 
 @pytest.mark.parametrize("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
 @pytest.mark.parametrize("kinds", [("whole", "edited"), ("edited", "whole")])
-def test_the_rule_that_nobody_edited_is_ours_whatever_the_dates_say(
-    kinds: tuple[str, str], dates: tuple[object, object]
-) -> None:
-    """Its edited copy, or the edited original of which somebody kept a copy, is a person's: never written."""
+def test_the_unedited_rule_is_managed_with_any_dates(kinds: tuple[str, str], dates: tuple[object, object]) -> None:
+    """Its edited copy, or the edited original with an unedited copy, is a user's rule: it is never written."""
     rules = pair(*kinds, dates)
     whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
     owned = classify_by_owner(rules, OWNER)
@@ -103,10 +101,10 @@ def test_the_rule_that_nobody_edited_is_ours_whatever_the_dates_say(
 @pytest.mark.parametrize(
     ("kinds", "fields"), [(("edited", "edited too"), {}), (("edited", "edited"), {}), (("whole", "whole"), {"d": 1})]
 )
-def test_no_date_decides_which_of_two_that_were_changed_is_ours(
+def test_without_usable_dates_two_edited_rules_stay(
     kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[object, object]
 ) -> None:
-    """Missing, equal, a number, a day alone, a year that means none, or no ISO 8601: both are left alone."""
+    """Missing, equal, a number, only a day, a placeholder year, or not ISO 8601: neither is changed."""
     rules = tuple(pair(*kinds, dates, **fields))
     owned = classify_by_owner(rules, OWNER)
     assert {address("cards/a"): rules} == owned.ambiguous
@@ -117,18 +115,18 @@ def test_no_date_decides_which_of_two_that_were_changed_is_ours(
 @pytest.mark.parametrize(
     ("kinds", "fields"), [(("edited", "edited too"), {}), (("whole", "whole"), {"schedule": {"id": 7}})]
 )
-def test_usable_dates_decide_which_of_two_that_were_changed_is_ours(
+def test_usable_dates_show_which_of_two_edited_rules_is_managed(
     kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[str, str], ours: int
 ) -> None:
-    """The oldest is the original; the other one is a person's."""
+    """The oldest is the original; the other one is a user's rule."""
     rules = pair(*kinds, dates, **fields)
     owned = classify_by_owner(rules, OWNER)
     assert {address("cards/a"): rules[ours]} == owned.managed
     assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.edited_copies, owned.ambiguous)
 
 
-def test_an_edited_copy_does_not_stop_the_healing_of_equal_ones() -> None:
-    """Of two that nobody changed one is a duplicate; the edited one is a person's."""
+def test_an_edited_copy_does_not_stop_the_removal_of_duplicates() -> None:
+    """Of two unedited rules one is a duplicate; the edited one is a user's rule."""
     first, edited = pair("whole", "edited", (None, None))
     twin = managed("3", "cards/a", rule("a"))
     owned = classify_by_owner([twin, edited, first], OWNER)
@@ -140,8 +138,8 @@ def test_an_edited_copy_does_not_stop_the_healing_of_equal_ones() -> None:
     ("live", "wanted", "expected"),
     [("old", "new", "manifest"), ("edited", "old", "drift"), ("edited", "new", "both"), ("old", "old", "manifest")],
 )
-def test_the_digest_says_who_made_the_difference(live: str, wanted: str, expected: str) -> None:
-    """Live against the digest: edited outside. Desired against the digest: the manifest moved on."""
+def test_the_digest_shows_the_cause_of_the_difference(live: str, wanted: str, expected: str) -> None:
+    """Live differs from the digest: edited. Desired differs from the digest: the manifest changed."""
     rules = {"old": rule(priority=1), "new": rule(priority=2), "edited": rule(priority=3)}
     found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
 

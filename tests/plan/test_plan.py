@@ -1,4 +1,4 @@
-"""A plan is a value: what is in it, what is left out of it, and that the same input gives the same plan."""
+"""A plan is a value: its content, the changes that it leaves out, and the same plan for the same input."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Rule, Source
 from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
-from reconciler.plan.options import PlanOptions, unmatched_selectors
-from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, draft_plan, replace_findings
+from reconciler.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    adopt_namesakes,
+    draft_plan,
+    replace_findings,
+    unmatched_selectors,
+)
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
@@ -26,7 +33,7 @@ HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 
 
 def some_plan(options: PlanOptions | None = None) -> Plan:
-    """One change of each kind, one drifted rule, one unchanged, one of somebody else's."""
+    """Return one change of each kind, one drifted rule, one unchanged rule, and one unmanaged rule."""
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/changed", rule("changed", priority=1)),
@@ -46,13 +53,13 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
 
 
 def test_the_summary_counts_every_rule_once() -> None:
-    """What changes, what does not, and what is not ours."""
+    """Changed, unchanged and unmanaged rules."""
     expected = {"create": 1, "update": 2, "adopt": 1, "delete": 1, "unchanged": 1, "held": 0, "unmanaged": 2}
     assert expected == plan_to_json(some_plan())["summary"]
 
 
 def test_deletes_come_last() -> None:
-    """Rules about different intents do not wait for each other, but a delete waits for a read that shows the rest."""
+    """Rules about different intents are independent, but a delete waits for a read after the other changes."""
     steps = {change["address"]: change["steps"] for change in plan_to_json(schedule_steps(some_plan()))["changes"]}
     assert {
         "cards/new": [{"wave": 1, "call": "create", "copy": False}],
@@ -64,7 +71,7 @@ def test_deletes_come_last() -> None:
 
 
 def test_only_selects_addresses_and_patterns() -> None:
-    """What is not selected is no part of the plan, and counts nowhere."""
+    """A rule that is not selected is not part of the plan, and is not counted."""
     made = some_plan(PlanOptions(only=("cards/new", "cards/g*")))
     assert [Create, Delete] == [type(change) for change in made.changes]
     assert 0 == made.unchanged
@@ -72,14 +79,14 @@ def test_only_selects_addresses_and_patterns() -> None:
 
 
 def test_without_prune_deletes_are_held() -> None:
-    """They are shown, and count neither for the exit code nor against convergence."""
+    """They are displayed, and count neither for the exit code nor against convergence."""
     made = some_plan(PlanOptions(prune=False))
     assert ["cards/gone"] == [str(held.change.address) for held in made.held]
     assert Delete not in {type(change) for change in made.changes}
 
 
-def test_keep_drift_holds_what_was_changed_outside() -> None:
-    """The manifest's own changes go on."""
+def test_keep_drift_holds_edits_of_cxone() -> None:
+    """Changes of the manifest are still made."""
     made = some_plan(PlanOptions(keep_drift=True))
     assert ["cards/drifted"] == [str(held.change.address) for held in made.held]
     assert "cards/changed" in [str(change.address) for change in made.changes]
@@ -87,14 +94,14 @@ def test_keep_drift_holds_what_was_changed_outside() -> None:
 
 @pytest.mark.parametrize(("minutes", "held"), [(59, 1), (60, 0), (61, 0)])
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
-    """Until then the live rule is left as it is; the clock is an input."""
+    """Until then the live rule is not changed; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
     made = draft_plan(want, live(managed("1", "cards/vip", rule())), PlanOptions(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
 
 
-def test_held_changes_stand_in_order() -> None:
-    """As changes do: by priority, then by address."""
+def test_held_changes_are_in_order() -> None:
+    """In the order of changes: by priority, then by address."""
     names = ("cards/b", "cards/a", "cards/c")
     want = desired(*(wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD) for one in names))
     found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
@@ -104,8 +111,8 @@ def test_held_changes_stand_in_order() -> None:
 
 
 @pytest.mark.parametrize("way", ["only", "hold"])
-def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
-    """Of rules that pass names on, what needs the name of one that is left alone is left alone too, and so on."""
+def test_a_name_that_is_not_free_is_waited_for(way: str) -> None:
+    """In a chain of renames, a change that needs the name of a held rule is held too."""
     hold = {"hold": HOLD} if way == "hold" else {}
     want = desired(
         wanted("cards/a", rule("b")),
@@ -119,12 +126,12 @@ def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
     assert ["cards/e"] == [str(change.address) for change in made.changes]
     held = {str(one.change.address): one.reason for one in made.held}
     assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
-    assert "its name is still that of cards/c, which is left alone" == held["cards/b"]
+    assert "its name is still used by cards/c, which is not changed" == held["cards/b"]
 
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
 def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> None:
-    """The copy, which somebody made and is never written, would count as the rule itself from then on, and go."""
+    """Otherwise the user's edited copy, which is never written, would count as the rule itself and be deleted."""
     ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))
     goal = desired(*(wanted(where, what) for where, what in wish.items()))
@@ -132,20 +139,20 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
     assert () == made.changes
     ((held,), (clone_found,)) = made.held, made.findings
     assert "1" == held.change.live.id  # type: ignore[union-attr]
-    assert "somebody made an edited copy of it, which would then count as cards/a" in held.reason
+    assert "an edited copy of it exists, which would then count as cards/a" in held.reason
     assert "CXR302" == clone_found.code
 
 
-def test_adopting_all_takes_namesakes_over() -> None:
-    """What would be a conflict becomes an adoption."""
+def test_adopting_all_adopts_rules_of_the_same_name() -> None:
+    """The conflict becomes an adoption."""
     want, found = desired(wanted("cards/vip", rule())), live(unmanaged("1", rule(priority=5)))
     assert ["CXR301"] == [one.code for one in draft_plan(want, found, PlanOptions(), NOW).conflicts]
     made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
     assert ([], 1) == (list(made.conflicts), plan_to_json(made)["summary"]["adopt"])
 
 
-def test_adopting_all_is_about_namesakes_alone() -> None:
-    """A rule without an unmanaged namesake is planned as ever, and one that names what it adopts adopts that."""
+def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
+    """A rule without an unmanaged namesake is planned as before, and an explicit `adopt:` is kept."""
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/ours", rule("ours", priority=1)),
@@ -163,15 +170,15 @@ def test_adopting_all_is_about_namesakes_alone() -> None:
     assert {"cards/new": None, "cards/ours": None, "cards/hand": "by hand", "cards/vip": "vip"} == adopts
 
 
-def test_the_document_has_just_the_fields_of_its_schema() -> None:
-    """The form (plan-json), held by the published schema."""
+def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
+    """The form (plan-json) matches the published schema."""
     form = json.loads(json.dumps(plan_to_json(some_plan(PlanOptions(keep_drift=True)))))
     jsonschema.validate(form, plan_schema(), cls=jsonschema.Draft202012Validator)
     assert set(plan_schema()["required"]) == set(form)
 
 
 def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
-    """With queue names, and null where there is no rule."""
+    """With queue names, and null if there is no rule."""
     changes = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
     assert changes["cards/new"]["before"] is None
     assert changes["cards/gone"]["after"] is None
@@ -182,7 +189,7 @@ def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
 
 
 def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
-    """Byte for byte, but for the time: whatever the order of pages and files (R22)."""
+    """Byte for byte except for the time, for any order of pages and files (R22)."""
     made = some_plan()
     chance = random.Random(1)
     for _ in range(20):
@@ -202,7 +209,7 @@ def plan_of_later() -> Plan:
 
 
 def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each at its first use: a plan's id after its document costs nothing. A plan made of another has its own."""
+    """Each at its first use: a plan's id after its document is free. A plan derived from another has its own."""
     made = some_plan()
     form = plan_to_json(made)
     other = replace(made, changes=())
@@ -212,8 +219,8 @@ def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch
     assert (form["planId"], form["liveDigest"]) == (plan_id(made), plan_to_json(made)["liveDigest"])
 
 
-def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
-    """The same plan has nothing new; a fresh plan with another change has just that."""
+def test_a_saved_plan_limits_an_apply_to_its_changes() -> None:
+    """The same plan has no new change; a fresh plan with another change has exactly that one."""
     saved = read_saved_plan(json.dumps(plan_to_json(some_plan())), "plan.json")
     assert () == unreviewed_changes(some_plan(), saved)
     fewer = read_saved_plan(json.dumps(plan_to_json(some_plan(PlanOptions(only=("cards/new",))))), "plan.json")
@@ -223,29 +230,29 @@ def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"])
-def test_what_is_no_plan_is_refused(text: str) -> None:
-    """With a sentence, never a traceback."""
-    with pytest.raises(UsageError, match="no plan"):
+def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
+    """With a message, never a traceback."""
+    with pytest.raises(UsageError, match=r"plan\.json is not a saved plan"):
         read_saved_plan(text, "plan.json")
 
 
 def test_a_plan_that_was_edited_is_refused() -> None:
-    """Its id no longer fits."""
+    """Its id no longer matches."""
     form = plan_to_json(some_plan())
     form["changes"][0]["after"]["priority"] = 7
-    with pytest.raises(RefusedError, match="was changed after it was made"):
+    with pytest.raises(RefusedError, match="was changed after it was created"):
         read_saved_plan(json.dumps(form), "plan.json")
 
 
 def test_a_plan_of_another_major_version_is_refused() -> None:
-    """Its changes might mean something else."""
+    """Its changes may have another meaning."""
     form = plan_to_json(some_plan()) | {"formatVersion": "2.0"}
     with pytest.raises(RefusedError, match="another major version"):
         read_saved_plan(json.dumps(form), "plan.json")
 
 
-def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
-    """Whatever its order; another rule, another address, a queue that was switched off: another digest."""
+def test_the_digests_identify_the_desired_and_the_live_rules() -> None:
+    """In any order; another rule, another address or a disabled queue gives another digest."""
     made = some_plan()
     turned = replace(
         made,
@@ -269,8 +276,8 @@ def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
     assert 3 == len({replace(made, live=one).live_digest for one in tenants} - {made.live_digest})
 
 
-def test_accepted_findings_are_kept_apart_and_added_up() -> None:
-    """What was accepted before stays so; one cause is one finding on either side."""
+def test_accepted_findings_are_separate_and_added_up() -> None:
+    """Findings accepted before stay accepted; one cause is one finding in each group."""
     said = [
         Finding(
             code="CXR202",
@@ -290,8 +297,8 @@ def test_accepted_findings_are_kept_apart_and_added_up() -> None:
     assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
 
 
-def test_findings_stand_in_order_of_code_place_and_message() -> None:
-    """Whatever found them first."""
+def test_findings_are_in_order_of_code_position_and_message() -> None:
+    """Independent of the order in which they were found."""
     source = Source("a.yaml", 2, 1)
     ordered = [
         Finding(code="CXR200", severity="error", message="b", source=None, address=address("cards/x")),

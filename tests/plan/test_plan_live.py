@@ -1,4 +1,4 @@
-"""`plan --live FILE`: a plan without a tenant, and what it says of where its live rules came from."""
+"""`plan --live FILE`: a plan without a tenant, and its statements about the source of its live rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATE = Path(".cxroute/sandbox.json")
 
 @pytest.fixture(autouse=True)
 def applied(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The starter's rules are live in the sandbox; from here on nobody may connect, and there are no credentials."""
+    """Provide the starter's rules live in the sandbox; then no connections, and no credentials."""
     del elsewhere
     assert 0 == main(["init"])
     assert 0 == main(["apply", "--yes", "-q"])
@@ -41,8 +41,8 @@ def written(form: object) -> str:
 
 
 @pytest.mark.parametrize("form", ["rules", "page"])
-def test_rules_and_queues_of_a_file_are_the_tenants(cxroute: Program, form: str) -> None:
-    """The same rules: no change; for an environment that nobody here has credentials for."""
+def test_rules_and_queues_of_a_file_replace_the_tenant(cxroute: Program, form: str) -> None:
+    """The same rules give no change, for an environment without credentials."""
     told = state()
     name = {"rules": "rules", "page": "entities"}[form]
     file = written({name: told["rules"], "queues": told["queues"]})
@@ -54,7 +54,7 @@ def test_rules_and_queues_of_a_file_are_the_tenants(cxroute: Program, form: str)
 
 
 def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(cxroute: Program) -> None:
-    """Names beside the targets, as in a plan's JSON, are enough to know a queue again."""
+    """Queue names with the targets, as in a plan's JSON, are enough to identify a queue."""
     names = {queue["id"]: queue["name"] for queue in state()["queues"]}
     rules = state()["rules"]
     code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
@@ -68,7 +68,7 @@ def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(cxrout
 
 
 def test_a_queue_missing_from_a_listed_file_is_an_error(cxroute: Program) -> None:
-    """A list of queues is believed to be whole."""
+    """A list of queues is taken as complete."""
     told = state()
     file = written({"rules": told["rules"], "queues": told["queues"][1:]})
     assert 3 == cxroute("plan", "--live", file)
@@ -76,8 +76,8 @@ def test_a_queue_missing_from_a_listed_file_is_an_error(cxroute: Program) -> Non
 
 
 @pytest.mark.parametrize("form", ["markdown", "html", "github", "json"])
-def test_every_form_says_that_no_tenant_was_asked(cxroute: Program, form: str) -> None:
-    """As the text does."""
+def test_every_form_says_that_no_tenant_was_read(cxroute: Program, form: str) -> None:
+    """As in the text form."""
     told = state()
     assert 0 == cxroute(
         "plan", "--live", written({"rules": told["rules"][1:], "queues": told["queues"]}), "--format", form
@@ -117,8 +117,8 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
         ),
     ],
 )
-def test_a_file_that_is_none_is_an_error_in_one_sentence(cxroute: Program, form: object, said: str) -> None:
-    """Exit 64, with the file and what is wrong."""
+def test_an_invalid_file_is_an_error_in_one_sentence(cxroute: Program, form: object, said: str) -> None:
+    """Exit 64, with the file and the problem."""
     assert 64 == cxroute("plan", "--live", written(form))
     assert "live.json: " in cxroute.err
     assert said in cxroute.err
@@ -126,7 +126,7 @@ def test_a_file_that_is_none_is_an_error_in_one_sentence(cxroute: Program, form:
 
 
 def test_a_missing_file_and_several_environments_are_usage_errors(cxroute: Program) -> None:
-    """One tenant's rules are no other's."""
+    """The rules of one tenant are not those of another one."""
     assert 64 == cxroute("plan", "--live", "nowhere.json")
     assert "cannot read nowhere.json" in cxroute.err
     assert 64 == cxroute("plan", "-e", "sandbox,prod", "--live", written([]))
@@ -134,7 +134,7 @@ def test_a_missing_file_and_several_environments_are_usage_errors(cxroute: Progr
 
 
 def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
-    """Nobody is asked; what is written then plans as adoptions of the file's rules and nothing else."""
+    """Without a tenant; a plan of the written manifests has only adoptions of the file's rules."""
     rule = {"id": "1", "name": "By hand", "priority": 7, "enabled": True, "description": ""}
     rule["conditions"] = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
     rule["targets"] = [{"type": "queue", "queueId": "q", "weight": 1}]
@@ -146,7 +146,7 @@ def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
 
 
 def test_values_of_a_file_are_not_patched_into_manifests(cxroute: Program) -> None:
-    """A file may be old: `--write` takes over what the tenant itself says."""
+    """A file may be outdated: `--write` uses only values that the tenant itself returns."""
     file = written({"rules": [], "queues": []})
     assert 64 == cxroute("export", "-e", "prod", "--all", "--write", "--live", file)
-    assert "not both" in cxroute.err
+    assert "and --live reads a file: specify one of them" in cxroute.err

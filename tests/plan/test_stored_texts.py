@@ -1,4 +1,4 @@
-"""What a tenant makes of texts, told from what a person did: the digest proves what was written, all rules the form."""
+"""Texts that the tenant altered, and edits of users: the digest proves the written text, all rules show the form."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.stored_texts import TEXT_FORMS, TextForm, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
@@ -19,12 +18,12 @@ NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the ot
 
 
 def kept(what: Rule, **fields: object) -> Rule:
-    """A rule as the tenant keeps it."""
+    """Return a rule as the tenant keeps it."""
     return replace(what, **fields)  # type: ignore[arg-type]
 
 
 def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
-    """Plan where rules were written that the tenant shows as others."""
+    """Plan with rules that the tenant returns with other texts."""
     wishes = desired(*(wanted(f"cards/k{number}", one) for number, one in enumerate(rules)))
     lives = [
         managed(f"r{number}", f"cards/k{number}", now, last_written=was)
@@ -42,8 +41,8 @@ def hints(made: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.description)
-def test_each_form_is_told_from_drift(form: TextForm) -> None:
-    """Names that all have one form are left alone, and each is a finding that says which form."""
+def test_each_form_is_not_drift(form: TextForm) -> None:
+    """Names that all have one form are not changed, and each has a finding with the form."""
     rules = [rule(name, description="") for name in NAMES]
     made = planned(rules, [kept(one, name=form.transform(one.name)) for one in rules])
     changed = sum(form.transform(name) != name for name in NAMES)
@@ -52,27 +51,29 @@ def test_each_form_is_told_from_drift(form: TextForm) -> None:
     assert 4 == made.unchanged
 
 
-def test_no_advice_is_to_write_what_the_tenant_would_change_again() -> None:
-    """A name in lower case can be written so; one with `&amp;` in it would come back with `&amp;amp;`."""
+def test_no_hint_suggests_a_text_that_the_tenant_would_change_again() -> None:
+    """A lower-case name can be written so; a name with `&amp;` would come back with `&amp;amp;`."""
     rules = [rule("Cards & more"), rule("Fraud & more")]
     lower = planned(rules, [kept(one, name=one.name.lower()) for one in rules])
     escaped = planned(rules, [kept(one, name=html.escape(one.name)) for one in rules])
-    assert ["write it so in the manifest, or accept this finding: it is not written again"] == hints(lower)
-    assert ["leave out of it what the tenant changes, or accept this finding: it is not written again"] == hints(
-        escaped
-    )
+    assert [
+        "write it the same way in the manifest, or accept this finding: cxroute does not write the text again"
+    ] == hints(lower)
+    assert [
+        "use a text that the tenant does not change, or accept this finding: cxroute does not write the text again"
+    ] == hints(escaped)
 
 
-def test_a_text_that_would_have_become_another_shows_that_a_person_did_it() -> None:
-    """One name in lower case, and one kept as it was written, are no tenant's doing: that is drift."""
+def test_a_text_in_its_written_form_shows_that_a_user_edited_the_other() -> None:
+    """One lower-case name and one unchanged name do not come from the tenant: that is drift."""
     rules = [rule("Cards"), rule("Fraud")]
     made = planned(rules, [kept(rules[0], name="cards"), rules[1]])
     assert [("cards/k0", "drift")] == [(str(one.address), one.cause) for one in made.changes]
     assert [] == findings(made)
 
 
-def test_a_persons_text_beside_the_tenants_is_drift_alone() -> None:
-    """Of three names two are the tenant's, and one a person's: that one is healed."""
+def test_only_the_text_of_a_user_is_drift() -> None:
+    """Of three names two are altered by the tenant, and one by a user: that one is restored."""
     rules = [rule("Cards"), rule("Fraud"), rule("All")]
     made = planned(rules, [kept(rules[0], name="cards"), kept(rules[1], name="by hand"), kept(rules[2], name="all")])
     assert ["cards/k1"] == [str(one.address) for one in made.changes]
@@ -81,7 +82,7 @@ def test_a_persons_text_beside_the_tenants_is_drift_alone() -> None:
 
 @pytest.mark.parametrize(("lengths", "drift"), [((9, 9), 0), ((30, 30), 0), ((9, 12), 2), ((9,), 1)])
 def test_a_cut_has_one_length_for_all(lengths: tuple[int, ...], drift: int) -> None:
-    """Two names or more of one length, and none that was kept longer; a single one may be a person's."""
+    """At least two names of one length, and no longer name that was kept; a single one may be a user's edit."""
     rules = [rule(f"{number} is a name that is very long indeed") for number in range(len(lengths))]
     shown = [kept(one, name=one.name[:length]) for one, length in zip(rules, lengths, strict=True)]
     short = rule("x" * 9)
@@ -94,8 +95,8 @@ def test_a_cut_has_one_length_for_all(lengths: tuple[int, ...], drift: int) -> N
     [{"priority": 7}, {"enabled": False}, {"targets": (Target("q-fraud", 1),)}, {"conditions": ()}],
     ids=lambda edit: next(iter(edit)),
 )
-def test_what_routes_is_never_taken_for_the_tenants(edit: dict[str, object]) -> None:
-    """All rules differ in the same way, their names in lower case besides: each is drift, and its rule is written."""
+def test_a_change_of_routing_is_never_taken_for_the_tenants(edit: dict[str, object]) -> None:
+    """All rules differ in the same way, and in lower-case names: each is drift and is written."""
     rules = [rule("Cards"), rule("Fraud")]
     made = planned(rules, [kept(one, name=one.name.lower(), **edit) for one in rules])
     assert ["drift", "drift"] == [one.cause for one in made.changes]
@@ -103,7 +104,7 @@ def test_what_routes_is_never_taken_for_the_tenants(edit: dict[str, object]) -> 
 
 
 def test_a_change_of_the_manifests_is_not_called_drift() -> None:
-    """The digest proves that the rule is as it was written but for the form of its name: the manifest moved on."""
+    """The digest proves that only the form of the name differs from the written rule: the manifest changed."""
     was = [rule("Cards"), rule("Fraud")]
     wishes = desired(*(wanted(f"cards/k{number}", replace(one, priority=7)) for number, one in enumerate(was)))
     lives = [
@@ -116,8 +117,8 @@ def test_a_change_of_the_manifests_is_not_called_drift() -> None:
     assert [*lives] == [one.live for one in made.changes]  # type: ignore[union-attr]
 
 
-def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
-    """A duplicate is deleted, as the rule that was read."""
+def test_a_duplicate_may_have_another_form_of_the_name() -> None:
+    """It is deleted in the state that was read."""
     what = rule("Cards")
     twins = [managed(one, "cards/k0", replace(what, name="cards"), last_written=what) for one in ("r1", "r2")]
     made = draft_plan(desired(wanted("cards/k0", what)), live(*twins), PlanOptions(), NOW)
@@ -125,8 +126,8 @@ def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
     assert twins[1] is made.changes[0].live  # type: ignore[union-attr]
 
 
-def test_rules_of_others_and_what_is_as_it_was_written_stay_the_same() -> None:
-    """Nothing is looked for where nothing differs."""
+def test_other_rules_stay_the_same() -> None:
+    """Rules of other owners, and rules without a difference, are not searched."""
     rules: tuple[LiveRule, ...] = (unmanaged("f-1", rule("cards")), managed("r1", "cards/k0", rule("Cards")))
     assert (rules, ()) == restore_texts(rules, desired(wanted("cards/k0", rule("Cards"))))
 

@@ -1,4 +1,4 @@
-"""How much of a traffic sample a change moves: exact where the sample tells, else a least and a most."""
+"""The share of a traffic sample that a change moves: exact for a complete sample, otherwise minimum and maximum."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
     return measure_traffic(compare_behaviour(before, after), before, after, sample)
 
 
-def test_a_row_that_tells_everything_is_counted_exactly() -> None:
-    """Sure and unsure callers of one intent are told apart."""
+def test_a_complete_row_is_counted_exactly() -> None:
+    """Conversations of one intent with high and low confidence are counted separately."""
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\nx,,10\ny,0.9,40\n"
     found = moved([SURE, ALL], [ALL], csv)
     assert (ShareRange(30.0, 30.0),) == found.regions
     assert ShareRange(30.0, 30.0) == found.total
 
 
-def test_what_the_sample_does_not_tell_gives_bounds() -> None:
-    """Without confidences nobody knows how many of the intent's callers were sure."""
+def test_an_incomplete_sample_gives_bounds() -> None:
+    """Without confidences the number of conversations with a high one is unknown."""
     found = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
     assert (ShareRange(0.0, 60.0),) == found.regions
 
 
-def test_a_split_moves_by_what_differs() -> None:
-    """From all to Fraud to one half: half of the callers move."""
+def test_a_split_moves_by_the_difference() -> None:
+    """From all to Fraud to one half: half of the conversations move."""
     half = rule("all", priority=9, conditions=[], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     assert ShareRange(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
 
@@ -62,12 +62,12 @@ def test_a_split_moves_by_what_differs() -> None:
     ],
 )
 def test_distances_between_destinations(one: Any, other: Any, expected: Fraction) -> None:
-    """Half the sum of the differences; the default and no queue are places of their own."""
+    """Half the sum of the differences; the default routing and no queue count as queues."""
     assert expected == split_distance(one, other)
 
 
-def test_a_row_in_several_regions_counts_once_in_all() -> None:
-    """The sum of the bounds may pass 100 %; the whole never does."""
+def test_a_row_in_several_regions_counts_once() -> None:
+    """The sum of the bounds can exceed 100 %; the total never does."""
     other = rule("other", priority=2, conditions=[make_condition("tier", "equals", "gold")], targets=FRAUD)
     found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
     assert 2 == len(found.regions)
@@ -75,7 +75,7 @@ def test_a_row_in_several_regions_counts_once_in_all() -> None:
 
 
 def test_a_row_moves_what_its_regions_move() -> None:
-    """One row from two origins: each caller counts by how far its own origin is from where it goes."""
+    """One row with two origins: each conversation counts by the distance of its own origin from the destination."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     found = moved([SURE, half, ALL], [ALL], "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n")
     assert (ShareRange(30.0, 30.0), ShareRange(10.0, 10.0)) == found.regions
@@ -83,14 +83,14 @@ def test_a_row_moves_what_its_regions_move() -> None:
     assert ShareRange(40.0, 40.0) == found.total
 
 
-def test_a_row_that_the_sample_does_not_decide_has_bounds() -> None:
-    """Without confidences: at the least the half that the split moves, at the most every caller of the intent."""
+def test_an_undecided_row_has_bounds() -> None:
+    """Without confidences: at least the half that the split moves, at most every conversation of the intent."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     assert (ShareRange(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
 
 
-def test_the_balance_says_what_each_queue_gets() -> None:
-    """Exact where the sample tells all; splits by their parts; the default routing and no queue on their own."""
+def test_the_balance_has_the_share_of_each_queue() -> None:
+    """Exact for a complete sample; splits by their parts; the default routing and no queue are separate."""
     nowhere = rule("nowhere", priority=3, conditions=[intent_is("z")], targets=[Target("q-fraud", 0)])
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
     found = moved([SURE, nowhere, ALL], [SURE], csv)
@@ -103,15 +103,15 @@ def test_the_balance_says_what_each_queue_gets() -> None:
 
 
 def test_a_row_moves_no_more_than_its_own_regions() -> None:
-    """Callers of one intent go to two destinations: each row has the bounds of its own."""
+    """Conversations of one intent go to two destinations: each row has its own bounds."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     assert {ShareRange(0.0, 60.0), ShareRange(0.0, 30.0)} == set(
         moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
     )
 
 
-def test_the_change_of_a_queue_is_known_where_the_rest_is_not() -> None:
-    """Without confidences: how many sure callers there are is open, and that they go from cards to general is not."""
+def test_the_change_of_a_queue_can_be_known_without_the_rest() -> None:
+    """Without confidences the numbers are unknown, but not that these conversations move from cards to general."""
     (cards, general) = sorted(
         moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance, key=lambda one: one.change.most
     )

@@ -1,4 +1,4 @@
-"""Shares of callers, against trying every conversation that a sample's row may stand for."""
+"""Shares of conversations, compared with all conversations that a row of the sample may stand for."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import RulePair, a_pair, entries
 
 PAIRS = 60
-"""In each block. Lists with conditions that are not understood are left out: nobody can count their callers."""
+"""In each block. Lists with conditions that are not understood are excluded: their conversations cannot be counted."""
 CLOSE = 1e-6
 
 
 def a_sample(random: Random, axes: dict[str, list[Any]]) -> TrafficSample:
-    """Return rows that tell all of the same attributes, or some of them."""
+    """Return rows that all have the same attributes, or some of them."""
     told = [name for name in axes if random.random() < 0.75]
     values = {tuple(random.choice(axes[name]) for name in told) for _ in range(random.randint(1, 6))}
     rows = [SampleRow(dict(zip(told, one, strict=True)), random.randint(1, 9), 1) for one in sorted(values, key=str)]
@@ -67,7 +67,7 @@ def check(pair: RulePair, sample: TrafficSample, axes: dict[str, list[Any]], ste
             for way in ways
         ]
         bounded(sample, amounts, share.least, share.most, f"{pair} {row}")
-    if behaviour.complete:  # else who is not known to move may move, too
+    if behaviour.complete:  # otherwise conversations that are not known to move may move, too
         all_ways = [[distance(old, new) for _, old, new in way] for way in ways]
         bounded(sample, all_ways, moved.total.least, moved.total.most)
     for one in moved.balance:
@@ -92,7 +92,7 @@ def _way(pair: RulePair, one: dict[str, Any]) -> tuple[dict[str, Any], Destinati
 def bounded(
     sample: TrafficSample, amounts: list[Any], least: float, most: float, report: str = "", *, exact: bool = True
 ) -> None:
-    """Assert that a share's bounds hold whatever the conversations were, and are exact where the sample tells all."""
+    """Assert that a share's bounds hold for all conversations, and are exact if the sample is complete."""
     low = sum(row.count * float(min(several)) for row, several in zip(sample.rows, amounts, strict=True))
     high = sum(row.count * float(max(several)) for row, several in zip(sample.rows, amounts, strict=True))
     low, high = 100 * low / sample.total, 100 * high / sample.total
@@ -103,8 +103,8 @@ def bounded(
 
 
 @pytest.mark.parametrize("block", range(8))
-def test_shares_hold_whatever_the_sample_leaves_open(block: int) -> None:
-    """Of each row, in all, and of each queue: the least and the most are true, and exact where the sample tells all."""
+def test_shares_hold_for_every_completion_of_the_sample(block: int) -> None:
+    """For each row, in total, and for each queue: minimum and maximum are correct, and exact for a complete sample."""
     for seed in range(block * PAIRS, (block + 1) * PAIRS):
         random = Random(f"shares {seed}")
         pair = generate_pair(random) if seed % 4 == 0 else a_pair(random, 6)

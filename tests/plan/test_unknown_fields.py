@@ -1,4 +1,4 @@
-"""In which fields two live rules differ that cxroute does not know: a duplicate differs in none."""
+"""The fields in which two live rules differ and that cxroute does not know: a duplicate differs in none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import differing_fields, fields_phrase
 
 RULE: dict[str, Any] = {
     "id": "1",
@@ -36,8 +36,8 @@ def compared(ours: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
         *("lastModified", "lastModifiedDate", "modifiedOn", "updatedAt", "lastUpdated", "lastUpdateTime", "createTime"),
     ],
 )
-def test_what_a_server_says_of_each_rule_by_itself_makes_no_difference(name: str) -> None:
-    """Its id, version, links, ETag, and the dates of its creation and last change: in the rule and in its parts."""
+def test_fields_of_the_server_are_not_a_difference(name: str) -> None:
+    """Its id, version, links, ETag, and the dates of creation and last change: in the rule and in its parts."""
     assert () == compared({name: "x"}, {name: "y"}) == compared({}, {name: "y"})
     assert () == compared({}, {"targets": [{**TARGET, name: "y"}]})
 
@@ -49,8 +49,8 @@ def test_what_a_server_says_of_each_rule_by_itself_makes_no_difference(name: str
         *("version2", "url", "uuid", "ids", "idé", "updatedBy", "dateOfBirth", "~id", "ID", "NAME", ""),
     ],
 )
-def test_any_other_field_does(name: str) -> None:
-    """Whether it is another value, or there on one side alone."""
+def test_any_other_field_is_a_difference(name: str) -> None:
+    """Another value, or a field of one side only."""
     assert (name,) == compared({name: "x"}, {name: "y"}) == compared({}, {name: None}) == compared({name: 1}, {})
     assert (name,) == compared({name: True}, {name: 1}) == compared({name: {"id": 1}}, {name: {"id": 2}})
     assert () == compared({name: [{"b": 1, "a": 2}]}, {name: [{"a": 2, "b": 1}]})
@@ -77,12 +77,12 @@ def test_any_other_field_does(name: str) -> None:
 def test_fields_of_conditions_and_targets_count(
     ours: dict[str, Any], other: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    """Part by part; of a part that is in an older version alone, a value that ours has in another part is fine."""
+    """By part; in a part that only an older version has, a value of another part of the original is allowed."""
     assert names == compared(ours, other)
 
 
 def test_the_id_and_the_date_are_those_of_the_profile() -> None:
-    """Another field that is called `id` there is a field like any other."""
+    """Another field that is called `id` there is an ordinary field."""
     dialect = ProfileMapper(
         Profile.model_validate({"name": "acd", "rules": {"id": "ruleId"}, "rule": {"dateCreated": "madeOn"}})
     )
@@ -97,7 +97,7 @@ def test_the_id_and_the_date_are_those_of_the_profile() -> None:
 
 
 def test_names_of_fields_are_escaped_and_bounded() -> None:
-    """They are the tenant's: a few, each cut, nothing invisible."""
+    """They come from the tenant: a few, each cut, without invisible characters."""
     said = fields_phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
     assert said.startswith("a\\u202eb")
     assert ", " + "x" * 60 + "..., c, d, e and 2 more" == said[said.index(", x") :]

@@ -28,7 +28,7 @@ import httpx
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import command_parser
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
@@ -387,7 +387,7 @@ def record_tenants(record: OutputRecorder) -> None:
         record.document("several.plan", "several environments", "plan", "-e", "east,west", most=2)
         record.document("several.apply", "several environments", "apply", "--all", "--yes", most=2)
         record.run("nothing to do in several environments", "plan", "--all", "--detailed-exitcode")
-        tenant.apps["west"] = build_simulator(tenant.states["west"], PROFILES["A"], FaultInjector("GET rules:403"))
+        tenant.apps["west"] = Simulator(tenant.states["west"], PROFILES["A"], FaultInjector("GET rules:403"))
         record.document("several.drift", "one of several environments fails", "drift", "--all")
         ruleset([rule("kept"), rule("edited", "Fraud"), rule("new"), CATCH_ALL])
         record.document("several.partly", "one of several environments fails", "apply", "--all", "--yes", most=2)
@@ -400,10 +400,10 @@ def record_tenants(record: OutputRecorder) -> None:
         tenant.apps["east"] = Interrupting(tenant.apps["east"])
         record.document("failed.interrupted", "SIGINT during an apply", "apply", "-e", "east", "--yes", most=3)
         for spec in READ_FAULTS:
-            tenant.apps["east"] = build_simulator(tenant.states["east"], PROFILES["A"], FaultInjector(spec))
+            tenant.apps["east"] = Simulator(tenant.states["east"], PROFILES["A"], FaultInjector(spec))
             result = record.run(f"tenant with {spec}", "plan", "-e", "east", "--format", "json")
             record.codes[-1].append(json.loads(result.out)["error"]["kind"])
-        tenant.apps["east"] = build_simulator(tenant.states["east"], PROFILES["A"], FaultInjector("GET queues:403"))
+        tenant.apps["east"] = Simulator(tenant.states["east"], PROFILES["A"], FaultInjector("GET queues:403"))
         record.document("doctor", "a check fails", "doctor", "-e", "east")
         os.environ["CXONE_CLIENT_SECRET"] = ""
         record.run("no credentials", "plan", "-e", "east")
@@ -414,13 +414,13 @@ def start(tenant: Tenants, faults: str, *rules: Rule) -> None:
     state, file = tenant.states["east"], Path("manifests/cards.yaml")
     for live in tenant.rules("east"):
         state.remove(live["id"])
-    tenant.apps["east"] = build_simulator(state, PROFILES["A"])
+    tenant.apps["east"] = Simulator(state, PROFILES["A"])
     if rules:
         manifest = file.read_text("utf-8")
         ruleset(rules)
         assert 0 == cxroute("apply", "-e", "east", "--yes").code
         file.write_text(manifest, "utf-8")
-    tenant.apps["east"] = build_simulator(state, PROFILES["A"], FaultInjector(faults))
+    tenant.apps["east"] = Simulator(state, PROFILES["A"], FaultInjector(faults))
 
 
 class Interrupting:

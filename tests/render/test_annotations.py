@@ -1,4 +1,4 @@
-"""Findings as annotations: what a GitHub runner makes of them is what was meant, whatever names hold."""
+"""Findings as annotations: a GitHub runner reads exactly the intended commands, for all names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def found(message: str, severity: Severity = "error", file: str = "manifests/a.y
 
 
 def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
-    """Properties and message are escaped as GitHub asks; the hint stands on a line of its own."""
+    """Properties and message are escaped as GitHub requires; the hint is on its own line."""
     finding = found('queue "Biling" is 100% unknown', file="manifests/a,b:c.yaml", hint='did you mean "Billing"?')
     assert (
         "::error file=manifests/a%2Cb%3Ac.yaml,line=12,col=9,title=CXR105%3A unknown queue"
@@ -32,14 +32,14 @@ def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
 
 
 def test_a_finding_without_a_place_has_no_file() -> None:
-    """What is said of live rules stands in no manifest."""
+    """A finding about live rules has no location in a manifest."""
     assert "::warning title=CXR204%3A equal priority%2C different queues::x\n" == annotate_findings(
         [Finding(code="CXR204", severity="warning", message="x")]
     )
 
 
-def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> None:
-    """GitHub shows ten errors and ten warnings of a step and drops what is printed after them without a word."""
+def test_ten_errors_and_ten_warnings_are_listed_and_the_rest_counted() -> None:
+    """GitHub shows ten errors and ten warnings of a step, and silently drops further ones."""
     findings = [found(f"w{at}", "warning") for at in range(17)] + [found(f"e{at}") for at in range(17)]
     said = workflow_commands(annotate_findings([*findings, found("worth knowing", "info")]))
     assert [
@@ -49,8 +49,8 @@ def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> N
     ] == [(command.name, command.data) for command in said]
 
 
-def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
-    """Nothing is left out, so nothing is said of it."""
+def test_ten_of_each_need_no_notice() -> None:
+    """Nothing is omitted, and there is no notice; without findings there is no command."""
     findings = [*(found("w", "warning") for _ in range(10)), *(found("e") for _ in range(10))]
     assert {"error", "warning"} == {command.name for command in workflow_commands(annotate_findings(findings))}
     assert "" == annotate_findings([found("worth knowing", "info")])
@@ -58,7 +58,7 @@ def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
 
 @HOSTILE
 def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
-    """In file, message and hint at once, with three findings: a runner reads those three, each with what was meant."""
+    """In file, message and hint, for three findings: a runner reads three commands, each with the intended values."""
     shown = "".join(map(sanitize, name))
     properties = {"line": "12", "col": "9", "title": f"CXR105: {CODES['CXR105'].title}"}
     place = {"file": shown} if shown else {}
@@ -71,8 +71,8 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
 
 
 @HOSTILE
-def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
-    """A plan that was read back from a file may hold any."""
+def test_an_unknown_code_is_escaped(name: str) -> None:
+    """A plan from a file may contain any code."""
     said = workflow_commands(annotate_findings([Finding(code=name, severity="error", message="x")]))
     assert [("error", "x")] == [(one.name, one.data) for one in said]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
@@ -81,8 +81,8 @@ def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
 
 
 @HOSTILE
-def test_quoted_text_holds_no_command(name: str) -> None:
-    """Not where a line begins, not in its middle, not with white space before it; and the runner goes on after."""
+def test_quoted_text_contains_no_command(name: str) -> None:
+    """Not at the start of a line, inside it or after white space; the runner continues after the quote."""
     text = f"{name}\n::error::x\n ##[error]x\n\u00a0::add-mask::{name}"
     after = "::notice::ours\n"
     assert [WorkflowCommand("notice", {}, "ours")] == workflow_commands(quote_for_runner(text, TOKEN) + after)
@@ -91,8 +91,8 @@ def test_quoted_text_holds_no_command(name: str) -> None:
 
 @pytest.mark.parametrize("form", ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"])
 @pytest.mark.parametrize("token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()])
-def test_a_text_that_holds_the_token_does_not_end_the_quote(form: str, token: str) -> None:
-    """In either form that a runner knows, in letters of either case."""
+def test_a_text_with_the_token_does_not_end_the_quote(form: str, token: str) -> None:
+    """In both command forms, and with letters of either case."""
     text = f"{form.replace('{}', token)}\n::error::not ours\n"
     assert [] == workflow_commands(quote_for_runner(text, TOKEN))
     assert [] == workflow_commands(quote_for_runner(text * 2, TOKEN))
@@ -100,27 +100,27 @@ def test_a_text_that_holds_the_token_does_not_end_the_quote(form: str, token: st
 
 @pytest.mark.parametrize("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
 def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
-    """And one that means something to a runner, or in a pattern."""
+    """Also a token with a special meaning for a runner, or in a pattern."""
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
         quote_for_runner("x", token)
 
 
-def test_nothing_quoted_is_nothing() -> None:
-    """No empty pair of commands in the log."""
+def test_an_empty_text_is_not_quoted() -> None:
+    """The log gets no empty pair of commands."""
     assert "" == quote_for_runner("", TOKEN)
 
 
 @HOSTILE
 def test_a_summary_is_one_code_block(name: str) -> None:
-    """No name closes it, so nothing in it is Markdown."""
+    """No name closes the block, so nothing in it is Markdown."""
     first, *inside, last = job_summary(f"{name}\n").split("\n")[:-1]
     assert (f"{last}text", 3) <= (first, len(last)) or first == f"{last}text"
     assert set("`") == set(last)
     assert not any(last in line for line in inside)
 
 
-def test_a_summary_stays_below_what_github_takes() -> None:
-    """GitHub drops a summary of more than 1 MiB as a whole; what is left out is counted."""
+def test_a_summary_stays_below_the_limit_of_github() -> None:
+    """GitHub drops a complete summary above 1 MiB; omitted lines are counted."""
     whole = job_summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
     assert len(whole.encode()) < 1_000_000
     assert whole.endswith("\u00e4\nand 6 more lines\n```\n")
@@ -128,7 +128,7 @@ def test_a_summary_stays_below_what_github_takes() -> None:
 
 @pytest.fixture
 def wrong(cxroute: Program) -> Program:
-    """Manifests with fourteen errors, one of them with a name that tries everything."""
+    """Manifests with fourteen errors, one of them with a hostile name."""
     rules = "".join(f"  - {{intent: i{at}, queue: '${{no{at}}}'}}\n" for at in range(13))
     evil = '  - {intent: "::error::a ##[error]b", queue: "${x %0A::error::y}", nonsense: 1}\n'
     write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n{rules}")
@@ -138,7 +138,7 @@ def wrong(cxroute: Program) -> Program:
 
 
 def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands, then the same last line as in text; exit 3 as ever."""
+    """The commands, then the same last line as in text; exit 3 as usual."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
@@ -152,8 +152,8 @@ def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatc
     assert "manifests/a.yaml:5:24: error[CXR107]: " in cxroute.out
 
 
-def test_validate_says_nothing_but_the_totals_where_all_is_well(cxroute: Program) -> None:
-    """Exit 0, and no command at all."""
+def test_validate_prints_only_the_totals_without_findings(cxroute: Program) -> None:
+    """Exit 0, and no command."""
     assert 0 == cxroute("init")
     name_tenant()
     assert 0 == cxroute("validate", "--format", "github")
@@ -163,40 +163,40 @@ def test_validate_says_nothing_but_the_totals_where_all_is_well(cxroute: Program
 def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
     wrong: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The notice says where, and there they are."""
+    """The notice names the place of the others, and they are there."""
     Path("manifests/b ##[error]x, ::error::.yaml").unlink()
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     assert 3 == wrong("validate", "--format", "github")
     assert WorkflowCommand("notice", {}, "and 3 more, listed above") == workflow_commands(wrong.out)[-1]
     assert 13 == wrong.out.count(": error[CXR107]: ")
-    Path("summary.md").write_text("what an earlier command wrote\n", encoding="utf-8")
+    Path("summary.md").write_text("text of an earlier command\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     assert 3 == wrong("validate", "--format", "github")
     assert "and 3 more, see the summary" == workflow_commands(wrong.out)[-1].data
     written = Path("summary.md").read_text(encoding="utf-8")
-    assert written.startswith("what an earlier command wrote\n```text\n")
+    assert written.startswith("text of an earlier command\n```text\n")
     assert 13 == written.count(": error[CXR107]: ")
     assert written.endswith("13 errors in 1 file.\n```\n")
 
 
-def test_a_summary_that_cannot_be_written_changes_nothing_else(wrong: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a warning; annotations and exit code stay."""
+def test_a_summary_that_cannot_be_written_is_a_warning(wrong: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotations and the exit code are the same."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
     assert 3 == wrong("validate", "--format", "github")
     assert "warning: cannot write the job summary" in wrong.err
     assert workflow_commands(wrong.out)
 
 
-def test_a_hostile_file_of_manifests_commands_nothing(wrong: Program) -> None:
-    """From a pull request: all that a runner reads are our annotations, each with the file that it is about."""
+def test_a_hostile_manifest_runs_no_command(wrong: Program) -> None:
+    """From a pull request: a runner reads only the annotations, each with the right file."""
     assert 3 == wrong("validate", "--format", "github")
     said = workflow_commands(wrong.out)
     assert {"error"} == {one.name for one in said}
     assert {"manifests/b ##[error]x, ::error::.yaml"} == {one.properties["file"] for one in said}
 
 
-def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the command runs in a folder below it, with manifests named by a relative or an absolute path."""
+def test_files_are_paths_from_the_root_of_the_repository(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the command runs in a subfolder, with a relative or an absolute path of manifests."""
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
     here = Path.cwd().name

@@ -1,4 +1,4 @@
-"""What became of a plan, as a person reads it: each outcome, and each way in which a run can end."""
+"""The result of an apply as text: each outcome, and each way in which a run can end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 import pytest
 
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
 from reconciler.model.change import (
@@ -23,8 +23,7 @@ from reconciler.model.change import (
     Update,
 )
 from reconciler.model.finding import Finding
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
@@ -59,8 +58,8 @@ APPLIED: Final = (
 NOT_APPLIED: Final = (
     Applied(CREATE, 1, ""),
     Failed(UPDATE, 4, "HTTP 422: no such queue\x1b[31m"),
-    Skipped(ADOPT, "the run had to stop"),
-    Skipped(DELETE, "kept, since another change is not done"),
+    Skipped(ADOPT, "the run stopped early"),
+    Skipped(DELETE, "kept, because another change was not applied"),
 )
 IN_BETWEEN: Final = (
     UnknownOutcome(CREATE, 2, "no answer within 30 s"),
@@ -71,7 +70,7 @@ IN_BETWEEN: Final = (
 
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
-    """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
+    """The last read of a run: texts that the tenant stores differently, and held changes."""
     findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty_plan(),
@@ -99,17 +98,17 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
         0,
         """\
 
-What an earlier run left is cleared away. Read again: no differences.
+The leftovers of an earlier run are removed. Read again: no differences.
 """,
     ),
-    "all is applied, and something is left alone": (
+    "all is applied, and some changes are held": (
         ApplyReport(outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
 
-Applied 1 of 1 in 2.3 s. Read again: no differences, but for 1 text that the tenant keeps otherwise and 2 changes left \
-alone.
+Applied 1 of 1 in 2.3 s. Read again: no differences, except 1 text that the tenant stores differently and 2 \
+held changes.
 """,
     ),
     "a run is undone": (
@@ -118,7 +117,7 @@ alone.
         """\
   ~ cards/lost  updated
 
-Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, but for 1 change left alone.
+Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, except 1 held change.
 """,
     ),
     "the last read failed": (
@@ -130,10 +129,10 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 
 Applied 2 of 2 in 2.3 s.
 Stopped: HTTP 503: try again\\u001b[31m
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
-    "others changed rules meanwhile": (
+    "others changed rules during the apply": (
         ApplyReport(outcomes=APPLIED[:2], converged=False, remaining=left()),
         5,
         """\
@@ -141,18 +140,18 @@ What is left: cxroute plan -e prod
   ~ cards/lost  updated
 
 Applied 2 of 2 in 2.3 s.
-Other rules changed meanwhile, so the tenant still differs from the manifests.
-What is left: cxroute plan -e prod
+Other rules changed during the apply, so the tenant still differs from the manifests.
+Remaining differences: cxroute plan -e prod
 """,
     ),
-    "a rule is taken from us, and nothing differs": (
+    "a rule became unmanaged, and nothing differs": (
         ApplyReport(
-            outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, remaining=left()
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "no longer managed by cxroute")), converged=True, remaining=left()
         ),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
-  - cards/fax  not tried: it is not ours any more
+  - cards/fax  not tried: no longer managed by cxroute
 
 Applied 1 of 2 in 2.3 s.
 1 not applied: it is as before.
@@ -165,12 +164,12 @@ Read again: no differences.
         """\
   + cards/new      created
   ~ cards/lost     failed    HTTP 422: no such queue\\u001b[31m
-  > cards/by-hand  not tried: the run had to stop
-  - cards/fax      not tried: kept, since another change is not done
+  > cards/by-hand  not tried: the run stopped early
+  - cards/fax      not tried: kept, because another change was not applied
 
 Applied 1 of 4 in 2.3 s.
 3 not applied: they are as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "one change is not applied": (
@@ -185,7 +184,7 @@ What is left: cxroute plan -e prod
 Applied 1 of 2 in 2.3 s.
 Stopped: HTTP 403: the scope is missing
 1 not applied: it is as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "interrupted": (
@@ -198,9 +197,9 @@ What is left: cxroute plan -e prod
   - cards/fax  not tried: interrupted
 
 Applied 1 of 2 in 2.3 s.
-Interrupted: no new write was started, and those under way were finished.
+Interrupted: no new write was started, and running writes were finished.
 1 not applied: it is as before.
-What is left: cxroute plan -e prod
+Remaining differences: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
@@ -214,10 +213,10 @@ What is left: cxroute plan -e prod
 
 Applied 0 of 4 in 2.3 s.
 Stopped: the tenant cannot be reached
-Interrupted: no new write was started, and those under way were finished.
-Neither as they were nor as they are to be: cards/lost, cards/by-hand.
-Nobody knows yet whether these were written: cards/new, cards/fax. The next run finds out.
-What is left: cxroute plan -e prod
+Interrupted: no new write was started, and running writes were finished.
+Partly applied, neither as before nor as planned: cards/lost, cards/by-hand.
+Unknown whether these were written: cards/new, cards/fax. The next run checks.
+Remaining differences: cxroute plan -e prod
 """,
     ),
 }
@@ -232,7 +231,7 @@ def test_a_report_reads_like_this(name: str) -> None:
 
 
 def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
-    """A new outcome, and a new sentence, needs a text here."""
+    """A new outcome, and a new sentence, needs a text in READ_LIKE."""
     kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
     assert set(get_args(Outcome)) == kinds
     assert [] == missing_sentences(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
@@ -240,9 +239,9 @@ def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 
 
-def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
-    """5 is for what may be half done."""
-    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
+def test_a_run_that_wrote_nothing_exits_with_1() -> None:
+    """Exit code 5 is for a run that may be partly applied."""
+    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, because another change was not applied"))
     assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
     assert PARTLY == exit_code(
         ApplyReport(outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False)
@@ -251,21 +250,21 @@ def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
-def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
+def test_the_duration_is_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
     assert f"Applied 1 of 1 in {shown}." in report_text(
         ApplyReport(outcomes=APPLIED[1:2], converged=True), no_style, "", seconds
     )
 
 
-def test_what_is_not_done_stands_out_on_a_terminal() -> None:
-    """In red; the symbols have the colours that they have in a plan."""
+def test_failed_changes_are_red_on_a_terminal() -> None:
+    """The symbols have the colours that they have in a plan."""
     lines = [outcome_line(outcome, ansi_style, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
     assert [
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
         "  \x1b[33m~\x1b[0m cards/lost  updated",
         "  \x1b[33m~\x1b[0m cards/lost  \x1b[31mfailed\x1b[0m    HTTP 422: no such queue\\u001b[31m",
-        "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run had to stop",
+        "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run stopped early",
         "  \x1b[32m+\x1b[0m cards/new  \x1b[31munknown\x1b[0m   no answer within 30 s",
     ] == lines
 

@@ -1,4 +1,4 @@
-"""Who goes elsewhere, on a terminal: a row on one line where it fits, what is left out, what is not known."""
+"""The impact on conversations as text: a row on one line if it fits, the hidden rows, the unknown cases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CASE = ImpactCase(
 
 
 def told(*cases: ImpactCase, **said: Any) -> ImpactSummary:
-    """All that is said, of these rows."""
+    """Return an impact with these rows and all other parts."""
     return replace(
         ImpactSummary(title=TITLE, share="", cases=cases, balance=(), hidden_cases=0, hidden_share="", unknown=()),
         **said,
@@ -33,8 +33,8 @@ def lines(affected: ImpactSummary) -> list[str]:
     return list(impact_lines(affected, no_style))
 
 
-def test_it_reads_like_this() -> None:
-    """Every part, in order: head and share, rows, what is left out, everybody else, the premise, the queues."""
+def test_the_impact_reads_like_this() -> None:
+    """All parts in order: title and share, rows, hidden rows, all other callers, the premise, the queues."""
     everything = told(
         replace(CASE, share="3.1 %"),
         replace(
@@ -76,8 +76,8 @@ Not known: the rules overlap in too many ways, and the analysis stopped at its b
     assert [] == missing_sentences(["render/text/behaviour.py"], [*lines(everything), *lines(unknown)])
 
 
-def test_a_row_stands_on_one_line_up_to_100_characters() -> None:
-    """A longer one, and one from several places, says the way on a line of its own."""
+def test_a_row_of_up_to_100_characters_is_one_line() -> None:
+    """A longer row, and one with several origins, has the route on a second line."""
     room = 100 - len(f"{CASE.callers}: {CASE.route}")
     fits = replace(CASE, callers=CASE.callers + "x" * room, exceptions=())
     assert f"  {fits.callers}: {fits.route}" == lines(told(fits))[1]
@@ -85,14 +85,14 @@ def test_a_row_stands_on_one_line_up_to_100_characters() -> None:
     assert [f"  {longer.callers}", f"      {longer.route}"] == lines(told(longer))[1:3]
 
 
-def test_nobody_and_everybody_else() -> None:
-    """Where no row is shown nothing is said of everybody else; nor where something is not known."""
+def test_other_callers_are_named_only_with_rows_and_if_all_is_known() -> None:
+    """Without rows, or with unknown cases, there is no sentence about all other callers."""
     assert [NO_IMPACT] == lines(told(title=NO_IMPACT))
     assert OTHERS_UNCHANGED not in "\n".join(lines(told(CASE, unknown=("tier",))))
 
 
-def test_the_way_stands_out_on_a_terminal() -> None:
-    """Bold head, yellow ways and unknown, a dim example."""
+def test_routes_are_yellow_on_a_terminal() -> None:
+    """A bold title, yellow routes and unknown cases, a dim example."""
     painted = list(impact_lines(told(CASE, unknown=("tier",)), ansi_style))
     assert "\x1b[1mWho is affected\x1b[0m" == painted[0]
     assert '  intent is "lost": \x1b[33m"Cards" -> "Fraud"\x1b[0m' == painted[1]

@@ -1,4 +1,4 @@
-"""One change in words: each field that differs as a row, and why, where the manifest alone is not the reason."""
+"""One change in words: each changed field as a row, and the reason unless it is the manifest alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from reconciler.model.change import Delete, Update
 from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import CAUSE_TEXTS, FieldRow, sentences, summarize_change, visible_rows
 from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 
@@ -22,7 +21,7 @@ ODD_SHOWN = 'a part that cxroute does not understand: {"text":"' + "x" * 291 + "
 
 
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
-    """Return what differs between a live rule and the desired one, in words."""
+    """Return the differences between a live rule and the desired one in words."""
     (change,) = (
         made := draft_plan(
             desired(wanted("cards/vip", after)),
@@ -59,10 +58,10 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     ],
     ids=["another", "added", "removed", "none", "weight", "same name", "gone", "not understood", "understood"],
 )
-def test_what_differs_of_the_queues(
+def test_differences_of_queues(
     before: list[Target | Opaque], after: list[Target | Opaque], expected: list[tuple[str, str, str]]
 ) -> None:
-    """One row says where conversations go, shares and all; where that reads alike, each target that differs."""
+    """One row for the destination with its shares; if the texts are equal, one row for each changed target."""
     assert expected == [(row.name, row.before, row.after) for row in rows(rule(targets=before), rule(targets=after))]
 
 
@@ -98,16 +97,16 @@ def test_what_differs_of_the_queues(
     ],
     ids=["value", "operator", "operator of a list", "existence", "added", "removed", "not understood"],
 )
-def test_what_differs_of_the_conditions(
+def test_differences_of_conditions(
     before: list[object], after: list[object], expected: list[tuple[str, str, str]]
 ) -> None:
-    """One row for each condition, however much of it differs, in the words that people have for attributes."""
+    """One row for each changed condition, with the labels of attributes."""
     told = rows(*(rule(conditions=[intent_is("vip"), *some]) for some in (before, after)))
     assert expected == [(row.name, row.before, row.after) for row in told]
 
 
-def test_what_differs_of_the_rest() -> None:
-    """Fields by their names, values as JSON."""
+def test_differences_of_other_fields() -> None:
+    """Fields by name, values as JSON."""
     before, after = rule("old", description="a", priority=7), rule("new", description="b", enabled=False)
     same = replace(before, conditions=after.conditions)
     expected = [
@@ -119,8 +118,8 @@ def test_what_differs_of_the_rest() -> None:
     assert expected == [(row.name, row.before, row.after) for row in rows(same, after)]
 
 
-def test_what_differs_of_the_bookkeeping() -> None:
-    """A rule that moved, one whose marker alone is old, and one that is given back."""
+def test_differences_of_the_marker() -> None:
+    """A moved rule, a rule with an outdated marker, and a rule that becomes unmanaged."""
     moved = draft_plan(
         desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
     )
@@ -136,12 +135,12 @@ def test_what_differs_of_the_bookkeeping() -> None:
         NOW,
     )
     told = summarize_change(given, given.changes[0])
-    assert (FieldRow("managed", "by us", "by nobody"),) == told.rows
-    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.all_sentences
+    assert (FieldRow("managed", "yes", "no"),) == told.rows
+    assert ("run run-7 adopted this unmanaged rule; after this change it is unmanaged again",) == told.all_sentences
 
 
-def test_each_change_says_why_it_is_made() -> None:
-    """Who made the difference, but where the manifest alone did; `sentences` leaves out what the cause says."""
+def test_each_change_has_a_reason() -> None:
+    """The origin of the difference, except for the manifest; `sentences` omits the reason that the cause implies."""
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/changed", rule("changed", priority=1)),
@@ -164,7 +163,7 @@ def test_each_change_says_why_it_is_made() -> None:
     )
     made = draft_plan(want, found, PlanOptions(), NOW)
     told = [summarize_change(made, change) for change in made.changes]
-    second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
+    second = "a second copy of this rule, left by a lost response or two concurrent runs; the other copy stays"
     expected = {
         ("create", "cards/new"): ("your change", "", ()),
         ("update", "cards/changed"): ("your change", "", ()),
@@ -176,15 +175,15 @@ def test_each_change_says_why_it_is_made() -> None:
         ),
         ("adopt", "cards/hand"): (
             "your change",
-            'takes over the rule made by hand, "by hand"',
-            ('takes over the rule made by hand, "by hand"',),
+            'adopts the unmanaged rule "by hand"',
+            ('adopts the unmanaged rule "by hand"',),
         ),
-        ("delete", "cards/gone"): ("your change", "no manifest asks for it here any more", ()),
+        ("delete", "cards/gone"): ("your change", "no manifest defines it here any more", ()),
         ("delete", "cards/twice"): ("a second copy", second, (second,)),
         ("delete", "cards/drifted"): (
             "a second copy",
-            "a temporary copy that an earlier run left; it goes",
-            ("a temporary copy that an earlier run left; it goes",),
+            "a temporary copy that an earlier run left; it is deleted",
+            ("a temporary copy that an earlier run left; it is deleted",),
         ),
     }
     expected_sentences = {(one.action, str(one.address)): one.rule_text for one in told}
@@ -200,8 +199,8 @@ def test_each_change_says_why_it_is_made() -> None:
     assert set(CAUSE_TEXTS) == {change.cause for change in made.changes}
 
 
-def test_an_undo_says_what_the_run_did() -> None:
-    """Where the fields do not say it: what it made goes, and what it deleted comes."""
+def test_an_undo_names_the_change_of_the_run() -> None:
+    """If the fields do not show it: the run created or deleted the rule."""
     want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
     found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
     made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
@@ -212,26 +211,26 @@ def test_an_undo_says_what_the_run_did() -> None:
     assert {"the run undone"} == {change.cause_text for change in told.values()}
 
 
-def test_a_note_stands_above_all_else() -> None:
-    """And counts among the lines."""
+def test_a_note_is_the_first_sentence() -> None:
+    """It is one of the sentences."""
     made = draft_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
-    told = summarize_change(made, change, "left alone: incident 42")
-    assert "left alone: incident 42" == told.all_sentences[0]
+    told = summarize_change(made, change, "not applied: incident 42")
+    assert "not applied: incident 42" == told.all_sentences[0]
     assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
 
 
-def test_no_caller_notices_a_description() -> None:
-    """It stands last, and without its words where more differs."""
+def test_a_description_is_the_last_row() -> None:
+    """It is last, and without its text if other fields changed."""
     other, words = FieldRow("priority", "1", "2"), FieldRow("description", '"a"', '"b"')
     assert [other, FieldRow("description", "changed, too")] == visible_rows([words, other])
     assert [words] == visible_rows([words])
     assert [other] == visible_rows([other])
 
 
-def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
-    """Equal edits of several rules are told as one."""
+def test_only_an_update_has_an_edit() -> None:
+    """Equal edits of several rules form a group."""
     made = draft_plan(
         desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
         live(managed("1", "cards/vip", rule())),

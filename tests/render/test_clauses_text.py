@@ -1,4 +1,4 @@
-"""Conversations in words: conditions that hold together, and complements, as people read them."""
+"""Conversations in words: conditions that hold together, and complements."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ PHRASES: list[tuple[list[Clause], str]] = [
 
 @pytest.mark.parametrize(("clauses", "phrase"), PHRASES, ids=[phrase for _, phrase in PHRASES])
 def test_phrases(clauses: list[Clause], phrase: str) -> None:
-    """Intents first and by their names alone; "not known" only where a missing attribute is meant as well."""
+    """Intents first, by name only; "not known" only if a missing attribute is included."""
     assert phrase == clauses_phrase(clauses, LABELS)
 
 
-def test_in_an_exception_an_intent_is_one_thing_among_others() -> None:
-    """It reads after "unless also"."""
+def test_in_an_exception_an_intent_is_an_ordinary_attribute() -> None:
+    """The phrase follows "unless also"."""
     clauses = [is_so("tier", "equals", "gold"), is_so(INTENT, "in", ["a", "b"])]
     assert 'intent "a" or "b", tier "gold"' == exception_phrase(clauses, LABELS)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
-def test_names_from_outside_do_no_harm(hostile: str) -> None:
-    """Attributes and values of any operator stand escaped, on one line."""
+def test_names_from_outside_are_escaped(hostile: str) -> None:
+    """Attributes and values of any operator are escaped, on one line."""
     for operator in ("equals", "contains"):
         said = clauses_phrase([is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)], LABELS)
         assert CONTROL_CHARACTERS.search(said) is None

@@ -1,4 +1,4 @@
-"""The comment's limits: however many changes, whatever their names, it fits, and says the main things first."""
+"""The limits of the comment: with any number of changes and any names it fits, and the main parts come first."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", 
 
 @LADEN
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
-def test_a_comment_fits_whatever_it_is_of(count: int, name: str) -> None:
-    """60,000 characters and 200,000 bytes hold the counts, the refusals and who is affected, of any plan."""
+def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
+    """60,000 characters and 200,000 bytes hold the counts, the refusals and the impact of any plan."""
     text = as_markdown(large_plan(count, name))
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
@@ -36,7 +36,7 @@ def test_a_comment_fits_whatever_it_is_of(count: int, name: str) -> None:
 
 
 def test_ten_thousand_changes_fit() -> None:
-    """However many there are, a comment says how many, and names some."""
+    """A comment has the number of all changes and the names of some."""
     text = as_markdown(large_plan(10_000))
     assert len(text) <= MAX_CHARACTERS
     says_the_main_things(text, 10_000)
@@ -45,8 +45,8 @@ def test_ten_thousand_changes_fit() -> None:
 
 @pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
 @LADEN
-def test_each_level_still_says_the_main_things(level: int, name: str) -> None:
-    """With room for no more than a level of detail it is what is shown, or one with more that is no longer."""
+def test_each_level_has_the_main_parts(level: int, name: str) -> None:
+    """With room for exactly one level of detail, the comment is that level, or a more detailed one of that length."""
     made = summary_of(large_plan(200, name))
     wanted = written(made, DETAIL_LEVELS[level])
     text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
@@ -55,7 +55,7 @@ def test_each_level_still_says_the_main_things(level: int, name: str) -> None:
     says_the_main_things(text, 200)
 
 
-def test_bytes_count_too() -> None:
+def test_bytes_are_limited_too() -> None:
     """A text of wide characters has room for fewer of them."""
     made = summary_of(large_plan(200, WIDE))
     text = render_markdown(*made)
@@ -65,14 +65,14 @@ def test_bytes_count_too() -> None:
 
 
 def test_a_thousand_changes_are_written_quickly() -> None:
-    """Under a fifth of the two seconds that one may take; asserted: what 80,000 plain rules take, about two."""
+    """A fifth of the allowed two seconds; asserted: the time of 80,000 plain rules, about two seconds."""
     made = summary_of(large_plan(1_000, WIDE))
     with takes_at_most(rules=80_000):
         render_markdown(*made)
 
 
 def test_less_detail_is_shorter() -> None:
-    """Each level of detail leaves more out than the one before."""
+    """Each level of detail omits more than the level before."""
     made = summary_of(large_plan(1_000))
     sizes = [len(written(made, level)) for level in DETAIL_LEVELS]
     assert sorted(sizes, reverse=True) == sizes
@@ -81,7 +81,7 @@ def test_less_detail_is_shorter() -> None:
 
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
 def test_the_longest_names_fit(sign: str) -> None:
-    """Rows too long to be read are counted, and findings and guards cut, before a comment is too long for GitHub."""
+    """Rows that are too long are counted, and findings and guards cut, before a comment exceeds GitHub's limit."""
     name = sign * 2_000
     made = large_plan(40, name)
     broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
@@ -95,7 +95,7 @@ def test_the_longest_names_fit(sign: str) -> None:
 
 
 def says_the_main_things(text: str, count: int) -> None:
-    """Who is affected stands before what is refused, and that before how many rules change."""
+    """Return whether the impact is before the refusals, and these before the number of changed rules."""
     page = parse_as_github(text)
     assert [] == page.unclosed
     assert ["Callers", "Today", "After this change"] == page.rows()[0][0]
@@ -107,6 +107,6 @@ def says_the_main_things(text: str, count: int) -> None:
 
 
 def written(made: tuple[PlanSummary, RoutingMap, Provenance], level: DetailLevel) -> str:
-    """The comment at one level of detail, whatever room there is."""
+    """Return the comment at one level of detail, without other limits."""
     with patch.object(comment, "DETAIL_LEVELS", (level,)):
         return render_markdown(*made, characters=0)

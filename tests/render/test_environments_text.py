@@ -1,4 +1,4 @@
-"""Several environments at a glance: how each stands, in a table on a terminal and in a comment."""
+"""Several environments in a table, on a terminal and in a comment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Delete, Failed, Outcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult, Plan
@@ -35,13 +35,13 @@ def differing(**said: object) -> Plan:
 
 
 def conflicting() -> Plan:
-    """The same with rules in the way."""
+    """The same plan with rules in the way."""
     return replace(plan_of_everything(), guards=())
 
 
-COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 left alone"
+COUNTS = "1 create, 3 update, 1 adopt, 2 delete, 1 held"
 ROWS = {
-    "nothing to do": (planned_row(empty_plan()), ("none", "nobody", "same", "")),
+    "nothing to do": (planned_row(empty_plan()), ("none", "none", "same", "")),
     "changes": (planned_row(differing()), (COUNTS, "", "differs", "")),
     "a guard refuses": (
         planned_row(differing(guards=(FREEZE,))),
@@ -55,20 +55,20 @@ ROWS = {
         planned_row(differing(failed_tests=(Finding(code="CXR220", severity="error", message="goes elsewhere"),))),
         (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
     ),
-    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "nobody", "same", "")),
+    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "none", "same", "")),
 }
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_says_what_changes_and_what_stands_in_the_way(name: str) -> None:
-    """Changes by kind, who is affected, how it stands and why."""
+def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
+    """Changes by kind, the impact, the status and its reason."""
     row, (changes, who, state, said) = ROWS[name]
     assert ("prod", changes, state, said) == (row.environment, row.changes, row.status, row.detail)
     assert who in row.impact
 
 
-def test_who_is_affected_is_a_count_or_not_known() -> None:
-    """With the share of the sample where there is one; a plan that was not analysed says so."""
+def test_the_impact_is_a_count_or_not_known() -> None:
+    """With the share of the sample, if there is one; a plan without analysis is "not known"."""
     cases, _, share = planned_row(differing()).impact.partition(", ")
     assert cases.endswith(" cases")
     assert share.endswith("of October 2026")
@@ -76,8 +76,8 @@ def test_who_is_affected_is_a_count_or_not_known() -> None:
     assert "not known" == planned_row(with_unproven_regions(differing(behaviour=None, traffic_impact=None), ())).impact
 
 
-def test_a_plan_that_only_clears_away_says_so() -> None:
-    """A temporary copy counts as no change."""
+def test_a_plan_with_only_a_clean_up() -> None:
+    """A temporary copy does not count as a change."""
     copy = managed("9", "cards/vip", rule())
     assert copy.marker is not None
     clearing = Delete(
@@ -86,8 +86,8 @@ def test_a_plan_that_only_clears_away_says_so() -> None:
     assert "clean-up" == planned_row(replace(empty_plan(), changes=(clearing,))).changes
 
 
-def test_a_row_says_what_became_of_a_plan() -> None:
-    """All, a part, and an interruption."""
+def test_a_row_has_the_result_of_an_apply() -> None:
+    """All changes, some changes, and an interruption."""
     plan = differing()
     made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
     part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
@@ -106,49 +106,49 @@ def test_a_row_says_what_became_of_a_plan() -> None:
 
 TABLE = [
     EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 cases", status="differs"),
-    EnvironmentRow(environment="prod-emea", changes="none", impact="nobody", status="same"),
+    EnvironmentRow(environment="prod-emea", changes="none", impact="none", status="same"),
     EnvironmentRow(
         environment="prod-|us",
         changes="1 update",
-        impact="nobody",
+        impact="none",
         status="partly",
         detail="applied 0 of 1; HTTP 403 <b>\x1b[31m",
     ),
-    EnvironmentRow(environment="prod-x", changes="1 update", impact="nobody", status="failed", detail="x" * 80),
+    EnvironmentRow(environment="prod-x", changes="1 update", impact="none", status="failed", detail="x" * 80),
 ]
 
 
 def test_the_table_reads_like_this() -> None:
-    """The sum first; what is long is cut, and text from outside means nothing."""
+    """The totals first; long text is cut, and text from outside has no effect."""
     assert f"""\
-Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully applied, 1 failed
 
   environment  changes   who is affected
   prod-apac    2 create  2 cases
-  prod-emea    none      nobody           nothing to do
-  prod-|us     1 update  nobody           applied 0 of 1; HTTP 403 <b>\\u001b[31m
-  prod-x       1 update  nobody           {"x" * 67}...
+  prod-emea    none      none             nothing to do
+  prod-|us     1 update  none             applied 0 of 1; HTTP 403 <b>\\u001b[31m
+  prod-x       1 update  none             {"x" * 67}...
 """ == environments_text(TABLE, "Plan for", no_style)
     assert f"""\
-### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
+### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully applied, 1 failed
 
 | Environment | Changes | Who is affected | |
 |---|---|---|---|
 | `prod-apac` | 2 create | 2 cases |  |
-| `prod-emea` | none | nobody | nothing to do |
-| `prod-\\|us` | 1 update | nobody | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
-| `prod-x` | 1 update | nobody | {"x" * 67}... |
+| `prod-emea` | none | none | nothing to do |
+| `prod-\\|us` | 1 update | none | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
+| `prod-x` | 1 update | none | {"x" * 67}... |
 """ == environments_markdown(TABLE, "Plan for")
 
 
-def test_every_state_has_its_words_and_its_colour() -> None:
-    """None at all is no environment."""
+def test_every_status_has_a_phrase_and_a_colour() -> None:
+    """Also no environment at all."""
     rows = [
-        EnvironmentRow(environment="e", changes="none", impact="nobody", status=state)
+        EnvironmentRow(environment="e", changes="none", impact="none", status=state)
         for state in get_args(EnvironmentStatus)
     ]
     assert (
-        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 refused, 1 failed,"
+        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not fully applied, 1 refused, 1 failed,"
         " 1 interrupted"
     ) == status_totals(rows)
     painted = environments_text(rows, "Plan for", ansi_style)

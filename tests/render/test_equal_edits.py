@@ -1,4 +1,4 @@
-"""Equal edits of many rules are one line, and no rule whose edit differs is hidden in it."""
+"""Equal edits of many rules are one line; a rule with a different edit is not hidden."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.change import Update
 from reconciler.model.rule import Queue, Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.plan import Plan
-from reconciler.render.equal_edits import MIN_GROUP, group_equal_edits
+from reconciler.render.change_summary import MIN_GROUP, group_equal_edits
 from reconciler.render.summary import summarize_plan
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
@@ -27,7 +27,7 @@ LONG = [f"value {n}" for n in range(12)]
 
 
 def edited(*edits: tuple[Rule, Rule], queues: Sequence[Queue] = ()) -> Plan:
-    """A plan that edits rules cards/r0, cards/r1, ... from one to the other."""
+    """A plan that edits rules cards/r0, cards/r1, ... from the first to the second rule of each pair."""
     want = [wanted(f"cards/r{n}", after) for n, (_, after) in enumerate(edits)]
     return assessed_plan(
         want, [managed(str(n), f"cards/r{n}", before) for n, (before, _) in enumerate(edits)], None, *queues
@@ -39,12 +39,12 @@ def asks(name: str, confidence: float, **said: Any) -> Rule:
 
 
 def raised(count: int) -> list[tuple[Rule, Rule]]:
-    """So many rules whose confidence goes from 0.6 to 0.7."""
+    """Return rules whose confidence changes from 0.6 to 0.7."""
     return [(asks(f"i{n}", 0.6), asks(f"i{n}", 0.7)) for n in range(count)]
 
 
 def grouped(made: Plan) -> list[list[str]]:
-    """The keys of each group of more than one rule."""
+    """Return the keys of each group of more than one rule."""
     return [
         [one.address.key for one in group]
         for group in group_equal_edits(summarize_plan(made, "t").changes)
@@ -53,7 +53,7 @@ def grouped(made: Plan) -> list[list[str]]:
 
 
 def test_many_equal_edits_are_one_line() -> None:
-    """In the words of semantics "Rows"; -v names every rule; JSON and totals stay per rule."""
+    """In the words of semantics "Rows"; -v names every rule; JSON and totals are per rule."""
     made = edited(*raised(22))
     assert (
         "\n  ~ 22 rules: confidence >= 0.6 -> >= 0.7\n      cards/r0, cards/r1, cards/r10 and 19 more\n\n"
@@ -70,13 +70,13 @@ def test_many_equal_edits_are_one_line() -> None:
 
 
 @pytest.mark.parametrize("count", [1, MIN_GROUP - 1])
-def test_few_equal_edits_stand_by_themselves(count: int) -> None:
-    """Two lines are read faster than one about two."""
+def test_one_or_two_equal_edits_are_not_grouped(count: int) -> None:
+    """Two lines are easier to read than one line about two rules."""
     assert [] == grouped(edited(*raised(count)))
 
 
-def test_words_of_a_description_may_differ_about_the_edit() -> None:
-    """A generated one names the rule's intent: what was edited in it is equal."""
+def test_descriptions_may_differ_outside_the_edit() -> None:
+    """A generated description names the rule's intent; the edited words are equal."""
     moves = [
         (
             asks(f"i{n}", 0.6, description=f"Routes i{n} to Cards"),
@@ -106,13 +106,13 @@ def test_words_of_a_description_may_differ_about_the_edit() -> None:
         (asks("x", 0.6, targets=[Target("q-fraud", 1)]), asks("x", 0.7)),
     ],
 )
-def test_an_edit_that_differs_is_not_hidden(other: tuple[Rule, Rule]) -> None:
-    """By a value, by one field more."""
+def test_a_different_edit_is_not_hidden(other: tuple[Rule, Rule]) -> None:
+    """By a value, by one more field."""
     assert [["r0", "r1", "r2"]] == grouped(edited(*raised(3), other))
     assert "cards/r3   manifests/x.yaml:1" in as_text(edited(*raised(3), other))
 
 
-def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
+def test_texts_that_reports_cut_are_compared_completely() -> None:
     """Long lists, long texts, and queues of one name."""
     values = [[*LONG, "a"], [*LONG, "b"], [*LONG, "c"]]
     tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[make_condition("tier", "in", values[n])])) for n in range(3)]
@@ -125,7 +125,7 @@ def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
 
 
 def test_deletes_and_creates_are_not_grouped() -> None:
-    """Each is a whole rule."""
+    """Each of them is a complete rule."""
     want = [wanted(f"cards/new{n}", rule(f"new{n}")) for n in range(4)]
     made = assessed_plan(want, [managed(str(n), f"cards/gone{n}", rule(f"gone{n}")) for n in range(4)])
     assert [] == grouped(made)
@@ -144,7 +144,7 @@ RULES = some.tuples(some.fixed_dictionaries(VALUES), some.fixed_dictionaries(VAL
 @settings(max_examples=60, deadline=None)
 @given(some.lists(RULES, min_size=1, max_size=12))
 def test_grouping_loses_no_rule_and_joins_only_equal_edits(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    """Every change is in one group, in some order; in a group all fields go from and to the same values."""
+    """Every change is in one group, in order; in a group all fields have the same values before and after."""
     edits = [(asks(f"i{n}", **before), asks(f"i{n}", **after)) for n, (before, after) in enumerate(pairs)]
     made = edited(*edits)
     groups = group_equal_edits(summarize_plan(made, "t").changes)

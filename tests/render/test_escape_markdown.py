@@ -1,4 +1,4 @@
-"""Sentences of ours as Markdown: values become code spans, and every word that could mean something too."""
+"""Sentences as Markdown: values become code spans, and so does every word with a possible meaning in Markdown."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b�
     ],
 )
 def test_a_sentence_reads_like_this(said: str, expected: str) -> None:
-    """What is ours stays text; arrows are drawn; what is not surely harmless is code."""
+    """Plain words stay text; arrows are drawn; every other word is code."""
     assert expected == escape_markdown(said)
 
 
-def test_a_long_sentence_is_whole() -> None:
-    """A case of many intents is not cut where the terminal does not cut it; a name is, as everywhere."""
+def test_a_long_sentence_is_complete() -> None:
+    """A case of many intents is not cut if the terminal does not cut it; a name is cut in every format."""
     said = ", ".join(f'"intent_number_{n}"' for n in range(40))
     assert "`intent_number_39`" in escape_markdown(said)
     assert 303 == len(code_span("x" * 400).strip("`"))
 
 
 @pytest.mark.parametrize("name", ["x" * 400, "\\" * 400, '"' * 400])
-def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
-    """The words after a long name are no part of it."""
+def test_a_cut_value_does_not_include_the_next_words(name: str) -> None:
+    """The words after a long name are not part of it."""
     assert escape_markdown(f'{quote(name)} -> "General"').endswith("` → `General`")
 
 
@@ -66,15 +66,15 @@ def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
         ('"a" "b"', '"a" "b"'),
     ],
 )
-def test_quotes_stay_where_they_say_something(written: str, expected: str) -> None:
-    """A text that could be taken for a number, for true, or for less than it is, keeps its quotes."""
+def test_quotes_with_a_meaning_stay(written: str, expected: str) -> None:
+    """A text that looks like a number, like true, or shorter than it is, keeps its quotes."""
     assert expected == unquote(written)
 
 
 @settings(max_examples=400, deadline=None)
 @given(SIGNS)
-def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
-    """No text makes any other element, and all of it is read, though it begins a line."""
+def test_every_sentence_is_one_paragraph_of_text_and_code(said: str) -> None:
+    """No text creates another element, and all of it is readable, also at the start of a line."""
     page = parse_as_github(f"- {escape_markdown(said)}\n")
     assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
     assert [] == [text for text in page.texts_outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
@@ -83,8 +83,8 @@ def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(SIGNS)
-def test_a_code_span_shows_just_its_text(name: str) -> None:
-    """On one line, with every sign that can be seen."""
+def test_a_code_span_has_exactly_its_text(name: str) -> None:
+    """On one line, with every visible character."""
     page = parse_as_github(f"a {code_span(name)} b")
     assert set() == {tag for tag, _ in page.tags} - {"p", "code"}
     assert escape_invisible(name) == page.text_inside("code") or not name.strip()
@@ -93,7 +93,7 @@ def test_a_code_span_shows_just_its_text(name: str) -> None:
 @settings(max_examples=400, deadline=None)
 @given(SIGNS, SIGNS)
 def test_a_cell_is_one_cell(name: str, said: str) -> None:
-    """Whatever stands in it: bars, in code too, are no borders; behind odd backslashes they are escapes."""
+    """With any content: bars are escaped, in code too; after an odd number of backslashes they are numeric escapes."""
     page = parse_as_github(
         f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | {table_cell(escape_markdown(said))} |\n"
     )
@@ -105,8 +105,8 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"), [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")]
 )
-def test_a_bar_is_read_alike_by_every_parser(text: str, expected: str) -> None:
-    """Whether a backslash before it belongs to the bar is nothing that they agree on."""
+def test_every_parser_reads_a_bar_in_the_same_way(text: str, expected: str) -> None:
+    """Parsers disagree on whether a backslash before a bar belongs to it."""
     assert expected == table_cell(text)
 
 
@@ -124,7 +124,7 @@ def read(page: Page) -> str:
 
 
 def folded(text: str) -> str:
-    """Text without spaces, quotes of any kind, and with arrows as they are drawn."""
+    """Return text without spaces and quotes, and with drawn arrows."""
     for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
         text = text.replace(typed, drawn)
     return "".join(one for one in text if one not in " \u00a0\"'`\n")

@@ -1,4 +1,4 @@
-"""One cause is one finding with its rules: grouped without a loss, and told alike in every form."""
+"""One cause is one finding with its rules: grouped without a loss, and the same in every format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from reconciler.behaviour.facts.rule_facts import RuleFacts
-from reconciler.checks.lint_rules import check_rules
+from reconciler.checks.lint import check_rules
 from reconciler.checks.lint_view import LintView
 from reconciler.journal.journal import read_runs
 from reconciler.manifest.kinds.environment import Environment
@@ -54,7 +54,7 @@ def said(finding: Finding) -> tuple[str, ...]:
 
 
 def several(count: int, message: str = "never reached") -> list[Finding]:
-    """So many equal warnings about rules a/r0, a/r1, ..."""
+    """Return equal warnings about rules a/r0, a/r1, ..."""
     return [
         Finding(
             code="CXR202",
@@ -69,8 +69,8 @@ def several(count: int, message: str = "never reached") -> list[Finding]:
 
 
 @given(FINDINGS)
-def test_grouping_loses_nothing_and_joins_only_what_says_the_same(findings: list[Finding]) -> None:
-    """Each code, address and source is still there, as often; equal ones that are no errors are one finding."""
+def test_grouping_loses_nothing_and_joins_only_equal_findings(findings: list[Finding]) -> None:
+    """Each code, address and source is kept, with its count; equal findings that are not errors are one finding."""
     groups = group_findings(findings)
     assert Counter(findings) == Counter(place for group in groups for place in group.occurrences)
     assert all(len({said(place) for place in group.occurrences}) == 1 for group in groups)
@@ -80,13 +80,13 @@ def test_grouping_loses_nothing_and_joins_only_what_says_the_same(findings: list
 
 
 @given(FINDINGS, some.integers(0, 30))
-def test_grouping_in_two_steps_is_grouping_at_once(findings: list[Finding], first: int) -> None:
-    """What is grouped already is grouped with what comes later."""
+def test_grouping_in_two_steps_equals_grouping_in_one(findings: list[Finding], first: int) -> None:
+    """Grouped findings are grouped with later ones."""
     assert group_findings(findings) == group_findings([*group_findings(findings[:first]), *findings[first:]])
 
 
-def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
-    """At two places: both are places, and the rule is named once."""
+def test_a_rule_at_two_places_is_one_rule() -> None:
+    """Both places are kept, and the rule is named once."""
     twice = [
         Finding(code="CXR202", severity="warning", message="one", source=Source("a.yaml", n, 1), address=address("a/b"))
         for n in (1, 2)
@@ -98,7 +98,7 @@ def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
 
 @given(FINDINGS)
 def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
-    """`address` and `source` are the first's; `addresses` and `sources` have each in the same order."""
+    """`address` and `source` are the first rule's; `addresses` and `sources` have all in the same order."""
     for group in group_findings(findings):
         form = finding_to_json(group)
         assert ("sources" in form) is bool(group.repeats)
@@ -109,8 +109,8 @@ def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_one_rule_made_by_hand_is_one_finding(cxroute: Program) -> None:
-    """Of all 29 rules that it hides, in JSON, text and comment; the intents are not told as well."""
+def test_one_unmanaged_rule_is_one_finding(cxroute: Program) -> None:
+    """With all 29 rules that it hides, in JSON, text and comment; without findings about the intents."""
     rules()
     intents = ", ".join(one.removeprefix("air/") for one in ADDRESSES)
     Path("manifests/intents.yaml").write_text(
@@ -143,7 +143,7 @@ def test_one_rule_made_by_hand_is_one_finding(cxroute: Program) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_undo_is_one_finding(cxroute: Program) -> None:
-    """That the manifests say otherwise has one cause, whatever is undone; the hold to write stands in it once."""
+    """The difference to the manifests has one cause for all undone changes; the finding has the suggested hold once."""
     rules()
     assert 0 == cxroute("apply", "--yes")
     rules(confidence=0.7, catch_all="{key: rest, when: [], queue: Q0, priority: 900}")
@@ -157,11 +157,11 @@ def test_an_undo_is_one_finding(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_validate_tells_one_cause_once(cxroute: Program) -> None:
-    """With the first place, so that editors find it; SARIF has a result for each rule."""
+def test_validate_reports_one_cause_once(cxroute: Program) -> None:
+    """With the first location for editors; SARIF has one result per rule."""
     rules(catch_all="{key: all, when: [], queue: Q0, priority: 1}")
     assert 0 == cxroute("validate")
-    found = "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all the same"
+    found = "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all of its"
     assert cxroute.out.startswith(found)
     assert "; air/intent-0, air/intent-1, air/intent-2 and 26 more\n\n1 warning in 2 files." in cxroute.out
     _, form = cxroute.json("validate")
@@ -177,8 +177,8 @@ def test_validate_tells_one_cause_once(cxroute: Program) -> None:
     )
 
 
-def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None:
-    """The bound of work is one cause; each rule that was not looked at is named."""
+def test_rules_without_a_result_are_one_finding(tmp_path: Path) -> None:
+    """The limit of the analysis is one cause; each rule that was not analysed is named."""
     environment = Environment(name="prod", owner="acme", tenant="acme")
     want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(5)))
     (tmp_path / "prod.yaml").write_text("apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {}\n", encoding="utf-8")
@@ -192,7 +192,7 @@ def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None
 
 
 def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
-    """It stands open in the comment; about other rules alone it is folded."""
+    """It is visible in the comment; a finding about other rules only is collapsed."""
     changed = replace(several(1)[0], address=address("cards/both"))
     assert "> - **CXR202** 3 rules: never reached" in as_markdown(
         add_findings(plan_of_everything(), [*several(2), changed])
@@ -200,8 +200,8 @@ def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
     assert "\n- **CXR202** 3 rules: never reached" in as_markdown(add_findings(plan_of_everything(), several(3)))
 
 
-def test_places_are_told_where_there_is_no_rule() -> None:
-    """The same words at several places of manifests."""
+def test_a_finding_without_rules_lists_places() -> None:
+    """The same message at several places of manifests."""
     groups = group_findings(replace(one, address=None) for one in several(5))
     places = "a.yaml:1, a.yaml:2, a.yaml:3 and 2 more"
     head = "a.yaml:1:5: warning[CXR202]: 5 places: never reached; narrow it"
@@ -212,7 +212,7 @@ def test_places_are_told_where_there_is_no_rule() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 def test_hostile_names_in_a_group_are_text(name: str) -> None:
-    """In message, hint and file of several findings: no line, element or command of their own, in any form."""
+    """In message, hint and file of several findings: they add no line, element or command, in any format."""
     findings = [
         replace(one, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)) for one in several(4)
     ]

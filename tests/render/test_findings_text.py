@@ -1,4 +1,4 @@
-"""Findings on a terminal: the line that is meant, the caret under it, the hint where it has room."""
+"""Findings on a terminal: the line of the manifest, a caret, and the hint if it fits."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def shown(one: Finding, width: int = 40) -> list[str]:
     return lines
 
 
-def test_a_caret_stands_under_what_is_meant_and_the_hint_behind_it() -> None:
-    """As many carets as characters are meant."""
+def test_the_caret_is_below_the_error_and_the_hint_follows() -> None:
+    """There is one caret for each character."""
     hint = 'did you mean "queue"?'
     assert ["   12 |   - quue: fraud", f"      |     ^^^^ {hint}"] == shown(finding(hint=hint))
     assert ["   12 |   - quue: fraud", "      |     ^^^^"] == shown(finding())
 
 
-def test_a_hint_that_does_not_fit_has_a_line_of_its_own() -> None:
-    """It fits as long as the line is not longer than the terminal."""
+def test_a_hint_that_does_not_fit_is_on_the_next_line() -> None:
+    """It fits if the line is not longer than the terminal is wide."""
     fits = "x" * (40 - 8 - len("    ^^^^ "))
     assert ["   12 |   - quue: fraud", f"      |     ^^^^ {fits}"] == shown(finding(hint=fits))
     longer = f"{fits}x"
@@ -53,7 +53,7 @@ def test_a_hint_that_does_not_fit_has_a_line_of_its_own() -> None:
 
 
 def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
-    """Something of what is before it, too; a line that fits is whole."""
+    """With some text before it; a line that fits is complete."""
     cut = ["   12 | xx, a: b, quue: fraud, and: so, ", "      |           ^^^^"]
     assert cut == shown(finding(LONG, LONG.index("quue") + 1))
     assert [f"   12 | {LONG}", f"      | {' ' * LONG.index('quue')}^^^^"] == shown(
@@ -74,20 +74,20 @@ def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
     ],
     ids=["escapes", "wide", "cut wide", "accent", "behind the end"],
 )
-def test_a_caret_stands_right_whatever_the_line_holds(excerpt: str, column: int, line: str, carets: str) -> None:
-    """Escapes are as long as they are shown; a wide character takes two columns; there is always a caret."""
+def test_a_caret_is_at_the_right_column_of_any_line(excerpt: str, column: int, line: str, carets: str) -> None:
+    """Escapes count with their length; a wide character takes two columns; there is at least one caret."""
     assert [f"   12 | {line}", f"      | {carets}"] == shown(finding(excerpt, column))
 
 
-def test_without_a_line_to_show_the_hint_stands_below() -> None:
-    """As of a file that cannot be read."""
+def test_without_a_line_the_hint_is_below_the_message() -> None:
+    """For example, for a file that cannot be read."""
     assert ["      run `cxroute init`"] == shown(finding("", hint="run `cxroute init`"))
     assert ["      run `cxroute init`"] == shown(replace(finding(hint="run `cxroute init`"), source=None))
     assert [] == shown(finding(""))
 
 
 def test_a_finding_about_several_rules_names_them_below() -> None:
-    """Up to so many; the head counts them."""
+    """Up to the limit; the head has their number."""
     rules = [replace(finding(), severity="warning", address=address(f"cards/r{n}")) for n in range(5)]
     group = replace(rules[0], repeats=tuple(rules[1:]))
     assert [
@@ -111,8 +111,8 @@ def test_an_error_is_red_and_its_line_dim() -> None:
         assert painted in findings_with_carets([replace(finding(), severity=severity)], ansi_style, 40)  # type: ignore[arg-type]
 
 
-def test_totals_count_what_is_wrong_and_the_files() -> None:
-    """Infos count as nothing wrong."""
+def test_totals_count_errors_warnings_and_files() -> None:
+    """Infos are not counted."""
     error, info = finding(), replace(finding(), severity="info")
     warning = replace(finding(), severity="warning")
     assert "2 errors and 1 warning in 12 files." == severity_totals([error, warning, error, info], 12)

@@ -1,4 +1,4 @@
-"""Every format of a plan, compared with tests/golden; `python -m tests.render.test_golden` writes the files anew."""
+"""Every format of a plan, compared with tests/golden; `python -m tests.render.test_golden` writes the files."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ PLANS: Final[dict[str, Callable[[], Plan]]] = {
 
 @cache
 def written() -> dict[str, str]:
-    """Every file's name and what it holds; the version is none, so that a release changes no file."""
+    """Return every file's name and content, without a version, so that a release changes no file."""
     with patch.object(saved_plan, "__version__", "0.0.0"):
         made = {name: build() for name, build in PLANS.items()}
         return {f"{name}.{end}": form(one) for name, one in made.items() for end, form in FORMS.items()}
 
 
 @pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
-def test_it_reads_like_this(name: str) -> None:
-    """Every form of a plan with something of everything, of one with more rows than are shown, and of an empty one."""
+def test_every_format_reads_like_this(name: str) -> None:
+    """Every format of a plan with all parts, of one with more rows than the limit, and of an empty one."""
     assert (GOLDEN / name).read_text(encoding="utf-8") == written()[name]
 
 
 def test_no_other_file_is_kept() -> None:
-    """A form that is no more leaves no file behind."""
+    """A deleted format leaves no file."""
     assert set(written()) == {path.name for path in GOLDEN.iterdir()}
 
 
@@ -49,8 +49,8 @@ PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
 
 
 @PLAN
-def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
-    """The text, the comment, the page and the document for programs have the same numbers."""
+def test_every_format_has_the_same_counts(build: Callable[[], Plan]) -> None:
+    """The text, the comment, the page and the JSON document have the same numbers."""
     made = build()
     expected = {kind: count for kind, count in saved_plan.plan_to_json(made)["summary"].items() if kind != "unmanaged"}
     shown = [
@@ -63,8 +63,8 @@ def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
 
 
 @PLAN
-def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], Plan]) -> None:
-    """Who, from where to where, which share: row by row, in one order; what is not known; and that nobody else is."""
+def test_every_format_has_the_impact_in_the_same_words(build: Callable[[], Plan]) -> None:
+    """Callers, origin, destination and share of each row, in one order; the unknown cases; the proof for all others."""
     made = build()
     who = summary_of(made)[0].impact
     cases = (
@@ -89,42 +89,38 @@ def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], P
 
 
 @PLAN
-def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None:
-    """Refusals, what was allowed and why, findings: the same sentences everywhere."""
+def test_every_format_has_the_same_refusals_and_findings(build: Callable[[], Plan]) -> None:
+    """Refusals, lifted guards with their reasons, findings: the same sentences everywhere."""
     made = build()
     telling = summary_of(made)[0]
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
     said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
-    said += [change.note.removeprefix("left alone: ") for change in telling.held_changes]
+    said += [change.note.removeprefix("not applied: ") for change in telling.held_changes]
     comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
     for form in (as_text(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]
 
 
 def rows(read: Page) -> list[list[str]]:
-    """The rows of the table that says who is affected, where there is one; without what is folded in a cell."""
+    """Return the rows of the impact table, if there is one, without the collapsed part of a cell."""
     tables = [table for table in read.rows() if table[0][0] == "Callers"]
     return [[plain(cell.split("\nexample")[0]) for cell in row] for row in tables[0][1:]] if tables else []
 
 
 def plain(text: str) -> str:
-    """A text without quotes and line ends, arrows drawn: what is left is its words."""
+    """Return a text without quotes and line ends, and with drawn arrows."""
     for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤")):
         text = text.replace(typed, drawn)
     return " ".join(re.sub("[\"'`]", "", text).split())
 
 
 def counts(text: str) -> dict[str, int]:
-    """How many changes of each kind a text says, and how many rules stay."""
+    """Return the number of changes of each kind and of unchanged rules in a text."""
     found = dict.fromkeys(("create", "update", "adopt", "delete", "unchanged", "held"), 0)
-    said = re.findall(
-        r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|left alone)|([\d,]+) rules? in", text
-    )
+    said = re.findall(r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|held)|([\d,]+) rules? in", text)
     for changed, kind, stays, state, match in said:
-        found[kind or {"left alone": "held"}.get(state, "unchanged")] = int(
-            (changed or stays or match).replace(",", "")
-        )
+        found[kind or ("held" if state == "held" else "unchanged")] = int((changed or stays or match).replace(",", ""))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The journal as people read it: a line for each run, and one run with each change before and after."""
+"""The journal as text: one line per run, and one run with each change before and after."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def entry(action: str, before: Any = None, after: Any = None, **said: Any) -> di
 
 
 def form(**said: Any) -> dict[str, Any]:
-    """A rule as the journal has it: queues have their names."""
+    """A rule as the journal has it: with the names of queues."""
     shown = raw(managed("1", "cards/vip", rule(**said)))
     return {**shown, "targets": [{**target, "queueName": "Card Services"} for target in shown["targets"]]}
 
 
 def test_runs_are_lines_newest_first() -> None:
-    """When, who, what became of it, why; of an undo which run it undoes; text from outside is escaped."""
+    """Time, author, result and reason; for an undo the undone run; text from outside is escaped."""
     done, failed = entry("create", after=form()), entry("update", form(), form(), status="failed")
     runs = [
         RecordedRun(id="r1", start={**START, "reason": "INC-7"}, changes=(done, failed), end={"converged": False}),
@@ -39,16 +39,16 @@ def test_runs_are_lines_newest_first() -> None:
         RecordedRun(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
     ]
     assert """\
-run  time                       who  result                           reason
-r3   2026-11-25T12:00:00+00:00  ann  0 changes, ended without a word  undoes r1: INC-8\\u001b[31m
-r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied            undoes r1
-r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied           INC-7
+run  time                       who  result                      reason
+r3   2026-11-25T12:00:00+00:00  ann  0 changes, no end recorded  undoes r1: INC-8\\u001b[31m
+r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied       undoes r1
+r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied      INC-7
 """ == runs_text(runs)
     assert "No run is recorded yet.\n" == runs_text([])
 
 
-def test_a_run_tells_each_change_as_a_plan_does() -> None:
-    """A created or deleted rule in one sentence, of others what differs; an error below its change."""
+def test_a_run_lists_each_change_as_a_plan_does() -> None:
+    """A created or deleted rule as one sentence, an updated one by its changed fields; an error below its change."""
     changes = (
         entry("create", after=form()),
         entry("update", form(), form(priority=7, targets=[]), error="HTTP 422\x1b[31m", status="failed"),
@@ -83,8 +83,8 @@ Run r1   2 of 3 changes applied
 """ == run_text(run)
 
 
-def test_what_is_no_rule_is_told_field_by_field() -> None:
-    """Anybody may have written to a journal; a queue without a name is its id."""
+def test_an_invalid_rule_is_listed_field_by_field() -> None:
+    """Other programs may have written to a journal; a queue without a name has its id."""
     odd = {"name": "a\x1b[31m", "priority": True, "targets": [7, {"queueId": "q"}]}
     told = run_text(RecordedRun(id="r1", start=START, changes=(entry("update", odd, {"name": "b"}),), end=None))
     assert (

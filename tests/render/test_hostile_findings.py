@@ -1,4 +1,4 @@
-"""Hostile names in real manifests and real file names, through `validate` in every form for machines."""
+"""Hostile names in real manifests and real file names, through `validate` in every machine-readable format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_A_FILE = {
     for why, name in HOSTILE_NAMES.items()
     if why != "half a character" and name.strip() and not {"/", "\0"} & {*name} and len(name) < 200
 }
-"""What a file can be called; one that is no Unicode, too."""
+"""Possible names of a file, including one that is not Unicode."""
 HEAD = "apiVersion: routing/v1\nkind: {}\nname: {}\n"
 
 
@@ -34,7 +34,7 @@ def results(cxroute: Program) -> list[Any]:
 
 @pytest.mark.parametrize("name", WRITABLE.values(), ids=WRITABLE)
 def test_names_in_manifests_are_data(cxroute: Program, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As intent, name and queue: a runner reads the very findings that JSON tells, and nothing else."""
+    """As intent, name and queue: a runner reads exactly the findings of the JSON document."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     held = json.dumps(name)
     write("q.yaml", HEAD.format("Queues", "q") + f"queues: {{{held}: {held}, other: General}}\n")
@@ -68,7 +68,7 @@ def test_names_in_errors_are_data(cxroute: Program, name: str) -> None:
 
 @pytest.mark.parametrize("name", AS_A_FILE.values(), ids=AS_A_FILE)
 def test_file_names_are_data(cxroute: Program, name: str) -> None:
-    """Of a file with one error: one command, one result."""
+    """For a file with one error: one command, one result."""
     file = Path("manifests") / f"{name}.yaml"
     file.parent.mkdir()
     file.write_text(HEAD.format("RuleSet", "a") + "rules:\n  - {intent: a}\n", encoding="utf-8")

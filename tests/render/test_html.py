@@ -1,4 +1,4 @@
-"""The report, as an HTML parser reads it: just the elements that were meant, whatever names hold."""
+"""The report, as an HTML parser reads it: exactly the intended elements, for all names."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def of(name: str) -> Page:
 
 
 def shape(read: Page) -> list[str]:
-    """The elements but for values and links: how a name falls into values, and whether its file is linked, is none."""
+    """Return the elements without values and links, whose number depends on a name."""
     return [tag for tag in read.shape if tag.strip("/") not in ("code", "a", "span")]
 
 
 @NAMES
-def test_a_name_changes_nothing_but_what_is_read(name: str) -> None:
-    """Elements are just those of a plain name, each ended in turn; no name becomes an attribute of ours."""
+def test_a_name_changes_only_text(name: str) -> None:
+    """The elements are those of a plain name, each of them closed; no name becomes an attribute."""
     read = of(name)
     assert shape(of("Billing")) == shape(read)
     assert [] == read.unclosed
@@ -39,7 +39,7 @@ def test_a_name_changes_nothing_but_what_is_read(name: str) -> None:
 
 
 @NAMES
-def test_it_needs_nothing_else(name: str) -> None:
+def test_the_page_is_self_contained(name: str) -> None:
     """No element loads anything; links lead to this repository; the policy allows only this page's style and script."""
     read = of(name)
     loading = {"img", "link", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
@@ -55,16 +55,16 @@ def test_it_needs_nothing_else(name: str) -> None:
 
 
 @NAMES
-def test_every_character_is_seen(name: str) -> None:
-    """No invisible or directing character stands anywhere in the page."""
+def test_every_character_is_visible(name: str) -> None:
+    """The page contains no invisible or directional character."""
     assert not re.search(
         "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", as_html(hostile_plan(name))
     )
 
 
 @pytest.mark.parametrize("made", [plan_of_everything, plan_of_many, empty_plan])
-def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) -> None:
-    """What a screen reader follows leads somewhere."""
+def test_ids_are_unique_and_labels_refer_to_an_element(made: object) -> None:
+    """A screen reader can follow each reference."""
     assert callable(made)
     read = parse_html(as_html(made()))
     ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
@@ -75,8 +75,8 @@ def test_ids_are_of_one_element_and_labels_of_one_that_is_there(made: object) ->
     assert set() == wanted - set(ids)
 
 
-def test_it_has_all_that_the_comment_leaves_out() -> None:
-    """Every change, every queue with what reaches it, rules that stay and rules of others, findings with reasons."""
+def test_the_page_has_all_that_the_comment_omits() -> None:
+    """Every change, every queue with its rules, unchanged and unmanaged rules, findings with reasons."""
     read = parse_html(as_html(plan_of_everything()))
     assert 8 == len(read.all("article"))
     summaries = read.text_inside("summary")
@@ -84,8 +84,8 @@ def test_it_has_all_that_the_comment_leaves_out() -> None:
         "Card Services",
         "Fraud",
         "General",
-        "Managed rules that stay as they are",
-        "Rules that are not managed",
+        "Managed rules that do not change",
+        "Unmanaged rules",
     ):
         assert said in summaries
     assert "partner" in read.text_inside("table")
@@ -93,22 +93,22 @@ def test_it_has_all_that_the_comment_leaves_out() -> None:
 
 
 def test_a_thousand_changes_are_all_there() -> None:
-    """None is left out of the page, which is below a megabyte."""
+    """The page omits none of them, and is smaller than a megabyte."""
     text = as_html(large_plan(1_000))
     assert 1_000 == sum(int(str(one["data-rules"])) for one in parse_html(text).all("article"))
     assert all(f"<code>cards/r{n}</code>" in text for n in range(1_000))
     assert len(text.encode()) < 1_000_000
 
 
-def test_values_stand_apart_from_words() -> None:
-    """What is in quotes is a value; arrows are drawn."""
+def test_values_and_words_have_different_elements() -> None:
+    """A quoted text is a value; arrows are drawn."""
     assert [("Cards", True), (" → the tenant's default", False)] == [
         (piece.text, piece.is_value) for piece in split_sentence('"Cards" -> the tenant\'s default')
     ]
 
 
 def test_a_command_is_one_piece() -> None:
-    """What explains a failed route test can be copied whole."""
+    """The command that explains a failed route test can be copied completely."""
     assert (
         "cxroute explain -e prod --intent lost"
         == split_sentence('to "x"; why: cxroute explain -e prod --intent lost')[-1].text
@@ -116,6 +116,6 @@ def test_a_command_is_one_piece() -> None:
 
 
 def test_a_language_stays_on_one_line() -> None:
-    """No line ends inside de-AT; a name with spaces, and a long one, may be broken."""
+    """No line break inside de-AT; a name with spaces, and a long one, may be broken."""
     found = split_sentence('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
     assert ["de-AT"] == [piece.text for piece in found if piece.is_unbreakable]

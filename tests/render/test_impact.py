@@ -1,4 +1,4 @@
-"""What is said of who is affected where rows are long, and where the analysis stopped at its bound."""
+"""The impact in words for long rows, and for an analysis that stopped at its bound."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.random_rules import attribute, entries, queue, rule
 LABELS = {"intent": "intent", "conf": "confidence"}
 
 
-def test_a_row_with_many_exceptions_is_said_where_there_is_no_other() -> None:
-    """Every form says who is affected: none has the heading alone."""
+def test_a_row_with_many_exceptions_is_shown_if_it_is_the_only_one() -> None:
+    """Every format shows the row: none has the title alone."""
     kept = [
         rule(f"k{number:02}", 1, [attribute(name, "equals", "x"), attribute(other, "equals", "y")], "B")
         for number, (name, other) in enumerate((f"a{number}", f"b{number}") for number in range(41))
@@ -35,8 +35,8 @@ def test_a_row_with_many_exceptions_is_said_where_there_is_no_other() -> None:
     assert 41 == len(case.exceptions)
 
 
-def test_the_share_is_a_least_where_something_is_not_known() -> None:
-    """Callers of whom nothing is known may move, too: neither a share nor "at most" one is true of all."""
+def test_the_share_is_a_minimum_with_unknown_cases() -> None:
+    """Callers of unknown cases may move, too: neither a share nor "at most" holds for all."""
     pair = generate_pair(Random(0))
     before, after = order_entries(entries(pair.old)), order_entries(entries(pair.new))
     sample = TrafficSample(
@@ -74,15 +74,15 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
         ([queue("A", 1), queue("C", 1)], "A", '50 % "General", 50 % "Other" -> "General"'),
     ],
 )
-def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str) -> None:
-    """Two queues of one name, and splits that eight digits do not tell apart, are said with ids and all digits."""
+def test_no_row_has_equal_texts_for_origin_and_destination(old: Any, new: Any, way: str) -> None:
+    """Two queues of one name, and splits that are equal in eight digits, have ids and all digits."""
     found = compare_behaviour(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
     (case,) = summarize_impact(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
     assert way == case.route
 
 
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
-    """Else one name would get two different shares."""
+    """Otherwise one name would have two different shares."""
     before, after = ([rule("a", 1, [], name)] for name in "AB")
     sample = TrafficSample(name="t.csv", digest="", period="June", rows=(SampleRow({}, 1, 2),), total=1)
     found = compare_behaviour(entries(before), entries(after))
@@ -91,8 +91,8 @@ def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     assert {'"General" (A)', '"General" (B)'} == {one.queue for one in told.balance}
 
 
-def test_conditions_that_are_not_understood_are_told_apart() -> None:
-    """What one says beside the attribute, the operator and the value is said, too: they are two conditions."""
+def test_conditions_that_are_not_understood_are_distinguished() -> None:
+    """Text besides the attribute, the operator and the value is shown, too: they are two conditions."""
     plainly = {"type": "attribute", "attributeName": "x", "operator": "matches", "value": "a"}
     old = [rule("a", 1, [plainly], "A"), rule("b", 2, [{**plainly, "ignoreCase": True}], "C")]
     new = [{**one, "targets": [queue("B")]} for one in old]
@@ -103,7 +103,7 @@ def test_conditions_that_are_not_understood_are_told_apart() -> None:
 
 
 def unlikely(*names: str) -> BehaviourChange:
-    """What goes elsewhere of two rules; each row hangs on a value of a type that no rule expects of an attribute."""
+    """Return the impact of two rules; each row depends on an attribute value of a type that no rule expects."""
     old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
     found = compare_behaviour(
         entries(old), entries([{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}])
@@ -113,8 +113,8 @@ def unlikely(*names: str) -> BehaviourChange:
     return replace(found, rows=tuple(rows))
 
 
-def test_rows_that_hang_on_an_unlikely_type_are_told_as_one() -> None:
-    """One alone is told as it is; -v lists each."""
+def test_rows_of_an_unlikely_type_are_one_row() -> None:
+    """A single such row is shown unchanged; -v lists each."""
     several = summarize_impact(unlikely("tier", "conf"), QUEUES, LABELS)
     (case,) = several.cases
     assert (
@@ -128,8 +128,8 @@ def test_rows_that_hang_on_an_unlikely_type_are_told_as_one() -> None:
     )
 
 
-def test_what_is_left_out_is_counted_with_its_share() -> None:
-    """The rows of most callers are shown first; of the others the sum is said."""
+def test_hidden_rows_are_counted_with_their_share() -> None:
+    """The rows of most callers are shown first; the others have a total."""
     found = unlikely("", "")
     old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
     after = [{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}]

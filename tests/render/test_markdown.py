@@ -1,4 +1,4 @@
-"""The comment and the drift issue, as GitHub's own parser reads them: just what was meant, whatever names hold."""
+"""The comment and the drift issue, as GitHub's own parser reads them: exactly the intended elements, for all names."""
 
 from __future__ import annotations
 
@@ -28,14 +28,11 @@ ENDS = re.compile(r"\.\.\.$|:1$|^removed$|^$")
 ACTS = re.compile(
     r"@\w|#\w|\bgh-\d|www\.|://|\w@|:[\w+-]+:|\$|\[\^|(?<![\w,.])(?=[0-9a-f]*\d)[0-9a-f]{7,40}\b|<|!\[", re.IGNORECASE
 )
-"""What GitHub makes something of in mere text: mentions, references, addresses, emoji, mathematics, commits."""
+"""Plain text that GitHub acts on: mentions, references, addresses, emoji, mathematics, commits."""
 
 
 def shape(page: Page) -> list[str]:
-    """The elements but for code spans and links.
-
-    How many words of a name are one, and whether a path that leads out of the repository is linked, is no structure.
-    """
+    """Return the elements without code spans and links, whose number depends on a name."""
     within = False
     found = []
     for tag in page.shape:
@@ -52,8 +49,8 @@ def of(name: str, form: Callable[[Plan], str]) -> Page:
 
 @NAMES
 @MARKDOWN
-def test_a_name_changes_nothing_but_what_is_read(name: str, form: Callable[[Plan], str]) -> None:
-    """Elements, tables, cells and headings are just those of a plain name, and each is ended in turn."""
+def test_a_name_changes_only_text(name: str, form: Callable[[Plan], str]) -> None:
+    """Elements, tables, cells and headings are those of a plain name, and each is closed."""
     page = of(name, form)
     assert shape(of("Billing", form)) == shape(page)
     assert [] == page.unclosed
@@ -62,8 +59,8 @@ def test_a_name_changes_nothing_but_what_is_read(name: str, form: Callable[[Plan
 
 @NAMES
 @MARKDOWN
-def test_only_our_links_and_nothing_that_acts(name: str, form: Callable[[Plan], str]) -> None:
-    """Links lead to this repository; no image, no attribute of another; in mere text nothing that GitHub acts on."""
+def test_only_intended_links_and_no_active_text(name: str, form: Callable[[Plan], str]) -> None:
+    """Links lead to this repository; no image, no further attribute; plain text has nothing that GitHub acts on."""
     page = of(name, form)
     assert [] == [link for link in page.all("a") if not str(link["href"]).startswith(f"{ORIGIN.repository}/")]
     assert {"href"} == {attribute for link in page.all("a") for attribute in link}
@@ -72,8 +69,8 @@ def test_only_our_links_and_nothing_that_acts(name: str, form: Callable[[Plan], 
 
 
 @NAMES
-def test_the_first_line_and_no_other_is_ours(name: str) -> None:
-    """The line by which the next run finds the comment stands first and nowhere else, and is no other comment."""
+def test_only_the_first_line_is_the_marker(name: str) -> None:
+    """The line by which the next run finds the comment is the first and the only HTML comment."""
     text = as_markdown(hostile_plan(name))
     marker = "<!-- cxroute:plan env=prod -->"
     assert [0] == [number for number, line in enumerate(text.split("\n")) if line.lstrip().startswith("<!--")]
@@ -83,7 +80,7 @@ def test_the_first_line_and_no_other_is_ours(name: str) -> None:
 
 @NAMES
 def test_every_row_has_the_cells_of_its_head(name: str) -> None:
-    """No bar in a name makes a cell, in any table: of what is too much, GitHub drops the end."""
+    """A bar in a name creates no cell, in any table: GitHub drops surplus cells."""
     for form in (as_markdown, as_drift_markdown):
         for table in of(name, form).rows():
             assert {len(table[0])} == {len(row) for row in table}
@@ -91,21 +88,21 @@ def test_every_row_has_the_cells_of_its_head(name: str) -> None:
 
 
 @NAMES
-def test_no_line_end_but_ours(name: str) -> None:
-    """What other readers take for the end of a line is an escape."""
+def test_no_line_end_from_a_name(name: str) -> None:
+    """Characters that other readers treat as a line end are escaped."""
     for form in (as_markdown, as_drift_markdown):
         text = form(hostile_plan(name))
         assert text.split("\n") == [*text.splitlines(), ""]
 
 
-def test_a_name_is_read_as_it_is() -> None:
-    """Brackets, bars, backticks and backslashes stand in the text as they were written."""
+def test_a_name_is_read_unchanged() -> None:
+    """Brackets, bars, backticks and backslashes are in the text as in the name."""
     for name in ("a | b", "``x``", "[x](y)", "<b>", r"a\b", "* _c_", "@me", '#1 "'):
         assert name.replace('"', r"\"") in parse_as_github(as_markdown(hostile_plan(name))).text_inside("table")
 
 
 def test_counts_and_headings() -> None:
-    """One heading; of the tables, the first says what queues get, then who is affected, then which rules change."""
+    """One heading; the first table has the queues' shares, then come the impact and the changed rules."""
     page = parse_as_github(as_markdown(plan_of_everything()))
     assert 1 == len(page.all("h3"))
     heads = [
@@ -118,14 +115,14 @@ def test_counts_and_headings() -> None:
 
 
 def test_nothing_to_do_is_short() -> None:
-    """No table, no folded part; how many rules match."""
+    """No table, no collapsed part; the number of matching rules."""
     page = parse_as_github(as_markdown(empty_plan()))
     assert "No changes. 1 rule in prod matches the manifests." in page.text_inside("p")
     assert not {"table", "details", "blockquote"} & {tag for tag, _ in page.tags}
 
 
 def test_without_a_repository_nothing_is_linked() -> None:
-    """Places are text where nobody knows an address for them."""
+    """Locations are plain text if their URL is unknown."""
     telling, routing, _ = summary_of(plan_of_everything())
     page = parse_as_github(
         render_markdown(telling, routing, Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", SourceLinks()))
@@ -144,8 +141,8 @@ def test_without_a_repository_nothing_is_linked() -> None:
         ("half\ud800.yaml", ""),
     ],
 )
-def test_a_link_leads_into_the_repository_or_is_none(file: str, expected: str) -> None:
-    """A path is what it is on disk, seen from the repository's top; one that leads out of it is not linked."""
+def test_a_link_leads_into_the_repository(file: str, expected: str) -> None:
+    """The path is relative to the repository's root; a path outside the repository has no link."""
     prefix = "teams/emea/" if not file.startswith("manifests") else ""
     link = replace(ORIGIN, prefix=prefix).link(Source(file, 3, 1))
     assert (f"{ORIGIN.repository}/blob/{ORIGIN.commit}/{expected}#L3" if expected else "") == link

@@ -1,4 +1,4 @@
-"""The routing map as Mermaid's text: within its limits, and no label says anything to it (tests/browser draws it)."""
+"""The routing map as Mermaid text: within its limits, and no label has a meaning in it (tests/browser draws it)."""
 
 from __future__ import annotations
 
@@ -6,46 +6,45 @@ import re
 
 import pytest
 
-from reconciler.render.markdown.mermaid import MAX_LANES, drawn_lanes, label, render_mermaid
-from reconciler.render.routing_map import build_routing_map
+from reconciler.render.routing_map import MAX_LANES, build_routing_map, drawn_lanes, label, render_mermaid
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 LINE = re.compile(
     r"""flowchart LR|  q\d+\(\["[^"]+"\]\)|  i\d+\["[^"]+"\]|  r\d+\("[^"]+"\)"""
-    r"""|  [ir]\d+ -->(\|(new|goes|changed)\|)? [rq]\d+|  linkStyle [\d,]+ stroke:#[0-9a-f]{6}[\w:,; -]*"""
+    r"""|  [ir]\d+ -->(\|(new|removed|changed)\|)? [rq]\d+|  linkStyle [\d,]+ stroke:#[0-9a-f]{6}[\w:,; -]*"""
 )
 
 
 @NAMES
-def test_every_line_is_one_of_ours(name: str) -> None:
-    """Nodes with a label in quotes, lines between nodes, styles; nothing that a name began."""
+def test_every_line_has_an_intended_form(name: str) -> None:
+    """Nodes with a label in quotes, lines between nodes, styles; no line that a name started."""
     lines = render_mermaid(build_routing_map(hostile_plan(name))).splitlines()
     assert [] == [line for line in lines if not LINE.fullmatch(line)]
     assert len(render_mermaid(build_routing_map(hostile_plan("Billing"))).splitlines()) == len(lines)
 
 
 @NAMES
-def test_a_label_is_short_and_of_harmless_signs(name: str) -> None:
-    """Sixty characters at most; whatever is no letter, digit or plain sign is a number in Mermaid's own form."""
+def test_a_label_is_short_and_harmless(name: str) -> None:
+    """At most sixty characters; all except letters, digits and plain signs are numeric entities of Mermaid."""
     text = label(name)
     assert re.fullmatch(r"(\w|[ ,/-]|\.|#\d+;)+", text)
     assert len(re.sub(r"#\d+;", "x", text)) <= 60
 
 
-def test_a_few_rules_are_all_drawn_with_what_happens_to_them() -> None:
-    """A changed queue is a new line and one that goes; rules that stay have plain lines."""
+def test_a_few_rules_are_all_drawn_with_their_state() -> None:
+    """A changed queue is a new line and a removed line; unchanged rules have plain lines."""
     text = render_mermaid(build_routing_map(plan_of_everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     both, cards, fraud, general = (place[name] for name in ("cards/both", "Card Services", "Fraud", "General"))
-    for line in (f"{both} -->|goes| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
+    for line in (f"{both} -->|removed| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
         assert f"  {line}\n" in text
     assert f"  {place['cards/same']} --> {cards}\n" in text
 
 
-def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> None:
-    """At most thirty rules; Mermaid itself stops at 500 lines and 50,000 characters."""
+def test_of_many_rules_up_to_thirty_changed_ones_are_drawn() -> None:
+    """Mermaid itself stops at 500 lines and 50,000 characters."""
     routing = build_routing_map(large_plan(1_000, "\U0001f600" * 80))
     assert MAX_LANES == len(drawn_lanes(routing))
     assert {"same"}.isdisjoint(lane.state for lane in drawn_lanes(routing))
@@ -54,10 +53,10 @@ def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> No
     assert len(text) <= 50_000
 
 
-def test_each_line_has_the_colour_of_what_happens() -> None:
-    """Lines are numbered in the order in which they stand; one without a word goes on as the line into its rule."""
+def test_each_line_has_the_colour_of_its_state() -> None:
+    """Lines are numbered in their order; a line without a label has the state of the line into its rule."""
     text = render_mermaid(build_routing_map(plan_of_everything()))
-    colours = {"new": "#1a7f37", "goes": "#cf222e", "changed": "#9a6700"}
+    colours = {"new": "#1a7f37", "removed": "#cf222e", "changed": "#9a6700"}
     expected, into = [], {}
     for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
         into[end] = word
@@ -70,10 +69,10 @@ def test_each_line_has_the_colour_of_what_happens() -> None:
     assert expected == found
 
 
-def test_what_happens_is_said_once() -> None:
-    """A line out of a rule says something only where it happens to that queue and not to the whole rule."""
+def test_a_state_is_written_once() -> None:
+    """A line out of a rule has a label only if its state differs from that of the rule."""
     text = render_mermaid(build_routing_map(plan_of_everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
-    assert {(place["cards/both"], "new"), (place["cards/both"], "goes"), (place["cards/hand"], "new")} < set(said)
+    assert {(place["cards/both"], "new"), (place["cards/both"], "removed"), (place["cards/hand"], "new")} < set(said)
     assert {place["cards/both"], place["cards/hand"]} == {rule for rule, _ in said}

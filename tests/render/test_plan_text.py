@@ -1,4 +1,4 @@
-"""A plan as text: what an operations lead and an engineer read in a terminal."""
+"""A plan as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target, make_condition
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import plan_text
@@ -24,7 +23,7 @@ from tests.support.plans import empty_plan, plan_of_everything
 
 
 def test_a_plan_reads_like_this() -> None:
-    """Refusals first, then deletes, updates, adoptions and creates, then the sum."""
+    """Refusals first, then deletes, updates, adoptions and creates, then the totals."""
     want = desired(
         wanted("cards/new", rule("new", conditions=[intent_is("new"), at_least(0.7)], priority=15)),
         wanted("cards/changed", rule("changed", priority=10, targets=[Target("q-fraud", 1)])),
@@ -46,11 +45,11 @@ def test_a_plan_reads_like_this() -> None:
 Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
-      take it over with `adopt:` in the manifest, or give ours another `name`
+      adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
       manifests/x.yaml:1
 
   - cards/fax
-      no manifest asks for it here any more
+      no manifest defines it here any more
       intent is "fax": to an unknown queue (q-gone), priority 900
 
   ~ cards/changed   manifests/x.yaml:1
@@ -62,7 +61,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
       enabled  false -> true
 
   > cards/hand   manifests/x.yaml:1
-      takes over the rule made by hand, "by hand"
+      adopts the unmanaged rule "by hand"
       name         "by hand" -> "hand"
       description  "Routes by hand" -> "Routes hand"
       intent is    "by hand" -> "hand"
@@ -76,7 +75,7 @@ Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
-    """With how many rules match."""
+    """With the number of matching rules."""
     made = draft_plan(
         desired(wanted("cards/vip", rule())), LiveState((managed("1", "cards/vip", rule()),), ()), PlanOptions(), NOW
     )
@@ -86,7 +85,7 @@ def test_nothing_to_do_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_TEXTS)
 def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
-    """No control character, no bidi or invisible one, and no line that they began, in any text."""
+    """No control character, no bidirectional or invisible one, and no line that a name started, in any text."""
     queue = Queue("q", name)
     hostile = rule(name, description=name, conditions=[make_condition(name, "equals", name)], targets=[Target("q", 1)])
     want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
@@ -99,8 +98,8 @@ def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
 
 
-def test_plain_leaves_readable_text_alone() -> None:
-    """Umlauts, emoji and CJK are no danger."""
+def test_readable_text_is_not_escaped() -> None:
+    """Umlauts, emoji and CJK are harmless."""
     assert "Überweisung 🙂 転送" == sanitize("Überweisung 🙂 転送")
 
 
@@ -117,25 +116,25 @@ def test_plain_leaves_readable_text_alone() -> None:
         ("notContains", "x", 'intent does not contain "x"'),
     ],
 )
-def test_every_condition_has_words(operator: str, value: object, expected: str) -> None:
-    """As a person says it; values as JSON, so that "10" and 10 differ."""
+def test_every_condition_has_a_phrase(operator: str, value: object, expected: str) -> None:
+    """Values as JSON, so that "10" and 10 differ."""
     assert expected == condition_phrase(make_condition("cognigyDetectedIntent", operator, value), LABELS)
 
 
-def test_colour_is_on_symbols_alone() -> None:
+def test_only_symbols_have_colours() -> None:
     """Without its colours, the text is the same."""
     made = draft_plan(desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW)
     assert plan_text(made, no_style, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t"))
 
 
 def foreseen(before: list[LiveRule], after: DesiredState) -> str:
-    """The plan's text with its order and who is affected, as a command prints it."""
+    """Return the plan's text with its order and its impact, as a command prints it."""
     made = predict_impact(schedule_steps(draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
     return plan_text(made, no_style, "tenant acme")
 
 
-def test_who_is_affected_stands_above_the_rules_and_every_copy_is_told() -> None:
-    """Two intents change places above a catch-all: who, from where to where, an example; and how it is made."""
+def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
+    """Two intents change places above a catch-all: callers, origin, destination, an example, and the steps."""
     everyone = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
     sides = [("a", "x", "q-cards"), ("b", "y", "q-fraud")]
     before = [
@@ -157,15 +156,15 @@ Who is affected   (share of callers unknown)
   Whether conversations that already wait are routed again depends on the tenant's settings.
 
   ~ cards/a   manifests/x.yaml:1
-      in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed
+      in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed
 """
     assert expected in text
     assert "Made in 4 steps; after every single write" in text
     assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
 
 
-def test_a_change_that_moves_nobody_says_so() -> None:
-    """Renumbered with the order kept: proven, in one line."""
+def test_a_change_without_impact() -> None:
+    """Renumbered with the same order: proven, in one line."""
     before = [managed("1", "cards/a", rule("a", priority=10))]
     assert "No conversation goes elsewhere (proven)." in foreseen(
         before, desired(wanted("cards/a", rule("a", priority=20)))
@@ -173,7 +172,7 @@ def test_a_change_that_moves_nobody_says_so() -> None:
 
 
 def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
-    """Each takes its intent from a rule for one tier and from the default: one row says all of it."""
+    """Each takes its intent from a rule for one tier and from the default: one row covers all."""
     many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
     tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
     before = [
@@ -191,7 +190,7 @@ def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
 
 
 def test_rows_beyond_twenty_are_counted() -> None:
-    """Thirty rules that take one tier each of one intent: twenty rows, and how many more there are."""
+    """Thirty rules that take one tier each of one intent: twenty rows, and the number of further ones."""
     tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
     sure = [make_condition(f"a{n}", "equals", "x") for n in range(30)]
     many = [
@@ -203,8 +202,8 @@ def test_rows_beyond_twenty_are_counted() -> None:
     assert "  and 10 more rows; see -v or plan.html\n" in text
 
 
-@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
+@pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change held.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
-    """It is no word about the manifests."""
+    """The sentence does not claim that the tenant matches the manifests."""
     made = replace(empty_plan(), options=PlanOptions(undo="run-7"), held=plan_of_everything().held[:held])
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

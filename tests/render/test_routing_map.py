@@ -1,4 +1,4 @@
-"""The routing map: which rule sends whom to which queue, now and after; and where each shape of it stands."""
+"""The routing map: which rule sends which callers to which queue, before and after; and the positions of its shapes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def lanes(routing: RoutingMap) -> dict[str, Lane]:
     return {lane.rule: lane for lane in (*routing.lanes, *routing.disabled)}
 
 
-def test_every_rule_is_a_lane_with_what_the_plan_does_to_it() -> None:
-    """New, gone, changed, as it was; rules of others and those of which a copy goes are there too."""
+def test_every_rule_is_a_lane_with_its_state() -> None:
+    """New, deleted, changed, unchanged; unmanaged rules and those with a deleted copy are included."""
     found = [(lane.rule, lane.state) for lane in build_routing_map(plan_of_everything()).lanes]
     assert [
         ("cards/twice", "gone"),
@@ -34,7 +34,7 @@ def test_every_rule_is_a_lane_with_what_the_plan_does_to_it() -> None:
 
 
 def test_queues_are_those_before_and_after() -> None:
-    """A rule that sends elsewhere has both; one that is new has none before; one that takes no part has none."""
+    """A rerouted rule has both; a new rule has none before; a disabled rule has none."""
     moved, new, off = rule("moved", targets=FRAUD), rule("new", targets=[]), rule("off", enabled=False)
     want = [wanted("cards/moved", moved), wanted("cards/new", new), wanted("cards/off", off)]
     live = [managed("1", "cards/moved", rule("moved", targets=GENERAL)), managed("2", "cards/off", off)]
@@ -47,24 +47,24 @@ def test_queues_are_those_before_and_after() -> None:
     } == sides
 
 
-def test_a_change_that_no_caller_notices_is_none() -> None:
-    """A new description or name of ours leaves the lane as it was."""
+def test_a_change_without_effect_on_callers_is_no_change_of_a_lane() -> None:
+    """A new description or name does not change the lane."""
     made = assessed_plan(
         [wanted("cards/a", rule("a", description="new"))], [managed("1", "cards/a", rule("a", description="old"))]
     )
     assert ["same"] == [lane.state for lane in build_routing_map(made).lanes]
 
 
-def test_shares_are_those_of_the_sample_with_such_an_intent() -> None:
-    """Of 1,000 conversations 400 are about a lost card, whatever the bot's confidence."""
+def test_a_share_is_that_of_the_rule_s_intents_in_the_sample() -> None:
+    """Of 1,000 conversations 400 are about a lost card, with any confidence."""
     found = lanes(build_routing_map(plan_of_everything()))
     assert pytest.approx(40.0) == found["cards/lost"].share
     assert pytest.approx(0.4) == found["cards/fax"].share
     assert "October 2026" == build_routing_map(plan_of_everything()).sample
 
 
-def test_who_comes_is_told_by_intents_and_those_without_by_what_they_ask() -> None:
-    """Three intents by name, others counted."""
+def test_callers_are_named_by_intents_or_by_conditions() -> None:
+    """Three intents by name, further ones counted."""
     five = rule("five", conditions=[make_condition("cognigyDetectedIntent", "in", list("abcde"))])
     sure = rule("sure", conditions=[at_least(0.5)])
     want = [
@@ -80,8 +80,8 @@ def test_who_comes_is_told_by_intents_and_those_without_by_what_they_ask() -> No
     ]
 
 
-def test_queues_come_with_all_that_leads_there() -> None:
-    """Those that most changes touch stand first; each with every rule that leads there, now or after."""
+def test_queues_have_all_their_rules() -> None:
+    """Queues with the most changes first; each with every rule that leads there before or after."""
     found = {
         queue: [lane.rule for lane in these] for queue, these in lanes_by_queue(build_routing_map(plan_of_everything()))
     }
@@ -91,8 +91,8 @@ def test_queues_come_with_all_that_leads_there() -> None:
 
 
 @pytest.mark.parametrize("count", [5, 60, 1_000])
-def test_no_box_lies_on_another_and_all_lie_in_the_picture(count: int) -> None:
-    """However many rules there are."""
+def test_boxes_do_not_overlap_and_are_inside_the_picture(count: int) -> None:
+    """For any number of rules."""
     drawing = draw_map(build_routing_map(large_plan(count)))
     assert drawing.boxes
     for column in {box.x for box in drawing.boxes}:
@@ -103,7 +103,7 @@ def test_no_box_lies_on_another_and_all_lie_in_the_picture(count: int) -> None:
 
 
 def test_a_large_map_draws_changed_rules_and_groups_the_others() -> None:
-    """Eighty changed ones at most, and how many are not; of the others one box for each queue."""
+    """At most eighty changed rules, and the number of the rest; for other rules one box per queue."""
     want = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-cards", 1)])) for n in range(50)]
     live = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(49)]
     few = draw_map(build_routing_map(assessed_plan(want, live)))
@@ -114,7 +114,7 @@ def test_a_large_map_draws_changed_rules_and_groups_the_others() -> None:
 
 
 def test_a_line_is_as_wide_as_its_share_within_bounds() -> None:
-    """More callers, a wider line; none is invisible; a text that is cut stands whole in its title."""
+    """More callers, a thicker line; each line is visible; the title of a cut text is complete."""
     drawing = draw_map(build_routing_map(plan_of_everything()))
     wide = {edge.title: edge.thickness for edge in drawing.edges}
     lost = next(thick for title, thick in wide.items() if title.startswith("card_lost"))

@@ -1,7 +1,7 @@
-"""Findings as SARIF 2.1.0: the form that the standard asks for, places that editors find, and no name that breaks it.
+"""Findings as SARIF 2.1.0: the format of the standard, locations for editors, and escaped names.
 
-The standard's own schema is OASIS's and not ours to give away. `FORM` is stricter: it knows the parts that are written
-here, and no other.
+The schema of the standard belongs to OASIS and cannot be distributed with this project. `FORM` is stricter: it allows
+only the parts that cxroute writes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def found(message: str = "no such queue", at: tuple[int, int] = (14, 12), **more
 
 
 def text(said: Any) -> str:
-    """Read a message as the standard says: braces are doubled, what would be a link is escaped."""
+    """Read a message by the standard: braces are doubled, a possible link is escaped."""
     shown = str(said["text"])
     assert "" == re.sub(r"{{|}}|[^{}]", "", shown), "a placeholder without an argument"
     assert not re.search(r"(?<!\\)\]\(", shown), "a link that nobody wrote"
@@ -56,8 +56,8 @@ def text(said: Any) -> str:
     return re.sub(r"\\([\\\[\]])", r"\1", shown) if "\\](" in shown else shown
 
 
-def test_a_result_says_code_level_message_and_place() -> None:
-    """Lines and columns from 1, the end one past the last character; what to do stands after what is wrong."""
+def test_a_result_has_code_level_message_and_place() -> None:
+    """Lines and columns from 1, the end one past the last character; the hint follows the message."""
     finding = found(hint='did you mean "Billing"?', address=Address("cards", "help"))
     (result,) = results(finding)
     fingerprint = result.pop("partialFingerprints")
@@ -80,7 +80,7 @@ def test_a_result_says_code_level_message_and_place() -> None:
 
 
 def test_every_code_is_a_rule_with_its_help() -> None:
-    """In the table's order, which is what ruleIndex counts; no longer than what GitHub shows."""
+    """In the order of the table, which ruleIndex counts; not longer than GitHub shows."""
     rules = run_of(findings_to_sarif([]))["tool"]["driver"]["rules"]
     assert [*CODES] == [rule["id"] for rule in rules]
     for rule, code in zip(rules, CODES.values(), strict=True):
@@ -89,14 +89,14 @@ def test_every_code_is_a_rule_with_its_help() -> None:
         assert len(rule["fullDescription"]["text"]) <= 1024
 
 
-def test_levels_are_those_of_the_standard_and_the_worst_stand_first() -> None:
-    """An info is a note; within a level the order stays."""
+def test_levels_are_those_of_the_standard_and_the_worst_come_first() -> None:
+    """An info is a note; within a level the order is kept."""
     given = [replace(found(severity), severity=severity) for severity in ("info", "warning", "error", "warning")]
     assert ["error", "warning", "warning", "note"] == [one["level"] for one in results(*given)]
 
 
-def test_what_stands_in_no_manifest_has_no_place() -> None:
-    """What is said of live rules is a result all the same."""
+def test_a_finding_outside_manifests_has_no_place() -> None:
+    """A finding about live rules is a result, too."""
     assert [[], [{"logicalLocations": [{"fullyQualifiedName": "a/b"}]}]] == [
         one["locations"]
         for one in results(
@@ -107,7 +107,7 @@ def test_what_stands_in_no_manifest_has_no_place() -> None:
 
 
 def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
-    """And when the message is worded anew: it is made of the code, and of the rule or the line's text."""
+    """And when the message changes: it consists of the code, and of the rule or the line's text."""
     for address in (None, Address("cards", "help")):
         before, after = found(address=address), found("other words", at=(99, 12), address=address)
         moved = replace(before, source=Source("manifests/a.yaml", 3, 14), excerpt=f"  {before.excerpt}")
@@ -115,13 +115,13 @@ def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
 
 
 def test_a_rule_s_fingerprint_stays_when_its_file_is_renamed() -> None:
-    """The address is the rule's name, wherever it stands."""
+    """The address identifies the rule in any file."""
     there = replace(found(address=Address("cards", "help")), source=Source("manifests/b.yaml", 14, 12))
     assert fingerprints(found(address=Address("cards", "help"))) == fingerprints(there)
 
 
 def test_different_findings_have_different_fingerprints() -> None:
-    """Another code, another rule, another file, another line's text; and two of the very same are counted."""
+    """Another code, another rule, another file, another line's text; equal findings are counted."""
     one = found()
     others = [
         replace(one, code="CXR117"),
@@ -136,8 +136,8 @@ def test_different_findings_have_different_fingerprints() -> None:
     assert len(others) + 1 == len({known[0], *(made for made, _ in different)})
 
 
-def test_more_than_github_shows_are_left_out_and_that_is_said() -> None:
-    """The worst 5,000 stay, and a notification says of how many."""
+def test_results_above_the_limit_of_github_are_omitted() -> None:
+    """The worst 5,000 are kept, and a notification has the total number."""
     run = run_of(findings_to_sarif([*[replace(found(), severity="warning")] * 5000, found("the error")]))
     assert (5000, "the error") == (len(run["results"]), run["results"][0]["message"]["text"])
     (said,) = run["invocations"][0]["toolExecutionNotifications"]
@@ -146,16 +146,16 @@ def test_more_than_github_shows_are_left_out_and_that_is_said() -> None:
 
 
 @HOSTILE
-def test_no_name_breaks_the_form(name: str) -> None:
-    """In file, message and hint: the text is what other forms show, no link and no placeholder is in it."""
+def test_no_name_breaks_the_format(name: str) -> None:
+    """In file, message and hint: the text is that of other formats, and contains no link and no placeholder."""
     finding = replace(found(f"no queue {name}", hint=f"or {name}"), source=Source(name, 1, 1), excerpt=name)
     (result,) = results(finding)
     assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(result["message"])
 
 
 @HOSTILE
-def test_a_file_is_a_relative_reference_whatever_its_name(name: str) -> None:
-    """It has no scheme and no host, and leads back to the very name; what is not Unicode becomes a question mark."""
+def test_a_file_of_any_name_is_a_relative_reference(name: str) -> None:
+    """It has no scheme and no host, and decodes to the exact name; invalid Unicode becomes a question mark."""
     (result,) = results(replace(found(), source=Source(f"m/{name}", 1, 1)))
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert ("", "", "", "") == (urlsplit(uri).scheme, urlsplit(uri).netloc, urlsplit(uri).query, urlsplit(uri).fragment)
@@ -164,14 +164,14 @@ def test_a_file_is_a_relative_reference_whatever_its_name(name: str) -> None:
     assert "" == urlsplit(first["artifactLocation"]["uri"]).scheme
 
 
-def test_an_absolute_path_is_an_address_of_a_file() -> None:
-    """For editors; where the repository's root is known, validate makes paths relative before."""
+def test_an_absolute_path_is_a_file_url() -> None:
+    """For editors; if the repository's root is known, validate makes paths relative first."""
     (result,) = results(replace(found(), source=Source("/srv/a b.yaml", 1, 1)))
     assert "file:///srv/a%20b.yaml" == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
 
 
-def test_a_run_that_could_not_be_made_is_a_log_too() -> None:
-    """With the reason, and no result that would close an alert as mended."""
+def test_a_failed_run_is_a_log_too() -> None:
+    """With the reason, and without a result that would close an alert as fixed."""
     run = run_of(failure_to_sarif("no Environment is named {x}"))
     (invocation,) = run["invocations"]
     assert (False, []) == (invocation["executionSuccessful"], run["results"])
@@ -182,7 +182,7 @@ def test_a_run_that_could_not_be_made_is_a_log_too() -> None:
     ("rule", "code"),
     [("{intent: i, queue: '${no}'}", 3), ("{intent: i, queue: A}", 0), ("{intent: i, nonsense: 1, queue: [}", 3)],
 )
-def test_validate_prints_one_log_with_what_the_other_forms_say(cxroute: Program, rule: str, code: int) -> None:
+def test_validate_prints_one_log_with_the_findings_of_other_formats(cxroute: Program, rule: str, code: int) -> None:
     """The same findings as JSON, the same exit code."""
     write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {rule}\n")
     _, form = cxroute.json("validate")
@@ -199,7 +199,7 @@ def test_validate_prints_one_log_with_what_the_other_forms_say(cxroute: Program,
 
 
 def test_columns_count_characters(cxroute: Program) -> None:
-    """Also beyond the first plane of Unicode, where UTF-16 would count two."""
+    """Also outside the basic plane of Unicode, where UTF-16 would count two."""
     write(
         "a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: \U0001f600, queue: '${no}'}\n"
     )
@@ -210,8 +210,8 @@ def test_columns_count_characters(cxroute: Program) -> None:
     assert "'${no}'" == line[region["startColumn"] - 1 : region["endColumn"] - 1]
 
 
-def test_validate_that_cannot_even_begin_prints_a_log_with_the_reason(cxroute: Program) -> None:
-    """Exit 64 for an environment that is not there, exit 3 for no manifests: one document either way."""
+def test_validate_that_cannot_start_prints_a_log_with_the_reason(cxroute: Program) -> None:
+    """Exit 64 for an unknown environment, exit 3 without manifests: one document in both cases."""
     assert 3 == cxroute("validate", "--format", "sarif")
     assert ["CXR115"] == [one["ruleId"] for one in run_of(json.loads(cxroute.out))["results"]]
     assert 0 == cxroute("init")
@@ -221,8 +221,8 @@ def test_validate_that_cannot_even_begin_prints_a_log_with_the_reason(cxroute: P
     assert "prd" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
-def test_files_are_told_from_the_repository_s_root(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code scanning shows a result beside its line only so."""
+def test_files_are_paths_from_the_root_of_the_repository(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code scanning shows a result at its line only with a path from the root."""
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i}\n")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
     assert 3 == cxroute("validate", "--format", "sarif")

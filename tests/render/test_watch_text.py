@@ -1,4 +1,4 @@
-"""One round of watch as one line of a log, and as the JSON that programs read."""
+"""One round of watch as one line of a log, and as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ManifestError, RefusedError, UnreachableError
 from reconciler.model.change import Applied, Change, Create, Failed
 from reconciler.model.finding import Finding
@@ -30,7 +30,7 @@ HAND: Final = unmanaged("9", rule("by hand"))
 
 
 def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **said: object) -> CycleResult:
-    """A round that found something; `about` is the causes and kinds of changes that it is about, all where empty."""
+    """A round that found differences; `about` has the causes and kinds of its changes, all of them if it is empty."""
     plan = plan_of_everything()
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
     changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
@@ -43,7 +43,7 @@ def _kind(change: Change) -> str:
 
 
 def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleResult:
-    """A round that made some changes; those with these numbers failed."""
+    """A round that applied some changes; those with these numbers failed."""
     changes = plan_of_everything().changes
     outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
     report = ApplyReport(
@@ -60,7 +60,7 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleRes
 
 
 def drifting(one: CycleResult) -> CycleResult:
-    """The round, with a rule made by hand in the way, and route tests that fail on the live rules."""
+    """The round, with an unmanaged rule in the way, and route tests that fail on the live rules."""
     assert one.plan is not None
     return replace(one, drift=Drift(plan=one.plan, in_the_way=(HAND,), failed_checks=(FAILED_TEST, FAILED_TEST)))
 
@@ -70,9 +70,9 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()), "no differences"),
     "clean, something held": (
         CycleResult(started_at=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
-        "no differences, 1 left alone",
+        "no differences, 1 held",
     ),
-    "pending": (differing(), f"{ALL}, 1 left alone"),
+    "pending": (differing(), f"{ALL}, 1 held"),
     "changed in CXone": (differing(about="drift", held=False), "1 change pending (1 rule changed in CXone)"),
     "changed here and there": (differing(about="both", held=False), "1 change pending (1 rule changed in CXone)"),
     "missing in CXone": (differing(about="create", held=False), "1 change pending (1 rule missing in CXone)"),
@@ -84,11 +84,11 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     ),
     "refused by a guard": (
         replace(differing(guards=(FREEZE,)), may_write=True),
-        f"{ALL}, 1 left alone; refused: freeze",
+        f"{ALL}, 1 held; refused: freeze",
     ),
     "refused by a conflict": (
         replace(differing(conflicts=True), may_write=True),
-        f"{ALL}, 1 left alone, 1 rule in conflict; refused: a conflict",
+        f"{ALL}, 1 held, 1 rule in conflict; refused: a conflict",
     ),
     "refused by route tests and a guard": (
         replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),
@@ -111,12 +111,12 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     ),
     "partly": (applied(0, 1, error="HTTP 403\x1b[31m"), "5 of 7 changes applied: HTTP 403\\u001b[31m"),
 }
-"""Each round, and what its line says of what was found and done."""
+"""Each round, and the text of its result."""
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_round_is_one_line(name: str) -> None:
-    """When it began, what was found and done, what it cost, when the next one begins; text from outside is escaped."""
+    """Its start, findings, writes and calls, and the start of the next round; text from outside is escaped."""
     one, said = LINES[name]
     line = cycle_line(one, 271.6)
     assert line.startswith("2026-11-25T12:00:00Z ")
@@ -124,8 +124,8 @@ def test_a_round_is_one_line(name: str) -> None:
     assert line.endswith(f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s")
 
 
-def test_the_lines_are_whole() -> None:
-    """Nothing else stands between the time and the calls; every result and every sentence is among them."""
+def test_the_lines_are_complete() -> None:
+    """Nothing further is between the time and the calls; every result and every sentence is among them."""
     whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
     assert [] == [name for name, start in whole.items() if not cycle_line(LINES[name][0], 1).startswith(start)]
     assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
@@ -133,7 +133,7 @@ def test_the_lines_are_whole() -> None:
 
 
 def test_programs_read_a_round_as_json() -> None:
-    """Counts of what is left at its end; null where it was not compared."""
+    """Counts of remaining differences at its end; null without a comparison."""
     one = drifting(applied(0, error="HTTP 403", left=differing().plan))
     assert {
         "event": "round",

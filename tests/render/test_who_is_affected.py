@@ -1,4 +1,4 @@
-"""Who is affected by an airline's changes, as people read it: each statement is held against `explain`."""
+"""The impact of an airline's changes in words: each statement is compared with `explain`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def flown(cxroute: Program) -> Program:
 
 
 def goes(program: Program, intent: str, confidence: float | None, *more: str) -> str:
-    """Return the queue that `explain` says."""
+    """Return the queue by `explain`."""
     said = [] if confidence is None else ["--confidence", str(confidence)]
     program("explain", "--intent", intent, *said, *more)
     found = re.search(r'^goes to "([^"]+)"', program.out, re.MULTILINE)
@@ -82,13 +82,13 @@ def rows_of(program: Program) -> list[Json]:
 
 
 def matching(rows: list[Json], given: dict[str, Any]) -> list[Json]:
-    """Return the rows that a conversation is in, in which none of the words that rules look for are said."""
+    """Return the rows that a conversation is in, without the words that rules look for."""
     assumed = {text_of(part): False for row in rows for part in row["where"] if not is_supported(part)}
     return [row for row in rows if holds_where(row["where"], row["except"], (given, assumed))]
 
 
 def check_every_conversation(program: Program, rows: list[Json]) -> None:
-    """Assert that each conversation is in the one row that says what `explain` says, or stays and is in none."""
+    """Assert that each conversation is in exactly one row that agrees with `explain`, or in none if it stays."""
     for intent, confidence in itertools.product((*INTENTS[:4], "small_talk"), CONFIDENCES):
         given: dict[str, Any] = {"cognigyDetectedIntent": intent}
         given |= {} if confidence is None else {"cognigyConfidence": confidence}
@@ -104,7 +104,7 @@ def check_every_conversation(program: Program, rows: list[Json]) -> None:
 
 
 def test_a_higher_floor_is_exact_rows(flown: Program) -> None:
-    """Callers of 18 intents from 0.6 to below 0.7 go to General Service, and nobody else moves."""
+    """Callers of 18 intents from 0.6 to below 0.7 go to General Service, and no others move."""
     write("airline.yaml", airline(0.7))
     rows = rows_of(flown)
     check_every_conversation(flown, rows)
@@ -112,8 +112,8 @@ def test_a_higher_floor_is_exact_rows(flown: Program) -> None:
     assert "confidence from 0.6 to below 0.7" in flown.out
 
 
-def test_one_rule_less_beside_it_takes_no_condition_away(flown: Program) -> None:
-    """A deleted rule and the higher floor: sure callers of the other intents are not said to move."""
+def test_a_deleted_rule_does_not_remove_a_condition_of_a_row(flown: Program) -> None:
+    """A deleted rule and the higher floor: confident callers of the other intents are not in a row."""
     write("airline.yaml", airline(0.7, without="boarding_pass"))
     rows = rows_of(flown)
     check_every_conversation(flown, rows)
@@ -124,7 +124,7 @@ def test_one_rule_less_beside_it_takes_no_condition_away(flown: Program) -> None
 
 
 def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
-    """The bank's manifests on its tenant full of rules made by hand: no row leaves out the tier or the language."""
+    """The bank's manifests on its tenant of unmanaged rules: no row omits the tier or the language."""
     shutil.copytree(BANK, "manifests")
     with open_state(STATE, bank_tenant()):
         pass

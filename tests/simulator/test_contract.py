@@ -1,4 +1,4 @@
-"""The simulator against `contract/*.json`: what it answers is what the contract says (contract/README.md)."""
+"""The simulator against `contract/*.json`: its responses match the contract (contract/README.md)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import asyncio
 import httpx
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: str(example["name"]))
 def test_the_simulator_keeps_the_contract(example: Json) -> None:
-    """Each example: the answer in process is what the contract says, but for what it leaves free."""
+    """In each example the in-process response matches the contract, except for the parts that it leaves open."""
 
     async def replay() -> httpx.Response:
-        app = build_simulator(tenant(example["given"]), settings(example["given"]))
+        app = Simulator(tenant(example["given"]), settings(example["given"]))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await send_example(example, client)
@@ -25,7 +25,7 @@ def test_the_simulator_keeps_the_contract(example: Json) -> None:
 
 
 def test_there_are_examples_of_every_call() -> None:
-    """The files hold an example, for the server to answer, of every call and status that api-contract has."""
+    """The files have an example with a server's response for every call and status of api-contract."""
     seen = {(one["request"]["method"], one["response"]["status"]) for one in examples()}
     every = {("POST", s) for s in (200, 201, 400, 401, 403, 404, 409, 422)}
     every |= {("GET", s) for s in (200, 400, 401, 403, 404, 429)}

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.evaluate import (
+from tests.support.simulated import stored
+from tests.support.simulated_routing import (
     SimulatedConditionError,
     condition_holds,
     opaque_text,
     queue_shares,
     rule_shares,
 )
-from tests.support.simulated import stored
 
 
 def condition(operator: str, value: Any = None) -> dict[str, Any]:
@@ -89,21 +89,21 @@ HOLDS = [
 
 
 @pytest.mark.parametrize(("operator", "wanted", "value", "expected"), HOLDS)
-def test_each_operator_holds_as_it_says(operator: str, wanted: Any, value: Any, expected: bool) -> None:  # noqa: FBT001 - the table's last column
-    """S3 to S9, a case a line."""
+def test_each_operator_follows_the_semantics(operator: str, wanted: Any, value: Any, expected: bool) -> None:  # noqa: FBT001 - the table's last column
+    """S3 to S9, one case per line."""
     attributes = {} if value is GONE else {"a": value}
     assert expected == condition_holds(condition(operator, wanted), attributes)
 
 
 @pytest.mark.parametrize("wanted", ["x", "", "1.", "01", "0x1", "1e", "NaN", " 1"])
-def test_another_text_is_no_number(wanted: str) -> None:
+def test_other_text_is_not_a_number(wanted: str) -> None:
     """S9: any other text there is invalid."""
-    with pytest.raises(ValueError, match="is no decimal number"):
+    with pytest.raises(ValueError, match="is not a decimal number"):
         condition_holds(condition("greaterThan", wanted), {"a": 1})
 
 
 def test_the_first_enabled_rule_by_priority_decides() -> None:
-    """S1, S2: lowest first whatever the list's order, disabled ones take no part, no conditions match everything."""
+    """S1, S2: lowest first in any list order; disabled rules do not match; a rule without conditions always matches."""
     rules = [
         route(3, "all"),
         route(2, "x", condition("equals", "x")),
@@ -131,7 +131,7 @@ def test_equal_priorities_are_ordered_by_name(evaluation: Any) -> None:
     assert {"Z": ONE} == queue_shares(rules, {}, evaluation)
 
 
-def test_a_destination_is_normalised() -> None:
+def test_a_split_is_normalised() -> None:
     """S10: weights of a queue add up, zero ones are dropped, shares are exact; no positive weight is an empty split."""
 
     def weighed(*pairs: tuple[str, float]) -> dict[str, Fraction]:
@@ -143,7 +143,7 @@ def test_a_destination_is_normalised() -> None:
     assert queue_shares([route(1, "q", targets=[])], {}) == {}
 
 
-def test_an_unknown_condition_holds_as_it_is_told() -> None:
+def test_an_unknown_condition_holds_as_specified() -> None:
     """S11: one truth value for each distinct text; without it, only a case that it decides is an error."""
     odd = {"type": "attribute", "attributeName": "a", "operator": "matches", "value": "x"}
     again = dict(reversed(odd.items()))
@@ -158,8 +158,8 @@ def test_an_unknown_condition_holds_as_it_is_told() -> None:
     assert text == caught.value.text
 
 
-def test_an_unknown_type_of_condition_or_target_is_its_own() -> None:
-    """S11: a condition of another type is opaque; a target of another type is a destination of its own."""
+def test_an_unknown_type_of_condition_or_target_is_opaque() -> None:
+    """S11: a condition of another type is opaque; a target of another type is a separate destination."""
     with pytest.raises(SimulatedConditionError):
         queue_shares([route(1, "q", {"type": "schedule", "id": "s1"})], {})
     skill = {"type": "skill", "skillId": "s1"}

@@ -1,4 +1,4 @@
-"""Each fault does what its name says, when its rule says, and the same seed gives the same faults."""
+"""Each fault has the effect of its name at the time of its rule, and the same seed gives the same faults."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.settings import SimulatorSettings
@@ -21,15 +21,15 @@ ONE = f"{RULES}/r1"
 
 
 def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Simulator, FaultInjector]:
-    """Return a simulator of so many rules, and its faults."""
+    """Return a simulator with so many rules, and its faults."""
     faults = FaultInjector(spec, seed)
-    return build_simulator(
+    return Simulator(
         TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]), SimulatorSettings(**settings), faults
     ), faults
 
 
 async def seen(http: httpx.AsyncClient, method: str, path: str, sent: Any = None) -> int | type[Exception]:
-    """Return the status, or what the connection did."""
+    """Return the status, or the fault of the connection."""
     try:
         return (await http.request(method, path, json=sent)).status_code
     except httpx.TransportError as error:
@@ -37,7 +37,7 @@ async def seen(http: httpx.AsyncClient, method: str, path: str, sent: Any = None
 
 
 def page(spec: str, query: str = "", count: int = 5, **settings: Any) -> Any:
-    """Return the page that a fault gives."""
+    """Return the page of a response with a fault."""
     return run(world(spec, count, **settings)[0], lambda http: http.get(f"{RULES}?{query}")).json()
 
 
@@ -75,8 +75,8 @@ INSTEAD = [
 
 
 @pytest.mark.parametrize(("name", "outcome"), INSTEAD)
-def test_an_answer_in_the_place_of_the_real_one(name: str, outcome: Any) -> None:
-    """The create is not done; with -applied it is, and the caller sees the same."""
+def test_a_response_that_replaces_the_real_one(name: str, outcome: Any) -> None:
+    """The create is not done; with -applied it is done, and the response is the same."""
     base, _, argument = name.partition("=")
     for suffix, count in (("", 2), ("-applied", 3)):
         app, faults = world(f"POST rules:{base}{suffix}" + (f"={argument}" if argument else ""))
@@ -92,7 +92,7 @@ def test_an_answer_in_the_place_of_the_real_one(name: str, outcome: Any) -> None
 
 
 def test_401_once_and_always() -> None:
-    """401 at one request is over with the next; without WHEN it stays, whatever the token."""
+    """401 for one request does not affect the next; without WHEN it stays, with any token."""
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         found = [await seen(http, "GET", RULES)]
@@ -117,13 +117,13 @@ def test_401_once_and_always() -> None:
     ],
 )
 def test_retry_after_in_every_form(spec: str, after: str | None) -> None:
-    """The argument of 429 is what stands in Retry-After; date is two seconds from now."""
+    """The argument of 429 is the value of Retry-After; `date` is two seconds from now."""
     app, _ = world(f"GET:{spec}", clock=lambda: 1_769_936_400.0)
     assert after == run(app, lambda http: http.get(RULES)).headers.get("Retry-After")
 
 
-def test_bodies_that_no_api_gives() -> None:
-    """HTML, nothing, nested lists, NaN, another shape, and a redirect to another host."""
+def test_bodies_that_no_api_returns() -> None:
+    """HTML, an empty body, nested lists, NaN, another shape, and a redirect to another host."""
 
     def answer(spec: str) -> httpx.Response:
         found = run(world(f"GET:{spec}")[0], lambda http: http.get(RULES))
@@ -140,8 +140,8 @@ def test_bodies_that_no_api_gives() -> None:
     assert 2 * 1024 * 1024 + 2 == len(answer("huge=2").content)
 
 
-def test_a_gzip_bomb_is_small_and_unpacks_to_what_it_says() -> None:
-    """Its 3 MB are real gzip of real JSON, and take some KB on the way."""
+def test_a_gzip_bomb_is_small_and_unpacks_to_the_stated_size() -> None:
+    """Its 3 MB are real gzip of real JSON, and need only some KB on the network."""
     app, _ = world("GET:gzip=3")
 
     async def talk(http: httpx.AsyncClient) -> bytes:
@@ -155,7 +155,7 @@ def test_a_gzip_bomb_is_small_and_unpacks_to_what_it_says() -> None:
 
 
 def test_half_and_cut_bodies() -> None:
-    """half: a half document that looks whole; cut: the connection breaks; either way the create was done."""
+    """half: half of a document that looks complete; cut: the connection breaks; both times the rule was created."""
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         try:
@@ -173,7 +173,7 @@ def test_half_and_cut_bodies() -> None:
 
 
 def test_a_slow_drip_takes_its_time() -> None:
-    """A byte at a time, so many seconds apart by the injected sleep; the body is whole in the end."""
+    """One byte at a time, with the pause of the injected sleep; the final body is complete."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -184,8 +184,8 @@ def test_a_slow_drip_takes_its_time() -> None:
     assert [0.5] * len(answer.content) == slept
 
 
-def test_answers_that_tell_another_rule() -> None:
-    """other: another priority than is stored; no-id: the rule lacks its id; the state has it right."""
+def test_responses_with_another_rule() -> None:
+    """other: a priority that is not the stored one; no-id: the rule lacks its id; the state is right."""
     app, _ = world("POST rules:other@#1,POST rules:no-id@#2,GET rules:no-id")
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -210,7 +210,7 @@ ALTERED = [
 
 @pytest.mark.parametrize(("field", "sent", "kept"), ALTERED)
 def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) -> None:
-    """altered: what was sent is not what is stored and told, for create and update."""
+    """altered: the stored and returned rule differs from the sent one, for create and update."""
     app, _ = world(f"*:altered={field}", count=1)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -222,8 +222,8 @@ def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) ->
     assert [False, True, True] == [asked.changed_state for asked in app.state.requests]
 
 
-def test_pages_that_do_not_add_up() -> None:
-    """duplicate, missing, empty-list and shift change the entities; total stays, but for the empty list's 0."""
+def test_pages_that_are_inconsistent() -> None:
+    """duplicate, missing, empty-list and shift change the entities; total stays, except 0 for empty-list."""
     assert (["r1", "r2", "r1"], 5) == names(page("GET:duplicate", "pageSize=2"))
     assert (["r1"], 5) == names(page("GET:missing", "pageSize=2"))
     assert ([], 0) == names(page("GET:empty-list"))
@@ -237,8 +237,8 @@ def names(found: Any) -> tuple[list[str], int]:
     return [rule["id"] for rule in found["entities"]], found["total"]
 
 
-def test_paging_that_leads_astray() -> None:
-    """cycle: nextUri is page 1; other-host: nextUri is on another host; of the queues too."""
+def test_paging_that_leads_to_a_wrong_page() -> None:
+    """cycle: nextUri is page 1; other-host: nextUri is on another host; also for queues."""
     assert f"{RULES}?pageNumber=1&pageSize=2" == page("GET:cycle", "pageSize=2&pageNumber=3")["nextUri"]
     assert f"https://elsewhere.example.com{RULES}?pageNumber=2" == page("GET:other-host", "pageSize=2")["nextUri"]
     queues = run(world("GET queues:cycle")[0], lambda http: http.get("/api/v2/routing/queues")).json()
@@ -246,7 +246,7 @@ def test_paging_that_leads_astray() -> None:
 
 
 def test_a_stale_replica() -> None:
-    """stale=2: lists and single reads are those of two changes ago; a write is not held up."""
+    """stale=2: lists and single reads are those of two changes ago; a write is not affected."""
     app, _ = world("GET:stale=2", count=1)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -264,8 +264,8 @@ def test_a_stale_replica() -> None:
     assert {} == app.state.stored_rules
 
 
-def test_somebody_meddles_just_before() -> None:
-    """edit, remove and clone fall on the request's own rule; on another request by lot."""
+def test_another_user_changes_rules_just_before_the_request() -> None:
+    """edit, remove and clone affect the request's own rule; for another request a random rule."""
 
     async def put(http: httpx.AsyncClient) -> Any:
         return await seen(http, "PUT", ONE, body("mine"))
@@ -283,8 +283,8 @@ def test_somebody_meddles_just_before() -> None:
     assert 8 == run(by_lot, lambda http: http.get(RULES)).json()["total"]
 
 
-def test_a_meddler_is_seen_by_if_match() -> None:
-    """With ETags an edit just before a PUT makes it 412."""
+def test_a_concurrent_edit_is_detected_by_if_match() -> None:
+    """With ETags an edit just before a PUT gives 412."""
     app, _ = world("PUT:edit", etags=True)
 
     async def talk(http: httpx.AsyncClient) -> int:
@@ -294,8 +294,8 @@ def test_a_meddler_is_seen_by_if_match() -> None:
     assert 412 == run(app, talk)
 
 
-def test_a_late_request_lands_later() -> None:
-    """late=2: nothing comes back; the create is done just before the second request after it, and the log says so."""
+def test_a_late_request_is_processed_later() -> None:
+    """late=2: no response; the create is done just before the second request after it, and the log has it."""
     app, _ = world("POST rules:late=2@#1", count=0)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -306,8 +306,8 @@ def test_a_late_request_lands_later() -> None:
     assert (True, None) == (app.state.requests[1].changed_state, app.state.requests[1].status)
 
 
-def test_what_is_still_late_can_be_made_to_land() -> None:
-    """land() does it at the end of a run, once."""
+def test_delayed_requests_can_be_processed_on_demand() -> None:
+    """run_delayed() processes them once at the end of a run."""
     app, faults = world("POST rules:late=6", count=0)
     run(app, lambda http: seen(http, "POST", RULES, body("x")))
     assert 0 == len(app.state.stored_rules)
@@ -332,11 +332,12 @@ WHEN = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), WHEN)
-def test_a_fault_falls_when_its_rule_says(spec: str, expected: list[int]) -> None:
-    """Places count the requests that the rule matches, windows the seconds since the first; the first rule decides."""
+def test_a_fault_applies_at_the_time_of_its_rule(spec: str, expected: list[int]) -> None:
+    """Numbers count the requests that the rule matches, windows the seconds since the first; the first rule decides."""
     now = [100.0]
-    quiet = build_simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
-    faulty = Simulator(quiet.api, FaultInjector(spec))
+    quiet = Simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
+    faulty = Simulator(quiet.state, quiet.api.settings, FaultInjector(spec))
+    faulty.api = quiet.api
 
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
         found = []
@@ -351,8 +352,8 @@ def test_a_fault_falls_when_its_rule_says(spec: str, expected: list[int]) -> Non
     assert expected == run(quiet, talk)
 
 
-def test_what_each_word_matches() -> None:
-    """token, rules, rule, queues and context are told apart; a path that is none of them is matched by * alone."""
+def test_the_resources_of_a_spec_match_their_requests() -> None:
+    """token, rules, rule, queues and context are distinct; a path of none of them matches only *."""
     calls = [
         ("POST", "/oauth/token"),
         ("GET", RULES),
@@ -382,8 +383,8 @@ def test_what_each_word_matches() -> None:
     assert [True, False, False, False, True, False] == hit("POST")
 
 
-def test_a_seed_repeats_a_run_and_another_does_not() -> None:
-    """The same seed gives the same faults at the same requests, ids and all; another seed others."""
+def test_a_seed_repeats_a_run_and_another_seed_does_not() -> None:
+    """The same seed gives the same faults at the same requests, with the same ids; another seed gives others."""
 
     def history(seed: int) -> list[Any]:
         ids = iter(range(1_000))
@@ -406,7 +407,7 @@ def test_a_seed_repeats_a_run_and_another_does_not() -> None:
 
 
 BAD = [
-    ("nonsense", "must be [METHOD] [WHAT]:FAULT"),
+    ("nonsense", "must be [METHOD] [RESOURCE]:FAULT"),
     ("GET", "must be"),
     ("get:500", "must be"),
     ("FETCH:500", "must be"),
@@ -414,32 +415,32 @@ BAD = [
     ("GET:", "must be"),
     ("GET:500,", "must be"),
     ("GET:resett", "did you mean reset?"),
-    ("GET:200", "is not known"),
-    ("GET:600", "is not known"),
-    ("GET:cut-applied", "is not known"),
+    ("GET:200", "unknown fault"),
+    ("GET:600", "unknown fault"),
+    ("GET:cut-applied", "unknown fault"),
     ("GET:500@often", "@often must be a probability"),
     ("GET:500@#0", "must be a probability"),
     ("GET:500@2", "must be a probability"),
-    ("GET:late=soon", 'late takes no "soon"'),
-    ("GET:reset=1", 'reset takes no "1"'),
-    ("GET:huge=9999999", 'huge takes no "9999999"'),
-    ("GET:html=99", 'html takes no "99"'),
-    ("GET:altered=id", 'altered takes no "id"'),
-    ("GET:shift=1.5", "takes no"),
-    ("GET:drip=x", "takes no"),
+    ("GET:late=soon", 'late does not accept "soon"'),
+    ("GET:reset=1", 'reset does not accept "1"'),
+    ("GET:huge=9999999", 'huge does not accept "9999999"'),
+    ("GET:html=99", 'html does not accept "99"'),
+    ("GET:altered=id", 'altered does not accept "id"'),
+    ("GET:shift=1.5", "does not accept"),
+    ("GET:drip=x", "does not accept"),
 ]
 
 
 @pytest.mark.parametrize(("spec", "reason"), BAD)
 def test_a_bad_spec_is_a_clear_error(spec: str, reason: str) -> None:
-    """The error quotes the part and says what is wrong with it."""
+    """The error quotes the part and names its problem."""
     with pytest.raises(FaultSpecError) as caught:
         FaultInjector(spec)
     assert reason in str(caught.value)
 
 
 def test_no_spec_no_fault() -> None:
-    """An empty SPEC is none."""
+    """An empty SPEC has no faults."""
     app, faults = world(" ")
     assert 200 == run(app, lambda http: seen(http, "GET", RULES))
     assert [] == faults.fired_faults

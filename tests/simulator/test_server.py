@@ -18,9 +18,8 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator, allow_breaking, listening_socket
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.server import allow_breaking, listening_socket
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support.command import serving
@@ -31,13 +30,13 @@ from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.server import serve
+from reconciler.simulator.app import serve
 from reconciler.simulator.state import TenantState
 
 state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
-app = build_simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
+app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
 serve(app, "127.0.0.1", 0, lambda url: print("on", url, flush=True))
 """
 
@@ -60,7 +59,7 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
 
 @contextmanager
 def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a real server process; yield it and its URL; kill what is left of it."""
+    """Run a real server process; yield it and its URL; kill it at the end if it still runs."""
     arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
     server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with serving(server) as url:
@@ -69,7 +68,7 @@ def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Pope
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -> None:
-    """Every example of the contract that a server answers, through uvicorn and back."""
+    """Every example of the contract with a server's response, through uvicorn and back."""
     current: list[Any] = []
 
     async def switch(scope: Any, receive: Any, send: Any) -> None:
@@ -79,7 +78,7 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
         async with listening(switch, parser) as http:
             for example in all_of_them:
                 switches = replace(settings(example["given"]), issuer="http://localhost")
-                current[:] = [build_simulator(tenant(example["given"]), switches)]
+                current[:] = [Simulator(tenant(example["given"]), switches)]
                 check_response(example, await send_example(example, http))
 
     asyncio.run(replay(examples()))
@@ -101,9 +100,9 @@ BROKEN = [
 def test_a_broken_connection_is_really_broken(
     parser: Literal["h11", "httptools"], name: str, expected: type[Exception], made: int
 ) -> None:
-    """The client sees its own exception for a reset, a cut body or silence; the server goes on with the next one."""
+    """The client gets its own exception for a reset, a cut body or silence; the server serves the next request."""
     state = TenantState(QUEUES)
-    app = build_simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
+    app = Simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
 
     async def talk() -> int:
         async with listening(app, parser) as http:
@@ -117,8 +116,8 @@ def test_a_broken_connection_is_really_broken(
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
-    """The kernel of the caller gets RST, not an orderly end."""
-    app = build_simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
+    """The client's kernel gets RST, not an orderly end."""
+    app = Simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
 
     async def talk() -> None:
         async with listening(app, parser) as http:
@@ -132,8 +131,8 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
 
 def test_a_drip_comes_a_byte_at_a_time() -> None:
-    """Over a socket the bytes of a slow drip come one by one."""
-    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
+    """Over a socket the bytes of a slow drip arrive one by one."""
+    app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
 
     async def talk() -> list[int]:
         async with listening(app, "h11") as http:
@@ -147,7 +146,7 @@ def test_a_drip_comes_a_byte_at_a_time() -> None:
 
 
 async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
-    """Create rules 16 at a time, call `stop` when so many were acknowledged, and return the ids that ever were."""
+    """Create rules 16 at a time, call `stop` after so many are acknowledged, and return all acknowledged ids."""
     acknowledged: set[str] = set()
     async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
         await sign_in(http)
@@ -182,8 +181,8 @@ def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at
     assert len(ids - acknowledged) <= 16
 
 
-def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
-    """Killed, started again on the same file, it lists over HTTP what was created before."""
+def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
+    """After a kill and a new start on the same file, it lists over HTTP the rules created before."""
     path = tmp_path / "state.json"
     with process(path) as (server, url):
         acknowledged = asyncio.run(create(url, 20, 20, server.kill))
@@ -200,7 +199,7 @@ def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
-    """A call under way is answered; then exit 0, nothing on stderr, the file holds everything and the log is empty."""
+    """A running call is answered; then exit 0, nothing on stderr, the file has everything and the log is empty."""
     path = tmp_path / "state.json"
     with process(path, latency=0.2) as (server, url):
 

@@ -1,4 +1,4 @@
-"""The simulator's API beyond the contract's examples: tokens, lag, pace, hostile bodies, speed."""
+"""The simulator's API beyond the contract's examples: tokens, lag, rate, hostile bodies, speed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from reconciler.simulator.state import TenantState, bank_tenant, empty_tenant
+from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
 from tests.support.work_bounds import takes_at_most
@@ -23,7 +23,7 @@ CONTEXT = "/api/v2/interactions/interactions/{}/context"
 
 
 async def statuses(http: httpx.AsyncClient, count: int) -> list[int]:
-    """Ask for the list so often, and return the statuses."""
+    """Request the list so often, and return the statuses."""
     return [(await http.get(RULES)).status_code for _ in range(count)]
 
 
@@ -32,10 +32,10 @@ async def listed(http: httpx.AsyncClient) -> list[str]:
     return [rule["name"] for rule in (await http.get(RULES)).json()["entities"]]
 
 
-def test_a_token_ends_when_it_said_it_would() -> None:
+def test_a_token_expires_at_its_stated_time() -> None:
     """A token works until expires_in has passed, then 401; a new one works."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 1)
@@ -50,8 +50,8 @@ def test_a_token_ends_when_it_said_it_would() -> None:
 
 
 def test_a_revoked_token_is_refused() -> None:
-    """After tokens.revoke() every token so far is answered 401, and a new one works."""
-    app = build_simulator(TenantState(), SimulatorSettings())
+    """After tokens.revoke() every earlier token gets 401, and a new one works."""
+    app = Simulator(TenantState(), SimulatorSettings())
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         app.tokens.revoke()
@@ -64,9 +64,9 @@ def test_a_revoked_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize("missing", ["client_id", "client_secret"])
-def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> None:
+def test_without_set_credentials_all_nonempty_ones_are_accepted(missing: str) -> None:
     """With clients=None an empty id or secret is still 401."""
-    app = build_simulator(TenantState(), SimulatorSettings())
+    app = Simulator(TenantState(), SimulatorSettings())
     form = {**CREDENTIALS, missing: ""}
 
     async def talk(http: httpx.AsyncClient) -> int:
@@ -75,9 +75,9 @@ def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> N
     assert 401 == run(app, talk)
 
 
-def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
-    """lag_reads=2: two reads of the list lack it, total too; a GET of the rule itself finds it at once."""
-    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
+def test_a_new_rule_is_missing_from_lists_for_some_reads() -> None:
+    """lag_reads=2: two reads of the list lack it, and so does total; a GET of the rule finds it immediately."""
+    app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         created = (await http.post(RULES, json=body("new"))).json()
@@ -88,10 +88,10 @@ def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
     assert [200, [1, 1, 2], ["rule 1", "new"]] == run(app, talk)
 
 
-def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
+def test_a_new_rule_is_missing_from_lists_for_some_seconds() -> None:
     """lag_seconds=5: the list has it from the fifth second on, and not before."""
     clock = FakeClock()
-    app = build_simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
+    app = Simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[list[str]]:
         await http.post(RULES, json=body("new"))
@@ -105,9 +105,9 @@ def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
 
 
 def test_the_rate_is_a_token_bucket() -> None:
-    """rate=2, burst=3: three calls at once, the fourth is 429; half a second later one more goes through."""
+    """rate=2, burst=3: of four immediate calls the fourth gets 429; half a second later one more succeeds."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 4)
@@ -118,9 +118,9 @@ def test_the_rate_is_a_token_bucket() -> None:
 
 
 def test_retry_after_is_long_enough() -> None:
-    """Who waits as Retry-After says gets through."""
+    """A client that waits for Retry-After succeeds."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         await statuses(http, 1)
@@ -131,23 +131,23 @@ def test_retry_after_is_long_enough() -> None:
     assert ["4", 200] == run(app, talk)
 
 
-def test_latency_comes_before_each_answer() -> None:
-    """latency=0.05: each request, the token's too, takes that long by the injected clock."""
+def test_latency_precedes_each_response() -> None:
+    """latency=0.05: each request, including that for a token, takes that long by the injected clock."""
     clock = FakeClock()
     start = clock.seconds
     run(
-        build_simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
+        Simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
         lambda http: http.get(RULES),
     )
     assert round(clock.seconds - start, 6) == 0.1
 
 
-def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
-    """PUT replaces: description and division go when left out, an unknown field that is sent stays, the id stays."""
+def test_a_put_removes_absent_fields_and_stores_unknown_ones() -> None:
+    """PUT replaces: an absent description or division is removed, an unknown field is stored, the id stays."""
     state = TenantState(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
     sent = body("renamed", hints=["b"], extra=None)
     del sent["description"]
-    run(build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
+    run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
     kept = {key: value for key, value in state.stored_rules["r1"].rule.items() if key != "dateModified"}
     assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
 
@@ -155,25 +155,23 @@ def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
 def test_a_put_with_another_id_in_its_body_is_refused() -> None:
     """422, and nothing changed."""
     state = TenantState(QUEUES, [stored(1)])
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2"))
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")))
     assert (422, 0) == (answer.status_code, state.revision)
 
 
-def test_the_servers_own_fields_are_not_the_callers_to_set() -> None:
-    """A POST that sends id, version or dates gets the server's."""
+def test_a_client_cannot_set_the_servers_own_fields() -> None:
+    """A POST with id, version or dates gets the server's."""
     state = TenantState(QUEUES)
     sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
     made = run(
-        build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
+        Simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
     ).json()
     assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
     assert made["dateCreated"] != "then"
 
 
-def test_the_same_idempotency_key_makes_one_rule() -> None:
-    """Profile E: the first answer comes again; another body under the key is 422; profile C makes two."""
+def test_one_idempotency_key_makes_one_rule() -> None:
+    """Profile E: the first response is repeated; another body with the key gets 422; profile C creates two."""
     keyed = {"Idempotency-Key": "k"}
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -182,23 +180,23 @@ def test_the_same_idempotency_key_makes_one_rule() -> None:
         return [first.status_code, second.status_code, other.status_code, first.json() == second.json()]
 
     keys, none = TenantState(QUEUES), TenantState(QUEUES)
-    assert [201, 201, 422, True] == run(build_simulator(keys, PROFILES["E"]), talk)
-    assert [201, 201, 201, False] == run(build_simulator(none, PROFILES["C"]), talk)
+    assert [201, 201, 422, True] == run(Simulator(keys, PROFILES["E"]), talk)
+    assert [201, 201, 201, False] == run(Simulator(none, PROFILES["C"]), talk)
     assert (1, 3) == (len(keys.stored_rules), len(none.stored_rules))
 
 
 def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
-    """A POST that was answered 422 may come again, mended, under its key."""
+    """A POST that got 422 may be repeated in corrected form with its key."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         sent = [body("x", priority="high"), body("x")]
         return [(await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})).status_code for one in sent]
 
-    assert [422, 201] == run(build_simulator(TenantState(QUEUES), PROFILES["E"]), talk)
+    assert [422, 201] == run(Simulator(TenantState(QUEUES), PROFILES["E"]), talk)
 
 
-def test_a_freed_name_can_be_taken() -> None:
-    """With unique names: taken 409, free again after a rename and after a delete; a rule may keep its own."""
+def test_a_freed_name_can_be_used_again() -> None:
+    """With unique names: 409 for a used one; free after a rename and after a delete; a rule may keep its own."""
     state = TenantState(QUEUES, [stored(1), stored(2)])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
@@ -213,7 +211,7 @@ def test_a_freed_name_can_be_taken() -> None:
         ]
         return [(await http.request(method, path, json=sent)).status_code for method, path, sent in calls]
 
-    assert [409, 200, 200, 201, 409, 204, 200] == run(build_simulator(state, PROFILES["A"]), talk)
+    assert [409, 200, 200, 201, 409, 204, 200] == run(Simulator(state, PROFILES["A"]), talk)
 
 
 BAD_FIELDS = [
@@ -242,14 +240,14 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize(("change", "fields"), BAD_FIELDS)
 def test_a_bad_rule_is_refused_with_its_fields(change: dict[str, Any], fields: list[str]) -> None:
-    """422 names each field that is wrong, for create and update alike, and nothing changes."""
+    """422 names each invalid field, for create and update, and nothing changes."""
     state = TenantState(QUEUES, [stored(1)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         sent = {**body("x"), **change}
         return [await http.post(RULES, json=sent), await http.put(f"{RULES}/r1", json=sent)]
 
-    for answer in run(build_simulator(state, SimulatorSettings()), talk):
+    for answer in run(Simulator(state, SimulatorSettings()), talk):
         assert 422 == answer.status_code
         assert fields == [error["field"] for error in answer.json()["errors"]]
     assert 0 == state.revision
@@ -271,7 +269,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("operator", "good", "bad"), VALUES)
-def test_each_operator_takes_its_values(operator: str, good: list[Any], bad: list[Any]) -> None:
+def test_each_operator_accepts_its_values(operator: str, good: list[Any], bad: list[Any]) -> None:
     """A value that the operator can compare with is stored as sent; another is 422."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
@@ -279,12 +277,12 @@ def test_each_operator_takes_its_values(operator: str, good: list[Any], bad: lis
         return [(await http.post(RULES, json=body("x", conditions=[one]))).status_code for one in sent]
 
     state = TenantState(QUEUES)
-    assert [201] * len(good) + [422] * len(bad) == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [201] * len(good) + [422] * len(bad) == run(Simulator(state, SimulatorSettings()), talk)
     assert good == [rule["conditions"][0]["value"] for rule in state.rules()]
 
 
-def test_what_a_live_rule_uses_the_tenant_knows() -> None:
-    """A condition of unknown operator is 422, but for one that stands in a live rule already: adopting it must work."""
+def test_parts_of_a_live_rule_are_accepted() -> None:
+    """A condition of unknown operator gets 422, unless a live rule has it: adopting that rule must work."""
     odd = {"type": "attribute", "attributeName": "a", "operator": "matchesRegex", "value": "x.*"}
     state = TenantState(QUEUES, [stored(1, conditions=[odd])])
 
@@ -293,7 +291,7 @@ def test_what_a_live_rule_uses_the_tenant_knows() -> None:
         sent = [body("x", conditions=[odd]), body("x", conditions=[other])]
         return [(await http.put(f"{RULES}/r1", json=one)).status_code for one in sent]
 
-    assert [200, 422] == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [200, 422] == run(Simulator(state, SimulatorSettings()), talk)
 
 
 HOSTILE = [
@@ -316,12 +314,10 @@ HOSTILE = [
 @pytest.mark.parametrize(("sent", "status"), HOSTILE, ids=lambda value: str(value)[:20])
 @pytest.mark.parametrize("path", [RULES, CONTEXT.format("c1")])
 def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
-    """Whatever the bytes, the answer is an error in the API's form and nothing changes."""
+    """For any bytes the response is an error in the API's form, and nothing changes."""
     state = TenantState(QUEUES)
     headers = {"Content-Type": "application/json"}
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers)
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers))
     assert (status, 0) == (answer.status_code, state.revision)
     assert answer.json()["errors"][0]["message"]
 
@@ -344,7 +340,7 @@ BODIES = ANY_JSON | strategies.dictionaries(FIELDS, ANY_JSON | strategies.lists(
 @given(sent=BODIES, overlaid=strategies.booleans())
 @settings(max_examples=200, deadline=None)
 def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
-    """Whatever JSON comes, it is stored as sent or refused with a status of the contract; nothing is raised."""
+    """Any JSON is stored as sent or refused with a status of the contract; nothing is raised."""
     state = TenantState(QUEUES, [stored(1)])
     one = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
     content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
@@ -353,17 +349,17 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
         calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
         return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
 
-    assert run(build_simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
+    assert run(Simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
     for rule in state.rules()[1:]:
         assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
 
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded"])
 def test_another_media_type_is_refused(media: str) -> None:
-    """415 for a body that does not say that it is JSON."""
+    """415 for a body that is not declared as JSON."""
     sent = json.dumps(body("x")).encode()
     answer = run(
-        build_simulator(TenantState(QUEUES), SimulatorSettings()),
+        Simulator(TenantState(QUEUES), SimulatorSettings()),
         lambda http: http.post(RULES, content=sent, headers={"Content-Type": media}),
     )
     assert 415 == answer.status_code
@@ -372,13 +368,11 @@ def test_another_media_type_is_refused(media: str) -> None:
 @pytest.mark.parametrize(
     "conversation", ["..%2F..%2Frouting%2Frules%2Fr1%3Fx=", "a%20b", "%C3%A9", "x" * 129, "unknown-7", "%00"]
 )
-def test_an_encoded_slash_leads_nowhere(conversation: str) -> None:
-    """A conversation id that is none is 404, however it is encoded, and no other path is reached."""
+def test_an_encoded_slash_does_not_change_the_path(conversation: str) -> None:
+    """An invalid conversation id is 404 in any encoding, and no other path is reached."""
     state = TenantState(QUEUES, [stored(1)])
     path = CONTEXT.format(conversation)
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}})
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}}))
     assert (404, 0) == (answer.status_code, state.revision)
 
 
@@ -392,7 +386,7 @@ def test_attributes_merge() -> None:
 
     after = {"a": 1, "b": None, "c": True}
     assert [{"id": "c1", "attributes": {"a": 1, "b": "x"}}, {"id": "c1", "attributes": after}] == run(
-        build_simulator(state, SimulatorSettings()), talk
+        Simulator(state, SimulatorSettings()), talk
     )
     assert {"c1": after} == state.contexts
 
@@ -410,23 +404,23 @@ def test_pages_hold_every_rule_once() -> None:
             path = page["nextUri"]
         return seen
 
-    assert [f"r{n}" for n in range(7)] == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [f"r{n}" for n in range(7)] == run(Simulator(state, SimulatorSettings()), talk)
 
 
 @pytest.mark.parametrize(
     "query", ["pageNumber=x", "pageSize=0", "pageSize=-1", "pageNumber=1.5", "pageNumber=9999999999", "pageSize="]
 )
 def test_a_bad_page_is_400(query: str) -> None:
-    """400, for rules and queues alike."""
+    """400, for rules and for queues."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         return [(await http.get(f"{path}?{query}")).status_code for path in (RULES, "/api/v2/routing/queues")]
 
-    assert [400, 400] == run(build_simulator(TenantState(), SimulatorSettings()), talk)
+    assert [400, 400] == run(Simulator(TenantState(), SimulatorSettings()), talk)
 
 
-def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> None:
-    """state.requests has every request with its status and effect; a watcher sees the whole state after each change."""
+def test_the_log_records_state_changes_and_watchers_see_each_state() -> None:
+    """state.requests has every request with its status and effect; a watcher sees the full state after each change."""
     state, seen = TenantState(QUEUES), []
     state.watchers.append(lambda watched: seen.append([rule["name"] for rule in watched.rules()]))
 
@@ -437,7 +431,7 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
         await http.delete(f"{RULES}/{made['id']}")
         await http.get(RULES)
 
-    run(build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
+    run(Simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
     one = f"{RULES}/i1"
     assert [
         ("POST", "/oauth/token", 200, False),
@@ -451,9 +445,9 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
     assert body("x") == state.requests[1].json()
 
 
-def test_tenants_to_start_from() -> None:
-    """empty() has queues alone; bank() has rules whose targets are its queues, apart from each other."""
-    assert (QUEUES, []) == (empty_tenant(QUEUES).queues, empty_tenant(QUEUES).rules())
+def test_initial_tenants() -> None:
+    """A new tenant has queues alone; the bank has rules whose targets are its queues, apart from each other."""
+    assert (QUEUES, []) == (TenantState(QUEUES).queues, TenantState(QUEUES).rules())
     first, second = bank_tenant(), bank_tenant()
     known = {queue["id"] for queue in first.queues}
     assert first.rules()
@@ -463,7 +457,7 @@ def test_tenants_to_start_from() -> None:
 
 
 def test_importing_the_simulator_is_cheap() -> None:
-    """The package brings in no HTTP library, no ASGI framework and no event loop."""
+    """The package imports no HTTP library, no ASGI framework and no event loop."""
     heavy = {"starlette", "uvicorn", "httpx", "anyio", "asyncio"}
     code = f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -472,7 +466,7 @@ def test_importing_the_simulator_is_cheap() -> None:
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
-    app = build_simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
+    app = Simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
     sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
@@ -491,7 +485,7 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
 
 
 async def bare(app: Simulator, method: str, query: bytes, content: bytes, token: str) -> None:
-    """Call the app as a server would, without a client's own cost."""
+    """Call the app as a server would, without the cost of a client."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": content, "more_body": False}

@@ -1,4 +1,4 @@
-"""The simulator's state file: it survives a kill at any instant, and a person's edit."""
+"""The simulator's state file survives a kill at any instant, and a manual edit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.simulated import QUEUES, stored
 
 
 def killed(path: Path, steps: str) -> None:
-    """Do steps on the state in a process of its own that dies without closing it."""
+    """Do steps on the state in a separate process that dies without closing it."""
     code = (
         "import os, sys; from pathlib import Path; from reconciler.simulator.state import TenantState\n"
         f"state = TenantState.load(Path(sys.argv[1]))\n{steps}\nos.kill(os.getpid(), 9)"
@@ -27,18 +27,18 @@ def killed(path: Path, steps: str) -> None:
 
 
 def reopened(path: Path) -> dict[str, Any]:
-    """Return what a new process would find."""
+    """Return the state that a new process would read."""
     with TenantState.load(path) as state:
         return state.to_document()
 
 
 def write(path: Path, **parts: Any) -> None:
-    """Write a snapshot as a person would."""
+    """Write a snapshot as a manual edit would."""
     path.write_text(json.dumps({"queues": QUEUES, "rules": [], "contexts": {}, **parts}, indent=4))
 
 
 def test_a_new_state_is_empty_and_writes_no_snapshot(tmp_path: Path) -> None:
-    """Opening and closing a state that is not there leaves no FILE behind; its folder is made."""
+    """Opening and closing a new state does not create FILE; its folder is created."""
     path = tmp_path / "deep" / "state.json"
     assert {"queues": [], "rules": [], "contexts": {}} == reopened(path)
     assert not path.exists()
@@ -59,8 +59,8 @@ def test_a_closed_state_is_one_readable_file(tmp_path: Path) -> None:
     assert 11 == len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    """Creates, updates, deletes and contexts of a killed process are all there, though FILE was never written."""
+def test_acknowledged_changes_survive_a_kill(tmp_path: Path) -> None:
+    """Creates, updates, deletes and contexts of a killed process are present, although FILE was never written."""
     path = tmp_path / "state.json"
     steps = f"""
 for n in range(5): state.put({{**{stored(1)!r}, "id": f"r{{n}}"}})
@@ -77,7 +77,7 @@ state.merge("c1", {{"a": 1}}); state.merge("c1", {{"b": 2}})
 
 @pytest.mark.parametrize("torn", [b"[", b'["rule","r9",null,{"id":"r9","na', b'["rule","r9",null,null]'])
 def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: bytes) -> None:
-    """A line without its end was never acknowledged: it is dropped, and what follows is not glued to it."""
+    """A line without its end was not acknowledged: it is dropped, and later lines are not appended to it."""
     path = tmp_path / "state.json"
     killed(path, f"state.put({stored(1)!r})")
     with Path(f"{path}.log").open("ab") as log:
@@ -88,7 +88,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: bytes) -> None:
 
 
 def test_a_kill_between_snapshot_and_log_does_no_harm(tmp_path: Path) -> None:
-    """A log that is read again over the snapshot that holds it already changes nothing, whatever it holds."""
+    """Reading a log again over a snapshot that already contains it changes nothing, for any content."""
     path = tmp_path / "state.json"
     steps = f"""
 state.put({stored(1)!r}); state.put({stored(1, priority=2)!r}); state.put({stored(1)!r})
@@ -103,8 +103,8 @@ state.merge("c", {{"a": 1}}); state.merge("c", {{"a": 2}}); state.merge("c", {{"
     assert [stored(1), stored(3)] == before["rules"]
 
 
-def test_an_edit_by_hand_counts(tmp_path: Path) -> None:
-    """What a person changed, added or removed in FILE between two runs is what the next one has."""
+def test_a_manual_edit_counts(tmp_path: Path) -> None:
+    """The next run has the changes, additions and deletions made in FILE between two runs."""
     path = tmp_path / "state.json"
     with TenantState.load(path, queues=QUEUES) as state:
         for n in (1, 2):
@@ -113,8 +113,8 @@ def test_an_edit_by_hand_counts(tmp_path: Path) -> None:
     assert [stored(1, priority=7), stored(3)] == reopened(path)["rules"]
 
 
-def test_an_edit_by_hand_wins_over_what_a_killed_run_left(tmp_path: Path) -> None:
-    """A rule that a person edited or removed after a kill stays so; what the killed run did elsewhere is kept."""
+def test_a_manual_edit_wins_over_the_log_of_a_killed_run(tmp_path: Path) -> None:
+    """A rule that was edited or removed after a kill stays so; other changes of the killed run remain."""
     path = tmp_path / "state.json"
     write(path, rules=[stored(1), stored(2), stored(3)])
     killed(
@@ -124,16 +124,16 @@ def test_an_edit_by_hand_wins_over_what_a_killed_run_left(tmp_path: Path) -> Non
     assert [stored(1, priority=7), stored(2, priority=2), stored(4)] == reopened(path)["rules"]
 
 
-def test_queues_of_the_caller_join_those_of_the_file(tmp_path: Path) -> None:
-    """A queue of a known id takes the new name; others are added; none is lost."""
+def test_queues_of_the_caller_are_merged_with_those_of_the_file(tmp_path: Path) -> None:
+    """A queue with an existing id gets the new name; others are added; none is lost."""
     path = tmp_path / "state.json"
     write(path, queues=[*QUEUES, {"id": "q3", "name": "Old", "x": 1}])
     with TenantState.load(path, queues=[{"id": "q3", "name": "New"}, {"id": "q4", "name": "More"}]) as state:
         assert [*QUEUES, {"id": "q3", "name": "New", "x": 1}, {"id": "q4", "name": "More"}] == state.queues
 
 
-def test_a_tenant_to_start_from_is_used_once(tmp_path: Path) -> None:
-    """`start` fills a state that is not there yet, at once, and never one that is."""
+def test_an_initial_tenant_is_used_once(tmp_path: Path) -> None:
+    """`initial` fills a new state immediately, and never an existing one."""
     path, start = tmp_path / "state.json", TenantState(QUEUES, [stored(1)])
     with TenantState.load(path, initial=start):
         assert [stored(1)] == json.loads(path.read_text())["rules"]
@@ -151,7 +151,7 @@ BROKEN = [
     ('{"rules": {}}', "rules must be a list"),
     ('{"rules": [{"id": "r1"}]}', "rules[0] must be an object with an id and a name"),
     ('{"queues": ["x"]}', "queues[0] must be an object with an id and a name"),
-    ('{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}', "queues[1]: a second one with the id a"),
+    ('{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}', "queues[1]: duplicate id a"),
     ('{"contexts": {"c": 1}}', "contexts must be an object of objects"),
     ("[" * 100_000, "is not JSON"),
     ('{"rules": [{"id": "r1", "name": "x", "priority": NaN}]}', "is not JSON"),
@@ -161,7 +161,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("text", "reason"), BROKEN, ids=lambda value: value[:30])
 def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
-    """The error names the file and what is wrong; nothing is written, and the state is not left locked."""
+    """The error names the file and the problem; nothing is written, and the state is not left locked."""
     path = tmp_path / "state.json"
     path.write_text(text, encoding="utf-8")
     for _ in range(2):
@@ -173,7 +173,7 @@ def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: s
 
 
 def test_a_broken_log_is_a_clear_error(tmp_path: Path) -> None:
-    """A line in the middle that is no entry is named with its number; it is not passed over in silence."""
+    """A line in the middle that is not an entry is named with its number; it is not skipped silently."""
     path = tmp_path / "state.json"
     killed(path, f"state.put({stored(1)!r})")
     log = Path(f"{path}.log")
@@ -183,7 +183,7 @@ def test_a_broken_log_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """A state that is open is refused to a second one after its patience, and is free again when closed."""
+    """An open state is refused to a second process after its timeout, and is free again after the close."""
     path = tmp_path / "state.json"
     with TenantState.load(path), pytest.raises(StateError, match="another process uses this state"):
         TenantState.load(path, lock_timeout=0.05)
@@ -191,15 +191,15 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
-    """Where a file stands in the place of the folder, the error says so."""
+    """If a file is in the place of the folder, the error says so."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot be opened"):
         TenantState.load(tmp_path / "file" / "state.json")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path) -> None:
-    """With a full disk put, remove and merge raise, and the state in memory is as before."""
+def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
+    """With a full disk put, remove and merge raise, and the state in memory does not change."""
     with TenantState.load(tmp_path / "state.json") as state:
         state.put(stored(1))
         kept = os.dup(state._files._log) if state._files else -1
@@ -212,7 +212,7 @@ def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
-    """FILE is not touched by creates; the log grows by one line each."""
+    """Creates do not touch FILE; the log grows by one line each."""
     path = tmp_path / "state.json"
     write(path)
     before = path.stat().st_mtime_ns
@@ -224,7 +224,7 @@ def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
     assert 1_000 == len(reopened(path)["rules"])
 
 
-def test_an_edit_in_the_ui_counts_as_one() -> None:
+def test_an_edit_in_the_ui_is_one_change() -> None:
     """edit() changes the fields, raises the version and dates the change; watchers see it."""
     state, seen = TenantState(QUEUES, [stored(1, division={"id": "d"})]), []
     state.watchers.append(lambda watched: seen.append(watched.revision))

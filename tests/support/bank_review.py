@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from reconciler.cli.commands.demo import bank_manifests
 from reconciler.cli.main import main
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.loopback_server import loopback_server
@@ -68,7 +68,7 @@ def bank_with_simulator() -> Iterator[TenantState]:
         os.chdir(folder)
         try:
             state = bank_tenant()
-            server.app = build_simulator(state, PROFILES["A"])
+            server.app = Simulator(state, PROFILES["A"])
             shutil.copytree(bank_manifests(), "manifests")
             shutil.rmtree("manifests/tests")  # they describe the edits
             Path("manifests/smoke-tests.yaml").unlink()

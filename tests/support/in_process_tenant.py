@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from reconciler.apply.admission import matches_intent
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport, matches_intent
 from reconciler.apply.settings import ApplySettings
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
@@ -20,9 +19,8 @@ from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Change, PlanStep
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import to_api_json
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan, draft_plan
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -104,7 +102,7 @@ class InProcessTenant:
         self.clock, self.tenant = FakeClock(), tenant
         queues = [queue._asdict() for queue in QUEUES]
         self.state = state or TenantState(queues=queues, rules=[raw(rule) for rule in rules])
-        self.app: Simulator = build_simulator(self.state, settings, faults)
+        self.app: Simulator = Simulator(self.state, settings, faults)
         self.recorder = RecorderInMemory()
 
     def client(self) -> WritingClient:

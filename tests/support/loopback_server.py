@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from reconciler.simulator.server import allow_breaking, listening_socket
+from reconciler.simulator.app import allow_breaking, listening_socket
 
 App = Any
 """An ASGI application."""

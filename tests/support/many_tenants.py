@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from reconciler.simulator.app import build_simulator
-from reconciler.simulator.server import allow_breaking, listening_socket
+from reconciler.simulator.app import Simulator, allow_breaking, listening_socket
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 
@@ -32,7 +31,7 @@ class Tenants:
     def __init__(self, ports: dict[str, int]) -> None:
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.states = {name: TenantState(QUEUES) for name in ports}
-        self.apps: dict[str, App] = {name: build_simulator(state, PROFILES["A"]) for name, state in self.states.items()}
+        self.apps: dict[str, App] = {name: Simulator(state, PROFILES["A"]) for name, state in self.states.items()}
         self._names = {port: name for name, port in ports.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -18,7 +18,7 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 """Percent of lines and branches."""
 
 _PURE: Final = (
-    "apply/admission apply/first_contact apply/progress apply/report behaviour checks desired doctor errors export"
+    "apply/first_contact apply/progress behaviour checks desired doctor errors export"
     " journal/history journal/undo manifest model pipeline plan render text traffic version"
     " watch/cycle watch/metrics watch/notifications"
 )

@@ -15,8 +15,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Source, Target, make_condition
 from reconciler.plan.guards import check_guards, lift_guards
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan, add_findings, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import RoutingMap, build_routing_map

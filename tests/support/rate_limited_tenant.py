@@ -15,7 +15,7 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.cxone.transport.rate_limiter import AdaptiveRate
 from reconciler.model.live import LiveRule
-from reconciler.simulator.delivery import TokenBucket
+from reconciler.simulator.api import TokenBucket
 from reconciler.simulator.messages import ApiProblem
 from reconciler.simulator.messages import error_response as refused
 from reconciler.simulator.settings import SimulatorSettings

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.app import Simulator
-from reconciler.simulator.delivery import BrokenDeliveryError
+from reconciler.simulator.app import BrokenDeliveryError, Simulator
 from reconciler.simulator.messages import DeliveryMode
 
 RULES = "/api/v2/routing/rules"

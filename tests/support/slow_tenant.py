@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support.loopback_server import App, loopback_server
@@ -64,7 +64,7 @@ def slow_tenant(
 ) -> Iterator[Kind]:
     """Serve a slow tenant, with so many desired rules; this function writes the manifests."""
     with loopback_server() as here:
-        here.app = tenant = kind(build_simulator(TenantState(QUEUES), SimulatorSettings()), **settings)
+        here.app = tenant = kind(Simulator(TenantState(QUEUES), SimulatorSettings()), **settings)
         write(
             "all.yaml",
             MANIFEST.format(url=here.url) + "".join(f"- {{intent: i{n}, queue: Billing}}\n" for n in range(rules)),

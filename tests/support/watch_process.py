@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
@@ -155,7 +155,7 @@ class WatchSetup:
     def serve_tenant(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
         here = self.stack.enter_context(loopback_server())
-        here.app, self.url = build_simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)), here.url
+        here.app, self.url = Simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)), here.url
 
     @contextmanager
     def tenant_as_process(self, port: str) -> Iterator[None]:

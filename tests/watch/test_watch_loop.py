@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
 from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple
 
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text

@@ -22,10 +22,8 @@ from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs
 from reconciler.model.rule import Address
-from reconciler.plan.drift import Acceptance, Drift, find_drift
-from reconciler.plan.drift_json import drift_to_json
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan
+from reconciler.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown

@@ -22,12 +22,11 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
-from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import is_loopback
 
@@ -114,7 +113,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
     _check(options)
-    start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
+    start = tenants.bank_tenant() if options.tenant == "bank" else tenants.TenantState()
     try:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
@@ -133,7 +132,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         add_queues(state, queues)
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
-        app = build_simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
+        app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
         try:
             serve(app, options.host, options.port, lambda url: _print_address(url, output))
         except ImportError as error:

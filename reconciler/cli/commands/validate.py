@@ -10,8 +10,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
+from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
 from reconciler.checks.route_tests import RouteTestResult, check
-from reconciler.checks.validate import left_to_catch_alls, offline_findings
 from reconciler.cli.ci import relative_to_root, summary_file
 from reconciler.cli.environments.choose import choose_environment, unset_tenant
 from reconciler.cli.output import Output

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands import drift, plan

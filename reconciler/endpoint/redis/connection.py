@@ -1,7 +1,7 @@
 """One connection to Redis, which sends the commands of one turn of the loop together.
 
-A command alone costs more here than Redis takes for twenty. The connection is not reopened by itself: after a restart
-Redis may have lost everything, and the caller must know.
+A single command costs more here than twenty cost Redis. The connection does not reopen itself: after a restart Redis
+may have lost everything, and the caller must know.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
 
-Command = tuple[str | bytes | int, ...]
+Argument = str | bytes | int
+Command = tuple[Argument, ...]
 
 
 class RedisUnavailableError(Exception):
-    """There is no connection, or Redis refused; the command may be done. The text is one harmless word."""
+    """The connection is closed, or Redis refused; the command may be done. The text is one harmless word."""
 
 
 class RedisConnection:
@@ -40,7 +41,7 @@ class RedisConnection:
         self._send_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect anew. Raises RedisUnavailableError."""
+        """Close the connection and open a new one. Raises RedisUnavailableError."""
         await self.close()
         if self._send_task is not None:
             await asyncio.wait({self._send_task})  # it fails the commands of the old connection
@@ -58,9 +59,9 @@ class RedisConnection:
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
-            await asyncio.sleep(0)  # the loop closes the transport in its next turn, and may have no other
+            await asyncio.sleep(0)  # the loop closes the transport in its next turn, perhaps its last
 
-    async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - any response of Redis
+    async def call(self, *command: Argument) -> Any:  # noqa: ANN401 - any response of Redis
         """Return Redis' response to a command. Raises RedisUnavailableError."""
         if self._connection is None:
             raise RedisUnavailableError("NotConnected")
@@ -71,7 +72,7 @@ class RedisConnection:
         return await future
 
     async def _send(self) -> None:
-        """Send the queued commands in batches: while one is under way, the next one gathers."""
+        """Send the queued commands in batches; commands during a batch form the next one."""
         batch: list[tuple[Command, asyncio.Future[Any]]] = []
         try:
             while self._queued_commands and self._connection is not None:
@@ -115,25 +116,18 @@ def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"there are ports 1 to {_LAST_PORT}") from None
+        raise ValueError(f"the port must be a number from 1 to {_LAST_PORT}") from None
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise ValueError("it must be redis://HOST:PORT/DB, or rediss:// with TLS")
+        raise ValueError("the URL must be redis://HOST:PORT/DB, or rediss:// with TLS")
     if parts.query or parts.fragment:
-        raise ValueError("nothing may follow the database's number")
+        raise ValueError("the URL must end after the database's number")
     database = parts.path.strip("/") or "0"
     if not (database.isascii() and database.isdigit()):
-        raise ValueError("the database is a number, such as /0")
-    options: dict[str, Any] = {
-        "host": parts.hostname,
-        "port": port or _DEFAULT_PORT,
-        "db": int(database),
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "protocol": 2,
-        "socket_timeout": None,  # each batch has one
-        "socket_connect_timeout": _TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
-    }
+        raise ValueError("the database must be a number, such as /0")
+    user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
+    options: dict[str, Any] = {"host": parts.hostname, "port": port or _DEFAULT_PORT, "db": int(database)}
+    options |= {"username": user, "password": password, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    options |= {"socket_timeout": None, "socket_connect_timeout": _TIMEOUT}  # each batch has a timeout
     if parts.scheme == "redis":
         return lambda: Connection(**options)
     options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}

@@ -1,24 +1,25 @@
-"""Joins Redis, and joins it again: publishes this process's state, and counts the instances that share the rate.
+"""Joins Redis, also after a loss: publishes this process's state, and counts the instances that share the rate.
 
-Redis may have lost everything in a restart, and cannot know the tenant's writes. So the first instance that joins
-starts a grace period: all publish their state, and every write under way ends before the next one begins.
+Redis may have lost everything in a restart, and does not know the tenant's writes. So the first instance that joins
+starts a grace period: all instances publish their state, and the running writes end before the next one begins.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from reconciler.endpoint.redis.connection import RedisUnavailableError
-from reconciler.endpoint.redis.locks import RedisLocks
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
-from reconciler.endpoint.redis.scripts import HEARTBEAT, JOIN, SCRIPTS
-from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.state import HEARTBEAT, JOIN, SCRIPTS, RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 
-_GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
+Log = Callable[[str], object]
+
+_GRACE_MILLISECONDS: Final = 6_000  # one second for all to reconnect, and five for running writes
 _HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join
 _MEMBER_MILLISECONDS: Final = 3_000  # lifetime of an instance without a heartbeat
 _JOIN_SECONDS: Final = 1.0  # until the other instances count a new one, and reduce their share of the rate
@@ -35,20 +36,13 @@ class PaceControl(NamedTuple):
 class ClusterMembership:
     """Keeps the shared state usable."""
 
-    def __init__(
-        self,
-        state: RedisState,
-        locks: RedisLocks,
-        ids: RedisMessageIds,
-        pace: PaceControl,
-        log: Callable[[str], object],
-    ) -> None:
+    def __init__(self, state: RedisState, locks: RedisLocks, ids: RedisMessageIds, pace: PaceControl, log: Log) -> None:
         self._state, self._locks, self._ids, self._pace, self._log = state, locks, ids, pace, log
         self._logged_state = ""
-        self.instances = 1  # with this one
+        self.instances = 1  # including this one
 
     async def run(self) -> None:
-        """Join, send heartbeats, and join again, as long as the process lives."""
+        """Join, send heartbeats, and join again after a loss; never ends."""
         while True:
             try:
                 await self._join()
@@ -61,7 +55,7 @@ class ClusterMembership:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def leave(self) -> None:
-        """Leave: the other instances share this one's part of the rate."""
+        """Leave: the other instances get this instance's share of the rate."""
         try:
             await self._state.connection.call("ZREM", self._state.key("instances"), self._state.instance)
         except RedisUnavailableError:
@@ -74,32 +68,30 @@ class ClusterMembership:
         await shared.connection.open()
         shared.lost_event.clear()
         call = shared.connection.call
-        information = await call("INFO", "server")
+        run_id = re.search(rb"^run_id:([^\r\n]+)", await call("INFO", "server"), re.MULTILINE)
+        if run_id is None:  # the server's id, which changes with a restart
+            raise RedisUnavailableError("NoRunId")
         for script in SCRIPTS:
             await call("SCRIPT", "LOAD", script.text)
         keys = (shared.key("generation"), shared.key("settling"))
-        shared.generation, settling = await call(
-            *JOIN.command(keys, _run_id(information), secrets.token_hex(4), _GRACE_MILLISECONDS)
-        )
+        join = JOIN.command(keys, run_id[1], secrets.token_hex(4), _GRACE_MILLISECONDS)
+        shared.generation, settling = await call(*join)
         shared.is_joined = True
         await self._locks.publish_all()
         await self._ids.publish_all()
         await self._heartbeat()
         if settling:
             self._log_state("settling", seconds=round(settling / 1000, 1))
-        await self._heartbeat_for(max(settling / 1000, _JOIN_SECONDS))
+        end = asyncio.get_running_loop().time() + max(settling / 1000, _JOIN_SECONDS)
+        while (remaining := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
+            await self._heartbeat()
         await self._locks.release_pending()
         await self._ids.release_pending()
         if shared.lost_event.is_set():
             raise RedisUnavailableError(shared.reason)
         shared.is_usable = True
         self._log_state("open", instances=self.instances)
-
-    async def _heartbeat_for(self, seconds: float) -> None:
-        end = asyncio.get_running_loop().time() + seconds
-        while (remaining := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
-            await self._heartbeat()
 
     async def _heartbeat_until_lost(self) -> None:
         while not self._state.lost_event.is_set():
@@ -114,9 +106,8 @@ class ClusterMembership:
         shared = self._state
         keys = (shared.key("generation"), shared.key("instances"), shared.key("hold"))
         pause = int(self._pace.pause_seconds() * 1000)
-        status, *counts = await shared.connection.call(
-            *HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
-        )
+        beat = HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
+        status, *counts = await shared.connection.call(*beat)
         if status == b"lost":
             raise RedisUnavailableError("Forgotten")
         self.instances, shared_pause = counts
@@ -128,12 +119,3 @@ class ClusterMembership:
         if state != self._logged_state:
             self._logged_state = state
             self._log(json.dumps({"event": "shared", "state": state, **fields}))
-
-
-def _run_id(information: bytes) -> str:
-    """Return the server's id, which changes with a restart. Raises RedisUnavailableError."""
-    for line in information.decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == "run_id" and value:
-            return value
-    raise RedisUnavailableError("NoRunId")

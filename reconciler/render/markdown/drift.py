@@ -1,4 +1,4 @@
-"""Drift as Markdown for an issue: the sections in two columns, and the impact on conversations."""
+"""Drift as Markdown for an issue: sections in two columns, and the impact on conversations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.text.escape import pluralize, sanitize
 
-_MAX_ITEMS: Final = 100  # rules of a section, and findings, that are shown: an issue has a bound
+_MAX_ITEMS: Final = 100  # rules of a section, and findings: GitHub limits the length of an issue
 
 
 def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:
-    """Return the drift, or an empty text; `apply_command` applies the manifests to the tenant."""
+    """Return the drift, or an empty text without drift; `apply_command` applies the manifests to the tenant."""
     if not drift.has_drift:
         return ""
     plan = drift.plan
@@ -34,7 +34,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
         blocks.append(f"{advice}\n\n{lines}".rstrip())
     blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
     if plan.changes:
-        blocks.append(f"To make the tenant as the manifests say:\n\n{code_block(apply_command, 'sh')}")
+        blocks.append(f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}")
     foot = [escape_markdown(sanitize(tenant)), f"live rules read {escape_markdown(provenance.read_at)}"]
     foot += [words.accepted_phrase(drift)] if drift.accepted else []
     foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []
@@ -50,8 +50,8 @@ def _impact_table(drift: Drift) -> Iterator[str]:
         return
     lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
     for case in summary.cases:
-        who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-        lines.append(f"| {table_cell(who)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
+        callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
+        lines.append(f"| {table_cell(callers)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
     yield "\n".join(lines)
     if summary.hidden_cases:
         yield f"{escape_markdown(summary.rest_text())}: see drift.json."
@@ -62,9 +62,8 @@ def _impact_table(drift: Drift) -> Iterator[str]:
 def _section(section: DriftSection, origin: SourceLinks) -> Iterator[str]:
     visible = section.groups[:_MAX_ITEMS]
     yield f"#### {section.title}"
-    lines = [f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|"]
-    lines += [line for group in visible for line in _rows(group, origin)]
-    yield "\n".join(lines)
+    head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
+    yield "\n".join([*head, *(line for group in visible for line in _rows(group, origin))])
     hidden = len(section.rules) - sum(map(len, visible))
     if hidden > 0:
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."

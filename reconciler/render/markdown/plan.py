@@ -1,6 +1,6 @@
 """A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
-Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and the marker.
+Names from outside are code spans (`escape_markdown`). The only HTML is `<details>`, `<br>`, `<sub>` and the marker.
 """
 
 from __future__ import annotations
@@ -12,13 +12,19 @@ from typing import Final
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ChangeSummary, FieldRow, sentences, source_location, visible_rows
-from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
+from reconciler.render.change_summary import (
+    ChangeSummary,
+    common_rows,
+    group_equal_edits,
+    row_phrase,
+    sentences,
+    source_location,
+    visible_rows,
+)
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
-from reconciler.render.markdown.mermaid import drawn_lanes, render_mermaid
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.routing_map import RoutingMap
+from reconciler.render.routing_map import RoutingMap, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import join_first, pluralize, sanitize
 
@@ -34,9 +40,9 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 def rules_table(
     changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
 ) -> list[str]:
-    """Return a table of up to `limit` rows, equal edits as one row, and the number of rules left out."""
+    """Return a table of up to `limit` rows, equal edits as one row, and the number of omitted rules."""
     groups = [(group, "") for group in group_equal_edits(changes)]
-    groups += [(group, "left alone") for group in group_equal_edits(held_changes)]
+    groups += [(group, "held") for group in group_equal_edits(held_changes)]
     if not groups[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
@@ -46,34 +52,30 @@ def rules_table(
 
 
 def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
-    change, several = group[0], len(group) > 1
-    lines = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
+    change, rule = group[0], code_span(str(group[0].address))
+    lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
     where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
-    rule = code_span(str(change.address))
-    if several:
+    if len(group) > 1:
         lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
         where = f"{where} ..."
         rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
     else:
-        lines += map(_row, visible_rows(change.rows))
+        for row in visible_rows(change.rows):
+            colon = "" if row.name.endswith((">", "<", "=")) else ":"
+            after = f" → {escape_markdown(row.after)}" if row.after else ""
+            lines.append(f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}")
     cell = table_cell("<br>".join(lines))
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
-def _row(row: FieldRow) -> str:
-    after = f" → {escape_markdown(row.after)}" if row.after else ""
-    colon = "" if row.name.endswith((">", "<", "=")) else ":"
-    return f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}"
-
-
 def source_link(source: Source, origin: SourceLinks) -> str:
-    """Return the file and line as a code span, linked where the address is known."""
+    """Return the file and line as a code span, with a link if the URL is known."""
     link, label = origin.link(source), code_span(source_location(source).rpartition("/")[2])
     return f"[{label}]({link})" if link else label
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, then the other warnings and the notes, folded."""
+    """Return the warnings about changed rules, then the other warnings and the notes, collapsed."""
     near, far = texts.split_warnings(summary)
     blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
     hidden = len(near) - limit if limit else 0
@@ -87,7 +89,7 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
 
 
 def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
-    """Yield findings as items of a list, each with its place; of one about several rules up to `limit` are named."""
+    """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
     for finding in findings:
         if finding.repeats:
             names = names_details("which", texts.finding_members(finding), limit)
@@ -104,12 +106,12 @@ def finding_text(finding: Finding) -> str:
 
 
 def address_prefix(finding: Finding) -> str:
-    """Return the address as the beginning of a sentence, or an empty text."""
+    """Return the address as the start of a sentence, or an empty text."""
     return f"{code_span(str(finding.address))}: " if finding.address else ""
 
 
 def names_details(title: str, names: Sequence[str], limit: int) -> str:
-    """Return up to so many names, opened by a click, for a cell or an item of a list."""
+    """Return up to `limit` names, collapsed, for a table cell or an item of a list."""
     return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"
 
 
@@ -126,20 +128,19 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
                 yield f"+     {row.name}: {row.after}"
 
 
-MAX_CHARACTERS: Final = 60_000  # GitHub takes 65,536 in a comment; the head of one may be edited after the plan
+MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
 MAX_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
-    """The limits of cases, rules and findings, and the folded parts."""
+    """The limits of cases, rules and findings, and the collapsed parts."""
 
     cases: int
     rules: int
     findings: int
     parts: frozenset[str]
-    max_row: int = 10_000
-    """Characters of an impact row: a longer row is counted, not cut, so that no condition is left out."""
+    max_row: int = 10_000  # characters of an impact row; a longer row is counted, not cut: no condition is omitted
 
 
 DETAIL_LEVELS: Final = (
@@ -150,24 +151,24 @@ DETAIL_LEVELS: Final = (
     DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
     DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
     DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)  # what goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules
+)  # duplicated or rarely read parts are dropped first: the diff, then further rules, the map, all rules
 
 
 def comment_marker(environment: str) -> str:
-    """Return the first line of a comment, by which the next run finds it (covered by SemVer)."""
+    """Return the first line of a comment, by which the next run finds the comment (covered by SemVer)."""
     return f"<!-- cxroute:plan env={environment} -->"
 
 
 def render_markdown(
     summary: PlanSummary,
     routing: RoutingMap,
-    provenance: Provenance,
+    facts: Provenance,
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
-    """Return the comment with as much detail as fits in so many characters and bytes."""
+    """Return the comment with as much detail as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
-        text = _comment(summary, routing, provenance, level)
+        text = _comment(summary, routing, facts, level)
         if len(text) <= characters and len(text.encode()) <= size:
             return text
     return text
@@ -176,35 +177,27 @@ def render_markdown(
 def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
     blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
-    blocks += _failed_tests(summary, facts, level)
+    if failed := summary.failed_tests:
+        limit = max(level.findings, 5)
+        lines = [f"**{texts.failed_tests_title(failed)}.**", *finding_items(failed[:limit], facts.links, limit)]
+        hidden = len(failed) - limit
+        lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
+        blocks.append(alert("CAUTION", lines))
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
-    blocks += [*_refusals(summary, level), *_lifted_guards_alert(summary), _totals_text(summary), *_deletes(summary)]
+    guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
+    lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
+    blocks += _refusals(summary, level)
+    blocks += [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
+    blocks += [_totals_text(summary), *_deletes(summary)]
     blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
     blocks += findings_list(summary, facts.links, level.findings)
     blocks += _examples(summary.impact, level) if summary.impact else []
     if "diff" in level.parts and summary.changes:
         blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
     if "map" in level.parts and summary.changes and drawn_lanes(routing):
-        title = "Routing map" + (": what changes" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
+        title = "Routing map" + (": changed rules" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
         blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
-
-
-def _failed_tests(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
-    if not summary.failed_tests:
-        return []
-    most = max(level.findings, 5)
-    hidden = len(summary.failed_tests) - most
-    lines = [f"**{texts.failed_tests_title(summary.failed_tests)}.**"]
-    lines += finding_items(summary.failed_tests[:most], facts.links, most)
-    lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
-    return [alert("CAUTION", lines)]
-
-
-def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
-    guards = ((escape_markdown(item.message), item.name, item.reason) for item in summary.lifted_guards)
-    lines = [f"- {message} ({code_span(name)}). Because: {code_span(reason)}" for message, name, reason in guards]
-    return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
 
 
 def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
@@ -217,33 +210,22 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
     rest = impact.rest_text(len(impact.cases) - len(visible))
-    after = [
-        f"{escape_markdown(rest)}; see plan.html." if rest else "",
-        OTHERS_UNCHANGED if impact.is_complete else "",
-        escape_markdown(impact.premise),
-        WAITING_NOTE,
-    ]
-    return [
-        f"**{impact.title}** ({escape_markdown(impact.share)})",
-        *_balance(impact),
-        *(["\n".join([head, rule, *visible])] if visible else []),
-        " ".join(sentence for sentence in after if sentence),
-        *_unknown(impact, level),
-    ]
-
-
-def _balance(impact: ImpactSummary) -> list[str]:
-    rows = ((item.queue, item.before, item.after, item.change) for item in impact.balance)
-    lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in rows]
-    head = ["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|"]
-    return ["\n".join([*head, *lines])] if lines else []
+    after = [f"{escape_markdown(rest)}; see plan.html."] if rest else []
+    after += [OTHERS_UNCHANGED] if impact.is_complete else []
+    after += [escape_markdown(impact.premise)] if impact.premise else []
+    balance = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in item)} |" for item in impact.balance]
+    balance_head = ("| Queue | Today | After this change | Change |", "|---|---:|---:|---:|")
+    blocks = [f"**{impact.title}** ({escape_markdown(impact.share)})"]
+    blocks += ["\n".join([*balance_head, *balance])] if balance else []
+    blocks += ["\n".join([head, rule, *visible])] if visible else []
+    return [*blocks, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
 
 
 def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
-    who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-    befores = "<br>or ".join(map(escape_markdown, case.origins))
+    callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
+    origins = "<br>or ".join(map(escape_markdown, case.origins))
     share = [escape_markdown(case.share).replace(" ", "\u00a0")] if shares else []
-    return f"| {' | '.join(map(table_cell, [who, befores, escape_markdown(case.destination), *share]))} |"
+    return f"| {' | '.join(map(table_cell, [callers, origins, escape_markdown(case.destination), *share]))} |"
 
 
 def _unknown(impact: ImpactSummary, level: DetailLevel) -> list[str]:
@@ -262,7 +244,10 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
         names = " ".join(code_span(item.name) for item in summary.refusals)
-        lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
+        lines += [
+            "",
+            f"If this is intended, allow it where it is reviewed: `guard.allow` of the Environment ({names}).",
+        ]
     return [alert("CAUTION", lines)]
 
 
@@ -271,8 +256,8 @@ def _totals_text(summary: PlanSummary) -> str:
     if not summary.changes:
         return escape_markdown(summary.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    suffix = f", {counts['held']:,} left alone" if counts["held"] else ""
-    changed = ", ".join(words) or "Only what an earlier run left is cleared away"
+    suffix = f", {counts['held']:,} held" if counts["held"] else ""
+    changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
     return f"**{changed}**, {rest} {escape_markdown(summary.schedule_text)}".rstrip()
 
@@ -283,10 +268,10 @@ def _deletes(summary: PlanSummary) -> list[str]:
         return []
     names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
     will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
-    others = summary.counts["delete"] - len(deletes)
-    twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
-    twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
-    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{twins}"])]
+    copies = summary.counts["delete"] - len(deletes)
+    note = " Another delete only removes a second copy of a rule that stays." if copies == 1 else ""
+    note = f" {copies:,} others only remove second copies of rules that stay." if copies > 1 else note
+    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{note}"])]
 
 
 def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:

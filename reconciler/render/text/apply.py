@@ -1,11 +1,11 @@
-"""The outcomes of an apply as text: a line for each change, the totals, and the next step."""
+"""The outcomes of an apply as text: one line per change, the totals, and the next step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED
@@ -17,7 +17,7 @@ _ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopt
 
 
 def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
-    """Return `  + cards/card-help   created   id 91aa03f2`; `width` is that of the longest address."""
+    """Return `  + cards/card-help   created   id 91aa03f2`; `width` is the length of the longest address."""
     symbol, colour = SYMBOLS[outcome.change.action]
     head = f"  {style(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
@@ -39,24 +39,21 @@ def report_text(report: ApplyReport, style: Style, next_command: str, seconds: f
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"
 
 
-def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]:
+def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if not total and report.converged:
-        return ["What an earlier run left is cleared away. Read again: no differences."]
-    duration = f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    lines = [f"Applied {done:,} of {total:,} in {duration}."]
+        return ["The leftovers of an earlier run are removed. Read again: no differences."]
+    lines = [f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."]
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
         return [f"{lines[0]} {again}"]
     lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
-        lines.append("Interrupted: no new write was started, and those under way were finished.")
-    if done == total and not report.error:
-        lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
-    else:
-        lines += _unapplied_lines(report.outcomes)
-    return [*lines, again if report.converged else f"What is left: {way_on}"]
+        lines.append("Interrupted: no new write was started, and running writes were finished.")
+    other_rules = ["Other rules changed during the apply, so the tenant still differs from the manifests."]
+    lines += other_rules if done == total and not report.error else _unapplied_lines(report.outcomes)
+    return [*lines, again if report.converged else f"Remaining differences: {next_command}"]
 
 
 def _reread_phrase(remaining: Plan | None) -> str:
@@ -64,9 +61,9 @@ def _reread_phrase(remaining: Plan | None) -> str:
         return "no differences"
     text = "no differences" if remaining.options.undo is None else f"run {remaining.options.undo} is undone"
     altered = sum(len(finding.occurrences) for finding in remaining.findings if finding.code == TEXT_ALTERED)
-    but = [f"{pluralize(altered, 'text')} that the tenant keeps otherwise"] if altered else []
-    but += [f"{pluralize(len(remaining.held), 'change')} left alone"] if remaining.held else []
-    return f"{text}, but for {' and '.join(but)}" if but else text
+    exceptions = [f"{pluralize(altered, 'text')} that the tenant stores differently"] if altered else []
+    exceptions += [f"{pluralize(len(remaining.held), 'held change')}"] if remaining.held else []
+    return f"{text}, except {' and '.join(exceptions)}" if exceptions else text
 
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
@@ -76,7 +73,7 @@ def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
     same = len(unapplied) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:
-        lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
+        lines.append(f"Partly applied, neither as before nor as planned: {', '.join(between)}.")
     if unknown:
-        lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
+        lines.append(f"Unknown whether these were written: {', '.join(unknown)}. The next run checks.")
     return lines

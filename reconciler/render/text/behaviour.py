@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.render.colour import Style
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, ImpactCase, ImpactSummary
 
-_ONE_LINE: Final = 100  # characters of who, from where to where, that stand on one line
+_ONE_LINE: Final = 100  # characters of callers and route that fit on one line
 
 
 def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:

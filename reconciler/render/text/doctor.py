@@ -1,4 +1,4 @@
-"""The results of `doctor`: a line for each check, with the advice below it."""
+"""The results of `doctor`: one line per check, followed by its advice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
-    """Return the lines, and their sum."""
+    """Return the lines and the totals."""
     width = max((len(line.name) for line in results), default=0)
     lines = []
     for line in results:

@@ -1,18 +1,18 @@
-"""Drift as text for a terminal: the sections in two columns, the impact on conversations, and the next commands."""
+"""Drift as text for a terminal: sections in two columns, the impact on conversations, and the next commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.plan.plan import Plan
 from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
@@ -25,9 +25,8 @@ _MAX_BRIEF_ROWS: Final = 5  # impact rows of the brief form, and failing tests o
 _MAX_WIDTH: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class DriftCommands:
-    """The commands that apply the manifests, and that export live rules; each for some addresses, or for all."""
+class DriftCommands(NamedTuple):
+    """Build the commands that apply the manifests, and that export live rules, for some addresses or for all."""
 
     apply: BuildCommand
     export: BuildCommand
@@ -41,18 +40,18 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
         lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
         return "\n".join(lines).rstrip() + "\n"
     lines = [*_head(drift), ""]
-    for section in words.drift_sections(drift):
-        lines += _section(section, style, limit)
+    lines += [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
     lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
     if drift.in_the_way:
         lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
-    way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
-    lines += _command_line(way, [str(change.address) for change in plan.changes], commands.apply)
-    edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
-    lines += _command_line("keep it", edits, commands.export)
+    verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "fix it"
+    edits = [change for change in edited_changes(plan) if isinstance(change, Update)]
+    for title, changes, command in ((verb, plan.changes, commands.apply), ("keep it", edits, commands.export)):
+        names = sorted({str(change.address) for change in changes})
+        lines += [f"  {title:<7}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -61,21 +60,24 @@ def drift_brief(drift: Drift, style: Style) -> str:
     if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
     lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]
-    sections = words.drift_sections(drift)
-    lines += [f"  {style('bold', section.title)}: {words.rule_names(section.rules)}" for section in sections]
+    named = ((item.title, join_first(item.rules, 10, lambda rule: rule.name)) for item in words.drift_sections(drift))
+    lines += [f"  {style('bold', title)}: {names}" for title, names in named]
     for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
+
+
+def _match_phrase(plan: Plan) -> str:
+    match = "matches" if plan.unchanged == 1 else "match"
+    return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
 def _head(drift: Drift) -> Iterator[str]:
     plan = drift.plan
     rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
-    if plan.changes:
-        yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
-    else:
-        yield f"{rules} in {plan.environment} {'matches' if plan.unchanged == 1 else 'match'} the manifests."
+    differences = f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
+    yield differences if plan.changes else _match_phrase(plan)
     if count := len(drift.in_the_way):
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
         yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
@@ -84,37 +86,30 @@ def _head(drift: Drift) -> Iterator[str]:
 
 
 def _no_drift(drift: Drift) -> str:
-    plan = drift.plan
-    match = "matches" if plan.unchanged == 1 else "match"
-    phrases = (words.accepted_phrase(drift), words.held_changes_phrase(drift))
-    notes = "".join(f"\n{phrase}." for phrase in phrases if phrase)
-    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{notes}"
+    phrases, count = [words.accepted_phrase(drift)], len(drift.plan.held)
+    phrases += [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"] if count else []
+    return f"No drift. {_match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
 
 def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
     impact, plan = drift.unaccepted_impact, drift.plan
     summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, limit)
     if not summary.cases:
-        # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
+        # Nothing is proven about rules that are not selected; a finding reports an analysis that stopped.
         basis = [f"  {summary.premise}"] if summary.premise else []
         return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
     lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
     for case in summary.cases:
-        lines += _case(case, style)
+        lines.append(f"  {case.callers}{f'   {case.share}' if case.share else ''}")
+        lines += (f"      {exception}" for exception in case.exceptions)
+        for label, destination in ((MANIFESTS, case.origin), (LIVE, case.destination)):
+            lines.append(f"      {label:<{len(LIVE)}}   {style('yellow', destination)}")
+        lines.append(style("dim", f"      example: {case.example}"))
     lines += [f"  {summary.rest_text()}; -v shows all of them."] if summary.hidden_cases else []
     lines += [f"  {summary.premise}"] if summary.premise else []
     if summary.unknown:
         lines += [style("yellow", UNKNOWN_NOTE), *(f"  {phrase}" for phrase in summary.unknown)]
     return [*lines, ""]
-
-
-def _case(case: ImpactCase, style: Style) -> Iterator[str]:
-    yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
-    yield from (f"      {exception}" for exception in case.exceptions)
-    width = len(LIVE)
-    yield f"      {MANIFESTS:<{width}}   {style('yellow', case.origin)}"
-    yield f"      {LIVE:<{width}}   {style('yellow', case.destination)}"
-    yield style("dim", f"      example: {case.example}")
 
 
 def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
@@ -133,8 +128,7 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
         return
     yield from (style("bold", f"{words.FAILED}:"), "")
     visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
-    for finding in visible:
-        yield from finding_lines(finding, style)
+    yield from (line for finding in visible for line in finding_lines(finding, style))
     hidden = len(drift.failed_checks) - len(visible)
     if hidden > 0:
         yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
@@ -150,21 +144,13 @@ def _rules(group: Sequence[DriftRule], style: Style, limit: int) -> Iterator[str
         where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
         yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    yield from _columns(rule.fields, style)
-
-
-def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
-    if not pairs:
+    rows = [DriftField("", MANIFESTS, LIVE), *rule.fields]
+    first, second = max(len(row.name) for row in rows), max(len(row.desired) for row in rows)
+    head, *lines = (f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows)
+    if lines and max(map(len, (head, *lines))) <= _MAX_WIDTH:
+        yield from (style("dim", head), *lines)
         return
-    rows = [DriftField("", MANIFESTS, LIVE), *pairs]
-    first = max(len(row.name) for row in rows)
-    second = max(len(row.desired) for row in rows)
-    lines = [f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows]
-    if max(map(len, lines)) <= _MAX_WIDTH:
-        yield style("dim", lines[0])
-        yield from lines[1:]
-        return
-    for pair in pairs:
+    for pair in rule.fields:
         yield f"      {pair.name}"
         yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.desired}"
         yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
@@ -173,8 +159,3 @@ def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
 def _notes(drift: Drift, style: Style) -> list[str]:
     lines = [line for finding in words.noted_findings(drift) for line in finding_lines(finding, style)]
     return [*lines, ""] if lines else []
-
-
-def _command_line(verb: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
-    names = sorted(set(addresses))
-    return [f"  {verb}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []

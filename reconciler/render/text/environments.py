@@ -1,4 +1,4 @@
-"""A line for each of several environments."""
+"""A table of several environments, one line each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied
 from reconciler.plan.document import count_changes
-from reconciler.plan.drift import Drift
-from reconciler.plan.drift_json import count_sections
+from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.traffic_shares import TrafficImpact
@@ -24,20 +23,12 @@ from reconciler.text.escape import pluralize, sanitize
 
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
-_COLOURS: Final[dict[EnvironmentStatus, str]] = {
-    "same": "dim",
-    "differs": "yellow",
-    "refused": "red",
-    "failed": "red",
-    "partly": "red",
-    "applied": "green",
-    "interrupted": "red",
-}
+_COLOURS: Final[dict[EnvironmentStatus, str]] = {"same": "dim", "differs": "yellow", "applied": "green"}  # others: red
 _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",
     "same": "with nothing to do",
-    "partly": "not wholly applied",
+    "partly": "not fully applied",
     "refused": "refused",
     "failed": "failed",
     "interrupted": "interrupted",
@@ -63,26 +54,25 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     """Return the line of a plan that is not applied."""
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
-    in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
-    refused = ", ".join([*in_the_way, *(result.name for result in guard_refusals(plan))])
-    if refused:
-        return _row(plan, "refused", f"apply will refuse this: {refused}")
-    return _row(plan, "differs") if plan.changes else _row(plan, "same")
+    reasons = [f"{pluralize(len(plan.conflicts), 'rule')} in the way"] if plan.conflicts else []
+    reasons += [result.name for result in guard_refusals(plan)]
+    if reasons:
+        return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
+    return _row(plan, "differs" if plan.changes else "same")
 
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    status: EnvironmentStatus = "differs" if drift.has_drift else "same"
     plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
     words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
     words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
-    words += [f"{len(plan.held):,} left alone"] if plan.held else []
+    words += [f"{len(plan.held):,} held"] if plan.held else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
         impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
-        status=status,
+        status="differs" if drift.has_drift else "same",
     )
 
 
@@ -92,20 +82,18 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     detail = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
-    if report.converged:
-        return _row(plan, "applied", detail)
-    return _row(plan, "interrupted" if report.interrupted else "partly", detail)
+    return _row(plan, "applied" if report.converged else "interrupted" if report.interrupted else "partly", detail)
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
     counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
-    words += [f"{counts['held']:,} left alone"] if counts["held"] else []
+    words += [f"{counts['held']:,} held"] if counts["held"] else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "nobody",
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "none",
         status=status,
         detail=detail,
     )
@@ -116,19 +104,19 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
         return "not known"
     who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
-        return "nobody" if who.is_complete else "not known"
+        return "none" if who.is_complete else "not known"
     share = f", {who.share}" if moved else ""
     return f"{pluralize(len(who.cases) + who.hidden_cases, 'case')}{share}"
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
-    """Return the table for a terminal; `title` stands before the number of environments: `Plan for`."""
+    """Return the table for a terminal; `title` is the text before the number of environments: `Plan for`."""
     lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
     head = style("dim", _align_cells(_HEAD, widths).rstrip())
     table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {head}"]
     for line, row in zip(lines, rows, strict=True):
-        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
+        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip())
     return "\n".join(table) + "\n"
 
 

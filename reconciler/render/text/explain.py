@@ -1,4 +1,4 @@
-"""Which rule takes a conversation and why each earlier one does not, for people and as JSON."""
+"""Which rule takes a conversation and why each earlier rule does not, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """Labels: the origin of the rules (`the manifests of prod`), queues by id, attributes."""
+    """The origin of the rules (`the manifests of prod`), queue names by id, and labels of attributes."""
 
     rules_label: str
     queues: Mapping[str, str]
@@ -32,7 +32,7 @@ class DisplayNames:
 
 
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
-    """Return the answer, the rules that bear on it, and in one line how many others there are."""
+    """Return the answer, the relevant rules, and the number of other rules."""
     near = [miss for miss in explanation.non_matches if not miss.other_intent]
     undecided = [miss for miss in near[_MAX_SHOWN:] if miss.undecided]
     return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
@@ -44,7 +44,7 @@ def explain_full_text(explanation: Explanation, names: DisplayNames, style: Styl
 
 
 def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
-    """Return the answer as JSON. Where it hangs on something not understood, no winner is named but `otherwise`."""
+    """Return the answer as JSON. If it depends on something not understood, the winner is in `otherwise`."""
     first = explanation.winner
     sure = {"winner": first.name if first else None, "destination": _destination(first, names)}
     unsure = {"winner": None, "destination": None, "otherwise": sure}
@@ -54,7 +54,7 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         **(unsure if explanation.undecided else sure),
         "undecided": [_non_match_document(miss) for miss in explanation.undecided],
         "passed": [_non_match_document(miss) for miss in explanation.non_matches],
-        "winnerSource": _source(first) if first else None,
+        "winnerSource": first.source._asdict() if first and first.source else None,
         "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
         "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
@@ -63,23 +63,22 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
 
 def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: Sequence[NonMatch]) -> str:
     rows = [_non_match_row(miss, explanation, names) for miss in misses]
+    phrase = conversation_phrase(explanation.conversation, names.labels)
+    lines = [f"By {names.rules_label}, a conversation with {phrase}"]
     if first := explanation.winner:
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
-    lines = [*_answer(explanation, names, style), "", *_table(rows, style)]
-    notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
-    return "\n".join([*lines, *([""] if rows and notes else []), *notes]) + "\n"
-
-
-def _answer(explanation: Explanation, names: DisplayNames, style: Style) -> Iterator[str]:
-    phrase = conversation_phrase(explanation.conversation, names.labels)
-    yield f"By {names.rules_label}, a conversation with {phrase}"
-    if first := explanation.winner:
-        yield f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}."
+        lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
     else:
-        yield f"goes to {style('bold', _DEFAULT)}: no rule takes it."
+        lines.append(f"goes to {style('bold', _DEFAULT)}: no rule takes it.")
     if explanation.undecided:
-        rule, verb = ("the rule", "it asks") if len(explanation.undecided) == 1 else ("one of the rules", "they ask")
-        yield f"Unless {rule} with a ? takes it: what {verb} is not understood here."
+        rule, condition = (
+            ("the rule", "its condition")
+            if len(explanation.undecided) == 1
+            else ("one of the rules", "their conditions")
+        )
+        lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
+    notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
+    return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
 
 
 def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
@@ -106,8 +105,8 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, misses: Sequenc
     if others:
         has_intent = any(names.labels.get(name) == "intent" for name in explanation.conversation)
         why = "is for another intent" if others == 1 else "are for other intents"
-        verb = "asks" if others == 1 else "ask"
-        why = why if has_intent else f"{verb} for an intent, and this conversation has none"
+        if not has_intent:
+            why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
     if hidden > others:
         rest = hidden - others
@@ -121,8 +120,8 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
     for entry in explanation.tied_rules:
         queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would take it too, to {queues}: which of them the tenant tries"
-            f" first is not defined; by name it is the other.   {_where(entry)}"
+            f"{_name(entry)} has the same priority and would take it too, to {queues}: the tenant's order of the two"
+            f" is not defined; by name, the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
         destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
@@ -140,17 +139,14 @@ def _where(entry: RoutingEntry) -> str:
     return "not managed" if entry.address is None else "in no manifest"
 
 
-def _source(entry: RoutingEntry) -> Document | None:
-    return entry.source._asdict() if entry.source else None
-
-
 def _non_match_document(miss: NonMatch) -> Document:
-    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": _source(miss.entry)}
+    source = miss.entry.source
+    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": source and source._asdict()}
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
     form = destination_to_json(destination_of(entry.rule.targets) if entry else None, names.queues)
     for queue in form.get("queues", ()):
-        # Offline a queue that the manifests name has its name for an id: nobody knows its real one.
+        # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
     return form

@@ -1,4 +1,4 @@
-"""Findings about manifests as text: a line each, and on a terminal the manifest's line with a caret under it."""
+"""Findings about manifests as text: one line each and, on a terminal, the line of the manifest with a caret."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
 from reconciler.text.escape import join_first, pluralize, sanitize
 
-_MARGIN: Final = 8  # columns before the line that is meant: its number, and a bar
+_MARGIN: Final = 8  # columns of the line number and the bar
 
 
 def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
-    """Return a line per finding, its hint after it, and up to `limit` of its rules: for logs, pipes and editors."""
+    """Return one line per finding with its hint and up to `limit` of its rules, for logs, pipes and editors."""
     lines = []
     for finding in findings:
         rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
@@ -25,7 +25,7 @@ def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NA
 
 
 def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
-    """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
+    """Return the same for a terminal of that width, with the line of the manifest and the hint after the caret."""
     lines = []
     for finding in findings:
         lines += [_head(finding, style), *_excerpt(finding, style, width - _MARGIN)]
@@ -34,7 +34,7 @@ def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, 
 
 
 def severity_totals(findings: Iterable[Finding], files: int) -> str:
-    """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
+    """Return the number of errors and warnings: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
     counts = [pluralize(severities.count(name), name) for name in ("error", "warning") if name in severities]
     return f"{' and '.join(counts) or 'No errors'} in {pluralize(files, 'file')}."
@@ -61,7 +61,7 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
     ends = accumulate(map(columns, finding.excerpt[start:]))
     visible = finding.excerpt[start:][: sum(end <= width for end in ends)]
-    # An escape is longer than what it stands for, so the caret is put under the escaped text.
+    # An escape is longer than its character, so the position of the caret is computed from the escaped text.
     offset = columns(sanitize(visible[: column - start]))
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
     span = max(1, columns(visible[column - start : column - start + finding.span]))

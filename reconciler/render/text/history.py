@@ -1,4 +1,4 @@
-"""The journal as text: one line a run, or one run with every change's before and after."""
+"""The journal as text: one line per run, or one run with each change before and after."""
 
 from __future__ import annotations
 
@@ -18,25 +18,22 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Rule
 
 _HEADER: Final = ("run", "time", "who", "result", "reason")
-_LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}
-"""Labels of the default attributes; a journal has no other labels."""
+_LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}  # a journal has no others
 
 
 def runs_text(runs: Sequence[RecordedRun]) -> str:
-    """Return a header, and a line for each run, newest first."""
+    """Return a header and one line per run, newest first."""
     if not runs:
         return "No run is recorded yet.\n"
-    rows = [_HEADER, *(_row(run) for run in reversed(runs))]
+    rows = [_HEADER]
+    for run in reversed(runs):
+        reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
+        if run.start.get("undo"):
+            reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
+        rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     aligned = ([f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)] + [row[4]] for row in rows)
     return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in aligned)
-
-
-def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
-    reason = _text(run.start, "reason")
-    if run.start.get("undo"):
-        reason = f"undoes {_text(run.start, 'undo')}" + (f": {reason}" if reason != "-" else "")
-    return sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason
 
 
 def run_text(run: RecordedRun) -> str:
@@ -65,23 +62,17 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     if len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
         return
-    old, new = (_fields(rule, names) for rule in rules)
-    yield from (f"      {name}: {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
-
-
-def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "name": quote(rule.name),
-        "description": quote(rule.description),
-        "priority": quote(rule.priority),
-        "enabled": quote(rule.enabled),
-        "conditions": conditions_phrase(rule, _LABELS),
-        "queue": queues_phrase(rule.targets, names),
-    }
+    old, new = (
+        [quote(value) for value in (rule.name, rule.description, rule.priority, rule.enabled)]
+        + [conditions_phrase(rule, _LABELS), queues_phrase(rule.targets, names)]
+        for rule in rules
+    )
+    fields = zip(("name", "description", "priority", "enabled", "conditions", "queue"), old, new, strict=True)
+    yield from (f"      {name}: {before} -> {after}" for name, before, after in fields if before != after)
 
 
 def _rule(form: Mapping[str, Any]) -> Rule | None:
-    """Return a rule of the journal, or None where it is none: anybody may have written to a journal."""
+    """Return a rule of the journal, or None if it is invalid: other programs may write to the file."""
     try:
         return parse_live_rule({**form, "id": "in the journal"}).rule
     except UnexpectedResponseError:
@@ -96,8 +87,7 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _differences(before: object, after: object) -> Iterator[str]:
-    old = before if isinstance(before, dict) else {}
-    new = after if isinstance(after, dict) else {}
+    old, new = (side if isinstance(side, dict) else {} for side in (before, after))
     for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
         if old.get(name) != new.get(name):
             values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
@@ -107,7 +97,7 @@ def _differences(before: object, after: object) -> Iterator[str]:
 def _outcome(run: RecordedRun) -> str:
     changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{changes}, ended without a word" if run.end is None else f"{applied} of {changes} applied"
+    return f"{changes}, no end recorded" if run.end is None else f"{applied} of {changes} applied"
 
 
 def _time(entry: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A plan as text for a terminal: refusals, changes, changes left alone, notes and totals."""
+"""A plan as text for a terminal: refusals, changes, held changes, notes and totals."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
+from reconciler.render.change_summary import (
+    ChangeSummary,
+    FieldRow,
+    common_rows,
+    group_equal_edits,
+    row_phrase,
+    source_location,
+)
 from reconciler.render.colour import Style
-from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
 from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
@@ -26,7 +32,7 @@ class TextLimits:
     """The limits of impact rows and rule names, and the severities of notes."""
 
     cases: int = MAX_SHOWN
-    names: int = MAX_NAMED  # how many rules of a group are named
+    names: int = MAX_NAMED  # rules of a group
     severities: tuple[Severity, ...] = ("warning", "info")
 
 
@@ -45,7 +51,7 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
 
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
-    """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
+    """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
     summary = texts.summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
@@ -68,10 +74,9 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
     yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
     yield from () if edit else _align_rows(rows)
-    if len(group) > limit:
-        yield f"      {style('dim', join_first([str(change.address) for change in group], limit))}"
-    else:
-        yield from (f"      {style('dim', address_line(change.address, change.source))}" for change in group)
+    places = [address_line(change.address, change.source) for change in group]
+    lines = places if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
+    yield from (f"      {style('dim', line)}" for line in lines)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
@@ -107,7 +112,7 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
 
 def address_line(address: Address | None, source: Source | None) -> str:
     """Return `cards/help   manifests/cards.yaml:12`."""
-    return "   ".join([*([str(address)] if address else []), *([source_location(source)] if source else [])])
+    return "   ".join(filter(None, (address and str(address), source and source_location(source))))
 
 
 def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """The results of route tests as one line, as JSON, and as JUnit XML.
 
-The XML is valid by the schemas of Jenkins and of Ant (windyroad/JUnit-Schema): `testsuites` has no attributes, a
-`testcase` no file or line, and each suite its empty parts.
+The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in `testsuites`, no file or
+line in a `testcase`, and empty parts in each suite.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -19,14 +20,13 @@ from reconciler.text.phrases import conversation_phrase
 
 
 def tests_line(results: Sequence[RouteTestResult]) -> str:
-    """Return the sum: `75 route tests passed in prod and staging.`, or how many failed where."""
+    """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
     if not results:
         return "No route test was tried."
-    by_environment: dict[str, list[RouteTestResult]] = {}
+    each = max(Counter(result.environment for result in results).values())
+    failed = dict.fromkeys((result.environment for result in results), 0)
     for result in results:
-        by_environment.setdefault(result.environment, []).append(result)
-    failed = {name: sum(result.failure is not None for result in tests) for name, tests in by_environment.items()}
-    each = max(map(len, by_environment.values()))
+        failed[result.environment] += result.failure is not None
     wrong = [(name, count) for name, count in failed.items() if count]
     if not wrong:
         return f"{pluralize(each, 'route test')} passed in {join_names(failed)}."
@@ -38,9 +38,21 @@ def tests_line(results: Sequence[RouteTestResult]) -> str:
 
 
 def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
-    """Return the sum and every test as JSON."""
+    """Return the totals and every test as JSON."""
     failed = sum(result.failure is not None for result in results)
-    tests = [_document(result) for result in results]
+    tests = [
+        {
+            "environment": result.environment,
+            "document": result.document,
+            "test": result.number,
+            "source": result.source._asdict(),
+            "input": dict(result.conversation),
+            "winner": result.winner.name if result.winner else None,
+            "passed": result.failure is None,
+            "message": result.failure.message if result.failure else None,
+        }
+        for result in results
+    ]
     return {"passed": not failed, "tests": len(results), "failed": failed, "results": tests}
 
 
@@ -50,46 +62,25 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _document(tried: RouteTestResult) -> dict[str, Any]:
-    return {
-        "environment": tried.environment,
-        "document": tried.document,
-        "test": tried.number,
-        "source": tried.source._asdict(),
-        "input": dict(tried.conversation),
-        "winner": tried.winner.name if tried.winner else None,
-        "passed": tried.failure is None,
-        "message": tried.failure.message if tried.failure else None,
-    }
-
-
 def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
-    """Return the document: a suite for each environment and document. `labels` are each environment's."""
+    """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
     suites = groupby(results, lambda result: (result.environment, result.source.file, result.document))
-    for at, ((environment, _, name), tests) in enumerate(suites):
-        root.append(_element(at, sanitize(name), list(tests), labels[environment], now))
+    for number, ((environment, _, name), tests) in enumerate(suites):
+        root.append(_suite(number, sanitize(name), list(tests), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _element(
-    at: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
+def _suite(
+    number: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
 ) -> ET.Element:
     environment = tests[0].environment
-    failed = sum(test.failure is not None for test in tests)
-    suite = ET.Element(
-        "testsuite",
-        id=str(at),
-        package=environment,
-        name=f"{name} in {environment}",
-        timestamp=f"{now:%Y-%m-%dT%H:%M:%S}",
-        hostname="localhost",
-        tests=str(len(tests)),
-        failures=str(failed),
-        errors="0",
-        time="0",
-    )
+    names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
+    run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
+    failures = sum(test.failure is not None for test in tests)
+    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": "0", "time": "0"}
+    suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
     for test in tests:
         title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"

@@ -1,4 +1,4 @@
-"""One round as one line of a log: for people, and for whatever reads logs."""
+"""One round as one line of a log, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 
 def cycle_document(result: CycleResult, environment: str, next_seconds: float) -> dict[str, Any]:
     """Return the same as JSON."""
-    plan, report = result.remaining, result.report
+    plan, report, drift = result.remaining, result.report, result.drift
     failed_tests = result.plan.failed_tests if result.plan else ()
     findings = result.error.findings if isinstance(result.error, ManifestError) else failed_tests
     return {
@@ -32,8 +32,8 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
         "pending": None if plan is None else count_pending(plan),
         "drifted": None if plan is None else count_drifted(plan),
         "missing": None if plan is None else len(missing_rules(plan)),
-        "inTheWay": None if result.drift is None else len(result.in_the_way),
-        "failedTests": None if result.drift is None else result.drift.failed_tests,
+        "inTheWay": None if drift is None else len(result.in_the_way),
+        "failedTests": None if drift is None else drift.failed_tests,
         "held": None if plan is None else len(plan.held),
         "conflicts": None if plan is None else len(plan.conflicts),
         "refused": [guard.name for guard in result.failed_guards],
@@ -49,20 +49,21 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
 
 
 def _result_phrase(result: CycleResult) -> str:
+    rest = "".join(f", {phrase}" for phrase in (remaining_phrases(result.drift) if result.drift is not None else ()))
     if result.report is not None:
         changes = pluralize(len(result.report.outcomes), "change")
-        text = f"{len(applied_outcomes(result.report)):,} of {changes} applied{_remaining_suffix(result)}"
+        text = f"{len(applied_outcomes(result.report)):,} of {changes} applied{rest}"
         return f"{text}: {sanitize(result.error_text)}" if result.error_text else text
     if result.plan is None or result.status == "failed":
         return f"failed: {sanitize(result.error_text)}"
-    suffix = f", {len(result.plan.held):,} left alone" if result.plan.held else ""
+    suffix = f", {len(result.plan.held):,} held" if result.plan.held else ""
     if result.status == "clean":
         return f"no differences{suffix}"
     missing = len(missing_rules(result.plan))
     parts = ((count_drifted(result.plan) - missing, "changed in CXone"), (missing, "missing in CXone"))
     causes = ", ".join(f"{pluralize(count, 'rule')} {verb}" for count, verb in parts if count)
     by_cause = f" ({causes})" if causes else ""
-    text = f"{pluralize(count_pending(result.plan), 'change')} pending{by_cause}{suffix}{_remaining_suffix(result)}"
+    text = f"{pluralize(count_pending(result.plan), 'change')} pending{by_cause}{suffix}{rest}"
     text += f", {pluralize(len(result.plan.conflicts), 'rule')} in conflict" if result.plan.conflicts else ""
     if result.status != "refused":
         return text
@@ -70,8 +71,3 @@ def _result_phrase(result: CycleResult) -> str:
     why += [guard.name for guard in result.failed_guards]
     why = why or [sanitize(result.error_text) if result.error_text else "a conflict"]
     return f"{text}; refused: {', '.join(why)}"
-
-
-def _remaining_suffix(result: CycleResult) -> str:
-    remaining = remaining_phrases(result.drift) if result.drift is not None else []
-    return "".join(f", {phrase}" for phrase in remaining)

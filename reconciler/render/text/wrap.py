@@ -1,6 +1,6 @@
-"""Lines that fit a terminal, with a hanging indent. Commands, paths and names are never broken.
+"""Wrapping of lines for a terminal, with a hanging indent. Commands, paths and names are never broken.
 
-Cells have two spaces or more between them. A line is broken before a cell; a cell, only if it is too long by itself.
+Two or more spaces separate cells. A line is broken before a cell, and a cell only if it is longer than a line.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ _UNIT: Final = re.compile(
     r"|[^\s`]*`[^`]*`[^\s`]*"  # a command, path or name in a sentence
     r"|[^ ]+)"
 )
-_CELL_GAP: Final = 2  # spaces that part two cells
-_COLUMNS_OF: Final = {"W": 2, "F": 2}
+_CELL_GAP: Final = 2  # spaces between two cells
 
 
 class _Unit(NamedTuple):
-    """A part that is not broken: a word, a command, or a text in backticks; `gap` is the number of spaces before it."""
+    """A part that is not broken: a word, a command or a text in backticks, after `gap` spaces."""
 
     gap: int
     text: str
@@ -32,15 +31,12 @@ class _Unit(NamedTuple):
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal the text takes: wide characters take two, styles and accents none."""
+    """Return the number of terminal columns of the text: two for a wide character, none for styles and accents."""
     visible = _STYLE.sub("", text) if "\x1b" in text else text
-    return len(visible) if visible.isascii() else sum(map(_columns_of, visible))
-
-
-def _columns_of(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return _COLUMNS_OF.get(unicodedata.east_asian_width(character), 1)
+    if visible.isascii():
+        return len(visible)
+    spacing = (character for character in visible if unicodedata.category(character) not in ("Mn", "Me", "Cf"))
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in spacing)
 
 
 def wrap_text(text: str, width: int) -> str:
@@ -49,15 +45,14 @@ def wrap_text(text: str, width: int) -> str:
 
 
 def wrap_line(line: str, width: int, indent: int | None = None) -> str:
-    """Return one line as several lines, further ones at `indent`; a line that begins with `$ ` stays as it is."""
+    """Return one line as several lines, further ones at `indent`; a line that starts with `$ ` is not changed."""
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
     wrapped = _LineBuffer(width, _hanging_indent(units, width) if indent is None else indent)
     for place, unit in enumerate(units):
-        cell = unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:])
-        wrapped.add(unit, cell)
-    return wrapped.text + line[len(line.rstrip(" ")) :]
+        wrapped.add(unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:]))
+    return "\n".join([*wrapped.lines, wrapped.line]) + line[len(line.rstrip(" ")) :]
 
 
 def _units(line: str) -> Iterator[_Unit]:
@@ -87,37 +82,32 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
 
 
 class _LineBuffer:
-    """The complete lines, and the current one."""
+    """The finished lines, and the current one."""
 
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
-        self._lines: list[str] = []
-        self._line, self._column = "", 0
-
-    @property
-    def text(self) -> str:
-        """Return all lines."""
-        return "\n".join([*self._lines, self._line])
+        self.lines: list[str] = []
+        self.line, self._column = "", 0
 
     def add(self, unit: _Unit, cell: int) -> None:
-        """Add a unit, on a new line where the unit, or its cell, does not fit and has more room there."""
+        """Add a unit, on a new line if its cell does not fit and has more room there."""
         begins = self._column + unit.gap
-        if self._line and begins > self._indent and begins + cell > self._width:
+        if self.line and begins > self._indent and begins + cell > self._width:
             self._break()
         else:
-            self._line += " " * unit.gap
+            self.line += " " * unit.gap
             self._column = begins
-        # A path, URL or command is not broken, even where it alone is longer than a line.
+        # A path, URL or command is not broken, even if it is longer than a line.
         may_break = not any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
         too_long = self._column + unit.width > self._width
         for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if too_long and may_break else [unit.text]:
             width = columns(part)
             if too_long and may_break and self._column + width > self._width:
                 self._break()
-            self._line += part
+            self.line += part
             self._column += width
 
     def _break(self) -> None:
-        style = (_STYLE.findall(self._line) or [_RESET])[-1]
-        self._lines.append(self._line if style == _RESET else self._line + _RESET)
-        self._line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
+        style = (_STYLE.findall(self.line) or [_RESET])[-1]
+        self.lines.append(self.line if style == _RESET else self.line + _RESET)
+        self.line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent

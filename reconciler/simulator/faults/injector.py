@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections import deque
-from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -17,28 +17,18 @@ from reconciler.simulator.faults.responses import (
     STATE_CHANGES,
     status_response,
 )
-from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
-from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import StoredRule, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
 _REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
-_NAMES: Final = (
-    *REPLACED_RESPONSES,
-    *(name + APPLIED_SUFFIX for name in REPLACED_RESPONSES),
-    *_REAL_RESPONSE_FAULTS,
-    DELAYED_FAULT,
-)
+_APPLIED: Final = (name + APPLIED_SUFFIX for name in REPLACED_RESPONSES)
+_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *_REAL_RESPONSE_FAULTS, DELAYED_FAULT)
 _TAKE_STATUS: Final = ("html", "empty", "redirect")
 _TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", DELAYED_FAULT)
 _MAX_ARGUMENT: Final = 1e6
-
-
-@dataclass(slots=True)
-class _DelayedRequest:
-    request: SimulatorRequest
-    remaining_requests: int  # it is processed just before the last of these
 
 
 class FaultInjector:
@@ -48,43 +38,56 @@ class FaultInjector:
         """Read the SPEC. Raises FaultSpecError."""
         self._faults = parse_faults(spec)
         for fault in self._faults:
-            _check(fault)
+            name = fault.name.removesuffix(APPLIED_SUFFIX)
+            if not _is_status(name, 400) and fault.name not in _NAMES:
+                near = difflib.get_close_matches(fault.name, _NAMES, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
+                raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
+            if fault.argument and not _is_argument(name, fault.argument):
+                raise FaultSpecError(f'fault "{fault.text}": {fault.name} does not accept "{fault.argument}"')
         self._counts = [0] * len(self._faults)
-        self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
-        self._delayed: list[_DelayedRequest] = []
-        self._history: deque[tuple[StoredRule, ...]] = deque(
-            maxlen=1 + max(map(_history_depth, self._faults), default=0)
-        )
+        self._randoms = [Random(f"{seed}/{number}") for number in range(len(self._faults))]  # noqa: S311 - repeatable
+        self._request_count = 0
+        self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
+        depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
+        self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimulatorRequest]] = []  # which rule of the SPEC fell on which request
+        self.fired_faults: list[tuple[str, SimRequest]] = []  # the rule of the SPEC, and the request that it affected
 
-    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
+    def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Return a request's response, with or without a fault."""
         started_at = self._start(api)
-        self._run_due(api)
+        self._request_count += 1
+        self.run_delayed(api, self._request_count)
         index = self._choose_fault(request, api.settings.clock() - started_at)
         if index is None:
             return api.handle(request)
         fault = self._faults[index]
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
-            self._delayed.append(_DelayedRequest(request, int(fault.argument or 1)))
-            return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
+            self._delayed.append((request, self._request_count + int(fault.argument or 1)))
+            return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         random, argument = self._randoms[index], fault.argument
         call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
-        return _apply_fault(fault, call)
+        if fault.name in _REAL_RESPONSE_FAULTS:
+            return _REAL_RESPONSE_FAULTS[fault.name](call)
+        name = fault.name.removesuffix(APPLIED_SUFFIX)
+        if name != fault.name:
+            call.run_request()
+        return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
 
-    def run_delayed(self, api: SimulatorApi) -> None:
-        """Process all delayed requests now."""
-        delayed, self._delayed = self._delayed, []
-        for entry in delayed:
-            api.handle(entry.request)
+    def run_delayed(self, api: SimulatorApi, number: float = math.inf) -> None:
+        """Process the delayed requests up to a number of requests; default: all."""
+        due = [request for request, before in self._delayed if before <= number]
+        self._delayed = [entry for entry in self._delayed if entry[1] > number]
+        for request in due:
+            api.handle(request)
 
     def _start(self, api: SimulatorApi) -> float:
         if self._started_at is None:
             self._started_at = api.settings.clock()
             self._record_rules(api.state)
-            if any(map(_history_depth, self._faults)):
+            if self._history.maxlen != 1:
                 api.state.watchers.append(self._record_rules)
         return self._started_at
 
@@ -94,47 +97,15 @@ class FaultInjector:
     def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
-    def _run_due(self, api: SimulatorApi) -> None:
-        for entry in self._delayed:
-            entry.remaining_requests -= 1
-        due = [entry for entry in self._delayed if entry.remaining_requests <= 0]
-        self._delayed = [entry for entry in self._delayed if entry.remaining_requests > 0]
-        for entry in due:
-            api.handle(entry.request)
-
-    def _choose_fault(self, request: SimulatorRequest, seconds: float) -> int | None:
+    def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:
         """Return the index of the first fault that applies; every matching fault counts the request."""
         chosen = None
         for index, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._counts[index] += 1
-                applies = fault.timing.applies(self._counts[index], seconds, self._randoms[index])
+                applies = fault.applies(self._counts[index], seconds, self._randoms[index])
                 chosen = index if applies and chosen is None else chosen
         return chosen
-
-
-def _apply_fault(fault: Fault, call: FaultCall) -> SimulatorResponse:
-    if fault.name in _REAL_RESPONSE_FAULTS:
-        return _REAL_RESPONSE_FAULTS[fault.name](call)
-    name = fault.name.removesuffix(APPLIED_SUFFIX)
-    if name != fault.name:
-        call.run_request()
-    return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
-
-
-def _history_depth(fault: Fault) -> int:
-    return int(fault.argument or 1) if fault.name == "stale" else 0
-
-
-def _check(fault: Fault) -> None:
-    """Check the name and its argument. Raises FaultSpecError."""
-    name = fault.name.removesuffix(APPLIED_SUFFIX)
-    if not _is_status(name, 400) and fault.name not in _NAMES:
-        near = difflib.get_close_matches(fault.name, _NAMES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
-        raise FaultSpecError(f'fault "{fault.text}": {fault.name} is not known; {hint}')
-    if fault.argument and not _is_argument(name, fault.argument):
-        raise FaultSpecError(f'fault "{fault.text}": {fault.name} takes no "{fault.argument}"')
 
 
 def _is_status(text: str, least: int) -> bool:

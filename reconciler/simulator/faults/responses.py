@@ -1,4 +1,4 @@
-"""The faults: responses in the place of the real one, real ones that are corrupted, and changes before a request."""
+"""The faults: responses that replace the real one, corrupted real responses, and changes before a request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final
 
 from reconciler.simulator.faults.spec import FaultCall, resource_of
@@ -17,14 +18,14 @@ from reconciler.simulator.messages import (
     ApiProblem,
     DeliveryMode,
     NotJsonError,
-    SimulatorResponse,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
 )
 from reconciler.simulator.paging import page_window, rules_page
 
-Respond = Callable[[FaultCall], SimulatorResponse]
+Respond = Callable[[FaultCall], SimResponse]
 
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
@@ -33,7 +34,7 @@ _NAN: Final = b'{"entities":[{"id":"nan","priority":NaN}],"id":"nan","priority":
 _MEGABYTE: Final = 1 << 20
 
 
-def status_response(call: FaultCall, status: int) -> SimulatorResponse:
+def status_response(call: FaultCall, status: int) -> SimResponse:
     """Return an error of that status; the argument of a 429 is its Retry-After."""
     problem = ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
@@ -43,50 +44,40 @@ def status_response(call: FaultCall, status: int) -> SimulatorResponse:
 
 
 def _default_status(call: FaultCall) -> int:
-    return int(call.number(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200))
-
-
-def _redirect(call: FaultCall) -> SimulatorResponse:
-    location = OTHER_HOST + call.request.path
-    return SimulatorResponse(status=int(call.number(302)), headers=(("location", location),))
-
-
-def _deep(call: FaultCall) -> SimulatorResponse:
-    levels = int(call.number(100_000))
-    return json_response(200, b"[" * levels + b"]" * levels)
+    return call.count(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200)
 
 
 @cache
 def _bomb(megabytes: int) -> bytes:
-    """Return gzip of so many megabytes of spaces and an object; one block is packed once and repeated."""
+    # gzip of so many megabytes of spaces and an object; one block is packed once and repeated.
     block, end = b" " * _MEGABYTE, b"{}"
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     first = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
     last = packer.compress(end) + packer.flush()
-    checksum = 0
-    for _ in range(megabytes):
-        checksum = zlib.crc32(block, checksum)
+    checksum = reduce(lambda crc, _: zlib.crc32(block, crc), range(megabytes), 0)
     checksum, size = zlib.crc32(end, checksum), (megabytes * _MEGABYTE + len(end)) & 0xFFFFFFFF
     head = gzip.compress(b"", mtime=0)[:10]
     return head + first * megabytes + last + checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "html": lambda call: SimulatorResponse(status=int(call.number(200)), body=_HTML, headers=(_HTML_TYPE,)),
-    "empty": lambda call: SimulatorResponse(status=_default_status(call)),
+    "html": lambda call: SimResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
+    "empty": lambda call: SimResponse(status=_default_status(call)),
     "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_response(_default_status(call), _NAN),
-    "deep": _deep,
-    "gzip": lambda call: json_response(200, _bomb(int(call.number(100))), ("content-encoding", "gzip")),
-    "huge": lambda call: json_response(200, b" " * (int(call.number(100)) * _MEGABYTE) + b"{}"),
-    "redirect": _redirect,
-    "reset": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.RESET),
-    "timeout": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.SILENT),
-    "refuse": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.REFUSED),
+    "deep": lambda call: json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
+    "gzip": lambda call: json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
+    "huge": lambda call: json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
+    "redirect": lambda call: SimResponse(
+        status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
+    ),
+    "reset": lambda _: SimResponse(status=0, delivery=DeliveryMode.RESET),
+    "timeout": lambda _: SimResponse(status=0, delivery=DeliveryMode.SILENT),
+    "refuse": lambda _: SimResponse(status=0, delivery=DeliveryMode.REFUSED),
 }
 
 
-def _half(call: FaultCall) -> SimulatorResponse:
+def _half(call: FaultCall) -> SimResponse:
     response = call.run_request()
     return replace(response, body=response.body[: len(response.body) // 2])
 
@@ -94,13 +85,11 @@ def _half(call: FaultCall) -> SimulatorResponse:
 def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a page; other responses stay as they are."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         response = call.run_request()
         is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
-        if not is_list or response.status != 200:  # noqa: PLR2004 - success
-            return response
-        page = json.loads(response.body)
-        if "entities" not in page:  # the platform's own lists
+        page = json.loads(response.body) if is_list and response.status == 200 else {}  # noqa: PLR2004 - success
+        if "entities" not in page:  # not a list, or one of the platform's own
             return response
         corrupt(call, page)
         return replace(response, body=encode_json(page))
@@ -110,23 +99,15 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
 
 def _shift(call: FaultCall, page: dict[str, Any]) -> None:
     offset, size = page_window(call.request, call.api.settings.page_cap)
-    start = offset + int(call.number(1))
+    start = offset + call.count(1)
     if offset > 0 and resource_of(call.request) == "rules":
         page["entities"] = call.api.state.rules()[start : start + size]
-
-
-def _cycle(call: FaultCall, page: dict[str, Any]) -> None:
-    page["nextUri"] = f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}"
-
-
-def _other_host(call: FaultCall, page: dict[str, Any]) -> None:
-    page["nextUri"] = f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}"
 
 
 def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a response's rule, or each rule of a page."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         response = call.run_request()
         if response.status not in (200, 201):
             return response
@@ -138,9 +119,9 @@ def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
     return respond
 
 
-def _stale(call: FaultCall) -> SimulatorResponse:
+def _stale(call: FaultCall) -> SimResponse:
     response = call.run_request()
-    before = call.rules_before(int(call.number(1)))
+    before = call.rules_before(call.count(1))
     if call.request.method != "GET" or response.status not in (200, 404):
         return response
     if resource_of(call.request) == "rules":
@@ -161,21 +142,25 @@ CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
     "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
     "shift": _corrupt_page(_shift),
     "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
-    "cycle": _corrupt_page(_cycle),
-    "other-host": _corrupt_page(_other_host),
+    "cycle": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
+    ),
+    "other-host": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
+    ),
     "stale": _stale,
 }
 
 
-def _revoke(call: FaultCall) -> SimulatorResponse:
+def _revoke(call: FaultCall) -> SimResponse:
     call.api.tokens.revoke()
     return call.run_request()
 
 
 def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
-    """Return a fault that changes the request's rule, else a random one, just before the request."""
+    """Return a fault that changes the request's rule, or a random one, just before the request."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         rules = call.api.state.stored_rules
         own = rules.get(call.request.segments[-1])
         if own is not None or rules:
@@ -183,10 +168,6 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
         return call.run_request()
 
     return respond
-
-
-def _edit(call: FaultCall, rule: dict[str, Any]) -> None:
-    call.api.state.edit(rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1)
 
 
 def _clone(call: FaultCall, rule: dict[str, Any]) -> None:
@@ -203,14 +184,12 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-def _altered(call: FaultCall) -> SimulatorResponse:
+def _altered(call: FaultCall) -> SimResponse:
     field = call.argument or "description"
-    if call.request.method not in ("POST", "PUT", "PATCH") or resource_of(call.request) not in ("rules", "rule"):
-        return call.run_request()
-    try:
-        body = call.request.json()
-    except NotJsonError:
-        return call.run_request()
+    body = None
+    if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):
+        with suppress(NotJsonError):
+            body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
     request = replace(call.request, body=encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
@@ -221,7 +200,11 @@ def _altered(call: FaultCall) -> SimulatorResponse:
 
 STATE_CHANGES: Final[Mapping[str, Respond]] = {
     "revoke": _revoke,
-    "edit": _change_rule_first(_edit),
+    "edit": _change_rule_first(
+        lambda call, rule: call.api.state.edit(
+            rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1
+        )
+    ),
     "remove": _change_rule_first(lambda call, rule: call.api.state.remove(rule["id"])),
     "clone": _change_rule_first(_clone),
     "altered": _altered,

@@ -1,4 +1,4 @@
-"""Parses the text of `--faults` (the package's docstring has the grammar), and decides when a fault applies."""
+"""Parses the text of `--faults` (grammar: the package's docstring), and decides when a fault applies."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import SimRequest, SimResponse
 from reconciler.simulator.state import StoredRule
-
-if TYPE_CHECKING:
-    from random import Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCall:
     """A request with a fault, and the fault's argument."""
 
-    request: SimulatorRequest
+    request: SimRequest
     api: SimulatorApi
     argument: str
     random: Random
     rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules so many changes ago
 
-    def run_request(self) -> SimulatorResponse:
+    def run_request(self) -> SimResponse:
         """Return the real response."""
         return self.api.handle(self.request)
 
@@ -34,9 +32,13 @@ class FaultCall:
         """Return the argument as a number, which the spec has checked."""
         return float(self.argument) if self.argument else default
 
+    def count(self, default: int) -> int:
+        """Return the argument as an integer."""
+        return int(self.number(default))
+
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"
+    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<resource>token|discovery|rules|rule|queues|context)?\s*"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
@@ -44,13 +46,13 @@ _PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
 _WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
 
 _RESOURCES: Final = {
-    ("oauth", "token"): "token",
-    ("auth", "token"): "token",
-    ("authentication", "v1", "token", "access-key"): "token",
-    (".well-known", "openid-configuration"): "discovery",
-    (".well-known", "cxone-configuration"): "discovery",
-    ("api", "v2", "routing", "rules"): "rules",
-    ("api", "v2", "routing", "queues"): "queues",
+    "token": "(oauth|auth)/token|authentication/v1/token/access-key",
+    "discovery": "[.]well-known/(openid|cxone)-configuration",
+    "rules": "api/v2/routing/rules",
+    "rule": "api/v2/routing/rules/[^/]*",
+    "queues": "api/v2/routing/queues|inContactAPI/services/[^/]*/skills|dfo/3[.]0/routing-queues",
+    "context": "api/v2/interactions/interactions/[^/]*/context|dfo/3[.]0/contacts/[^/]*/custom-fields"
+    "|inContactAPI/services/[^/]*/interactions/[^/]*/signal",
 }
 
 
@@ -59,76 +61,59 @@ class FaultSpecError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultTiming:
-    """When a fault applies: requests are numbered from 1, seconds count from the first request of all."""
-
-    chance: float = 1.0
-    first: int = 1
-    last: float = math.inf
-    since: float = 0.0
-    until: float = math.inf
-
-    def applies(self, index: int, seconds: float, random: Random) -> bool:
-        """Return whether the fault applies now; a random number is drawn only if the rest holds."""
-        if not (self.first <= index <= self.last and self.since <= seconds < self.until):
-            return False
-        return self.chance >= 1 or random.random() < self.chance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One rule of a SPEC."""
+    """One rule of a SPEC: requests are numbered from 1, seconds count from the first request of all."""
 
     text: str
     method: str
     resource: str
     name: str
     argument: str
-    timing: FaultTiming
+    chance: float = 1.0
+    first: float = 1
+    last: float = math.inf
+    since: float = 0.0
+    until: float = math.inf
 
-    def matches(self, request: SimulatorRequest) -> bool:
+    def applies(self, index: int, seconds: float, random: Random) -> bool:
+        """Return whether the fault applies now; draws a random number only if the other conditions hold."""
+        is_due = self.first <= index <= self.last and self.since <= seconds < self.until
+        return is_due and (self.chance >= 1 or random.random() < self.chance)
+
+    def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
         return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
 
 
-def resource_of(request: SimulatorRequest) -> str:
-    """Return a request's resource in the words of a SPEC, or "" for an unknown path."""
-    match request.segments:
-        case ("api", "v2", "routing", "rules", _):
-            return "rule"
-        case (
-            ("api", "v2", "interactions", "interactions", _, "context")
-            | ("dfo", "3.0", "contacts", _, "custom-fields")
-            | ("inContactAPI", "services", _, "interactions", _, "signal")
-        ):
-            return "context"
-        case ("inContactAPI", "services", _, "skills") | ("dfo", "3.0", "routing-queues"):
-            return "queues"
-    return _RESOURCES.get(request.segments, "")
+def resource_of(request: SimRequest) -> str:
+    """Return a request's RESOURCE of a SPEC, or "" for an unknown path."""
+    route = request.route
+    return next((name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), "")
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
-    """Return the rules of a SPEC, with names not checked. Raises FaultSpecError."""
-    return tuple(_fault(text.strip()) for text in spec.split(",")) if spec.strip() else ()
+    """Return the rules of a SPEC, with unchecked names. Raises FaultSpecError."""
+    faults = []
+    for text in map(str.strip, spec.split(",") if spec.strip() else ()):
+        match = _RULE.fullmatch(text)
+        if match is None:
+            raise FaultSpecError(
+                f'fault "{text}": must be [METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
+            )
+        method, resource, name, argument, when = (part or "" for part in match.groups())
+        timing = _parse_timing(text, when)
+        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, **timing))
+    return tuple(faults)
 
 
-def _fault(text: str) -> Fault:
-    match = _RULE.fullmatch(text)
-    if match is None:
-        raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
-    method, resource, name, argument, when = (part or "" for part in match.groups())
-    timing = _when(text, when)
-    return Fault(text=text, method=method, resource=resource, name=name, argument=argument, timing=timing)
-
-
-def _when(text: str, when: str) -> FaultTiming:
+def _parse_timing(text: str, when: str) -> dict[str, float]:
     if not when:
-        return FaultTiming()
+        return {}
     if _CHANCE.fullmatch(when):
-        return FaultTiming(chance=float(when))
+        return {"chance": float(when)}
     if places := _PLACES.fullmatch(when):
         first, dash, last = places.groups()
-        return FaultTiming(first=int(first), last=int(last or first) if last or not dash else math.inf)
+        return {"first": int(first), "last": int(last or first) if last or not dash else math.inf}
     if window := _WINDOW.fullmatch(when):
-        return FaultTiming(since=float(window[1]), until=float(window[2]))
+        return {"since": float(window[1]), "until": float(window[2])}
     raise FaultSpecError(f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s')

@@ -1,6 +1,6 @@
-"""Which queues a conversation goes to: the simulator's own reading of its rules (semantics S1 to S11).
+"""The queues of a conversation: a separate evaluation of a tenant's rules (semantics S1 to S11).
 
-Read it beside that page, rule by rule. It shares nothing with the analysis that it checks.
+Compare it with that page, rule by rule. It shares nothing with the analysis that it checks.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def condition_holds(condition: Mapping[str, Any], attributes: Mapping[str, Any])
     if name in ("exists", "notExists"):
         return (value is None) == (name == "notExists")
     if value is None:
-        return False  # S3: nothing else holds on a missing attribute
+        return False  # S3: other operators do not hold on a missing attribute
     if name in _NEGATIVE_OPERATORS:
         return not _positive(_NEGATIVE_OPERATORS[name], value, condition["value"])  # S6
     return _positive(name, value, condition["value"])
@@ -131,7 +131,7 @@ def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
     if name in _TEXT_OPERATORS:
         return isinstance(value, str) and _TEXT_OPERATORS[name](value, operand)
     if isinstance(value, str):
-        return False  # S5: numeric operators work on numbers alone
+        return False  # S5: numeric operators work only on numbers
     if name == "between":
         low, high = map(_number, operand)
         return low <= value <= high  # S7
@@ -146,7 +146,7 @@ def _canonical(value: Json) -> str | Fraction | None:
 
 def _number(operand: str | float) -> Fraction:
     if isinstance(operand, str) and not _DECIMAL.fullmatch(operand):
-        raise ValueError(f"{operand!r} is no decimal number")
+        raise ValueError(f"{operand!r} is not a decimal number")
     return _exact(operand)  # S9: the text of a decimal number means that number
 
 

@@ -1,0 +1,242 @@
+"""The stores of several instances: conversations' locks (invariants W3) and signed messages' ids (W2) are in Redis.
+
+Within a process the requests of a conversation wait for a local lock: only the first one asks Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import chain
+from typing import Final, NamedTuple
+
+from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
+from reconciler.endpoint.conversations import (
+    ConversationLocks,
+    ConversationState,
+    EventOrder,
+    LatestEvent,
+    LockUnavailableError,
+)
+from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
+from reconciler.endpoint.messages import EndpointResponse, retry_later
+from reconciler.endpoint.redis.connection import Command
+from reconciler.endpoint.redis.state import (
+    ACQUIRE,
+    CLAIM,
+    COMPLETE,
+    CONFIRM,
+    LOCK_MILLISECONDS,
+    RELEASE,
+    RESTORE_EVENTS,
+    RESTORE_IDS,
+    RedisState,
+    batches,
+)
+
+_EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
+_ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
+_PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py
+_SECONDS_DIGITS: Final = 12  # digits of a timestamp's seconds
+
+
+class _UnconfirmedWrite(NamedTuple):
+    """A write that Redis may not have, and the newest event before it."""
+
+    conversation: str
+    before: LatestEvent | None
+    latest: LatestEvent
+
+
+class RedisLocks:
+    """The locks of all instances, as a LockProvider."""
+
+    def __init__(self, state: RedisState, local_locks: ConversationLocks) -> None:
+        self._state, self._local_locks = state, local_locks
+        self._release_tasks: set[asyncio.Task[None]] = set()
+        self._pending_releases: dict[str, str] = {}  # holders of locks that Redis may have given, or may still give
+        # By key: confirmed with the conversation's next event, or when Redis is joined again.
+        self._unconfirmed_writes: dict[str, _UnconfirmedWrite] = {}
+
+    @asynccontextmanager
+    async def lock(self, conversation: str) -> AsyncIterator[ConversationState]:
+        """Lock the conversation, here and in Redis. Raises LockUnavailableError."""
+        # A write is published before its response is sent: the response then holds for all instances.
+        self._state.check_usable()
+        async with self._local_locks.lock(conversation) as state:
+            key, holder = self._state.key("c", conversation), self._state.new_holder()
+            state.merge(await self._acquire(conversation, key, holder))
+            self._unconfirmed_writes.pop(key, None)
+            before = state.latest
+            try:
+                yield state
+            finally:
+                if state.latest is before:
+                    self._release_later(key, holder)
+            if state.latest is not before and state.latest is not None:
+                write = self._unconfirmed_writes[key] = _UnconfirmedWrite(conversation, before, state.latest)
+                state.latest = before
+                task = asyncio.current_task()
+                is_late = task is not None and task.cancelling() > 0  # no timer can end this request
+                async with asyncio.timeout(_PUBLISH_TIMEOUT if is_late else None):
+                    await self._publish_write(key, holder, write)
+
+    async def _acquire(self, conversation: str, key: str, holder: str) -> LatestEvent | None:
+        try:
+            _, *fields = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _EVENT_MILLISECONDS)
+        except asyncio.CancelledError:
+            self._release_later(key, holder)  # Redis may have given the lock, too late for this request
+            raise
+        except LockUnavailableError:
+            self._pending_releases[key] = holder
+            raise
+        return _unpack(conversation, *fields)
+
+    async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
+        # Raises LockUnavailableError if the write cannot be published. An ambiguous write does not get this
+        # response: a repeated event would be written twice.
+        if await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
+            self._mark_confirmed(key, write)
+            return
+        await self._confirm_write(key, write)
+        if not write.latest.response.is_retryable:
+            raise LockUnavailableError(
+                "the event was written, but could not be recorded in Redis; send it again", "unrecorded"
+            )
+
+    async def _confirm_write(self, key: str, write: _UnconfirmedWrite) -> None:
+        # A write whose lock may be lost counts unless another instance has written later: then the order of the two
+        # is unknown, and a repeated event is written again.
+        before = _pack(write.before)[0] if write.before is not None else ""
+        if await self._state.publish(CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
+            self._mark_confirmed(key, write)
+        elif self._state.is_joined:
+            self._unconfirmed_writes.pop(key, None)
+
+    def _mark_confirmed(self, key: str, write: _UnconfirmedWrite) -> None:
+        self._local_locks.merge(write.conversation, write.latest)
+        self._unconfirmed_writes.pop(key, None)
+
+    async def publish_all(self) -> None:
+        """Publish the newest events of this process, and confirm its unconfirmed writes."""
+        lifetime = _EVENT_MILLISECONDS
+        for batch in batches(self._local_locks.latest_events()):
+            keys = tuple(self._state.key("c", conversation) for conversation, _, _ in batch)
+            parts: Iterator[Command] = (
+                (max(lifetime - int(age * 1000), 1), *_pack(latest)) for _, latest, age in batch
+            )
+            await self._state.publish(RESTORE_EVENTS, keys, *chain.from_iterable(parts))
+        for key, write in tuple(self._unconfirmed_writes.items()):
+            await self._confirm_write(key, write)
+
+    async def release_pending(self) -> None:
+        """Release the locks that Redis may have given: a Redis that hung may still execute the commands."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for key, holder in pending.items():
+            await self._release(key, holder)
+
+    async def _release(self, key: str, holder: str) -> None:
+        if not await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS) and not self._state.is_joined:
+            self._pending_releases[key] = holder
+
+    def _release_later(self, key: str, holder: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._release(key, holder))
+        self._release_tasks.add(task)
+        task.add_done_callback(self._release_tasks.discard)
+
+
+def _pack(latest: LatestEvent) -> tuple[str, str, bytes]:
+    """Return a position that sorts by its bytes, the event's content, and the body of the response."""
+    (seconds, fraction), message = latest.order
+    event, response = latest.event, latest.response
+    failure = [response.status, response.outcome] if response.is_retryable else []
+    content = json.dumps([event.intent, event.confidence, event.timestamp_text, *failure])
+    return f"{seconds:0{_SECONDS_DIGITS}}{fraction} {message}", content, response.body
+
+
+def _unpack(conversation: str, position: bytes | None, content: bytes | None, body: bytes | None) -> LatestEvent | None:
+    if position is None or content is None:
+        return None
+    text = position.decode("ascii")
+    fraction, _, message = text[_SECONDS_DIGITS:].partition(" ")
+    intent, confidence, timestamp, *failure = json.loads(content)
+    status, outcome = failure or (200, "written")
+    event = Event(conversation, intent, confidence, timestamp, parse_timestamp(timestamp) if timestamp else None)
+    response = EndpointResponse(status, outcome, body or b"")
+    return LatestEvent(EventOrder(Timestamp(int(text[:_SECONDS_DIGITS]), fraction), message), event, response)
+
+
+class _CompletedMessage(NamedTuple):
+    digest: bytes
+    packed_response: bytes
+    expires_at: float
+
+
+class RedisMessageIds:
+    """The message ids of all instances, as a MessageIdStore."""
+
+    def __init__(self, state: RedisState, clock: Callable[[], float], limit: int = 100_000) -> None:
+        self._state, self._clock, self._limit = state, clock, limit
+        self._claims: dict[str, tuple[str, bytes]] = {}
+        self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
+        self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
+
+    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+        """Wait for an id's response and return it, or return None if the caller must process the message."""
+        holder = self._state.new_holder()
+        try:
+            async with asyncio.timeout_at(deadline):
+                status, *answer = await self._state.acquire(
+                    CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
+                )
+        except LockUnavailableError as error:
+            self._pending_releases[message] = holder
+            return retry_later(503, error.outcome, str(error))
+        except TimeoutError:
+            return IN_PROGRESS_RESPONSE
+        if status == b"conflict":
+            return CONFLICT_RESPONSE
+        if status == b"known":
+            return _unpack_response(answer[0])
+        self._claims[message] = holder, digest
+        return None
+
+    async def complete(self, message: str, response: EndpointResponse) -> None:
+        """Publish the response to all instances; a retryable one frees the id."""
+        holder, digest = self._claims.pop(message)
+        if response.is_retryable:
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+            return
+        now = self._clock()
+        evict_expired(self._completed, self._limit, now)
+        packed = f"{response.status} {response.outcome}\n".encode() + response.body
+        self._completed[message] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
+        await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS, packed)
+
+    async def publish_all(self) -> None:
+        """Publish every id that was completed here and is not expired."""
+        now = self._clock()
+        for batch in batches([item for item in self._completed.items() if item[1].expires_at > now]):
+            keys = tuple(self._key(message) for message, _ in batch)
+            parts: Iterator[Command] = (
+                (int((end - now) * 1000) + 1, digest, response) for _, (digest, response, end) in batch
+            )
+            await self._state.publish(RESTORE_IDS, keys, *chain.from_iterable(parts))
+
+    async def release_pending(self) -> None:
+        """Release the unconfirmed claims: a Redis that hung may still execute them."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for message, holder in pending.items():
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+
+    def _key(self, message: str) -> str:
+        return self._state.key("m", message)
+
+
+def _unpack_response(packed: bytes) -> EndpointResponse:
+    head, _, body = packed.partition(b"\n")
+    status, outcome = head.decode("ascii").split(" ")
+    return EndpointResponse(int(status), outcome, body)
