@@ -46,7 +46,7 @@ CAUGHT: Final = {
     "a token for each call": {"key-renamed | C | 1": "R20"},
     "always says that all is well": {"key-renamed | C | 1 | POST rules:422": "R18"},
     "age alone decides": {
-        "clone-edited-as-old-as-ours | A | 1": "R1",
+        "clone-edited-with-equal-age | A | 1": "R1",
         "clone-edited-with-dates-in-milliseconds | C | 1": "R1",
         "original-edited-and-a-copy-kept | C | 1": "R1",
     },

@@ -32,7 +32,7 @@ _OTHER: Final = {"division": {"id": "other"}}
 
 COPIES: Final[tuple[Scenario, ...]] = (
     scenario(
-        "clone-edited-as-old-as-ours",
+        "clone-edited-with-equal-age",
         "clone",
         [*BEFORE, {**BEFORE[0], "id": "a-clone", "name": "Copy of x"}],
         AFTER,
