@@ -10,7 +10,7 @@ def run() -> int:
 
         return main()
     except KeyboardInterrupt:
-        from reconciler.cli.main import interrupted  # noqa: PLC0415 - likewise
+        from reconciler.cli.main import interrupted  # noqa: PLC0415 - for the same reason
 
         return interrupted(sys.argv[1:])
 

@@ -56,7 +56,7 @@ def test_a_manifest_with_a_rule_without_weight_is_refused(
         assert 3 == cxroute(*command), command
         said = cxroute.out + cxroute.err
         assert "cards.yaml:5:" in said
-        assert "error[CXR123]: no target has a positive weight, so the conversations that this rule takes" in said
+        assert "error[CXR123]: no target has a positive weight, so the conversations of this rule" in said
         assert "set a weight above 0; to switch the rule off, set `enabled: false`" in said
     assert 0 == prod.writes("prod")
 

@@ -49,7 +49,7 @@ CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-genera
 
 
 def test_the_text_of_an_explanation() -> None:
-    """The destination, the relevant rules, the number of others, and the next match."""
+    """The destination, the relevant rules, the number of further rules, and the next match."""
     entries = [
         entry("billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10),
         entry("dispute", priority=12),

@@ -81,7 +81,7 @@ def test_suspicious_idents_are_reported_offline(cxroute: Program, name: str, *, 
 @pytest.mark.parametrize(
     ("writer", "said"),
     [
-        ("digital-custom-fields", "only a write can tell"),
+        ("digital-custom-fields", "only a write can show"),
         ("voice-signal", "intent in p1, confidence in p2, time in p3"),
     ],
 )

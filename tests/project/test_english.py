@@ -30,7 +30,7 @@ FILES = [
     *PAGES,
     *(ROOT / "reconciler").rglob("*.py"),
     *(ROOT / "reconciler").rglob("*.j2"),
-    *(ROOT / "tests").rglob("*.py"),
+    *(path for path in (ROOT / "tests").rglob("*.py") if "node_modules" not in path.parts),
 ]
 
 
@@ -64,10 +64,9 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
         ):
             yield node.lineno, " ".join(node.value.split())
         elif isinstance(node, _DOCUMENTED) and in_tests:
-            yield (
-                getattr(node, "lineno", 1),
-                f"{getattr(node, 'name', '').replace('_', ' ')}: {ast.get_docstring(node)}",
-            )
+            name = getattr(node, "name", "").replace("_", " ")
+            title = name if name.startswith("test ") else ""
+            yield getattr(node, "lineno", 1), f"{title}: {ast.get_docstring(node)}"
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string

@@ -47,7 +47,7 @@ def test_queues_are_those_before_and_after() -> None:
     } == sides
 
 
-def test_a_change_without_effect_on_callers_is_no_change_of_a_lane() -> None:
+def test_a_change_without_effect_on_callers_leaves_the_lane_unchanged() -> None:
     """A new description or name does not change the lane."""
     made = assessed_plan(
         [wanted("cards/a", rule("a", description="new"))], [managed("1", "cards/a", rule("a", description="old"))]

@@ -22,6 +22,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, TextIO, cast
 
+from reconciler.apply.settings import ApplySettings
 from reconciler.cli import clients as connect
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
@@ -49,6 +50,7 @@ def _skip_waits() -> None:
     asyncio.sleep = _sleep  # type: ignore[assignment]
     waitless = replace(REAL_TIME, sleep=_sleep, clock=_clock, random=random.random)
     setattr(connect, "REAL_TIME", waitless)  # noqa: B010 - a constant of the program
+    (ApplySettings.__init__.__kwdefaults__ or {})["sleep"] = _sleep
     GitHubClock.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
 
 
