@@ -38,14 +38,6 @@ def webhook_address(session: Session) -> WebhookAddress:
     return address
 
 
-def _http(address: WebhookAddress) -> httpx.AsyncClient:
-    """Return a client that ignores the environment of the process; an address on this machine needs no proxy."""
-    url = os.environ.get("CXROUTE_PROXY")
-    proxy = parse_proxy(url) if url and not address.is_local else None
-    transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
-
-
 async def notify(session: Session, cycle: CycleResult) -> None:
     """Send the notifications that an apply causes."""
     outbox = Outbox()
@@ -69,7 +61,12 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         return 0, 0
     try:
         address = webhook_address(session)
-        async with _http(address) as http:
+        # The client ignores the environment of the process; an address on this machine needs no proxy.
+        url = os.environ.get("CXROUTE_PROXY")
+        proxy = parse_proxy(url) if url and not address.is_local else None
+        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
+        settings = {"trust_env": False, "follow_redirects": False}
+        async with httpx.AsyncClient(transport=transport, timeout=ATTEMPT_SECONDS, **settings) as http:
             delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check
-from reconciler.cli.command_line import CommandLine
+from reconciler.cli.command_line import CommandLine, failure_findings
 from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 _NOT_APPLIED: Final = ("failed", "skipped")
-_APPLIED: Final = (
-    "applied",
-    "acknowledged",
-)  # by a read; by the server alone, if the run was killed before its last read
+_APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
 _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
 
@@ -99,29 +96,25 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
         raise IncompleteJournalError(f"the journal does not contain {name} before and after the run")
     if entry.get("hidden") is True:
         raise IncompleteJournalError(f"the journal's entry for {name} contained a secret, which is not stored")
-    before, after = (_read_rule(entry, side) for side in ("before", "after"))
+    try:
+        before, after = (_read_rule(entry, side) for side in ("before", "after"))
+    except UnexpectedResponseError as error:
+        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
     # The address is that of the marker after the run, if the rule exists then.
     markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
     has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))
     is_possible = has_marker and all(marker.owner == owner and not marker.copy for marker in markers)
     if (before is not None, after is not None) != sides or not is_possible or str(markers[0].address) != text:
         raise IncompleteJournalError(f"the journal's entry for {name} is not a possible change of owner {owner}")
-    return RecordedChange(
-        address=markers[0].address,
-        before=before,
-        after=after,
-        id=rule_id if isinstance(rule_id, str) else "",
-        is_confirmed=is_outcome and status == "applied",
-    )
+    address, rule_id = markers[0].address, rule_id if isinstance(rule_id, str) else ""
+    is_applied = is_outcome and status == "applied"
+    return RecordedChange(address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied)
 
 
 def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
     payload = entry[side]
     if payload is None:
         return None
-    try:
-        if not isinstance(payload, dict) or not is_text(json.dumps(payload, ensure_ascii=False)):
-            raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
-        return parse_live_rule({**payload, "id": "in the journal"})
-    except UnexpectedResponseError as error:
-        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
+    if not isinstance(payload, dict) or not is_text(json.dumps(payload, ensure_ascii=False)):
+        raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
+    return parse_live_rule({**payload, "id": "in the journal"})

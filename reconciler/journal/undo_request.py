@@ -24,6 +24,7 @@ from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, Plan
 from reconciler.text.escape import pluralize, sanitize
 
+_RULES_OF: Final = ("environment", "owner")  # runs with the same values write the same rules
 _SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits for, without an entry
 
 
@@ -41,8 +42,9 @@ class UndoRequest:
     ) -> UndoRequest:
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
-        later = (rival for rival in runs[runs.index(run) + 1 :] if _rules_of(rival) == _rules_of(run))
-        return cls(run, tuple(later), journal)
+        rivals = runs[runs.index(run) + 1 :]
+        same = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
+        return cls(run, tuple(same), journal)
 
     @property
     def words(self) -> list[str]:
@@ -70,7 +72,6 @@ class UndoRequest:
         """Return the rules that undo the run, and a function that returns a plan's warnings. Raises RefusedError."""
         # Wrong manifests do not prevent an undo: every live RuleSet counts as defined, and a warning says so.
         changes = read_changes(self.run, environment.owner)
-
         expanded = _expand(manifests, environment, live)
         state = expanded
         if isinstance(state, ManifestError):
@@ -96,10 +97,6 @@ def _expand(manifests: Manifests, environment: Environment, live: LiveState) -> 
         return expand_manifests(manifests, environment, resolver)
     except ManifestError as error:
         return error
-
-
-def _rules_of(run: RecordedRun) -> tuple[object, object]:
-    return run.start.get("environment"), run.start.get("owner")
 
 
 def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:

@@ -15,9 +15,7 @@ NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
 were made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
 
 REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
-_REPEATED_CHANGE_SECONDS: Final = (
-    3600.0  # until equal changes, which are reverted in CXone again and again, are notified
-)
+_REPEATED_CHANGE_SECONDS: Final = 3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
 _MAX_REMEMBERED: Final = 200
 _MAX_WAITING: Final = 20
 

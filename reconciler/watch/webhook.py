@@ -65,7 +65,10 @@ class Webhook:
                 if response.status_code != _LIMITED and response.status_code < _SERVER:
                     break
             if attempt < _MAX_ATTEMPTS - 1:
-                await self.sleep(_retry_delay(response, attempt))
+                value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
+                # A longer delay is ignored.
+                is_short = value.isascii() and value.isdecimal() and len(value) < 6  # noqa: PLR2004 - digits
+                await self.sleep(min(float(value), _MAX_WAIT) if is_short else _FIRST_WAIT * 2.0**attempt)
         return f"{self.address.host}: {error}"
 
     async def _send_once(self, body: bytes) -> httpx.Response | str:
@@ -80,13 +83,6 @@ class Webhook:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return _error_reason(error)
         return response
-
-
-def _retry_delay(response: httpx.Response | str, attempt: int) -> float:
-    value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
-    if value.isascii() and value.isdecimal() and len(value) < 6:  # noqa: PLR2004 - longer delays are ignored
-        return min(float(value), _MAX_WAIT)
-    return _FIRST_WAIT * 2.0**attempt
 
 
 def _error_reason(error: BaseException | None) -> str:

@@ -14,14 +14,21 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
-from reconciler.cli import undo as undoing
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import run as environments
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, print_list
 from reconciler.cli.environments.selection import EnvironmentSelection
-from reconciler.cli.execute import bind_to_review, execute_plan, read_saved_plans
+from reconciler.cli.execute import (
+    add_undo_options,
+    bind_to_review,
+    check_undo_options,
+    execute_plan,
+    read_saved_plans,
+    undo_hints,
+    with_undo,
+)
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.session import Session
@@ -52,7 +59,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
-    undoing.options(parser)
+    add_undo_options(parser)
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
     add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
@@ -66,7 +73,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
-    undoing.check(options)
+    check_undo_options(options)
     if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
         chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {chosen}")
@@ -194,7 +201,7 @@ class _ApplyRun:
             output.document(document)
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
-            output.result("".join(f"{line}\n" for line in undoing.undo_hints(self.session, plan, report)))
+            output.result("".join(f"{line}\n" for line in undo_hints(self.session, plan, report)))
         return _Ended(exit_code(report), plan, report)
 
 
@@ -225,7 +232,7 @@ def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Se
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
-    session = undoing.with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
+    session = with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
     if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)
     return session

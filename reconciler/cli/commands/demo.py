@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import STATE
@@ -86,7 +86,9 @@ class _Walk:
         words = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
         self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
         self.say(f'Now a colleague disables "{_EDITED}" in CXone and sets its priority to 950.')
-        _edit(_EDITED, priority=950, enabled=False)
+        with open_state(STATE) as state:
+            (rule_id,) = state.ids_named(_EDITED)
+            state.edit(rule_id, priority=950, enabled=False)
         self.command("The scheduled check reports fields, values and each conflicting rule.", "drift", expected=2)
         self.command("Restore the rule.", "apply", "--yes")
         self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
@@ -124,10 +126,3 @@ def _unmanaged_rules() -> dict[str, str]:
     with open_state(STATE) as state:
         rules = state.rules()
     return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
-
-
-def _edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-    """Change a rule as an edit in CXone does."""
-    with open_state(STATE) as state:
-        (rule_id,) = state.ids_named(name)
-        state.edit(rule_id, **fields)

@@ -10,12 +10,12 @@ from secrets import token_hex
 
 from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import plan_provenance
+from reconciler.cli.command_line import failure_findings
 from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
 from reconciler.cli.environments.run import EnvironmentResult, print_list, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_text
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation
 from reconciler.errors import UsageError

@@ -7,9 +7,9 @@ from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import explain, misspellings
-from reconciler.cli import conversation
-from reconciler.cli.live_file import read_tenant
+from reconciler.cli import command_line as conversation
 from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
 from reconciler.errors import UsageError
@@ -29,7 +29,7 @@ _USAGE: Final = (
 def options(parser: argparse.ArgumentParser) -> None:
     """Add explain's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
-    conversation.options(parser)
+    conversation.add_conversation_options(parser)
     parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = conversation.HELP

@@ -8,14 +8,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from reconciler.cli import live_file
-from reconciler.cli import undo as undoing
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
 from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
+from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
@@ -40,8 +40,8 @@ _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 def options(parser: argparse.ArgumentParser) -> None:
     """Add plan's options."""
     add_plan_options(parser)
-    undoing.options(parser)
-    live_file.options(parser)
+    add_undo_options(parser)
+    add_live_file_option(parser)
     add = parser.add_argument
     add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
     forms = ("text", "json", "markdown", "html", "github")
@@ -64,11 +64,11 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save the plan if requested."""
-    undoing.check(options)
-    if is_list(options):
-        live_file.check(options)
-        if output.form == "html":
-            raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
+    check_undo_options(options)
+    if is_list(options) and (options.live is not None or output.form == "html"):
+        live = "--live is for one tenant: set -e to the name of one environment"
+        page = "--format html shows one environment: use --report DIR for one page per environment"
+        raise UsageError(page if options.live is None else live)
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _prepared(options: argparse.Namespace, session: Session) -> Session:
-    return live_file.with_live_file(undoing.with_undo(session, options), options.live).with_test_results()
+    return with_live_file(with_undo(session, options), options.live).with_test_results()
 
 
 async def read_and_plan(session: Session) -> Plan:

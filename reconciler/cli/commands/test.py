@@ -7,11 +7,17 @@ import sys
 from pathlib import Path
 
 from reconciler.checks.route_tests import Checked, check, check_live
-from reconciler.cli.environments.choose import choose_environment, split_names, utc_now
+from reconciler.cli.command_line import failure_findings
+from reconciler.cli.environments.choose import (
+    choose_environment,
+    runs_route_tests,
+    split_names,
+    test_environments,
+    utc_now,
+)
 from reconciler.cli.files import write_text
-from reconciler.cli.live_file import read_tenant
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
+from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests

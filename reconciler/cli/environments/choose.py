@@ -66,3 +66,15 @@ def choose_environment(manifests: Manifests, name: str | None) -> Environment:
     if name not in manifests.environments:
         require_single(name)
     return manifests.environment(name)
+
+
+def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
+    """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
+    if names:
+        return tuple(choose_environment(manifests, name).name for name in split_names(names))
+    return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
+
+
+def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
+    """Return whether route tests run in an environment: in the built-in sandbox only if it is named or the only one."""
+    return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
