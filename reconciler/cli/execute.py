@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import WritingClient
 from collections.abc import Iterator
 
-from reconciler.cli.environments.selection import is_list
+from reconciler.cli.environments.run import is_list
 from reconciler.journal.journal import find_run, read_runs
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest

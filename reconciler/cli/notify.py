@@ -16,8 +16,7 @@ from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult
-from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
+from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox
 from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
 
 
@@ -65,8 +64,7 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         url = os.environ.get("CXROUTE_PROXY")
         proxy = parse_proxy(url) if url and not address.is_local else None
         transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
-        settings = {"trust_env": False, "follow_redirects": False}
-        async with httpx.AsyncClient(transport=transport, timeout=ATTEMPT_SECONDS, **settings) as http:
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
             delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")

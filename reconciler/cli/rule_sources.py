@@ -106,11 +106,8 @@ def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
 def labels(first: DiffSide, second: DiffSide) -> dict[str, str]:
     """Return the short labels of the attributes that the API knows by longer names; for two files, the defaults."""
     attributes = [source.session.environment.attributes for source in (first, second) if source.session]
-    return {
-        name: label
-        for names in attributes or [Attributes()]
-        for name, label in ((names.intent, "intent"), (names.confidence, "confidence"))
-    }
+    pairs = (((names.intent, "intent"), (names.confidence, "confidence")) for names in attributes or [Attributes()])
+    return dict(pair for both in pairs for pair in both)
 
 
 def types(first: DiffSide, second: DiffSide) -> Types:

@@ -66,10 +66,9 @@ def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
         changes = [_read_change(entry, owner) for entry in run.changes if entry.get("cause") != "duplicate"]
         return tuple(change for change in changes if change is not None)
     except IncompleteJournalError as error:
-        raise RefusedError(
-            f"cannot undo run {run.id}: {error}, so its effect is not certain. Correct the rules in the manifests, or"
-            " set --journal to a complete copy of the journal; `cxroute history` shows its entries"
-        ) from None
+        remedy = "Correct the rules in the manifests, or set --journal to a complete copy of the journal"
+        cause = f"{error}, so its effect is not certain. {remedy}; `cxroute history` shows its entries"
+        raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
 def _check_complete(run: RecordedRun) -> None:

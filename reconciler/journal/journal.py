@@ -57,6 +57,7 @@ _VERDICT_WORDS: Final = {
     Verdict.ABORT: "failed",
 }
 JournalEntry = dict[str, Any]
+Redact = Callable[[dict[str, object]], dict[str, object]]
 Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
 
 
@@ -64,12 +65,7 @@ class Journal:
     """Appends entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
 
     def __init__(
-        self,
-        path: Path,
-        run_id: str,
-        now: Callable[[], datetime],
-        warn: Callable[[str], None],
-        redact: Callable[[dict[str, object]], dict[str, object]] = dict,
+        self, path: Path, run_id: str, now: Callable[[], datetime], warn: Callable[[str], None], redact: Redact = dict
     ) -> None:
         """The file is opened at the first entry."""
         # `redact` takes secrets out of an entry; the field `hidden` says that it did.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 REAPPLIED: Final = "CXR310"
+_NOT_APPLIED: Final = ("failed", "skipped")
 _HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
@@ -196,12 +197,8 @@ class _UndoBuilder:
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    return {
-        str(change.get("address")): run
-        for run in later
-        for change in run.changes
-        if change.get("status") not in ("failed", "skipped")
-    }
+    made = ((change, run) for run in later for change in run.changes if change.get("status") not in _NOT_APPLIED)
+    return {str(change.get("address")): run for change, run in made}
 
 
 def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:

@@ -60,11 +60,9 @@ class UndoRequest:
             is_recent = False
         if run.end is None and is_recent and not _is_dead(run):
             minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
-            raise RefusedError(
-                f"run {run.id} has no end in the journal, and its last entry is from {sanitize(run.last_entry_at)}: it"
-                f" may still be in progress. Wait for its end, or stop it; it counts as ended {minutes} after its last"
-                " entry"
-            )
+            last = f"its last entry is from {sanitize(run.last_entry_at)}: it may still be in progress"
+            remedy = f"Wait for its end, or stop it; it counts as ended {minutes} after its last entry"
+            raise RefusedError(f"run {run.id} has no end in the journal, and {last}. {remedy}")
 
     def target(
         self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
@@ -111,10 +109,9 @@ def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> N
         raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: set -e {run_environment}")
     if start.get("owner") != environment.owner:
         owner = sanitize(str(start.get("owner")))
-        raise UsageError(
-            f"run {run.id} was made for owner {owner}, and {name} is now owned by {environment.owner}:"
-            " rules of another owner are never written. Check out the Environment as it was then, or undo the run there"
-        )
+        cause = f"{name} is now owned by {environment.owner}: rules of another owner are never written"
+        remedy = "Check out the Environment as it was then, or undo the run there"
+        raise UsageError(f"run {run.id} was made for owner {owner}, and {cause}. {remedy}")
     if start.get("tenant", tenant) != tenant:
         run_tenant = sanitize(str(start.get("tenant")) or "the sandbox")
         raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}, which has other rules")

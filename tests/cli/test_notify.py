@@ -24,8 +24,7 @@ from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
 from reconciler.text.hosts import is_loopback
-from reconciler.watch.cycle import CycleResult
-from reconciler.watch.notifications import NotificationKind, Outbox
+from reconciler.watch.cycle import CycleResult, NotificationKind, Outbox
 from reconciler.watch.webhook import Webhook, parse_address
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is

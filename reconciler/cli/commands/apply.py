@@ -18,8 +18,7 @@ from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import run as environments
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, print_list
-from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, EnvironmentSelection, print_list
 from reconciler.cli.execute import (
     add_undo_options,
     bind_to_review,

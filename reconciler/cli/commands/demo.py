@@ -53,11 +53,9 @@ def _next_steps(here: Path) -> str:
     if not beside.exists():
         return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
     command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
-    folder = shlex.quote(str(beside.parent))
-    return (
-        f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
-        f'Messages call it `cxroute`. To use this name in your shell: export PATH={folder}:"$PATH"'
-    )
+    export = f'export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
+    first = f"Next: {shlex.join([command, 'init', 'my-routing'])}"
+    return f"{first}\nMessages call it `cxroute`. To use this name in your shell: {export}"
 
 
 def bank_manifests() -> Path:

@@ -15,7 +15,7 @@ from reconciler.cli.files import new_folder, write_all
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, read_tenant, with_live_file
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import DesiredRule
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
@@ -97,10 +97,9 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
         lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
         lines += [f"\n  and {len(free) - _MOST_NAMES:,} more"] if len(free) > _MOST_NAMES else []
         total, managed = pluralize(len(live.rules), "live rule"), f"{len(owned.managed):,} of them managed"
-        raise UsageError(
-            f"specify rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-            f" {total}, {managed} and {len(free):,} made by hand{':' if lines else '.'}{''.join(lines)}"
-        )
+        counts = f"{session.environment.name} has {total}, {managed} and {len(free):,} made by hand"
+        listed = f"{':' if lines else '.'}{''.join(lines)}"
+        raise UsageError(f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}")
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(match_rules(live.rules, selector, owner))
@@ -143,12 +142,11 @@ class ExportTarget:
             texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
             for path in texts:
                 refuse_existing(path)
-        schema, heads = self.manifests / SCHEMA, dict.fromkeys(texts, "")
-        if self.read and schema.exists():
-            heads = {
-                path: f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n" for path in texts
-            }
-        return {path.as_posix(): heads[path] + text for path, text in texts.items()}
+        schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
+        if not (self.read and schema.exists()):
+            return {path.as_posix(): text for path, text in texts.items()}
+        links = {path: os.path.relpath(schema, path.parent) for path in texts}
+        return {path.as_posix(): f"{head}{links[path]}\n{text}" for path, text in texts.items()}
 
 
 def parse_target(text: str | None, manifests: Path) -> ExportTarget:
@@ -168,10 +166,8 @@ def refuse_secrets(texts: Mapping[str, str]) -> None:
     """Raise RefusedError if a text contains a secret."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
-            raise RefusedError(
-                f"{path} was not written: it would contain a secret of this run. Remove the secret from the rule, and"
-                " replace it"
-            )
+            remedy = "Remove the secret from the rule, and replace it"
+            raise RefusedError(f"{path} was not written: it would contain a secret of this run. {remedy}")
 
 
 def refuse_existing(path: Path) -> None:
@@ -198,7 +194,13 @@ def export_new(
         return exported
     texts = into.texts(exported, _header(session))
     refuse_secrets(texts)
-    proof = _verify(session, live, tenant, exported, texts)
+    try:
+        _, then = _plan_with(session, live, texts)
+        proof = verify_export(exported, tenant, then)
+    except (ManifestError, ExportMismatchError) as error:
+        reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
+        mismatch = "the exported manifests would not match the live rules"
+        raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
     if into.printed:
         session.output.file_text("".join(texts.values()))
     else:
@@ -215,9 +217,8 @@ def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
     environment, desired = session.environment, session.planner(live).desired
     resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
-    return TenantSnapshot(
-        rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired
-    )
+    rules, queues = live.rules, live.queues
+    return TenantSnapshot(rules=rules, queues=queues, resolver=resolver, environment=environment, desired=desired)
 
 
 def _header(session: Session) -> ManifestHeader:
@@ -230,18 +231,11 @@ def _header(session: Session) -> ManifestHeader:
     return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
 
 
-def _verify(
-    session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, texts: Mapping[str, str]
-) -> ExportVerification:
-    changed = {path: text.encode() for path, text in texts.items()}
-    try:
-        manifests = load_with_changes(Path(session.directory), changed)
-        return verify_export(exported, tenant, replace(session, manifests=manifests).planner(live).desired)
-    except (ManifestError, ExportMismatchError) as error:
-        reason = error.findings[0].message if isinstance(error, ManifestError) else str(error)
-        raise CxrouteError(
-            f"nothing was written: the exported manifests would not match the live rules ({sanitize(reason)})"
-        ) from error
+def _plan_with(session: Session, live: LiveState, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
+    """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
+    texts = {file: text.encode() for file, text in changed.items()}
+    manifests = load_with_changes(Path(session.directory), texts)
+    return manifests, replace(session, manifests=manifests).planner(live).desired
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
@@ -266,10 +260,8 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
         lines.append(f"The next apply adopts {adopted}{renamed}.")
         lines += impact_lines(summary, session.output.paint)
     if proof.other_changes:
-        changes = pluralize(proof.other_changes, "other change")
-        lines.append(
-            f"The other manifests lead to {changes}, which this export does not include; `plan` shows all changes."
-        )
+        changes = f"{pluralize(proof.other_changes, 'other change')}, which this export does not include"
+        lines.append(f"The other manifests lead to {changes}; `plan` shows all changes.")
     where = "" if into.read else f"put it below {session.directory}/, then "
     lines.append(f"Next: {where}{session.command_line.command('plan')}")
     for line in lines:
@@ -287,9 +279,8 @@ def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> Non
         if cause == "drift":
             drifted.append((rule, desired))
         elif cause == "both":
-            session.output.warn(
-                f"{address} is skipped: its manifest changed too. Name the rule to keep its live state."
-            )
+            keep = "Name the rule to keep its live state."
+            session.output.warn(f"{address} is skipped: its manifest changed too. {keep}")
     _update(session, live, tenant, drifted)
 
 
@@ -323,8 +314,7 @@ def _update(
     edits = all_edits(drifted, session.manifests, tenant)
     changed = edit_texts(edits, session.manifests)
     try:
-        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-        after = replace(session, manifests=manifests).planner(live).desired
+        manifests, after = _plan_with(session, live, changed)
     except ManifestError as error:
         where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
@@ -335,10 +325,8 @@ def _update(
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
         session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
     rules = pluralize(len(edits), "rule")
-    session.output.result(
-        f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes.\n"
-        f"Next: {session.command_line.command('plan')}\n"
-    )
+    match = f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes."
+    session.output.result(f"{match}\nNext: {session.command_line.command('plan')}\n")
 
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments
-from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
+from reconciler.cli.environments.run import (
+    EnvironmentResult,
+    EnvironmentSelection,
+    add_selection_options,
+    is_list,
+    join_documents,
+    print_list,
+    run_environments,
+)
 from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
@@ -85,7 +91,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
             session.output.result(f"{next_command(session, plan, None)}\n")
         return EnvironmentResult(exit_code(plan, options), lambda: planned_row(plan), saved)
 
-    prepare = Session.with_test_results if selection.listed else partial(_prepared, options)
+    def prepare(session: Session) -> Session:
+        single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
+        return single.with_test_results()
+
     code, reports = run_environments(selection, work, prepare)
     if selection.listed and options.out:
         write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
@@ -96,10 +105,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         plans = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
     return code
-
-
-def _prepared(options: argparse.Namespace, session: Session) -> Session:
-    return with_live_file(with_undo(session, options), options.live).with_test_results()
 
 
 async def read_and_plan(session: Session) -> Plan:
@@ -122,10 +127,9 @@ def plan_file_text(plan: Plan, name: str) -> str:
     form = plan_to_json(plan)
     text = dump_indented(form)
     if REDACTOR.redact_json(form, text) != form:
-        raise RefusedError(
-            f"{name} was not written: a rule or a manifest contains a secret of this run, and"
-            " a plan without it could not be applied. Remove the secret from there, and replace it with a new one"
-        )
+        cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
+        remedy = "Remove the secret from there, and replace it with a new one"
+        raise RefusedError(f"{name} was not written: {cause}. {remedy}")
     return text
 
 

@@ -291,8 +291,7 @@ def _read_list(name: str) -> tuple[str, ...]:
     if text is not None and not values:
         raise UsageError(f"{name}, or its file, contains only commas and spaces")
     if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
-        raise UsageError(
-            f"{name} contains characters that a header cannot have: use letters, digits and punctuation, without spaces"
-        )
+        remedy = "use letters, digits and punctuation, without spaces"
+        raise UsageError(f"{name} contains characters that a header cannot have: {remedy}")
     REDACTOR.add(*values)
     return values

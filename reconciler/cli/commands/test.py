@@ -62,9 +62,5 @@ def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
     names = split_names(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
     sessions[0].terminal.print_banner(sessions[0].banner)
-    checked = []
-    for session in sessions:
-        live = read_tenant(session)
-        desired = session.planner(live).desired
-        checked.append(check_live(session.manifests, session.environment, desired, live))
-    return checked
+    tenants = ((session, read_tenant(session)) for session in sessions)
+    return [check_live(each.manifests, each.environment, each.planner(live).desired, live) for each, live in tenants]

@@ -10,7 +10,8 @@ import re
 import signal
 import socket
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -29,9 +30,18 @@ from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.watch.cycle import ApiCallCounts, CycleResult, Interval, WatchLoop, is_blocked
+from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.watch.cycle import (
+    ApiCallCounts,
+    CycleResult,
+    Interval,
+    NotificationKind,
+    NotificationState,
+    Outbox,
+    WatchLoop,
+    is_blocked,
+)
 from reconciler.watch.metrics import WatchMetrics
-from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -122,8 +132,6 @@ class _Watch:
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
         async with AsyncExitStack() as stack:
             if listener is not None:
-                from reconciler.cli.health_server import serve_health  # noqa: PLC0415 - an extra that only --listen needs
-
                 server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
                 await stack.enter_async_context(server)
             # Windows has neither this signal nor signal handlers of a loop.
@@ -213,3 +221,39 @@ class _Watch:
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()
+
+
+@asynccontextmanager
+async def serve_health(
+    listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Serve `/metrics` and `/health` on a listening socket while the block runs. Requires the extra `serve`."""
+    import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
+
+    from reconciler.endpoint.server import quiet_config  # noqa: PLC0415 - as above
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        status, text, media = 404, "not found: use /metrics or /health\n", b"text/plain; charset=utf-8"
+        if scope["method"] not in ("GET", "HEAD"):
+            status, text = 405, "GET only\n"
+        elif scope["path"] == "/metrics":
+            status, text, media = 200, metrics(), CONTENT_TYPE
+        elif scope["path"] == "/health":
+            status, text = (200, "ok\n") if alive() else (503, "no round has started for too long\n")
+        body = text.encode()
+        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    server = Server(quiet_config(app, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
