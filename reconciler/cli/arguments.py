@@ -41,10 +41,8 @@ COMMANDS: Final[dict[str, Command]] = {
 }
 
 SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"  # options of every command
-_EXIT_CODES: Final = (
-    "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
-    " 130 interrupted."
-)
+_FAILURES: Final = "3 manifests invalid, 4 refused, 5 partly applied, 64 usage, 130 interrupted"
+_EXIT_CODES: Final = f"Exit codes: 0 done, 1 error, 2 changes pending, {_FAILURES}."
 _FIRST_STEPS: Final = 'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".'
 _ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
@@ -97,6 +95,5 @@ def usage() -> str:
 
 def missing_extra(feature: str) -> CxrouteError:
     """Return the error that names the missing extra; without a command, because no package index has the project."""
-    return CxrouteError(
-        f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
-    )
+    remedy = "See docs/getting-started.md, section Install."
+    return CxrouteError(f"{feature} needs the extra `serve`, which is not installed. {remedy}")

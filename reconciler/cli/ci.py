@@ -56,7 +56,6 @@ def plan_provenance(plan: Plan, banner: str) -> Provenance:
 
 
 def _source_links() -> SourceLinks:
-    """Return the links to this run's repository, commit and log; empty outside of a workflow."""
     server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()

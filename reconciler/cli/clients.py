@@ -27,6 +27,7 @@ from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.redact import REDACTOR
 
+Fence = Callable[[Transport, TenantSettings], Transport]
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
@@ -68,9 +69,7 @@ async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
 
 
 @asynccontextmanager
-async def _connect(
-    session: Session, fence: Callable[[Transport, TenantSettings], Transport]
-) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
+async def _connect(session: Session, fence: Fence) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
     tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
         fenced = fence(transport, tenant)

@@ -56,7 +56,14 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         position = find_command(arguments)
         if position is None:
-            return _run_without_command(arguments)
+            if "--version" in arguments:
+                sys.stdout.write(f"cxroute {__version__}\n")
+            elif not arguments or "-h" in arguments or "--help" in arguments:
+                sys.stdout.write(wrap_for(usage(), sys.stdout))
+            else:
+                hint = suggestion(arguments[0], ("--help", "--version"))
+                raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")  # noqa: TRY301 - handled below
+            return 0
         name = arguments.pop(position)
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
@@ -79,17 +86,6 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     else:
         sys.stderr.write(wrap_for(f"error: {error}\n", sys.stderr))
     return error.exit_code
-
-
-def _run_without_command(arguments: list[str]) -> int:
-    if "--version" in arguments:
-        sys.stdout.write(f"cxroute {__version__}\n")
-        return 0
-    if not arguments or "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(wrap_for(usage(), sys.stdout))
-        return 0
-    hint = suggestion(arguments[0], ("--help", "--version"))
-    raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")
 
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
@@ -23,11 +22,6 @@ from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.text.escape import pluralize, sanitize
-
-_UNLISTED: Final = (
-    "a rule looks changed if the file has only the id of its queue: add `queues`, each with id and name, next to"
-    " `rules`"
-)
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +43,9 @@ def with_live_file(session: Session, path: str | None) -> Session:
         assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
         queues += assumed
         message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
-    hint = "" if export.lists_queues else _UNLISTED
+    remedy = "add `queues`, each with id and name, next to `rules`"
+    changed = f"a rule looks changed if the file has only the id of its queue: {remedy}"
+    hint = "" if export.lists_queues else changed
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 

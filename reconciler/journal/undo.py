@@ -161,7 +161,6 @@ class _UndoBuilder:
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        """Report an unmanaged rule with the rule's earlier name; return whether there is one."""
         if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
             message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
             self._warn(change, message, "rename that rule in CXone, and undo the run again")

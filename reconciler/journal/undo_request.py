@@ -98,7 +98,6 @@ def _expand(manifests: Manifests, environment: Environment, live: LiveState) -> 
 
 
 def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
-    """Raise UsageError for a run of another environment, tenant or owner."""
     start, name = run.start, environment.name
     if not RUN_NAME.fullmatch(run.id):
         raise UsageError(f"{sanitize(run.id)} is not a valid name of a run")

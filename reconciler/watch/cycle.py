@@ -161,6 +161,10 @@ class Interval:
         return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
+Cycle = Callable[[], Awaitable[CycleResult]]
+OnResult = Callable[[CycleResult, float], Awaitable[object]]
+
+
 @dataclass(slots=True, kw_only=True)
 class WatchLoop:
     """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
@@ -174,12 +178,7 @@ class WatchLoop:
     _due_at: float = field(default=math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
 
-    async def run(
-        self,
-        cycle: Callable[[], Awaitable[CycleResult]],
-        on_result: Callable[[CycleResult, float], Awaitable[object]],
-        should_stop: Callable[[], bool],
-    ) -> CycleResult:
+    async def run(self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
             self._started_at, self._is_running = self.clock(), True

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from reconciler.apply.report import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.cli.notify import Webhook, parse_address
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
@@ -25,7 +26,6 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
 from reconciler.text.hosts import is_loopback
 from reconciler.watch.cycle import CycleResult, NotificationKind, Outbox
-from reconciler.watch.webhook import Webhook, parse_address
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.fake_clock import FakeClock

@@ -8,17 +8,23 @@ import contextlib
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import run as environments
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, EnvironmentSelection, print_list
+from reconciler.cli.environments.run import (
+    EnvironmentReport,
+    EnvironmentResult,
+    EnvironmentSelection,
+    SavedPlans,
+    print_list,
+)
 from reconciler.cli.execute import (
     add_undo_options,
     bind_to_review,
@@ -46,7 +52,7 @@ from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
 from reconciler.watch.cycle import CycleResult
 
-Plans = Mapping[str, ReviewedPlan | str]
+Ended = tuple[int, Plan, ApplyReport | None]  # the exit code, the plan, and the report if the apply started
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
@@ -89,12 +95,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
-class _Ended(NamedTuple):
-    code: int
-    plan: Plan
-    report: ApplyReport | None = None  # None if the apply did not start
-
-
 @dataclass(frozen=True, slots=True)
 class _ApplyRun:
     session: Session
@@ -102,7 +102,7 @@ class _ApplyRun:
     reviewed: ReviewedPlan | None
 
     @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, plans: Plans) -> _ApplyRun:
+    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> _ApplyRun:
         reviewed = plans.get(session.environment.name)
         return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
@@ -117,7 +117,7 @@ class _ApplyRun:
             await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
         return EnvironmentResult(code, lambda: applied_row(plan, report))
 
-    async def run(self, stop: Cancellation) -> _Ended:
+    async def run(self, stop: Cancellation) -> Ended:
         session = self.session
         async with open_writing_client(session) as client:
             planner, plan = await self.read_and_plan(client)
@@ -127,7 +127,7 @@ class _ApplyRun:
                     return self.finish(plan, None, 0.0)
                 await self.confirm(plan)
             except RefusedError as refused:
-                return _Ended(self.refused(plan, refused), plan)
+                return self.refused(plan, refused), plan, None
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
@@ -188,7 +188,7 @@ class _ApplyRun:
         self.session.output.document(document)
         return error.exit_code
 
-    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> _Ended:
+    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> Ended:
         output = self.session.output
         if output.form == "json":
             document = {**plan_to_json(plan), "outcomes": [], "converged": True}
@@ -201,11 +201,10 @@ class _ApplyRun:
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undo_hints(self.session, plan, report)))
-        return _Ended(exit_code(report), plan, report)
+        return exit_code(report), plan, report
 
 
 def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
-    """Ask the user at the terminal. Raises RefusedError for any other answer."""
     output.flush()
     sys.stderr.write(wrap_for(f"{question} to continue: ", sys.stderr))
     sys.stderr.flush()
@@ -227,7 +226,7 @@ def exit_code(report: ApplyReport | None) -> int:
     return PARTLY if wrote else CxrouteError.exit_code
 
 
-def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
+def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
@@ -237,7 +236,7 @@ def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Se
     return session
 
 
-def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
         return await _ApplyRun.of(session, selection.options, plans).run_and_notify(stop)
 
@@ -245,7 +244,7 @@ def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[Env
     return environments.run_environments(selection, work, prepare, on_signal="tell each")
 
 
-def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
+def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     output = selection.output
     code, reports = _plan(selection, plans)
     differing = [report for report in reports if report.row.status == "differs"]
@@ -265,7 +264,7 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
     return code
 
 
-def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         run = _ApplyRun.of(session, selection.options, plans)
         async with open_reading_client(session) as client:

@@ -93,10 +93,8 @@ class _Walk:
         after = _unmanaged_rules()
         if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
             raise CxrouteError("an unmanaged rule was changed")
-        self.say(
-            f"{len(after)} unmanaged rules are unchanged, byte for byte.\n"
-            f"{self.next_steps}\nFor your own tenant, see docs/guide.md."
-        )
+        unchanged = f"{len(after)} unmanaged rules are unchanged, byte for byte."
+        self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see docs/guide.md.")
 
     def say(self, text: str) -> None:
         self.output.result(f"{self.output.paint('blue', text)}\n\n")

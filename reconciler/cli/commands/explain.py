@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import explain, misspellings
@@ -19,11 +18,6 @@ from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
-
-_USAGE: Final = (
-    "specify a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or the code of"
-    " a finding, such as CXR105"
-)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +46,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
             output.result(f"{code}: {title}\n\n{text}\n")
         return 0
     if not has_conversation:
-        raise UsageError(_USAGE)
+        example = "--intent lost_or_stolen_card --confidence 0.8 --attr language=de"
+        raise UsageError(f"specify a conversation, such as {example}, or the code of a finding, such as CXR105")
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
@@ -72,7 +67,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
-    """Return the rules of the manifests, or all live rules. Raises ManifestError."""
     name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
     if live is None:
         return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)

@@ -71,7 +71,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write, edit or keep the comment. After a failure, write its text to the job summary."""
     this = _current_run(options)
     request = _build_request(options, this)
     if options.report is None:
@@ -92,7 +91,6 @@ def _publish_comment(options: argparse.Namespace, output: Output, step: actions.
 
 
 def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
-    """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
@@ -126,7 +124,6 @@ def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: acti
 
 
 def _update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Open, revise or close the issue about an environment's drift."""
     environment = _environment(options)
     plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
@@ -149,7 +146,6 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
 
 
 def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:
-    """Return the workflow run of this step. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
     this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request

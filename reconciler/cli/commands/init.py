@@ -83,7 +83,6 @@ def _check_workflows(directory: Path, action: str | None) -> None:
 
 
 def _existing_workflows() -> dict[str, str]:
-    """Return the text of each existing workflow, by file name. Raises CxrouteError."""
     workflows = [WORKFLOWS / name for name in github.WORKFLOW_FILES]
     try:
         existing = {path.name: read_file(path, MIB) for path in workflows if path.exists()}
@@ -93,7 +92,6 @@ def _existing_workflows() -> dict[str, str]:
 
 
 def _write_workflows(directory: Path, action: str | None, output: Output) -> None:
-    """Write each workflow that is missing or unedited, and print the steps to set up GitHub."""
     needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import json
 import os
 import socket
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -50,7 +50,7 @@ POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "t
 GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def options(parser: ArgumentParser) -> None:
     """Add serve's options."""
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -62,7 +62,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = HELP
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
     try:
@@ -87,9 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-async def _serve(
-    options: argparse.Namespace, session: Session, settings: ServeSettings, listener: socket.socket
-) -> None:
+async def _serve(options: Namespace, session: Session, settings: ServeSettings, listener: socket.socket) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
@@ -97,10 +95,8 @@ async def _serve(
         session.output.flush()
 
     name = session.environment.name
-    async with (
-        open_context_client(session, DEADLINE) as client,
-        open_cluster(settings.shared, name, client) as join,
-    ):
+    context_client = open_context_client(session, DEADLINE)
+    async with context_client as client, open_cluster(settings.shared, name, client) as join:
         await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
 
 
@@ -111,7 +107,7 @@ _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
 
 def build_endpoint(
-    options: argparse.Namespace, session: Session, settings: ServeSettings, client: ContextClient, join: JoinCluster
+    options: Namespace, session: Session, settings: ServeSettings, client: ContextClient, join: JoinCluster
 ) -> ContextApp:
     """Return the endpoint over a client."""
     advise = Advice(log, time.monotonic)
@@ -125,12 +121,9 @@ def build_endpoint(
 
     def gauges() -> dict[str, float]:
         limiter, circuit = client.rate_limiter, client.circuit
-        return {
-            "cxroute_upstream_requests": limiter.requests,
-            "cxroute_upstream_retries": limiter.retries,
-            "cxroute_upstream_away": circuit.is_open,
-            "cxroute_upstream_outages": circuit.opened,
-        }
+        counts = {"requests": limiter.requests, "retries": limiter.retries}
+        outages = {"away": circuit.is_open, "outages": circuit.opened}
+        return {f"cxroute_upstream_{name}": value for name, value in {**counts, **outages}.items()}
 
     def hashed(conversation: str) -> str:
         return hashlib.sha256(conversation.encode()).hexdigest()[:16]
@@ -138,9 +131,8 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    return build_context_app(
-        write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits
-    )
+    policy = _event_policy(options, session)
+    return build_context_app(write, settings.keys, settings.secrets, policy, join(alone), limits)
 
 
 def max_calls(rate: float) -> int:
@@ -148,7 +140,7 @@ def max_calls(rate: float) -> int:
     return int(min(max(rate * _CALL_SECONDS, 16), 1000))
 
 
-def _event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
+def _event_policy(options: Namespace, session: Session) -> EventPolicy:
     names, context = session.environment.attributes, session.environment.context
     return EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
@@ -190,10 +182,6 @@ class Advice:
 
 
 _SHARED: Final = "CXROUTE_SHARED"
-_SEEN: Final = (
-    "--shared contains a password, and every user of this machine can see command lines: put the URL into a file, and"
-    f" the path of the file into {_SHARED}_FILE"
-)
 
 
 def shared_url(option: str | None) -> str:
@@ -215,7 +203,9 @@ def shared_url(option: str | None) -> str:
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
-        log(json.dumps({"event": "advice", "advice": _SEEN}))
+        seen = "--shared contains a password, and every user of this machine can see command lines"
+        remedy = f"put the URL into a file, and the path of the file into {_SHARED}_FILE"
+        log(json.dumps({"event": "advice", "advice": f"{seen}: {remedy}"}))
     return url
 
 
@@ -270,7 +260,7 @@ class ServeSettings(NamedTuple):
     secrets: tuple[str, ...]
 
 
-def read_settings(options: argparse.Namespace) -> ServeSettings:
+def read_settings(options: Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
     port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
     if not (port.isascii() and port.isdigit()) or int(port[:6]) > _LAST_PORT:

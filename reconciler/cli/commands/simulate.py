@@ -36,7 +36,6 @@ _LAST_PORT: Final = 65_535
 
 
 def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
-    """Return the settings and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import os
 import re
+from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -39,6 +39,7 @@ from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatu
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
+SavedPlans = Mapping[str, ReviewedPlan | str]  # by environment; the error's text of one that failed
 INDEX: Final = "JOB_COMPLETION_INDEX"  # set by Kubernetes: the index of this pod in an Indexed Job, from 0
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
@@ -74,7 +75,7 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     return Shard(int(index), count)
 
 
-def add_selection_options(parser: argparse.ArgumentParser) -> None:
+def add_selection_options(parser: ArgumentParser) -> None:
     """Add the options that choose several environments."""
     add = parser.add_argument
     add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
@@ -82,7 +83,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     add("--shard", metavar="INDEX/COUNT", help=shard_help)
 
 
-def is_list(options: argparse.Namespace) -> bool:
+def is_list(options: Namespace) -> bool:
     """Return whether the options request a list of environments, even if the shard leaves none or one."""
     return options.all or options.shard is not None or "," in chosen_name(options.environment)
 
@@ -93,16 +94,14 @@ class EnvironmentSelection:
 
     manifests: Manifests
     names: tuple[str, ...]
-    options: argparse.Namespace
+    options: Namespace
     output: Output
     listed: bool = False
     """The report is a list, with a table and a part for each environment, even for one environment or none."""
     nothing: str = ""  # why the list is empty
 
     @classmethod
-    def of(
-        cls, options: argparse.Namespace, output: Output, saved: Mapping[str, ReviewedPlan | str] | None = None
-    ) -> EnvironmentSelection:
+    def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> EnvironmentSelection:
         """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
@@ -118,9 +117,7 @@ class EnvironmentSelection:
         return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
-    def single(
-        cls, options: argparse.Namespace, output: Output, name: str | None, undo: str | None
-    ) -> EnvironmentSelection:
+    def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
         names = (choose_environment(manifests, name).name,)
@@ -151,7 +148,7 @@ class EnvironmentSelection:
         return ("--shard", self.options.shard) if self.options.shard else ()
 
 
-def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen(manifests: Manifests, options: Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
     if options.all and options.environment:
         raise UsageError("specify --all or -e, not both")
     if among is not None and not options.environment:
@@ -194,15 +191,13 @@ class EnvironmentReport:
     text: str
 
 
-Work = Callable[["Session", "Cancellation"], Awaitable["EnvironmentResult"]]  # it prints into the session's output
-Prepare = Callable[["Session"], "Session"]  # completes a session before the tenant is read; CPU-bound, may take long
+Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
+OnSignal = Literal["end all", "tell each"]
+Prepare = Callable[[Session], Session]  # completes a session before the tenant is read; CPU-bound, may take long
 
 
 def run_environments(
-    selection: EnvironmentSelection,
-    work: Work,
-    prepare: Prepare | None = None,
-    on_signal: Literal["end all", "tell each"] = "end all",
+    selection: EnvironmentSelection, work: Work, prepare: Prepare | None = None, on_signal: OnSignal = "end all"
 ) -> tuple[int, list[EnvironmentReport]]:
     """Do the work with every selected environment; return the exit code, and the reports of a list."""
     if not selection.listed:
