@@ -1,22 +1,88 @@
-"""Words of commands: a conversation, read and written; and suggested commands, with the options of the current one."""
+"""The environments of a command line, and suggested commands with the same options."""
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.desired.desired import desire_offline
 from reconciler.errors import UsageError
 from reconciler.journal.undo_request import UndoRequest
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
-from reconciler.model.rule import JSON_NUMBER, parse_number
+from reconciler.model.rule import Queue
 from reconciler.plan.options import PlanOptions
-from reconciler.render.text.route_tests import join_names
+
+SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
+
+
+def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
+    """Return the queues that the manifests use in an environment, expanded offline. Raises ManifestError."""
+    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].assumed_queues.values())
+
+
+def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
+    """Return a finding if the tenant of an environment is still the placeholder that `init` wrote."""
+    loaded = manifests.environments.get(name)
+    if loaded is None or not loaded.document.is_placeholder:
+        return []
+    message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
+    hint = "set the name of your tenant, such as acme for https://acme.my.cxone.com; -e sandbox needs no tenant"
+    return [loaded.finding("CXR104", message, "tenant", hint=hint)]
+
+
+def utc_now() -> datetime:
+    """Return the time now. The command line has no other clock."""
+    return datetime.now(UTC)
+
+
+def split_names(names: str) -> tuple[str, ...]:
+    """Return the names that -e lists, each once. Raises UsageError for an empty one."""
+    parts = [name.strip() for name in names.split(",")]
+    if not all(parts):
+        raise UsageError(f"-e {names}: empty environment name")
+    return tuple(dict.fromkeys(parts))
+
+
+def require_single(names: str) -> str:
+    """Return the one name that -e specifies. Raises UsageError for several."""
+    if "," in names:
+        several = "validate, test, plan, apply and drift take several"
+        raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
+    return names
+
+
+def env_name(name: str | None) -> str:
+    """Return the name of the environment: from -e, then $CXROUTE_ENV, then the sandbox."""
+    return name or os.environ.get("CXROUTE_ENV") or SANDBOX
+
+
+def choose_environment(manifests: Manifests, name: str | None) -> Environment:
+    """Return the environment: from -e, then $CXROUTE_ENV, then the sandbox (except in CI). Raises UsageError."""
+    if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
+        names = sorted({*manifests.environments, SANDBOX})
+        raise UsageError(f"in CI there is no default environment: specify -e with one of {', '.join(names)}")
+    name = env_name(name)
+    if name not in manifests.environments:
+        require_single(name)
+    return manifests.environment(name)
+
+
+def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
+    """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
+    if names:
+        return tuple(choose_environment(manifests, name).name for name in split_names(names))
+    return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
+
+
+def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
+    """Return whether route tests run in an environment: in the built-in sandbox only if it is named or the only one."""
+    return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
+
 
 DIRECTORY: Final = "manifests"  # the default of -m
 
@@ -49,96 +115,3 @@ class CommandLine:
         journal = self.undo.journal if self.undo else None
         journal_words = ["--journal", journal] if journal else []
         return shlex.join([*program(self.directory), "apply", plan, *journal_words, *words])
-
-
-_LONGEST: Final = 60
-
-HELP: Final = (
-    "A value of --attr is a number if it is one in JSON (n=1, n=0.5), and text otherwise; n='\"1\"', in JSON quotes,\n"
-    "is the text 1. true and false are texts, as in rules. An attribute that is not given is missing."
-)
-
-
-def add_conversation_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that describe a conversation."""
-    add = parser.add_argument
-    add("--intent", metavar="X", help="the intent that the bot detected")
-    add("--confidence", metavar="N", help="its confidence, from 0 to 1")
-    add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
-
-
-def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[str, str | int | float]:
-    """Return the attributes by the names that rules use. Raises UsageError."""
-    attributes: dict[str, str | int | float] = {}
-    if options.intent is not None:
-        attributes[names.intent] = options.intent
-    if options.confidence is not None:
-        try:
-            confidence = parse_number(options.confidence)
-        except ValueError:
-            confidence = -1
-        if not 0 <= confidence <= 1:
-            raise UsageError(f"--confidence {_quoted(options.confidence)}: must be a number from 0 to 1")
-        attributes[names.confidence] = confidence
-    for text in options.attr:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise UsageError(f"--attr {_quoted(text)}: must be NAME=VALUE")
-        if name in attributes:
-            raise UsageError(f"--attr {_quoted(text)}: {_quoted(name)} is given twice")
-        attributes[name] = _value(value)
-    return attributes
-
-
-def conversation_words(attributes: Mapping[str, str | int | float], names: Attributes) -> list[str]:
-    """Return the options that describe the conversation; none if an attribute's name cannot be an option."""
-    if any("=" in name or not name for name in attributes):
-        return []
-    words: list[str] = []
-    for name, value in attributes.items():
-        if name == names.intent and isinstance(value, str):
-            option, text = "--intent", value
-        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
-            option, text = "--confidence", json.dumps(value)
-        else:
-            is_quoted = not isinstance(value, str) or value.startswith('"') or JSON_NUMBER.fullmatch(value)
-            option, text = "--attr", f"{name}={json.dumps(value) if is_quoted else value}"
-        words += [f"{option}={text}"] if text.startswith("-") else [option, text]
-    return words
-
-
-def _value(text: str) -> str | int | float:
-    if JSON_NUMBER.fullmatch(text):
-        try:
-            return parse_number(text)
-        except ValueError:
-            raise UsageError(f"--attr: the number {_quoted(text)} is too large; in JSON quotes it is text") from None
-    if not text.startswith('"'):
-        return text
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        raise UsageError(f"--attr: {_quoted(text)} begins with a quote but is not a JSON string") from None
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
-
-
-def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
-    """Return a finding for each distinct failure; the hint is the command that explains it."""
-    alike: dict[Finding, list[RouteTestResult]] = {}
-    for result in (result for each in checked for result in each.tried):
-        if result.failure:
-            alike.setdefault(result.failure, []).append(result)
-    environments = {each.environment.name: each for each in checked}
-    findings = []
-    for failure, results in alike.items():
-        where = f", in {join_names(result.environment for result in results)}" if len(environments) > 1 else ""
-        one = environments[results[0].environment]
-        words = conversation_words(results[0].conversation, one.environment.attributes)
-        command = [*program(directory), "explain", "-e", one.environment.name, *["--live"] * (one.rules == "live")]
-        why = f"why: {shlex.join([*command, *words])}" if words else ""
-        hint = "; ".join(filter(None, (failure.hint, why)))
-        findings.append(replace(failure, message=f"{failure.message}{where}", hint=hint))
-    return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.report import ApplyReport
-from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import WritingClient
 from collections.abc import Iterator
 
-from reconciler.cli.environments.run import is_list
+from reconciler.cli.environments import is_list
 from reconciler.journal.journal import find_run, read_runs
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest

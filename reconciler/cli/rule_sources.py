@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
-from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.cli.signals import Cancellation, run_interruptibly

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check
-from reconciler.cli.command_line import CommandLine, failure_findings
-from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
+from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import ApiError, ManifestError, UsageError
@@ -137,7 +137,7 @@ def load_selected_manifests(options: argparse.Namespace, environment: str | None
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
-        return load_environment(Path(options.manifests), chosen_name(environment))
+        return load_environment(Path(options.manifests), env_name(environment))
 
 
 def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:

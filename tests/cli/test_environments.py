@@ -18,8 +18,8 @@ import pytest
 
 from reconciler import pipeline
 from reconciler.apply import loop as apply
-from reconciler.cli.environments import run as several
-from reconciler.cli.environments.run import EnvironmentResult, EnvironmentSelection, run_list, worst_exit_code
+from reconciler.cli import environments as several
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, run_list, worst_exit_code
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation

@@ -14,26 +14,11 @@ from functools import partial
 from typing import Final
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
-from reconciler.cli.environments import run as environments
-from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.run import (
-    EnvironmentReport,
-    EnvironmentResult,
-    EnvironmentSelection,
-    SavedPlans,
-    print_list,
-)
-from reconciler.cli.execute import (
-    add_undo_options,
-    bind_to_review,
-    check_undo_options,
-    execute_plan,
-    read_saved_plans,
-    undo_hints,
-    with_undo,
-)
+from reconciler.cli.environments import EnvironmentReport, EnvironmentResult, EnvironmentSelection, SavedPlans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.session import Session
@@ -64,7 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
-    add_undo_options(parser)
+    execute.add_undo_options(parser)
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
     add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
@@ -78,11 +63,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
-    check_undo_options(options)
+    execute.check_undo_options(options)
     if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
         chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {chosen}")
-    saved = read_saved_plans(options) if options.plan else None
+    saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
         saved = {saved.environment: saved}
@@ -91,7 +76,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if selection.listed and not options.yes:
         return _apply_confirmed(selection, saved or {})
     code, reports = _apply(selection, saved or {})
-    print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to")
     return code
 
 
@@ -131,7 +116,7 @@ class _ApplyRun:
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
-            report = await execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
+            report = await execute.execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
         return self.finish(plan, report, time.monotonic() - started)
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
@@ -200,7 +185,7 @@ class _ApplyRun:
             output.document(document)
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
-            output.result("".join(f"{line}\n" for line in undo_hints(self.session, plan, report)))
+            output.result("".join(f"{line}\n" for line in execute.undo_hints(self.session, plan, report)))
         return exit_code(report), plan, report
 
 
@@ -230,7 +215,7 @@ def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) 
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
-    session = with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
+    session = execute.with_undo(execute.bind_to_review(session, reviewed) if reviewed else session, options)
     if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)
     return session
@@ -250,7 +235,7 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     differing = [report for report in reports if report.row.status == "differs"]
     if differing:
         if output.form == "text":
-            print_list(selection, reports, "Plan for")
+            environments.print_list(selection, reports, "Plan for")
         try:
             _confirm(selection, len(differing))
         except RefusedError as refused:
@@ -260,7 +245,7 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
             return refused.exit_code
         reports = _apply_shown(selection, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
-    print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to")
     return code
 
 

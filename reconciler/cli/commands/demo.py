@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import open_state

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
-from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly

@@ -6,7 +6,7 @@ import argparse
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import explain, misspellings
-from reconciler.cli import command_line as conversation
+from reconciler.cli import conversation
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
@@ -23,7 +23,7 @@ from reconciler.text.suggest import suggest
 def options(parser: argparse.ArgumentParser) -> None:
     """Add explain's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
-    conversation.add_conversation_options(parser)
+    conversation.options(parser)
     parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = conversation.HELP

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from reconciler.cli.command_line import SIMULATED, utc_now
 from reconciler.cli.commands.init import SCHEMA
-from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, read_tenant, with_live_file

@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from reconciler.cli.environments.choose import require_single
+from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy

@@ -7,17 +7,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from reconciler.cli import environments
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.run import (
-    EnvironmentResult,
-    EnvironmentSelection,
-    add_selection_options,
-    is_list,
-    join_documents,
-    print_list,
-    run_environments,
-)
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
@@ -65,7 +58,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
-    add_selection_options(parser)
+    environments.add_selection_options(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -95,10 +88,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
         return single.with_test_results()
 
-    code, reports = run_environments(selection, work, prepare)
+    code, reports = environments.run_environments(selection, work, prepare)
     if selection.listed and options.out:
-        write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
-    print_list(selection, reports, "Plan for")
+        write_text(Path(options.out), f"{environments.join_documents([report.saved for report in reports])}\n")
+    environments.print_list(selection, reports, "Plan for")
     if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")

@@ -19,7 +19,7 @@ from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
-from reconciler.cli.environments.choose import expected_queues, utc_now
+from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.output import Output
 from reconciler.cli.server_log import log

@@ -12,7 +12,7 @@ from secrets import randbelow
 from typing import Any, Final
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.environments.choose import choose_environment, expected_queues
+from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list

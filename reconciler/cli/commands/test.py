@@ -7,14 +7,8 @@ import sys
 from pathlib import Path
 
 from reconciler.checks.route_tests import Checked, check, check_live
-from reconciler.cli.command_line import failure_findings
-from reconciler.cli.environments.choose import (
-    choose_environment,
-    runs_route_tests,
-    split_names,
-    test_environments,
-    utc_now,
-)
+from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant

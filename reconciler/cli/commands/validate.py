@@ -13,8 +13,8 @@ from typing import NamedTuple
 from reconciler.checks.route_tests import RouteTestResult, check
 from reconciler.checks.validate import left_to_catch_alls, offline_findings
 from reconciler.cli.ci import relative_to_root, summary_file
-from reconciler.cli.command_line import failure_findings
-from reconciler.cli.environments.choose import choose_environment, runs_route_tests, test_environments, unset_tenant
+from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests

@@ -19,8 +19,8 @@ from typing import Any, Final
 from reconciler.apply.report import ApplyReport
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
-from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output

@@ -20,8 +20,7 @@ from typing import Final, Literal
 
 from reconciler.apply.settings import Result
 from reconciler.cli.clients import read_secret
-from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import choose_environment, chosen_name, split_names
+from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.session import Session, build_session, load_selected_manifests
@@ -85,7 +84,7 @@ def add_selection_options(parser: ArgumentParser) -> None:
 
 def is_list(options: Namespace) -> bool:
     """Return whether the options request a list of environments, even if the shard leaves none or one."""
-    return options.all or options.shard is not None or "," in chosen_name(options.environment)
+    return options.all or options.shard is not None or "," in env_name(options.environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ class EnvironmentSelection:
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that choose the environments of a list."""
-        return (*(("--all",) if self.options.all else ("-e", chosen_name(self.options.environment))), *self.share)
+        return (*(("--all",) if self.options.all else ("-e", env_name(self.options.environment))), *self.share)
 
     @property
     def share(self) -> tuple[str, ...]:
@@ -158,9 +157,9 @@ def _chosen(manifests: Manifests, options: Namespace, among: Sequence[str] | Non
         if not defined:
             raise UsageError("--all: the manifests define no Environment except the sandbox")
         return tuple(defined)
-    if "," not in chosen_name(options.environment) and among is None:
+    if "," not in env_name(options.environment) and among is None:
         raise UsageError("--shard divides several environments: specify --all, or several with -e")
-    names = split_names(chosen_name(options.environment))
+    names = split_names(env_name(options.environment))
     if strange := [name for name in names if among is not None and name not in among]:
         raise UsageError(f"the saved plan does not contain {strange[0]}; it contains {', '.join(among or ())}")
     return tuple(choose_environment(manifests, name).name for name in names)
