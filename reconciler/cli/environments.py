@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -72,14 +72,6 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     if int(index) >= count:
         raise UsageError(f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}")
     return Shard(int(index), count)
-
-
-def add_selection_options(parser: ArgumentParser) -> None:
-    """Add the options that choose several environments."""
-    add = parser.add_argument
-    add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
-    shard_help = f"with --all: only this share, counted from 0; /COUNT takes the index from ${INDEX}"
-    add("--shard", metavar="INDEX/COUNT", help=shard_help)
 
 
 def is_list(options: Namespace) -> bool:

@@ -224,13 +224,6 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
     return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
 
 
-def unknown_outcome_warning(error: Exception) -> Finding:
-    """Return the warning that the effect of the next apply is unknown, because the manifests are wrong."""
-    message = f"the effect of the next apply is unknown: {error}"
-    hint = "`cxroute validate` lists the errors; they do not affect the undo"
-    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
-
-
 def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
     rule = change.live.rule if isinstance(change, Delete) else change.after
     marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(rule))

@@ -15,7 +15,7 @@ from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.journal.history import read_changes
 from reconciler.journal.journal import RUN_NAME, RecordedRun
-from reconciler.journal.undo import build_undo_state, unknown_outcome_warning, warn_reapplied_changes
+from reconciler.journal.undo import REAPPLIED, build_undo_state, warn_reapplied_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
@@ -81,7 +81,9 @@ class UndoRequest:
 
         def warnings(plan: Plan) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
-                return [unknown_outcome_warning(expanded)]
+                message = f"the effect of the next apply is unknown: {expanded}"
+                hint = "`cxroute validate` lists the errors; they do not affect the undo"
+                return [Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)]
             return warn_reapplied_changes(plan, expanded, PlanOptions(prune=environment.prune))
 
         return desired, warnings

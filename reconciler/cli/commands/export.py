@@ -68,22 +68,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.write and options.live:
         raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
     session = with_live_file(open_session(options, output), options.live)
-    into = parse_target(options.into, Path(options.manifests))
+    into = _parse_target(options.into, Path(options.manifests))
     if session.live_file is not None:
         session.output.warn(session.live_file.finding.message)
         live = session.live_file.live
     else:
         live = read_tenant(session)
     rules = _chosen_rules(options, session, live)
-    snapshot = take_snapshot(session, live)
+    snapshot = _take_snapshot(session, live)
     if not options.write:
-        exported = export_new(session, live, snapshot, rules, into)
+        exported = _export_new(session, live, snapshot, rules, into)
         if options.rules and exported.skipped and not exported.rules:
             return RefusedError.exit_code
     elif options.all:
-        update_all(session, live, snapshot)
+        _update_all(session, live, snapshot)
     else:
-        update_named(session, live, snapshot, rules)
+        _update_named(session, live, snapshot, rules)
     return 0
 
 
@@ -116,7 +116,7 @@ _MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ExportTarget:
+class _Target:
     """A file, a folder, or neither for stdout; `manifests` is the directory of -m."""
 
     file: Path | None
@@ -125,12 +125,11 @@ class ExportTarget:
 
     @property
     def printed(self) -> bool:
-        """Return whether the manifests go to stdout."""
         return self.file is None and self.folder is None
 
     @property
     def read(self) -> bool:
-        """Return whether the target is below the manifests' directory, so that cxroute reads it."""
+        # Below the manifests' directory, cxroute reads it.
         path = self.file or self.folder
         return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
 
@@ -141,7 +140,7 @@ class ExportTarget:
         else:
             texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
             for path in texts:
-                refuse_existing(path)
+                _refuse_existing(path)
         schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
         if not (self.read and schema.exists()):
             return {path.as_posix(): text for path, text in texts.items()}
@@ -149,36 +148,35 @@ class ExportTarget:
         return {path.as_posix(): f"{head}{links[path]}\n{text}" for path, text in texts.items()}
 
 
-def parse_target(text: str | None, manifests: Path) -> ExportTarget:
+def _parse_target(text: str | None, manifests: Path) -> _Target:
     """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
     if text is None:
-        return ExportTarget(None, None, manifests)
+        return _Target(None, None, manifests)
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
-        return ExportTarget(None, path, manifests)
+        return _Target(None, path, manifests)
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
-    refuse_existing(path)
-    return ExportTarget(path, None, manifests)
+    _refuse_existing(path)
+    return _Target(path, None, manifests)
 
 
-def refuse_secrets(texts: Mapping[str, str]) -> None:
-    """Raise RefusedError if a text contains a secret."""
+def _refuse_secrets(texts: Mapping[str, str]) -> None:
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
             remedy = "Remove the secret from the rule, and replace it"
             raise RefusedError(f"{path} was not written: it would contain a secret of this run. {remedy}")
 
 
-def refuse_existing(path: Path) -> None:
+def _refuse_existing(path: Path) -> None:
     """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
         name = sanitize(str(path))
         raise UsageError(f"{name} exists already; nothing was written. Choose another file, or move this one")
 
 
-def export_new(
-    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
+def _export_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: _Target
 ) -> ExportedManifests:
     """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
@@ -193,7 +191,7 @@ def export_new(
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
     texts = into.texts(exported, _header(session))
-    refuse_secrets(texts)
+    _refuse_secrets(texts)
     try:
         _, then = _plan_with(session, live, texts)
         proof = verify_export(exported, tenant, then)
@@ -213,8 +211,7 @@ def export_new(
     return exported
 
 
-def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
-    """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
+def _take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     environment, desired = session.environment, session.planner(live).desired
     resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
     rules, queues = live.rules, live.queues
@@ -249,7 +246,7 @@ def _print_skipped(session: Session, exported: ExportedManifests, chosen: Export
         output.detail(f"in the manifests already: {line}")
 
 
-def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
+def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: _Target) -> None:
     lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
     adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
     renamed = f"; {proof.renamed:,} of them get an explicit name (`name`)" if proof.renamed else ""
@@ -268,7 +265,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
         session.output.note(line) if into.printed else session.output.result(f"{line}\n")
 
 
-def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
+def _update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
     """Write each managed rule that was changed in CXone into its manifest, unless the manifest changed too."""
     drifted = []
     for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
@@ -284,7 +281,7 @@ def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> Non
     _update(session, live, tenant, drifted)
 
 
-def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
+def _update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
     """Write the rules into their manifests. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
@@ -331,7 +328,7 @@ def _update(
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Replace the files. Raises RefusedError if one has changed since it was read."""
-    refuse_secrets(changed)
+    _refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
     for file, text in changed.items():

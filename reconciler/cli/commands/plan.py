@@ -58,7 +58,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
-    environments.add_selection_options(parser)
+    add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
+    shard = f"with --all: only this share, counted from 0; /COUNT takes the index from ${environments.INDEX}"
+    add("--shard", metavar="INDEX/COUNT", help=shard)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

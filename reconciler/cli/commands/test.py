@@ -12,7 +12,7 @@ from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
-from reconciler.cli.session import open_session
+from reconciler.cli.session import Session, open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
@@ -27,7 +27,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Run every test in every environment (or in those of -e). Return 3 if a test fails."""
-    checked = _live(options, output) if options.live else _offline(options)
+    if options.live:
+        names = split_names(options.environment) if options.environment else (None,)
+        sessions = [open_session(options, output, name) for name in names]
+        sessions[0].terminal.print_banner(sessions[0].banner)
+        checked = list(map(_check_live, sessions))
+    else:
+        checked = _offline(options)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
@@ -52,9 +58,6 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
     return checked
 
 
-def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
-    names = split_names(options.environment) if options.environment else (None,)
-    sessions = [open_session(options, output, name) for name in names]
-    sessions[0].terminal.print_banner(sessions[0].banner)
-    tenants = ((session, read_tenant(session)) for session in sessions)
-    return [check_live(each.manifests, each.environment, each.planner(live).desired, live) for each, live in tenants]
+def _check_live(session: Session) -> Checked:
+    live = read_tenant(session)
+    return check_live(session.manifests, session.environment, session.planner(live).desired, live)
