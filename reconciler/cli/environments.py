@@ -23,8 +23,7 @@ from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
-from reconciler.cli.session import Session, build_session, load_selected_manifests
-from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.session import Cancellation, Session, build_session, load_selected_manifests, run_interruptibly
 from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.apply.report import ApplyReport
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.journal.journal import Journal, Recorder, run_name
 from reconciler.pipeline import Planner, apply_plan

@@ -10,8 +10,7 @@ from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.session import LiveFile, Session, open_session
-from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.rules_file import read_rules_file
 from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases

@@ -12,7 +12,7 @@ from reconciler.doctor import observations as findings
 from reconciler.doctor.advice import AdviceContext, explain_failure
 from reconciler.doctor.check import CheckResult, CheckStatus, ProbeReply
 from reconciler.errors import ApiError, UnexpectedResponseError
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
@@ -60,7 +60,6 @@ class Examination:
     environment: Environment
     tenant: TenantSettings
     variables: tuple[str, ...]  # the variables that hold the credentials
-    simulated: bool
     lines: list[CheckResult]
 
     def _add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
@@ -116,7 +115,7 @@ class Examination:
 
     def _check_clock(self, probe: Probe) -> None:
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
-        if skews or not self.simulated:
+        if skews or self.environment.name != SANDBOX:
             self.lines.append(findings.check_clock(skews))
 
     async def _check_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:

@@ -1,8 +1,4 @@
-"""A run of the journal -> its effect on each rule.
-
-A journal is not trusted: an entry counts only if it is complete and possible for a run of this owner. The journal does
-not decide which rules are managed; the markers of the live rules do.
-"""
+"""A run of the journal: its effect on each rule. An entry counts only if it is complete and possible for its owner."""
 
 from __future__ import annotations
 

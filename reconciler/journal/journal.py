@@ -1,7 +1,4 @@
-"""The journal: an append-only record of intended writes and their results, with one JSON object per line.
-
-No decision depends on it, so a missing, torn or corrupt journal matters only to its readers.
-"""
+"""The journal: an append-only record of intended writes and their results, in JSON lines. No decision depends on it."""
 
 from __future__ import annotations
 
@@ -138,19 +135,12 @@ class Recorder:
     @classmethod
     def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
         """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
-        journal.write_entry(
-            "start",
-            environment=plan.environment,
-            owner=plan.owner,
-            who=who,
-            reason=reason,
-            planId=plan_id(plan),
-            allowed={result.name: result.allowed for result in plan.guards if result.allowed},
-            tenant=tenant,
-            undo=plan.options.undo,
-            changes=sum(not is_copy_removal(change) for change in plan.changes),
-            process={"host": socket.gethostname(), "pid": os.getpid()},
-        )
+        subject = {"environment": plan.environment, "owner": plan.owner, "tenant": tenant, "who": who, "reason": reason}
+        process = {"host": socket.gethostname(), "pid": os.getpid()}
+        allowed = {result.name: result.allowed for result in plan.guards if result.allowed}
+        count = sum(not is_copy_removal(change) for change in plan.changes)
+        entry = {"planId": plan_id(plan), "allowed": allowed, "undo": plan.options.undo, "changes": count}
+        journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan, journal, progress)
 
     def intend(self, step: PlanStep) -> None:

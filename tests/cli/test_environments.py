@@ -21,8 +21,7 @@ from reconciler.apply import loop as apply
 from reconciler.cli import environments as several
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, run_list, worst_exit_code
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError
 from reconciler.plan.guards import check_guards
 from reconciler.plan.plan import draft_plan as planning

@@ -21,8 +21,7 @@ from reconciler.cli.commands.plan import add_plan_options, next_command, plan_fi
 from reconciler.cli.environments import EnvironmentReport, EnvironmentResult, EnvironmentSelection, SavedPlans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation, abort_on_signal
+from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
 from reconciler.cxone.client import ReadingClient
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{command.module}"))
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{name}"))
         below = commands.add_parser(name, help=command.help)
         module.options(below)
         add_common_options(below)

@@ -11,8 +11,7 @@ from typing import Final
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
+from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import Examination, lacking, unchecked
@@ -78,14 +77,8 @@ class _Doctor:
             self.lines.append(lacking("credentials"))
             return
         environment = session.environment
-        variables = tuple(filter(None, credential_variables(environment)))
-        examination = Examination(
-            environment=environment,
-            tenant=self.tenant,
-            variables=variables,
-            simulated=session.simulated,
-            lines=self.lines,
-        )
+        used = tuple(filter(None, credential_variables(environment)))
+        examination = Examination(environment=environment, tenant=self.tenant, variables=used, lines=self.lines)
         async with open_probe(session) as probe:
             await examination.answers(probe, self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))

@@ -15,8 +15,7 @@ from reconciler.cli.conversation import failure_findings
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, print_list, run_environments
 from reconciler.cli.files import journal_path, new_folder, write_text
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         add_common_options(parser)
         sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[options.topic].module}"))
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{options.topic}"))
         command_parser(options.topic, module).print_help()
     return 0
 

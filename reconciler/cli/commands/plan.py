@@ -15,8 +15,7 @@ from reconciler.cli.execute import add_undo_options, check_undo_options, with_un
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import guard_refusals

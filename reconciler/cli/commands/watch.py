@@ -24,24 +24,14 @@ from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.prometheus import CONTENT_TYPE
-from reconciler.watch.cycle import (
-    ApiCallCounts,
-    CycleResult,
-    Interval,
-    NotificationKind,
-    NotificationState,
-    Outbox,
-    WatchLoop,
-    is_blocked,
-)
-from reconciler.watch.metrics import WatchMetrics
+from reconciler.watch import cycle as cycles
+from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -76,7 +66,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    interval = Interval(_parse_interval(options.every))
+    interval = cycles.Interval(_parse_interval(options.every))
     listener = _open_health_listener(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
@@ -117,7 +107,7 @@ class _Watch:
     options: argparse.Namespace
     output: Output
     session: Session  # the latest session that could be opened
-    interval: Interval
+    interval: cycles.Interval
     loop: WatchLoop = field(init=False)
     cycle: CycleResult = field(init=False)  # the current cycle so far
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # starts the next round now
@@ -169,7 +159,7 @@ class _Watch:
                     await self.plan_and_heal(client, stop)
                 finally:
                     pacer = client.rate_limiter
-                    self.record(calls=ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
+                    self.record(calls=cycles.ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
         except CxrouteError as error:
             self.record(error=error)
         except Exception as bug:  # noqa: BLE001 - the bug is reported, and the next round may succeed
@@ -189,7 +179,7 @@ class _Watch:
         plan = await run_blocking(partial(planner.build, live))
         self.record(plan=plan)
         self.record(drift=await run_blocking(partial(drift.compute_drift, session, plan)))
-        if isinstance(client, WritingClient) and plan.changes and not is_blocked(plan) and not stop.requested:
+        if isinstance(client, WritingClient) and plan.changes and not cycles.is_blocked(plan) and not stop.requested:
             # After a cycle whose first rule was not kept, nothing is written again while the manifests are the same.
             digest, report = self.unkept or ("", None)
             report = None if plan.managed or plan.manifest_digest != digest else report
