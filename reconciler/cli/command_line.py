@@ -108,10 +108,13 @@ class CommandLine:
         start += [word for address in options.only for word in ("--only", address)]
         start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
         start += ["--traffic", options.traffic] if options.traffic else []
-        return shlex.join([*start, *(self.undo.words if self.undo else ()), *words])
+        undo = ["--undo", self.undo.run.id] if self.undo else []
+        return shlex.join([*start, *undo, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
         """Return the command that applies a saved plan, which contains the environments and the options."""
-        journal = self.undo.journal if self.undo else None
-        journal_words = ["--journal", journal] if journal else []
-        return shlex.join([*program(self.directory), "apply", plan, *journal_words, *words])
+        return shlex.join([*program(self.directory), "apply", plan, *self._journal, *words])
+
+    @property
+    def _journal(self) -> list[str]:
+        return ["--journal", self.undo.journal] if self.undo and self.undo.journal else []

@@ -15,7 +15,7 @@ from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
@@ -224,6 +224,6 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         directory=options.manifests,
         environment=chosen,
         options=planning,
-        terminal=Terminal.of(output),
+        terminal=Terminal(output, ProgressBar(output)),
         sample=sample,
     )

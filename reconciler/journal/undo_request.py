@@ -46,11 +46,6 @@ class UndoRequest:
         same = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
         return cls(run, tuple(same), journal)
 
-    @property
-    def words(self) -> list[str]:
-        """Return the options of the command line that make this request."""
-        return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
-
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
         run = self.run

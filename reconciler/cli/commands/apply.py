@@ -44,7 +44,6 @@ _LOOK: Final = 0.2  # seconds between two checks for signals while a question wa
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add apply's options."""
     add = parser.add_argument
     add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
@@ -57,7 +56,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Apply fresh plans, or reviewed ones."""
     if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
         raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():

@@ -14,12 +14,10 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add completion's options."""
     parser.add_argument("shell", choices=SHELLS, help="a shell: `cxroute completion bash > ~/.cxroute-completion`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the script."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
     parser = Parser("cxroute")

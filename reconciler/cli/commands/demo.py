@@ -28,7 +28,6 @@ _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Describe demo, which has no options."""
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 

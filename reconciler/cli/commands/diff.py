@@ -25,7 +25,6 @@ _HELP: Final = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add diff's options."""
     add = parser.add_argument
     add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
     add("right", metavar="RIGHT", help="as for LEFT")

@@ -29,7 +29,6 @@ Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the cod
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add doctor's options."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = HELP
 

@@ -33,7 +33,6 @@ from reconciler.text.redact import REDACTOR
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add drift's options."""
     add_plan_options(parser)
     forms = ("text", "json", "markdown", "github")
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
@@ -79,7 +78,6 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
 
 
 def print_drift(session: Session, drift: Drift) -> None:
-    """Print the drift in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))

@@ -21,7 +21,6 @@ from reconciler.text.suggest import suggest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add explain's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
     conversation.options(parser)
     parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
@@ -30,7 +29,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Explain one conversation, or one code."""
     has_conversation = options.intent is not None or options.confidence is not None or options.attr
     if options.code is not None and (has_conversation or options.live):
         raise UsageError("specify a code or a conversation, not both")

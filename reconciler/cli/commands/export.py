@@ -49,7 +49,6 @@ _MOST_NAMES: Final = 15
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add export's options."""
     add = parser.add_argument
     add("rules", nargs="*", metavar="NAME or ADDRESS", help="name or id of a live rule; ruleset/key of a managed rule")
     add("--all", action="store_true", help="every live rule that the manifests do not have")
@@ -60,7 +59,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Read, choose, verify, and print or write."""
     if options.all and options.rules:
         raise UsageError("specify --all or the names of rules, not both")
     if options.write and options.into:

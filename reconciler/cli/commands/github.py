@@ -33,7 +33,6 @@ _LONGEST_NUMBER: Final = 12
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every task."""
     parser.add_argument("task", choices=TASKS, help="the task; the variable GITHUB_TOKEN holds the token")
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as GitHub reports)")
     plan = parser.add_argument_group("outputs, comment")
@@ -51,7 +50,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Do one task."""
     REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
     step = actions.StepFiles.from_variables(os.environ)
     match options.task:

@@ -17,13 +17,11 @@ _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add help's options."""
     help_text = f"a command, or `{OPTIONS}`: the options of every command"
     parser.add_argument("topic", nargs="?", type=_topic, choices=_TOPICS, metavar="COMMAND", help=help_text)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the help."""
     del output
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))

@@ -28,7 +28,6 @@ _STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routi
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add init's options."""
     add = parser.add_argument
     add("directory", nargs="?", metavar="DIR", help="directory to create (default: that of -m, manifests)")
     github_help = "also write workflows for GitHub; existing manifests and edited workflows are kept"

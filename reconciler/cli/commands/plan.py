@@ -36,7 +36,6 @@ _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add plan's options."""
     add_plan_options(parser)
     add_undo_options(parser)
     add_live_file_option(parser)
@@ -128,7 +127,6 @@ def plan_file_text(plan: Plan, name: str) -> str:
 
 
 def print_plan(session: Session, plan: Plan) -> None:
-    """Print the plan in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(plan_to_json(plan))

@@ -51,7 +51,6 @@ GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 
 
 def options(parser: ArgumentParser) -> None:
-    """Add serve's options."""
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--port", metavar="N", help="port to listen on; 0 selects a free port (default: $PORT, or 3000)")
@@ -109,7 +108,6 @@ _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 def build_endpoint(
     options: Namespace, session: Session, settings: ServeSettings, client: ContextClient, join: JoinCluster
 ) -> ContextApp:
-    """Return the endpoint over a client."""
     advise = Advice(log, time.monotonic)
 
     async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON

@@ -91,7 +91,6 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add simulate's options."""
     add = parser.add_argument
     add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or that of a bank")
     add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")

@@ -19,7 +19,6 @@ from reconciler.render.text.route_tests import junit_document, tests_document, t
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add test's options."""
     parser.add_argument("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
     parser.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")

@@ -39,7 +39,6 @@ class _Validation(NamedTuple):
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add validate's options."""
     forms = ("text", "json", "github", "sarif")
     parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
 

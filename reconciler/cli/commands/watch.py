@@ -52,7 +52,6 @@ the same news."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add watch's options."""
     add = parser.add_argument
     add("--every", metavar="TIME", default="5m", help="time between rounds: 30s, 5m, 1h (default: 5m)")
     add("--apply", action="store_true", help="apply the differences in each round")
@@ -116,10 +115,8 @@ class _Watch:
     outbox: Outbox = field(default_factory=Outbox)
     unkept: tuple[str, ApplyReport] | None = None  # manifests and report of a round whose first rule was not kept
 
-    def __post_init__(self) -> None:
-        self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
-
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
+        self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
         async with AsyncExitStack() as stack:
             if listener is not None:
                 server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
