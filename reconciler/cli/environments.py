@@ -315,7 +315,6 @@ def join_documents(documents: Sequence[str], error: CxrouteError | None = None) 
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    """Return as many parts as fit into one comment, the table first, and the number of omitted parts."""
     lengths = accumulate(map(len, parts))
     count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
     chosen = list(parts[:count])

@@ -122,7 +122,7 @@ async def notify(session: Session, cycle: CycleResult) -> None:
     """Send the notifications that an apply causes."""
     outbox = Outbox()
     for kind in NotificationState().find_due(cycle, 0.0):
-        outbox.put(build_message(session, kind, cycle))
+        outbox.waiting.append(build_message(session, kind, cycle))
     await deliver_messages(session, outbox)
 
 

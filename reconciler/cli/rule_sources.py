@@ -73,11 +73,6 @@ class DiffSide:
         """Return the environment's name; a file has none."""
         return self.session.environment.name if self.session else ""
 
-    @property
-    def simulated(self) -> bool:
-        """Return whether these are live rules of the simulated tenant."""
-        return self.kind == "live" and self.session is not None and self.session.simulated
-
 
 def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
     """Return the side with that name. Raises UsageError and ManifestError."""

@@ -264,10 +264,6 @@ class Outbox:
 
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
 
-    def put(self, message: Message) -> None:
-        """Add a message for delivery."""
-        self.waiting.append(message)
-
     async def deliver(self, send: Callable[[Message], Awaitable[str]]) -> tuple[int, str]:
         """Deliver the waiting messages until `send` returns an error; return the number delivered and the error."""
         count = 0

@@ -310,7 +310,7 @@ def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) 
     """In order; beyond twenty, the oldest are dropped."""
     outbox, time = Outbox(), FakeClock()
     for number in range(25):
-        outbox.put({"text": str(number)})
+        outbox.waiting.append({"text": str(number)})
 
     async def deliver() -> tuple[int, str]:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:

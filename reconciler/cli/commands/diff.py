@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document(_document(difference, queues))
         return code
-    if first.simulated or second.simulated:
+    if any(side.kind == "live" and side.session and side.session.simulated for side in (first, second)):
         output.result(SIMULATED)
     counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
     output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")

@@ -73,15 +73,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         live = read_tenant(session)
     rules = _chosen_rules(options, session, live)
-    snapshot = _take_snapshot(session, live)
+    at, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
+    tenant = TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
     if not options.write:
-        exported = _export_new(session, live, snapshot, rules, into)
+        exported = _export_new(session, live, tenant, rules, into)
         if options.rules and exported.skipped and not exported.rules:
             return RefusedError.exit_code
     elif options.all:
-        _update_all(session, live, snapshot)
+        _update_all(session, live, tenant)
     else:
-        _update_named(session, live, snapshot, rules)
+        _update_named(session, live, tenant, rules)
     return 0
 
 
@@ -207,13 +209,6 @@ def _export_new(
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _print_result(session, exported, proof, into)
     return exported
-
-
-def _take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
-    environment, desired = session.environment, session.planner(live).desired
-    resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
-    rules, queues = live.rules, live.queues
-    return TenantSnapshot(rules=rules, queues=queues, resolver=resolver, environment=environment, desired=desired)
 
 
 def _header(session: Session) -> ManifestHeader:

@@ -10,7 +10,7 @@ import socket
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -74,9 +74,7 @@ def run(options: Namespace, output: Output) -> int:
         listener = open_listener(options.host, settings.port)
     except OSError as error:
         raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
-    with ExitStack() as stack:
-        stack.enter_context(listener)
-        stack.callback(log.close)
+    with listener, closing(log):
         session.terminal.print_banner(session.banner)
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:

@@ -72,6 +72,7 @@ def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str)
 
 
 def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
+    pages: dict[str, Any] = {}
     match listed.paging:
         case profiles.PageNumber() as paging:
             pages = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
@@ -81,8 +82,6 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
             pages = {"position": "cursor", "size": paging.size or "", "next": paging.next}
         case profiles.ScrollToken() as paging:
             pages = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
-        case _:
-            pages = {}
     fields: dict[str, Any] = {"position": "", "first": 0, "size": "", "next": "", **pages}
     renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
     fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}

@@ -12,7 +12,7 @@ from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
-from reconciler.cli.session import Session, open_session
+from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
@@ -30,7 +30,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
         sessions[0].terminal.print_banner(sessions[0].banner)
-        checked = list(map(_check_live, sessions))
+        tenants = ((each, read_tenant(each)) for each in sessions)
+        checked = [check_live(s.manifests, s.environment, s.planner(live).desired, live) for s, live in tenants]
     else:
         checked = _offline(options)
     failed = failure_findings(checked, options.manifests)
@@ -55,8 +56,3 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
     if wrong:
         raise ManifestError(list(dict.fromkeys(wrong)))
     return checked
-
-
-def _check_live(session: Session) -> Checked:
-    live = read_tenant(session)
-    return check_live(session.manifests, session.environment, session.planner(live).desired, live)

@@ -67,14 +67,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
     interval = cycles.Interval(_parse_interval(options.every))
     listener = _open_health_listener(options.listen) if options.listen else None
-    try:
+    with listener or contextlib.nullcontext():
         session = open_session(options, output)
         session.terminal.print_banner(session.banner)
         watch = _Watch(options=options, output=output, session=session, interval=interval)
         return run_interruptibly(lambda stop: watch.run(stop, listener))
-    finally:
-        if listener is not None:
-            listener.close()
 
 
 def _parse_interval(text: str) -> float:
@@ -118,16 +115,16 @@ class _Watch:
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
         self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
         async with AsyncExitStack() as stack:
+            where = ""
             if listener is not None:
                 server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
                 await stack.enter_async_context(server)
+                host, port = listener.getsockname()[:2]
+                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
-            does, name, where = "Healing" if self.options.apply else "Watching", self.session.environment.name, ""
-            if listener is not None:
-                host, port = listener.getsockname()[:2]
-                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
+            does, name = "Healing" if self.options.apply else "Watching", self.session.environment.name
             self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
             self.output.flush()
             try:
@@ -191,7 +188,7 @@ class _Watch:
         level, name = "warning" if cycle.status in _BAD else "info", self.session.environment.name
         self.output.event(level, cycle_line(cycle, following), cycle_document(cycle, name, following))
         for kind in self.news.find_due(cycle, self.loop.clock()):
-            self.outbox.put(build_message(self.session, kind, cycle))
+            self.outbox.waiting.append(build_message(self.session, kind, cycle))
             self.print_news(kind, cycle)
         delivered, failed = await deliver_messages(self.session, self.outbox)
         self.metrics.notifications.update(sent=delivered, failed=failed)
