@@ -84,12 +84,9 @@ def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
     return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
 
 
-DIRECTORY: Final = "manifests"  # the default of -m
-
-
 def program(directory: str) -> list[str]:
     """Return the first words of a command: the program, and -m if it is not the default."""
-    return ["cxroute", *([] if directory == DIRECTORY else ["-m", directory])]
+    return ["cxroute", *([] if directory == "manifests" else ["-m", directory])]
 
 
 @dataclass(frozen=True, slots=True)

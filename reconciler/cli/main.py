@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.parsing import CommandModule
 
-_COLLECT_AFTER = 100_000  # new objects between two runs of the garbage collector
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (exit-codes). An expected error prints no traceback."""
@@ -93,7 +91,7 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third of the time.
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
     # If click is installed, httpx imports its command line and rich with it: 40 ms for nothing.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()

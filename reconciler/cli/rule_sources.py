@@ -20,6 +20,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.render.text.explain import DisplayNames
 from reconciler.text.escape import pluralize, sanitize
 
 
@@ -58,6 +59,15 @@ def read_tenant(session: Session) -> LiveState:
             return await session.read(client)
 
     return run_interruptibly(read_all)
+
+
+def list_rules(session: Session, live: LiveState | None = None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
+    """Return the rules of the manifests, or all live rules, and the names to show. Raises ManifestError."""
+    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
+    if live is None:
+        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
+    names = {queue.id: queue.name for queue in live.queues}
+    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
 
 
 @dataclass(frozen=True, slots=True)

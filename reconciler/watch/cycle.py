@@ -297,10 +297,8 @@ class WatchMetrics:
         self.cycles: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self.notifications: Counter[str] = Counter()
-        self._applied = 0
-        self._seconds = self._last_seconds = 0.0
-        self._failures = 0
-        self._last_end = self._last_success_end = 0.0
+        self._applied = self._failures = 0
+        self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:

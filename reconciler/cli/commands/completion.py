@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from typing import cast
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.output import Output
-from reconciler.cli.parsing import CommandModule, Parser, add_common_options
+from reconciler.cli.parsing import Parser, add_common_options
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -24,9 +23,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{name}"))
         below = commands.add_parser(name, help=command.help)
-        module.options(below)
+        import_module(f"reconciler.cli.commands.{name}").options(below)
         add_common_options(below)
     output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
     return 0

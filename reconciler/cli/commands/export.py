@@ -110,8 +110,6 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
     return list(rules.values())
 
 
-_SUFFIXES: Final = (".yaml", ".yml")
-_STDOUT: Final = "exported.yaml"
 _MAX_LISTED: Final = 20
 
 
@@ -136,7 +134,7 @@ class _Target:
     def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError for a file that exists."""
         if self.folder is None:
-            texts = {self.file or self.manifests / _STDOUT: format_one_file(exported, header)}
+            texts = {self.file or self.manifests / "exported.yaml": format_one_file(exported, header)}
         else:
             texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
             for path in texts:
@@ -155,7 +153,7 @@ def _parse_target(text: str | None, manifests: Path) -> _Target:
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
         return _Target(None, path, manifests)
-    if path.suffix not in _SUFFIXES:
+    if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
     _refuse_existing(path)
     return _Target(path, None, manifests)

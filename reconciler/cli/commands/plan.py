@@ -31,7 +31,6 @@ from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
 
 PENDING = 2
-REFUSED = 4
 _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 
@@ -174,7 +173,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     if plan.failed_tests:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
-        return REFUSED
+        return RefusedError.exit_code
     return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
 
 

@@ -22,18 +22,17 @@ from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import list_rules
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.context_writers import ignored_conversations
-from reconciler.desired.desired import convert_endpoint_values, desire_offline
+from reconciler.desired.desired import convert_endpoint_values, endpoint_types
 from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
 from reconciler.endpoint.policy import FallbackPolicy
 from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
-from reconciler.plan.routing_table import desired_entries
-from reconciler.render.text.explain import DisplayNames as RuleNames
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
@@ -149,13 +148,11 @@ def _event_policy(options: Namespace, session: Session) -> EventPolicy:
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
-    desired, queue_names = desire_offline(session.manifests, session.environment)
-    source = f"the manifests of {session.environment.name}"
-    entries, names = desired_entries(desired), RuleNames(source, queue_names.names, desired.labels)
+    (entries, names), types = list_rules(session), endpoint_types(session.environment)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        values = convert_endpoint_values(desired.types, canonical_attributes(scalars))
+        values = convert_endpoint_values(types, canonical_attributes(scalars))
         document = explain_document(explain(entries, values, session.environment), names)
         queues: dict[str, Any] = {key: document[key] for key in ("destination", "otherwise") if key in document}
         return {"rule": document["winner"], **queues}

@@ -31,7 +31,6 @@ from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import is_loopback
 
-_FIRST_NUMBER: Final = 4001
 _LAST_PORT: Final = 65_535
 
 
@@ -47,7 +46,7 @@ def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], l
     queues = expected_queues(manifests, environment.name)
     if choose_queue_list(api, profile.queues).ids != "number":
         return switches, list(queues)
-    numbered = enumerate(queues, _FIRST_NUMBER)
+    numbered = enumerate(queues, 4001)
     return switches, [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
 
 

@@ -52,7 +52,6 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
     names = test_environments(manifests, options.environment)
     chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
     checked = [check(manifests, choose_environment(manifests, name)) for name in chosen]
-    wrong = [finding for each in checked for finding in each.findings if finding.severity == "error"]
-    if wrong:
+    if wrong := [finding for each in checked for finding in each.findings if finding.severity == "error"]:
         raise ManifestError(list(dict.fromkeys(wrong)))
     return checked
