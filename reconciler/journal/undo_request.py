@@ -43,8 +43,8 @@ class UndoRequest:
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
         rivals = runs[runs.index(run) + 1 :]
-        same = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
-        return cls(run, tuple(same), journal)
+        later = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
+        return cls(run, tuple(later), journal)
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
