@@ -9,42 +9,39 @@ from reconciler.errors import CxrouteError, UsageError
 
 
 class Command(NamedTuple):
-    """A command's group and line in --help, and the module that holds it."""
+    """A command's group and line in --help. The module of the same name holds it."""
 
     group: str
     help: str
-    module: str
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "init": Command("every day", "write a first set of manifests", "init"),
-    "validate": Command("every day", "check the manifests, offline", "validate"),
-    "test": Command("every day", "run the route tests: sample conversations and their expected queues", "test"),
-    "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing", "plan"),
-    "apply": Command("every day", "make the changes, and read the rules again to verify them", "apply"),
-    "drift": Command("every day", "show differences from the manifests, manual rules included; exit 2 if any", "drift"),
-    "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not", "explain"),
-    "diff": Command("every day", "show the conversations that two lists of rules route differently", "diff"),
-    "export": Command("operate", "write manifests from live rules, or live values into manifests", "export"),
-    "watch": Command("operate", "check a tenant at intervals; report differences, or correct them", "watch"),
-    "doctor": Command("operate", "check settings, network, token and a page of rules; suggest fixes", "doctor"),
-    "history": Command("operate", "show who changed which rules, when and why", "history"),
-    "serve": Command("the endpoint", "receive intents from the bot and write them to the conversation", "serve"),
-    "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to the endpoint", "cognigy"),
-    "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile", "schema"),
-    "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue", "github"),
-    "completion": Command("set up", "print a completion script for a shell", "completion"),
-    "help": Command("set up", "print the help of a command, or of all commands", "help"),
-    "version": Command("set up", "print the version", "version"),
-    "demo": Command("try it", "run a guided tour on a simulated bank", "demo"),
-    "simulate": Command("try it", "serve a simulated CXone over HTTP", "simulate"),
+    "init": Command("every day", "write a first set of manifests"),
+    "validate": Command("every day", "check the manifests, offline"),
+    "test": Command("every day", "run the route tests: sample conversations and their expected queues"),
+    "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing"),
+    "apply": Command("every day", "make the changes, and read the rules again to verify them"),
+    "drift": Command("every day", "show differences from the manifests, manual rules included; exit 2 if any"),
+    "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
+    "diff": Command("every day", "show the conversations that two lists of rules route differently"),
+    "export": Command("operate", "write manifests from live rules, or live values into manifests"),
+    "watch": Command("operate", "check a tenant at intervals; report differences, or correct them"),
+    "doctor": Command("operate", "check settings, network, token and a page of rules; suggest fixes"),
+    "history": Command("operate", "show who changed which rules, when and why"),
+    "serve": Command("the endpoint", "receive intents from the bot and write them to the conversation"),
+    "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to the endpoint"),
+    "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
+    "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
+    "completion": Command("set up", "print a completion script for a shell"),
+    "help": Command("set up", "print the help of a command, or of all commands"),
+    "version": Command("set up", "print the version"),
+    "demo": Command("try it", "run a guided tour on a simulated bank"),
+    "simulate": Command("try it", "serve a simulated CXone over HTTP"),
 }
 
 SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"  # options of every command
-_EXIT_CODES: Final = (
-    "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
-    " 130 interrupted."
-)
+_FAILURES: Final = "3 manifests invalid, 4 refused, 5 partly applied, 64 usage, 130 interrupted"
+_EXIT_CODES: Final = f"Exit codes: 0 done, 1 error, 2 changes pending, {_FAILURES}."
 _FIRST_STEPS: Final = 'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".'
 _ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
@@ -97,6 +94,5 @@ def usage() -> str:
 
 def missing_extra(feature: str) -> CxrouteError:
     """Return the error that names the missing extra; without a command, because no package index has the project."""
-    return CxrouteError(
-        f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
-    )
+    remedy = "See docs/getting-started.md, section Install."
+    return CxrouteError(f"{feature} needs the extra `serve`, which is not installed. {remedy}")

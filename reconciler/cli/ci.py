@@ -43,12 +43,6 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
     return [relative(finding) for finding in findings]
 
 
-def summary_file() -> Path | None:
-    """Return the file of the job's summary, if any."""
-    path = os.environ.get("GITHUB_STEP_SUMMARY")
-    return Path(path) if path else None
-
-
 def plan_provenance(plan: Plan, banner: str) -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -56,7 +50,6 @@ def plan_provenance(plan: Plan, banner: str) -> Provenance:
 
 
 def _source_links() -> SourceLinks:
-    """Return the links to this run's repository, commit and log; empty outside of a workflow."""
     server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.cli.environments.choose import expected_queues, unset_tenant
+from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
@@ -25,6 +25,7 @@ from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.redact import REDACTOR
 
+Fence = Callable[[Transport, TenantSettings], Transport]
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
@@ -66,9 +67,7 @@ async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
 
 
 @asynccontextmanager
-async def _connect(
-    session: Session, fence: Callable[[Transport, TenantSettings], Transport]
-) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
+async def _connect(session: Session, fence: Fence) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
     tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
         fenced = fence(transport, tenant)

@@ -1,20 +1,92 @@
-"""Suggested commands, with the manifests, environments and options of the current command."""
+"""The environments of a command line, and suggested commands with the same options."""
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
+from reconciler.desired.desired import desire_offline
+from reconciler.errors import UsageError
 from reconciler.journal.undo_request import UndoRequest
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue
 from reconciler.plan.plan import PlanOptions
 
-DIRECTORY: Final = "manifests"  # the default of -m
+SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
+
+
+def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
+    """Return the queues that the manifests use in an environment, expanded offline. Raises ManifestError."""
+    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].assumed_queues.values())
+
+
+def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
+    """Return a finding if the tenant of an environment is still the placeholder that `init` wrote."""
+    loaded = manifests.environments.get(name)
+    if loaded is None or not loaded.document.is_placeholder:
+        return []
+    message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
+    hint = "set the name of your tenant, such as acme for https://acme.my.cxone.com; -e sandbox needs no tenant"
+    return [loaded.finding("CXR104", message, "tenant", hint=hint)]
+
+
+def utc_now() -> datetime:
+    """Return the time now. The command line has no other clock."""
+    return datetime.now(UTC)
+
+
+def split_names(names: str) -> tuple[str, ...]:
+    """Return the names that -e lists, each once. Raises UsageError for an empty one."""
+    parts = [name.strip() for name in names.split(",")]
+    if not all(parts):
+        raise UsageError(f"-e {names}: empty environment name")
+    return tuple(dict.fromkeys(parts))
+
+
+def require_single(names: str) -> str:
+    """Return the one name that -e specifies. Raises UsageError for several."""
+    if "," in names:
+        several = "validate, test, plan, apply and drift take several"
+        raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
+    return names
+
+
+def env_name(name: str | None) -> str:
+    """Return the name of the environment: from -e, then $CXROUTE_ENV, then the sandbox."""
+    return name or os.environ.get("CXROUTE_ENV") or SANDBOX
+
+
+def choose_environment(manifests: Manifests, name: str | None) -> Environment:
+    """Return the environment: from -e, then $CXROUTE_ENV, then the sandbox (except in CI). Raises UsageError."""
+    if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
+        names = sorted({*manifests.environments, SANDBOX})
+        raise UsageError(f"in CI there is no default environment: specify -e with one of {', '.join(names)}")
+    name = env_name(name)
+    if name not in manifests.environments:
+        require_single(name)
+    return manifests.environment(name)
+
+
+def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
+    """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
+    if names:
+        return tuple(choose_environment(manifests, name).name for name in split_names(names))
+    return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
+
+
+def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
+    """Return whether route tests run in an environment: in the built-in sandbox only if it is named or the only one."""
+    return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
 
 
 def program(directory: str) -> list[str]:
     """Return the first words of a command: the program, and -m if it is not the default."""
-    return ["cxroute", *([] if directory == DIRECTORY else ["-m", directory])]
+    return ["cxroute", *([] if directory == "manifests" else ["-m", directory])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +105,13 @@ class CommandLine:
         start += [word for address in options.only for word in ("--only", address)]
         start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
         start += ["--traffic", options.traffic] if options.traffic else []
-        return shlex.join([*start, *(self.undo.words if self.undo else ()), *words])
+        undo = ["--undo", self.undo.run.id] if self.undo else []
+        return shlex.join([*start, *undo, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
         """Return the command that applies a saved plan, which contains the environments and the options."""
-        journal = self.undo.journal if self.undo else None
-        journal_words = ["--journal", journal] if journal else []
-        return shlex.join([*program(self.directory), "apply", plan, *journal_words, *words])
+        return shlex.join([*program(self.directory), "apply", plan, *self._journal, *words])
+
+    @property
+    def _journal(self) -> list[str]:
+        return ["--journal", self.undo.journal] if self.undo and self.undo.journal else []

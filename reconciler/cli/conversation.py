@@ -1,15 +1,21 @@
-"""A conversation on the command line: --intent, --confidence and --attr, read and written."""
+"""A conversation on the command line: --intent, --confidence and --attr, read and written; and failed route tests."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.cli.command_line import program
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
+from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
+from reconciler.render.text.route_tests import join_names
 
 _LONGEST: Final = 60
 
@@ -83,3 +89,22 @@ def _value(text: str) -> str | int | float:
 
 def _quoted(text: str) -> str:
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+
+
+def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
+    """Return a finding for each distinct failure; the hint is the command that explains it."""
+    alike: dict[Finding, list[RouteTestResult]] = {}
+    for result in (result for each in checked for result in each.tried):
+        if result.failure:
+            alike.setdefault(result.failure, []).append(result)
+    environments = {each.environment.name: each for each in checked}
+    findings = []
+    for failure, results in alike.items():
+        where = f", in {join_names(result.environment for result in results)}" if len(environments) > 1 else ""
+        one = environments[results[0].environment]
+        words = conversation_words(results[0].conversation, one.environment.attributes)
+        command = [*program(directory), "explain", "-e", one.environment.name, *["--live"] * (one.rules == "live")]
+        why = f"why: {shlex.join([*command, *words])}" if words else ""
+        hint = "; ".join(filter(None, (failure.hint, why)))
+        findings.append(replace(failure, message=f"{failure.message}{where}", hint=hint))
+    return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))

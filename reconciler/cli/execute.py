@@ -1,4 +1,4 @@
-"""Executes a plan and records each change, for `apply` and `watch`; binds an apply to a saved plan."""
+"""Executes a plan and records each change; binds an apply to a saved plan, or to a run to undo."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.journal.journal import Journal, Recorder, run_name
 from reconciler.pipeline import Planner, apply_plan
@@ -27,6 +26,15 @@ from reconciler.traffic.sample import load_traffic
 
 if TYPE_CHECKING:
     from reconciler.cxone.client import WritingClient
+from collections.abc import Iterator
+
+from reconciler.cli.environments import is_list
+from reconciler.journal.journal import find_run, read_runs
+from reconciler.journal.undo import REAPPLIED
+from reconciler.journal.undo_request import UndoRequest
+from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.plan.plan import PlanOptions
+from reconciler.text.escape import sanitize
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
@@ -72,7 +80,7 @@ def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, Re
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if _SEVERAL.match(text):
-        return _plans(text, path.name)
+        return _read_list(text, path.name)
     reviewed = read_saved_plan(text, path.name)
     if options.all or options.shard:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment} only: remove --all and --shard")
@@ -81,19 +89,18 @@ def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, Re
     return reviewed
 
 
-def _plans(text: str, name: str) -> dict[str, ReviewedPlan | str]:
+def _read_list(text: str, name: str) -> dict[str, ReviewedPlan | str]:
+    plans: dict[str, ReviewedPlan | str] = {}
     try:
         forms = json.loads(text)["environments"]
-        plans = {str(form["environment"]): _read_plan(form, name) for form in forms}
+        for form in forms:
+            environment, error = str(form["environment"]), form["error"]["message"] if "error" in form else None
+            plans[environment] = read_saved_plan(json.dumps(form), name) if error is None else str(error)
     except (ValueError, RecursionError, LookupError, TypeError):
         raise UsageError(f"{name} does not contain plans: create them with `cxroute plan --all --out {name}`") from None
     if len(plans) < len(forms) or not plans:
         raise UsageError(f"{name} does not contain one plan for each of its environments")
     return plans
-
-
-def _read_plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSON
-    return str(form["error"]["message"]) if "error" in form else read_saved_plan(json.dumps(form), name)
 
 
 def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
@@ -109,3 +116,46 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     return replace(session, options=replace(reviewed.options, prune=session.options.prune), sample=sample)
+
+
+def add_undo_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of plan and apply that undo a run."""
+    parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
+    journal = "the journal with that run (default: as for `cxroute history`)"
+    parser.add_argument("--journal", metavar="FILE", help=journal)
+
+
+def check_undo_options(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that exclude each other."""
+    if options.undo is None:
+        return
+    if options.adopt or options.keep_drift:
+        raise UsageError("--undo selects its changes itself: remove --adopt and --keep-drift")
+    if is_list(options):
+        raise UsageError("--undo is for a run in one environment: set -e to its name")
+
+
+def with_undo(session: Session, options: argparse.Namespace) -> Session:
+    """Return the session with the run to undo, if any. Raises UsageError and RefusedError."""
+    name, journal = session.options.undo, options.journal
+    if name is None:
+        if journal is not None:
+            raise UsageError("--journal is the journal with the run of --undo, but --undo is not set")
+        return session
+    path = Path(journal) if journal else journal_path()
+    recorded = read_runs(path)
+    request = UndoRequest.of(find_run(recorded, name, path), recorded, session.environment, session.address, journal)
+    request.refuse_running(utc_now())
+    # The Environment's `prune: false` protects rules that are in no manifest, but the run created these.
+    chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
+    return replace(session, options=chosen, undo_request=request)
+
+
+def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[str]:
+    """Yield the hints after an apply: whether the next apply reverts an undo, and how to undo this run."""
+    for finding in plan.findings if session.undo_request else ():
+        if finding.code == REAPPLIED:
+            yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
+    if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
+        command_line = replace(session.command_line, options=PlanOptions(), undo=None)
+        yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

@@ -1,8 +1,4 @@
-"""The image's health check: `python -m reconciler.cli.health` exits with 0 if each cxroute process answers.
-
-It finds the processes and their listening sockets in /proc, so it needs no port number. It ignores proxy variables. A
-command that does not listen is healthy while it runs.
-"""
+"""The image's health check, `python -m reconciler.cli.health`: exit 0 if each listening cxroute process answers."""
 
 from __future__ import annotations
 
@@ -45,7 +41,7 @@ def _answers(process: Path, arguments: list[str]) -> bool:
         name = "" if position is None else arguments[position]
     except UsageError:
         name = ""
-    addresses = list(_addresses(process))
+    addresses = list(_addresses(process))  # from /proc, so that no port number is needed
     if not addresses and (name in ("serve", "simulate") or any(word.startswith("--listen") for word in arguments)):
         sys.stderr.write(f"process {process.name}: `cxroute {name}` does not listen yet\n")
         return False

@@ -9,7 +9,7 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from reconciler.cli.arguments import COMMANDS, find_command, suggestion, usage
+from reconciler.cli.arguments import find_command, suggestion, usage
 from reconciler.cli.stdio import guard_stdio, silence, wrap_for
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 from reconciler.version import __version__
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from reconciler.cli.parsing import CommandModule
-
-_COLLECT_AFTER = 100_000  # new objects between two runs of the garbage collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,9 +54,16 @@ def _dispatch(arguments: list[str]) -> int:
     try:
         position = find_command(arguments)
         if position is None:
-            return _run_without_command(arguments)
+            if "--version" in arguments:
+                sys.stdout.write(f"cxroute {__version__}\n")
+            elif not arguments or "-h" in arguments or "--help" in arguments:
+                sys.stdout.write(wrap_for(usage(), sys.stdout))
+            else:
+                hint = suggestion(arguments[0], ("--help", "--version"))
+                raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")  # noqa: TRY301 - handled below
+            return 0
         name = arguments.pop(position)
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
+        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{name}"))
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
         options = command_parser(name, module).parse_args(arguments)
@@ -81,23 +86,12 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     return error.exit_code
 
 
-def _run_without_command(arguments: list[str]) -> int:
-    if "--version" in arguments:
-        sys.stdout.write(f"cxroute {__version__}\n")
-        return 0
-    if not arguments or "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(wrap_for(usage(), sys.stdout))
-        return 0
-    hint = suggestion(arguments[0], ("--help", "--version"))
-    raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")
-
-
 def _run(module: CommandModule, options: argparse.Namespace) -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third of the time.
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
     # If click is installed, httpx imports its command line and rich with it: 40 ms for nothing.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()

@@ -1,10 +1,18 @@
-"""Messages to the webhook of an Environment, from `apply` and `watch` only, because these may write (R10)."""
+"""Messages to the webhook of an Environment, from `apply` and `watch` only, because these may write (R10).
+
+The address may come from a pull request. So a message is sent by POST only, over verified TLS, without credentials;
+redirects are not followed, and only the status of the response is used. An address on this machine, for tests, needs no
+TLS and is permitted only for a tenant on this machine.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,11 +22,83 @@ from reconciler.cli.session import Session
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
-from reconciler.text.hosts import is_loopback
+from reconciler.text.escape import sanitize
+from reconciler.text.hosts import is_loopback, request_url
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult
-from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
-from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
+from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox
+
+_MAX_ATTEMPTS: Final = 3
+_FIRST_WAIT: Final = 1.0
+_MAX_WAIT: Final = 5.0
+ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
+_OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
+
+
+class WebhookAddress(NamedTuple):
+    """A webhook URL. Knowing it is enough to post, so messages show only the host."""
+
+    url: str
+    host: str
+    is_local: bool  # it is on this machine
+
+
+def parse_address(url: str, label: str) -> WebhookAddress:
+    """Return the address. Raises UsageError, which names the address by `label` and does not quote it."""
+    parts = request_url(url)
+    if parts is None:
+        raise UsageError(f"{label} is not a URL that begins with https:// (http:// for this machine only)")
+    host = parts.hostname or ""
+    return WebhookAddress(url, host, is_loopback(host))
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One webhook. `sleep` waits, in seconds."""
+
+    http: httpx.AsyncClient
+    address: WebhookAddress
+    sleep: Callable[[float], Awaitable[object]]
+
+    async def send(self, message: dict[str, Any]) -> str:
+        """Deliver a message; return the error, or an empty text. Does not raise."""
+        error = ""
+        for attempt in range(_MAX_ATTEMPTS):
+            response = await self._send_once(json.dumps(message).encode())
+            if isinstance(response, str):
+                error = response
+            elif _OK <= response.status_code < _MULTIPLE:
+                return ""
+            else:
+                error = f"the response has status {response.status_code}"
+                if response.status_code != _LIMITED and response.status_code < _SERVER:
+                    break
+            if attempt < _MAX_ATTEMPTS - 1:
+                value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
+                # A longer delay is ignored.
+                is_short = value.isascii() and value.isdecimal() and len(value) < 6  # noqa: PLR2004 - digits
+                await self.sleep(min(float(value), _MAX_WAIT) if is_short else _FIRST_WAIT * 2.0**attempt)
+        return f"{self.address.host}: {error}"
+
+    async def _send_once(self, body: bytes) -> httpx.Response | str:
+        headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
+        request = self.http.build_request("POST", self.address.url, content=body, headers=headers)
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                response = await self.http.send(request, stream=True, follow_redirects=False)
+                await response.aclose()
+        except (TimeoutError, httpx.TimeoutException):
+            return "no response in time"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return _error_reason(error)
+        return response
+
+
+def _error_reason(error: BaseException | None) -> str:
+    while error is not None:  # the operating system's words do not repeat the address
+        if isinstance(error, OSError) and error.strerror:
+            return sanitize(error.strerror)
+        error = error.__cause__ or error.__context__
+    return "unreachable"
 
 
 def webhook_address(session: Session) -> WebhookAddress:
@@ -38,19 +118,11 @@ def webhook_address(session: Session) -> WebhookAddress:
     return address
 
 
-def _http(address: WebhookAddress) -> httpx.AsyncClient:
-    """Return a client that ignores the environment of the process; an address on this machine needs no proxy."""
-    url = os.environ.get("CXROUTE_PROXY")
-    proxy = parse_proxy(url) if url and not address.is_local else None
-    transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
-    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
-
-
 async def notify(session: Session, cycle: CycleResult) -> None:
     """Send the notifications that an apply causes."""
     outbox = Outbox()
     for kind in NotificationState().find_due(cycle, 0.0):
-        outbox.put(build_message(session, kind, cycle))
+        outbox.waiting.append(build_message(session, kind, cycle))
     await deliver_messages(session, outbox)
 
 
@@ -69,7 +141,11 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         return 0, 0
     try:
         address = webhook_address(session)
-        async with _http(address) as http:
+        # The client ignores the environment of the process; an address on this machine needs no proxy.
+        url = os.environ.get("CXROUTE_PROXY")
+        proxy = parse_proxy(url) if url and not address.is_local else None
+        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
             delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-_ENVIRONMENT: Final = (
-    "the Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take several, as"
-    " -e a -e b or -e a,b"
-)
+_SEVERAL: Final = "validate, test, plan, apply and drift take several, as -e a -e b or -e a,b"
+_ENVIRONMENT: Final = f"the Environment (default: $CXROUTE_ENV, else sandbox); {_SEVERAL}"
 _COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
 _QUIET: Final = "only results and errors; plan and drift print counts, refusals and affected conversations"
 

@@ -1,24 +1,73 @@
-"""The two lists of rules of `cxroute diff`, named live:ENV, manifests:ENV, or as a JSON file."""
+"""Sources of rules: the tenant, a JSON file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
-from reconciler.cli.live_file import read_tenant
+from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
+from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.text.escape import sanitize
+from reconciler.render.text.explain import DisplayNames
+from reconciler.text.escape import pluralize, sanitize
+
+
+def add_live_file_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option --live of plan and export."""
+    source = "read rules and queues from a JSON file in the API's format instead of the tenant; needs no access to it"
+    parser.add_argument("--live", metavar="FILE", help=source)
+
+
+def with_live_file(session: Session, path: str | None) -> Session:
+    """Return the session with the file instead of the tenant, if a path is given. Raises UsageError."""
+    if path is None:
+        return session
+    export, name = read_rules_file(path), sanitize(Path(path).name)
+    message = f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant itself"
+    queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
+    if not export.lists_queues:
+        names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
+        expected = expected_queues(session.manifests, session.environment.name)
+        assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
+        queues += assumed
+        message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
+    remedy = "add `queues`, each with id and name, next to `rules`"
+    changed = f"a rule looks changed if the file has only the id of its queue: {remedy}"
+    hint = "" if export.lists_queues else changed
+    finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
+    return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
+
+
+def read_tenant(session: Session) -> LiveState:
+    """Read every rule and queue, with a client that cannot write."""
+    from reconciler.cli.clients import open_reading_client  # noqa: PLC0415 - imports HTTP, which is not needed offline
+
+    async def read_all(_stop: Cancellation) -> LiveState:
+        async with open_reading_client(session) as client:
+            return await session.read(client)
+
+    return run_interruptibly(read_all)
+
+
+def list_rules(session: Session, live: LiveState | None = None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
+    """Return the rules of the manifests, or all live rules, and the names to show. Raises ManifestError."""
+    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
+    if live is None:
+        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
+    names = {queue.id: queue.name for queue in live.queues}
+    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +82,6 @@ class DiffSide:
     def environment(self) -> str:
         """Return the environment's name; a file has none."""
         return self.session.environment.name if self.session else ""
-
-    @property
-    def simulated(self) -> bool:
-        """Return whether these are live rules of the simulated tenant."""
-        return self.kind == "live" and self.session is not None and self.session.simulated
 
 
 def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
@@ -62,11 +106,8 @@ def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
 def labels(first: DiffSide, second: DiffSide) -> dict[str, str]:
     """Return the short labels of the attributes that the API knows by longer names; for two files, the defaults."""
     attributes = [source.session.environment.attributes for source in (first, second) if source.session]
-    return {
-        name: label
-        for names in attributes or [Attributes()]
-        for name, label in ((names.intent, "intent"), (names.confidence, "confidence"))
-    }
+    pairs = (((names.intent, "intent"), (names.confidence, "confidence")) for names in attributes or [Attributes()])
+    return dict(pair for both in pairs for pair in both)
 
 
 def types(first: DiffSide, second: DiffSide) -> Types:
@@ -93,12 +134,21 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
 
 def _read_source(source: DiffSide, tenant: LiveState | None) -> RuleList:
     if source.session is None:
-        return _read_file(source.name)
+        try:
+            export = read_rules_file(source.name)
+        except UsageError as error:
+            if Path(source.name).suffix:
+                raise
+            raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
+        rules = [(live, live.marker.address if live.marker else None) for live in export.rules]
+        named = ((live.rule, live.id, address, str(address or live.rule.name)) for live, address in rules)
+        entries = (RoutingEntry(name=name, rule=rule, id=id_, address=address) for rule, id_, address, name in named)
+        return RuleList(tuple(entries), export.queues)
     manifests, environment = source.session.manifests, source.session.environment
     if tenant is not None and source.kind == "manifests":
         catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
-        entries = desired_entries(expand_manifests(manifests, environment, catalogue))
-        return RuleList(entries, {queue.id: queue.name for queue in tenant.queues})
+        listed = desired_entries(expand_manifests(manifests, environment, catalogue))
+        return RuleList(listed, {queue.id: queue.name for queue in tenant.queues})
     desired, assumed = desire_offline(manifests, environment)
     if tenant is None:
         return RuleList(desired_entries(desired), assumed.names)
@@ -111,18 +161,3 @@ def _read_by_alias(source: DiffSide) -> RuleList:
     catalogue = OfflineQueueResolver(source.environment, {})
     desired = expand_manifests(source.session.manifests, source.session.environment, catalogue)
     return RuleList(desired_entries(desired), catalogue.names)
-
-
-def _read_file(path: str) -> RuleList:
-    try:
-        export = read_rules_file(path)
-    except UsageError as error:
-        if Path(path).suffix:
-            raise
-        raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
-    addresses = [(live, live.marker.address if live.marker else None) for live in export.rules]
-    entries = (
-        RoutingEntry(name=str(address or live.rule.name), rule=live.rule, id=live.id, address=address)
-        for live, address in addresses
-    )
-    return RuleList(tuple(entries), export.queues)

@@ -1,19 +1,22 @@
-"""A session: the manifests, the environment, the live rules and the planner by a command's options."""
+"""A session: the manifests, the environment, the live rules and the planner; and its end by a signal."""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, replace
+import asyncio
+import contextlib
+import signal
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.checks.route_tests import check
-from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
+from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings
-from reconciler.cli.terminal import Terminal
-from reconciler.errors import ApiError, ManifestError, UsageError
+from reconciler.cli.terminal import ProgressBar, Terminal
+from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
@@ -24,6 +27,59 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Cancellation:
+    """The state of a run's cancellation: signalled or not, and past the first write or not."""
+
+    requested: bool = False
+    writing: bool = False
+    task: asyncio.Task[object] | None = None
+    children: list[Cancellation] = field(default_factory=list)  # runs within the run, which get each signal too
+
+    def request(self) -> None:
+        """Record a signal; cancel the run if nothing was written."""
+        self.requested = True
+        for part in self.children:
+            part.request()
+        if not self.writing and self.task is not None:
+            self.task.cancel()
+
+
+@contextlib.contextmanager
+def abort_on_signal() -> Iterator[None]:
+    """End a prompt on a signal, because the event loop is blocked."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise InterruptedRunError("interrupted; nothing was written")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> Result:
+    """Run a command's coroutine. Raises InterruptedRunError if a signal arrives before the first write."""
+
+    async def guarded() -> Result:
+        stop = Cancellation(task=asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Windows does not have these handlers; there, Ctrl-C ends the run immediately.
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, stop.request)
+        try:
+            return await command(stop)
+        except asyncio.CancelledError:
+            raise InterruptedRunError("interrupted; nothing was written") from None
+
+    return asyncio.run(guarded())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +186,23 @@ class Session:
         return live
 
 
-def load_selected_manifests(options: argparse.Namespace, environment: str | None, undo: str | None = None) -> Manifests:
+def load_selected_manifests(options: Namespace, environment: str | None, undo: str | None = None) -> Manifests:
     """Load the manifests, or for an undo the Environment alone. Raises ManifestError."""
     try:
         return load_manifests(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
-        return load_environment(Path(options.manifests), chosen_name(environment))
+        return load_environment(Path(options.manifests), env_name(environment))
 
 
-def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
+def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     name = environment or options.environment
     return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def build_session(
-    manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None
-) -> Session:
+def build_session(manifests: Manifests, options: Namespace, output: Output, environment: str | None) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
     sample = None
@@ -169,6 +223,6 @@ def build_session(
         directory=options.manifests,
         environment=chosen,
         options=planning,
-        terminal=Terminal.of(output),
+        terminal=Terminal(output, ProgressBar(output)),
         sample=sample,
     )

@@ -7,10 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final, TextIO, cast
-
-_NARROWEST: Final = 60
-_USUAL: Final = 80
+from typing import IO, Any, TextIO, cast
 
 
 def wrap_for(text: str, stream: IO[str]) -> str:
@@ -23,13 +20,13 @@ def wrap_for(text: str, stream: IO[str]) -> str:
 
 
 def width_of(stream: IO[str]) -> int:
-    """Return the width of the stream's terminal: $COLUMNS, then the operating system's value, then 80."""
+    """Return the terminal's width, at least 60: $COLUMNS, then the operating system's value, then 80."""
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isascii() and columns.isdecimal() else 0
     if not width:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             width = os.get_terminal_size(stream.fileno()).columns
-    return max(_NARROWEST, width or _USUAL)
+    return max(60, width or 80)
 
 
 def has_colours(stream: IO[str], setting: str) -> bool:

@@ -106,11 +106,6 @@ class Terminal:
     progress: ProgressBar
     run_blocking: BlockingRunner = run_inline
 
-    @classmethod
-    def of(cls, output: Output) -> Terminal:
-        """Return the terminal of a single environment."""
-        return cls(output, ProgressBar(output))
-
     @property
     def limits(self) -> TextLimits:
         """Return the limits for the text of a plan; -v has none."""

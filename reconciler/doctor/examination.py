@@ -24,7 +24,7 @@ from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations as findings
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
 from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
@@ -211,7 +211,6 @@ class Examination:
     environment: Environment
     tenant: TenantSettings
     variables: tuple[str, ...]  # the variables that hold the credentials
-    simulated: bool
     lines: list[CheckResult]
 
     def _add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
@@ -263,7 +262,7 @@ class Examination:
 
     def _check_clock(self, probe: Probe) -> None:
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
-        if skews or not self.simulated:
+        if skews or self.environment.name != SANDBOX:
             self.lines.append(findings.check_clock(skews))
 
     async def _check_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:

@@ -1,8 +1,4 @@
-"""A run of the journal -> its effect on each rule.
-
-A journal is not trusted: an entry counts only if it is complete and possible for a run of this owner. The journal does
-not decide which rules are managed; the markers of the live rules do.
-"""
+"""A run of the journal: its effect on each rule. An entry counts only if it is complete and possible for its owner."""
 
 from __future__ import annotations
 
@@ -20,10 +16,7 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 _NOT_APPLIED: Final = ("failed", "skipped")
-_APPLIED: Final = (
-    "applied",
-    "acknowledged",
-)  # by a read; by the server alone, if the run was killed before its last read
+_APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
 _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
 
@@ -69,10 +62,9 @@ def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
         changes = [_read_change(entry, owner) for entry in run.changes if entry.get("cause") != "duplicate"]
         return tuple(change for change in changes if change is not None)
     except IncompleteJournalError as error:
-        raise RefusedError(
-            f"cannot undo run {run.id}: {error}, so its effect is not certain. Correct the rules in the manifests, or"
-            " set --journal to a complete copy of the journal; `cxroute history` shows its entries"
-        ) from None
+        remedy = "Correct the rules in the manifests, or set --journal to a complete copy of the journal"
+        cause = f"{error}, so its effect is not certain. {remedy}; `cxroute history` shows its entries"
+        raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
 def _check_complete(run: RecordedRun) -> None:
@@ -99,29 +91,25 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
         raise IncompleteJournalError(f"the journal does not contain {name} before and after the run")
     if entry.get("hidden") is True:
         raise IncompleteJournalError(f"the journal's entry for {name} contained a secret, which is not stored")
-    before, after = (_read_rule(entry, side) for side in ("before", "after"))
+    try:
+        before, after = (_read_rule(entry, side) for side in ("before", "after"))
+    except UnexpectedResponseError as error:
+        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
     # The address is that of the marker after the run, if the rule exists then.
     markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
     has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))
     is_possible = has_marker and all(marker.owner == owner and not marker.copy for marker in markers)
     if (before is not None, after is not None) != sides or not is_possible or str(markers[0].address) != text:
         raise IncompleteJournalError(f"the journal's entry for {name} is not a possible change of owner {owner}")
-    return RecordedChange(
-        address=markers[0].address,
-        before=before,
-        after=after,
-        id=rule_id if isinstance(rule_id, str) else "",
-        is_confirmed=is_outcome and status == "applied",
-    )
+    address, rule_id = markers[0].address, rule_id if isinstance(rule_id, str) else ""
+    is_applied = is_outcome and status == "applied"
+    return RecordedChange(address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied)
 
 
 def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
     payload = entry[side]
     if payload is None:
         return None
-    try:
-        if not isinstance(payload, dict) or not is_text(json.dumps(payload, ensure_ascii=False)):
-            raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
-        return parse_live_rule({**payload, "id": "in the journal"})
-    except UnexpectedResponseError as error:
-        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
+    if not isinstance(payload, dict) or not is_text(json.dumps(payload, ensure_ascii=False)):
+        raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
+    return parse_live_rule({**payload, "id": "in the journal"})

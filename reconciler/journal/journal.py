@@ -1,7 +1,4 @@
-"""The journal: an append-only record of intended writes and their results, with one JSON object per line.
-
-No decision depends on it, so a missing, torn or corrupt journal matters only to its readers.
-"""
+"""The journal: an append-only record of intended writes and their results, in JSON lines. No decision depends on it."""
 
 from __future__ import annotations
 
@@ -57,6 +54,7 @@ _VERDICT_WORDS: Final = {
     Verdict.ABORT: "failed",
 }
 JournalEntry = dict[str, Any]
+Redact = Callable[[dict[str, object]], dict[str, object]]
 Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
 
 
@@ -64,12 +62,7 @@ class Journal:
     """Appends entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
 
     def __init__(
-        self,
-        path: Path,
-        run_id: str,
-        now: Callable[[], datetime],
-        warn: Callable[[str], None],
-        redact: Callable[[dict[str, object]], dict[str, object]] = dict,
+        self, path: Path, run_id: str, now: Callable[[], datetime], warn: Callable[[str], None], redact: Redact = dict
     ) -> None:
         """The file is opened at the first entry."""
         # `redact` takes secrets out of an entry; the field `hidden` says that it did.
@@ -142,19 +135,12 @@ class Recorder:
     @classmethod
     def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
         """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
-        journal.write_entry(
-            "start",
-            environment=plan.environment,
-            owner=plan.owner,
-            who=who,
-            reason=reason,
-            planId=plan_id(plan),
-            allowed={result.name: result.allowed for result in plan.guards if result.allowed},
-            tenant=tenant,
-            undo=plan.options.undo,
-            changes=sum(not is_copy_removal(change) for change in plan.changes),
-            process={"host": socket.gethostname(), "pid": os.getpid()},
-        )
+        subject = {"environment": plan.environment, "owner": plan.owner, "tenant": tenant, "who": who, "reason": reason}
+        process = {"host": socket.gethostname(), "pid": os.getpid()}
+        allowed = {result.name: result.allowed for result in plan.guards if result.allowed}
+        count = sum(not is_copy_removal(change) for change in plan.changes)
+        entry = {"planId": plan_id(plan), "allowed": allowed, "undo": plan.options.undo, "changes": count}
+        journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan, journal, progress)
 
     def intend(self, step: PlanStep) -> None:
@@ -208,7 +194,6 @@ def _change_fields(change: Change) -> dict[str, Any]:
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
     """Return the runs of a journal, oldest first; none if the file does not exist. Raises UsageError."""
-    # `on_unreadable` gets the number of lines that are not entries.
     try:
         data = read_file(path, LARGEST)
     except FileNotFoundError:
@@ -224,11 +209,8 @@ def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> Recorded
         if run.id == name:
             return run
     near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
-    hint = (
-        f" Did you mean {sanitize(near[0])}?"
-        if near
-        else " Set --journal FILE to read another journal." * (not recorded)
-    )
+    another = "" if recorded else " Set --journal FILE to read another journal."
+    hint = f" Did you mean {sanitize(near[0])}?" if near else another
     raise UsageError(f"the journal {path} has no run {name!r}.{hint}")
 
 
@@ -247,24 +229,20 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
             unreadable.append(number)
     if unreadable:
         on_skipped(len(unreadable))
-    return tuple(_build_run(name, entries, unreadable) for name, entries in entries_by_run.items())
+    runs = []
+    for name, numbered in entries_by_run.items():
+        entries = [entry for _, entry in numbered]
+        start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
+        changes, at = _join_changes(entries), entries[-1]["at"]
+        end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
+        first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
+        count = sum(first < number < last for number in unreadable)
+        run = RecordedRun(id=name, start=start, changes=changes, end=end, last_entry_at=at, unreadable_lines=count)
+        runs.append(run)
+    return tuple(runs)
 
 
-def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: Iterable[int]) -> RecordedRun:
-    entries = [entry for _, entry in numbered]
-    end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
-    first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
-    return RecordedRun(
-        id=name,
-        start=next((entry for entry in entries if entry["event"] == "start"), entries[0]),
-        changes=tuple(_join_changes(entries)),
-        end=end,
-        last_entry_at=entries[-1]["at"],
-        unreadable_lines=sum(first < number < last for number in unreadable),
-    )
-
-
-def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
+def _join_changes(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
     """Join each intended change with its last result; a write without a response stays `unknown`."""
     changes: dict[tuple[str, str, str], JournalEntry] = {}
     for entry in entries:
@@ -275,16 +253,12 @@ def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
         rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), rule_id)
         if entry["event"] == "intend" and not (step == "copy" and key in changes):
-            changes[key] = {**entry, "status": "unknown", **_original_before(changes.get(key), entry)}
+            earlier, before, after = changes.get(key, {}), entry.get("before"), entry.get("after")
+            changes[key] = {**entry, "status": "unknown"}
+            if earlier.get("step") == "aside" and isinstance(before, dict) and isinstance(after, dict):
+                names = ("priority", "enabled", "conditions", "targets")
+                if all(before.get(name) == after.get(name) for name in names):  # this step changes only the name
+                    changes[key]["before"] = earlier.get("before")
         elif step == "whole" and entry["event"] in ("tried", "outcome"):
             changes[key] = {**changes.get(key, {}), **entry}
-    return changes.values()
-
-
-def _original_before(earlier: JournalEntry | None, entry: JournalEntry) -> JournalEntry:
-    """Return the `before` of the step that set a rule aside, where this step changes only the name."""
-    before, after = entry.get("before"), entry.get("after")
-    if earlier is None or earlier.get("step") != "aside" or not isinstance(before, dict) or not isinstance(after, dict):
-        return {}
-    same = all(before.get(name) == after.get(name) for name in ("priority", "enabled", "conditions", "targets"))
-    return {"before": earlier.get("before")} if same else {}
+    return tuple(changes.values())

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 REAPPLIED: Final = "CXR310"
+_NOT_APPLIED: Final = ("failed", "skipped")
 _HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
@@ -35,14 +36,14 @@ def build_undo_state(
     changes: Iterable[RecordedChange],
     later: Sequence[RecordedRun],
     live: LiveState,
-    manifests: DesiredState,
+    state: DesiredState,
 ) -> DesiredState:
-    """Return the desired rules. `later` are the runs after this one; `manifests` determine the owner of each rule."""
-    builder = _UndoBuilder(run, later, live, manifests)
+    """Return the desired rules. `later` are the runs after this one; `state`, of the manifests, has the owner."""
+    builder = _UndoBuilder(run, later, live, state)
     for change in changes:
         builder.undo_change(change)
     rules, scope, findings = builder.rules, frozenset(builder.scope), tuple(builder.findings)
-    return replace(manifests, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
+    return replace(state, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
 
 
 class _UndoBuilder:
@@ -159,7 +160,6 @@ class _UndoBuilder:
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        """Report an unmanaged rule with the rule's earlier name; return whether there is one."""
         if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
             message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
             self._warn(change, message, "rename that rule in CXone, and undo the run again")
@@ -181,9 +181,8 @@ class _UndoBuilder:
             who, at = (str(run.start.get(name, "unknown"))[:60] for name in ("who", "at"))
             return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that run first"
         if not change.is_confirmed:
-            return (
-                f"run {self.run.id} got no response for it, and its state is neither that before nor that after the run"
-            )
+            neither = "its state is neither that before nor that after the run"
+            return f"run {self.run.id} got no response for it, and {neither}"
         return f"{action} since; the journal does not contain the author"
 
     def _desired_rule(self, address: Address, rule: Rule) -> DesiredRule:
@@ -196,24 +195,24 @@ class _UndoBuilder:
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    return {
-        str(change.get("address")): run
-        for run in later
-        for change in run.changes
-        if change.get("status") not in ("failed", "skipped")
-    }
+    made = ((change, run) for run in later for change in run.changes if change.get("status") not in _NOT_APPLIED)
+    return {str(change.get("address")): run for change, run in made}
 
 
 def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
-    live = replace(plan.live, rules=tuple(_rules_after(plan)))
+    by_id = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
+    kept = (live for live in plan.live.rules if not isinstance(by_id.get(live.id), Delete))
+    after = [_rule_after(plan, by_id[live.id], live.id) if live.id in by_id else live for live in kept]
+    creates = (change for change in plan.changes if isinstance(change, Create))
+    after += [_rule_after(plan, create, f"new {create.address}") for create in creates]
+    live = replace(plan.live, rules=tuple(after))
     then = draft_plan(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
     count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
-    message = (
-        f"the manifests still contain the undone changes: the next apply, or a scheduled one, would make {count} again"
-    )
+    again = f"the next apply, or a scheduled one, would make {count} again"
+    message = f"the manifests still contain the undone changes: {again}"
     ways = ["revert the commit with the change"]
     if not all(isinstance(change, Delete) for change in changes):  # a rule to delete has no manifest for a hold
         until = f"{plan.generated_at + _HOLD_TIME:%Y-%m-%d}T00:00:00Z"
@@ -222,23 +221,6 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
         ways.append("set `prune: false` for rules that are not in a manifest")
     finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=", or ".join(ways))
     return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
-
-
-def unknown_outcome_warning(error: Exception) -> Finding:
-    """Return the warning that the effect of the next apply is unknown, because the manifests are wrong."""
-    message = f"the effect of the next apply is unknown: {error}"
-    hint = "`cxroute validate` lists the errors; they do not affect the undo"
-    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
-
-
-def _rules_after(plan: Plan) -> Iterator[LiveRule]:
-    changes = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
-    for live in plan.live.rules:
-        change = changes.get(live.id)
-        if not isinstance(change, Delete):
-            yield live if change is None else _rule_after(plan, change, live.id)
-    creates = (change for change in plan.changes if isinstance(change, Create))
-    yield from (_rule_after(plan, create, f"new {create.address}") for create in creates)
 
 
 def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:

@@ -15,7 +15,7 @@ from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.journal.history import read_changes
 from reconciler.journal.journal import RUN_NAME, RecordedRun
-from reconciler.journal.undo import build_undo_state, unknown_outcome_warning, warn_reapplied_changes
+from reconciler.journal.undo import REAPPLIED, build_undo_state, warn_reapplied_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
@@ -23,6 +23,7 @@ from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
 from reconciler.text.escape import pluralize, sanitize
 
+_RULES_OF: Final = ("environment", "owner")  # runs with the same values write the same rules
 _SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits for, without an entry
 
 
@@ -40,13 +41,9 @@ class UndoRequest:
     ) -> UndoRequest:
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
-        later = (rival for rival in runs[runs.index(run) + 1 :] if _rules_of(rival) == _rules_of(run))
+        rivals = runs[runs.index(run) + 1 :]
+        later = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
         return cls(run, tuple(later), journal)
-
-    @property
-    def words(self) -> list[str]:
-        """Return the options of the command line that make this request."""
-        return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
@@ -57,11 +54,9 @@ class UndoRequest:
             is_recent = False
         if run.end is None and is_recent and not _is_dead(run):
             minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
-            raise RefusedError(
-                f"run {run.id} has no end in the journal, and its last entry is from {sanitize(run.last_entry_at)}: it"
-                f" may still be in progress. Wait for its end, or stop it; it counts as ended {minutes} after its last"
-                " entry"
-            )
+            last = f"its last entry is from {sanitize(run.last_entry_at)}: it may still be in progress"
+            remedy = f"Wait for its end, or stop it; it counts as ended {minutes} after its last entry"
+            raise RefusedError(f"run {run.id} has no end in the journal, and {last}. {remedy}")
 
     def target(
         self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
@@ -69,7 +64,6 @@ class UndoRequest:
         """Return the rules that undo the run, and a function that returns a plan's warnings. Raises RefusedError."""
         # Wrong manifests do not prevent an undo: every live RuleSet counts as defined, and a warning says so.
         changes = read_changes(self.run, environment.owner)
-
         expanded = _expand(manifests, environment, live)
         state = expanded
         if isinstance(state, ManifestError):
@@ -81,7 +75,9 @@ class UndoRequest:
 
         def warnings(plan: Plan) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
-                return [unknown_outcome_warning(expanded)]
+                message = f"the effect of the next apply is unknown: {expanded}"
+                hint = "`cxroute validate` lists the errors; they do not affect the undo"
+                return [Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)]
             return warn_reapplied_changes(plan, expanded, PlanOptions(prune=environment.prune))
 
         return desired, warnings
@@ -97,12 +93,7 @@ def _expand(manifests: Manifests, environment: Environment, live: LiveState) -> 
         return error
 
 
-def _rules_of(run: RecordedRun) -> tuple[object, object]:
-    return run.start.get("environment"), run.start.get("owner")
-
-
 def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
-    """Raise UsageError for a run of another environment, tenant or owner."""
     start, name = run.start, environment.name
     if not RUN_NAME.fullmatch(run.id):
         raise UsageError(f"{sanitize(run.id)} is not a valid name of a run")
@@ -113,10 +104,9 @@ def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> N
         raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: set -e {run_environment}")
     if start.get("owner") != environment.owner:
         owner = sanitize(str(start.get("owner")))
-        raise UsageError(
-            f"run {run.id} was made for owner {owner}, and {name} is now owned by {environment.owner}:"
-            " rules of another owner are never written. Check out the Environment as it was then, or undo the run there"
-        )
+        cause = f"{name} is now owned by {environment.owner}: rules of another owner are never written"
+        remedy = "Check out the Environment as it was then, or undo the run there"
+        raise UsageError(f"run {run.id} was made for owner {owner}, and {cause}. {remedy}")
     if start.get("tenant", tenant) != tenant:
         run_tenant = sanitize(str(start.get("tenant")) or "the sandbox")
         raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}, which has other rules")

@@ -16,8 +16,7 @@ from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.render.impact import NO_IMPACT, premise
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.watch.cycle import CycleResult, applied_outcomes
-from reconciler.watch.notifications import NotificationKind
+from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
 _MAX_NAMED: Final = 10
 _CAUSES: Final = {

@@ -1,13 +1,14 @@
-"""One cycle of `cxroute watch` as a value, and the loop: cycle after cycle, never two concurrently."""
+"""The cycles of `cxroute watch` as values, the loop that runs one after the other, their notifications and metrics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
@@ -19,6 +20,7 @@ from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
+from reconciler.text.prometheus import exposition, metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 """clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict or a failing route
@@ -160,6 +162,10 @@ class Interval:
         return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
+Cycle = Callable[[], Awaitable[CycleResult]]
+OnResult = Callable[[CycleResult, float], Awaitable[object]]
+
+
 @dataclass(slots=True, kw_only=True)
 class WatchLoop:
     """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
@@ -173,12 +179,7 @@ class WatchLoop:
     _due_at: float = field(default=math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
 
-    async def run(
-        self,
-        cycle: Callable[[], Awaitable[CycleResult]],
-        on_result: Callable[[CycleResult, float], Awaitable[object]],
-        should_stop: Callable[[], bool],
-    ) -> CycleResult:
+    async def run(self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
             self._started_at, self._is_running = self.clock(), True
@@ -198,3 +199,161 @@ class WatchLoop:
         if self._is_running:
             return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)
         return now - self._due_at <= 2 * self.interval.seconds
+
+
+Message = dict[str, Any]
+NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
+"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply. applied: changes
+were made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
+
+REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
+_REPEATED_CHANGE_SECONDS: Final = 3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
+_MAX_REMEMBERED: Final = 200
+_MAX_WAITING: Final = 20
+
+
+@dataclass(slots=True)
+class NotificationState:
+    """Remembers the notifications that were sent."""
+
+    reported_fingerprint: str = ""  # of the differences that were notified and remain
+    is_failing: bool = False  # a failure was notified, but its end was not
+    _reported_at: dict[str, float] = field(default_factory=dict)
+
+    def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:
+        """Return the notifications that a cycle causes; `now` is in seconds, monotonic."""
+        reported = self.reported_fingerprint
+        match cycle.status:
+            case "failed" | "partly":
+                if not self._is_due(cycle.fingerprint, now, REMINDER_SECONDS):
+                    return ()
+                self.is_failing = True
+                return ("failed",)
+            case "applied":
+                is_due = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS)
+                self.reported_fingerprint = ""
+                return (*self._recovered(), *(("applied",) if is_due or reported else ()))
+            case "clean":
+                is_settled = reported and not self.is_failing
+                self.reported_fingerprint = ""
+                return self._recovered() or (("recovered",) if is_settled else ())
+            case _:
+                self.reported_fingerprint = cycle.fingerprint
+                kind: NotificationKind = "refused" if cycle.status == "refused" else "drift"
+                return (*self._recovered(), *((kind,) if self.reported_fingerprint != reported else ()))
+
+    def _recovered(self) -> tuple[NotificationKind, ...]:
+        over, self.is_failing = self.is_failing, False
+        return ("recovered",) if over else ()
+
+    def _is_due(self, key: str, now: float, seconds: float) -> bool:
+        """Return whether `key` was not notified within the last `seconds`, and record it as notified now."""
+        last = self._reported_at.get(key)
+        if last is not None and now - last < seconds:
+            return False
+        self._reported_at.pop(key, None)
+        self._reported_at[key] = now
+        for old in list(self._reported_at)[:-_MAX_REMEMBERED]:
+            del self._reported_at[old]
+        return True
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Keeps undelivered messages for the next attempt; if there are too many, it drops the oldest."""
+
+    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
+
+    async def deliver(self, send: Callable[[Message], Awaitable[str]]) -> tuple[int, str]:
+        """Deliver the waiting messages until `send` returns an error; return the number delivered and the error."""
+        count = 0
+        while self.waiting:
+            if error := await send(self.waiting[0]):
+                return count, error
+            self.waiting.popleft()
+            count += 1
+        return count, ""
+
+
+_GAUGE_HELP: Final = {
+    "pending_changes": "Changes that apply would make, as of the last round with a plan.",
+    "drifted_rules": "Rules changed in CXone, and rules missing there, as of the last round with a plan.",
+    "missing_rules": "Rules of the manifests that are not live: deleted in CXone, or never applied.",
+    "rules_in_the_way": "Unmanaged live rules that route conversations differently from the manifests.",
+    "failed_live_tests": "Route tests that fail on the live rules.",
+    "held_changes": "Changes that are not made: held, not pruned, kept.",
+    "conflicts": "Unmanaged rules that conflict with managed rules.",
+    "refused_guards": "Guards that refuse the changes.",
+    "failed_tests": "Route tests that fail. Nothing is written while one fails.",
+    "managed_rules": "Managed rules that are live.",
+}
+_DELIVERY_RESULTS: Final = ("sent", "failed")
+
+
+class WatchMetrics:
+    """Counts cycles, their API calls and changes, and notifications; keeps the figures of the last cycle."""
+
+    def __init__(self) -> None:
+        self.cycles: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.notifications: Counter[str] = Counter()
+        self._applied = self._failures = 0
+        self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
+        self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
+
+    def record_cycle(self, cycle: CycleResult, failures: int) -> None:
+        """Count a cycle. `failures` is the number of consecutive failures. A cycle without a plan keeps the gauges."""
+        self.cycles[cycle.status] += 1
+        calls = cycle.calls
+        self.calls.update(requests=calls.requests, retries=calls.retries, throttled=calls.throttled)
+        self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
+        self._seconds += cycle.seconds
+        self._last_seconds, self._failures = cycle.seconds, failures
+        self._last_end = cycle.started_at.timestamp() + cycle.seconds
+        if cycle.status not in ("failed", "partly"):
+            self._last_success_end = self._last_end
+        plan, remaining = cycle.plan, cycle.remaining
+        if plan is not None and remaining is not None:
+            self._gauges = {
+                "pending_changes": count_pending(remaining),
+                "drifted_rules": count_drifted(remaining),
+                "missing_rules": len(missing_rules(remaining)),
+                "rules_in_the_way": len(cycle.in_the_way),
+                "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
+                "held_changes": len(remaining.held),
+                "conflicts": len(remaining.conflicts),
+                "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
+                "failed_tests": len(plan.failed_tests),
+                "managed_rules": len(remaining.managed),
+            }
+
+    def format_text(self) -> str:
+        """Return all metrics in Prometheus' text format."""
+        return exposition(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for name, text in _GAUGE_HELP.items():
+            yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
+        time = "Unix time of the end of the last round"
+        success = f"{time} that did not fail, not even in part; 0 before the first."
+        gauges = (
+            ("last_round_timestamp_seconds", f"{time}; 0 before the first.", self._last_end),
+            ("last_success_timestamp_seconds", success, self._last_success_end),
+            ("failures_in_a_row", "Failed rounds since the last successful one.", self._failures),
+            ("last_round_seconds", "Duration of the last round.", self._last_seconds),
+        )
+        for name, text, value in gauges:
+            yield from metric(f"cxroute_{name}", "gauge", text, value)
+        yield from metric_header("cxroute_round_seconds", "summary", "Duration of rounds.")
+        yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
+        yield sample("cxroute_round_seconds_count", self.cycles.total())
+        yield from metric_header("cxroute_rounds_total", "counter", "Rounds, by result.")
+        yield from (sample("cxroute_rounds_total", self.cycles[status], result=status) for status in CYCLE_STATUSES)
+        yield from metric("cxroute_applied_changes_total", "counter", "Applied changes.", self._applied)
+        yield from metric("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
+        yield from metric("cxroute_api_retries_total", "counter", "Calls that were retries.", self.calls["retries"])
+        throttled = "Responses 429: the calls were too fast for the tenant."
+        yield from metric("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
+        name = "cxroute_notifications_total"
+        yield from metric_header(name, "counter", "Messages to the webhook, by result.")
+        yield from (sample(name, self.notifications[result], result=result) for result in _DELIVERY_RESULTS)

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
 VALUED = [
     pytest.param(name, action.option_strings, action.choices, id=f"{name} {action.option_strings[-1]}")
-    for name, command in COMMANDS.items()
-    for action in command_parser(name, import_module(f"reconciler.cli.commands.{command.module}"))._actions
+    for name in COMMANDS
+    for action in command_parser(name, import_module(f"reconciler.cli.commands.{name}"))._actions
     if isinstance(action, StoreOnce) and action.option_strings
 ]
 """Every option of every command that takes one value."""

@@ -18,12 +18,10 @@ import pytest
 
 from reconciler import pipeline
 from reconciler.apply import loop as apply
-from reconciler.cli.environments import run as several
-from reconciler.cli.environments.run import EnvironmentResult, run_list, worst_exit_code
-from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli import environments as several
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, run_list, worst_exit_code
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError
 from reconciler.plan.guards import check_guards
 from reconciler.plan.plan import draft_plan as planning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from reconciler.cli.health_server import serve_health
+from reconciler.cli.commands.watch import serve_health
 from reconciler.endpoint.server import open_listener
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.cli.notify import Webhook, parse_address
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
@@ -24,9 +25,7 @@ from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
 from reconciler.text.hosts import is_loopback
-from reconciler.watch.cycle import CycleResult
-from reconciler.watch.notifications import NotificationKind, Outbox
-from reconciler.watch.webhook import Webhook, parse_address
+from reconciler.watch.cycle import CycleResult, NotificationKind, Outbox
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.fake_clock import FakeClock
@@ -311,7 +310,7 @@ def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) 
     """In order; beyond twenty, the oldest are dropped."""
     outbox, time = Outbox(), FakeClock()
     for number in range(25):
-        outbox.put({"text": str(number)})
+        outbox.waiting.append({"text": str(number)})
 
     async def deliver() -> tuple[int, str]:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:

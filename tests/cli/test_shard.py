@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.cli.environments.selection import Shard, parse_shard
+from reconciler.cli.environments import Shard, parse_shard
 from reconciler.errors import UsageError
 from tests.support.many_tenants import environment, rule, ruleset
 from tests.support.program import Program, write

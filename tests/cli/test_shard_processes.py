@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.cli.environments.selection import Shard
+from reconciler.cli.environments import Shard
 from tests.crash.gate import is_write
 from tests.crash.killer import Killer
 from tests.support import canary_secrets as canary

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from reconciler.cli.commands import apply, plan
-from reconciler.cli.environments.selection import parse_shard
+from reconciler.cli.environments import parse_shard
 from reconciler.cli.parsing import command_parser
 from tests.deploy.manifests import documents, pods, problems
 from tests.support.requirements import skip_or_fail

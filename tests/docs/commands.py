@@ -89,8 +89,8 @@ suppressed results. You cannot accept an error. An `accept` that matches nothing
 def commands_page() -> str:
     """Return the page of commands."""
     text = f"{_HEAD}\n## Options of every command\n\nPlace them before or after the command.\n\n{_options(_shared())}"
-    for name, command in COMMANDS.items():
-        parser = command_parser(name, import_module(f"reconciler.cli.commands.{command.module}"))
+    for name in COMMANDS:
+        parser = command_parser(name, import_module(f"reconciler.cli.commands.{name}"))
         own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.arguments import COMMANDS, find_command
+from reconciler.cli.arguments import find_command
 from reconciler.cli.parsing import Parser, command_parser
 from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
@@ -32,7 +32,7 @@ INLINE = sorted({command for text in TEXTS.values() for command in inline(text)}
 
 
 def parser(command: str) -> Parser:
-    return command_parser(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))
+    return command_parser(command, import_module(f"reconciler.cli.commands.{command}"))
 
 
 @pytest.mark.parametrize("name", LAST)

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.environments.run import WORST
+from reconciler.cli.environments import WORST
 from reconciler.model.change import Applied, Create
 from reconciler.model.rule import OPERATORS
 from reconciler.plan.guards import GUARD_NAMES as GUARDS

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.cli.serve_settings import max_calls
+from reconciler.cli.commands.serve import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.serve_settings import Advice
+from reconciler.cli.commands.serve import Advice
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.program import Program, write

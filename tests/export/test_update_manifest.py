@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.commands import export
 from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.export.export import TenantSnapshot
@@ -304,8 +305,8 @@ def test_a_file_that_changed_during_the_export_is_not_overwritten(
 ) -> None:
     """The file was saved while the tenant was read."""
     change(HELP, priority=1)
-    monkeypatch.setattr("reconciler.cli.exporting.write_all", lambda _: pytest.fail("written"))
-    monkeypatch.setattr("reconciler.cli.exporting.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
+    monkeypatch.setattr(export, "write_all", lambda _: pytest.fail("written"))
+    monkeypatch.setattr(export, "read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
     assert 4 == applied("export", "cards/help", "--write")
     assert "changed during the export" in applied.err
 

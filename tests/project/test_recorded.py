@@ -358,9 +358,7 @@ def title_of(code: str) -> str:
 
 def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
-    for option in command_parser(
-        command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}")
-    )._actions:
+    for option in command_parser(command, import_module(f"reconciler.cli.commands.{command}"))._actions:
         if "--workers" not in option.option_strings:
             names, choices = option.option_strings or option.dest, [*option.choices] if option.choices else None
             values = {"value": option.metavar, "choices": choices, "count": option.nargs}

@@ -56,8 +56,8 @@ def _skip_waits() -> None:
 
 def main() -> None:
     """Serve until an empty job comes."""
-    for command in COMMANDS.values():
-        import_module(f"reconciler.cli.commands.{command.module}")
+    for command in COMMANDS:
+        import_module(f"reconciler.cli.commands.{command}")
     for name in (
         "reconciler.cxone.transport.httpx_transport",
         "reconciler.__main__",

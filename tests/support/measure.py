@@ -20,7 +20,7 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 _PURE: Final = (
     "apply/first_contact apply/progress behaviour checks desired doctor errors export"
     " journal/history journal/undo manifest model pipeline plan render text traffic version"
-    " watch/cycle watch/metrics watch/notifications"
+    " watch/cycle"
 )
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.notify import _error_reason as not_delivered
 from reconciler.cxone.transport.request import ApiResponse
 from reconciler.cxone.transport.request import describe_failure as no_answer
 from reconciler.manifest.kinds.profile import Errors
@@ -25,7 +26,6 @@ from reconciler.text.phrases import (
     rule_phrase,
 )
 from reconciler.text.suggest import suggest
-from reconciler.watch.webhook import _error_reason as not_delivered
 from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}

@@ -14,9 +14,15 @@ from reconciler.errors import CxrouteError, ManifestError, RefusedError, Unreach
 from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
-from reconciler.watch.cycle import ApiCallCounts, CycleResult, Interval, WatchLoop
-from reconciler.watch.metrics import WatchMetrics
-from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
+from reconciler.watch.cycle import (
+    REMINDER_SECONDS,
+    ApiCallCounts,
+    CycleResult,
+    Interval,
+    NotificationState,
+    WatchLoop,
+    WatchMetrics,
+)
 from tests.support.builders import NOW, address, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.plans import empty_plan, plan_of_everything

@@ -8,24 +8,20 @@ import contextlib
 import select
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler.apply.progress import ApplyReport, outcomes_to_json
-from reconciler.cli import undo as undoing
+from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
-from reconciler.cli.environments import run as environments
-from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, print_list
-from reconciler.cli.environments.selection import EnvironmentSelection
-from reconciler.cli.execute import bind_to_review, execute_plan, read_saved_plans
+from reconciler.cli.environments import EnvironmentReport, EnvironmentResult, EnvironmentSelection, SavedPlans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation, abort_on_signal
+from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
 from reconciler.cxone.client import ReadingClient
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
@@ -40,7 +36,7 @@ from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
 from reconciler.watch.cycle import CycleResult
 
-Plans = Mapping[str, ReviewedPlan | str]
+Ended = tuple[int, Plan, ApplyReport | None]  # the exit code, the plan, and the report if the apply started
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
@@ -48,11 +44,10 @@ _LOOK: Final = 0.2  # seconds between two checks for signals while a question wa
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add apply's options."""
     add = parser.add_argument
     add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
-    undoing.options(parser)
+    execute.add_undo_options(parser)
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
     add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
@@ -61,16 +56,15 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Apply fresh plans, or reviewed ones."""
     if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
         raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
-    undoing.check(options)
+    execute.check_undo_options(options)
     if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
         chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {chosen}")
-    saved = read_saved_plans(options) if options.plan else None
+    saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
         saved = {saved.environment: saved}
@@ -79,14 +73,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if selection.listed and not options.yes:
         return _apply_confirmed(selection, saved or {})
     code, reports = _apply(selection, saved or {})
-    print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to")
     return code
-
-
-class _Ended(NamedTuple):
-    code: int
-    plan: Plan
-    report: ApplyReport | None = None  # None if the apply did not start
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +84,7 @@ class _ApplyRun:
     reviewed: ReviewedPlan | None
 
     @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, plans: Plans) -> _ApplyRun:
+    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> _ApplyRun:
         reviewed = plans.get(session.environment.name)
         return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
@@ -111,7 +99,7 @@ class _ApplyRun:
             await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
         return EnvironmentResult(code, lambda: applied_row(plan, report))
 
-    async def run(self, stop: Cancellation) -> _Ended:
+    async def run(self, stop: Cancellation) -> Ended:
         session = self.session
         async with open_writing_client(session) as client:
             planner, plan = await self.read_and_plan(client)
@@ -121,11 +109,11 @@ class _ApplyRun:
                     return self.finish(plan, None, 0.0)
                 await self.confirm(plan)
             except RefusedError as refused:
-                return _Ended(self.refused(plan, refused), plan)
+                return self.refused(plan, refused), plan, None
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
-            report = await execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
+            report = await execute.execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
         return self.finish(plan, report, time.monotonic() - started)
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
@@ -182,7 +170,7 @@ class _ApplyRun:
         self.session.output.document(document)
         return error.exit_code
 
-    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> _Ended:
+    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> Ended:
         output = self.session.output
         if output.form == "json":
             document = {**plan_to_json(plan), "outcomes": [], "converged": True}
@@ -194,12 +182,11 @@ class _ApplyRun:
             output.document(document)
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
-            output.result("".join(f"{line}\n" for line in undoing.undo_hints(self.session, plan, report)))
-        return _Ended(exit_code(report), plan, report)
+            output.result("".join(f"{line}\n" for line in execute.undo_hints(self.session, plan, report)))
+        return exit_code(report), plan, report
 
 
 def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
-    """Ask the user at the terminal. Raises RefusedError for any other answer."""
     output.flush()
     sys.stderr.write(wrap_for(f"{question} to continue: ", sys.stderr))
     sys.stderr.flush()
@@ -221,17 +208,17 @@ def exit_code(report: ApplyReport | None) -> int:
     return PARTLY if wrote else CxrouteError.exit_code
 
 
-def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
+def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
-    session = undoing.with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
+    session = execute.with_undo(execute.bind_to_review(session, reviewed) if reviewed else session, options)
     if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)
     return session
 
 
-def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
         return await _ApplyRun.of(session, selection.options, plans).run_and_notify(stop)
 
@@ -239,13 +226,13 @@ def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[Env
     return environments.run_environments(selection, work, prepare, on_signal="tell each")
 
 
-def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
+def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     output = selection.output
     code, reports = _plan(selection, plans)
     differing = [report for report in reports if report.row.status == "differs"]
     if differing:
         if output.form == "text":
-            print_list(selection, reports, "Plan for")
+            environments.print_list(selection, reports, "Plan for")
         try:
             _confirm(selection, len(differing))
         except RefusedError as refused:
@@ -255,11 +242,11 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
             return refused.exit_code
         reports = _apply_shown(selection, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
-    print_list(selection, reports, "Apply to")
+    environments.print_list(selection, reports, "Apply to")
     return code
 
 
-def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
+def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         run = _ApplyRun.of(session, selection.options, plans)
         async with open_reading_client(session) as client:

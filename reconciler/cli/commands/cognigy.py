@@ -52,7 +52,6 @@ docs/cognigy.md explains where the conversation's id comes from, and which check
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add cognigy's options."""
     add = parser.add_argument
     add("--url", default="https://YOUR-ENDPOINT", help="address of `cxroute serve`")
     conversation = "expression for the id of the interaction in CXone (default: input.sessionId)"
@@ -62,7 +61,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the steps, or only the code."""
     script = code(options.conversation, options.none)
     if options.code:
         output.file_text(script)

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from typing import cast
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.output import Output
-from reconciler.cli.parsing import CommandModule, Parser, add_common_options
+from reconciler.cli.parsing import Parser, add_common_options
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add completion's options."""
     parser.add_argument("shell", choices=SHELLS, help="a shell: `cxroute completion bash > ~/.cxroute-completion`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the script."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
     parser = Parser("cxroute")
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{command.module}"))
         below = commands.add_parser(name, help=command.help)
-        module.options(below)
+        import_module(f"reconciler.cli.commands.{name}").options(below)
         add_common_options(below)
     output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
     return 0

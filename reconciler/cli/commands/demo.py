@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import open_state
@@ -28,7 +28,6 @@ _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Describe demo, which has no options."""
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
@@ -53,11 +52,9 @@ def _next_steps(here: Path) -> str:
     if not beside.exists():
         return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
     command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
-    folder = shlex.quote(str(beside.parent))
-    return (
-        f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
-        f'Messages call it `cxroute`. To use this name in your shell: export PATH={folder}:"$PATH"'
-    )
+    export = f'export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
+    first = f"Next: {shlex.join([command, 'init', 'my-routing'])}"
+    return f"{first}\nMessages call it `cxroute`. To use this name in your shell: {export}"
 
 
 def bank_manifests() -> Path:
@@ -86,17 +83,17 @@ class _Walk:
         words = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
         self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
         self.say(f'Now a colleague disables "{_EDITED}" in CXone and sets its priority to 950.')
-        _edit(_EDITED, priority=950, enabled=False)
+        with open_state(STATE) as state:
+            (rule_id,) = state.ids_named(_EDITED)
+            state.edit(rule_id, priority=950, enabled=False)
         self.command("The scheduled check reports fields, values and each conflicting rule.", "drift", expected=2)
         self.command("Restore the rule.", "apply", "--yes")
         self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
         after = _unmanaged_rules()
         if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
             raise CxrouteError("an unmanaged rule was changed")
-        self.say(
-            f"{len(after)} unmanaged rules are unchanged, byte for byte.\n"
-            f"{self.next_steps}\nFor your own tenant, see docs/guide.md."
-        )
+        unchanged = f"{len(after)} unmanaged rules are unchanged, byte for byte."
+        self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see docs/guide.md.")
 
     def say(self, text: str) -> None:
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
@@ -124,10 +121,3 @@ def _unmanaged_rules() -> dict[str, str]:
     with open_state(STATE) as state:
         rules = state.rules()
     return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
-
-
-def _edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-    """Change a rule as an edit in CXone does."""
-    with open_state(STATE) as state:
-        (rule_id,) = state.ids_named(name)
-        state.edit(rule_id, **fields)

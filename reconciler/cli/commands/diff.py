@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
-from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources, types
 from reconciler.plan.behaviour_json import behaviour_to_json
@@ -25,7 +25,6 @@ _HELP: Final = (
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add diff's options."""
     add = parser.add_argument
     add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
     add("right", metavar="RIGHT", help="as for LEFT")
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document(_document(difference, queues))
         return code
-    if first.simulated or second.simulated:
+    if any(side.kind == "live" and side.session and side.session.simulated for side in (first, second)):
         output.result(SIMULATED)
     counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
     output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")

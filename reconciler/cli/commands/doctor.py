@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
-from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import run_interruptibly
+from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
@@ -29,7 +28,6 @@ Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the cod
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add doctor's options."""
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = HELP
 
@@ -77,14 +75,8 @@ class _Doctor:
             self.lines.append(lacking("credentials"))
             return
         environment = session.environment
-        variables = tuple(filter(None, credential_variables(environment)))
-        examination = Examination(
-            environment=environment,
-            tenant=self.tenant,
-            variables=variables,
-            simulated=session.simulated,
-            lines=self.lines,
-        )
+        used = tuple(filter(None, credential_variables(environment)))
+        examination = Examination(environment=environment, tenant=self.tenant, variables=used, lines=self.lines)
         async with open_probe(session) as probe:
             await examination.answers(probe, self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))

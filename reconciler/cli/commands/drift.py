@@ -11,13 +11,11 @@ from secrets import token_hex
 from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import plan_provenance
 from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
-from reconciler.cli.environments.run import EnvironmentResult, print_list, run_environments
-from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli.conversation import failure_findings
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, print_list, run_environments
 from reconciler.cli.files import journal_path, new_folder, write_text
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs
@@ -33,7 +31,6 @@ from reconciler.text.redact import REDACTOR
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add drift's options."""
     add_plan_options(parser)
     forms = ("text", "json", "markdown", "github")
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
@@ -79,7 +76,6 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
 
 
 def print_drift(session: Session, drift: Drift) -> None:
-    """Print the drift in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))

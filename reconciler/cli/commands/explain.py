@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
-from reconciler.cli.live_file import read_tenant
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
+from reconciler.cli.rule_sources import list_rules, read_tenant
+from reconciler.cli.session import open_session
+from reconciler.desired.desired import convert_endpoint_values, endpoint_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
-from reconciler.plan.plan import LiveState
-from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
+from reconciler.render.text.explain import explain_document, explain_full_text, explain_text
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
 
-_USAGE: Final = (
-    "specify a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or the code of"
-    " a finding, such as CXR105"
-)
-
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add explain's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
     conversation.options(parser)
     parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
@@ -36,7 +26,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Explain one conversation, or one code."""
     has_conversation = options.intent is not None or options.confidence is not None or options.attr
     if options.code is not None and (has_conversation or options.live):
         raise UsageError("specify a code or a conversation, not both")
@@ -52,12 +41,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
             output.result(f"{code}: {title}\n\n{text}\n")
         return 0
     if not has_conversation:
-        raise UsageError(_USAGE)
+        example = "--intent lost_or_stolen_card --confidence 0.8 --attr language=de"
+        raise UsageError(f"specify a conversation, such as {example}, or the code of a finding, such as CXR105")
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
     attributes = convert_endpoint_values(endpoint_types(environment), words)
-    entries, names = _list_rules(session, read_tenant(session) if options.live else None)
+    entries, names = list_rules(session, read_tenant(session) if options.live else None)
     explanation = explain(entries, attributes, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
@@ -69,12 +59,3 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for note in misspellings(entries, session.manifests, environment, attributes):
         output.note(note)
     return 0
-
-
-def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
-    """Return the rules of the manifests, or all live rules. Raises ManifestError."""
-    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
-    if live is None:
-        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
-    names = {queue.id: queue.name for queue in live.queues}
-    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)

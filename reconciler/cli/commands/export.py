@@ -1,22 +1,52 @@
-"""`cxroute export`: readable manifests from live rules, verified before a file is written."""
+"""`cxroute export`: new manifests from live rules, or live values into manifests; verified, all or nothing."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli import live_file
-from reconciler.cli.exporting import export_new, parse_target, take_snapshot, update_all, update_named
+from reconciler.cli.command_line import SIMULATED, utc_now
+from reconciler.cli.commands.init import SCHEMA
+from reconciler.cli.files import new_folder, write_all
 from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import add_live_file_option, read_tenant, with_live_file
 from reconciler.cli.session import Session, open_session
-from reconciler.errors import RefusedError, UsageError
-from reconciler.export.selection import match_rules
+from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.export.export import (
+    ExportedManifests,
+    ExportMismatchError,
+    ExportVerification,
+    ManifestHeader,
+    TenantSnapshot,
+    describe_skipped,
+    export_rules,
+    format_files,
+    format_one_file,
+    verify_export,
+)
+from reconciler.export.names import find_free_name
+from reconciler.export.selection import ExportSelection, match_rules, select_rules
+from reconciler.export.update_manifest import all_edits, edit_texts, place_of, prove_edits
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import Manifests, load_with_changes
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.live import LiveRule
-from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.ownership import classify_by_owner, find_cause
 from reconciler.plan.plan import LiveState
+from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.render.impact import summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.files import read_file
+from reconciler.text.redact import REDACTOR
 from reconciler.text.suggest import suggest
+from reconciler.version import __version__
 
 _HELP: Final = (
     "Without --into, the manifests go to stdout. FILE must not exist, and must end in .yaml; with a directory (DIR/),\n"
@@ -28,41 +58,41 @@ _MOST_NAMES: Final = 15
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add export's options."""
     add = parser.add_argument
     add("rules", nargs="*", metavar="NAME or ADDRESS", help="name or id of a live rule; ruleset/key of a managed rule")
     add("--all", action="store_true", help="every live rule that the manifests do not have")
     add("--into", metavar="FILE", help="write there instead of to stdout; DIR/: a file for each RuleSet")
     add("--write", action="store_true", help="write the live values of managed rules into their manifests")
-    live_file.options(parser)
+    add_live_file_option(parser)
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Read, choose, verify, and print or write."""
     if options.all and options.rules:
         raise UsageError("specify --all or the names of rules, not both")
     if options.write and options.into:
         raise UsageError("--write changes existing manifests, and --into writes new ones: specify one of them")
     if options.write and options.live:
         raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
-    session = live_file.with_live_file(open_session(options, output), options.live)
-    into = parse_target(options.into, Path(options.manifests))
+    session = with_live_file(open_session(options, output), options.live)
+    into = _parse_target(options.into, Path(options.manifests))
     if session.live_file is not None:
         session.output.warn(session.live_file.finding.message)
         live = session.live_file.live
     else:
-        live = live_file.read_tenant(session)
+        live = read_tenant(session)
     rules = _chosen_rules(options, session, live)
-    snapshot = take_snapshot(session, live)
+    at, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
+    tenant = TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
     if not options.write:
-        exported = export_new(session, live, snapshot, rules, into)
+        exported = _export_new(session, live, tenant, rules, into)
         if options.rules and exported.skipped and not exported.rules:
             return RefusedError.exit_code
     elif options.all:
-        update_all(session, live, snapshot)
+        _update_all(session, live, tenant)
     else:
-        update_named(session, live, snapshot, rules)
+        _update_named(session, live, tenant, rules)
     return 0
 
 
@@ -76,10 +106,9 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
         lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
         lines += [f"\n  and {len(free) - _MOST_NAMES:,} more"] if len(free) > _MOST_NAMES else []
         total, managed = pluralize(len(live.rules), "live rule"), f"{len(owned.managed):,} of them managed"
-        raise UsageError(
-            f"specify rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-            f" {total}, {managed} and {len(free):,} made by hand{':' if lines else '.'}{''.join(lines)}"
-        )
+        counts = f"{session.environment.name} has {total}, {managed} and {len(free):,} made by hand"
+        listed = f"{':' if lines else '.'}{''.join(lines)}"
+        raise UsageError(f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}")
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(match_rules(live.rules, selector, owner))
@@ -88,3 +117,228 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
             raise UsageError(f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
         rules |= {rule.id: rule for rule in matches}
     return list(rules.values())
+
+
+_MAX_LISTED: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A file, a folder, or neither for stdout; `manifests` is the directory of -m."""
+
+    file: Path | None
+    folder: Path | None
+    manifests: Path
+
+    @property
+    def printed(self) -> bool:
+        return self.file is None and self.folder is None
+
+    @property
+    def read(self) -> bool:
+        # Below the manifests' directory, cxroute reads it.
+        path = self.file or self.folder
+        return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
+
+    def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
+        """Return the files' texts by their paths. Raises UsageError for a file that exists."""
+        if self.folder is None:
+            texts = {self.file or self.manifests / "exported.yaml": format_one_file(exported, header)}
+        else:
+            texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
+            for path in texts:
+                _refuse_existing(path)
+        schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
+        if not (self.read and schema.exists()):
+            return {path.as_posix(): text for path, text in texts.items()}
+        links = {path: os.path.relpath(schema, path.parent) for path in texts}
+        return {path.as_posix(): f"{head}{links[path]}\n{text}" for path, text in texts.items()}
+
+
+def _parse_target(text: str | None, manifests: Path) -> _Target:
+    """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
+    if text is None:
+        return _Target(None, None, manifests)
+    path = Path(text)
+    if text.endswith(("/", os.sep)) or path.is_dir():
+        return _Target(None, path, manifests)
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
+    _refuse_existing(path)
+    return _Target(path, None, manifests)
+
+
+def _refuse_secrets(texts: Mapping[str, str]) -> None:
+    for path, text in texts.items():
+        if REDACTOR.redact(text) != text:
+            remedy = "Remove the secret from the rule, and replace it"
+            raise RefusedError(f"{path} was not written: it would contain a secret of this run. {remedy}")
+
+
+def _refuse_existing(path: Path) -> None:
+    """Raise UsageError where the path exists: files are never overwritten."""
+    if path.exists() or path.is_symlink():
+        name = sanitize(str(path))
+        raise UsageError(f"{name} exists already; nothing was written. Choose another file, or move this one")
+
+
+def _export_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: _Target
+) -> ExportedManifests:
+    """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
+    rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
+    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    chosen = select_rules(rules, owned, tenant.desired, rulesets)
+    composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
+    exported = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
+    _print_skipped(session, exported, chosen)
+    if not exported.rules:
+        count = pluralize(len(chosen.already_in_manifests), "rule")
+        hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
+        session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
+        return exported
+    texts = into.texts(exported, _header(session))
+    _refuse_secrets(texts)
+    try:
+        _, then = _plan_with(session, live, texts)
+        proof = verify_export(exported, tenant, then)
+    except (ManifestError, ExportMismatchError) as error:
+        reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
+        mismatch = "the exported manifests would not match the live rules"
+        raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
+    if into.printed:
+        session.output.file_text("".join(texts.values()))
+    else:
+        for path in texts:
+            new_folder(Path(path).parent)
+        write_all({Path(path): text for path, text in texts.items()})
+        session.terminal.print_banner(session.banner)
+        session.output.result("".join(f"wrote {path}\n" for path in texts))
+    _print_result(session, exported, proof, into)
+    return exported
+
+
+def _header(session: Session) -> ManifestHeader:
+    environment = session.environment.name
+    further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
+    names = {loaded.document.name for loaded in session.manifests.queues}
+    prefix = f"{SIMULATED.strip()} " if session.simulated else ""
+    read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
+    head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
+    return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
+
+
+def _plan_with(session: Session, live: LiveState, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
+    """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
+    texts = {file: text.encode() for file, text in changed.items()}
+    manifests = load_with_changes(Path(session.directory), texts)
+    return manifests, replace(session, manifests=manifests).planner(live).desired
+
+
+def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
+    output, lines = session.output, describe_skipped(exported.skipped)
+    listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
+    for line in listed:
+        output.warn(f"skipped: {line}")
+    if len(lines) > len(listed):
+        output.warn(f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them")
+    for line in describe_skipped(chosen.already_in_manifests):
+        output.detail(f"in the manifests already: {line}")
+
+
+def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: _Target) -> None:
+    lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
+    adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
+    renamed = f"; {proof.renamed:,} of them get an explicit name (`name`)" if proof.renamed else ""
+    if proof.behaviour.complete:
+        lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
+    else:
+        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
+        lines.append(f"The next apply adopts {adopted}{renamed}.")
+        lines += impact_lines(summary, session.output.paint)
+    if proof.other_changes:
+        changes = f"{pluralize(proof.other_changes, 'other change')}, which this export does not include"
+        lines.append(f"The other manifests lead to {changes}; `plan` shows all changes.")
+    where = "" if into.read else f"put it below {session.directory}/, then "
+    lines.append(f"Next: {where}{session.command_line.command('plan')}")
+    for line in lines:
+        session.output.note(line) if into.printed else session.output.result(f"{line}\n")
+
+
+def _update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
+    """Write each managed rule that was changed in CXone into its manifest, unless the manifest changed too."""
+    drifted = []
+    for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
+        desired = tenant.desired.rules.get(address)
+        if desired is None or desired.rule == rule.rule:
+            continue
+        cause = find_cause(rule, desired.marker_digest)
+        if cause == "drift":
+            drifted.append((rule, desired))
+        elif cause == "both":
+            keep = "Name the rule to keep its live state."
+            session.output.warn(f"{address} is skipped: its manifest changed too. {keep}")
+    _update(session, live, tenant, drifted)
+
+
+def _update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
+    """Write the rules into their manifests. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
+    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    managed = {rule.id: address for address, rule in owned.managed.items()}
+    drifted, refused = [], []
+    for rule in rules:
+        address = managed.get(rule.id)
+        desired = tenant.desired.rules.get(address) if address else None
+        if desired is None:
+            refused.append(f'"{sanitize(rule.rule.name)}" is not in a manifest: export it without --write')
+        elif rule.rule == desired.rule:
+            session.output.note(f"{address} matches its manifest.")
+        elif find_cause(rule, desired.marker_digest) == "manifest":
+            refused.append(f"{address} was not changed in CXone: its manifest changed and is not applied yet")
+        else:
+            drifted.append((rule, desired))
+    if refused:
+        raise RefusedError(f"nothing was written: {'; '.join(refused)}")
+    _update(session, live, tenant, drifted)
+
+
+def _update(
+    session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
+) -> None:
+    if not drifted:
+        session.output.note("Nothing to keep: no managed rule was changed in CXone.")
+        return
+    edits = all_edits(drifted, session.manifests, tenant)
+    changed = edit_texts(edits, session.manifests)
+    try:
+        manifests, after = _plan_with(session, live, changed)
+    except ManifestError as error:
+        where = sanitize(error.findings[0].message)
+        raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
+    prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
+    _write(changed, session.manifests)
+    session.terminal.print_banner(session.banner)
+    for edit in edits:
+        names = ", ".join([*edit.changed_fields, *edit.removed_fields])
+        session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
+    rules = pluralize(len(edits), "rule")
+    match = f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes."
+    session.output.result(f"{match}\nNext: {session.command_line.command('plan')}\n")
+
+
+def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
+    """Replace the files. Raises RefusedError if one has changed since it was read."""
+    _refuse_secrets(changed)
+    loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
+    texts = {}
+    for file, text in changed.items():
+        path = Path(file).resolve()
+        try:
+            current = read_file(path, MAX_FILE_BYTES).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CxrouteError(f"nothing was written: {file} cannot be read") from error
+        mark = "\ufeff" if current.startswith("\ufeff") else ""
+        if current != mark + loaded_texts[file]:
+            raise RefusedError(f"nothing was written: {file} changed during the export. Run the command again")
+        texts[path] = mark + text
+    write_all(texts)

@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from reconciler.cli.environments.choose import require_single
+from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
@@ -38,7 +38,6 @@ _LONGEST_NUMBER: Final = 12
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every task."""
     parser.add_argument("task", choices=TASKS, help="the task; the variable GITHUB_TOKEN holds the token")
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as GitHub reports)")
     plan = parser.add_argument_group("outputs, comment")
@@ -56,7 +55,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Do one task."""
     REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
     step = actions.StepFiles.from_variables(os.environ)
     match options.task:
@@ -76,7 +74,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write, edit or keep the comment. After a failure, write its text to the job summary."""
     this = _current_run(options)
     request = _build_request(options, this)
     if options.report is None:
@@ -97,7 +94,6 @@ def _publish_comment(options: argparse.Namespace, output: Output, step: actions.
 
 
 def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
-    """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
@@ -131,7 +127,6 @@ def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: acti
 
 
 def _update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Open, revise or close the issue about an environment's drift."""
     environment = _environment(options)
     plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
@@ -154,7 +149,6 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
 
 
 def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:
-    """Return the workflow run of this step. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
     this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
-from typing import Final, cast
+from typing import Final
 
 from reconciler.cli.arguments import COMMANDS, unknown_command, usage
 from reconciler.cli.output import Output
-from reconciler.cli.parsing import CommandModule, Parser, add_common_options, command_parser
+from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.cli.stdio import wrap_for
 
 OPTIONS: Final = "options"  # the page of the options that every command takes
@@ -17,13 +17,11 @@ _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add help's options."""
     help_text = f"a command, or `{OPTIONS}`: the options of every command"
     parser.add_argument("topic", nargs="?", type=_topic, choices=_TOPICS, metavar="COMMAND", help=help_text)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the help."""
     del output
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
@@ -32,8 +30,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         add_common_options(parser)
         sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[options.topic].module}"))
-        command_parser(options.topic, module).print_help()
+        command_parser(options.topic, import_module(f"reconciler.cli.commands.{options.topic}")).print_help()
     return 0
 
 

@@ -15,7 +15,6 @@ from reconciler.text.escape import pluralize
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add history's options."""
     add = parser.add_argument
     add("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
     add("--journal", metavar="FILE", help="journal file (default: $CXROUTE_JOURNAL, or .cxroute/journal.jsonl)")
@@ -23,7 +22,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the runs of the journal, or one of them."""
     path = Path(options.journal) if options.journal else journal_path()
     recorded = read_runs(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
     if options.run is not None:

@@ -24,13 +24,10 @@ from reconciler.text.files import MIB, read_file
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 WORKFLOWS: Final = Path(".github/workflows")
-_STARTER: Final = tuple(
-    f"{name}.yaml" for name in ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
-)
+_STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add init's options."""
     add = parser.add_argument
     add("directory", nargs="?", metavar="DIR", help="directory to create (default: that of -m, manifests)")
     github_help = "also write workflows for GitHub; existing manifests and edited workflows are kept"
@@ -65,7 +62,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _starter() -> Iterator[tuple[str, str]]:
     """Yield each file's name and text; the first line gives editors the path of the schema."""
-    for name in _STARTER:
+    for name in map("{}.yaml".format, _STARTER):
         text = files("reconciler").joinpath("starter", name).read_text(encoding="utf-8")
         yield name, f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}"
     yield SCHEMA, json.dumps(manifest_schema(), indent=2) + "\n"
@@ -79,26 +76,21 @@ def _check_workflows(directory: Path, action: str | None) -> None:
     if action and len(existing) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, existing.values())):
         stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
         if stale:
-            raise UsageError(
-                f"--action has no effect: edited workflows are kept, and these are edited: {', '.join(stale)}."
-                f" Put `uses: {action}` there, or delete the files and run this command again"
-            )
+            remedy = f"Put `uses: {action}` there, or delete the files and run this command again"
+            edited = f"edited workflows are kept, and these are edited: {', '.join(stale)}"
+            raise UsageError(f"--action has no effect: {edited}. {remedy}")
 
 
 def _existing_workflows() -> dict[str, str]:
-    """Return the text of each existing workflow, by file name. Raises CxrouteError."""
+    workflows = [WORKFLOWS / name for name in github.WORKFLOW_FILES]
     try:
-        return {
-            name: read_file(WORKFLOWS / name, MIB).decode(errors="replace").replace("\r\n", "\n")
-            for name in github.WORKFLOW_FILES
-            if (WORKFLOWS / name).exists()
-        }
+        existing = {path.name: read_file(path, MIB) for path in workflows if path.exists()}
     except OSError as error:
         raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
+    return {name: data.decode(errors="replace").replace("\r\n", "\n") for name, data in existing.items()}
 
 
 def _write_workflows(directory: Path, action: str | None, output: Output) -> None:
-    """Write each workflow that is missing or unedited, and print the steps to set up GitHub."""
     needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
@@ -127,10 +119,8 @@ def _setup_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]]) ->
     unknown = {name: github.is_edited(text) for name, text in _existing_workflows().items() if placeholder in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
-        yield (
-            f"replace {placeholder} with the repository of your cxroute and the hash of a commit in it:"
-            f" cxroute init{where} --github --action OWNER/cxroute@COMMIT"
-        )
+        command = f"cxroute init{where} --github --action OWNER/cxroute@COMMIT"
+        yield f"replace {placeholder} with the repository of your cxroute and the hash of a commit in it: {command}"
     if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
         yield f"replace {placeholder} in {', '.join(edited)}"
     for loaded in load_manifests(directory).environments.values():

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-from reconciler.cli import live_file
-from reconciler.cli import undo as undoing
+from reconciler.cli import environments
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments
-from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
+from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation
+from reconciler.cli.rule_sources import add_live_file_option, with_live_file
+from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import guard_refusals
@@ -33,15 +31,13 @@ from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
 
 PENDING = 2
-REFUSED = 4
 _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add plan's options."""
     add_plan_options(parser)
-    undoing.options(parser)
-    live_file.options(parser)
+    add_undo_options(parser)
+    add_live_file_option(parser)
     add = parser.add_argument
     add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
     forms = ("text", "json", "markdown", "html", "github")
@@ -59,16 +55,18 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
-    add_selection_options(parser)
+    add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
+    shard = f"with --all: only this share, counted from 0; /COUNT takes the index from ${environments.INDEX}"
+    add("--shard", metavar="INDEX/COUNT", help=shard)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save the plan if requested."""
-    undoing.check(options)
-    if is_list(options):
-        live_file.check(options)
-        if output.form == "html":
-            raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
+    check_undo_options(options)
+    if is_list(options) and (options.live is not None or output.form == "html"):
+        live = "--live is for one tenant: set -e to the name of one environment"
+        page = "--format html shows one environment: use --report DIR for one page per environment"
+        raise UsageError(page if options.live is None else live)
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -85,21 +83,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
             session.output.result(f"{next_command(session, plan, None)}\n")
         return EnvironmentResult(exit_code(plan, options), lambda: planned_row(plan), saved)
 
-    prepare = Session.with_test_results if selection.listed else partial(_prepared, options)
-    code, reports = run_environments(selection, work, prepare)
+    def prepare(session: Session) -> Session:
+        single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
+        return single.with_test_results()
+
+    code, reports = environments.run_environments(selection, work, prepare)
     if selection.listed and options.out:
-        write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
-    print_list(selection, reports, "Plan for")
+        write_text(Path(options.out), f"{environments.join_documents([report.saved for report in reports])}\n")
+    environments.print_list(selection, reports, "Plan for")
     if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")
         plans = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
     return code
-
-
-def _prepared(options: argparse.Namespace, session: Session) -> Session:
-    return live_file.with_live_file(undoing.with_undo(session, options), options.live).with_test_results()
 
 
 async def read_and_plan(session: Session) -> Plan:
@@ -122,15 +119,13 @@ def plan_file_text(plan: Plan, name: str) -> str:
     form = plan_to_json(plan)
     text = dump_indented(form)
     if REDACTOR.redact_json(form, text) != form:
-        raise RefusedError(
-            f"{name} was not written: a rule or a manifest contains a secret of this run, and"
-            " a plan without it could not be applied. Remove the secret from there, and replace it with a new one"
-        )
+        cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
+        remedy = "Remove the secret from there, and replace it with a new one"
+        raise RefusedError(f"{name} was not written: {cause}. {remedy}")
     return text
 
 
 def print_plan(session: Session, plan: Plan) -> None:
-    """Print the plan in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(plan_to_json(plan))
@@ -178,7 +173,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     if plan.failed_tests:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
-        return REFUSED
+        return RefusedError.exit_code
     return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
 
 

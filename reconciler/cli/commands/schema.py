@@ -10,13 +10,11 @@ from reconciler.plan.json_schema import plan_schema
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add schema's options."""
     choices = ("manifest", "plan", "profile")
     parser.add_argument("of", nargs="?", choices=choices, default="manifest", help="which one (default: manifest)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the schema, or the default profile."""
     if options.of == "plan":
         output.document(plan_schema())
     elif options.of == "profile":

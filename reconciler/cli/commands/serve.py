@@ -1,21 +1,43 @@
-"""`cxroute serve`: the context endpoint, to which a bot posts intent and confidence."""
+"""`cxroute serve`: the context endpoint, to which a bot posts intent and confidence; with Redis or without."""
 
 from __future__ import annotations
 
-import argparse
+import asyncio
+import hashlib
+import json
+import os
 import socket
-from contextlib import ExitStack
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote
 
-from reconciler.cli import serve_settings
+from reconciler.behaviour.evaluate import canonical_attributes
+from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
-from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.command_line import expected_queues, utc_now
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import list_rules
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
-from reconciler.errors import CxrouteError
+from reconciler.cxone.context_client import ignored_conversations
+from reconciler.desired.desired import convert_endpoint_values, endpoint_types
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores
+from reconciler.endpoint.auth import SecretError, SignatureVerifier
+from reconciler.endpoint.conversations import ConversationLocks
+from reconciler.endpoint.handler import AttributeNames, EventPolicy, FallbackPolicy
+from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
+from reconciler.render.text.explain import explain_document
+from reconciler.text.hosts import is_loopback
+from reconciler.text.redact import REDACTOR
+
+if TYPE_CHECKING:
+    from reconciler.cxone.context_client import ContextClient
 
 HELP: Final = """\
 $CXROUTE_API_KEYS holds the API keys, separated by commas so that keys can be rotated. $CXROUTE_WEBHOOK_SECRETS holds
@@ -26,8 +48,7 @@ POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "t
 GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Add serve's options."""
+def options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--port", metavar="N", help="port to listen on; 0 selects a free port (default: $PORT, or 3000)")
@@ -38,9 +59,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = HELP
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
-    settings = serve_settings.read_settings(options)
+    settings = read_settings(options)
     try:
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
     except ImportError as error:
@@ -51,21 +72,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
         listener = open_listener(options.host, settings.port)
     except OSError as error:
         raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
-    with ExitStack() as stack:
-        stack.enter_context(listener)
-        stack.callback(log.close)
+    with listener, closing(log):
         session.terminal.print_banner(session.banner)
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
-            api = api.model_copy(update={"concurrency": serve_settings.max_calls(api.requests_per_second)})
+            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
             session = replace(session, environment=session.environment.model_copy(update={"api": api}))
         run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
-async def _serve(
-    options: argparse.Namespace, session: Session, settings: serve_settings.ServeSettings, listener: socket.socket
-) -> None:
+async def _serve(options: Namespace, session: Session, settings: ServeSettings, listener: socket.socket) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
@@ -73,8 +90,189 @@ async def _serve(
         session.output.flush()
 
     name = session.environment.name
-    async with (
-        open_context_client(session, serve_settings.DEADLINE) as client,
-        serve_settings.open_cluster(settings.shared, name, client) as join,
-    ):
-        await serve(serve_settings.build_endpoint(options, session, settings, client, join), listener, print_address)
+    context_client = open_context_client(session, DEADLINE)
+    async with context_client as client, open_cluster(settings.shared, name, client) as join:
+        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
+
+
+JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]  # one process -> one of several that share a Redis
+DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
+_ADVICE_INTERVAL: Final = 60.0  # seconds
+_CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
+
+
+def build_endpoint(
+    options: Namespace, session: Session, settings: ServeSettings, client: ContextClient, join: JoinCluster
+) -> ContextApp:
+    advise = Advice(log, time.monotonic)
+
+    async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return REDACTOR.redact_json(await client.write(conversation, attributes, seconds))
+        except UndefinedFieldsError as error:
+            advise(str(error))
+            raise
+
+    def gauges() -> dict[str, float]:
+        limiter, circuit = client.rate_limiter, client.circuit
+        counts = {"requests": limiter.requests, "retries": limiter.retries}
+        outages = {"away": circuit.is_open, "outages": circuit.opened}
+        return {f"cxroute_upstream_{name}": value for name, value in {**counts, **outages}.items()}
+
+    def hashed(conversation: str) -> str:
+        return hashlib.sha256(conversation.encode()).hexdigest()[:16]
+
+    label = hashed if options.hash_conversations else str
+    alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
+    limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
+    policy = _event_policy(options, session)
+    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+
+
+def max_calls(rate: float) -> int:
+    """Return the maximum number of concurrent calls for a rate per second."""
+    return int(min(max(rate * _CALL_SECONDS, 16), 1000))
+
+
+def _event_policy(options: Namespace, session: Session) -> EventPolicy:
+    names, context = session.environment.attributes, session.environment.context
+    return EventPolicy(
+        names=AttributeNames(names.intent, names.confidence, names.updated_at),
+        fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
+        known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        explain=_route_explainer(session) if options.explain else None,
+        ignored_conversations=ignored_conversations(session.environment),
+    )
+
+
+def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
+    """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
+    (entries, names), types = list_rules(session), endpoint_types(session.environment)
+
+    def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
+        scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
+        values = convert_endpoint_values(types, canonical_attributes(scalars))
+        document = explain_document(explain(entries, values, session.environment), names)
+        queues: dict[str, Any] = {key: document[key] for key in ("destination", "otherwise") if key in document}
+        return {"rule": document["winner"], **queues}
+
+    return route
+
+
+class Advice:
+    """Logs advice for the operator, at most once a minute."""
+
+    def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
+        self._log, self._clock = log, clock
+        self._next = clock()
+
+    def __call__(self, text: str) -> None:
+        """Log the advice, unless advice was logged within the last minute."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + _ADVICE_INTERVAL
+            self._log(json.dumps({"event": "advice", "advice": text}))
+
+
+_SHARED: Final = "CXROUTE_SHARED"
+
+
+def shared_url(option: str | None) -> str:
+    """Return the URL of --shared or its variable, or "". Raises UsageError, which does not quote it."""
+    url = option if option is not None else os.environ.get(_SHARED, "") or text_of_variable(_SHARED, UsageError)
+    if url == "" and option is None:
+        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
+    if not url:
+        return ""
+    REDACTOR.add(url)
+    try:
+        from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise missing_extra("--shared") from error
+    password = split_url(url).password
+    REDACTOR.add(*([password, unquote(password)] if password else []))
+    try:
+        connection_factory(url, None)
+    except ValueError as error:
+        raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
+    if option and password:
+        seen = "--shared contains a password, and every user of this machine can see command lines"
+        remedy = f"put the URL into a file, and the path of the file into {_SHARED}_FILE"
+        log(json.dumps({"event": "advice", "advice": f"{seen}: {remedy}"}))
+    return url
+
+
+@asynccontextmanager
+async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
+    """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
+    if not url:
+        yield lambda alone: alone
+        return
+    from reconciler.endpoint.redis.connection import RedisConnection, connection_factory  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.state import RedisState  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
+
+    connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
+    shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")
+    locks, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
+    limiter = client.rate_limiter
+    pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
+    membership = ClusterMembership(shared, locks, ids, pace, log)
+
+    def join(alone: EndpointDependencies) -> EndpointDependencies:
+        async def ready() -> bool:
+            return shared.is_usable and await alone.ready()
+
+        def gauges() -> dict[str, float]:
+            return {**alone.gauges(), "cxroute_shared_away": not shared.is_usable}
+
+        share, stores = (lambda: 1 / membership.instances), Stores(locks, ids)
+        return replace(alone, stores=stores, ready=ready, gauges=gauges, limit_share=share)
+
+    task = asyncio.create_task(membership.run())
+    try:
+        yield join
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await membership.leave()
+
+
+_KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
+_LAST_PORT: Final = 65_535
+
+
+class ServeSettings(NamedTuple):
+    """The endpoint's port, its shared Redis, its keys and its secrets."""
+
+    port: int
+    shared: str
+    keys: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+def read_settings(options: Namespace) -> ServeSettings:
+    """Return the settings of the command line and the environment. Raises UsageError."""
+    port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
+    if not (port.isascii() and port.isdigit()) or int(port[:6]) > _LAST_PORT:
+        raise UsageError(f"invalid port {port[:20]!r} (0-{_LAST_PORT})")
+    settings = ServeSettings(int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
+    if not settings.keys and not settings.secrets and not is_loopback(options.host):
+        raise UsageError(f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only")
+    try:
+        SignatureVerifier(settings.secrets)
+    except SecretError as error:
+        raise UsageError(f"{_SECRETS}: {error}") from error
+    return settings
+
+
+def _read_list(name: str) -> tuple[str, ...]:
+    text = os.environ.get(name) or text_of_variable(name, UsageError)
+    values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
+    if text is not None and not values:
+        raise UsageError(f"{name}, or its file, contains only commas and spaces")
+    if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
+        remedy = "use letters, digits and punctuation, without spaces"
+        raise UsageError(f"{name} contains characters that a header cannot have: {remedy}")
+    REDACTOR.add(*values)
+    return values

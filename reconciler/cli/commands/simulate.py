@@ -12,7 +12,7 @@ from secrets import randbelow
 from typing import Any, Final
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.environments.choose import choose_environment, expected_queues
+from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
@@ -30,12 +30,10 @@ from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import is_loopback
 
-_FIRST_NUMBER: Final = 4001
 _LAST_PORT: Final = 65_535
 
 
 def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
-    """Return the settings and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
@@ -47,7 +45,7 @@ def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], l
     queues = expected_queues(manifests, environment.name)
     if choose_queue_list(api, profile.queues).ids != "number":
         return switches, list(queues)
-    numbered = enumerate(queues, _FIRST_NUMBER)
+    numbered = enumerate(queues, 4001)
     return switches, [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
 
 
@@ -72,6 +70,7 @@ def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str)
 
 
 def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
+    pages: dict[str, Any] = {}
     match listed.paging:
         case profiles.PageNumber() as paging:
             pages = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
@@ -81,8 +80,6 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
             pages = {"position": "cursor", "size": paging.size or "", "next": paging.next}
         case profiles.ScrollToken() as paging:
             pages = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
-        case _:
-            pages = {}
     fields: dict[str, Any] = {"position": "", "first": 0, "size": "", "next": "", **pages}
     renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
     fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}
@@ -91,7 +88,6 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add simulate's options."""
     add = parser.add_argument
     add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or that of a bank")
     add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")

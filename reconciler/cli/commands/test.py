@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from reconciler.checks.route_tests import Checked, check, check_live
-from reconciler.cli.environments.choose import choose_environment, split_names, utc_now
+from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
-from reconciler.cli.live_file import read_tenant
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
+from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
@@ -19,7 +19,6 @@ from reconciler.render.text.route_tests import junit_document, tests_document, t
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add test's options."""
     parser.add_argument("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
     parser.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
@@ -27,7 +26,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Run every test in every environment (or in those of -e). Return 3 if a test fails."""
-    checked = _live(options, output) if options.live else _offline(options)
+    if options.live:
+        names = split_names(options.environment) if options.environment else (None,)
+        sessions = [open_session(options, output, name) for name in names]
+        sessions[0].terminal.print_banner(sessions[0].banner)
+        tenants = ((each, read_tenant(each)) for each in sessions)
+        checked = [check_live(s.manifests, s.environment, s.planner(live).desired, live) for s, live in tenants]
+    else:
+        checked = _offline(options)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
@@ -46,19 +52,6 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
     names = test_environments(manifests, options.environment)
     chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
     checked = [check(manifests, choose_environment(manifests, name)) for name in chosen]
-    wrong = [finding for each in checked for finding in each.findings if finding.severity == "error"]
-    if wrong:
+    if wrong := [finding for each in checked for finding in each.findings if finding.severity == "error"]:
         raise ManifestError(list(dict.fromkeys(wrong)))
-    return checked
-
-
-def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
-    names = split_names(options.environment) if options.environment else (None,)
-    sessions = [open_session(options, output, name) for name in names]
-    sessions[0].terminal.print_banner(sessions[0].banner)
-    checked = []
-    for session in sessions:
-        live = read_tenant(session)
-        desired = session.planner(live).desired
-        checked.append(check_live(session.manifests, session.environment, desired, live))
     return checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +13,10 @@ from typing import NamedTuple
 
 from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
 from reconciler.checks.route_tests import RouteTestResult, check
-from reconciler.cli.ci import relative_to_root, summary_file
-from reconciler.cli.environments.choose import choose_environment, unset_tenant
+from reconciler.cli.ci import relative_to_root
+from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
+from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
-from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -38,7 +39,6 @@ class _Validation(NamedTuple):
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add validate's options."""
     forms = ("text", "json", "github", "sarif")
     parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
 
@@ -95,16 +95,15 @@ def _validate(options: argparse.Namespace) -> _Validation:
 
 
 def _print_for_github(validated: _Validation, output: Output) -> None:
-    """Print the findings for the log, then as annotations; write all of them to the job summary as well."""
     findings = output.without_infos(relative_to_root(validated.findings))
     listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
-    file = summary_file()
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
     output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
     output.result(totals)
     if file and findings:
         try:
-            with file.open("a", encoding="utf-8") as summary:
+            with Path(file).open("a", encoding="utf-8") as summary:
                 summary.write(REDACTOR.redact(job_summary(f"{listed}\n{totals}")))
         except OSError as error:
             output.warn(f"cannot write the job summary: {error.strerror}")

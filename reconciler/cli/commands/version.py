@@ -9,12 +9,10 @@ from reconciler.version import __version__
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: version has no options."""
     del parser
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the version."""
     del options
     output.result(f"cxroute {__version__}\n")
     return 0

@@ -10,7 +10,8 @@ import re
 import signal
 import socket
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -18,20 +19,19 @@ from typing import Any, Final
 from reconciler.apply.progress import ApplyReport
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
-from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
-from reconciler.cli.session import Session, open_session
-from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.watch.cycle import ApiCallCounts, CycleResult, Interval, WatchLoop, is_blocked
-from reconciler.watch.metrics import WatchMetrics
-from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
+from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.watch import cycle as cycles
+from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -52,7 +52,6 @@ the same news."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add watch's options."""
     add = parser.add_argument
     add("--every", metavar="TIME", default="5m", help="time between rounds: 30s, 5m, 1h (default: 5m)")
     add("--apply", action="store_true", help="apply the differences in each round")
@@ -66,16 +65,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    interval = Interval(_parse_interval(options.every))
+    interval = cycles.Interval(_parse_interval(options.every))
     listener = _open_health_listener(options.listen) if options.listen else None
-    try:
+    with listener or contextlib.nullcontext():
         session = open_session(options, output)
         session.terminal.print_banner(session.banner)
         watch = _Watch(options=options, output=output, session=session, interval=interval)
         return run_interruptibly(lambda stop: watch.run(stop, listener))
-    finally:
-        if listener is not None:
-            listener.close()
 
 
 def _parse_interval(text: str) -> float:
@@ -107,7 +103,7 @@ class _Watch:
     options: argparse.Namespace
     output: Output
     session: Session  # the latest session that could be opened
-    interval: Interval
+    interval: cycles.Interval
     loop: WatchLoop = field(init=False)
     cycle: CycleResult = field(init=False)  # the current cycle so far
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # starts the next round now
@@ -116,23 +112,19 @@ class _Watch:
     outbox: Outbox = field(default_factory=Outbox)
     unkept: tuple[str, ApplyReport] | None = None  # manifests and report of a round whose first rule was not kept
 
-    def __post_init__(self) -> None:
-        self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
-
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
+        self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
         async with AsyncExitStack() as stack:
+            where = ""
             if listener is not None:
-                from reconciler.cli.health_server import serve_health  # noqa: PLC0415 - an extra that only --listen needs
-
                 server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
                 await stack.enter_async_context(server)
+                host, port = listener.getsockname()[:2]
+                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
-            does, name, where = "Healing" if self.options.apply else "Watching", self.session.environment.name, ""
-            if listener is not None:
-                host, port = listener.getsockname()[:2]
-                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
+            does, name = "Healing" if self.options.apply else "Watching", self.session.environment.name
             self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
             self.output.flush()
             try:
@@ -161,7 +153,7 @@ class _Watch:
                     await self.plan_and_heal(client, stop)
                 finally:
                     pacer = client.rate_limiter
-                    self.record(calls=ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
+                    self.record(calls=cycles.ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
         except CxrouteError as error:
             self.record(error=error)
         except Exception as bug:  # noqa: BLE001 - the bug is reported, and the next round may succeed
@@ -181,7 +173,7 @@ class _Watch:
         plan = await run_blocking(partial(planner.build, live))
         self.record(plan=plan)
         self.record(drift=await run_blocking(partial(drift.compute_drift, session, plan)))
-        if isinstance(client, WritingClient) and plan.changes and not is_blocked(plan) and not stop.requested:
+        if isinstance(client, WritingClient) and plan.changes and not cycles.is_blocked(plan) and not stop.requested:
             # After a cycle whose first rule was not kept, nothing is written again while the manifests are the same.
             digest, report = self.unkept or ("", None)
             report = None if plan.managed or plan.manifest_digest != digest else report
@@ -196,7 +188,7 @@ class _Watch:
         level, name = "warning" if cycle.status in _BAD else "info", self.session.environment.name
         self.output.event(level, cycle_line(cycle, following), cycle_document(cycle, name, following))
         for kind in self.news.find_due(cycle, self.loop.clock()):
-            self.outbox.put(build_message(self.session, kind, cycle))
+            self.outbox.waiting.append(build_message(self.session, kind, cycle))
             self.print_news(kind, cycle)
         delivered, failed = await deliver_messages(self.session, self.outbox)
         self.metrics.notifications.update(sent=delivered, failed=failed)
@@ -213,3 +205,39 @@ class _Watch:
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()
+
+
+@asynccontextmanager
+async def serve_health(
+    listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Serve `/metrics` and `/health` on a listening socket while the block runs. Requires the extra `serve`."""
+    import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
+
+    from reconciler.endpoint.server import quiet_config  # noqa: PLC0415 - as above
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        status, text, media = 404, "not found: use /metrics or /health\n", b"text/plain; charset=utf-8"
+        if scope["method"] not in ("GET", "HEAD"):
+            status, text = 405, "GET only\n"
+        elif scope["path"] == "/metrics":
+            status, text, media = 200, metrics(), CONTENT_TYPE
+        elif scope["path"] == "/health":
+            status, text = (200, "ok\n") if alive() else (503, "no round has started for too long\n")
+        body = text.encode()
+        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    server = Server(quiet_config(app, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving

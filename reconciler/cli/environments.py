@@ -1,14 +1,18 @@
-"""The work of a command with each selected environment, and its report. A failure does not stop the others."""
+"""The environments of a command (-e a,b, --all, --shard, a saved plan), its work with each, and the report."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import re
+from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
@@ -16,14 +20,15 @@ from typing import Final, Literal
 
 from reconciler.apply.settings import Result
 from reconciler.cli.clients import read_secret
-from reconciler.cli.environments.choose import choose_environment
-from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
-from reconciler.cli.session import Session
-from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.session import Cancellation, Session, build_session, load_selected_manifests, run_interruptibly
 from reconciler.cli.terminal import ProgressBar, Terminal
-from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
+from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.plan.document import ReviewedPlan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.plan import MAX_CHARACTERS
@@ -31,6 +36,125 @@ from reconciler.render.text import environments as table
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
+
+SavedPlans = Mapping[str, ReviewedPlan | str]  # by environment; the error's text of one that failed
+INDEX: Final = "JOB_COMPLETION_INDEX"  # set by Kubernetes: the index of this pod in an Indexed Job, from 0
+_SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` shares; `index` counts from 0."""
+
+    index: int
+    count: int
+
+    def includes(self, name: str) -> bool:
+        """Return whether an environment is in this share: by the digest of its name, modulo the count."""
+        return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
+    """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
+    parts = _SHAPE.fullmatch(text)
+    if parts is None:
+        raise UsageError(f"--shard {text[:100]!r}: must be INDEX/COUNT, such as 0/4, or /4 with the index in ${INDEX}")
+    index, count = parts[1] or variables.get(INDEX, ""), int(parts[2])
+    if not index:
+        raise UsageError(f"--shard {text}: ${INDEX} has no index. Specify INDEX/COUNT, such as 0/{count}")
+    if not _NUMBER.fullmatch(index):
+        raise UsageError(f"--shard {text}: ${INDEX} is {index[:100]!r}, which is not a number")
+    if int(index) >= count:
+        raise UsageError(f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}")
+    return Shard(int(index), count)
+
+
+def is_list(options: Namespace) -> bool:
+    """Return whether the options request a list of environments, even if the shard leaves none or one."""
+    return options.all or options.shard is not None or "," in env_name(options.environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSelection:
+    """The environments of one command, and the values that they share. One environment is the usual case."""
+
+    manifests: Manifests
+    names: tuple[str, ...]
+    options: Namespace
+    output: Output
+    listed: bool = False
+    """The report is a list, with a table and a part for each environment, even for one environment or none."""
+    nothing: str = ""  # why the list is empty
+
+    @classmethod
+    def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> EnvironmentSelection:
+        """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
+        if saved is None and not is_list(options):
+            return cls.single(options, output, options.environment, None)
+        manifests = load_manifests(Path(options.manifests))
+        names = _chosen(manifests, options, None if saved is None else tuple(saved))
+        nothing = ""
+        if options.shard is not None:
+            shard, total = parse_shard(options.shard, os.environ), pluralize(len(names), "environment")
+            names = tuple(filter(shard.includes, names))
+            listed = f": {', '.join(names)}" if names else ""
+            output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
+            nothing = f"Shard {shard} has no environments: nothing to do.\n"
+        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
+
+    @classmethod
+    def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> EnvironmentSelection:
+        """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
+        manifests = load_selected_manifests(options, name, undo)
+        names = (choose_environment(manifests, name).name,)
+        return cls(manifests=manifests, names=names, options=options, output=output)
+
+    def session(self, name: str, output: Output) -> Session:
+        """Return one environment's session."""
+        return build_session(self.manifests, self.options, output, name)
+
+    def folder(self, path: str, name: str) -> Path:
+        """Return the folder of one environment's report. In a list, each environment has its own."""
+        return Path(path) / name if self.listed else Path(path)
+
+    @property
+    def command_line(self) -> CommandLine:
+        """Return the words that a further command about these environments repeats."""
+        first = self.session(self.names[0], self.output).command_line
+        return replace(first, selection=self.words) if self.listed else first
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the words that choose the environments of a list."""
+        return (*(("--all",) if self.options.all else ("-e", env_name(self.options.environment))), *self.share)
+
+    @property
+    def share(self) -> tuple[str, ...]:
+        """Return the words that choose a share of the environments."""
+        return ("--shard", self.options.shard) if self.options.shard else ()
+
+
+def _chosen(manifests: Manifests, options: Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
+    if options.all and options.environment:
+        raise UsageError("specify --all or -e, not both")
+    if among is not None and not options.environment:
+        return tuple(among)
+    if options.all:
+        defined = sorted(set(manifests.environments) - {SANDBOX})
+        if not defined:
+            raise UsageError("--all: the manifests define no Environment except the sandbox")
+        return tuple(defined)
+    if "," not in env_name(options.environment) and among is None:
+        raise UsageError("--shard divides several environments: specify --all, or several with -e")
+    names = split_names(env_name(options.environment))
+    if strange := [name for name in names if among is not None and name not in among]:
+        raise UsageError(f"the saved plan does not contain {strange[0]}; it contains {', '.join(among or ())}")
+    return tuple(choose_environment(manifests, name).name for name in names)
+
 
 AT_ONCE: Final = 8
 """Environments that are read or written concurrently. Each has its own rate limit and up to 16 calls in progress."""
@@ -57,15 +181,13 @@ class EnvironmentReport:
     text: str
 
 
-Work = Callable[["Session", "Cancellation"], Awaitable["EnvironmentResult"]]  # it prints into the session's output
-Prepare = Callable[["Session"], "Session"]  # completes a session before the tenant is read; CPU-bound, may take long
+Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
+OnSignal = Literal["end all", "tell each"]
+Prepare = Callable[[Session], Session]  # completes a session before the tenant is read; CPU-bound, may take long
 
 
 def run_environments(
-    selection: EnvironmentSelection,
-    work: Work,
-    prepare: Prepare | None = None,
-    on_signal: Literal["end all", "tell each"] = "end all",
+    selection: EnvironmentSelection, work: Work, prepare: Prepare | None = None, on_signal: OnSignal = "end all"
 ) -> tuple[int, list[EnvironmentReport]]:
     """Do the work with every selected environment; return the exit code, and the reports of a list."""
     if not selection.listed:
@@ -193,7 +315,6 @@ def join_documents(documents: Sequence[str], error: CxrouteError | None = None) 
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    """Return as many parts as fit into one comment, the table first, and the number of omitted parts."""
     lengths = accumulate(map(len, parts))
     count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
     chosen = list(parts[:count])

@@ -1,1 +1,0 @@
-"""The environments of a command: selection, and concurrent runs."""
