@@ -63,7 +63,7 @@ ROWS: Final = {
             Way("POST PUT", "other", "Q"),
             *each("POST PUT", "K", "altered=name", "altered=priority", when="always"),
             Way("POST", "altered=enabled", "K", "always", "AC"),
-            Way("POST", "!first-contact+altered=description", "U", "always", says="one line", apart=FIRST),
+            Way("POST", "!first-contact+altered=description", "U", "always", says="into one", apart=FIRST),
             Way("POST", "!first-contact+altered=priority", "U", "always", "AC", says="other values", apart=FIRST),
         ),
     ),

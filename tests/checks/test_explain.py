@@ -236,7 +236,7 @@ def test_a_conversation_is_given_on_the_command_line(
         (["--attr", "a=1", "--attr", "a=2"], "'a' is given twice"),
         (["--intent", "x", "--attr", "cognigyDetectedIntent=y"], "is given twice"),
         (["--attr", "a=1e999"], "the number '1e999' is too large"),
-        (["--attr", 'a="x'], "is no text of JSON"),
+        (["--attr", 'a="x'], "begins with a quote but is not a JSON string"),
         (["--intent", "x", "-e", "prd"], "no Environment is named 'prd'"),
     ],
 )

@@ -211,6 +211,6 @@ def test_an_unknown_queue_has_its_place_and_the_nearest_name(place: BankWorkspac
     assert 3 == ended.returncode
     first = ended.stderr.splitlines()[0]
     assert re.match(
-        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is no ', first
+        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is not a live ', first
     )
     assert 'did you mean "Cash and ATM"?' in first

@@ -261,7 +261,7 @@ def test_an_invalid_url_is_refused_at_the_start(
 def test_a_password_on_the_command_line_causes_a_warning(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other users see it there; a variable or a URL without one is fine. Without keys the command ends here."""
     line = ["serve", "--host", "0.0.0.0", "--shared"]  # noqa: S104 - nothing listens
-    advice = "everybody on this machine can see its command lines"
+    advice = "every user of this machine can see command lines"
     assert 64 == cxroute(*line, "redis://:hunter2pass@localhost/0")
     assert advice in cxroute.err
     assert "hunter2" not in cxroute.err

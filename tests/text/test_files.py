@@ -20,7 +20,7 @@ SECONDS = 20
 PACKAGE = Path(__file__).parents[2] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which only its author writes.
-    "cli/commands/init.py: source.joinpath(name).read_text(encoding='utf-8')",
+    "cli/commands/init.py: files('reconciler').joinpath('starter', name).read_text(encoding='utf-8')",
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "github/workflow_files.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
