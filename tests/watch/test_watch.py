@@ -51,7 +51,7 @@ def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
     other.edit("billing", priority=7)
     seen = [loop.trigger_round(), loop.trigger_round()]
     assert [(1, 1)] * 2 == [(one["pending_changes"], one["drifted_rules"]) for one in seen]
-    assert ["*1 rule changed in CXone in `prod`*"] == stage.hook.heads
+    assert ["*1 rule changed in CXone in `prod`*"] == stage.hook.wait_for(1)
     assert "update `cards/billing`: changed in CXone" in stage.hook.texts[0]
     other.edit("billing", priority=8)
     loop.trigger_round()
@@ -76,7 +76,7 @@ def test_apply_corrects_drift(stage: WatchSetup) -> None:
     counted = ("applied_changes_total", "pending_changes", 'rounds_total{result="applied"}', "notifications_total")
     assert [1, 0, 1] == [metrics[name] for name in counted[:3]]
     loop.wait_for_count(1, 'notifications_total{result="sent"}')
-    (head,) = stage.hook.heads
+    (head,) = stage.hook.wait_for(1)
     assert head == "*1 change applied in `prod`* (1 rule had been changed in CXone). Read again: no differences."
     start = [entry for entry in journal(stage.folder) if entry["event"] == "start"][-1]
     assert ("watch", "prod") == (start["reason"], start["environment"])
@@ -175,6 +175,7 @@ def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
     counted = ('rounds_total{result="refused"}', "failed_tests", "pending_changes", "applied_changes_total")
     assert [1, 1, 1, 0] == [found[name] for name in counted]
     assert 7 == other.rules()["billing"]["priority"]
+    stage.hook.wait_for(1)
     (text,) = stage.hook.texts
     assert "1 route test fails in `prod`" in text.partition("\n")[0]
     assert '• route test: `expected "Fraud", but goes to "Billing"' in text
@@ -202,7 +203,7 @@ def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -
         assert 0 < len(other.rules()) < 12
         ends = [entry for entry in journal(tmp_path) if entry["event"] == "end"]
         assert [(False, True)] == [(end["converged"], end["interrupted"]) for end in ends]
-        assert here.hook.heads[0].startswith("*Interrupted in `prod`: ")
+        assert here.hook.wait_for(1)[0].startswith("*Interrupted in `prod`: ")
         here.watch("--apply")
         assert set(intents) == set(other.rules())
 
