@@ -27,7 +27,7 @@ class AlteredRule(NamedTuple):
     """A live rule that a first write made, and that is not as it was sent."""
 
     live: LiveRule
-    is_certain: bool  # provably that write made it
+    is_certain: bool  # it is proven that this write made the rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,11 +97,11 @@ def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
     """Return the server of an address from outside. Raises CredentialsError for one that must not get a secret."""
     try:
-        why = _server_objection(url, tenant)
+        objection = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
-        why = str(refusal)
-    if why:
-        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {why}")
+        objection = str(refusal)
+    if objection:
+        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {objection}")
     return ServerUrl.parse(url)
 
 

@@ -21,7 +21,7 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.doctor import observations as findings
+from reconciler.doctor import observations
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
 from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import Environment
@@ -214,8 +214,8 @@ class Examination:
     simulated: bool
     lines: list[CheckResult]
 
-    def _add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
-        self.lines.append(CheckResult(name, state, message, advice))
+    def _add(self, name: str, status: CheckStatus, message: str, advice: str = "") -> None:
+        self.lines.append(CheckResult(name, status, message, advice))
 
     async def answers(self, probe: Probe, expected: Callable[[], Sequence[str]]) -> None:
         """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
@@ -239,7 +239,7 @@ class Examination:
                 self._add("token", "fail", str(error), f"{context.setting} may be wrong")
             return False
         self._check_reply(reply, context)
-        self.lines.append(findings.check_token(reply.payload))
+        self.lines.append(observations.check_token(reply.payload))
         return True
 
     def _context_for(self, name: str) -> AdviceContext:
@@ -258,13 +258,13 @@ class Examination:
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
         if self._check_reply(reply, self._context_for(name)) and page is not None:
-            self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
+            self.lines.append(observations.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
     def _check_clock(self, probe: Probe) -> None:
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
         if skews or not self.simulated:
-            self.lines.append(findings.check_clock(skews))
+            self.lines.append(observations.check_clock(skews))
 
     async def _check_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
         """Add lines on the first page's rules, read one of them by itself, and return them."""
@@ -277,18 +277,20 @@ class Examination:
             return []
         if page and rules:
             scope = "" if page.is_complete else f" (of the first {len(rules):,})"
-            self.lines.append(findings.check_owners(rules, environment.owner, scope))
-            self.lines.extend(findings.check_operators(rules, environment.api.operators, scope))
-            self.lines.append(findings.check_names(rules, scope, unique=environment.api.names_unique))
+            self.lines.append(observations.check_owners(rules, environment.owner, scope))
+            self.lines.extend(observations.check_operators(rules, environment.api.operators, scope))
+            self.lines.append(observations.check_names(rules, scope, unique=environment.api.names_unique))
         if reply is not None and self._check_reply(reply, self._context_for("one rule")):
-            self.lines.append(findings.check_etag(reply.headers.get("etag")))
+            self.lines.append(observations.check_etag(reply.headers.get("etag")))
         return rules
 
     def _check_queues(self, rules: list[LiveRule], page: FirstPage | None, names: Callable[[], Sequence[str]]) -> None:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                self.lines.extend(findings.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names()))
+                self.lines.extend(
+                    observations.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names())
+                )
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"

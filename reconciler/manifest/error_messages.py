@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
-from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
+from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -73,26 +73,26 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
 def _report_value_error(
     details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
-    code, must, names = _find_requirement(details)
+    code, requirement, names = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
         return  # pydantic counts the valid items; each invalid item has its own error
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
-        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {must}")
+        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
         return
     if _may_hold_secret(path):
-        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {must}")
+        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {requirement}")
         return
-    if not must.startswith("must"):
-        collector.report(code, source_map.index(path), must)
+    if not requirement.startswith("must"):
+        collector.report(code, source_map.index(path), requirement)
         return
     hint = collector.suggest(value, names) if names and isinstance(value, str) else _find_hint(details["type"], value)
     if path[-1:] == ["when"]:
         hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-    actual = "" if must.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
-    collector.report(code, source_map.index(path), f"{_subject(path)} {must}{actual}", hint)
+    actual = "" if requirement.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
+    collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
@@ -133,7 +133,7 @@ def _describe_value(value: object) -> str:
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), LONGEST_NAME)
+    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), MAX_NAME_LENGTH)
 
 
 def _find_hint(kind: str, value: object) -> str:

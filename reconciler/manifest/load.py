@@ -35,10 +35,8 @@ _LIKELY_KINDS: Final = {
     "tests": "RouteTests",
     "queues": "Queues",
     "intents": "Intents",
-}
-"""The field that identifies a document's kind."""
-_MAX_PROBLEMS: Final = 5000
-"""The limit of one check of all documents."""
+}  # the field that identifies a document's kind
+_MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +50,7 @@ class Manifests:
     route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
-    errors: tuple[Finding, ...] = ()
-    """Errors of skipped documents: see `load_environment`."""
+    errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""

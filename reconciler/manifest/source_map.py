@@ -58,8 +58,7 @@ class Document(NamedTuple):
     start: int
 
 
-MAX_FINDINGS: Final = 1000
-"""The number of reported findings of one file; further ones are counted."""
+MAX_FINDINGS: Final = 1000  # the number of reported findings of one file; further ones are counted
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
@@ -118,8 +117,7 @@ class ErrorCollector:
     refused_indexes: set[int] = field(default_factory=set)
     """Positions of reading errors: errors that follow from them are not reported."""
     omitted_count: int = 0
-    remaining_suggestions: int = 100
-    """How many more times a nearest name is searched, because the search is slow."""
+    remaining_suggestions: int = 100  # how many more times a nearest name is searched, because the search is slow
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Record a reading error: the value at this position differs from the text."""

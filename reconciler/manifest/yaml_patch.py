@@ -55,7 +55,6 @@ def find_mapping(text: str, start: int) -> Node:
 
 
 def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
-    """Yield every mapping in a node, outer mappings first."""
     if isinstance(node, MappingNode):
         yield node
         for _, value in node.value:
@@ -253,9 +252,7 @@ class _Patcher:
     def lines(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of full lines, with the last line end (at the text's end, the first)."""
         first, last = self.line_start(start), self.text.find("\n", end)
-        if last >= 0:
-            return first, last + 1
-        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
+        return (first, last + 1) if last >= 0 else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
 
     def is_line_start(self, at: int) -> bool:
         return not self.text[self.line_start(at) : at].strip()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
+from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Value
 from reconciler.text.escape import join_first, quote, sanitize
@@ -24,9 +25,6 @@ _COMPLEMENTS: Final = {
     "lessThan": "greaterThanOrEqual",
 }
 _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
-_POSITIVE: Final = {
-    f"not{name[0].upper()}{name[1:]}": name for name in ("equals", "in", "contains", "startsWith", "endsWith")
-}
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
@@ -103,7 +101,7 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
 
 def _phrase(pair: _SignedCondition, most: int) -> str:
     part, negate = pair
-    positive = _POSITIVE.get(part.operator, part.operator)
+    positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
         return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)

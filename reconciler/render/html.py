@@ -33,7 +33,7 @@ WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
 _CALLERS, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # position and width of each column
 _LETTER: Final = 7.0  # approximate width of a letter; a longer text is cut, its title is complete
-_MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
+_MIN_THICKNESS, _MAX_THICKNESS, _THICKNESS_PER_PERCENT = 1.5, 18.0, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneSt
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     """Yield the line to the rule, and those to its queues; the state of a line to a former queue is `gone`."""
     middle = y + (_ROW - 6) / 2
-    thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
+    thick = min(_MIN_THICKNESS + _THICKNESS_PER_PERCENT * lane.share, _MAX_THICKNESS)
     share = f", {lane.share:.1f} % of callers have one of its intents" if lane.share else ""
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
     yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)

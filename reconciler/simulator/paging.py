@@ -42,9 +42,9 @@ class ListLag:
 
     def hide(self, rule_id: str) -> None:
         """Start to hide a new rule."""
-        lag = self._settings
-        if lag.lag_seconds or lag.lag_reads:
-            self._hidden[rule_id] = (lag.clock() + lag.lag_seconds, lag.lag_reads)
+        settings = self._settings
+        if settings.lag_seconds or settings.lag_reads:
+            self._hidden[rule_id] = (settings.clock() + settings.lag_seconds, settings.lag_reads)
 
     def visible(self, stored_rules: Sequence[StoredRule]) -> Sequence[StoredRule]:
         """Return the rules that one read shows; counts as a read."""

@@ -63,33 +63,33 @@ class TenantState:
 
         `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds. Raises StateError.
         """
-        disk = StateFiles(path, lock_timeout, read)
+        state_files = StateFiles(path, lock_timeout, read)
         try:
-            if initial is not None and disk.is_new():
-                disk.replace(initial.to_document())
-            state = cls(**disk.snapshot())
+            if initial is not None and state_files.is_new():
+                state_files.replace(initial.to_document())
+            state = cls(**state_files.snapshot())
             _check_json(path, state)
-            for change in disk.changes():
+            for change in state_files.changes():
                 state._replay(change)
             merged = {queue["id"]: queue for queue in state.queues}
             for queue in queues:
                 merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
             state.queues = list(merged.values())
-            disk.compact(state.to_document)
+            state_files.compact(state.to_document)
         except BaseException:
-            disk.close()
+            state_files.close()
             raise
-        state._files = disk
+        state._files = state_files
         return state
 
     def close(self) -> None:
         """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""
-        disk, self._files = self._files, None
-        if disk is not None:
+        state_files, self._files = self._files, None
+        if state_files is not None:
             try:
-                disk.compact(self.to_document)
+                state_files.compact(self.to_document)
             finally:
-                disk.close()
+                state_files.close()
 
     def __enter__(self) -> Self:
         return self

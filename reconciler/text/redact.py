@@ -66,17 +66,17 @@ class Redactor:
         if not self._is_suspect(squeezed):
             return text
         # The positions in the text of the letters and digits that were compared.
-        places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
+        positions = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
         parts: list[str] = []
         covered, end = -2, 0
         for first, last in sorted(set(self._secret_runs(squeezed))):
             if first > covered + 1:  # not adjacent to the run before
-                start = places[first]
+                start = positions[first]
                 while start > end and text[start - 1] == "\\":
                     start -= 1
                 parts += [text[end:start], PLACEHOLDER]
             covered = max(covered, last)
-            end = places[covered] + 1
+            end = positions[covered] + 1
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON

@@ -25,10 +25,8 @@ _ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknow
 
 
 class _Piece(NamedTuple):
-    """A piece of a search."""
-
     box: Box
-    further: dict[int, int]  # by attribute, the shapes that do not cover the box there
+    beyond: dict[int, int]  # by attribute, the shapes that do not cover the box there
     blockers: int  # the shapes that touch the box
     changed: Box = {}  # noqa: RUF012 - parts that the box still lacks; never changed in place
     units: int = 0  # the shapes with one condition beyond the box
@@ -209,14 +207,14 @@ class Shapes:
                 raise UndecidedError
             if piece is None:
                 continue
-            if not piece[2]:
-                return piece[0]
+            if not piece.blockers:
+                return piece.box
             self._split_piece(piece, stack)
         return None
 
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""
-        box, beyond, blockers, changed = dict(piece.box), dict(piece.further), piece.blockers, piece.changed
+        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
         self.budget.spend(_SEARCH_COST + len(box) + len(beyond))
         while True:
             box.update(changed)

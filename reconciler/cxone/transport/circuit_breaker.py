@@ -52,9 +52,9 @@ class FailedAttempt(NamedTuple):
 class WaitingBreaker:
     """For commands: one request at a time probes an unavailable server, while all others wait for the outcome."""
 
-    def __init__(self, patience: float, time: TimeSource, pacer: RateLimiter) -> None:
-        """`patience` is the seconds to wait for a server that answered once; `pacer` reports each wait."""
-        self._patience, self._time, self._pacer = patience, time, pacer
+    def __init__(self, patience: float, time: TimeSource, rate_limiter: RateLimiter) -> None:
+        """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports each wait."""
+        self._patience, self._time, self._rate_limiter = patience, time, rate_limiter
         self._turn = asyncio.Lock()
         self._failures = self._pauses = self.probes = 0
         self._since = 0.0
@@ -81,7 +81,7 @@ class WaitingBreaker:
         """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
         if attempt.cause is Cause.ERROR_STATUS:  # the server is reachable
             self._answering.add(attempt.host)
-            self._pacer.on_retry_after(attempt.retry_after, attempt.brief)
+            self._rate_limiter.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
         self._why, self._brief = str(attempt.error), attempt.brief
         if self._failures == MOST_FAILURES:
@@ -116,7 +116,7 @@ class WaitingBreaker:
         wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
         self._pauses += 1
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
-        self._pacer.on_wait(self._brief, text, wait)
+        self._rate_limiter.on_wait(self._brief, text, wait)
         await self._time.sleep(wait)
 
 

@@ -30,9 +30,9 @@ _EARLY: Final = range(100, 200)  # statuses of interim responses
 class Direct:
     """Connections to few servers. Each has one request at a time and is kept for the next one."""
 
-    def __init__(self, trusted: ssl.SSLContext) -> None:
-        """`trusted` holds the certificate authorities that are accepted."""
-        self._trusted = trusted
+    def __init__(self, tls_context: ssl.SSLContext) -> None:
+        """`tls_context` holds the certificate authorities that are accepted."""
+        self._tls_context = tls_context
         self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
     async def carry(self, request: http.ApiRequest) -> http.ApiResponse:
@@ -40,7 +40,7 @@ class Direct:
         idle = self._idle[request.server]
         while idle and not idle[-1].is_fresh:  # the last one was used last
             idle.pop().close()
-        connection = idle.pop() if idle else await self._connected(request.server)
+        connection = idle.pop() if idle else await self._connect(request.server)
         try:
             answer = await connection.ask(request)
         except BaseException:
@@ -58,14 +58,14 @@ class Direct:
             connection.close()
         self._idle.clear()
 
-    async def _connected(self, server: ServerUrl) -> _Connection:
+    async def _connect(self, server: ServerUrl) -> _Connection:
         """Connect to the first address of the name that answers. Raises NotSentError."""
         loop = asyncio.get_running_loop()
-        options: Any = {"ssl": self._trusted, "server_hostname": server.host} if server.scheme == "https" else {}
+        options: Any = {"ssl": self._tls_context, "server_hostname": server.host} if server.scheme == "https" else {}
         try:
-            found = await _addresses(server)
-            made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
-            return (await loop.create_connection(_Connection, sock=made, **options))[1]
+            addresses = await _addresses(server)
+            sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
+            return (await loop.create_connection(_Connection, sock=sock, **options))[1]
         except ssl.CertificateError as failure:
             raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
         except (OSError, UnicodeError) as failure:  # UnicodeError: the name cannot be looked up
@@ -99,13 +99,13 @@ class _Connection(asyncio.Protocol):
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
     async def ask(self, request: http.ApiRequest) -> http.ApiResponse:
-        written = _written(request)
+        data = _encode_request(request)
         if self._is_over:
             raise http.NotSentError("the server closed the connection before the request")
         self._begin()
         self._call = request.call
         self._answer = self._loop.create_future()
-        self._transport.write(written)
+        self._transport.write(data)
         try:
             return await self._answer
         finally:
@@ -134,8 +134,8 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # the error of a method below
-            known = cause if isinstance(cause, UnexpectedResponseError) else None
-            self._fail(known or http.NoResponseError("the response is not HTTP"))
+            own_error = cause if isinstance(cause, UnexpectedResponseError) else None
+            self._fail(own_error or http.NoResponseError("the response is not HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
             self._fail(UnexpectedResponseError(_LONG_HEAD))
         elif self._size > http.MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
@@ -189,7 +189,7 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def _written(request: http.ApiRequest) -> bytes:
+def _encode_request(request: http.ApiRequest) -> bytes:
     """Return a request as bytes. A line end in one of its parts would begin a second request."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]

@@ -184,16 +184,16 @@ class RedisMessageIds:
         self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
         self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
-    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+    async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Wait for an id's response and return it, or return None if the caller must process the message."""
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
                 status, *answer = await self._state.acquire(
-                    CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
+                    CLAIM, self._key(message_id), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
                 )
         except LockUnavailableError as error:
-            self._pending_releases[message] = holder
+            self._pending_releases[message_id] = holder
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
             return IN_PROGRESS_RESPONSE
@@ -201,20 +201,20 @@ class RedisMessageIds:
             return CONFLICT_RESPONSE
         if status == b"known":
             return _unpack_response(answer[0])
-        self._claims[message] = holder, digest
+        self._claims[message_id] = holder, digest
         return None
 
-    async def complete(self, message: str, response: EndpointResponse) -> None:
+    async def complete(self, message_id: str, response: EndpointResponse) -> None:
         """Publish the response to all instances; a retryable one frees the id."""
-        holder, digest = self._claims.pop(message)
+        holder, digest = self._claims.pop(message_id)
         if response.is_retryable:
-            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+            await self._state.publish(COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS)
             return
         now = self._clock()
         evict_expired(self._completed, self._limit, now)
         packed = f"{response.status} {response.outcome}\n".encode() + response.body
-        self._completed[message] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
-        await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS, packed)
+        self._completed[message_id] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
+        await self._state.publish(COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS, packed)
 
     async def publish_all(self) -> None:
         """Publish every id that was completed here and is not expired."""
@@ -232,8 +232,8 @@ class RedisMessageIds:
         for message, holder in pending.items():
             await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
 
-    def _key(self, message: str) -> str:
-        return self._state.key("m", message)
+    def _key(self, message_id: str) -> str:
+        return self._state.key("m", message_id)
 
 
 def _unpack_response(packed: bytes) -> EndpointResponse:

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
+from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -238,9 +239,9 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     if not summary.blocked:
         return []
     lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
-    most = max(level.findings, 5)
-    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:most]]
-    hidden = len(summary.conflicts) - most
+    limit = max(level.findings, 5)
+    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:limit]]
+    hidden = len(summary.conflicts) - limit
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
         names = " ".join(code_span(item.name) for item in summary.refusals)
@@ -255,7 +256,7 @@ def _totals_text(summary: PlanSummary) -> str:
     counts = summary.counts
     if not summary.changes:
         return escape_markdown(summary.totals_text)
-    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     suffix = f", {counts['held']:,} held" if counts["held"] else ""
     changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."

@@ -24,6 +24,7 @@ from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
+SEVERITY_COLOURS: Final = {"error": "red", "warning": "yellow", "info": "dim"}
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
@@ -81,8 +82,7 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
-    colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    head = style(colour, f"{finding.severity}[{finding.code}]")
+    head = style(SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]")
     yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"

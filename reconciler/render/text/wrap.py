@@ -82,8 +82,6 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
 
 
 class _LineBuffer:
-    """The finished lines, and the current one."""
-
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
         self.lines: list[str] = []
