@@ -28,10 +28,7 @@ EXTRA_CONFIRMATIONS: Final = 1  # of these reads if lists have no lag, after a c
 async def apply_changes(
     plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
-    """Make the plan's changes; `planner` plans again from each read. Raises RefusedError.
-
-    Raises also ApiError from the first read, before any write; later errors are part of the report.
-    """
+    """Make the plan's changes; `planner` plans again from each read. Raises RefusedError; before a write, ApiError."""
     run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
@@ -40,7 +37,7 @@ async def apply_changes(
         raise RefusedError(f"the tenant changed since the plan was created: {reason}")
     try:
         await run.run_rounds(fresh)
-    except ApiError as error:
+    except ApiError as error:  # after the first read, errors are part of the report
         first, result = run.first_write, run.latest_attempt
         run.stop(f"{error}{first_contact.describe_unread(first.step, result) if first and result else ''}")
     return run.build_report()

@@ -141,12 +141,8 @@ class ContextClient(ReadingClient):
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Write a conversation's attributes within `seconds` and return the response's JSON.
-
-        Raises RuleNotFoundError for an unknown conversation, RateLimitedError, RetryLaterError, TimeoutError when the
-        caller cancels it, AmbiguousWriteError for a write that may have been done and must not be repeated, and other
-        ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
-        """
+        """Write attributes within `seconds`; return the response's JSON. Raises as `handler.WriteAttributes`."""
+        # A failed call is repeated if writing the same values twice changes nothing. TimeoutError: the caller cancels.
         path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
             raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))

@@ -285,10 +285,7 @@ async def _health_answer(listener: socket.socket) -> str:
 
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the accepted requests. `announce` gets the URL.
-
-    Raises CxrouteError, before that, if the server does not answer.
-    """
+    """Serve until SIGTERM or SIGINT, then finish accepted requests. `announce` gets the URL. Raises CxrouteError."""
     await _EndpointServer(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
 
 

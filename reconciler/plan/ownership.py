@@ -20,19 +20,13 @@ _FIRST_YEAR: Final = 2000  # an earlier year is a placeholder of a program witho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRulesByOwner:
-    """Live rules by their owner; each group is in the order of the ids.
+    """Live rules by their owner; each group is in the order of the ids."""
 
-    managed: the one managed rule of each address. duplicates: further rules with its marker, not edited.
-    temporary_copies: copies that an apply made. edited_copies: further rules with a marker of either kind, made by
-    copying in CXone and then edited. ambiguous: by address, edited copies one of which is the managed rule, where
-    nothing shows which. unmanaged: all other rules.
-    """
-
-    managed: Mapping[Address, LiveRule]
-    duplicates: tuple[LiveRule, ...]
-    edited_copies: tuple[LiveRule, ...]
-    temporary_copies: tuple[LiveRule, ...]
-    ambiguous: Mapping[Address, tuple[LiveRule, ...]]
+    managed: Mapping[Address, LiveRule]  # the one managed rule of each address
+    duplicates: tuple[LiveRule, ...]  # further rules with its marker, not edited
+    edited_copies: tuple[LiveRule, ...]  # further rules with a marker, made by copying in CXone and then edited
+    temporary_copies: tuple[LiveRule, ...]  # copies that an apply made
+    ambiguous: Mapping[Address, tuple[LiveRule, ...]]  # edited copies, one of which is the managed rule: unknown which
     unmanaged: tuple[LiveRule, ...]
 
     def restricted_to(self, addresses: Collection[Address]) -> LiveRulesByOwner:

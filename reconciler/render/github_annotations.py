@@ -20,10 +20,8 @@ _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 
 def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary") -> str:
-    """Return a command for each of the first errors and warnings, and one notice for the rest.
-
-    Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
-    """
+    """Return a command for each of the first errors and warnings, and one notice for the rest."""
+    # Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
     listed = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]

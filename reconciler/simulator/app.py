@@ -124,11 +124,8 @@ async def _start(answer: SimResponse, send: Send) -> None:
 
 
 def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the accepted requests; port 0 selects a free port.
-
-    `announce` gets the base URL when the server accepts connections. Raises OSError for an unavailable address,
-    ImportError without uvicorn.
-    """
+    """Serve until SIGTERM or SIGINT, then finish accepted requests. Raises OSError; without uvicorn, ImportError."""
+    # Port 0 selects a free port. `announce` gets the base URL when the server accepts connections.
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
     class SimulatorServer(uvicorn.Server):

@@ -31,11 +31,9 @@ class StoredRule:
 
 
 class TenantState:
-    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one.
+    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one."""
 
-    Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
-    """
-
+    # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     def __init__(
         self, queues: Iterable[JsonObject] = (), rules: Iterable[JsonObject] = (), contexts: JsonObject | None = None
     ) -> None:
@@ -59,10 +57,8 @@ class TenantState:
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
-        """Return the state of the file at `path`, or `initial` for a new file; the file is locked until `close`.
-
-        `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds. Raises StateError.
-        """
+        """Return the state of a file, or `initial` for a new file; locks it until `close`. Raises StateError."""
+        # `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds for the lock.
         state_files = StateFiles(path, lock_timeout, read)
         try:
             if initial is not None and state_files.is_new():

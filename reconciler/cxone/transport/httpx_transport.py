@@ -20,11 +20,10 @@ class CertificateConnectError(httpx.ConnectError):
 
 
 class StrictAiohttpTransport(httpx.AsyncBaseTransport):
-    """httpx-aiohttp that separates requests that were certainly not sent from others.
+    """httpx-aiohttp that separates requests that were certainly not sent from others."""
 
-    httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
-    create. Only aiohttp's own connector errors are certain.
-    """
+    # httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
+    # create. Only aiohttp's own connector errors are certain.
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport

@@ -68,11 +68,9 @@ class RetryingSender:
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
-        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed.
-
-        A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
-        OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
-        """
+        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed."""
+        # A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
+        # OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         attempts, since = [0, 0], math.inf  # not throttled, and throttled
         while True:
             self._rate_limiter.check_time_limit()
