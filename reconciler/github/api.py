@@ -32,7 +32,6 @@ class GitHubError(CxrouteError):
     kind = "GitHub"
 
     def __init__(self, message: str, status: int = 0) -> None:
-        """Store the HTTP status with the message."""
         self.status = status
         super().__init__(message)
 
@@ -163,7 +162,7 @@ class GitHub:
             except httpx.HTTPError as error:
                 kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
                 result = GitHubError(f"cannot {purpose.task}: {request.url.host} {kind}")
-            wait = self._wait(result, attempt, request.method)
+            wait = self._retry_pause(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
                 if isinstance(result, GitHubError):
                     raise result
@@ -186,8 +185,8 @@ class GitHub:
             next_page = response.links.get("next", {}).get("url")
             return GitHubResponse(response.status_code, response.headers, bytes(body), next_page)
 
-    def _wait(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
-        """Return the seconds before a retry; None without a retry."""
+    def _retry_pause(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
+        # In seconds; None without a retry.
         if isinstance(result, GitHubResponse):
             if result.status in (_FORBIDDEN, _LIMITED):
                 return _rate_limit_wait(result, self.time.now())

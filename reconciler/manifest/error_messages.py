@@ -50,24 +50,24 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
 
 
 def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    origin, loc = validated.source_map, details["loc"]
-    path = origin.document_path((*validated.path, *loc))
+    source_map, loc = validated.source_map, details["loc"]
+    path = source_map.document_path((*validated.path, *loc))
     name = str(loc[-1]) if loc else ""
     match details["type"]:
         case "missing":
-            collector.report("CXR103", origin.index(path), f"missing field {quote_name(name)}")
+            collector.report("CXR103", source_map.index(path), f"missing field {quote_name(name)}")
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
             report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
-            report("CXR102", origin.key_index(path), f"unknown field {quote_name(name)}", hint)
+            report("CXR102", source_map.key_index(path), f"unknown field {quote_name(name)}", hint)
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
-            collector.report("CXR112", origin.key_index(path), f"unknown operator {quote_name(name)}", hint)
+            collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
         case "CXR102" | "CXR103" as code:
-            collector.report(code, origin.key_index(path), details["msg"])
+            collector.report(code, source_map.key_index(path), details["msg"])
         case _:
-            _report_value_error(details, path, origin, collector)
+            _report_value_error(details, path, source_map, collector)
 
 
 def _report_value_error(
@@ -147,7 +147,6 @@ def _find_hint(kind: str, value: object) -> str:
 
 
 def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    """Return the names of the fields that are valid at a path of a document."""
     models = [kind]
     for step in path:
         fields = (field for model in models for field in model.model_fields.values() if field.alias == step)

@@ -21,7 +21,7 @@ _MAX_UNINDEXED_KEYS: Final = 32
 class Map(dict[str, Any]):
     """A mapping that records positions: `marks` holds the index of each key and its value, alternating."""
 
-    __slots__ = ("_places", "marks")
+    __slots__ = ("_positions", "marks")
     marks: list[int]
 
     def key_index(self, key: str) -> int:
@@ -35,9 +35,9 @@ class Map(dict[str, Any]):
     def _position(self, key: str) -> int:
         if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
-        if not hasattr(self, "_places"):
-            self._places = {name: place for place, name in enumerate(self)}
-        return self._places[key]
+        if not hasattr(self, "_positions"):
+            self._positions = {name: position for position, name in enumerate(self)}
+        return self._positions[key]
 
 
 class List(list[Any]):

@@ -274,9 +274,9 @@ def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
     removed = {_previous_shared(old, name, new): name for name in old if name not in new}
     pairs = {}
     for name in new:
-        place = _previous_shared(new, name, old)
-        if name not in old and place in removed:
-            pairs[removed.pop(place)] = name
+        previous = _previous_shared(new, name, old)
+        if name not in old and previous in removed:
+            pairs[removed.pop(previous)] = name
     return pairs
 
 

@@ -42,7 +42,7 @@ def _phrases(
     clauses: Iterable[Clause], labels: Mapping[str, str], intents: Callable[[_Conditions], str], values: int
 ) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
-    order = {name: place for place, name in enumerate(labels)}
+    order = {name: rank for rank, name in enumerate(labels)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
         groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))

@@ -62,8 +62,8 @@ def _command(finding: Finding) -> str:
     if finding.source:
         # Each character is sanitized on its own, because `sanitize` would cut a long path.
         file = "".join(map(sanitize, finding.source.file))
-        place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
-        properties = place | properties
+        position = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
+        properties = position | properties
     values = ((name, _data(value).replace(":", "%3A").replace(",", "%2C")) for name, value in properties.items())
     parameters = ",".join(f"{name}={value}" for name, value in values)
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]

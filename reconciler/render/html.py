@@ -69,9 +69,9 @@ class MapDrawing(NamedTuple):
 
 def draw_map(routing: RoutingMap) -> MapDrawing:
     """Return the map's shapes, rules sorted by queue so that few lines cross, changed ones on top."""
-    places = {queue: place for place, queue in enumerate(routing.queues)}
+    indices = {queue: index for index, queue in enumerate(routing.queues)}
     lanes = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
-    lanes.sort(key=lambda lane: (min((places[name] for name in lane.queues), default=-1), lane.state == "same"))
+    lanes.sort(key=lambda lane: (min((indices[name] for name in lane.queues), default=-1), lane.state == "same"))
     rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(lanes)}
     queues, boxes = _queues(lanes, rows), []
     for lane in lanes:

@@ -146,14 +146,14 @@ def render_mermaid(routing: RoutingMap) -> str:
     """Return the map as a flowchart of the `drawn_lanes`."""
     lanes = drawn_lanes(routing)
     names = dict.fromkeys(queue for lane in lanes for queue in lane.queues)
-    queues = {queue: f"q{place}" for place, queue in enumerate(names)}
+    queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
     edge_states: list[str] = []
-    for place, lane in enumerate(lanes):
-        lines.append(f'  i{place}["{label(unquote_values(lane.callers))}"]')
-        lines.append(f'  r{place}("{label(unquote_values(lane.rule))}")')
-        for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
+    for index, lane in enumerate(lanes):
+        lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
+        lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
+        for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
             edge_states.append(state)
     for state, style in _STYLES.items():

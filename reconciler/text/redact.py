@@ -125,10 +125,10 @@ class Redactor:
         for at in sorted(starts):  # in order, because `followed` skips the positions before one
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
-                for place in _find_all(word, form):
-                    if followed.get((form, at - place), -1) < at:
-                        first, last = _extend_match(squeezed, at, form, place)
-                        followed[form, at - place] = last
+                for form_position in _find_all(word, form):
+                    if followed.get((form, at - form_position), -1) < at:
+                        first, last = _extend_match(squeezed, at, form, form_position)
+                        followed[form, at - form_position] = last
                         if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
                             yield first, last
 

@@ -92,7 +92,6 @@ class _CleanConnector(aiohttp.TCPConnector):
     """Reuses a connection only if it is idle: aiohttp takes an unrequested response for the next request's."""
 
     async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as the base
-        """Return a connection without unread data."""
         while True:
             connection = await super().connect(*arguments, **options)
             if connection.protocol is None or not connection.protocol.should_close:

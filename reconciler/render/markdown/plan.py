@@ -52,10 +52,10 @@ def rules_table(
     return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
 
-def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
+def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: int) -> str:
     change, rule = group[0], code_span(str(group[0].address))
     lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
-    where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
+    where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
     if len(group) > 1:
         lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
         where = f"{where} ..."
@@ -69,9 +69,9 @@ def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit:
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
-def source_link(source: Source, origin: SourceLinks) -> str:
+def source_link(source: Source, links: SourceLinks) -> str:
     """Return the file and line as a code span, with a link if the URL is known."""
-    link, label = origin.link(source), code_span(source_location(source).rpartition("/")[2])
+    link, label = links.link(source), code_span(source_location(source).rpartition("/")[2])
     return f"[{label}]({link})" if link else label
 
 
@@ -287,9 +287,9 @@ def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
-    origin = facts.links
+    links = facts.links
     parts = [f"Plan {code_span(facts.plan_id)}"]
-    parts += [f"commit {code_span(origin.commit[:8])}"] if origin.commit else []
+    parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
     parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
-    parts += [f"[run log and report]({origin.run})"] if origin.run else []
+    parts += [f"[run log and report]({links.run})"] if links.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

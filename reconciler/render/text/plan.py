@@ -75,8 +75,8 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
     yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
     yield from () if edit else _align_rows(rows)
-    places = [address_line(change.address, change.source) for change in group]
-    lines = places if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
+    locations = [address_line(change.address, change.source) for change in group]
+    lines = locations if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
     yield from (f"      {style('dim', line)}" for line in lines)
 
 
@@ -88,8 +88,8 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
         names = texts.finding_members(finding)
-        places = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
-        lines = [join_first(names, limit)] if len(names) > limit else places
+        locations = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
+        lines = [join_first(names, limit)] if len(names) > limit else locations
         yield from (f"      {style('dim', line)}" for line in lines)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"
