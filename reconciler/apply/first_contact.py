@@ -160,8 +160,8 @@ def _quote_end(text: str) -> str:
 
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
-    answer = result.response
-    return answer is not None and (answer.id, answer.content) == (live.id, live.content)
+    response = result.response
+    return response is not None and (response.id, response.content) == (live.id, live.content)
 
 
 def _routing_fields(rule: Rule) -> object:

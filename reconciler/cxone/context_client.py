@@ -149,7 +149,7 @@ class ContextClient(ReadingClient):
         deadline = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(deadline)
         try:
-            answer = await self._writer.write(self._call, path, attributes)
+            response = await self._writer.write(self._call, path, attributes)
         except CancelledError:
             raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:
@@ -162,7 +162,7 @@ class ContextClient(ReadingClient):
             raise self._deadline_error(deadline) from error
         finally:
             CURRENT_DEADLINE.reset(token)
-        return answer.payload
+        return response.payload
 
     async def is_ready(self) -> bool:
         """Return whether a token is available."""

@@ -68,13 +68,13 @@ class Discovery:
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
     async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
-        answer = await self._send(request, RequestKind.READ)
+        response = await self._send(request, RequestKind.READ)
         where = f"{request.call} at {request.server.host}"
-        if answer.status != HTTPStatus.OK:
-            raise CredentialsError(f"{where}: status {answer.status}, {self._explain(answer)}; {advice}")
-        if len(answer.content) > _MAX_DOCUMENT:
+        if response.status != HTTPStatus.OK:
+            raise CredentialsError(f"{where}: status {response.status}, {self._explain(response)}; {advice}")
+        if len(response.content) > _MAX_DOCUMENT:
             raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB; not a discovery document")
-        return answer.payload
+        return response.payload
 
 
 def openid_request(issuer: ServerUrl, path: str = _OPENID) -> ApiRequest:

@@ -105,28 +105,28 @@ class Probe:
     async def _get(self, path: str) -> ProbeReply:
         base = self._login.api_server
         headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
-        reply, answer = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
-        if reply.is_good and answer is not None and self._mapper.is_refusal(answer):
-            return replace(reply, kind="denied", error_text=self._login.explain_error(answer))
+        reply, response = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
+        if reply.is_good and response is not None and self._mapper.is_refusal(response):
+            return replace(reply, kind="denied", error_text=self._login.explain_error(response))
         return reply
 
     async def _send_for_login(self, request: http.ApiRequest, _call: RequestKind) -> http.ApiResponse:
-        reply, answer = await self._send(request)
-        if answer is None:
+        reply, response = await self._send(request)
+        if response is None:
             raise UnreachableError(f"{reply.call}: {reply.error_text}")
         if reply.kind == "redirect":
             raise UnsupportedCallError(f"{reply.call}: the server redirects to another place")
-        if answer.is_success and reply.kind != "json":
+        if response.is_success and reply.kind != "json":
             raise UnexpectedResponseError(f"{reply.call}: the response is not JSON")
-        return answer
+        return response
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
         for attempt in range(1, _TRIES + 1):
-            reply, answer = await self._send_once(request, attempt)
+            reply, response = await self._send_once(request, attempt)
             may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
             if not may_retry or attempt == _TRIES:
                 self.replies.append(reply)
-                return reply, answer
+                return reply, response
             header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
             if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
                 wait = min(float(header), _MAX_WAIT)
@@ -139,7 +139,7 @@ class Probe:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
-                answer = await self._transport(request)
+                response = await self._transport(request)
         except TimeoutError:
             return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
         except (http.NoResponseError, UnexpectedResponseError) as error:
@@ -149,32 +149,32 @@ class Probe:
         middle = before + (self._time.now() - before) / 2
         skew = None
         with suppress(ValueError, TypeError, OverflowError):
-            skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
-        reply = ProbeReply(call=request.call, kind=_reply_kind(answer), status=answer.status, attempts=attempt)
-        return self._parse_body(replace(reply, headers=answer.headers, clock_skew=skew), answer)
+            skew = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - middle.timestamp()
+        reply = ProbeReply(call=request.call, kind=_reply_kind(response), status=response.status, attempts=attempt)
+        return self._parse_body(replace(reply, headers=response.headers, clock_skew=skew), response)
 
-    def _parse_body(self, reply: ProbeReply, answer: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
+    def _parse_body(self, reply: ProbeReply, response: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
         text, kind = "", reply.kind
         if kind == "redirect":
             with suppress(ValueError):  # only the host of the location: the rest may hold a session
-                text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
+                text = sanitize(urlsplit(response.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
-            decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
+            decoder = http.LENIENT_DECODER if response.call.startswith("POST") else STRICT_DECODER
             try:
-                answer = answer._replace(payload=answer.json(decoder))
+                response = response._replace(payload=response.json(decoder))
             except UnexpectedResponseError:
                 kind = "garbled"
-        if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
-            text = self._login.explain_error(answer)
-        return replace(reply, kind=kind, error_text=text, payload=answer.payload), answer
+        if response.status >= HTTPStatus.BAD_REQUEST and kind == "json":
+            text = self._login.explain_error(response)
+        return replace(reply, kind=kind, error_text=text, payload=response.payload), response
 
 
-def _reply_kind(answer: http.ApiResponse) -> ReplyKind:
-    if answer.status in _REDIRECTS:
+def _reply_kind(response: http.ApiResponse) -> ReplyKind:
+    if response.status in _REDIRECTS:
         return "redirect"
-    if not answer.content.strip():
+    if not response.content.strip():
         return "nothing"
-    return "page" if answer.is_html() else "json"
+    return "page" if response.is_html() else "json"
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:

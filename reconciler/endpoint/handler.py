@@ -27,7 +27,7 @@ WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
 HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
-ExplainRoute = Callable[[Mapping[str, Any]], Any]
+ExplainRoute = Callable[[Mapping[str, Any]], Any]  # attributes of a conversation -> its route as JSON
 
 _MIN_WRITE_SECONDS: Final = 0.05
 

@@ -116,11 +116,11 @@ async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
         pass
 
 
-async def _start(answer: SimResponse, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.status != 204:  # noqa: PLR2004 - no content
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+async def _start(response: SimResponse, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if response.status != 204:  # noqa: PLR2004 - no content
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
 def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:

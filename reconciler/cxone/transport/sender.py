@@ -195,10 +195,10 @@ class RetryingSender:
         return reply
 
 
-def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
+def _may_be_empty(kind: RequestKind, response: http.ApiResponse) -> bool:
     if kind is RequestKind.PAGE:
-        return answer.status == HTTPStatus.NO_CONTENT
-    return kind is RequestKind.DELETE or (not answer.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
+        return response.status == HTTPStatus.NO_CONTENT
+    return kind is RequestKind.DELETE or (not response.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:

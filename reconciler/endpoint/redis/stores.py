@@ -182,7 +182,7 @@ class RedisMessageIds:
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
-                status, *answer = await self._state.acquire(
+                status, *fields = await self._state.acquire(
                     scripts.CLAIM, self._key(message_id), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
                 )
         except LockUnavailableError as error:
@@ -193,7 +193,7 @@ class RedisMessageIds:
         if status == b"conflict":
             return CONFLICT_RESPONSE
         if status == b"known":
-            head, _, body = answer[0].partition(b"\n")
+            head, _, body = fields[0].partition(b"\n")
             code, outcome = head.decode("ascii").split(" ")
             return EndpointResponse(int(code), outcome, body)
         self._claims[message_id] = holder, digest
