@@ -44,11 +44,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class RoutingMap:
-    """All enabled rules, changed ones first, then in order of evaluation; `sample` is the period of the shares."""
+    """All enabled rules, changed ones first, then in order of evaluation."""
 
     lanes: tuple[Lane, ...]
     disabled: tuple[Lane, ...]  # rules that are disabled before and after the plan
-    sample: str
+    period: str  # that the shares are of, else the name of the sample; "" without a sample
 
     @property
     def changed(self) -> tuple[Lane, ...]:
