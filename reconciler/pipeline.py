@@ -1,7 +1,7 @@
 """The pipeline, from manifests and live rules to a plan that apply accepts or refuses. Each stage returns a value.
 
     load       manifest.load      files -> Manifests
-    expand     desired.desired    manifests, environment, live queues -> Desired
+    expand     desired.desired    manifests, environment, live queues -> DesiredState
     classify   plan.ownership     live rules -> managed and unmanaged ones
     compare    plan.compare       desired and managed rules -> changes
     plan       plan.plan          changes -> Plan, with the changes that must wait held back
@@ -9,7 +9,7 @@
     impact     plan.schedule      Plan -> the conversations that the changes move
     guards     plan.guards        Plan -> the limits that refuse it
     annotate   checks             Plan -> findings for its reader; guards ignore them
-    apply      apply.loop         Plan -> calls to the tenant, and a Report that a last read proves
+    apply      apply.loop         Plan -> calls to the tenant, and an ApplyReport that a last read proves
 
 `apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
 """
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
     """Return the rules that manifests define for an environment. Raises ManifestError, and UsageError for `only`."""
-    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
-    desired = expand_manifests(manifests, environment, catalogue)
+    resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+    desired = expand_manifests(manifests, environment, resolver)
     addresses = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if options.only else ()
     for selector in unmatched_selectors(options.only, addresses):
         hint = suggest(selector, [str(address) for address in addresses])
@@ -75,10 +75,10 @@ class Planner:
     allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
     reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held
+    # Returns findings instead of the lint: a plan that undoes a run does not depend on the manifests.
     advise: Callable[[Plan], Sequence[Finding]] | None = None
-    """Returns findings instead of the lint: a plan that undoes a run does not depend on the manifests."""
-    findings: tuple[Finding, ...] = ()  # Findings about the input, for every plan
-    failed_tests: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()  # about the input, for every plan
+    failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""
@@ -91,9 +91,8 @@ class Planner:
 
     def assess(self, plan: Plan) -> Plan:
         """Return the plan with its calls in order, its impact on conversations, and the results of the guards."""
-        return lift_guards(
-            check_guards(predict_impact(schedule_steps(plan), self.sample), self.environment), self.allowed, self.reason
-        )
+        checked = check_guards(predict_impact(schedule_steps(plan), self.sample), self.environment)
+        return lift_guards(checked, self.allowed, self.reason)
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
@@ -111,9 +110,8 @@ class Planner:
         adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
         entries = live_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
-        work = plan_lint_work(
-            len(plan.desired.rules) + len(plan.live.rules), plan.behaviour.work if plan.behaviour else 0
-        )
+        count = len(plan.desired.rules) + len(plan.live.rules)
+        work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
         return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
 
 
@@ -145,7 +143,7 @@ def build_plan(
 
 
 def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
-    """Return which desired rule takes a conversation, and why each earlier one does not; names are those of the API."""
+    """Return the desired rule that takes a conversation, and why earlier ones do not; names are those of the API."""
     attributes = convert_endpoint_values(plan.desired.types, conversation)
     return explain_entries(desired_entries(plan.desired), attributes, environment)
 
@@ -160,7 +158,7 @@ async def apply_plan(
 ) -> ApplyReport:
     """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
     reviewed, api = planner.reviewed, planner.environment.api
-    conduct = ApplySettings(
+    settings = ApplySettings(
         accepts=matches_review if reviewed else matches_intent,
         should_stop=stopped,
         concurrency=api.concurrency,
@@ -169,4 +167,4 @@ async def apply_plan(
         is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
         run_blocking=run_blocking,
     )
-    return await apply_changes(plan, client, planner, recorder or NoRecorder(), conduct)
+    return await apply_changes(plan, client, planner, recorder or NoRecorder(), settings)

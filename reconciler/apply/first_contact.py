@@ -27,7 +27,7 @@ class AlteredRule(NamedTuple):
     """A live rule that a first write made, and that is not as it was sent."""
 
     live: LiveRule
-    is_certain: bool  # provably that write made it
+    is_certain: bool  # it is proven that this write made the rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +160,8 @@ def _quote_end(text: str) -> str:
 
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
-    answer = result.response
-    return answer is not None and (answer.id, answer.content) == (live.id, live.content)
+    response = result.response
+    return response is not None and (response.id, response.content) == (live.id, live.content)
 
 
 def _routing_fields(rule: Rule) -> object:

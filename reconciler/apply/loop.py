@@ -8,17 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import filterfalse
 from typing import Final
 
+from reconciler.apply import first_contact
 from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
-from reconciler.apply.first_contact import (
-    FirstWrite,
-    describe_abort,
-    describe_difference,
-    describe_revert,
-    describe_unread,
-    find_first_write,
-    payload_before,
-    reverting_step,
-)
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
@@ -30,19 +21,14 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
-CONFIRMATIONS: Final = 3
-"""Reads, spread over the lag of lists, that must all miss a rule before it is created (again)."""
-EXTRA_CONFIRMATIONS: Final = 1
-"""The number of these reads if lists have no lag, after a create or a read with an unclear result."""
+CONFIRMATIONS: Final = 3  # reads, spread over the lag of lists, that must all miss a rule before it is created (again)
+EXTRA_CONFIRMATIONS: Final = 1  # of these reads if lists have no lag, after a create or a read with an unclear result
 
 
 async def apply_changes(
     plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
-    """Make the plan's changes; `planner` plans again from each read. Raises RefusedError.
-
-    Raises also ApiError from the first read, before any write; later errors are part of the report.
-    """
+    """Make the plan's changes; `planner` plans again from each read. Raises RefusedError; before a write, ApiError."""
     run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
@@ -51,9 +37,9 @@ async def apply_changes(
         raise RefusedError(f"the tenant changed since the plan was created: {reason}")
     try:
         await run.run_rounds(fresh)
-    except ApiError as error:
+    except ApiError as error:  # after the first read, errors are part of the report
         first, result = run.first_write, run.latest_attempt
-        run.stop(f"{error}{describe_unread(first.step, result) if first and result else ''}")
+        run.stop(f"{error}{first_contact.describe_unread(first.step, result) if first and result else ''}")
     return run.build_report()
 
 
@@ -72,13 +58,15 @@ class _ApplyRun:
     outside_changes: int = 0
     access_lost: bool = False  # the tenant refuses access: no further read is possible
     first_write_altered: bool = False  # the tenant did not keep the first write
-    first_write: FirstWrite | None = None  # the write that went alone, until a read shows that the tenant keeps markers
+    first_write: first_contact.FirstWrite | None = (
+        None  # the write alone, until a read shows that the tenant keeps markers
+    )
     latest_attempt: Attempt | None = None  # the result of the last call
     confirmations_left: int = field(init=False)  # the number of reads that must still miss a rule before it is created
 
     def __post_init__(self) -> None:
         self.progress = ApplyProgress(self.plan)
-        self.progress.note_foreign_copies(self.plan.live.rules)
+        self.progress.note_edited_copies(self.plan.live.rules)
         self.known_state = KnownState(self.store, self.plan.live.rules)
         self.outside_rules = self.list_outside_rules(self.plan)
         self.confirmations_left = CONFIRMATIONS if self.settings.lag and not self.settings.names_unique else 0
@@ -89,7 +77,7 @@ class _ApplyRun:
         if self.known_state.saw_missing:
             self.require_confirmation()
         self.progress.resolve_altered(rules)
-        self.progress.note_foreign_copies(rules)
+        self.progress.note_edited_copies(rules)
         live = replace(self.plan.live, rules=rules)
         self.fresh_plan = await self.settings.run_blocking(lambda: self.planner.plan(live))
         return self.fresh_plan
@@ -98,7 +86,7 @@ class _ApplyRun:
         return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
 
     async def run_rounds(self, fresh: Plan) -> None:
-        """Continue, wave by wave, until no remaining change may be tried."""
+        """Make the remaining changes, wave by wave, until none may be tried."""
         pauses = iter(self.settings.backoff)
         while not self.must_stop():
             if reason := await self.find_obstacle(fresh):
@@ -186,7 +174,7 @@ class _ApplyRun:
         if planned is None:
             return False
         progress = self.progress.progress_of(change)
-        if self.progress.is_foreign_copy(change):
+        if self.progress.is_edited_copy(change):
             progress.failed, progress.error = True, "the rule was deleted, and the other rule with its marker is a copy"
         if not self.progress.is_own_write(change) and not self.settings.accepts(planned, change):
             progress.failed, progress.error = True, progress.error or "changed since the plan was created"
@@ -203,7 +191,7 @@ class _ApplyRun:
             self.first_write = None if is_listed and result.uncertainty == "none" else first
             return fresh
         self.first_write_altered = True
-        self.stop(describe_abort(first, altered[0].live))
+        self.stop(first_contact.describe_abort(first, altered[0].live))
         errors = [""]
         for pause in self.settings.backoff:
             attempts = [await self.revert_rule(first.step, rule.live) for rule in remaining if rule.is_certain]
@@ -213,25 +201,27 @@ class _ApplyRun:
             if not remaining or not attempts or not can_retry:
                 break
             await self.settings.sleep(pause)
-        self.stop_reason = f"{self.stop_reason}. {describe_revert(first.step, remaining, '; '.join(errors))}"
-        difference = describe_difference(first, altered[0].live)
+        outcome = first_contact.describe_revert(first.step, remaining, "; ".join(errors))
+        self.stop_reason = f"{self.stop_reason}. {outcome}"
+        difference = first_contact.describe_difference(first, altered[0].live)
         self.progress.record_failure(first.step, difference, remaining[0].live.id if remaining else "")
         return fresh
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
-        back = reverting_step(step, live)
+        back = first_contact.reverting_step(step, live)
         self.recorder.intend(back)
         result = await revert_step(step, live, self.store)
         self.recorder.tried(back, result)
         self.recorder.wave()
         if result.verdict is Verdict.DONE:
-            self.known_state.record_write(live.id, payload_before(step))
+            self.known_state.record_write(live.id, first_contact.payload_before(step))
         return result
 
     async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
         """Make the calls of a wave in parallel, or the first write alone. Return whether a result is unclear."""
         # One kind of call after the other; after a call that is not certainly done, a read comes first.
-        self.first_write = find_first_write(steps, fresh.live.rules, self.plan.owner, self.settings.lag)
+        owner, lag = self.plan.owner, self.settings.lag
+        self.first_write = first_contact.find_first_write(steps, fresh.live.rules, owner, lag)
         wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
@@ -265,10 +255,10 @@ class _ApplyRun:
 
     def build_report(self) -> ApplyReport:
         fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
-        skipped = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
+        skip_reason = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
         converged = fresh is not None and not fresh.changes and not fresh.conflicts
         return ApplyReport(
-            outcomes=self.progress.outcomes(fresh, skipped),
+            outcomes=self.progress.outcomes(fresh, skip_reason),
             converged=converged,
             interrupted=is_interrupted,
             error=self.stop_reason or ("" if converged else self.progress.leftover_copy_error()),

@@ -69,11 +69,10 @@ class ChangeProgress:
     failed: bool = False
     uncertainty: Uncertainty = "none"
     altered: tuple[str, WritePayload] | None = None  # a rule's id and payload, where the response had other values
-    is_temporary: bool = False  # that state is temporary: a tenant's form of its texts does not matter
-    acknowledged: WritePayload | None = (
-        None  # the last acknowledged payload: a rule in this state is the run's own work
-    )
-    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps written: the same holds
+    is_temporary: bool = False  # that payload is temporary: a tenant's form of its texts does not matter
+    # A rule in the state of one of these payloads is the run's own work:
+    acknowledged: WritePayload | None = None  # the last acknowledged payload
+    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps written
     may_have_written: bool = False  # a part of the change was written, or may have been
 
     @property
@@ -90,18 +89,18 @@ class ApplyProgress:
         self.planned: dict[object, Change] = {change_key(change): change for change in plan.changes}
         self.progress = {key: ChangeProgress() for key in self.planned}
         self.copy_progress: dict[Address, ChangeProgress] = {}
-        # Ids of rules that a read showed as users' copies: not written, even if the original is deleted.
-        self.foreign_copies: set[str] = set()
+        # Ids of rules that a read showed as edited copies: not written, even if the original is deleted.
+        self.edited_copy_ids: set[str] = set()
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
 
-    def note_foreign_copies(self, rules: Iterable[LiveRule]) -> None:
-        """Store which live rules are users' copies of managed rules."""
-        self.foreign_copies |= {one.id for one in classify_live_rules(rules, self._desired).edited_copies}
+    def note_edited_copies(self, rules: Iterable[LiveRule]) -> None:
+        """Store which live rules are edited copies of managed rules."""
+        self.edited_copy_ids |= {live.id for live in classify_live_rules(rules, self._desired).edited_copies}
 
-    def is_foreign_copy(self, change: Change) -> bool:
-        """Return whether a change would write a rule that this run knows as a user's copy."""
-        return not isinstance(change, Create) and change.live.id in self.foreign_copies
+    def is_edited_copy(self, change: Change) -> bool:
+        """Return whether a change would write a rule that this run knows as an edited copy."""
+        return not isinstance(change, Create) and change.live.id in self.edited_copy_ids
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that a change of a later read belongs to."""
@@ -147,8 +146,8 @@ class ApplyProgress:
     def has_external_edits(self, fresh: Plan) -> bool:
         """Return whether a rule of the plan was edited outside this run since the plan was created."""
         pairs = [(change, self.planned_for(change)) for change in fresh.changes if not isinstance(change, Create)]
-        foreign = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
-        return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in foreign)
+        others = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
+        return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in others)
 
     def is_planned_rule(self, live: LiveRule) -> bool:
         """Return whether a live rule belongs to the plan."""
@@ -197,35 +196,35 @@ class ApplyProgress:
             else:
                 progress.failed = True
 
-    def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
-        """Return the outcome of every planned change, by the last read; `skipped` is why a change was not tried."""
+    def outcomes(self, fresh: Plan | None, skip_reason: str) -> tuple[Outcome, ...]:
+        """Return the outcome of every planned change, by the last read; `skip_reason` is why a change was not tried."""
         last_read = None if fresh is None else _LastRead(fresh)
         changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
-        return tuple(self._outcome(key, change, last_read, skipped) for key, change in changes)
+        return tuple(self._outcome(key, change, last_read, skip_reason) for key, change in changes)
 
-    def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:
+    def _outcome(self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str) -> Outcome:
         progress = self.progress[key]
         if last_read is not None and key not in last_read.remaining:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
                 return Skipped(change, "no longer managed by cxroute; not changed")
             return Applied(change, progress.attempts, progress.id)
-        touched, blocked = self._is_left_partial(key, change, last_read), ""
+        left_partial, blocked = self._is_left_partial(key, change, last_read), ""
         if last_read is not None and not progress.failed:
             blocked = last_read.conflicts.get(change.address, "")
         if progress.failed or blocked:
-            return Failed(change, progress.attempts, progress.error or blocked, touched)
+            return Failed(change, progress.attempts, progress.error or blocked, left_partial)
         was_tried = progress.attempts and not progress.error
         is_unread = last_read is None and (progress.uncertainty == "until read" or was_tried)
         if progress.uncertainty == "lasting" or is_unread:
             reason = "it could not be read again"
             reason = f"acknowledged, but {reason}" if progress.acknowledged else reason
             return UnknownOutcome(change, progress.attempts, progress.error or reason)
-        if progress.error or (progress.attempts and not stop_reason):
+        if progress.error or (progress.attempts and not skip_reason):
             has_failures = any(other_progress.failed for other_progress in self.progress.values())
             reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
-            return Failed(change, progress.attempts, progress.error or reason, touched)
+            return Failed(change, progress.attempts, progress.error or reason, left_partial)
         reason = "kept, because another change was not applied" if isinstance(change, Delete) else _DEPENDENCY_FAILED
-        return Skipped(change, stop_reason or reason, left_partial=touched)
+        return Skipped(change, skip_reason or reason, left_partial=left_partial)
 
     def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:
         progress = self.progress[key]

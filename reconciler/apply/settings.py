@@ -63,21 +63,15 @@ class NoRecorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
-    """The settings of a run.
+    """The settings of a run. Times are in seconds."""
 
-    accepts: whether a change of a later read is the planned one (`matches_intent`, `matches_review`).
-    sleep: waits, in seconds, after a round with an unclear result (`backoff`), and while lists may not show a rule
-    (`lag`, the maximum lag of lists).
-    should_stop: whether no new write may start.
-    """
-
-    accepts: Callable[[Change, Change], bool]
+    accepts: Callable[[Change, Change], bool]  # whether the planned change (first) covers a change of a later read
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    should_stop: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool] = lambda: False  # whether no new write may start
     concurrency: int = 16  # the number of changes in progress at one time; the others can still be stopped
-    lag: float = 0.0
+    lag: float = 0.0  # the maximum lag of lists, during which they may not show a rule
     names_unique: bool = False  # the server refuses a second rule of one name: a first create needs no confirmation
-    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)  # pauses after rounds with an unclear result
     # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed conversations.
     # Without a reviewed plan, rules outside the plan may change once.
     is_within_review: Callable[[Plan], bool] | None = None

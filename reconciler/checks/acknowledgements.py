@@ -67,7 +67,7 @@ def apply_acknowledgements(
     patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
     for entry in accepted:
         (patterns[entry.code] if "*" in entry.addresses else exact[entry.code, entry.addresses]).append(entry)
-    idle = {id(entry): entry for group in (*exact.values(), *patterns.values()) for entry in group}
+    unused = {id(entry): entry for group in (*exact.values(), *patterns.values()) for entry in group}
     results = []
     for finding in (occurrence for grouped in findings for occurrence in grouped.occurrences):
         address, matches = finding.address, []
@@ -76,9 +76,9 @@ def apply_acknowledgements(
             candidates = patterns.get(finding.code, ()) if address else ()
             matches += [entry for entry in candidates if address and is_selected(address, (entry.addresses,))]
         for entry in matches:
-            idle.pop(id(entry), None)
+            unused.pop(id(entry), None)
         results.append(replace(finding, acknowledged=matches[0].reason) if matches else finding)
-    return results, list(idle.values())
+    return results, list(unused.values())
 
 
 def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
@@ -92,19 +92,19 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
 
 
 def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environment) -> Plan:
-    """Return the plan with the findings that the manifests accept set apart, and with those about idle entries."""
+    """Return the plan with the findings that the manifests accept set apart, and with those about unused entries."""
     accepted = collect_acknowledgements(manifests, environment, plan.desired)
     if not accepted:
         return plan
-    findings, idle = apply_acknowledgements(plan.findings, accepted)
-    # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
-    if idle and not plan.options.only and plan.options.undo is None:
+    findings, unused = apply_acknowledgements(plan.findings, accepted)
+    # With --only or --undo the plan covers a part of the rules: an unused entry may match a finding elsewhere.
+    if unused and not plan.options.only and plan.options.undo is None:
         # Live rules can hide a finding that `validate` reports. The plan's own lint does the other half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2
         offline = lint(plan.desired, (), manifests, environment, plan.queue_names, work)
-        idle = apply_acknowledgements(offline, idle)[1]
+        unused = apply_acknowledgements(offline, unused)[1]
         codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
-        findings += report_unused(entry for entry in idle if entry.code in codes)
+        findings += report_unused(entry for entry in unused if entry.code in codes)
     return replace_findings(plan, findings)
 
 
@@ -120,23 +120,23 @@ def offline_findings(
         (each, collect_acknowledgements(manifests, each.environment, each.desired)) for each in checked if each.desired
     ]
     every = [entry for _, entries in accepted for entry in entries]
-    wrong = (finding for each in checked if not each.desired for finding in each.findings)
-    rules, idle = apply_acknowledgements([*everywhere, *wrong], every)
-    vain = {entry.source: entry for entry in idle}
+    invalid = (finding for each in checked if not each.desired for finding in each.findings)
+    findings, unused = apply_acknowledgements([*everywhere, *invalid], every)
+    unused_by_source = {entry.source: entry for entry in unused}
     for each, entries in accepted:
         advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
-        findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
+        own_findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
         if not is_complete(advice):  # a finding of the unchecked rules may exist
             unused = [entry for entry in unused if entry.code not in RULE_CODES]
-        rules += findings
+        findings += own_findings
         used = {entry.source for entry in entries} - {entry.source for entry in unused}
-        vain = {source: entry for source, entry in vain.items() if source not in used}
-    if all(finding.severity != "error" for finding in rules):
-        unused = [entry for entry in vain.values() if entry.code in OFFLINE_CODES and not (only and entry.shared)]
-        rules += report_unused(unused)
+        unused_by_source = {source: entry for source, entry in unused_by_source.items() if source not in used}
+    if all(finding.severity != "error" for finding in findings):
+        unused = [entry for entry in unused_by_source.values() if entry.code in OFFLINE_CODES]
+        findings += report_unused(entry for entry in unused if not (only and entry.shared))
     # A finding is accepted if all environments accept it.
     unique: dict[object, Finding] = {}
-    for finding in sorted(rules, key=lambda finding: bool(finding.acknowledged)):
+    for finding in sorted(findings, key=lambda finding: bool(finding.acknowledged)):
         of_rules = finding.message if finding.code in RULE_CODES else ""
         unique.setdefault((finding.code, finding.source, of_rules), finding)
     return list(unique.values())

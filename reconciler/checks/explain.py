@@ -42,7 +42,7 @@ class Explanation:
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
         """Return the rules that take the conversation if a condition that is not understood holds."""
-        return tuple(miss for miss in self.non_matches if miss.undecided)
+        return tuple(each for each in self.non_matches if each.undecided)
 
 
 def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:

@@ -21,7 +21,6 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase, range
 
 Conditions = tuple[Condition | Opaque, ...]
 
-
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 
 
@@ -56,15 +55,15 @@ class GapSearch:
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
         names = self.view.attributes
-        atoms, besides = self.domain.all, []
+        atoms, other_conditions = self.domain.all, []
         for part in entry.rule.conditions:
             if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
-                besides.append(part)
+                other_conditions.append(part)
             elif part.attribute == names.confidence:
                 if part not in self._values_by_condition:
                     self._values_by_condition[part] = self.domain.values_for(part)
                 atoms = intersect(atoms, self._values_by_condition[part])
-        return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(besides))
+        return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(other_conditions))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
         """Yield gaps between ranges of rules with the same other conditions, if a conversation in it has no rule."""
@@ -72,12 +71,12 @@ class GapSearch:
         unions: dict[Conditions, int] = {}
         for interval in ranges:
             unions[interval.other_conditions] = unions.get(interval.other_conditions, 0) | interval.atoms
-        for besides, union in unions.items():
+        for conditions, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
             atoms = hull & ~union & self.confidence_mask
             runs = groupby(bits(self.domain.number_mask) if atoms else (), partial(_has_atom, atoms))
             for run in [[*run] for is_free, run in runs if is_free]:
-                gap = ConfidenceGap(run[0], run[-1], besides)
+                gap = ConfidenceGap(run[0], run[-1], conditions)
                 if self._is_open(gap, ranges):
                     yield gap
 
@@ -99,10 +98,10 @@ class GapSearch:
     def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
         names, budget = self.view.attributes, self.view.space.budget
         rules = []
-        for place, entry in enumerate(near):
+        for priority, entry in enumerate(near):
             conditions = _drop_attribute(entry.rule.conditions, names.intent)
-            rule = replace(entry.rule, priority=place, conditions=conditions)
-            rules.append(RoutingEntry(name=str(place), rule=rule))
+            rule = replace(entry.rule, priority=priority, conditions=conditions)
+            rules.append(RoutingEntry(name=str(priority), rule=rule))
         low, over, high, under = self.ends(gap)
         conditions = gap.other_conditions
         if low is not None:
@@ -111,10 +110,8 @@ class GapSearch:
         if high is not None:
             operator = "lessThanOrEqual" if under == "<=" else "lessThan"
             conditions += (make_condition(names.confidence, operator, high),)
-        target, priority = Target("gap", 1), len(rules)
-        rule = Rule(
-            name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=(target,)
-        )
+        priority, targets = len(rules), (Target("gap", 1),)
+        rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
         probe = RoutingEntry(name="gap", rule=rule)
         result = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
         budget.spend(result.work)

@@ -124,7 +124,7 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
         else:
             for name in sorted(attributes):
                 managed.setdefault(name, []).append(entry)
-    rank = {name: place for place, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
+    rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
     similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
     for name in rank:
         for part in _one_letter_deletions(name):
@@ -187,7 +187,7 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
         return
     aliases = resolve_aliases(manifests, environment.name)
     checked: set[str] = set()
-    for loaded, text, place in _queue_references(manifests, environment):
+    for loaded, text, path in _queue_references(manifests, environment):
         try:
             name = fill_variables(text, environment.vars)
         except (KeyError, ValueError):
@@ -201,7 +201,7 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
                     f"queue {quote(live_name)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
                 )
                 hint = "correct it, or write the skill's id in a Queues document"
-                yield loaded.finding("CXR210", message, *place, severity="warning", hint=hint)
+                yield loaded.finding("CXR210", message, *path, severity="warning", hint=hint)
 
 
 def _queue_references(

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.behaviour.space.domain import REST, intersect
+from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
@@ -44,9 +44,9 @@ class LintView:
         self.attributes: Final = environment.attributes
         self.labels, self.types, self.queues = desired.labels, desired.types, queues
         self.intents: Final = {
-            intent: loaded.source_of("intents", place)
+            intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
-            for place, intent in enumerate(loaded.document.intents)
+            for index, intent in enumerate(loaded.document.intents)
         }  # the bot's intents, with their positions
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
@@ -94,8 +94,7 @@ class LintView:
         values = domain.all
         for condition in conditions:
             values = intersect(values, domain.values_for(condition))
-        first = REST.bit_length()
-        yield from (domain.texts[atom - first] for atom in bits(values[0] & domain.text_mask & ~REST))
+        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(values[0] & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation with a known intent; None: the default routing."""
@@ -140,20 +139,19 @@ class LintView:
 
     def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
         """Return a finding about one managed rule."""
-        return Finding(
-            code=code, severity=severity, message=message, source=entry.source, address=entry.address, hint=hint
-        )
+        source, address = entry.source, entry.address
+        return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
     def finding_at(self, base: Finding, entry: RoutingEntry, named_value: str) -> Finding:
         """Return a finding with the position of an attribute or an intent in a rule, if the rule states it."""
         if not self._positions:
             for loaded in self._rulesets:
-                for place in range(len(loaded.document.rules)):
-                    self._positions[loaded.source_of("rules", place)] = loaded, place
+                for index in range(len(loaded.document.rules)):
+                    self._positions[loaded.source_of("rules", index)] = loaded, index
         if entry.source not in self._positions:
             return base
-        loaded, place = self._positions[entry.source]
-        path = _path_of_value(loaded.document, place, named_value)
+        loaded, index = self._positions[entry.source]
+        path = _path_of_value(loaded.document, index, named_value)
         if path is None:
             return base
         severity, hint, address = base.severity, base.hint, base.address

@@ -50,34 +50,32 @@ class _InvalidTestError(Exception):
 
 
 def run_route_tests(
-    documents: Documents, environment: Environment, catalogue: OfflineQueueResolver, desired: DesiredState
+    documents: Documents, environment: Environment, resolver: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests. `catalogue` must be the one that `desired` was expanded with."""
-    return _RouteTestRunner(environment, catalogue, desired_entries(desired), {}).run_all(documents)
+    """Return the results of all tests. `resolver` must be the one that `desired` was expanded with."""
+    return _RouteTestRunner(environment, resolver, desired_entries(desired), {}).run_all(documents)
 
 
 def run_route_tests_live(
-    documents: Documents, environment: Environment, catalogue: QueueResolver, entries: Sequence[RoutingEntry]
+    documents: Documents, environment: Environment, resolver: QueueResolver, entries: Sequence[RoutingEntry]
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests on all live rules, whose queues are those of `catalogue`."""
+    """Return the results of all tests on all live rules, whose queues are those of `resolver`."""
     # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
     # rule that may take conversations through this condition.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _RouteTestRunner(environment, catalogue, entries, assumed).run_all(documents)
+    return _RouteTestRunner(environment, resolver, entries, assumed).run_all(documents)
 
 
 class _RouteTestRunner:
-    """The rules of one environment in order, with its queues and variables."""
-
     def __init__(
         self,
         environment: Environment,
-        queues: QueueResolver,
+        resolver: QueueResolver,
         entries: Iterable[RoutingEntry],
         assumed: Mapping[str, bool],
     ) -> None:
-        self.environment, self.catalogue, self._assumed = environment, queues, assumed
+        self.environment, self.resolver, self._assumed = environment, resolver, assumed
         self._types = endpoint_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
@@ -129,7 +127,7 @@ class _RouteTestRunner:
         expected = _expected_weights(test).items()
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            targets = [Target(self.catalogue.resolve(str(fill(name))).id, weight) for name, weight in weights]
+            targets = [Target(self.resolver.resolve(str(fill(name))).id, weight) for name, weight in weights]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
         return conversation, destination_of(targets)
@@ -168,15 +166,15 @@ class _RouteTestRunner:
         """Return a destination in words: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
         if destination is None:
             return "the tenant's default routing"
-        names = {queue_id: queue.name for queue_id, queue in self.catalogue.queues_by_id.items()}
+        names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
         return split_phrase(destination, lambda queue_id: quote(names.get(queue_id, queue_id)), " and ")
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
-        offline = isinstance(self.catalogue, OfflineQueueResolver)
-        if not offline or all(name in self.catalogue.aliases for name in _expected_weights(test)):
+        offline = isinstance(self.resolver, OfflineQueueResolver)
+        if not offline or all(name in self.resolver.aliases for name in _expected_weights(test)):
             return ""
-        ids = (self.catalogue.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
+        ids = (self.resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
         return f"{named}: offline, use that alias" if alias else ""
@@ -201,22 +199,20 @@ class Checked:
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
     """Return the rules of one environment, expanded offline, with the results of all route tests if they are valid."""
-    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     try:
-        desired = expand_manifests(manifests, environment, catalogue)
+        desired = expand_manifests(manifests, environment, resolver)
     except ManifestError as error:
         return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
-    tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
-    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    findings = desired.findings
+    tried = run_route_tests(manifests.route_tests, environment, resolver, desired)
+    findings, queues = desired.findings, resolver.names
     return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
     """Return the results of every route test on all live rules, also unmanaged ones."""
-    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
-    entries = live_entries(live.rules, desired)
-    tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
+    resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+    tried = run_route_tests_live(manifests.route_tests, environment, resolver, live_entries(live.rules, desired))
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(environment=environment, findings=(), tried=tried, desired=desired, queues=queues, rules="live")
 

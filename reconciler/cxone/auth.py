@@ -122,7 +122,7 @@ class TenantLogin:
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = TokenCache(self._fetch_token, clock)
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
-        self._response_without_api: dict[str, object] = {}  # a token of which the API is still unknown
+        self._response_without_api: dict[str, object] = {}  # a token whose API server is not known yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
@@ -156,18 +156,20 @@ class TenantLogin:
             server = await self._discovery.token_server() if self._discovery else self._token_server
             if server is None:
                 raise AssertionError("a tenant has a token URL or an issuer")
-            answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
+            response = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:
                 self._discovery.forget_token_server()
             raise
-        if answer.status in _REJECTED_STATUSES:
-            raise _credentials_error(self._credentials, self.explain_error(answer))
-        if answer.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
+        if response.status in _REJECTED_STATUSES:
+            raise _credentials_error(self._credentials, self.explain_error(response))
+        if response.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
             self._discovery.forget_token_server()
-        if answer.status != HTTPStatus.OK:
-            where = f"{answer.call} at {server.host}"
-            raise errors.CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
-        payload = answer.payload if isinstance(answer.payload, dict) else {}
+        if response.status != HTTPStatus.OK:
+            where = f"{response.call} at {server.host}"
+            raise errors.CredentialsError(
+                f"no token: {where}: status {response.status} ({self.explain_error(response)})"
+            )
+        payload = response.payload if isinstance(response.payload, dict) else {}
         self.issued_tokens += issued_tokens(payload)
         return payload

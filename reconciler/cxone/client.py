@@ -33,13 +33,13 @@ _UNSUPPORTED: Final = frozenset({405, 501})
 
 
 class _Call(NamedTuple):
-    """A call: statuses of an object that does not exist, and statuses that concern the API and not one write."""
+    """A call of the API, and the meaning of its 4xx statuses."""
 
     method: str
     kind: RequestKind
-    right: str = "scope routing:write"
-    gone: frozenset[int] = frozenset()
-    unsupported: frozenset[int] = frozenset()  # for a read, all others
+    right: str = "scope routing:write"  # that the client lacks at a 403
+    gone: frozenset[int] = frozenset()  # statuses: the object does not exist
+    unsupported: frozenset[int] = frozenset()  # statuses: the API does not offer the call; for a read, all others
 
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"

@@ -141,32 +141,28 @@ class ContextClient(ReadingClient):
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Write a conversation's attributes within `seconds` and return the response's JSON.
-
-        Raises RuleNotFoundError for an unknown conversation, RateLimitedError, RetryLaterError, TimeoutError when the
-        caller cancels it, AmbiguousWriteError for a write that may have been done and must not be repeated, and other
-        ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
-        """
+        """Write attributes within `seconds`; return the response's JSON. Raises as `handler.WriteAttributes`."""
+        # A failed call is repeated if writing the same values twice changes nothing. TimeoutError: the caller cancels.
         path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
             raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))
-        budget = Deadline(self._time.clock() + seconds)
-        token = CURRENT_DEADLINE.set(budget)
+        deadline = Deadline(self._time.clock() + seconds)
+        token = CURRENT_DEADLINE.set(deadline)
         try:
-            answer = await self._writer.write(self._call, path, attributes)
+            response = await self._writer.write(self._call, path, attributes)
         except CancelledError:
-            raise self._deadline_error(budget) from None
+            raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:
-            if budget.request_sent:  # before the circuit opened: it may have been done
+            if deadline.request_sent:  # before the circuit opened: it may have been done
                 raise errors.OverloadedError(str(error)) from error
             raise
         except errors.OverloadedError as error:
-            if self._time.clock() < budget.expires_at and self.rate_limiter.pause_seconds <= 0:
+            if self._time.clock() < deadline.expires_at and self.rate_limiter.pause_seconds <= 0:
                 raise
-            raise self._deadline_error(budget) from error
+            raise self._deadline_error(deadline) from error
         finally:
             CURRENT_DEADLINE.reset(token)
-        return answer.payload
+        return response.payload
 
     async def is_ready(self) -> bool:
         """Return whether a token is available."""
@@ -183,8 +179,8 @@ class ContextClient(ReadingClient):
             CURRENT_DEADLINE.reset(token)
         return True
 
-    def _deadline_error(self, budget: Deadline) -> Exception:
-        if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
+    def _deadline_error(self, deadline: Deadline) -> Exception:
+        if self.rate_limiter.pause_seconds > 0 or not deadline.request_sent:
             pause = max(self.rate_limiter.pause_seconds, 1.0)
             return errors.RateLimitedError("no time remains for another call", pause)
         return TimeoutError()

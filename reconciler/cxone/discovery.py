@@ -68,13 +68,13 @@ class Discovery:
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
     async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
-        answer = await self._send(request, RequestKind.READ)
+        response = await self._send(request, RequestKind.READ)
         where = f"{request.call} at {request.server.host}"
-        if answer.status != HTTPStatus.OK:
-            raise CredentialsError(f"{where}: status {answer.status}, {self._explain(answer)}; {advice}")
-        if len(answer.content) > _MAX_DOCUMENT:
+        if response.status != HTTPStatus.OK:
+            raise CredentialsError(f"{where}: status {response.status}, {self._explain(response)}; {advice}")
+        if len(response.content) > _MAX_DOCUMENT:
             raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB; not a discovery document")
-        return answer.payload
+        return response.payload
 
 
 def openid_request(issuer: ServerUrl, path: str = _OPENID) -> ApiRequest:
@@ -97,11 +97,11 @@ def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
     """Return the server of an address from outside. Raises CredentialsError for one that must not get a secret."""
     try:
-        why = _server_objection(url, tenant)
+        objection = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
-        why = str(refusal)
-    if why:
-        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {why}")
+        objection = str(refusal)
+    if objection:
+        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {objection}")
     return ServerUrl.parse(url)
 
 

@@ -22,8 +22,7 @@ _MAX_IDLE_PAGES: Final = 10  # pages without a new entry in a row; a longer chai
 _TOTAL_CHANGED: Final = "its total changed while it was read"
 
 Entities = dict[str, dict[str, Any]]
-_ReadResult = tuple[Entities, str]
-"""Entries of one reading of all pages, and the reason why they are incomplete."""
+_ReadResult = tuple[Entities, str]  # entries of one reading of all pages, and the reason why they are incomplete
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +36,6 @@ class _ListReader:
     pages: int = 1  # according to the first
 
     async def read_all(self) -> _ReadResult:
-        """Read every page once."""
         first = await self._page(self.endpoint.page_query())
         entities, reason = await (self._read_numbered(first) if self.endpoint.is_numbered else self._read_chain(first))
         return entities, reason or self._missing_reason(first, entities)

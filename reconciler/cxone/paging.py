@@ -47,17 +47,17 @@ class ListEndpoint:
     def __init__(
         self,
         names: tuple[str, str],
-        list_profile: kinds.ListSettings,
+        list_settings: kinds.ListSettings,
         page_size: int,
         server: Callable[[], ServerUrl],
         to_canonical: Callable[[Any], Any],
     ) -> None:
         """`names`: a noun, and the path. `server`: the API server, once known. `to_canonical` renames fields."""
         self.noun, self.path = names
-        self.paging: Final = list_profile.paging
-        self._list_profile, self._page_size = list_profile, page_size
+        self.paging: Final = list_settings.paging
+        self._list_settings, self._page_size = list_settings, page_size
         self._server, self._to_canonical = server, to_canonical
-        self.call = "list or nothing" if list_profile.no_content else "list"  # name of the call for a page
+        self.call = "list or nothing" if list_settings.no_content else "list"  # name of the call for a page
         self.has_total = self.paging.total is not None  # in each response
         self.is_numbered = isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)  # any page can be requested
 
@@ -75,13 +75,13 @@ class ListEndpoint:
 
     def parse_page(self, data: object, query: str) -> Page:
         """Parse the response to a query; None means status 204. Raises UnexpectedResponseError."""
-        if data is None and self._list_profile.no_content:
+        if data is None and self._list_settings.no_content:
             return Page(entities=[])
-        entities = find_member(data, self._list_profile.list)
+        entities = find_member(data, self._list_settings.list)
         if not isinstance(entities, list):
-            where = "is not a list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
+            where = "is not a list" if self._list_settings.list == "." else f"has no list `{self._list_settings.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
-        name, numbers = self._list_profile.id, self._list_profile.ids == "number"
+        name, numbers = self._list_settings.id, self._list_settings.ids == "number"
         for entity in entities:
             value = entity.get(name) if isinstance(entity, dict) else None
             is_number = type(value) is int and isinstance(id_from_number(value), str)

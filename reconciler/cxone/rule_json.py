@@ -15,7 +15,7 @@ from reconciler.model import rule as model
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.strict_json import STRICT_DECODER, is_deep
 
 Json = Any
 RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)
@@ -28,7 +28,7 @@ def parse_live_rule(data: Json) -> LiveRule:
     """Return the rule in the data. Raises UnexpectedResponseError that names the invalid field."""
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the answer is not a JSON object")
-    if _is_deep(data):
+    if is_deep(data, MAX_LEVELS):
         raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the answer is nested too deeply")
     rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
@@ -57,15 +57,6 @@ def parse_live_rule(data: Json) -> LiveRule:
 def is_text(text: str) -> bool:
     """Return whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _is_deep(value: Json, levels: int = MAX_LEVELS) -> bool:
-    if not levels:
-        return True
-    for part in value.values() if type(value) is dict else value:
-        if (type(part) is dict or type(part) is list) and _is_deep(part, levels - 1):
-            return True
-    return False
 
 
 def parse_queue(data: Json) -> model.Queue:

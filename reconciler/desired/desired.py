@@ -40,8 +40,7 @@ class DesiredRule:
     source: Source | None
     hold: Hold | None
     adopt: str | AdoptById | None
-    unadopted_id: str = ""
-    """The id of the live rule whose adoption is undone: it stays live, and becomes unmanaged."""
+    unadopted_id: str = ""  # the id of the live rule whose adoption is undone: it stays live, and becomes unmanaged
 
     @property
     def marker_digest(self) -> str:
@@ -58,11 +57,9 @@ class DesiredState:
     rules: Mapping[Address, DesiredRule]
     rulesets: frozenset[str]
     findings: tuple[Finding, ...]
-    labels: Mapping[str, str]
-    """Short names of attributes: intent, confidence."""
+    labels: Mapping[str, str]  # short names of attributes: intent, confidence
     evaluation: Evaluation = "lowest-first"
-    types: Types = field(default_factory=dict)
-    """The types of the attributes that the endpoint writes."""
+    types: Types = field(default_factory=dict)  # the types of the attributes that the endpoint writes
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
@@ -147,8 +144,6 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 
 class _EnvironmentExpander:
-    """Collects the desired rules of one environment, and their errors."""
-
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
         self.environment, self.resolver = environment, resolver
         self.rules: dict[Address, DesiredRule] = {}

@@ -11,12 +11,9 @@ from reconciler.model.rule import MAX_WEIGHT, Json, parse_number
 from reconciler.text.escape import quote_name
 from reconciler.text.files import KIB, MIB
 
-MAX_NAME_BYTES: Final = KIB
-"""Bytes of a rule's name in UTF-8; the other limits count in the same way."""
-MAX_TEXT_BYTES: Final = 64 * KIB
-"""Bytes of any other text, and of a list of texts."""
-MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB
-"""Bytes of all expanded texts of one file."""
+MAX_NAME_BYTES: Final = KIB  # bytes of a rule's name in UTF-8; the other limits count in the same way
+MAX_TEXT_BYTES: Final = 64 * KIB  # bytes of any other text, and of a list of texts
+MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB  # bytes of all expanded texts of one file
 MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
 
 _ITEM_BYTES: Final = 16

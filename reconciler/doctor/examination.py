@@ -21,7 +21,7 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.doctor import observations as findings
+from reconciler.doctor import observations
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
 from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
@@ -105,28 +105,28 @@ class Probe:
     async def _get(self, path: str) -> ProbeReply:
         base = self._login.api_server
         headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
-        reply, answer = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
-        if reply.is_good and answer is not None and self._mapper.is_refusal(answer):
-            return replace(reply, kind="denied", error_text=self._login.explain_error(answer))
+        reply, response = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
+        if reply.is_good and response is not None and self._mapper.is_refusal(response):
+            return replace(reply, kind="denied", error_text=self._login.explain_error(response))
         return reply
 
     async def _send_for_login(self, request: http.ApiRequest, _call: RequestKind) -> http.ApiResponse:
-        reply, answer = await self._send(request)
-        if answer is None:
+        reply, response = await self._send(request)
+        if response is None:
             raise UnreachableError(f"{reply.call}: {reply.error_text}")
         if reply.kind == "redirect":
             raise UnsupportedCallError(f"{reply.call}: the server redirects to another place")
-        if answer.is_success and reply.kind != "json":
+        if response.is_success and reply.kind != "json":
             raise UnexpectedResponseError(f"{reply.call}: the response is not JSON")
-        return answer
+        return response
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
         for attempt in range(1, _TRIES + 1):
-            reply, answer = await self._send_once(request, attempt)
+            reply, response = await self._send_once(request, attempt)
             may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
             if not may_retry or attempt == _TRIES:
                 self.replies.append(reply)
-                return reply, answer
+                return reply, response
             header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
             if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
                 wait = min(float(header), _MAX_WAIT)
@@ -139,7 +139,7 @@ class Probe:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
-                answer = await self._transport(request)
+                response = await self._transport(request)
         except TimeoutError:
             return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
         except (http.NoResponseError, UnexpectedResponseError) as error:
@@ -149,32 +149,32 @@ class Probe:
         middle = before + (self._time.now() - before) / 2
         skew = None
         with suppress(ValueError, TypeError, OverflowError):
-            skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
-        reply = ProbeReply(call=request.call, kind=_reply_kind(answer), status=answer.status, attempts=attempt)
-        return self._parse_body(replace(reply, headers=answer.headers, clock_skew=skew), answer)
+            skew = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - middle.timestamp()
+        reply = ProbeReply(call=request.call, kind=_reply_kind(response), status=response.status, attempts=attempt)
+        return self._parse_body(replace(reply, headers=response.headers, clock_skew=skew), response)
 
-    def _parse_body(self, reply: ProbeReply, answer: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
+    def _parse_body(self, reply: ProbeReply, response: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
         text, kind = "", reply.kind
         if kind == "redirect":
             with suppress(ValueError):  # only the host of the location: the rest may hold a session
-                text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
+                text = sanitize(urlsplit(response.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
-            decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
+            decoder = http.LENIENT_DECODER if response.call.startswith("POST") else STRICT_DECODER
             try:
-                answer = answer._replace(payload=answer.json(decoder))
+                response = response._replace(payload=response.json(decoder))
             except UnexpectedResponseError:
                 kind = "garbled"
-        if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
-            text = self._login.explain_error(answer)
-        return replace(reply, kind=kind, error_text=text, payload=answer.payload), answer
+        if response.status >= HTTPStatus.BAD_REQUEST and kind == "json":
+            text = self._login.explain_error(response)
+        return replace(reply, kind=kind, error_text=text, payload=response.payload), response
 
 
-def _reply_kind(answer: http.ApiResponse) -> ReplyKind:
-    if answer.status in _REDIRECTS:
+def _reply_kind(response: http.ApiResponse) -> ReplyKind:
+    if response.status in _REDIRECTS:
         return "redirect"
-    if not answer.content.strip():
+    if not response.content.strip():
         return "nothing"
-    return "page" if answer.is_html() else "json"
+    return "page" if response.is_html() else "json"
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
@@ -213,8 +213,8 @@ class Examination:
     variables: tuple[str, ...]  # the variables that hold the credentials
     lines: list[CheckResult]
 
-    def _add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
-        self.lines.append(CheckResult(name, state, message, advice))
+    def _add(self, name: str, status: CheckStatus, message: str, advice: str = "") -> None:
+        self.lines.append(CheckResult(name, status, message, advice))
 
     async def answers(self, probe: Probe, expected: Callable[[], Sequence[str]]) -> None:
         """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
@@ -238,7 +238,7 @@ class Examination:
                 self._add("token", "fail", str(error), f"{context.setting} may be wrong")
             return False
         self._check_reply(reply, context)
-        self.lines.append(findings.check_token(reply.payload))
+        self.lines.append(observations.check_token(reply.payload))
         return True
 
     def _context_for(self, name: str) -> AdviceContext:
@@ -257,13 +257,13 @@ class Examination:
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
         if self._check_reply(reply, self._context_for(name)) and page is not None:
-            self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
+            self.lines.append(observations.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
     def _check_clock(self, probe: Probe) -> None:
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
         if skews or self.environment.name != SANDBOX:
-            self.lines.append(findings.check_clock(skews))
+            self.lines.append(observations.check_clock(skews))
 
     async def _check_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
         """Add lines on the first page's rules, read one of them by itself, and return them."""
@@ -276,18 +276,20 @@ class Examination:
             return []
         if page and rules:
             scope = "" if page.is_complete else f" (of the first {len(rules):,})"
-            self.lines.append(findings.check_owners(rules, environment.owner, scope))
-            self.lines.extend(findings.check_operators(rules, environment.api.operators, scope))
-            self.lines.append(findings.check_names(rules, scope, unique=environment.api.names_unique))
+            self.lines.append(observations.check_owners(rules, environment.owner, scope))
+            self.lines.extend(observations.check_operators(rules, environment.api.operators, scope))
+            self.lines.append(observations.check_names(rules, scope, unique=environment.api.names_unique))
         if reply is not None and self._check_reply(reply, self._context_for("one rule")):
-            self.lines.append(findings.check_etag(reply.headers.get("etag")))
+            self.lines.append(observations.check_etag(reply.headers.get("etag")))
         return rules
 
     def _check_queues(self, rules: list[LiveRule], page: FirstPage | None, names: Callable[[], Sequence[str]]) -> None:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                self.lines.extend(findings.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names()))
+                self.lines.extend(
+                    observations.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names())
+                )
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"

@@ -51,7 +51,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointDependencies:
-    """The endpoint's environment."""
+    """The clocks, the log and the stores of the endpoint; the defaults are those of one process."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
@@ -146,19 +146,19 @@ class ContextApp:
         if not signed:
             return await self._handle_body(body, "", end, scope)
         now = self._dependencies.now().timestamp()
-        message = self._signatures.verify(headers, body, now)
-        if message is None:
+        message_id = self._signatures.verify(headers, body, now)
+        if message_id is None:
             return _UNAUTHORIZED
-        handle = partial(self._handle_body, body, message, end, scope)
-        return await self._deduplicator.run_once(message, body, end, handle)
+        handle = partial(self._handle_body, body, message_id, end, scope)
+        return await self._deduplicator.run_once(message_id, body, end, handle)
 
-    async def _handle_body(self, body: bytes, message: str, end: float, scope: Scope) -> EndpointResponse:
+    async def _handle_body(self, body: bytes, message_id: str, deadline: float, scope: Scope) -> EndpointResponse:
         try:
             event = parse_event(body)
         except InvalidEventError as error:
             return error_response(400, "invalid", str(error))
         scope[_CONVERSATION] = event.conversation
-        return await self._handle(event, message, self._dependencies.now(), end)
+        return await self._handle(event, message_id, self._dependencies.now(), deadline)
 
     def _record_request(self, path: bytes, scope: Scope, response: EndpointResponse, seconds: float) -> None:
         if path == _ROUTE:

@@ -110,11 +110,11 @@ MESSAGE_ID_SECONDS: Final = 2.0 * CLOCK_TOLERANCE  # after that, the message's t
 class MessageIdStore(Protocol):
     """Stores message ids with the digest of the body and the response."""
 
-    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response, or None if the caller must process it. `deadline` is by the loop's clock."""
+    async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+        """Return an id's response; None: the caller must process the message. `deadline` is by the loop's clock."""
 
-    async def complete(self, message: str, response: EndpointResponse) -> None:
-        """Store the response of the caller that processed the id; a retryable one frees the id."""
+    async def complete(self, message_id: str, response: EndpointResponse) -> None:
+        """Store the response of the caller that processed the message; a retryable one frees the id."""
 
 
 class Deduplicator:
@@ -124,10 +124,10 @@ class Deduplicator:
         self._store = store
 
     async def run_once(
-        self, message: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
+        self, message_id: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
     ) -> EndpointResponse:
         """Return the response of `process`, or the stored response of a repeated message; waits for a running one."""
-        stored = await self._store.claim(message, sha256(body).digest(), deadline)
+        stored = await self._store.claim(message_id, sha256(body).digest(), deadline)
         if stored is not None:
             return stored
         response = FAILED_RESPONSE
@@ -136,7 +136,7 @@ class Deduplicator:
         finally:
             with contextlib.suppress(TimeoutError):  # the store completes it in the background
                 async with asyncio.timeout_at(deadline):
-                    await self._store.complete(message, truncated(response))
+                    await self._store.complete(message_id, truncated(response))
         return response
 
 
@@ -158,15 +158,15 @@ class InMemoryMessageIds:
         self._clock, self._limit = clock, limit
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
-    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+    async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Return an id's response, once it exists, or None for a new id; after the deadline no id is new."""
         now, loop = self._clock(), asyncio.get_running_loop()
         evict_expired(self._records, self._limit, now)
-        record = self._records.get(message)
+        record = self._records.get(message_id)
         if record is None:
             if loop.time() >= deadline:
                 return IN_PROGRESS_RESPONSE
-            self._records[message] = _MessageRecord(digest, loop.create_future(), now + MESSAGE_ID_SECONDS)
+            self._records[message_id] = _MessageRecord(digest, loop.create_future(), now + MESSAGE_ID_SECONDS)
             return None
         if record.digest != digest:
             return CONFLICT_RESPONSE
@@ -176,20 +176,20 @@ class InMemoryMessageIds:
         except TimeoutError:
             return IN_PROGRESS_RESPONSE
 
-    async def complete(self, message: str, response: EndpointResponse) -> None:
+    async def complete(self, message_id: str, response: EndpointResponse) -> None:
         """Answer all waiting requests, and later ones unless the response is retryable."""
-        record = self._records.get(message)
+        record = self._records.get(message_id)
         if record is None or record.response.done():
             return
         if response.is_retryable:
-            del self._records[message]
+            del self._records[message_id]
         record.response.set_result(response)
 
 
 def evict_expired(records: OrderedDict[str, Any], limit: int, now: float) -> None:
     """Remove the oldest records whose `expires_at` is over, and as many as needed for one more below the limit."""
     while records:
-        message, record = next(iter(records.items()))
+        message_id, record = next(iter(records.items()))
         if len(records) < limit and record.expires_at > now:
             return
-        del records[message]
+        del records[message_id]

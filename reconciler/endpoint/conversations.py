@@ -51,15 +51,15 @@ class ConversationCache:
         packed = self._young.get(conversation) or self._old.get(conversation)
         if packed is None:
             return None
-        own_point, message, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed below
+        own_timestamp, message_id, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed below
         status, outcome, is_usual, body = response
         timestamp = parse_timestamp(text) if text is not None else None
-        point = timestamp if own_point is None else Timestamp(*own_point)
-        if point is None:
+        position = timestamp if own_timestamp is None else Timestamp(*own_timestamp)
+        if position is None:
             raise AssertionError("an event without a timestamp was stored without the time of its receipt")
         full_body = written_prefix(conversation) + body if is_usual else body
         event = Event(conversation, intent, confidence, text, timestamp)
-        return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
+        return LatestEvent(EventOrder(position, message_id), event, EndpointResponse(status, outcome, full_body))
 
     def store(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of a conversation."""
@@ -69,13 +69,13 @@ class ConversationCache:
             self._young = {}
             self._young_since += age
         self._old.pop(conversation, None)
-        (point, message), event, response = latest
+        (position, message_id), event, response = latest
         prefix = written_prefix(conversation)
         is_usual = response.body.startswith(prefix)
         body = response.body[len(prefix) :] if is_usual else response.body
-        own_point = None if point == event.timestamp else (point.seconds, point.fraction)
+        own_timestamp = None if position == event.timestamp else (position.seconds, position.fraction)
         fields = (event.intent, event.confidence, event.timestamp_text)
-        packed = own_point, message, fields, (response.status, response.outcome, is_usual, body)
+        packed = own_timestamp, message_id, fields, (response.status, response.outcome, is_usual, body)
         self._young[conversation] = marshal.dumps(packed)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from reconciler.text.strict_json import parse_finite, refuse_constant
+from reconciler.text.strict_json import is_deep, parse_finite, refuse_constant
 
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):(?:[0-5]\d:[0-5]\d|59:60)(?:\.(\d{1,18}))?"
@@ -48,8 +48,8 @@ def timestamp_from_datetime(now: datetime) -> Timestamp:
     return Timestamp(_seconds_since_year_one(now), f"{now.microsecond:06}".rstrip("0"))
 
 
-def _seconds_since_year_one(point: datetime) -> int:
-    return point.toordinal() * _DAY + point.hour * 3600 + point.minute * 60 + point.second
+def _seconds_since_year_one(time: datetime) -> int:
+    return time.toordinal() * _DAY + time.hour * 3600 + time.minute * 60 + time.second
 
 
 def format_timestamp(now: datetime) -> str:
@@ -82,11 +82,11 @@ class Event(NamedTuple):
 def parse_event(body: bytes) -> Event:
     """Return the event of a body. Raises InvalidEventError."""
     form = _parse_object(body)
-    text, point = None, None
+    text, timestamp = None, None
     if "timestamp" in form:
         text = form["timestamp"]
-        point = parse_timestamp(text) if isinstance(text, str) else None
-        if point is None:
+        timestamp = parse_timestamp(text) if isinstance(text, str) else None
+        if timestamp is None:
             raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
     conversation = _require_text(form, "conversationId")
     if not _CONVERSATION.fullmatch(conversation) or not conversation.strip("."):  # dots would change the write's path
@@ -96,7 +96,7 @@ def parse_event(body: bytes) -> Event:
         raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
     if _CONTROL.search(intent):
         raise InvalidEventError("intent: must not contain control characters or unpaired surrogates")
-    return Event(conversation, intent, _confidence(form), text, point)
+    return Event(conversation, intent, _confidence(form), text, timestamp)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
@@ -108,16 +108,9 @@ def _parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidEventError("the body is not valid JSON") from None
     if type(form) is not dict:
         raise InvalidEventError("the body must be a JSON object")
-    if _is_deep(form, _MAX_LEVELS):
+    if is_deep(form, _MAX_LEVELS):
         raise InvalidEventError(f"the body is nested more than {_MAX_LEVELS} levels deep")
     return form
-
-
-def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
-    for part in form.values() if isinstance(form, dict) else form:
-        if isinstance(part, (dict, list)) and (levels == 1 or _is_deep(part, levels - 1)):
-            return True
-    return False
 
 
 def _confidence(form: dict[str, Any]) -> float | None:

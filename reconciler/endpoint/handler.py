@@ -27,7 +27,7 @@ WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
 HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
-ExplainRoute = Callable[[Mapping[str, Any]], Any]
+ExplainRoute = Callable[[Mapping[str, Any]], Any]  # attributes of a conversation -> its route as JSON
 
 _MIN_WRITE_SECONDS: Final = 0.05
 
@@ -88,28 +88,28 @@ class EventHandler:
             self._metrics.waiting_requests -= 1
 
     async def _handle_locked(
-        self, state: ConversationState, event: Event, message: str, now: datetime, end: float
+        self, state: ConversationState, event: Event, message_id: str, now: datetime, deadline: float
     ) -> EndpointResponse:
-        order = EventOrder(event.timestamp or timestamp_from_datetime(now), message)
+        order = EventOrder(event.timestamp or timestamp_from_datetime(now), message_id)
         repeated = state.repeated_response(event)
         if repeated is not None:
             return repeated
         if event.timestamp is not None and state.latest is not None and order < state.latest.order:
             return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
-        attributes, doubtful = self._build_attributes(event, now)
-        seconds = end - asyncio.get_running_loop().time()
+        attributes, fallback_reason = self._build_attributes(event, now)
+        seconds = deadline - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
             raise LockUnavailableError("the wait for earlier requests left no time for the write", "crowded")
         try:
-            form = await self._write(event.conversation, attributes, seconds)
+            payload = await self._write(event.conversation, attributes, seconds)
         except errors.AmbiguousWriteError as error:  # also stored for a repeated event, which may be written
             response = _failure_response(error)
         else:
-            extra: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
+            extra: dict[str, Any] = {"fallback": fallback_reason} if fallback_reason else {}
             if self._policy.explain is not None:
-                before = form.get("attributes") if isinstance(form, dict) else None
+                before = payload.get("attributes") if isinstance(payload, dict) else None
                 extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
-            response = written_response(event.conversation, form, **extra)
+            response = written_response(event.conversation, payload, **extra)
         state.record_write(order, event, response)
         return response
 
@@ -157,9 +157,9 @@ def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> Hand
     if not ignored:
         return handle
 
-    async def handle_others(event: Event, message: str, now: datetime, end: float) -> EndpointResponse:
+    async def handle_others(event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
         if event.conversation in ignored:
             return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
-        return await handle(event, message, now, end)
+        return await handle(event, message_id, now, deadline)
 
     return handle_others

@@ -99,7 +99,7 @@ def check_headers(headers: Headers) -> None:
     if len(values) != len(pairs):
         raise RequestRefusedError(415, "media", "a header that describes the body is repeated")
     length = values.get(b"content-length", b"0")
-    if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004
+    if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 - digits
         raise RequestRefusedError(413, "large", _TOO_LARGE)
     if values.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise RequestRefusedError(415, "media", "a compressed body is not supported")

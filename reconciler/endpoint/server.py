@@ -179,7 +179,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, self.app)
 
     def _is_unambiguous(self) -> bool:
-        """Return whether host and body are unambiguous."""
         version = self.parser.get_http_version()
         names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
@@ -256,13 +255,11 @@ class _EndpointServer(uvicorn.Server):
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to shut down."""
         self._app.draining = True
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle this process's signals while the server runs."""
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -285,10 +282,7 @@ async def _health_answer(listener: socket.socket) -> str:
 
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the accepted requests. `announce` gets the URL.
-
-    Raises CxrouteError, before that, if the server does not answer.
-    """
+    """Serve until SIGTERM or SIGINT, then finish accepted requests. `announce` gets the URL. Raises CxrouteError."""
     await _EndpointServer(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
 
 

@@ -152,8 +152,8 @@ def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[st
     documents += [(group.name, _ruleset_lines(group, header)) for group in exported.rulesets]
     missing = _skipped_comments(exported.skipped)
     return {
-        f"{name}.yaml": "\n".join([f"# {header.comment}", *(missing if place == 0 else ()), *lines, ""])
-        for place, (name, lines) in enumerate(documents)
+        f"{name}.yaml": "\n".join([f"# {header.comment}", *(missing if index == 0 else ()), *lines, ""])
+        for index, (name, lines) in enumerate(documents)
     }
 
 

@@ -71,8 +71,6 @@ _MAX_PASSES = 4
 
 
 class _RuleUpdater:
-    """Updates the fields of one rule until they define the live rule."""
-
     def __init__(self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot) -> None:
         self.key, self.live, self.ruleset, self.environment = key, live, ruleset, tenant.environment
         self.resolve_queue = tenant.resolver.resolve

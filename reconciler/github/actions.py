@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler.errors import CxrouteError, UsageError
+from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_file, read_text
 
 MANUAL_EVENT: Final = "workflow_dispatch"
@@ -122,7 +123,6 @@ def _append(path: Path | None, text: str) -> None:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
-_COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 _MAX_FILE_BYTES: Final = 128 * MIB
 
 
@@ -149,7 +149,7 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary = plan.get("summary")
-    numbers = {name: summary.get(name) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
+    numbers = {name: summary.get(name) for name in COUNTED_ACTIONS} if isinstance(summary, dict) else {}
     conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
     return PlanReport(
         environment=environment,

@@ -32,7 +32,6 @@ class GitHubError(CxrouteError):
     kind = "GitHub"
 
     def __init__(self, message: str, status: int = 0) -> None:
-        """Store the HTTP status with the message."""
         self.status = status
         super().__init__(message)
 
@@ -106,14 +105,14 @@ class GitHub:
         """Yield every object of a list, page after page."""
         url, base = f"{self.base}/repos/{self.repository}{path}", httpx.URL(self.base)
         for _ in range(MAX_PAGES):
-            answer = self._request("GET", url, purpose)
-            items = _payload(answer, purpose)
+            response = self._request("GET", url, purpose)
+            items = _payload(response, purpose)
             if not isinstance(items, list):
                 raise GitHubError(f"cannot {purpose.task}: GitHub's response is not a list")
             yield from (item for item in items if isinstance(item, dict))
-            if answer.next_page is None:
+            if response.next_page is None:
                 return
-            url, next_page = answer.next_page, _parse_url(answer.next_page)
+            url, next_page = response.next_page, _parse_url(response.next_page)
             is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
             if not is_same_server or next_page.userinfo:
                 raise GitHubError(f"cannot {purpose.task}: the link to the next page leads to another host")
@@ -135,10 +134,12 @@ class GitHub:
         if not url.host or not (url.scheme == "https" or is_local):
             raise GitHubError(f"cannot {purpose.task}: GitHub's link to it is not an https:// address")
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
-        answer = self._send_with_retries(request, purpose, max_bytes)
-        if answer.status != _OK:
-            raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} from GitHub's link to it", answer.status)
-        return answer.body
+        response = self._send_with_retries(request, purpose, max_bytes)
+        if response.status != _OK:
+            raise GitHubError(
+                f"cannot {purpose.task}: HTTP {response.status} from GitHub's link to it", response.status
+            )
+        return response.body
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
         headers = {
@@ -149,10 +150,10 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         request = self.http.build_request(method, url, headers=headers, content=content)
-        answer = self._send_with_retries(request, purpose, _MAX_RESPONSE_BYTES)
-        if answer.status >= _REFUSED:
-            raise GitHubError(_refusal_text(answer, purpose), answer.status)
-        return answer
+        response = self._send_with_retries(request, purpose, _MAX_RESPONSE_BYTES)
+        if response.status >= _REFUSED:
+            raise GitHubError(_refusal_text(response, purpose), response.status)
+        return response
 
     def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> GitHubResponse:
         """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
@@ -163,7 +164,7 @@ class GitHub:
             except httpx.HTTPError as error:
                 kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
                 result = GitHubError(f"cannot {purpose.task}: {request.url.host} {kind}")
-            wait = self._wait(result, attempt, request.method)
+            wait = self._retry_pause(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
                 if isinstance(result, GitHubError):
                     raise result
@@ -186,8 +187,8 @@ class GitHub:
             next_page = response.links.get("next", {}).get("url")
             return GitHubResponse(response.status_code, response.headers, bytes(body), next_page)
 
-    def _wait(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
-        """Return the seconds before a retry; None without a retry."""
+    def _retry_pause(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
+        # In seconds; None without a retry.
         if isinstance(result, GitHubResponse):
             if result.status in (_FORBIDDEN, _LIMITED):
                 return _rate_limit_wait(result, self.time.now())
@@ -196,15 +197,15 @@ class GitHub:
         return float(2 ** (attempt - 1)) if method != "POST" else None
 
 
-def _rate_limit_wait(answer: GitHubResponse, now: float) -> float | None:
+def _rate_limit_wait(response: GitHubResponse, now: float) -> float | None:
     """Return the seconds that a rate limit asks for; None for another refusal."""
-    retry_after, reset = (answer.headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
+    retry_after, reset = (response.headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
     if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 8:  # noqa: PLR2004 - months
         return float(retry_after)
-    is_exhausted = answer.headers.get("x-ratelimit-remaining") == "0"
+    is_exhausted = response.headers.get("x-ratelimit-remaining") == "0"
     if is_exhausted and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
         return max(float(reset) - now, 0.0) + 1
-    return _MINUTE if answer.status == _LIMITED or b"rate limit" in answer.body[:4096].lower() else None
+    return _MINUTE if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower() else None
 
 
 def _parse_url(text: str) -> httpx.URL:
@@ -215,25 +216,25 @@ def _parse_url(text: str) -> httpx.URL:
         return httpx.URL()
 
 
-def _payload(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+def _payload(response: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return json.loads(answer.body or b"null")
+        return json.loads(response.body or b"null")
     except (ValueError, RecursionError):
-        raise GitHubError(f"cannot {purpose.task}: GitHub's response is not JSON", answer.status) from None
+        raise GitHubError(f"cannot {purpose.task}: GitHub's response is not JSON", response.status) from None
 
 
-def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
+def _refusal_text(response: GitHubResponse, purpose: Purpose) -> str:
     text = ""
     with suppress(ValueError, RecursionError):
-        text = sanitize(str(as_object(json.loads(answer.body)).get("message", "")))[:_MAX_MESSAGE]
-    text = f"HTTP {answer.status}{f' {text}' if text else ''}"
-    if _rate_limit_wait(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
+        text = sanitize(str(as_object(json.loads(response.body)).get("message", "")))[:_MAX_MESSAGE]
+    text = f"HTTP {response.status}{f' {text}' if text else ''}"
+    if _rate_limit_wait(response, 0.0) is not None and response.status in (_FORBIDDEN, _LIMITED):
         return f"cannot {purpose.task}: GitHub's rate limit asks for a longer wait than a step may take ({text})"
     advice = {
         _UNAUTHORIZED: "GITHUB_TOKEN is not valid (any more)",
         _FORBIDDEN: f"the job needs `permissions: {purpose.permission}`",
         _MISSING: f"it does not exist, or the job lacks `permissions: {purpose.permission}`",
-    }.get(answer.status, "")
+    }.get(response.status, "")
     return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.github.actions import list_objects
 from reconciler.github.api import GitHub, GitHubError, Post, Purpose, Skip
+from reconciler.model.live import normalize_line_ends
 
 LABEL: Final = "cxroute-drift"
 _PERMISSION: Final = "issues: write"
@@ -80,7 +81,7 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
 
 def _body(observation: DriftObservation, since: str) -> str:
     state = f'<!-- cxroute:state {{"difference":"{observation.difference}"}} -->'
-    text = observation.text.replace("\r\n", "\n").strip()
+    text = normalize_line_ends(observation.text).strip()
     if len(text) > _MAX_BODY:
         text = "The difference is too long for an issue: see the run's summary."
     return f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} {observation.when}</sub>\n"
@@ -91,7 +92,7 @@ def _first_line(environment: str) -> str:
 
 
 def _lines(body: str) -> list[str]:
-    return body.replace("\r\n", "\n").split("\n", 2)
+    return normalize_line_ends(body).split("\n", 2)
 
 
 def list_open_issues(github: GitHub) -> list[Post]:

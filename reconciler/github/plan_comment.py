@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.github.actions import PlanReport, WorkflowRun, list_objects
 from reconciler.github.api import GitHub, Post, Purpose, Skip
+from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
 
@@ -126,14 +127,14 @@ class DesiredComment:
 
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
-    text, first = _normalize_lines(desired.text), comment_marker(desired.environment)
+    text, first = normalize_line_ends(desired.text), comment_marker(desired.environment)
     rest = text[len(first) :].lstrip("\n") if _belongs_to(desired.environment, text) else text
     return f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n"
 
 
 def parse_state(body: str) -> CommentState | None:
     """Return the state in a comment's second line; None if it does not hold one."""
-    marker = _STATE.fullmatch("".join(_normalize_lines(body).split("\n", 2)[1:2]))
+    marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
     try:
         state = json.loads(marker[1]) if marker else None
     except (ValueError, RecursionError):
@@ -152,7 +153,7 @@ def _decider(new_body: Callable[[Post, DesiredComment], str | None], reason: str
 
     def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
         for comment in comments:
-            body = _normalize_lines(comment.body)
+            body = normalize_line_ends(comment.body)
             if comment.author == desired.author and _belongs_to(desired.environment, body):
                 text = new_body(comment, desired)
                 if text is None:
@@ -193,7 +194,7 @@ def _is_newer(comment: Post, desired: DesiredComment) -> bool:
 
 
 def _replace_header(comment: Post, state: CommentState, header: str) -> str:
-    first, *lines = _normalize_lines(comment.body).split("\n")
+    first, *lines = normalize_line_ends(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
@@ -204,10 +205,6 @@ def _replace_header(comment: Post, state: CommentState, header: str) -> str:
 
 def _belongs_to(environment: str, text: str) -> bool:
     return text.split("\n", 1)[0] == comment_marker(environment)
-
-
-def _normalize_lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 class CommentRequest(NamedTuple):

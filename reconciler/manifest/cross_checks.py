@@ -35,15 +35,15 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
     rules = source_map.root.get("rules")
-    for place, rule in enumerate(rules if isinstance(rules, List) else ()):
+    for index, rule in enumerate(rules if isinstance(rules, List) else ()):
         if not isinstance(rule, Map):
             continue
         for first, second in (("queue", "targets"), ("intent", "intents")):
             if first in rule and second in rule:
                 message = f'a rule has either "{first}" or "{second}", not both'
-                yield DocumentProblem(source_map, "CXR104", ("rules", place, second), message)
+                yield DocumentProblem(source_map, "CXR104", ("rules", index, second), message)
         if "queue" not in rule and "targets" not in rule:
-            yield DocumentProblem(source_map, "CXR103", ("rules", place), 'missing field "queue" (or "targets")')
+            yield DocumentProblem(source_map, "CXR103", ("rules", index), 'missing field "queue" (or "targets")')
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -75,13 +75,13 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
     """Yield documents whose kind and name already exist. RuleSets without a common environment may share a name."""
     documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
-    for origin in source_maps:
-        kind, name = str(origin.root.get("kind")), origin.root.get("name")
+    for source_map in source_maps:
+        kind, name = str(source_map.root.get("kind")), source_map.root.get("name")
         if not isinstance(name, str):
             continue
         environments = [_ALL_ENVIRONMENTS]
-        if kind == "RuleSet" and "environments" in origin.root:
-            entries = origin.root["environments"]
+        if kind == "RuleSet" and "environments" in source_map.root:
+            entries = source_map.root["environments"]
             environments = [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, List) else []
         by_environment = documents.setdefault((kind, name), {})
         names: Iterable[str] = (_ALL_ENVIRONMENTS, *environments) if environments else ()
@@ -91,42 +91,42 @@ def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProble
         if first is not None:
             source = first.text.source(first.index(("name",)))
             message = f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
-            yield DocumentProblem(origin, "CXR111", ("name",), message)
+            yield DocumentProblem(source_map, "CXR111", ("name",), message)
         for environment in environments:
-            by_environment.setdefault(environment, origin)
+            by_environment.setdefault(environment, source_map)
 
 
 def _names(source_maps: Iterable[SourceMap], kind: str) -> frozenset[str]:
-    names = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == kind)
+    names = (source_map.root.get("name") for source_map in source_maps if source_map.root.get("kind") == kind)
     return frozenset(name for name in names if isinstance(name, str))
 
 
 def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
     """Yield names in `environments` without an Environment document, valid or invalid."""
     names = _names(source_maps, "Environment") | {SANDBOX}
-    for origin in source_maps:
-        if origin.root.get("kind") != "RuleSet":
+    for source_map in source_maps:
+        if source_map.root.get("kind") != "RuleSet":
             continue
-        rules = origin.root.get("rules")
-        parts: list[tuple[tuple[PathStep, ...], Any]] = [((), origin.root)]
-        parts += [(("rules", place), rule) for place, rule in enumerate(rules if isinstance(rules, List) else ())]
+        rules = source_map.root.get("rules")
+        parts: list[tuple[tuple[PathStep, ...], Any]] = [((), source_map.root)]
+        parts += [(("rules", index), rule) for index, rule in enumerate(rules if isinstance(rules, List) else ())]
         for path, part in parts:
             environments = part.get("environments") if isinstance(part, Map) else None
-            for place, name in enumerate(environments if isinstance(environments, List) else ()):
+            for index, name in enumerate(environments if isinstance(environments, List) else ()):
                 if isinstance(name, str) and name not in names:
                     message = f"no Environment document is named {quote_name(name)}"
-                    yield DocumentProblem(origin, "CXR113", (*path, "environments", place), message, name, names)
+                    yield DocumentProblem(source_map, "CXR113", (*path, "environments", index), message, name, names)
 
 
 def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
     """Yield profiles of Environments without a Profile document, valid or invalid."""
     names = _names(source_maps, "Profile")
-    for origin in source_maps:
-        api = origin.root.get("api") if origin.root.get("kind") == "Environment" else None
+    for source_map in source_maps:
+        api = source_map.root.get("api") if source_map.root.get("kind") == "Environment" else None
         name = api.get("profile") if isinstance(api, Map) else None
         if isinstance(name, str) and name not in names:
             message = f"no Profile document is named {quote_name(name)}"
-            yield DocumentProblem(origin, "CXR122", ("api", "profile"), message, name, names)
+            yield DocumentProblem(source_map, "CXR122", ("api", "profile"), message, name, names)
 
 
 def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> Iterator[DocumentProblem]:

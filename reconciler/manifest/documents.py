@@ -119,8 +119,7 @@ AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
 ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
-}
-"""The field that makes a document of a kind long, and the model of its items."""
+}  # the field that makes a document of a kind long, and the model of its items
 KINDS: Final[Mapping[str, type[Any]]] = {
     "Environment": Environment,
     "Queues": Queues,
@@ -215,5 +214,4 @@ _EXTRA_CONSTRAINTS = {
             ]
         },
     },
-}
-"""The rules of `cross_checks` and of small models that types cannot express."""
+}  # the rules of `cross_checks` and of small models that types cannot express

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
-from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
+from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -50,49 +50,49 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
 
 
 def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    origin, loc = validated.source_map, details["loc"]
-    path = origin.document_path((*validated.path, *loc))
+    source_map, loc = validated.source_map, details["loc"]
+    path = source_map.document_path((*validated.path, *loc))
     name = str(loc[-1]) if loc else ""
     match details["type"]:
         case "missing":
-            collector.report("CXR103", origin.index(path), f"missing field {quote_name(name)}")
+            collector.report("CXR103", source_map.index(path), f"missing field {quote_name(name)}")
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
             report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
-            report("CXR102", origin.key_index(path), f"unknown field {quote_name(name)}", hint)
+            report("CXR102", source_map.key_index(path), f"unknown field {quote_name(name)}", hint)
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
-            collector.report("CXR112", origin.key_index(path), f"unknown operator {quote_name(name)}", hint)
+            collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
         case "CXR102" | "CXR103" as code:
-            collector.report(code, origin.key_index(path), details["msg"])
+            collector.report(code, source_map.key_index(path), details["msg"])
         case _:
-            _report_value_error(details, path, origin, collector)
+            _report_value_error(details, path, source_map, collector)
 
 
 def _report_value_error(
     details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
-    code, must, names = _find_requirement(details)
+    code, requirement, names = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
         return  # pydantic counts the valid items; each invalid item has its own error
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
-        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {must}")
+        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
         return
     if _may_hold_secret(path):
-        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {must}")
+        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {requirement}")
         return
-    if not must.startswith("must"):
-        collector.report(code, source_map.index(path), must)
+    if not requirement.startswith("must"):
+        collector.report(code, source_map.index(path), requirement)
         return
     hint = collector.suggest(value, names) if names and isinstance(value, str) else _find_hint(details["type"], value)
     if path[-1:] == ["when"]:
         hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-    actual = "" if must.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
-    collector.report(code, source_map.index(path), f"{_subject(path)} {must}{actual}", hint)
+    actual = "" if requirement.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
+    collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
@@ -133,7 +133,7 @@ def _describe_value(value: object) -> str:
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), LONGEST_NAME)
+    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), MAX_NAME_LENGTH)
 
 
 def _find_hint(kind: str, value: object) -> str:
@@ -147,7 +147,6 @@ def _find_hint(kind: str, value: object) -> str:
 
 
 def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    """Return the names of the fields that are valid at a path of a document."""
     models = [kind]
     for step in path:
         fields = (field for model in models for field in model.model_fields.values() if field.alias == step)

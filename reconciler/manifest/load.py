@@ -35,10 +35,8 @@ _LIKELY_KINDS: Final = {
     "tests": "RouteTests",
     "queues": "Queues",
     "intents": "Intents",
-}
-"""The field that identifies a document's kind."""
-_MAX_PROBLEMS: Final = 5000
-"""The limit of one check of all documents."""
+}  # the field that identifies a document's kind
+_MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +50,7 @@ class Manifests:
     route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
-    errors: tuple[Finding, ...] = ()
-    """Errors of skipped documents: see `load_environment`."""
+    errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
@@ -85,7 +82,11 @@ class _CheckedFile(NamedTuple):
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
         """Return whether a valid document has no error up to the start of the next document."""
         source = self.parsed.text.source
-        starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
+        starts = [
+            source(source_map.start).line
+            for source_map in self.source_maps
+            if source_map.start > loaded.source_map.start
+        ]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))
         findings = self.parsed.collector.findings()
         return not any(item.severity == "error" and item.source and item.source.line in lines for item in findings)
@@ -136,16 +137,16 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
     files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
-    origins = [origin for file in checked for origin in file.source_maps]
+    source_maps = [source_map for file in checked for source_map in file.source_maps]
     valid = [loaded for file in checked for loaded in file.valid]
     problems = [
-        checks.find_duplicates(origins),
+        checks.find_duplicates(source_maps),
         checks.find_shared_owners(_documents_of(Environment, valid)),
         checks.find_shared_aliases(_documents_of(Queues, valid)),
     ]
     # A name counts as unknown only if every document was read.
     if len(checked) == len(files) and all(file.is_complete for file in checked):
-        problems += [checks.find_unknown_environments(origins), checks.find_unknown_profiles(origins)]
+        problems += [checks.find_unknown_environments(source_maps), checks.find_unknown_profiles(source_maps)]
     for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
         _report_problems([problem], collectors[problem.source_map.text.file])
     groups = ([file] if isinstance(file, Finding) else file.parsed.collector.findings() for file in files)
@@ -200,13 +201,13 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
     if model is None or not isinstance(items, List):
         return {}
     valid: list[Any] = []
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         if collector.is_full:
             break
         try:
             valid.append(model.__pydantic_validator__.validate_python(item))
         except ValidationError as error:
-            report_errors(error, ValidatedValue(source_map, model, (name, place)), collector)
+            report_errors(error, ValidatedValue(source_map, model, (name, index)), collector)
     return {name: tuple(valid)}
 
 

@@ -21,7 +21,7 @@ _MAX_UNINDEXED_KEYS: Final = 32
 class Map(dict[str, Any]):
     """A mapping that records positions: `marks` holds the index of each key and its value, alternating."""
 
-    __slots__ = ("_places", "marks")
+    __slots__ = ("_positions", "marks")
     marks: list[int]
 
     def key_index(self, key: str) -> int:
@@ -35,9 +35,9 @@ class Map(dict[str, Any]):
     def _position(self, key: str) -> int:
         if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
-        if not hasattr(self, "_places"):
-            self._places = {name: place for place, name in enumerate(self)}
-        return self._places[key]
+        if not hasattr(self, "_positions"):
+            self._positions = {name: position for position, name in enumerate(self)}
+        return self._positions[key]
 
 
 class List(list[Any]):
@@ -58,8 +58,7 @@ class Document(NamedTuple):
     start: int
 
 
-MAX_FINDINGS: Final = 1000
-"""The number of reported findings of one file; further ones are counted."""
+MAX_FINDINGS: Final = 1000  # the number of reported findings of one file; further ones are counted
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
@@ -118,8 +117,7 @@ class ErrorCollector:
     refused_indexes: set[int] = field(default_factory=set)
     """Positions of reading errors: errors that follow from them are not reported."""
     omitted_count: int = 0
-    remaining_suggestions: int = 100
-    """How many more times a nearest name is searched, because the search is slow."""
+    remaining_suggestions: int = 100  # how many more times a nearest name is searched, because the search is slow
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Record a reading error: the value at this position differs from the text."""

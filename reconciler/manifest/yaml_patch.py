@@ -13,14 +13,7 @@ from typing import Any, NamedTuple
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
 from yaml.cyaml import CBaseLoader
 
-from reconciler.manifest.yaml_writer import (
-    add_dash,
-    format_entry,
-    format_flow,
-    format_mapping,
-    format_quoted,
-    format_scalar,
-)
+from reconciler.manifest import yaml_writer
 
 Json = Any
 MappingEntry = tuple[str, Json]
@@ -28,14 +21,11 @@ MappingEntry = tuple[str, Json]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A scalar, mapping (`keys` and `values`) or list (`values`); `end` is after its last character.
-
-    `style` is a scalar's quote, `|`, `>` or ""; of a list or mapping, `flow` or `block`.
-    """
+    """A scalar, mapping (`keys` and `values`) or list (`values`)."""
 
     start: int
-    end: int
-    style: str
+    end: int  # after its last character
+    style: str  # of a scalar its quote, `|`, `>` or ""; of a list or mapping `flow` or `block`
     keys: tuple[Node, ...] = ()
     values: tuple[Node, ...] = ()
 
@@ -55,7 +45,6 @@ def find_mapping(text: str, start: int) -> Node:
 
 
 def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
-    """Yield every mapping in a node, outer mappings first."""
     if isinstance(node, MappingNode):
         yield node
         for _, value in node.value:
@@ -155,7 +144,7 @@ class _Patcher:
             self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *lines = format_entry(new[0], new[1], self.column(key.start))
+            first, *lines = yaml_writer.format_entry(new[0], new[1], self.column(key.start))
             text = self.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
@@ -184,11 +173,11 @@ class _Patcher:
         """Insert an entry after another; with -1, as the first."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
-            text = f"{format_scalar(name)}: {format_flow(value)}"
+            text = f"{yaml_writer.format_scalar(name)}: {yaml_writer.format_flow(value)}"
             self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
         else:
             insert = self._insert_before if before < 0 else self._insert_after
-            insert(at, format_entry(name, value, self.column(node.keys[0].start)))
+            insert(at, yaml_writer.format_entry(name, value, self.column(node.keys[0].start)))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
@@ -219,12 +208,14 @@ class _Patcher:
         behind = at == len(node.values)
         if node.is_flow:
             where = node.values[-1].end if behind else node.values[at].start
-            self._add_edit(where, where, f", {format_flow(item)}" if behind else f"{format_flow(item)}, ")
+            self._add_edit(
+                where, where, f", {yaml_writer.format_flow(item)}" if behind else f"{yaml_writer.format_flow(item)}, "
+            )
             return
         column = self.column(self.find_dash(node.values[0]))
         lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
         if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            lines = add_dash(format_mapping(item, column + 2), column)
+            lines = yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
         if behind:
             self._insert_after(node.values[-1].end, lines)
         else:
@@ -253,9 +244,7 @@ class _Patcher:
     def lines(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of full lines, with the last line end (at the text's end, the first)."""
         first, last = self.line_start(start), self.text.find("\n", end)
-        if last >= 0:
-            return first, last + 1
-        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
+        return (first, last + 1) if last >= 0 else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
 
     def is_line_start(self, at: int) -> bool:
         return not self.text[self.line_start(at) : at].strip()
@@ -285,9 +274,9 @@ def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
     removed = {_previous_shared(old, name, new): name for name in old if name not in new}
     pairs = {}
     for name in new:
-        place = _previous_shared(new, name, old)
-        if name not in old and place in removed:
-            pairs[removed.pop(place)] = name
+        previous = _previous_shared(new, name, old)
+        if name not in old and previous in removed:
+            pairs[removed.pop(previous)] = name
     return pairs
 
 
@@ -307,9 +296,9 @@ def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
 def _format_like(node: Node, value: Json, style: str) -> str:
     """Return a value on one line, a text in the quotes of the previous value."""
     if isinstance(value, (dict, list)):
-        return format_flow(value)
+        return yaml_writer.format_flow(value)
     if isinstance(value, str) and node.style == '"':
-        return format_quoted(value)
+        return yaml_writer.format_quoted(value)
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return format_scalar(value, "in flow" if node.is_flow else style)
+    return yaml_writer.format_scalar(value, "in flow" if node.is_flow else style)

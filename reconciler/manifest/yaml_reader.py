@@ -24,16 +24,14 @@ from yaml._yaml import CParser
 
 from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
+from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 250_000
 """Keys and list items of one file: checked in less than a second. 10,000 rules with four fields: 50,000."""
-MAX_KEYS: Final = 10_000
-"""Keys of one mapping."""
-MAX_DOCUMENTS: Final = 2_000
-"""Documents of one file."""
+MAX_KEYS: Final = 10_000  # keys of one mapping
+MAX_DOCUMENTS: Final = 2_000  # documents of one file
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
@@ -46,11 +44,9 @@ _KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null"
 _NUMERIC: Final = frozenset("-0123456789")
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
 
-_Event = Any
-"""An event of the C parser, which has no types for type checkers."""
+_Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
-_SyntaxError = tuple[int, str, str]
-"""The position of a syntax error, the problem, and the correction."""
+_SyntaxError = tuple[int, str, str]  # the position of a syntax error, the problem, and the correction
 
 
 class StopReadingError(Exception):
@@ -133,8 +129,6 @@ def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
 
 
 class _EventReader:
-    """One pass over a file's events."""
-
     def __init__(self, text: str, collector: ErrorCollector) -> None:
         self._next: Callable[[], _Event] = CParser(text).get_event
         self._collector = collector
@@ -159,7 +153,7 @@ class _EventReader:
         """Return the value that begins with an event; anchors, aliases and tags are refused."""
         kind = type(event)
         if kind is AliasEvent:
-            self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, LONGEST_NAME)} is refused")
+            self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
             return None
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
@@ -214,7 +208,7 @@ class _EventReader:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
         for key, index in duplicates:
             line = 0 if self._collector.is_full else self._collector.text.source(fields.key_index(key)).line
-            message = f"duplicate key '{sanitize(key, LONGEST_NAME)}', first on line {line}"
+            message = f"duplicate key '{sanitize(key, MAX_NAME_LENGTH)}', first on line {line}"
             self._collector.report_unreadable("CXR011", index, message)
         return fields
 
@@ -247,7 +241,7 @@ class _EventReader:
 
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
-            self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused")
+            self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
         if event.tag is not None:
             self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
 
@@ -266,11 +260,9 @@ class _ErrorContext(NamedTuple):
 
     @property
     def character(self) -> str:
-        """Return the character at which the parser stopped, quoted."""
         return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
 
     def error(self, message: str, hint: str = "") -> _SyntaxError:
-        """Return an error at the parser's position."""
         return self.position, message, hint
 
 
@@ -363,5 +355,4 @@ _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
     "found unknown escape": lambda spot: spot.error(
         "an escape in this text is unknown", "write \\\\ for a backslash, or use single quotes"
     ),
-}
-"""The keys are the starts of the parser's messages."""
+}  # the keys are the starts of the parser's messages

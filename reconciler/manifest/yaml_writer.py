@@ -13,16 +13,14 @@ from reconciler.manifest.yaml_reader import parse_file
 
 Json = Any
 
-MAX_LINE_WIDTH: Final = 120
-"""Characters of a line; a longer list is split."""
+MAX_LINE_WIDTH: Final = 120  # characters of a line; a longer list is split
 
 _EXACT: Final = 1e16
 _PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
 _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
-)
-"""Indicators, and text that YAML 1.2 editors read as null, a boolean or a number."""
+)  # indicators, and text that YAML 1.2 editors read as null, a boolean or a number
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BYTE, _PLANE = 0xFF, 0xFFFF
 

@@ -41,7 +41,6 @@ class Address(NamedTuple):
     key: str
 
     def __str__(self) -> str:
-        """Return `cards/card-help`."""
         return f"{self.ruleset}/{self.key}"
 
 

@@ -101,8 +101,6 @@ class _ConflictError(Exception):
 
 
 class _RuleComparer:
-    """The state of one comparison: the rules that are not matched, and the findings."""
-
     def __init__(self, desired: DesiredState, by_owner: LiveRulesByOwner) -> None:
         self.desired, self.by_owner = desired, by_owner
         self.findings: list[Finding] = []

@@ -24,10 +24,9 @@ from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
-DRIFT_REPORT: Final = "drift"
-"""The `report` of a document by `cxroute drift`, which cannot be applied."""
+DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
-_COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
+COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
 
@@ -90,7 +89,7 @@ def plan_id(plan: Plan) -> str:
 
 def count_changes(plan: Plan) -> dict[str, int]:
     """Return the number of changes by action, and of rules without a change."""
-    counts = dict.fromkeys(_COUNTED_ACTIONS, 0)
+    counts = dict.fromkeys(COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
@@ -235,7 +234,7 @@ def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]
     if fresh.behaviour is None:
         return ()
     claims = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
-    return tuple(fresh.behaviour.regions[place] for place in find_uncovered(claims, reviewed.claims))
+    return tuple(fresh.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
 
 
 def _change_identity(change: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     yield _check_deletes(plan, limits.deletes)
     if limits.changes is not None:
         count = sum(isinstance(change, Update | Delete) and not is_copy_removal(change) for change in plan.changes)
-        yield _check_count("changes", f"updates or deletes {count}", count, len(plan.managed), (plan, limits.changes))
+        yield _check_count("changes", f"updates or deletes {count}", count, len(plan.managed), plan, limits.changes)
     yield _check_emptied(plan)
     if limits.protected:
         yield _check_protected(plan, frozenset(limits.protected))
@@ -74,19 +74,18 @@ def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
     action = f"deletes or switches off {count}" if off else f"deletes {count}"
-    return _check_count("deletes", action, count, managed, (plan, limit))
+    return _check_count("deletes", action, count, managed, plan, limit)
 
 
 def _switches_off(change: Update | Adopt) -> bool:
     return change.live.rule.enabled and not change.after.enabled
 
 
-def _check_count(name: str, action: str, count: int, managed: int, limits: tuple[Plan, Limit]) -> GuardResult:
-    plan, limit = limits
-    most = max(limit.count, int(managed * limit.percent // 100))
+def _check_count(name: str, action: str, count: int, managed: int, plan: Plan, limit: Limit) -> GuardResult:
+    maximum = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    message = f"{action} of {managed} managed rules{share}; the limit for {plan.environment} is {most}"
-    return _result(name, count, f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)", most)
+    message = f"{action} of {managed} managed rules{share}; the limit for {plan.environment} is {maximum}"
+    return _result(name, count, f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)", maximum)
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
@@ -110,16 +109,16 @@ def _check_emptied(plan: Plan) -> GuardResult:
 def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
     touched = {str(address) for change in plan.changes for address in _harmed_addresses(change)} & protected
-    robbed = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
+    rerouted = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
     problems = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
-    if robbed:
-        problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}")
+    if rerouted:
+        problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(rerouted))}")
     if _is_incomplete(plan):
         problems.append(
             "the analysis stopped at its bound before it proved that no protected conversation goes elsewhere"
         )
     message = "; ".join(problems) or "no protected rule would change"
-    return replace(_result("protected", len(touched | robbed), message), ok=not problems)
+    return replace(_result("protected", len(touched | rerouted), message), ok=not problems)
 
 
 def _is_incomplete(plan: Plan) -> bool:
@@ -137,9 +136,9 @@ def _check_unrouted(plan: Plan) -> GuardResult:
     if lost:
         entries = (entry for region in lost for entry in region.before_rules if entry)
         names = dict.fromkeys(entry.name if entry.address else quote(entry.name) for entry in entries)
-        ways = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
+        effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         today = join_first([*names], _MAX_LISTED)
-        message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
+        message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"
     elif _is_incomplete(plan):
         message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
@@ -150,11 +149,11 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     bound = f"at most {limit:g} % of the traffic may move, but"
     if plan.traffic_impact is None:
         return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
-    most, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
+    percent, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
-        return replace(_result("traffic", most, message, limit), ok=False)
-    message = f"{most:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
-    return _result("traffic", most, message, limit)
+        return replace(_result("traffic", percent, message, limit), ok=False)
+    message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
+    return _result("traffic", percent, message, limit)
 
 
 def _check_transient(plan: Plan) -> GuardResult:

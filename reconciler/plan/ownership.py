@@ -1,4 +1,4 @@
-"""Which live rules are managed, and why a managed rule differs (ownership). Markers hold the state: no state file."""
+"""The owners of live rules, and why a managed rule differs (ownership). Markers hold the state: no state file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,13 @@ _FIRST_YEAR: Final = 2000  # an earlier year is a placeholder of a program witho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRulesByOwner:
-    """Live rules by their owner; each group is in the order of the ids.
+    """Live rules by their owner; each group is in the order of the ids."""
 
-    managed: the one managed rule of each address. duplicates: further rules with its marker, not edited.
-    temporary_copies: copies that an apply made. edited_copies: further rules with a marker of either kind, made by
-    copying in CXone and then edited. ambiguous: by address, edited copies one of which is the managed rule, where
-    nothing shows which. unmanaged: all other rules.
-    """
-
-    managed: Mapping[Address, LiveRule]
-    duplicates: tuple[LiveRule, ...]
-    edited_copies: tuple[LiveRule, ...]
-    temporary_copies: tuple[LiveRule, ...]
-    ambiguous: Mapping[Address, tuple[LiveRule, ...]]
+    managed: Mapping[Address, LiveRule]  # the one managed rule of each address
+    duplicates: tuple[LiveRule, ...]  # further rules with its marker, not edited
+    edited_copies: tuple[LiveRule, ...]  # further rules with a marker, made by copying in CXone and then edited
+    temporary_copies: tuple[LiveRule, ...]  # copies that an apply made
+    ambiguous: Mapping[Address, tuple[LiveRule, ...]]  # edited copies, one of which is the managed rule: unknown which
     unmanaged: tuple[LiveRule, ...]
 
     def restricted_to(self, addresses: Collection[Address]) -> LiveRulesByOwner:
@@ -79,7 +73,7 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
-    """Return which of several rules with one marker is the original, or None where that is unknown."""
+    """Return the original of several rules with one marker, or None where that is unknown."""
     # Unedited rules come first. Of equal candidates the oldest is the original, or the one with the smallest id. If one
     # was edited, the dates must show which is the oldest, because the others must never be changed.
     candidates = [rule for rule in rules if not was_edited(rule)] or rules
@@ -112,10 +106,10 @@ def find_cause(live: LiveRule, desired_digest: str) -> Cause:
 def _creation_time(live: LiveRule) -> float | None:
     """Return when a rule was created, in seconds; None without a complete ISO 8601 date and time."""
     try:
-        moment = datetime.fromisoformat(live.created) if _DATE_TIME.fullmatch(live.created) else None
-        if moment is None or moment.year < _FIRST_YEAR:
+        created = datetime.fromisoformat(live.created) if _DATE_TIME.fullmatch(live.created) else None
+        if created is None or created.year < _FIRST_YEAR:
             return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -150,10 +144,8 @@ def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
 
 def fields_phrase(names: Sequence[str]) -> str:
     """Return the first names of fields for a message: escaped, and long names cut."""
-    plain_names = [
-        name.removeprefix("~") for name in names
-    ]  # a tenant's field `id` if its Profile gives the id another name
-    return join_first(plain_names, _MAX_NAMES, lambda name: sanitize(name, _MAX_NAME_LENGTH))
+    # `~id` is a tenant's field `id` if its Profile gives the id another name.
+    return join_first(names, _MAX_NAMES, lambda name: sanitize(name.removeprefix("~"), _MAX_NAME_LENGTH))
 
 
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:

@@ -28,11 +28,9 @@ class RuleList:
         names = {queue: name for queue, name in self.queues.items() if count[name] == 1}
 
         def rename(target: Target | Opaque) -> Target | Opaque:
-            return (
-                replace(target, queue_id=names.get(target.queue_id, target.queue_id))
-                if isinstance(target, Target)
-                else target
-            )
+            if not isinstance(target, Target):
+                return target
+            return replace(target, queue_id=names.get(target.queue_id, target.queue_id))
 
         rules = [replace(entry.rule, targets=tuple(map(rename, entry.rule.targets))) for entry in self.entries]
         entries = tuple(replace(entry, rule=rule) for entry, rule in zip(self.entries, rules, strict=True))

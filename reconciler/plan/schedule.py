@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.graph import MoveStep as OrderStep
+from reconciler.behaviour.ordering.graph import MoveStep
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
@@ -56,22 +56,20 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     now, moves = build_transition(plan), list(enumerate(plan.changes))
     # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
     changed = {change.address: move for move, change in moves if not is_copy_removal(change)}
-    leftovers = frozenset(
-        (move, changed[c.address]) for move, c in moves if is_copy_removal(c) and c.address in changed
-    )
+    removals = [(move, change.address) for move, change in moves if is_copy_removal(change)]
+    leftovers = frozenset((move, changed[address]) for move, address in removals if address in changed)
     ordering = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
     copied = {step.move for wave in ordering.waves for step in wave if step.kind == "copy"}
     twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
     if drops and (cleared := _schedule_leftovers_first(plan, now, drops, abandoned)):
         return cleared
-    copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
-    copied_addresses |= {plan.changes[move].address for move in copied}
+    copied_addresses = {address for _, address in removals} | {plan.changes[move].address for move in copied}
     abandoned_ids = {id(change) for change in abandoned}
     never = ordering.dependents({move for move, change in moves if id(change) in abandoned_ids})
     never |= {step for step in ordering.graph if step.move in twice and step.kind in ("copy", "drop")}
 
-    def plan_step(step: OrderStep) -> PlanStep:
+    def plan_step(step: MoveStep) -> PlanStep:
         # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
         change, name = plan.changes[step.move], ""
         if step.kind in ("copy", "aside"):

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.difference import ImpactRow as Moving
+from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
@@ -91,8 +90,6 @@ def measure_traffic(
 
 
 class _TrafficCounter:
-    """Counts the conversations of a sample that move."""
-
     def __init__(self, behaviour: BehaviourChange) -> None:
         self.regions, self.rows = behaviour.regions, behaviour.rows
         self.distances = [float(split_distance(region.before, region.after)) for region in self.regions]
@@ -104,27 +101,25 @@ class _TrafficCounter:
         self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
     def count_row(self, row: SampleRow) -> None:
-        places: list[int] = []
+        indices: list[int] = []
         certain = 0.0
-        for place, is_certain in self._region_index.find_matches(row):
-            moved = row.count * self.distances[place]
-            self.region_sums[place].add(moved if is_certain else 0.0, moved)
+        for index, is_certain in self._region_index.find_matches(row):
+            moved = row.count * self.distances[index]
+            self.region_sums[index].add(moved if is_certain else 0.0, moved)
             certain += moved if is_certain else 0.0
-            places.append(place)
-        self.total.add(certain, max((row.count * self.distances[place] for place in places), default=0.0))
-        gains = [self._gains[place] for place in places] + ([] if certain else [{}])  # {}: the row may gain nothing
+            indices.append(index)
+        self.total.add(certain, max((row.count * self.distances[index] for index in indices), default=0.0))
+        gains = [self._gains[index] for index in indices] + ([] if certain else [{}])  # {}: the row may gain nothing
         for queue in dict.fromkeys(queue for gain in gains for queue in gain):
             parts = [gain.get(queue, 0.0) for gain in gains]
             self.changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
-        for place, is_certain in self._row_index.find_matches(row) if places else ():
-            moving = self.rows[place]
+        regions = [(index, self.regions[index]) for index in indices]
+        for index, is_certain in self._row_index.find_matches(row) if indices else ():
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            regions = [(number, self.regions[number]) for number in places]
-            matching = [
-                number for number, each in regions if each.after == moving.after and each.before in moving.origins
-            ]
+            after, origins = self.rows[index].after, self.rows[index].origins
+            matching = [number for number, region in regions if region.after == after and region.before in origins]
             moved_by = [row.count * self.distances[number] for number in matching]
-            self.row_sums[place].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
+            self.row_sums[index].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
 
 
 def _queue_gains(region: Region) -> dict[str | None, float]:
@@ -169,36 +164,36 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
 class _ConversationIndex:
     """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
 
-    def __init__(self, parts: Sequence[Region | Moving]) -> None:
+    def __init__(self, parts: Sequence[Region | ImpactRow]) -> None:
         self.parts = parts
         self.by_value: dict[str, dict[object, list[int]]] = {}
         self.unindexed: list[int] = []
-        for place, part in enumerate(parts):
+        for index, part in enumerate(parts):
             conditions = (clause.condition for clause in part.where if not clause.negate)
-            listing = (each for each in conditions if isinstance(each, Condition) and each.operator in ("equals", "in"))
+            listing = (test for test in conditions if isinstance(test, Condition) and test.operator in ("equals", "in"))
             condition = next(listing, None)
             if condition is None:
-                self.unindexed.append(place)
+                self.unindexed.append(index)
                 continue
             for value in condition.value if isinstance(condition.value, tuple) else (condition.value,):
-                self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(place)
+                self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(index)
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
         """Yield the indices of the sets that may contain the row, and whether they certainly do."""
         values = canonical_attributes(row.attributes)
-        places = [*self.unindexed]
-        for attribute, places_by_value in self.by_value.items():
+        indices = [*self.unindexed]
+        for attribute, by_value in self.by_value.items():
             if attribute in row.attributes:
-                places += places_by_value.get(row.attributes[attribute], ())
+                indices += by_value.get(row.attributes[attribute], ())
             else:
-                places += sorted({*chain.from_iterable(places_by_value.values())})
-        for place in places:
-            is_inside = _contains_row(self.parts[place], row, values)
+                indices += sorted({*chain.from_iterable(by_value.values())})
+        for index in indices:
+            is_inside = _contains_row(self.parts[index], row, values)
             if is_inside is not False:
-                yield place, is_inside is True
+                yield index, is_inside is True
 
 
-def _contains_row(part: Region | Moving, row: SampleRow, values: Conversation) -> bool | None:
+def _contains_row(part: Region | ImpactRow, row: SampleRow, values: Conversation) -> bool | None:
     """Return whether a set contains a row's conversations; None if it may contain some."""
 
     def clause_holds(clause: Clause) -> bool | None:

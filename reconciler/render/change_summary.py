@@ -64,6 +64,7 @@ def _changed_words(before: str, after: str) -> tuple[str, str]:
 
 
 ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")  # in reports
+ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 CAUSE_TEXTS: Final = {
     "manifest": "your change",
     "drift": "changed in CXone",

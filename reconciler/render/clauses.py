@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
+from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Value
 from reconciler.text.escape import join_first, quote, sanitize
@@ -24,9 +25,6 @@ _COMPLEMENTS: Final = {
     "lessThan": "greaterThanOrEqual",
 }
 _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
-_POSITIVE: Final = {
-    f"not{name[0].upper()}{name[1:]}": name for name in ("equals", "in", "contains", "startsWith", "endsWith")
-}
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
@@ -44,7 +42,7 @@ def _phrases(
     clauses: Iterable[Clause], labels: Mapping[str, str], intents: Callable[[_Conditions], str], values: int
 ) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
-    order = {name: place for place, name in enumerate(labels)}
+    order = {name: rank for rank, name in enumerate(labels)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
         groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
@@ -103,7 +101,7 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
 
 def _phrase(pair: _SignedCondition, most: int) -> str:
     part, negate = pair
-    positive = _POSITIVE.get(part.operator, part.operator)
+    positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
         return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)

@@ -20,10 +20,8 @@ _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 
 def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary") -> str:
-    """Return a command for each of the first errors and warnings, and one notice for the rest.
-
-    Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
-    """
+    """Return a command for each of the first errors and warnings, and one notice for the rest."""
+    # Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
     listed = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
@@ -64,8 +62,8 @@ def _command(finding: Finding) -> str:
     if finding.source:
         # Each character is sanitized on its own, because `sanitize` would cut a long path.
         file = "".join(map(sanitize, finding.source.file))
-        place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
-        properties = place | properties
+        position = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
+        properties = position | properties
     values = ((name, _data(value).replace(":", "%3A").replace(",", "%2C")) for name, value in properties.items())
     parameters = ",".join(f"{name}={value}" for name, value in values)
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]

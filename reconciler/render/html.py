@@ -33,7 +33,7 @@ WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
 _CALLERS, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # position and width of each column
 _LETTER: Final = 7.0  # approximate width of a letter; a longer text is cut, its title is complete
-_MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
+_MIN_THICKNESS, _MAX_THICKNESS, _THICKNESS_PER_PERCENT = 1.5, 18.0, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,9 @@ class MapDrawing(NamedTuple):
 
 def draw_map(routing: RoutingMap) -> MapDrawing:
     """Return the map's shapes, rules sorted by queue so that few lines cross, changed ones on top."""
-    places = {queue: place for place, queue in enumerate(routing.queues)}
+    indices = {queue: index for index, queue in enumerate(routing.queues)}
     lanes = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
-    lanes.sort(key=lambda lane: (min((places[name] for name in lane.queues), default=-1), lane.state == "same"))
+    lanes.sort(key=lambda lane: (min((indices[name] for name in lane.queues), default=-1), lane.state == "same"))
     rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(lanes)}
     queues, boxes = _queues(lanes, rows), []
     for lane in lanes:
@@ -124,7 +124,7 @@ def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneSt
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     """Yield the line to the rule, and those to its queues; the state of a line to a former queue is `gone`."""
     middle = y + (_ROW - 6) / 2
-    thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
+    thick = min(_MIN_THICKNESS + _THICKNESS_PER_PERCENT * lane.share, _MAX_THICKNESS)
     share = f", {lane.share:.1f} % of callers have one of its intents" if lane.share else ""
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
     yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)

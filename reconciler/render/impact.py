@@ -151,7 +151,7 @@ def share_phrase(share: ShareRange) -> str:
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Names) -> list[_Pair]:
+def _ordered(behaviour: BehaviourChange, traffic: TrafficImpact | None, labels: Names) -> list[_Pair]:
     """Return the rows by share of the traffic, then by intents; unlikely and not understood ones last."""
 
     def rank(pair: _Pair) -> tuple[bool, float, bool, int, int]:
@@ -163,7 +163,7 @@ def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Na
         most, size = share.most if share else 0.0, len(row.where)
         return bool(row.unlikely), -most, len(known) < size, -intents, size
 
-    shares: Sequence[ShareRange | None] = moved.rows if moved else [None] * len(behaviour.rows)
+    shares: Sequence[ShareRange | None] = traffic.rows if traffic else [None] * len(behaviour.rows)
     return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
 
 
@@ -182,7 +182,9 @@ def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names,
     )
 
 
-def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, names: Names, labels: Names) -> ImpactCase:
+def _merge_unlikely_rows(
+    rows: Sequence[_Pair], traffic: TrafficImpact | None, names: Names, labels: Names
+) -> ImpactCase:
     """Return one case for all rows in which an attribute has a type that no rule expects."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
     phrases = [_destination_phrases(row, names) for row, _ in rows]
@@ -193,7 +195,7 @@ def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, nam
         f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
         origins=tuple(dict.fromkeys(origin for *origins, _ in phrases for origin in origins)),
         destination="; ".join(dict.fromkeys(after for *_, after in phrases)),
-        share=_total_share([share for _, share in rows], moved),
+        share=_total_share([share for _, share in rows], traffic),
         example=conversation_phrase(first.example.attributes, labels),
         rules=_rules(first),
         exceptions=(),
@@ -218,18 +220,18 @@ def _with_id(queue: str, names: Names) -> str:
     return f"{_queue(queue, names)} ({sanitize(queue)})" if queue in names else _queue(queue, names)
 
 
-def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | None) -> str:
-    if moved is None or not shares:
+def _total_share(shares: Sequence[ShareRange | None], traffic: TrafficImpact | None) -> str:
+    if traffic is None or not shares:
         return ""
     ranges = [share for share in shares if share is not None]
-    most = min(sum(share.most for share in ranges), moved.total.most)
+    most = min(sum(share.most for share in ranges), traffic.total.most)
     return share_phrase(ShareRange(min(sum(share.least for share in ranges), most), most))
 
 
-def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Names) -> tuple[QueueBalance, ...]:
+def _balance(behaviour: BehaviourChange, traffic: TrafficImpact, names: Names) -> tuple[QueueBalance, ...]:
     splits = (split for row in behaviour.rows for split in (*row.origins, row.after))
     touched = {queue for split in splits for queue in ((None,) if split is None else dict(split) or ("",))}
-    balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
+    balance = [item for item in traffic.balance if item.queue in touched or behaviour.undecided]
     fixed = {None: DEFAULT_ROUTING, "": "no queue"}
     labels = [_queue(item.queue, names) if item.queue else fixed[item.queue] for item in balance]
     counts = Counter(labels)

@@ -44,11 +44,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class RoutingMap:
-    """All enabled rules, changed ones first, then in order of evaluation; `sample` is the period of the shares."""
+    """All enabled rules, changed ones first, then in order of evaluation."""
 
     lanes: tuple[Lane, ...]
     disabled: tuple[Lane, ...]  # rules that are disabled before and after the plan
-    sample: str
+    period: str  # that the shares are of, else the name of the sample; "" without a sample
 
     @property
     def changed(self) -> tuple[Lane, ...]:
@@ -146,14 +146,14 @@ def render_mermaid(routing: RoutingMap) -> str:
     """Return the map as a flowchart of the `drawn_lanes`."""
     lanes = drawn_lanes(routing)
     names = dict.fromkeys(queue for lane in lanes for queue in lane.queues)
-    queues = {queue: f"q{place}" for place, queue in enumerate(names)}
+    queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
     edge_states: list[str] = []
-    for place, lane in enumerate(lanes):
-        lines.append(f'  i{place}["{label(unquote_values(lane.callers))}"]')
-        lines.append(f'  r{place}("{label(unquote_values(lane.rule))}")')
-        for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
+    for index, lane in enumerate(lanes):
+        lines.append(f'  i{index}["{label(unquote_values(lane.callers))}"]')
+        lines.append(f'  r{index}("{label(unquote_values(lane.rule))}")')
+        for state, text in _edges(lane, f"i{index}", f"r{index}", queues):
             lines.append(f"  {text}")
             edge_states.append(state)
     for state, style in _STYLES.items():

@@ -25,7 +25,7 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
-    single = [place for finding in findings for place in finding.occurrences]
+    single = [occurrence for finding in findings for occurrence in finding.occurrences]
     pairs, counts = [], Counter[str]()
     for finding in single:
         # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.

@@ -12,7 +12,7 @@ from typing import Any, Final
 from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.plan import Plan
-from reconciler.render.change_summary import sort_for_reading
+from reconciler.render.change_summary import ACTION_PAST, sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.render.impact import NO_IMPACT, premise
 from reconciler.text.escape import pluralize, sanitize
@@ -25,7 +25,6 @@ _CAUSES: Final = {
     "both": "changed in CXone, and in the manifests",
     "duplicate": "a second copy",
 }
-_ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
 def slack_message(kind: NotificationKind, result: CycleResult, environment: str, next_command: str) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def _changes(plan: Plan, result: CycleResult) -> list[str]:
 def _outcome(outcome: Outcome) -> str:
     address = slack_code(str(outcome.change.address))
     if isinstance(outcome, Applied):
-        return f"{_ACTION_PAST[outcome.change.action]} {address}"
+        return f"{ACTION_PAST[outcome.change.action]} {address}"
     return f"{outcome.status}: {outcome.change.action} {address}: {slack_code(outcome.error)}"
 
 

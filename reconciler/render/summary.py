@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
-from reconciler.plan.document import count_changes
+from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, source_location, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
@@ -128,18 +128,23 @@ def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
     return f"{pluralize(len(unrelated), 'warning')} about unchanged rules"
 
 
+def match_phrase(plan: Plan) -> str:
+    """Return `40 rules in prod match the manifests.`."""
+    match = "matches" if plan.unchanged == 1 else "match"
+    return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
+
+
 def _totals_text(plan: Plan) -> str:
     counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     if not plan.changes:
-        match = "matches" if counts["unchanged"] == 1 else "match"
-        same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
+        same = match_phrase(plan)
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
         suffix = f" {counts['held']} held." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
-    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["a clean-up after an earlier run"]
     suffix = f", {counts['held']} held" if counts["held"] else ""
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."

@@ -8,27 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Final
 
+from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
-from reconciler.simulator.messages import (
-    RULES_PATH,
-    ApiProblem,
-    ApiProblemError,
-    Json,
-    SimRequest,
-    SimResponse,
-    error_response,
-    json_response,
-    parse_json_body,
-)
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
-Handler = Callable[["SimulatorApi", SimRequest], SimResponse]
-Page = Callable[[SimRequest, Sequence[dict[str, Any]], int], SimResponse]
+Handler = Callable[["SimulatorApi", http.SimRequest], http.SimResponse]
+Page = Callable[[http.SimRequest, Sequence[dict[str, Any]], int], http.SimResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
@@ -44,122 +34,124 @@ class SimulatorApi:
     def __init__(self, state: TenantState, settings: SimulatorSettings) -> None:
         self.state, self.settings, self.tokens = state, settings, TokenIssuer(settings)
         self._bucket, self._lag = TokenBucket(settings), ListLag(settings)
-        self._idempotent_responses: dict[str, tuple[bytes, SimResponse]] = {}
+        self._idempotent_responses: dict[str, tuple[bytes, http.SimResponse]] = {}
 
-    def handle(self, request: SimRequest) -> SimResponse:
+    def handle(self, request: http.SimRequest) -> http.SimResponse:
         """Return the response, and record in the request whether it changed the state."""
         before = self.state.revision
         try:
             return self._dispatch(request)
-        except ApiProblemError as refused:
+        except http.ApiProblemError as refused:
             return refused.response
         except StateError as error:
-            return error_response(507, ApiProblem(str(error), "insufficient.storage"))
+            return http.error_response(507, http.ApiProblem(str(error), "insufficient.storage"))
         finally:
             request.changed_state = request.changed_state or self.state.revision != before
 
-    def list_rules(self, request: SimRequest) -> SimResponse:
+    def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
         return rules_page(request, self._lag.visible(tuple(self.state.stored_rules.values())), self.settings.page_cap)
 
-    def read_rule(self, request: SimRequest) -> SimResponse:
+    def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
         return self._rule_response(200, self._find_rule(request))
 
-    def create_rule(self, request: SimRequest) -> SimResponse:
+    def create_rule(self, request: http.SimRequest) -> http.SimResponse:
         """POST a rule; a repeated Idempotency-Key returns the first response, if the server supports these keys."""
         key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
         if key is None:
             return self._create_rule(request)
         body, response = self._idempotent_responses.get(key) or (request.body, self._create_rule(request))
         if body != request.body:
-            problem = ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
-            raise ApiProblemError(422, problem)
+            problem = http.ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
+            raise http.ApiProblemError(422, problem)
         if response.status == 201:  # noqa: PLR2004 - created
             self._idempotent_responses[key] = (body, response)
         return response
 
-    def update_rule(self, request: SimRequest) -> SimResponse:
+    def update_rule(self, request: http.SimRequest) -> http.SimResponse:
         """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
-        live, sent = self._find_rule(request).rule, parse_json_body(request)
+        live, sent = self._find_rule(request).rule, http.parse_json_body(request)
         is_merge = request.method == "PATCH" and isinstance(sent, dict)
         body = self._validate_rule({**live, **sent} if is_merge else sent)
         if body.get("id", live["id"]) != live["id"]:
-            raise ApiProblemError(422, ApiProblem("differs from the path's", "invalid.value", "id"))
+            raise http.ApiProblemError(422, http.ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
         self._check_name_free(body["name"], live["id"])
         stored: JsonObject = {key: live[key] for key in _SERVER_FIELDS if key in live}
         changed = {"version": rule_version(live) + 1, "dateModified": format_timestamp(self.settings.clock())}
         return self._rule_response(200, self.state.put({**body, **stored, **changed}))
 
-    def delete_rule(self, request: SimRequest) -> SimResponse:
+    def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
         live = self._find_rule(request).rule
         self._check_etag(request, live)
         self.state.remove(live["id"])
-        return SimResponse(status=204)
+        return http.SimResponse(status=204)
 
-    def _dispatch(self, request: SimRequest) -> SimResponse:
+    def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
         segments = request.segments
         if segments in PUBLIC_ROUTES:
             method, public = PUBLIC_ROUTES[segments]
             return public(self.tokens, request) if request.method == method else _wrong_method({method})
         methods = next((methods for shape, methods in _PATHS if shape.fullmatch(request.route)), None)
         if methods is None:
-            return error_response(404, ApiProblem("Not found", "not.found"))
+            return http.error_response(404, http.ApiProblem("Not found", "not.found"))
         supported = methods.keys() - ({"PUT", "PATCH"} - {self.settings.profile.update})
         if request.method not in supported:
             return _wrong_method(supported)
         scope, handler = methods[request.method]
         return self._refuse_access(request, scope) or handler(self, request)
 
-    def _refuse_access(self, request: SimRequest, scope: str) -> SimResponse | None:
+    def _refuse_access(self, request: http.SimRequest, scope: str) -> http.SimResponse | None:
         if not self.tokens.accepts(request):
-            problem = ApiProblem("The token is invalid or has expired", "bad.credentials")
-            return error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
+            problem = http.ApiProblem("The token is invalid or has expired", "bad.credentials")
+            return http.error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
         rate_limited = self._bucket.take_permit()
         if rate_limited is not None:
             return rate_limited
         if scope not in self.settings.scopes:
-            return error_response(403, ApiProblem(f"Missing scope: {scope}", "missing.scope"))
-        return error_response(413) if len(request.body) > MAX_BODY_BYTES else None
+            return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
+        return http.error_response(413) if len(request.body) > MAX_BODY_BYTES else None
 
-    def _find_rule(self, request: SimRequest) -> StoredRule:
+    def _find_rule(self, request: http.SimRequest) -> StoredRule:
         stored = self.state.stored_rules.get(request.segments[-1])
         if stored is None:
-            raise ApiProblemError(404, ApiProblem("Rule not found", "not.found"))
+            raise http.ApiProblemError(404, http.ApiProblem("Rule not found", "not.found"))
         return stored
 
-    def _validate_rule(self, body: Json) -> JsonObject:
+    def _validate_rule(self, body: http.Json) -> JsonObject:
         problems = rule_problems(body, self.state)
         if problems:
-            raise ApiProblemError(422, *problems)
+            raise http.ApiProblemError(422, *problems)
         return dict(body)
 
-    def _create_rule(self, request: SimRequest) -> SimResponse:
-        body = self._validate_rule(parse_json_body(request))
+    def _create_rule(self, request: http.SimRequest) -> http.SimResponse:
+        body = self._validate_rule(http.parse_json_body(request))
         self._check_name_free(body["name"], None)
         identity, now = self.settings.new_id(), format_timestamp(self.settings.clock())
         rule = {"id": identity, **{key: value for key, value in body.items() if key not in _SERVER_FIELDS}}
-        rule |= {"version": 1, "dateCreated": now, "dateModified": now, "selfUri": f"{RULES_PATH}/{identity}"}
+        rule |= {"version": 1, "dateCreated": now, "dateModified": now, "selfUri": f"{http.RULES_PATH}/{identity}"}
         rule.setdefault("division", DIVISION)
         stored = self.state.put(rule)
         self._lag.hide(identity)
         return self._rule_response(201, stored)
 
-    def _check_etag(self, request: SimRequest, live: JsonObject) -> None:
+    def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
         etag = request.headers.get("if-match") if self.settings.etags else None
         if etag not in (None, "*", _etag(live)):
-            raise ApiProblemError(412, ApiProblem("The rule was changed since it was read", "precondition.failed"))
+            raise http.ApiProblemError(
+                412, http.ApiProblem("The rule was changed since it was read", "precondition.failed")
+            )
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
         if self.settings.names_unique and self.state.ids_named(name) - {own_id}:
             problem = "A rule with this name may already exist, check for duplicates"
-            raise ApiProblemError(409, ApiProblem(problem, "conflict", "name"))
+            raise http.ApiProblemError(409, http.ApiProblem(problem, "conflict", "name"))
 
-    def _rule_response(self, status: int, stored: StoredRule) -> SimResponse:
+    def _rule_response(self, status: int, stored: StoredRule) -> http.SimResponse:
         headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
-        return json_response(status, stored.text, *headers)
+        return http.json_response(status, stored.text, *headers)
 
 
 class TokenBucket:
@@ -168,7 +160,7 @@ class TokenBucket:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings, self._permits, self._at = settings, float(settings.burst), settings.clock()
 
-    def take_permit(self) -> SimResponse | None:
+    def take_permit(self) -> http.SimResponse | None:
         """Take a permit and return None, or return the 429 with its Retry-After."""
         rate = self._settings.rate
         if rate is None:
@@ -181,13 +173,13 @@ class TokenBucket:
             return None
         wait = max(math.ceil((1 - self._permits) / rate), 1)
         after = str(wait) if self._settings.retry_after == "seconds" else formatdate(now + wait, usegmt=True)
-        problem = ApiProblem("Rate limit exceeded", "too.many.requests")
-        return error_response(429, problem, headers=(("retry-after", after),))
+        problem = http.ApiProblem("Rate limit exceeded", "too.many.requests")
+        return http.error_response(429, problem, headers=(("retry-after", after),))
 
 
-def _wrong_method(methods: Iterable[str]) -> SimResponse:
+def _wrong_method(methods: Iterable[str]) -> http.SimResponse:
     allow = ("allow", ", ".join(sorted(methods)))
-    return error_response(405, ApiProblem("Method not allowed", "method.not.allowed"), headers=(allow,))
+    return http.error_response(405, http.ApiProblem("Method not allowed", "method.not.allowed"), headers=(allow,))
 
 
 def _etag(rule: JsonObject) -> str:

@@ -116,19 +116,16 @@ async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
         pass
 
 
-async def _start(answer: SimResponse, send: Send) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.status != 204:  # noqa: PLR2004 - no content
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+async def _start(response: SimResponse, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if response.status != 204:  # noqa: PLR2004 - no content
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
 def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the accepted requests; port 0 selects a free port.
-
-    `announce` gets the base URL when the server accepts connections. Raises OSError for an unavailable address,
-    ImportError without uvicorn.
-    """
+    """Serve until SIGTERM or SIGINT, then finish accepted requests. Raises OSError; without uvicorn, ImportError."""
+    # Port 0 selects a free port. `announce` gets the base URL when the server accepts connections.
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
     class SimulatorServer(uvicorn.Server):

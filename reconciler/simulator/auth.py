@@ -7,80 +7,71 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-from reconciler.simulator.messages import (
-    ApiProblem,
-    NotJsonError,
-    SimRequest,
-    SimResponse,
-    encode_json,
-    error_response,
-    json_response,
-    oauth_error,
-)
+from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
 
-PublicHandler = Callable[["TokenIssuer", SimRequest], SimResponse]
+PublicHandler = Callable[["TokenIssuer", http.SimRequest], http.SimResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 
 
-def client_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
+def client_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
-        return oauth_error(400, "unsupported_grant_type", "Only client_credentials is supported")
+        return http.oauth_error(400, "unsupported_grant_type", "Only client_credentials is supported")
     client = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
     if not _is_valid_pair(client, tokens.settings.clients):
-        return oauth_error(401, "invalid_client", "Client authentication failed")
+        return http.oauth_error(401, "invalid_client", "Client authentication failed")
     return tokens.token_response()
 
 
-def openid_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
+def openid_configuration(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
     """GET the document with the address of the token endpoint."""
     issuer = _issuer(tokens, request)
-    return json_response(200, {"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH})
+    return http.json_response(200, {"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH})
 
 
-def cxone_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
+def cxone_configuration(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
     """GET the document with the address of a tenant's API."""
     if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
-        return error_response(404, ApiProblem("No such tenant", "not.found", "tenantId"))
-    return json_response(200, {"api_endpoint": _issuer(tokens, request)})
+        return http.error_response(404, http.ApiProblem("No such tenant", "not.found", "tenantId"))
+    return http.json_response(200, {"api_endpoint": _issuer(tokens, request)})
 
 
-def password_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
+def password_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
-        return oauth_error(400, "unsupported_grant_type", "Only password is supported")
+        return http.oauth_error(400, "unsupported_grant_type", "Only password is supported")
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     try:
         name, _, secret = b64decode(text if scheme.lower() == "basic" else "", validate=True).decode().partition(":")
     except ValueError:
         name = secret = ""
     if not _is_valid_pair((name, secret), tokens.settings.clients):
-        return oauth_error(401, "invalid_client", "Client authentication failed")
+        return http.oauth_error(401, "invalid_client", "Client authentication failed")
     key = (form.get("username", [""])[-1], form.get("password", [""])[-1])
     if not _is_valid_pair(key, tokens.settings.access_keys):
-        return oauth_error(400, "invalid_grant", "The access key is not valid")
+        return http.oauth_error(400, "invalid_grant", "The access key is not valid")
     # A JWT without a real signature: a client trusts the connection, not the signature.
     now = int(tokens.settings.clock())
     owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
     segments = ({"alg": "RS256", "typ": "JWT"}, {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS})
-    head, payload = (urlsafe_b64encode(encode_json(segment)).decode().rstrip("=") for segment in segments)
+    head, payload = (urlsafe_b64encode(http.encode_json(segment)).decode().rstrip("=") for segment in segments)
     return tokens.token_response(id_token=f"{head}.{payload}.simulated")
 
 
-def access_key_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
+def access_key_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
     """POST an access key as JSON."""
     try:
         body = request.json()
-    except NotJsonError:
-        return error_response(400, ApiProblem("The body is not JSON", "invalid.body"))
+    except http.NotJsonError:
+        return http.error_response(400, http.ApiProblem("The body is not JSON", "invalid.body"))
     form = body if isinstance(body, dict) else {}
     if not _is_valid_pair((form.get("accessKeyId"), form.get("accessKeySecret")), tokens.settings.access_keys):
-        return error_response(401, ApiProblem("The access key is not valid", "invalid.access.key"))
+        return http.error_response(401, http.ApiProblem("The access key is not valid", "invalid.access.key"))
     return tokens.token_response()
 
 
@@ -93,7 +84,7 @@ PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
 }  # by path: the method and the handler of a request that needs no token
 
 
-def _issuer(tokens: TokenIssuer, request: SimRequest) -> str:
+def _issuer(tokens: TokenIssuer, request: http.SimRequest) -> str:
     """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
 
@@ -114,16 +105,16 @@ class TokenIssuer:
         self._expiry: dict[str, float] = {}
         self.issued_count = 0
 
-    def token_response(self, **extra: str) -> SimResponse:
+    def token_response(self, **extra: str) -> http.SimResponse:
         """Return a response with a new token."""
         now, seconds = self.settings.clock(), self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}"
         self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
         self.issued_count += 1
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
-        return json_response(200, {**form, **extra}, ("cache-control", "no-store"))
+        return http.json_response(200, {**form, **extra}, ("cache-control", "no-store"))
 
-    def accepts(self, request: SimRequest) -> bool:
+    def accepts(self, request: http.SimRequest) -> bool:
         """Return whether the request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()

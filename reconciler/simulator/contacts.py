@@ -10,16 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
-from reconciler.simulator.messages import (
-    ApiProblem,
-    ApiProblemError,
-    Json,
-    SimRequest,
-    SimResponse,
-    json_response,
-    oauth_error,
-    parse_json_body,
-)
+from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.validate import DECIMAL
@@ -28,37 +19,39 @@ _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(state: TenantState, request: SimRequest) -> SimResponse:
+def merge_context(state: TenantState, request: http.SimRequest) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
-        raise ApiProblemError(404, ApiProblem("Interaction not found", "not.found"))
-    body = parse_json_body(request)
+        raise http.ApiProblemError(404, http.ApiProblem("Interaction not found", "not.found"))
+    body = http.parse_json_body(request)
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if attributes is None:
-        raise ApiProblemError(422, ApiProblem("attributes is required", "missing.field", "attributes"))
+        raise http.ApiProblemError(422, http.ApiProblem("attributes is required", "missing.field", "attributes"))
     if not isinstance(attributes, dict):
-        raise ApiProblemError(422, ApiProblem("must be an object", "invalid.type", "attributes"))
+        raise http.ApiProblemError(422, http.ApiProblem("must be an object", "invalid.type", "attributes"))
     problems = [
-        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
+        http.ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
         for name, value in attributes.items()
         if not name or isinstance(value, (dict, list))
     ]
     if problems:
-        raise ApiProblemError(422, *problems)
+        raise http.ApiProblemError(422, *problems)
     merged = state.merge(conversation, attributes)
-    return json_response(200, {"id": conversation, "attributes": merged})
+    return http.json_response(200, {"id": conversation, "attributes": merged})
 
 
-def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimRequest) -> SimResponse:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
-        return _digital_error(settings, 404, [ApiProblem("Contact not found", "not.found")])
+        return _digital_error(settings, 404, [http.ApiProblem("Contact not found", "not.found")])
     try:
-        body = parse_json_body(request)
-    except ApiProblemError as refused:
-        return _digital_error(settings, refused.response.status, [ApiProblem("The body is not JSON", "invalid.body")])
+        body = http.parse_json_body(request)
+    except http.ApiProblemError as refused:
+        return _digital_error(
+            settings, refused.response.status, [http.ApiProblem("The body is not JSON", "invalid.body")]
+        )
     problems = list(_field_problems(body, defined))
     if problems:
         return _digital_error(settings, 422, problems)
@@ -66,19 +59,19 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
     is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
     state.merge(contact, {name: float(value) if is_number[name] else value or None for name, value in values.items()})
-    return SimResponse(status=204)
+    return http.SimResponse(status=204)
 
 
-def send_signal(state: TenantState, request: SimRequest) -> SimResponse:
+def send_signal(state: TenantState, request: http.SimRequest) -> http.SimResponse:
     """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
-        return oauth_error(404, "not_found", "The contact does not exist or has ended")
+        return http.oauth_error(404, "not_found", "The contact does not exist or has ended")
     values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
-        return oauth_error(400, "invalid_request", "p1 is required")
+        return http.oauth_error(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
-    return SimResponse(status=204)
+    return http.SimResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
@@ -86,21 +79,21 @@ def _exists(conversation: str) -> bool:
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
 
 
-def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProblem]:
+def _field_problems(body: http.Json, defined: Mapping[str, str]) -> Iterator[http.ApiProblem]:
     if not isinstance(body, list):
-        yield ApiProblem("must be a list of custom fields", "invalid.type")
+        yield http.ApiProblem("must be a list of custom fields", "invalid.type")
         return
     for index, item in enumerate(body):
         ident, value = (item.get("ident"), item.get("value")) if isinstance(item, dict) else (None, None)
         if not isinstance(ident, str):
-            yield ApiProblem("must be text", "invalid.type", f"[{index}].ident")
+            yield http.ApiProblem("must be text", "invalid.type", f"[{index}].ident")
         elif ident not in defined:
-            yield ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{index}].ident")
+            yield http.ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{index}].ident")
         elif not isinstance(value, str):
-            yield ApiProblem("must be text", "invalid.type", f"[{index}].value")
+            yield http.ApiProblem("must be text", "invalid.type", f"[{index}].value")
 
 
-def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimResponse:
+def _digital_error(settings: SimulatorSettings, status: int, problems: list[http.ApiProblem]) -> http.SimResponse:
     """Return an error in Digital's form, with an id for the vendor's support."""
     errors = [{"field": field or None, "message": message, "errorCode": code} for message, code, field in problems]
-    return json_response(status, {"errors": errors, "uid": settings.new_id()})
+    return http.json_response(status, {"errors": errors, "uid": settings.new_id()})

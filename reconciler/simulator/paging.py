@@ -10,16 +10,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
-from reconciler.simulator.messages import (
-    QUEUES_PATH,
-    RULES_PATH,
-    ApiProblem,
-    SimRequest,
-    SimResponse,
-    encode_json,
-    error_response,
-    json_response,
-)
+from reconciler.simulator import messages as http
 from reconciler.simulator.profile import ServedList
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import StoredRule
@@ -42,9 +33,9 @@ class ListLag:
 
     def hide(self, rule_id: str) -> None:
         """Start to hide a new rule."""
-        lag = self._settings
-        if lag.lag_seconds or lag.lag_reads:
-            self._hidden[rule_id] = (lag.clock() + lag.lag_seconds, lag.lag_reads)
+        settings = self._settings
+        if settings.lag_seconds or settings.lag_reads:
+            self._hidden[rule_id] = (settings.clock() + settings.lag_seconds, settings.lag_reads)
 
     def visible(self, stored_rules: Sequence[StoredRule]) -> Sequence[StoredRule]:
         """Return the rules that one read shows; counts as a read."""
@@ -56,17 +47,17 @@ class ListLag:
         return [stored for stored in stored_rules if stored.rule["id"] not in hidden]
 
 
-def rules_page(request: SimRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimResponse:
+def rules_page(request: http.SimRequest, stored_rules: Sequence[StoredRule], cap: int) -> http.SimResponse:
     """Return a page of rules."""
-    return _page(request, stored_rules, cap, (RULES_PATH, attrgetter("text")))
+    return _page(request, stored_rules, cap, (http.RULES_PATH, attrgetter("text")))
 
 
-def queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
+def queues_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
     """Return a page of queues."""
-    return _page(request, queues, cap, (QUEUES_PATH, encode_json))
+    return _page(request, queues, cap, (http.QUEUES_PATH, http.encode_json))
 
 
-def page_window(request: SimRequest, cap: int) -> tuple[int, int]:
+def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     """Return a page's offset and its maximum size. Raises ValueError."""
     if request.window is not None:
         return request.window
@@ -74,21 +65,23 @@ def page_window(request: SimRequest, cap: int) -> tuple[int, int]:
     return ((request.positive_number("pageNumber") or 1) - 1) * size, size
 
 
-def _page(request: SimRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]) -> SimResponse:
+def _page(
+    request: http.SimRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]
+) -> http.SimResponse:
     try:
         offset, size = page_window(request, cap)
     except ValueError as error:
-        problem = ApiProblem(f"{error} must be a whole number of 1 or more", "invalid.query", str(error))
-        return error_response(400, problem)
+        problem = http.ApiProblem(f"{error} must be a whole number of 1 or more", "invalid.query", str(error))
+        return http.error_response(400, problem)
     (path, encode), total = form, len(items)
     entities = b",".join(map(encode, items[offset : offset + size]))
     number, count = offset // size + 1, -(-total // size)
     next_uri = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if offset + size < total else "null"
     rest = f'],"pageNumber":{number},"pageSize":{size},"total":{total},"pageCount":{count},"nextUri":{next_uri}}}'
-    return json_response(200, b'{"entities":[' + entities + rest.encode())
+    return http.json_response(200, b'{"entities":[' + entities + rest.encode())
 
 
-def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
+def skills_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
     """Return a page of skills: skip and top, a count, a link; 204 if there are none."""
     skills = [
         {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
@@ -98,18 +91,20 @@ def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int)
     return _list_response(request, replace(_SKILLS, path=request.path), skills, cap)
 
 
-def routing_queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
+def routing_queues_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
     """Return a page of Digital's queues: a token leads to the next page."""
     entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
     return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
 
 
-def _list_response(request: SimRequest, served: ServedList, entries: list[dict[str, Any]], cap: int) -> SimResponse:
+def _list_response(
+    request: http.SimRequest, served: ServedList, entries: list[dict[str, Any]], cap: int
+) -> http.SimResponse:
     try:
         offset, size = served.window(request.query, cap)
     except ValueError:
-        return error_response(400, ApiProblem("not a number", "invalid.query"))
+        return http.error_response(400, http.ApiProblem("not a number", "invalid.query"))
     if not entries:
-        return SimResponse(status=204)
+        return http.SimResponse(status=204)
     page = {"total": len(entries), "nextUri": "?pageNumber=0" if offset + size < len(entries) else None}
-    return json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))
+    return http.json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))

@@ -12,16 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from reconciler.simulator.messages import (
-    JSON_TYPE,
-    QUEUES_PATH,
-    RULES_PATH,
-    Json,
-    NotJsonError,
-    SimRequest,
-    SimResponse,
-    encode_json,
-)
+from reconciler.simulator import messages as http
 
 _UNKNOWN_PATH: Final = "/nowhere"
 _REFUSAL_STATUSES: Final = (400, 409, 412, 422)  # a tenant may answer these with 200 and `success: false`
@@ -54,15 +45,15 @@ class ServedList:
             return (max(int(position or self.first) - self.first, 0) * size, size)
         return (0, _UNLIMITED) if self.style == "all-at-once" else (max(int(position or 0), 0), size)
 
-    def encode_page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[Json]) -> bytes:
+    def encode_page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[http.Json]) -> bytes:
         """Return a page in this style."""
-        form: Json = {}
+        form: http.Json = {}
         set_member(form, self.member, entries)
         if self.total:
             set_member(form, self.total, canonical["total"])
         if self.next:
             set_member(form, self.next, self._next_link(canonical.get("nextUri"), window))
-        return encode_json(entries if self.member == "." else form)
+        return http.encode_json(entries if self.member == "." else form)
 
     def _next_link(self, uri: str | None, window: tuple[int, int]) -> str | None:
         """Return the link or token for the tutorial's link to the next page, to the first page, or to another host."""
@@ -84,8 +75,8 @@ class ServedList:
 class TenantProfile:
     """A tenant's names and styles; the defaults are the tutorial's."""
 
-    rules: ServedList = field(default_factory=lambda: ServedList(path=RULES_PATH))
-    queues: ServedList = field(default_factory=lambda: ServedList(path=QUEUES_PATH))
+    rules: ServedList = field(default_factory=lambda: ServedList(path=http.RULES_PATH))
+    queues: ServedList = field(default_factory=lambda: ServedList(path=http.QUEUES_PATH))
     single_member: str = "."
     condition: Mapping[str, str] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
@@ -96,17 +87,17 @@ class TenantProfile:
     message_header: str = ""
     refused_member: str = ""
 
-    def canonical_request(self, request: SimRequest, cap: int) -> SimRequest:
+    def canonical_request(self, request: http.SimRequest, cap: int) -> http.SimRequest:
         """Return the request in the tutorial's names; unknown parts are not changed."""
         if self is TUTORIAL_PROFILE:
             return request
-        for served, path in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
+        for served, path in ((self.rules, http.RULES_PATH), (self.queues, http.QUEUES_PATH)):
             rest = request.path.removeprefix(served.path)
             if request.path.startswith(served.path) and rest[:1] in ("", "/"):
                 canonical = replace(request, path=path + rest)
                 break
         else:
-            is_tutorial = request.path.startswith((RULES_PATH, QUEUES_PATH))
+            is_tutorial = request.path.startswith((http.RULES_PATH, http.QUEUES_PATH))
             return replace(request, path=_UNKNOWN_PATH if is_tutorial else request.path)
         if request.method == "GET":
             try:
@@ -114,13 +105,13 @@ class TenantProfile:
             except ValueError:
                 canonical.query = "pageNumber=0"
         if request.body:
-            with suppress(NotJsonError):
-                canonical.body = encode_json(self._canonical_rule(request.json()))
+            with suppress(http.NotJsonError):
+                canonical.body = http.encode_json(self._canonical_rule(request.json()))
         return canonical
 
-    def tenant_response(self, response: SimResponse, request: SimRequest) -> SimResponse:
+    def tenant_response(self, response: http.SimResponse, request: http.SimRequest) -> http.SimResponse:
         """Return the response to a canonical request in this tenant's names."""
-        if self is TUTORIAL_PROFILE or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
+        if self is TUTORIAL_PROFILE or not request.path.startswith((http.RULES_PATH, http.QUEUES_PATH)):
             return response
         if response.status >= 400:  # noqa: PLR2004 - errors
             return self._tenant_error(response, request)
@@ -129,18 +120,18 @@ class TenantProfile:
         except ValueError:
             return response
         if isinstance(form, dict) and isinstance(form.get("entities"), list):
-            is_rules = request.path == RULES_PATH
+            is_rules = request.path == http.RULES_PATH
             served, entries = self.rules if is_rules else self.queues, form["entities"]
             if served.no_content and not entries:
-                return SimResponse(status=204)
+                return http.SimResponse(status=204)
             entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in entries]
             return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
         rule = self._tenant_rule(form)
-        body: Json = {}
+        body: http.Json = {}
         set_member(body, self.single_member, rule)
-        return replace(response, body=encode_json(rule if self.single_member == "." else body))
+        return replace(response, body=http.encode_json(rule if self.single_member == "." else body))
 
-    def _tenant_rule(self, rule: Json) -> Json:
+    def _tenant_rule(self, rule: http.Json) -> http.Json:
         if not isinstance(rule, dict):
             return rule
         parts = {
@@ -156,7 +147,7 @@ class TenantProfile:
             form["queueId"] = int(form["queueId"])
         return {names.get(name, name): value for name, value in form.items()}
 
-    def _canonical_rule(self, body: Json) -> Json:
+    def _canonical_rule(self, body: http.Json) -> http.Json:
         if not isinstance(body, dict):
             return body
         canonical = {name: field for field, name in self.rules.names.items()}
@@ -168,7 +159,7 @@ class TenantProfile:
             rule["id"] = str(rule["id"])
         return rule
 
-    def _canonical_part(self, part: Json, names: Mapping[str, str]) -> Json:
+    def _canonical_part(self, part: http.Json, names: Mapping[str, str]) -> http.Json:
         if not isinstance(part, dict):
             return part
         fields, words = ({name: key for key, name in mapping.items()} for mapping in (names, self.words))
@@ -181,12 +172,12 @@ class TenantProfile:
                 form[name] = words.get(value, f"unknown {value}" if value in self.words else value)
         return form
 
-    def _tenant_error(self, response: SimResponse, request: SimRequest) -> SimResponse:
+    def _tenant_error(self, response: http.SimResponse, request: http.SimRequest) -> http.SimResponse:
         try:
             message = "; ".join(problem["message"] for problem in json.loads(response.body)["errors"])
         except (ValueError, KeyError, TypeError):
             return response
-        form: Json = {}
+        form: http.Json = {}
         if self.message_member:
             set_member(form, self.message_member, message)
         headers = [header for header in response.headers if header[0] != "content-type"]
@@ -194,12 +185,12 @@ class TenantProfile:
             headers.append((self.message_header.lower(), message))
         if self.refused_member and response.status in _REFUSAL_STATUSES and request.method != "GET":
             set_member(form, self.refused_member, value=False)
-            response = SimResponse(status=200)
-        body, types = (encode_json(form), (JSON_TYPE,)) if form else (b"", ())
+            response = http.SimResponse(status=200)
+        body, types = (http.encode_json(form), (http.JSON_TYPE,)) if form else (b"", ())
         return replace(response, body=body, headers=(*types, *headers))
 
 
-def _tenant_entry(entry: Json, served: ServedList) -> Json:
+def _tenant_entry(entry: http.Json, served: ServedList) -> http.Json:
     if not isinstance(entry, dict):
         return entry
     is_number = served.numbers and str(entry.get("id")).isdigit()
@@ -207,7 +198,7 @@ def _tenant_entry(entry: Json, served: ServedList) -> Json:
     return {served.names.get(name, name): value for name, value in form.items()}
 
 
-def set_member(data: dict[str, Any], path: str, value: Json) -> None:
+def set_member(data: dict[str, Any], path: str, value: http.Json) -> None:
     """Set a value in an object at a path such as `_links.next` or `errors[].message`."""
     *parents, last = path.split(".") if path != "." else [""]
     node: Any = data

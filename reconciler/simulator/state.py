@@ -31,11 +31,9 @@ class StoredRule:
 
 
 class TenantState:
-    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one.
+    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one."""
 
-    Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
-    """
-
+    # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     def __init__(
         self, queues: Iterable[JsonObject] = (), rules: Iterable[JsonObject] = (), contexts: JsonObject | None = None
     ) -> None:
@@ -59,37 +57,35 @@ class TenantState:
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
-        """Return the state of the file at `path`, or `initial` for a new file; the file is locked until `close`.
-
-        `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds. Raises StateError.
-        """
-        disk = StateFiles(path, lock_timeout, read)
+        """Return the state of a file, or `initial` for a new file; locks it until `close`. Raises StateError."""
+        # `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds for the lock.
+        state_files = StateFiles(path, lock_timeout, read)
         try:
-            if initial is not None and disk.is_new():
-                disk.replace(initial.to_document())
-            state = cls(**disk.snapshot())
+            if initial is not None and state_files.is_new():
+                state_files.replace(initial.to_document())
+            state = cls(**state_files.snapshot())
             _check_json(path, state)
-            for change in disk.changes():
+            for change in state_files.changes():
                 state._replay(change)
             merged = {queue["id"]: queue for queue in state.queues}
             for queue in queues:
                 merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
             state.queues = list(merged.values())
-            disk.compact(state.to_document)
+            state_files.compact(state.to_document)
         except BaseException:
-            disk.close()
+            state_files.close()
             raise
-        state._files = disk
+        state._files = state_files
         return state
 
     def close(self) -> None:
         """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""
-        disk, self._files = self._files, None
-        if disk is not None:
+        state_files, self._files = self._files, None
+        if state_files is not None:
             try:
-                disk.compact(self.to_document)
+                state_files.compact(self.to_document)
             finally:
-                disk.close()
+                state_files.close()
 
     def __enter__(self) -> Self:
         return self

@@ -12,8 +12,8 @@ T = TypeVar("T")
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )  # fillers, variation selectors, the object and the replacement character, some of them printable to Python
-LONGEST_NAME: Final = 60
-MOST_ITEMS: Final = 8
+MAX_NAME_LENGTH: Final = 60
+MAX_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
 _MAX_EXACT_FLOAT: Final = 1e16
 
@@ -37,7 +37,7 @@ def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
 def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
-        return f"[{join_first(item, MOST_ITEMS, quote)}]"
+        return f"[{join_first(item, MAX_ITEMS, quote)}]"
     is_integral = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
     quoted = sanitize(json.dumps(int(item) if is_integral and isinstance(item, float) else item, ensure_ascii=False))
     # A cut text ends in a quote, too.
@@ -46,7 +46,7 @@ def quote(item: object) -> str:
 
 def quote_name(text: str) -> str:
     """Return a name as JSON, cut after `LONGEST_NAME` characters."""
-    return quote(text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}...")
+    return quote(text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}...")
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -54,10 +54,10 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) -> str:
+def join_first(items: Sequence[T], limit: int, format_item: Callable[[T], str] = str) -> str:
     """Return `a, b, c and 26 more`."""
     suffix = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return f"{', '.join(map(shape, items[:limit]))}{suffix}"
+    return f"{', '.join(map(format_item, items[:limit]))}{suffix}"
 
 
 def _escape_character(character: str) -> str:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
-from reconciler.text.escape import MOST_ITEMS, join_first, pluralize, quote, sanitize
+from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
 
 _VERBS: Final = {
     "equals": "is",
@@ -42,7 +42,7 @@ def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -
         return f"{subject} {quote(value)}"
     if condition.operator == "between":
         return f"{subject} {quote(value[0])} and {quote(value[1])}"
-    return f"{subject} {join_first(value, MOST_ITEMS, quote)}"
+    return f"{subject} {join_first(value, MAX_ITEMS, quote)}"
 
 
 def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:

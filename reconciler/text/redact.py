@@ -66,17 +66,17 @@ class Redactor:
         if not self._is_suspect(squeezed):
             return text
         # The positions in the text of the letters and digits that were compared.
-        places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
+        positions = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
         parts: list[str] = []
         covered, end = -2, 0
         for first, last in sorted(set(self._secret_runs(squeezed))):
             if first > covered + 1:  # not adjacent to the run before
-                start = places[first]
+                start = positions[first]
                 while start > end and text[start - 1] == "\\":
                     start -= 1
                 parts += [text[end:start], PLACEHOLDER]
             covered = max(covered, last)
-            end = places[covered] + 1
+            end = positions[covered] + 1
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
@@ -125,10 +125,10 @@ class Redactor:
         for at in sorted(starts):  # in order, because `followed` skips the positions before one
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
-                for place in _find_all(word, form):
-                    if followed.get((form, at - place), -1) < at:
-                        first, last = _extend_match(squeezed, at, form, place)
-                        followed[form, at - place] = last
+                for form_position in _find_all(word, form):
+                    if followed.get((form, at - form_position), -1) < at:
+                        first, last = _extend_match(squeezed, at, form, form_position)
+                        followed[form, at - form_position] = last
                         if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
                             yield first, last
 

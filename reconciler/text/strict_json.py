@@ -22,6 +22,14 @@ STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_f
 _MAX_ITEMS: Final = 1000  # of a list; further ones are ignored
 
 
+def is_deep(value: dict[str, Any] | list[Any], levels: int) -> bool:
+    """Return whether lists and objects are nested more than so many levels deep, the value itself included."""
+    for part in value.values() if type(value) is dict else value:
+        if (type(part) is dict or type(part) is list) and (levels == 1 or is_deep(part, levels - 1)):
+            return True
+    return False
+
+
 def find_members(data: object, path: str) -> list[Any]:
     """Return the values at a path, one for each item of a list; an empty list if the path does not exist."""
     members: list[Any] = [data]

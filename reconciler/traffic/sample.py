@@ -34,16 +34,14 @@ CellValue = str | int | float | None
 COUNT_COLUMN: Final = "count"
 MAX_ROWS: Final = 100_000
 _MAX_COLUMNS: Final = 100
-_MAX_CONVERSATIONS: Final = 10**12
-"""The limit of one row: sums of all rows stay exact."""
+_MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CSV_ERRORS: Final = {
     "expected after": "a cell continues after its closing quote (double a quote inside)",
     "unexpected end": "a quote is never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
-}
-"""Parts of the messages of the module csv -> messages of findings."""
+}  # parts of the messages of the module csv -> messages of findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +50,18 @@ class SampleRow:
 
     attributes: Mapping[str, CellValue]
     count: int | float
-    line: int
-    """The line of the first of the equal rows, from 1."""
+    line: int  # the line of the first of the equal rows, from 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSample:
     """A traffic sample. Rows are distinct, have the same attributes, and count more than 0."""
 
-    name: str
-    """The file's path for messages."""
-    digest: str
-    """SHA-256 of the file's bytes, in hexadecimal."""
+    name: str  # the file's path for messages
+    digest: str  # SHA-256 of the file's bytes, in hexadecimal
     period: str
     rows: tuple[SampleRow, ...]
-    total: int | float
-    """The number of conversations of all rows; more than 0."""
+    total: int | float  # the number of conversations of all rows; more than 0
     warnings: tuple[Finding, ...] = ()
 
 
@@ -117,16 +111,12 @@ def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "
 
 @dataclass(kw_only=True)
 class _SampleReader:
-    """Reads the rows of a text whose cells have a separator."""
-
     text: str
     separator: str
     collector: ErrorCollector
     attribute_names: Attributes
-    names: list[str] = field(default_factory=list)
-    """The cells of the header."""
-    attributes: tuple[str, ...] = ()
-    """The attributes of the columns, without `count`."""
+    names: list[str] = field(default_factory=list)  # the cells of the header
+    attributes: tuple[str, ...] = ()  # the attributes of the columns, without `count`
     _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
     """The parsed values of each column by cell: most cells occur in many rows."""
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)

@@ -264,8 +264,8 @@ def test_a_users_copy_is_never_written() -> None:
     """A read showed that the rule is an edited copy: it stays, even if the managed rule is missing in the next read."""
     clone = managed("id-y", "cards/x", rule("x", priority=9), last_written=rule("x"))
     tally = ApplyProgress(planned(LIVE))
-    tally.note_foreign_copies([LIVE, clone])
-    assert tally.is_foreign_copy(update(clone))
-    assert not tally.is_foreign_copy(update(LIVE))
+    tally.note_edited_copies([LIVE, clone])
+    assert tally.is_edited_copy(update(clone))
+    assert not tally.is_edited_copy(update(LIVE))
     changes: list[Change] = [Create(X, WANTED, None)]
-    assert [False] == [tally.is_foreign_copy(one) for one in changes]
+    assert [False] == [tally.is_edited_copy(one) for one in changes]

@@ -15,7 +15,7 @@ import pytest
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
+from reconciler.cxone.transport.circuit_breaker import MAX_FAILURES
 from reconciler.cxone.transport.httpx_transport import CertificateConnectError, transport_over
 from reconciler.model.live import FetchedRule
 from tests.support.builders import MARKER, rule
@@ -121,7 +121,7 @@ def test_a_single_read_survives_an_outage() -> None:
     found, client = using(server, lambda client: client.rule("1"))
     assert isinstance(found, FetchedRule)
     assert 1 <= client._sender.circuit.probes <= MOST_PROBES
-    assert MOST_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
+    assert MAX_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
 
 
 @pytest.mark.parametrize("away", AWAY)
@@ -139,7 +139,7 @@ def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
     kinds = Counter(type(one) for one in found)
     assert kinds[FetchedRule] > 0
     assert kinds[errors.OverloadedError] + kinds[errors.UnreachableError] == 300 - kinds[FetchedRule]
-    assert len(server.sent_from(1.0)) <= TENANT.concurrency + MOST_FAILURES + MOST_PROBES
+    assert len(server.sent_from(1.0)) <= TENANT.concurrency + MAX_FAILURES + MOST_PROBES
     assert 91 <= server.asked[-1][0] <= 95
     assert 0 == sent_later
 
@@ -169,7 +169,7 @@ def test_patience_is_a_setting_of_the_tenant() -> None:
     server = Server(broken(503), since=0.06)
     with pytest.raises(errors.OverloadedError, match="503"):
         using(server, lambda client: client.rule("1"), patience_seconds=0.0)
-    assert MOST_FAILURES == len(server.asked) - 1
+    assert MAX_FAILURES == len(server.asked) - 1
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadError])
@@ -178,7 +178,7 @@ def test_a_server_that_never_answered_gets_no_patience(failure: type[httpx.Trans
     server = Server(lost(failure), since=0.0)
     found, _ = using(server, reads)
     assert {errors.OverloadedError, errors.UnreachableError} >= {type(one) for one in found}
-    assert MOST_FAILURES == len(server.asked)
+    assert MAX_FAILURES == len(server.asked)
     assert server.asked[-1][0] < 10
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
+from reconciler.cxone.transport.circuit_breaker import MAX_FAST_FAILURES
 from reconciler.errors import (
     ApiError,
     OverloadedError,
@@ -111,7 +111,7 @@ def test_the_circuit_opens_and_fails_immediately_and_closes_itself() -> None:
     during, sent, slowest, after = asyncio.run(minute())
     assert all(isinstance(one, OverloadedError) for one in during)
     assert sum(isinstance(one, RetryLaterError) for one in during) > 0.9 * len(during)
-    assert MOST_FAST_FAILURES < sent <= 60
+    assert MAX_FAST_FAILURES < sent <= 60
     assert 0 == slowest
     assert isinstance(after[0], dict)
     assert isinstance(after[-1], dict)

@@ -60,7 +60,7 @@ def test_a_share_is_that_of_the_rule_s_intents_in_the_sample() -> None:
     found = lanes(build_routing_map(plan_of_everything()))
     assert pytest.approx(40.0) == found["cards/lost"].share
     assert pytest.approx(0.4) == found["cards/fax"].share
-    assert "October 2026" == build_routing_map(plan_of_everything()).sample
+    assert "October 2026" == build_routing_map(plan_of_everything()).period
 
 
 def test_callers_are_named_by_intents_or_by_conditions() -> None:

@@ -24,7 +24,7 @@ from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Example, Space
 from reconciler.behaviour.space.value_type import Types
 
-_MOST_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
+_MAX_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
 _MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand
 
 
@@ -128,7 +128,7 @@ class _RowBuilder:
         pieces = [own]
         for shape in excepts:
             pieces = [part for piece in pieces for part in self._subtract_shape(piece, shape)]
-            if len(pieces) > _MOST_PIECES:
+            if len(pieces) > _MAX_PIECES:
                 raise _RowTooLongError
         return [tuple(sorted(piece.items())) for piece in pieces]
 

@@ -161,8 +161,6 @@ class Constraints:
 
 
 class _VersionIndex:
-    """Versions by their values of the pivot."""
-
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
         self.versions_by_atom: dict[int, list[RuleVersion]] = {}
         self.wide: list[RuleVersion] = []

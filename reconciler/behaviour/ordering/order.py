@@ -187,6 +187,5 @@ def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves,
 
 
 def _most_dependent(links: Dependencies, moves: Collection[int]) -> int:
-    """Return the change with most dependencies on the others."""
     degree = Counter(move for pairs in links.among(moves) for pair in pairs for move in pair)
     return max(sorted(moves), key=degree.__getitem__)

@@ -170,7 +170,6 @@ class _SliceClasses:
     def is_inhabited(
         self, fitting: Sequence[RuleVersion], level: float, tied: Sequence[tuple[int, object]], takers: Sequence[object]
     ) -> bool:
-        """Return whether any conversation is in the class."""
         self.constraints.space.budget.spend(len(self.versions) + len(self.fixed_rules))
         inside = {id(version) for version in fitting}
         blockers = 0

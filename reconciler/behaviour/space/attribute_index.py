@@ -15,7 +15,7 @@ from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.space.domain import REST, Domain, ValueSet
 from reconciler.behaviour.space.patterns import bits
 
-_MOST_REMEMBERED: Final = 20_000
+_MAX_REMEMBERED: Final = 20_000
 
 
 class MaskLayers:
@@ -46,12 +46,12 @@ def _build_layers(masks: Iterable[int]) -> list[int]:
 
 
 class AttributeIndex:
-    """The index of one attribute: `asking` is the mask of the shapes with a part of its values."""
+    """The index of one attribute: `restricting` is the mask of the shapes that restrict it."""
 
     def __init__(self, domain: Domain, budget: WorkBudget) -> None:
         self.domain: Final = domain
         self.budget: Final = budget
-        self.asking = 0
+        self.restricting = 0
         self._shapes: dict[ValueSet, int] = {}
         self._classified: dict[ValueSet, tuple[int, int]] = {}
         self._tables: _ShapeTables | None = None
@@ -59,18 +59,18 @@ class AttributeIndex:
     def add(self, part: ValueSet, shape: int) -> None:
         """Add the part of a shape, which is given as a mask."""
         self._shapes[part] = self._shapes.get(part, 0) | shape
-        self.asking |= shape
+        self.restricting |= shape
 
     def classify(self, part: ValueSet) -> tuple[int, int]:
         """Return the shapes with none of these values, and the shapes without some of them."""
         answer = self._classified.get(part)
         if answer is None:
-            if len(self._classified) * self.budget.cost_per_comparison > _MOST_REMEMBERED:
+            if len(self._classified) * self.budget.cost_per_comparison > _MAX_REMEMBERED:
                 self._classified.clear()
             if self._tables is None:
                 self._tables = _ShapeTables(self.domain, self._shapes, self.budget)
-            apart = self.asking & ~self._tables.touching(part)
-            answer = self._classified[part] = apart, self.asking & ~self._tables.allowing(part)
+            apart = self.restricting & ~self._tables.touching(part)
+            answer = self._classified[part] = apart, self.restricting & ~self._tables.allowing(part)
         return answer
 
 

@@ -25,10 +25,8 @@ _ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknow
 
 
 class _Piece(NamedTuple):
-    """A piece of a search."""
-
     box: Box
-    further: dict[int, int]  # by attribute, the shapes that do not cover the box there
+    beyond: dict[int, int]  # by attribute, the shapes that do not cover the box there
     blockers: int  # the shapes that touch the box
     changed: Box = {}  # noqa: RUF012 - parts that the box still lacks; never changed in place
     units: int = 0  # the shapes with one condition beyond the box
@@ -91,7 +89,7 @@ class Shapes:
             parts = dict(self.all[number])
             for attribute, part in parts.items():
                 mask &= ~self._attribute_indexes[attribute].classify(part)[1]
-            mask &= ~self._asking_layers.outside(parts)
+            mask &= ~self._restricting_layers.outside(parts)
             self._covering[number] = mask
         return mask
 
@@ -130,22 +128,25 @@ class Shapes:
         blockers &= ~plain.apart.outside(box)
         if not blockers:
             return True
-        values = {attribute: plain.values[attribute] for attribute in self._asked_by(blockers) if attribute not in box}
+        values = {
+            attribute: plain.values[attribute]
+            for attribute in self._restricted_attributes(blockers)
+            if attribute not in box
+        }
         return bool(box and values) and self._search({**box, **values}, blockers) is not None
 
-    def _asked_by(self, shapes: int) -> Iterable[int]:
-        """Return the attributes that some of these shapes restrict."""
+    def _restricted_attributes(self, shapes: int) -> Iterable[int]:
         count, indexes = shapes.bit_count(), self._attribute_indexes
         self.budget.spend(min(count, len(indexes)))
         if count < len(indexes):
             return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
-        return [attribute for attribute, index in enumerate(indexes) if index.asking & shapes]
+        return [attribute for attribute, index in enumerate(indexes) if index.restricting & shapes]
 
     @cached_property
-    def _asking_layers(self) -> MaskLayers:
+    def _restricting_layers(self) -> MaskLayers:
         """The shapes that restrict each attribute."""
         indexes = enumerate(self._attribute_indexes)
-        return MaskLayers({attribute: index.asking for attribute, index in indexes if index.asking})
+        return MaskLayers({attribute: index.restricting for attribute, index in indexes if index.restricting})
 
     @cached_property
     def _plain_values(self) -> Sequence[_PlainValues]:
@@ -198,9 +199,9 @@ class Shapes:
         """Cut the box by shape after shape until a piece is left that none touches."""
         end = max(0, self.budget.remaining - self.budget.search_limit)
         beyond: dict[int, int] = {}
-        for attribute in self._asked_by(blockers):
+        for attribute in self._restricted_attributes(blockers):
             part, index = box.get(attribute), self._attribute_indexes[attribute]
-            apart, beyond[attribute] = index.classify(part) if part else (0, index.asking)
+            apart, beyond[attribute] = index.classify(part) if part else (0, index.restricting)
             blockers &= ~apart
         stack = [_Piece(box, beyond, blockers)]
         while stack:
@@ -209,14 +210,14 @@ class Shapes:
                 raise UndecidedError
             if piece is None:
                 continue
-            if not piece[2]:
-                return piece[0]
+            if not piece.blockers:
+                return piece.box
             self._split_piece(piece, stack)
         return None
 
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""
-        box, beyond, blockers, changed = dict(piece.box), dict(piece.further), piece.blockers, piece.changed
+        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
         self.budget.spend(_SEARCH_COST + len(box) + len(beyond))
         while True:
             box.update(changed)
@@ -224,11 +225,11 @@ class Shapes:
                 apart, beyond[attribute] = self._attribute_indexes[attribute].classify(part)
                 blockers &= ~apart
             self.budget.spend(2 * len(beyond))
-            beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
+            beyond = {attribute: mask & blockers for attribute, mask in beyond.items() if mask & blockers}
             once = twice = 0
-            for asking in beyond.values():
-                twice |= once & asking
-                once |= asking
+            for restricting in beyond.values():
+                twice |= once & restricting
+                once |= restricting
             if once != blockers:  # a shape without a condition beyond the box covers it
                 return None
             units = once & ~twice
@@ -242,12 +243,12 @@ class Shapes:
     def _forced_values(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
         """Return the parts that shapes with one condition leave, where each leaves one; None where one is empty."""
         changed: Box = {}
-        for attribute, asking in beyond.items():
-            if asking & units:
+        for attribute, restricting in beyond.items():
+            if restricting & units:
                 domain = self.domains[attribute]
                 here = before = box.get(attribute) or domain.all
-                self.budget.spend(_CUT_COST * (asking & units).bit_count())
-                for shape in bits(asking & units):
+                self.budget.spend(_CUT_COST * (restricting & units).bit_count())
+                for shape in bits(restricting & units):
                     pieces = subtract(domain, here, self._shape_values(shape, attribute))
                     if not pieces:
                         return None
@@ -267,7 +268,7 @@ class Shapes:
         chosen = units or blockers
         chosen &= -chosen
         attribute = min(
-            (attribute for attribute, asking in beyond.items() if asking & chosen),
+            (attribute for attribute, restricting in beyond.items() if restricting & chosen),
             key=lambda attribute: len(self.domains[attribute].patterns.all),
         )
         part = self._shape_values(chosen.bit_length() - 1, attribute)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.boxes import Box, Shape
-from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
@@ -144,7 +144,7 @@ def _named_values(domain: Domain, atoms: int) -> list[Json]:
     values: list[Json] = []
     for atom in bits(atoms):
         if atom < domain.first_number:
-            values.append(domain.texts[atom - 2])
+            values.append(domain.texts[atom - FIRST_TEXT])
         else:
             low, _, named = domain.interval(atom)
             values += [low] if named else []

@@ -27,7 +27,7 @@ MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[ValueSet] = (0, 0, 0)
 FIRST_TEXT: Final = 2  # the atom of the first named text
-_MOST_DIGITS: Final = 18
+_MAX_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
 _MANY_SUBSTRINGS: Final = 100  # with more, a scan of every piece of every text is faster than a search for each
 _SHORT_TEXT: Final = 20  # characters of a text that counts as one value
@@ -40,7 +40,7 @@ def number_between(low: float, high: float) -> int | float | None:
     bottom, top = Fraction(low), Fraction(high)
     middle = (bottom + top) / 2
     try:
-        for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
+        for digits in range(1 if low >= 0 and high <= 1 else 0, _MAX_DIGITS):
             scale = 10**digits
             nearest = floor(middle * scale + Fraction(1, 2))
             for candidate in (nearest, nearest - 1, nearest + 1):
@@ -67,7 +67,7 @@ def _number_above(low: float) -> int | float:
     if integer < 0:
         return 0
     size = len(str(integer))
-    for digits in range(1, _MOST_DIGITS):
+    for digits in range(1, _MAX_DIGITS):
         unit = 10 ** (size - digits)
         with suppress(OverflowError):  # an integer larger than any double
             for step in (1, 2):  # one unit above may be the same double

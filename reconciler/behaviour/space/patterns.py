@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
-_MOST_REMEMBERED: Final = 2_000
+_MAX_REMEMBERED: Final = 2_000
 _LONG_MASK: Final = 500
 _FEW_BITS: Final = 8
 _PREFERRED_CHARACTERS: Final = (*map(ord, "-_.xyzqjkw0123456789~"), *range(0x61, 0x7B), *range(0x41, 0x5B))
@@ -95,7 +95,7 @@ class PatternSet:
         key = (yes, no)
         denied = self._minimal_excluded.get(key)
         if denied is None:
-            if len(self._minimal_excluded) > _MOST_REMEMBERED:
+            if len(self._minimal_excluded) > _MAX_REMEMBERED:
                 self._minimal_excluded.clear()
             excluded = 0
             for number in required:

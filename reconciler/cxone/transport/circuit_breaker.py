@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
-MOST_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
-MOST_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
+MAX_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
+MAX_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
 _WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, plus or minus a quarter; the last one repeats
 _WINDOW: Final = 20  # half of this many attempts, failed, open the circuit of the endpoint too
 _FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 5.0
+_MAX_PAUSE: Final = 5.0
 
 
 class Admission(Enum):
@@ -52,25 +52,25 @@ class FailedAttempt(NamedTuple):
 class WaitingBreaker:
     """For commands: one request at a time probes an unavailable server, while all others wait for the outcome."""
 
-    def __init__(self, patience: float, time: TimeSource, pacer: RateLimiter) -> None:
-        """`patience` is the seconds to wait for a server that answered once; `pacer` reports each wait."""
-        self._patience, self._time, self._pacer = patience, time, pacer
-        self._turn = asyncio.Lock()
+    def __init__(self, patience: float, time: TimeSource, rate_limiter: RateLimiter) -> None:
+        """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports each wait."""
+        self._patience, self._time, self._rate_limiter = patience, time, rate_limiter
+        self._probe_lock = asyncio.Lock()
         self._failures = self._pauses = self.probes = 0
         self._since = 0.0
         self._answering: set[str] = set()
-        self._why = self._brief = ""
-        self._end: ApiError | None = None
+        self._error_text = self._brief = ""
+        self._final_error: ApiError | None = None
 
     @property
     def is_open(self) -> bool:
         """Return whether the server counts as unavailable."""
-        return self._failures >= MOST_FAILURES
+        return self._failures >= MAX_FAILURES
 
     @property
     def gave_up(self) -> bool:
         """Return whether this client has given up on the server."""
-        return self._end is not None
+        return self._final_error is not None
 
     def record_answer(self, host: str, /) -> None:
         """Record a good answer: waiting requests may go on."""
@@ -81,42 +81,42 @@ class WaitingBreaker:
         """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
         if attempt.cause is Cause.ERROR_STATUS:  # the server is reachable
             self._answering.add(attempt.host)
-            self._pacer.on_retry_after(attempt.retry_after, attempt.brief)
+            self._rate_limiter.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
-        self._why, self._brief = str(attempt.error), attempt.brief
-        if self._failures == MOST_FAILURES:
+        self._error_text, self._brief = str(attempt.error), attempt.brief
+        if self._failures == MAX_FAILURES:
             self._since = self._time.clock()
         if (self.is_open and attempt.host not in self._answering) or attempt.cause is Cause.UNTRUSTED:
-            self._end = self._end or attempt.error
+            self._final_error = self._final_error or attempt.error
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[Admission]:
         """Wait until a request may be sent. No other request is admitted during a probe."""
         while self.is_open:
-            async with self._turn:
+            async with self._probe_lock:
                 if self.is_open:  # no response arrived during the wait for the lock
                     await self._pause()
                     self.probes += 1
                     yield Admission.PROBE
                     return
-        self._raise_if_ended()
+        self._raise_if_gave_up()
         yield Admission.REQUEST
 
-    def _raise_if_ended(self) -> None:
-        if self._end is not None:
-            raise type(self._end)(f"{self._end}; giving up")
+    def _raise_if_gave_up(self) -> None:
+        if self._final_error is not None:
+            raise type(self._final_error)(f"{self._final_error}; giving up")
 
     async def _pause(self) -> None:
         """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
         remaining = self._since + self._patience - self._time.clock()
         if remaining <= 0:
-            text = f"{self._why}; waited {self._patience:g} seconds for it to come back"
-            self._end = self._end or OverloadedError(text)
-        self._raise_if_ended()
+            text = f"{self._error_text}; waited {self._patience:g} seconds for it to come back"
+            self._final_error = self._final_error or OverloadedError(text)
+        self._raise_if_gave_up()
         wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
         self._pauses += 1
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
-        self._pacer.on_wait(self._brief, text, wait)
+        self._rate_limiter.on_wait(self._brief, text, wait)
         await self._time.sleep(wait)
 
 
@@ -152,7 +152,7 @@ class FailFastBreaker:
         self._failures += 1
         self._recent.append(False)
         is_window_full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
-        if not self.is_open and (self._failures >= MOST_FAST_FAILURES or is_window_full):
+        if not self.is_open and (self._failures >= MAX_FAST_FAILURES or is_window_full):
             self.opened += 1
             self._wait(_FIRST_PAUSE)
 
@@ -165,7 +165,7 @@ class FailFastBreaker:
         remaining = self._until - self._time.clock()
         if remaining > 0:
             raise RetryLaterError("the tenant does not answer; the next attempt follows soon", remaining)
-        self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if the probe fails
+        self._wait(min(2 * self._pause, _MAX_PAUSE))  # for all others, and for this one if the probe fails
         self.probes += 1
         yield Admission.SINGLE_PROBE
 

@@ -20,19 +20,19 @@ from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport import request as http
 from reconciler.errors import UnexpectedResponseError
 
-_LARGEST_HEAD: Final = 64 * 1024  # bytes of a response's headers, and of its chunk sizes and trailers
-_LONG_HEAD: Final = f"the response's headers have more than {_LARGEST_HEAD // 1024} KiB"
+_MAX_HEAD_BYTES: Final = 64 * 1024  # bytes of a response's headers, and of its chunk sizes and trailers
+_HEAD_TOO_LARGE: Final = f"the response's headers have more than {_MAX_HEAD_BYTES // 1024} KiB"
 _IDLE: Final = 15.0  # seconds after which a connection is not used again: the server may be about to close it
-_SECOND_TRY: Final = 0.25  # seconds until the next address of a name is tried in parallel
-_EARLY: Final = range(100, 200)  # statuses of interim responses
+_SECOND_ADDRESS_DELAY: Final = 0.25  # seconds until the next address of a name is tried in parallel
+_INTERIM_STATUSES: Final = range(100, 200)  # statuses of interim responses
 
 
 class Direct:
     """Connections to few servers. Each has one request at a time and is kept for the next one."""
 
-    def __init__(self, trusted: ssl.SSLContext) -> None:
-        """`trusted` holds the certificate authorities that are accepted."""
-        self._trusted = trusted
+    def __init__(self, tls_context: ssl.SSLContext) -> None:
+        """`tls_context` holds the certificate authorities that are accepted."""
+        self._tls_context = tls_context
         self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
     async def carry(self, request: http.ApiRequest) -> http.ApiResponse:
@@ -40,9 +40,9 @@ class Direct:
         idle = self._idle[request.server]
         while idle and not idle[-1].is_fresh:  # the last one was used last
             idle.pop().close()
-        connection = idle.pop() if idle else await self._connected(request.server)
+        connection = idle.pop() if idle else await self._connect(request.server)
         try:
-            answer = await connection.ask(request)
+            response = await connection.send(request)
         except BaseException:
             connection.close()  # its late response would answer the next request
             raise
@@ -50,7 +50,7 @@ class Direct:
             idle.append(connection)
         else:
             connection.close()
-        return answer
+        return response
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -58,14 +58,16 @@ class Direct:
             connection.close()
         self._idle.clear()
 
-    async def _connected(self, server: ServerUrl) -> _Connection:
+    async def _connect(self, server: ServerUrl) -> _Connection:
         """Connect to the first address of the name that answers. Raises NotSentError."""
         loop = asyncio.get_running_loop()
-        options: Any = {"ssl": self._trusted, "server_hostname": server.host} if server.scheme == "https" else {}
+        options: Any = {"ssl": self._tls_context, "server_hostname": server.host} if server.scheme == "https" else {}
         try:
-            found = await _addresses(server)
-            made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
-            return (await loop.create_connection(_Connection, sock=made, **options))[1]
+            addresses = await _addresses(server)
+            sock = await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=_SECOND_ADDRESS_DELAY, loop=loop
+            )
+            return (await loop.create_connection(_Connection, sock=sock, **options))[1]
         except ssl.CertificateError as failure:
             raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
         except (OSError, UnicodeError) as failure:  # UnicodeError: the name cannot be looked up
@@ -83,37 +85,37 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
-        self._answer: asyncio.Future[http.ApiResponse] | None = None
+        self._response: asyncio.Future[http.ApiResponse] | None = None
         self._call = ""
-        self._used = self._loop.time()
-        self._is_over = False
+        self._last_used_at = self._loop.time()
+        self._is_closed = False
         self._begin()
 
     @property
     def is_clean(self) -> bool:
         # The response was complete, and no data followed it.
-        return self._is_kept and not self._is_over
+        return self._is_kept and not self._is_closed
 
     @property
     def is_fresh(self) -> bool:
-        return not self._is_over and self._loop.time() - self._used < _IDLE
+        return not self._is_closed and self._loop.time() - self._last_used_at < _IDLE
 
-    async def ask(self, request: http.ApiRequest) -> http.ApiResponse:
-        written = _written(request)
-        if self._is_over:
+    async def send(self, request: http.ApiRequest) -> http.ApiResponse:
+        data = _encode_request(request)
+        if self._is_closed:
             raise http.NotSentError("the server closed the connection before the request")
         self._begin()
         self._call = request.call
-        self._answer = self._loop.create_future()
-        self._transport.write(written)
+        self._response = self._loop.create_future()
+        self._transport.write(data)
         try:
-            return await self._answer
+            return await self._response
         finally:
-            self._answer = None
-            self._used = self._loop.time()
+            self._response = None
+            self._last_used_at = self._loop.time()
 
     def close(self) -> None:
-        self._is_over = True
+        self._is_closed = True
         self._transport.abort()
 
     def _begin(self) -> None:
@@ -126,7 +128,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # it was not requested
+        if self._response is None:  # it was not requested
             self.close()
             return
         self._size += len(data)
@@ -134,16 +136,16 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # the error of a method below
-            known = cause if isinstance(cause, UnexpectedResponseError) else None
-            self._fail(known or http.NoResponseError("the response is not HTTP"))
-        if self._body is None and self._size > _LARGEST_HEAD:
-            self._fail(UnexpectedResponseError(_LONG_HEAD))
-        elif self._size > http.MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
+            own_error = cause if isinstance(cause, UnexpectedResponseError) else None
+            self._fail(own_error or http.NoResponseError("the response is not HTTP"))
+        if self._body is None and self._size > _MAX_HEAD_BYTES:
+            self._fail(UnexpectedResponseError(_HEAD_TOO_LARGE))
+        elif self._size > http.MAX_RESPONSE_BYTES + _MAX_HEAD_BYTES:  # chunks' sizes and trailers count, too
             self._fail(http.too_large_error())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_over = True
-        if self._answer is None or self._answer.done():
+        self._is_closed = True
+        if self._response is None or self._response.done():
             return
         has_length = bool(self._headers.keys() & {"content-length", "transfer-encoding"})
         if exc is None and self._body is not None and not has_length:  # it ends with the connection
@@ -153,7 +155,7 @@ class _Connection(asyncio.Protocol):
             self._fail(http.NoResponseError(text))
 
     def on_message_begin(self) -> None:
-        self._is_over |= self._is_read  # a second response belongs to no request
+        self._is_closed |= self._is_read  # a second response belongs to no request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._body is None:  # a trailer has no effect
@@ -161,12 +163,12 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status in _EARLY:
+        if status in _INTERIM_STATUSES:
             self._headers = {}
-        elif status < _EARLY.start:
+        elif status < _INTERIM_STATUSES.start:
             raise http.NoResponseError
-        elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
-            raise UnexpectedResponseError(_LONG_HEAD)
+        elif sum(map(len, self._headers.values())) > _MAX_HEAD_BYTES:
+            raise UnexpectedResponseError(_HEAD_TOO_LARGE)
         elif self._body is None:
             self._body = http.ResponseBody(self._headers.get("content-encoding", ""))
 
@@ -179,17 +181,17 @@ class _Connection(asyncio.Protocol):
             return
         self._is_read = True
         self._is_kept = self._parser.should_keep_alive()
-        if self._answer is not None and not self._answer.done():
+        if self._response is not None and not self._response.done():
             status = self._parser.get_status_code()
-            self._answer.set_result(http.ApiResponse(self._call, status, self._headers, self._body.content()))
+            self._response.set_result(http.ApiResponse(self._call, status, self._headers, self._body.content()))
 
     def _fail(self, error: Exception) -> None:
-        self._is_over = True
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        self._is_closed = True
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(error)
 
 
-def _written(request: http.ApiRequest) -> bytes:
+def _encode_request(request: http.ApiRequest) -> bytes:
     """Return a request as bytes. A line end in one of its parts would begin a second request."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]

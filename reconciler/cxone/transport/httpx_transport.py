@@ -11,7 +11,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.settings import TenantSettings
-from reconciler.cxone.transport import request as exchange
+from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.tls import parse_proxy, tls_context_for
 
 
@@ -20,11 +20,10 @@ class CertificateConnectError(httpx.ConnectError):
 
 
 class StrictAiohttpTransport(httpx.AsyncBaseTransport):
-    """httpx-aiohttp that separates requests that were certainly not sent from others.
+    """httpx-aiohttp that separates requests that were certainly not sent from others."""
 
-    httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
-    create. Only aiohttp's own connector errors are certain.
-    """
+    # httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
+    # create. Only aiohttp's own connector errors are certain.
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -54,46 +53,45 @@ def _protocol_error_text(error: BaseException | None) -> str:
     return "the response is not HTTP" if isinstance(error, broken) else ""
 
 
-def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transport:
+def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
     """Return a transport over an httpx client without cookies and environment variables."""
-    http = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    client = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def send(request: exchange.ApiRequest) -> exchange.ApiResponse:
+    async def send(request: http.ApiRequest) -> http.ApiResponse:
         headers, content = dict(request.headers), request.content or None
-        http_request = http.build_request(request.method, request.url, headers=headers, content=content)
+        http_request = client.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _read_response(http, http_request, request.call)
+            return await _read_response(client, http_request, request.call)
         except CertificateConnectError as failure:
-            raise exchange.UntrustedCertificateError(exchange.describe_failure(failure)) from failure
+            raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
-            raise exchange.NotSentError(exchange.describe_failure(failure)) from failure
+            raise http.NotSentError(http.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
-            text = "no answer in time" if timed_out else exchange.describe_failure(failure)
-            raise exchange.NoResponseError(text) from failure
+            text = "no answer in time" if timed_out else http.describe_failure(failure)
+            raise http.NoResponseError(text) from failure
 
     return send
 
 
-async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> exchange.ApiResponse:
-    response = await http.send(request, stream=True, follow_redirects=False)
+async def _read_response(client: httpx.AsyncClient, request: httpx.Request, call: str) -> http.ApiResponse:
+    response = await client.send(request, stream=True, follow_redirects=False)
     try:
         if response.is_stream_consumed:  # the transport had the full response in memory
-            return exchange.ApiResponse(call, response.status_code, response.headers, response.content)
-        body = exchange.ResponseBody(response.headers.get("content-encoding", ""))
+            return http.ApiResponse(call, response.status_code, response.headers, response.content)
+        body = http.ResponseBody(response.headers.get("content-encoding", ""))
         async for raw in response.aiter_raw():
             body.add(raw)
     finally:
         await response.aclose()
-    return exchange.ApiResponse(call, response.status_code, response.headers, body.content())
+    return http.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
 class _CleanConnector(aiohttp.TCPConnector):
     """Reuses a connection only if it is idle: aiohttp takes an unrequested response for the next request's."""
 
     async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as the base
-        """Return a connection without unread data."""
         while True:
             connection = await super().connect(*arguments, **options)
             if connection.protocol is None or not connection.protocol.should_close:

@@ -202,10 +202,8 @@ class RateLimiter:
         patience: float = 0.0,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`rate` is calls a second; `run_seconds` bounds all calls together.
-
-        A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
-        """
+        """`rate` is calls a second; `run_seconds` bounds all calls together."""
+        # A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
         self._time, self._patience, self.on_wait = time, patience, on_wait
         self._rate = AdaptiveRate(rate)
         self._next_send_at = self._paused_until = self._resumed_at = -math.inf
@@ -235,10 +233,8 @@ class RateLimiter:
         self._run_deadline = self._time.clock() + seconds
 
     async def acquire(self, deadline: float = math.inf) -> float:
-        """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`.
-
-        Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
-        """
+        """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`."""
+        # Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
         arrived_at = now = self._time.clock()
         if self._waiting_calls or not self._free_slots or now < self._due_at():
             self._waiting_calls += 1
@@ -274,11 +270,8 @@ class RateLimiter:
         return now
 
     def _schedule_next(self, arrived_at: float, now: float) -> None:
-        """Set the time of the next call by absolute deadlines (GCRA).
-
-        Calls that waited may follow in a short burst after a late timer, but not after an idle time: the rest of the
-        tenant's bucket is reserved for jitter and wrong guesses.
-        """
+        # By absolute deadlines (GCRA). Calls that waited may follow in a short burst after a late timer, but not after
+        # an idle time: the rest of the tenant's bucket is reserved for jitter and wrong guesses.
         resumed = self._rate.resume_after_wait(now)
         interval = 1.0 / self._rate.rate_at(now)
         if resumed:

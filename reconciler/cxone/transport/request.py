@@ -128,13 +128,10 @@ LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
-    """Send one request within so many seconds, or without a limit. Raises the transport's errors and TimeoutError.
-
-    Raises UnsupportedCallError for a redirect, which is not followed: a write was not executed.
-    """
+    """Send one request within `seconds`. Raises the transport's errors, TimeoutError, and UnsupportedCallError."""
     async with nullcontext() if seconds == math.inf else time.deadline(seconds):
         response = await transport(request)
-    if response.status in _REDIRECTS and "location" in response.headers:
+    if response.status in _REDIRECTS and "location" in response.headers:  # a write was not executed
         text = f"the server redirects to another place (status {response.status}); not followed"
         raise UnsupportedCallError(f"{response.call}: {text}")
     return response

@@ -44,7 +44,7 @@ class Deadline:
     request_sent: bool = False
 
 
-CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)  # of this task
+CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("deadline", default=None)  # of this task
 
 
 _Result = http.ApiResponse | FailedAttempt
@@ -68,11 +68,9 @@ class RetryingSender:
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
-        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed.
-
-        A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
-        OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
-        """
+        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed."""
+        # A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
+        # OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         attempts, since = [0, 0], math.inf  # not throttled, and throttled
         while True:
             self._rate_limiter.check_time_limit()
@@ -81,10 +79,9 @@ class RetryingSender:
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                attempts[
-                    result.cause is Cause.THROTTLED
-                ] += not self.circuit.is_open  # otherwise another request failed
-                await self._wait_before_retry(result, attempts[result.cause is Cause.THROTTLED], since)
+                throttled = result.cause is Cause.THROTTLED
+                attempts[throttled] += not self.circuit.is_open  # otherwise another request failed
+                await self._wait_before_retry(result, attempts[throttled], since)
 
     async def _wait_before_retry(self, failure: FailedAttempt, attempt: int, since: float) -> None:
         """Wait before another attempt; the first failed at `since`. Raises the last error without a retry."""
@@ -93,8 +90,8 @@ class RetryingSender:
         if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
             raise failure.error
         wait = limiter.pause_seconds if throttled else limiter.backoff(attempt)
-        budget = CURRENT_DEADLINE.get()
-        if budget is not None and self._time.clock() + wait >= budget.expires_at:
+        deadline = CURRENT_DEADLINE.get()
+        if deadline is not None and self._time.clock() + wait >= deadline.expires_at:
             raise failure.error
         limiter.retries += 1
         limiter.throttled_retries += throttled
@@ -108,8 +105,8 @@ class RetryingSender:
     async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as admission:
-            budget = CURRENT_DEADLINE.get()
-            sent_at = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
+            deadline = CURRENT_DEADLINE.get()
+            sent_at = await self._rate_limiter.acquire(deadline.expires_at if deadline else math.inf)
             try:
                 if admission is not Admission.REQUEST:
                     return await self._probe(request, kind, sent_at, admission)
@@ -174,11 +171,11 @@ class RetryingSender:
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
-        budget = CURRENT_DEADLINE.get()
-        if budget is None:
+        deadline = CURRENT_DEADLINE.get()
+        if deadline is None:
             return self._timeout_seconds
-        budget.request_sent = True
-        return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
+        deadline.request_sent = True
+        return self._timeout_seconds if self._time.clock() + self._timeout_seconds < deadline.expires_at else math.inf
 
     def _parse_response(self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
         is_token, is_read = kind is RequestKind.TOKEN, kind in (RequestKind.READ, RequestKind.PAGE)
@@ -198,10 +195,10 @@ class RetryingSender:
         return reply
 
 
-def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
+def _may_be_empty(kind: RequestKind, response: http.ApiResponse) -> bool:
     if kind is RequestKind.PAGE:
-        return answer.status == HTTPStatus.NO_CONTENT
-    return kind is RequestKind.DELETE or (not answer.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
+        return response.status == HTTPStatus.NO_CONTENT
+    return kind is RequestKind.DELETE or (not response.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:

@@ -93,13 +93,13 @@ class RedisConnection:
         await connection.send_packed_command(packed)
         for _, future in batch:
             try:
-                answer = await connection.read_response()
+                response = await connection.read_response()
             except ResponseError as error:
                 if not future.done():
                     future.set_exception(RedisUnavailableError(str(error).partition(" ")[0][:20]))
             else:
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(response)
 
 
 def split_url(url: str) -> SplitResult:

@@ -64,19 +64,19 @@ class ClusterMembership:
             await self._state.connection.close()
 
     async def _join(self) -> None:
-        shared = self._state
-        await shared.connection.open()
-        shared.lost_event.clear()
-        call = shared.connection.call
+        redis = self._state
+        await redis.connection.open()
+        redis.lost_event.clear()
+        call = redis.connection.call
         run_id = re.search(rb"^run_id:([^\r\n]+)", await call("INFO", "server"), re.MULTILINE)
         if run_id is None:  # the server's id, which changes with a restart
             raise RedisUnavailableError("NoRunId")
         for script in SCRIPTS:
             await call("SCRIPT", "LOAD", script.text)
-        keys = (shared.key("generation"), shared.key("settling"))
+        keys = (redis.key("generation"), redis.key("settling"))
         join = JOIN.command(keys, run_id[1], secrets.token_hex(4), _GRACE_MILLISECONDS)
-        shared.generation, settling = await call(*join)
-        shared.is_joined = True
+        redis.generation, settling = await call(*join)
+        redis.is_joined = True
         await self._locks.publish_all()
         await self._ids.publish_all()
         await self._heartbeat()
@@ -88,9 +88,9 @@ class ClusterMembership:
             await self._heartbeat()
         await self._locks.release_pending()
         await self._ids.release_pending()
-        if shared.lost_event.is_set():
-            raise RedisUnavailableError(shared.reason)
-        shared.is_usable = True
+        if redis.lost_event.is_set():
+            raise RedisUnavailableError(redis.reason)
+        redis.is_usable = True
         self._log_state("open", instances=self.instances)
 
     async def _heartbeat_until_lost(self) -> None:
@@ -103,11 +103,11 @@ class ClusterMembership:
                 continue
 
     async def _heartbeat(self) -> None:
-        shared = self._state
-        keys = (shared.key("generation"), shared.key("instances"), shared.key("hold"))
+        redis = self._state
+        keys = (redis.key("generation"), redis.key("instances"), redis.key("hold"))
         pause = int(self._pace.pause_seconds() * 1000)
-        beat = HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
-        status, *counts = await shared.connection.call(*beat)
+        beat = HEARTBEAT.command(keys, redis.generation, redis.instance, _MEMBER_MILLISECONDS, pause)
+        status, *counts = await redis.connection.call(*beat)
         if status == b"lost":
             raise RedisUnavailableError("Forgotten")
         self.instances, shared_pause = counts

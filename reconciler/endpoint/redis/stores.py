@@ -23,19 +23,9 @@ from reconciler.endpoint.conversations import (
 )
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, retry_later
+from reconciler.endpoint.redis import state as scripts
 from reconciler.endpoint.redis.connection import Command
-from reconciler.endpoint.redis.state import (
-    ACQUIRE,
-    CLAIM,
-    COMPLETE,
-    CONFIRM,
-    LOCK_MILLISECONDS,
-    RELEASE,
-    RESTORE_EVENTS,
-    RESTORE_IDS,
-    RedisState,
-    batches,
-)
+from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
 
 _EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
 _ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
@@ -86,7 +76,7 @@ class RedisLocks:
 
     async def _acquire(self, conversation: str, key: str, holder: str) -> LatestEvent | None:
         try:
-            _, *fields = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _EVENT_MILLISECONDS)
+            _, *fields = await self._state.acquire(scripts.ACQUIRE, key, holder, LOCK_MILLISECONDS, _EVENT_MILLISECONDS)
         except asyncio.CancelledError:
             self._release_later(key, holder)  # Redis may have given the lock, too late for this request
             raise
@@ -98,7 +88,7 @@ class RedisLocks:
     async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
         # Raises LockUnavailableError if the write cannot be published. An ambiguous write does not get this
         # response: a repeated event would be written twice.
-        if await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
+        if await self._state.publish(scripts.RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
             self._mark_confirmed(key, write)
             return
         await self._confirm_write(key, write)
@@ -111,7 +101,7 @@ class RedisLocks:
         # A write whose lock may be lost counts unless another instance has written later: then the order of the two
         # is unknown, and a repeated event is written again.
         before = _pack(write.before)[0] if write.before is not None else ""
-        if await self._state.publish(CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
+        if await self._state.publish(scripts.CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
             self._mark_confirmed(key, write)
         elif self._state.is_joined:
             self._unconfirmed_writes.pop(key, None)
@@ -128,7 +118,7 @@ class RedisLocks:
             parts: Iterator[Command] = (
                 (max(lifetime - int(age * 1000), 1), *_pack(latest)) for _, latest, age in batch
             )
-            await self._state.publish(RESTORE_EVENTS, keys, *chain.from_iterable(parts))
+            await self._state.publish(scripts.RESTORE_EVENTS, keys, *chain.from_iterable(parts))
         for key, write in tuple(self._unconfirmed_writes.items()):
             await self._confirm_write(key, write)
 
@@ -139,7 +129,10 @@ class RedisLocks:
             await self._release(key, holder)
 
     async def _release(self, key: str, holder: str) -> None:
-        if not await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS) and not self._state.is_joined:
+        if (
+            not await self._state.publish(scripts.RELEASE, (key,), holder, _EVENT_MILLISECONDS)
+            and not self._state.is_joined
+        ):
             self._pending_releases[key] = holder
 
     def _release_later(self, key: str, holder: str) -> None:
@@ -184,37 +177,39 @@ class RedisMessageIds:
         self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
         self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
-    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+    async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Wait for an id's response and return it, or return None if the caller must process the message."""
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
-                status, *answer = await self._state.acquire(
-                    CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
+                status, *fields = await self._state.acquire(
+                    scripts.CLAIM, self._key(message_id), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
                 )
         except LockUnavailableError as error:
-            self._pending_releases[message] = holder
+            self._pending_releases[message_id] = holder
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
             return IN_PROGRESS_RESPONSE
         if status == b"conflict":
             return CONFLICT_RESPONSE
         if status == b"known":
-            return _unpack_response(answer[0])
-        self._claims[message] = holder, digest
+            head, _, body = fields[0].partition(b"\n")
+            code, outcome = head.decode("ascii").split(" ")
+            return EndpointResponse(int(code), outcome, body)
+        self._claims[message_id] = holder, digest
         return None
 
-    async def complete(self, message: str, response: EndpointResponse) -> None:
+    async def complete(self, message_id: str, response: EndpointResponse) -> None:
         """Publish the response to all instances; a retryable one frees the id."""
-        holder, digest = self._claims.pop(message)
+        holder, digest = self._claims.pop(message_id)
         if response.is_retryable:
-            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+            await self._state.publish(scripts.COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS)
             return
         now = self._clock()
         evict_expired(self._completed, self._limit, now)
         packed = f"{response.status} {response.outcome}\n".encode() + response.body
-        self._completed[message] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
-        await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS, packed)
+        self._completed[message_id] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
+        await self._state.publish(scripts.COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS, packed)
 
     async def publish_all(self) -> None:
         """Publish every id that was completed here and is not expired."""
@@ -224,19 +219,13 @@ class RedisMessageIds:
             parts: Iterator[Command] = (
                 (int((end - now) * 1000) + 1, digest, response) for _, (digest, response, end) in batch
             )
-            await self._state.publish(RESTORE_IDS, keys, *chain.from_iterable(parts))
+            await self._state.publish(scripts.RESTORE_IDS, keys, *chain.from_iterable(parts))
 
     async def release_pending(self) -> None:
         """Release the unconfirmed claims: a Redis that hung may still execute them."""
         pending, self._pending_releases = self._pending_releases, {}
         for message, holder in pending.items():
-            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+            await self._state.publish(scripts.COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
 
-    def _key(self, message: str) -> str:
-        return self._state.key("m", message)
-
-
-def _unpack_response(packed: bytes) -> EndpointResponse:
-    head, _, body = packed.partition(b"\n")
-    status, outcome = head.decode("ascii").split(" ")
-    return EndpointResponse(int(status), outcome, body)
+    def _key(self, message_id: str) -> str:
+        return self._state.key("m", message_id)

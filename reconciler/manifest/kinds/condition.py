@@ -240,5 +240,4 @@ _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
     "lessThan": ("The attribute is a number below this number.", 18),
     "lessThanOrEqual": ("The attribute is this number or a lower one.", 3),
     "between": ("The attribute is a number from the first number to the second, both included.", [0.4, 0.7]),
-}
-"""The meaning of each operator, and an example of its value."""
+}  # the meaning of each operator, and an example of its value

@@ -164,8 +164,7 @@ class Context(f.StrictModel):
         return self
 
 
-SANDBOX: Final = "sandbox"
-"""The name of the built-in environment: the simulator, in process."""
+SANDBOX: Final = "sandbox"  # the name of the built-in environment: the simulator, in process
 
 
 class Attributes(f.StrictModel):

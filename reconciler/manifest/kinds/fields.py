@@ -76,8 +76,7 @@ TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 ADDRESS_GLOB: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 VAR_NAME: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
-REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)
-"""`${name}` as the entire value."""
+REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)  # `${name}` as the entire value
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
 CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
@@ -112,8 +111,7 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
     DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
-}
-"""Code and message by pattern, because pydantic's error carries the unmatched pattern."""
+}  # code and message by pattern, because pydantic's error carries the unmatched pattern
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
@@ -186,8 +184,7 @@ Constant = Annotated[
         "must be text, a number, true or false, or a list of these",
         core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
     ),
-]
-"""The value of a name in `vars`."""
+]  # the value of a name in `vars`
 
 
 def _variable_or_value(value: object) -> str:
@@ -197,12 +194,10 @@ def _variable_or_value(value: object) -> str:
 OrVariable = Annotated[
     Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
     Discriminator(_variable_or_value),
-]
-"""A value that is not text, or `${name}`, which is checked when each environment's value is filled in."""
+]  # a value that is not text, or `${name}`, which is checked when each environment's value is filled in
 
 FIRST_YEAR: Final = 1970
-LAST_YEAR: Final = 9998
-"""Limits of years: arithmetic with zones and days stays inside the calendar."""
+LAST_YEAR: Final = 9998  # limits of years: arithmetic with zones and days stays inside the calendar
 _MAX_URL_LENGTH: Final = 2048
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 

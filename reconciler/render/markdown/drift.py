@@ -59,11 +59,11 @@ def _impact_table(drift: Drift) -> Iterator[str]:
         yield escape_markdown(summary.premise)
 
 
-def _section(section: DriftSection, origin: SourceLinks) -> Iterator[str]:
+def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:
     visible = section.groups[:_MAX_ITEMS]
     yield f"#### {section.title}"
     head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
-    yield "\n".join([*head, *(line for group in visible for line in _rows(group, origin))])
+    yield "\n".join([*head, *(line for group in visible for line in _rows(group, links))])
     hidden = len(section.rules) - sum(map(len, visible))
     if hidden > 0:
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
@@ -79,9 +79,9 @@ def _findings(drift: Drift) -> Iterator[str]:
         yield "\n".join([*(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]), *rest])
 
 
-def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
+def _rows(group: Sequence[DriftRule], links: SourceLinks) -> Iterator[str]:
     rule = group[0]
-    where = source_link(rule.source, origin) if rule.source else ""
+    where = source_link(rule.source, links) if rule.source else ""
     sentences = "<br>".join(map(escape_markdown, rule.sentences))
     name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
     if len(group) > 1:

@@ -11,6 +11,7 @@ from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
+from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -51,10 +52,10 @@ def rules_table(
     return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
 
-def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
+def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: int) -> str:
     change, rule = group[0], code_span(str(group[0].address))
     lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
-    where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
+    where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
     if len(group) > 1:
         lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
         where = f"{where} ..."
@@ -68,9 +69,9 @@ def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit:
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
-def source_link(source: Source, origin: SourceLinks) -> str:
+def source_link(source: Source, links: SourceLinks) -> str:
     """Return the file and line as a code span, with a link if the URL is known."""
-    link, label = origin.link(source), code_span(source_location(source).rpartition("/")[2])
+    link, label = links.link(source), code_span(source_location(source).rpartition("/")[2])
     return f"[{label}]({link})" if link else label
 
 
@@ -238,9 +239,9 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     if not summary.blocked:
         return []
     lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
-    most = max(level.findings, 5)
-    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:most]]
-    hidden = len(summary.conflicts) - most
+    limit = max(level.findings, 5)
+    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:limit]]
+    hidden = len(summary.conflicts) - limit
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
         names = " ".join(code_span(item.name) for item in summary.refusals)
@@ -255,7 +256,7 @@ def _totals_text(summary: PlanSummary) -> str:
     counts = summary.counts
     if not summary.changes:
         return escape_markdown(summary.totals_text)
-    words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     suffix = f", {counts['held']:,} held" if counts["held"] else ""
     changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
@@ -286,9 +287,9 @@ def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
-    origin = facts.links
+    links = facts.links
     parts = [f"Plan {code_span(facts.plan_id)}"]
-    parts += [f"commit {code_span(origin.commit[:8])}"] if origin.commit else []
+    parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
     parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
-    parts += [f"[run log and report]({origin.run})"] if origin.run else []
+    parts += [f"[run log and report]({links.run})"] if links.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

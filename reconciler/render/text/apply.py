@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED
+from reconciler.render.change_summary import ACTION_PAST
 from reconciler.render.colour import Style
 from reconciler.render.text.plan import SYMBOLS
 from reconciler.text.escape import pluralize, sanitize
-
-_ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
 def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
@@ -23,7 +21,7 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
     match outcome:
         case Applied():
             suffix = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
-            return f"{head}{_ACTION_PAST[outcome.change.action]}{suffix}"
+            return f"{head}{ACTION_PAST[outcome.change.action]}{suffix}"
         case Failed():
             return f"{head}{style('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():

@@ -7,13 +7,12 @@ from typing import Final, NamedTuple
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
-from reconciler.plan.plan import Plan
 from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, summarize_impact
-from reconciler.render.summary import MAX_NAMED
+from reconciler.render.summary import MAX_NAMED, match_phrase
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
 
@@ -67,17 +66,12 @@ def drift_brief(drift: Drift, style: Style) -> str:
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
 
 
-def _match_phrase(plan: Plan) -> str:
-    match = "matches" if plan.unchanged == 1 else "match"
-    return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
-
-
 def _head(drift: Drift) -> Iterator[str]:
     plan = drift.plan
     rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
     differences = f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
-    yield differences if plan.changes else _match_phrase(plan)
+    yield differences if plan.changes else match_phrase(plan)
     if count := len(drift.in_the_way):
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
         yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
@@ -88,7 +82,7 @@ def _head(drift: Drift) -> Iterator[str]:
 def _no_drift(drift: Drift) -> str:
     phrases, count = [words.accepted_phrase(drift)], len(drift.plan.held)
     phrases += [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"] if count else []
-    return f"No drift. {_match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
+    return f"No drift. {match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
 
 def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:

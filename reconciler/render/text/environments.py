@@ -10,7 +10,7 @@ from typing import Final, Literal
 from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied
-from reconciler.plan.document import count_changes
+from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
@@ -87,7 +87,7 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
     counts = count_changes(plan)
-    words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+    words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} held"] if counts["held"] else []
     return EnvironmentRow(
@@ -102,11 +102,11 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
 def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: TrafficImpact | None) -> str:
     if behaviour is None:
         return "not known"
-    who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
-    if not who.cases:
-        return "none" if who.is_complete else "not known"
-    share = f", {who.share}" if moved else ""
-    return f"{pluralize(len(who.cases) + who.hidden_cases, 'case')}{share}"
+    summary = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
+    if not summary.cases:
+        return "none" if summary.is_complete else "not known"
+    share = f", {summary.share}" if moved else ""
+    return f"{pluralize(len(summary.cases) + summary.hidden_cases, 'case')}{share}"
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:

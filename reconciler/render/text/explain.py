@@ -33,8 +33,8 @@ class DisplayNames:
 
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
     """Return the answer, the relevant rules, and the number of other rules."""
-    near = [miss for miss in explanation.non_matches if not miss.other_intent]
-    undecided = [miss for miss in near[_MAX_SHOWN:] if miss.undecided]
+    near = [non_match for non_match in explanation.non_matches if not non_match.other_intent]
+    undecided = [non_match for non_match in near[_MAX_SHOWN:] if non_match.undecided]
     return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
 
 
@@ -52,8 +52,8 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     return {
         "input": dict(explanation.conversation),
         **(unsure if explanation.undecided else sure),
-        "undecided": [_non_match_document(miss) for miss in explanation.undecided],
-        "passed": [_non_match_document(miss) for miss in explanation.non_matches],
+        "undecided": [_non_match_document(non_match) for non_match in explanation.undecided],
+        "passed": [_non_match_document(non_match) for non_match in explanation.non_matches],
         "winnerSource": first.source._asdict() if first and first.source else None,
         "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
         "tied": [entry.name for entry in explanation.tied_rules],
@@ -61,8 +61,8 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     }
 
 
-def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: Sequence[NonMatch]) -> str:
-    rows = [_non_match_row(miss, explanation, names) for miss in misses]
+def _text(explanation: Explanation, names: DisplayNames, style: Style, non_matches: Sequence[NonMatch]) -> str:
+    rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
     phrase = conversation_phrase(explanation.conversation, names.labels)
     lines = [f"By {names.rules_label}, a conversation with {phrase}"]
     if first := explanation.winner:
@@ -77,16 +77,16 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: S
             else ("one of the rules", "their conditions")
         )
         lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
-    notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
+    notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
     return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
 
 
-def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
-    condition = condition_phrase(miss.condition, names.labels)
-    if not isinstance(miss.condition, Condition):
-        return "?", miss.entry, f"{condition}; then to {queues_phrase(miss.entry.rule.targets, names.queues)}"
-    value = explanation.conversation.get(miss.condition.attribute)
-    return "no", miss.entry, f"{condition}, but it is {'missing' if value is None else quote(value)}"
+def _non_match_row(non_match: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
+    condition = condition_phrase(non_match.condition, names.labels)
+    if not isinstance(non_match.condition, Condition):
+        return "?", non_match.entry, f"{condition}; then to {queues_phrase(non_match.entry.rule.targets, names.queues)}"
+    value = explanation.conversation.get(non_match.condition.attribute)
+    return "no", non_match.entry, f"{condition}, but it is {'missing' if value is None else quote(value)}"
 
 
 def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
@@ -99,9 +99,9 @@ def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Itera
         yield f"{head}  {why}   {style('dim', _where(entry))}"
 
 
-def _hidden_rules(explanation: Explanation, names: DisplayNames, misses: Sequence[NonMatch]) -> Iterator[str]:
-    hidden = len(explanation.non_matches) - len(misses)
-    others = sum(miss.other_intent for miss in explanation.non_matches) if hidden else 0
+def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Sequence[NonMatch]) -> Iterator[str]:
+    hidden = len(explanation.non_matches) - len(non_matches)
+    others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
         has_intent = any(names.labels.get(name) == "intent" for name in explanation.conversation)
         why = "is for another intent" if others == 1 else "are for other intents"
@@ -139,9 +139,13 @@ def _where(entry: RoutingEntry) -> str:
     return "not managed" if entry.address is None else "in no manifest"
 
 
-def _non_match_document(miss: NonMatch) -> Document:
-    source = miss.entry.source
-    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": source and source._asdict()}
+def _non_match_document(non_match: NonMatch) -> Document:
+    source = non_match.entry.source
+    return {
+        "rule": non_match.entry.name,
+        "condition": to_api_json(non_match.condition),
+        "source": source and source._asdict(),
+    }
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:

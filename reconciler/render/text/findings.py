@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.model.finding import Finding
 from reconciler.render.colour import Style
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
+from reconciler.render.text.plan import SEVERITY_COLOURS
 from reconciler.render.text.wrap import columns
 from reconciler.text.escape import join_first, pluralize, sanitize
 
@@ -41,7 +42,7 @@ def severity_totals(findings: Iterable[Finding], files: int) -> str:
 
 
 def _head(finding: Finding, style: Style) -> str:
-    colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
+    colour = SEVERITY_COLOURS[finding.severity]
     source = finding.source
     where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
     number = subject_prefix(finding) if finding.repeats else ""

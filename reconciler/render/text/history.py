@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.environment import Attributes
+from reconciler.model.rule import Rule
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from reconciler.journal.journal import RecordedRun
-    from reconciler.model.rule import Rule
 
 _HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}  # a journal has no others

@@ -24,6 +24,7 @@ from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
+SEVERITY_COLOURS: Final = {"error": "red", "warning": "yellow", "info": "dim"}
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
@@ -74,22 +75,21 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
     yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
     yield from () if edit else _align_rows(rows)
-    places = [address_line(change.address, change.source) for change in group]
-    lines = places if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
+    locations = [address_line(change.address, change.source) for change in group]
+    lines = locations if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
     yield from (f"      {style('dim', line)}" for line in lines)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
-    colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
-    head = style(colour, f"{finding.severity}[{finding.code}]")
+    head = style(SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]")
     yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
         names = texts.finding_members(finding)
-        places = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
-        lines = [join_first(names, limit)] if len(names) > limit else places
+        locations = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
+        lines = [join_first(names, limit)] if len(names) > limit else locations
         yield from (f"      {style('dim', line)}" for line in lines)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"

@@ -50,8 +50,8 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
     wrapped = _LineBuffer(width, _hanging_indent(units, width) if indent is None else indent)
-    for place, unit in enumerate(units):
-        wrapped.add(unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:]))
+    for index, unit in enumerate(units):
+        wrapped.add(unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[index:]))
     return "\n".join([*wrapped.lines, wrapped.line]) + line[len(line.rstrip(" ")) :]
 
 
@@ -73,17 +73,15 @@ def _cell_width(units: Sequence[_Unit]) -> int:
 
 def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
     indent, column = units[0].gap + 2, 0
-    for place, unit in enumerate(units):
+    for index, unit in enumerate(units):
         column += unit.gap
-        if place and unit.gap >= _CELL_GAP and column <= width // 2:
+        if index and unit.gap >= _CELL_GAP and column <= width // 2:
             indent = column
         column += unit.width
     return min(indent, width // 2)
 
 
 class _LineBuffer:
-    """The finished lines, and the current one."""
-
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
         self.lines: list[str] = []

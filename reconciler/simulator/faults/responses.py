@@ -12,20 +12,11 @@ from email.utils import formatdate
 from functools import cache, reduce
 from typing import Any, Final
 
+from reconciler.simulator import messages as http
 from reconciler.simulator.faults.spec import FaultCall, resource_of
-from reconciler.simulator.messages import (
-    RULES_PATH,
-    ApiProblem,
-    DeliveryMode,
-    NotJsonError,
-    SimResponse,
-    encode_json,
-    error_response,
-    json_response,
-)
 from reconciler.simulator.paging import page_window, rules_page
 
-Respond = Callable[[FaultCall], SimResponse]
+Respond = Callable[[FaultCall], http.SimResponse]
 
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
@@ -34,13 +25,13 @@ _NAN: Final = b'{"entities":[{"id":"nan","priority":NaN}],"id":"nan","priority":
 _MEGABYTE: Final = 1 << 20
 
 
-def status_response(call: FaultCall, status: int) -> SimResponse:
+def status_response(call: FaultCall, status: int) -> http.SimResponse:
     """Return an error of that status; the argument of a 429 is its Retry-After."""
-    problem = ApiProblem(f"Injected {status}", "injected")
+    problem = http.ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
-        return error_response(status, problem)
+        return http.error_response(status, problem)
     after = formatdate(call.api.settings.clock() + 2, usegmt=True) if call.argument == "date" else call.argument or "1"
-    return error_response(429, problem, headers=() if after == "none" else (("retry-after", after),))
+    return http.error_response(429, problem, headers=() if after == "none" else (("retry-after", after),))
 
 
 def _default_status(call: FaultCall) -> int:
@@ -61,23 +52,23 @@ def _bomb(megabytes: int) -> bytes:
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "html": lambda call: SimResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
-    "empty": lambda call: SimResponse(status=_default_status(call)),
-    "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
-    "nan": lambda call: json_response(_default_status(call), _NAN),
-    "deep": lambda call: json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
-    "gzip": lambda call: json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
-    "huge": lambda call: json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
-    "redirect": lambda call: SimResponse(
+    "html": lambda call: http.SimResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
+    "empty": lambda call: http.SimResponse(status=_default_status(call)),
+    "shape": lambda call: http.json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
+    "nan": lambda call: http.json_response(_default_status(call), _NAN),
+    "deep": lambda call: http.json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
+    "gzip": lambda call: http.json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
+    "huge": lambda call: http.json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
+    "redirect": lambda call: http.SimResponse(
         status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
     ),
-    "reset": lambda _: SimResponse(status=0, delivery=DeliveryMode.RESET),
-    "timeout": lambda _: SimResponse(status=0, delivery=DeliveryMode.SILENT),
-    "refuse": lambda _: SimResponse(status=0, delivery=DeliveryMode.REFUSED),
+    "reset": lambda _: http.SimResponse(status=0, delivery=http.DeliveryMode.RESET),
+    "timeout": lambda _: http.SimResponse(status=0, delivery=http.DeliveryMode.SILENT),
+    "refuse": lambda _: http.SimResponse(status=0, delivery=http.DeliveryMode.REFUSED),
 }
 
 
-def _half(call: FaultCall) -> SimResponse:
+def _half(call: FaultCall) -> http.SimResponse:
     response = call.run_request()
     return replace(response, body=response.body[: len(response.body) // 2])
 
@@ -85,14 +76,14 @@ def _half(call: FaultCall) -> SimResponse:
 def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a page; other responses stay as they are."""
 
-    def respond(call: FaultCall) -> SimResponse:
+    def respond(call: FaultCall) -> http.SimResponse:
         response = call.run_request()
         is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
         page = json.loads(response.body) if is_list and response.status == 200 else {}  # noqa: PLR2004 - success
         if "entities" not in page:  # not a list, or one of the platform's own
             return response
         corrupt(call, page)
-        return replace(response, body=encode_json(page))
+        return replace(response, body=http.encode_json(page))
 
     return respond
 
@@ -107,19 +98,19 @@ def _shift(call: FaultCall, page: dict[str, Any]) -> None:
 def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a response's rule, or each rule of a page."""
 
-    def respond(call: FaultCall) -> SimResponse:
+    def respond(call: FaultCall) -> http.SimResponse:
         response = call.run_request()
         if response.status not in (200, 201):
             return response
         form = json.loads(response.body)
         for rule in form.get("entities", [form]):
             corrupt(rule)
-        return replace(response, body=encode_json(form))
+        return replace(response, body=http.encode_json(form))
 
     return respond
 
 
-def _stale(call: FaultCall) -> SimResponse:
+def _stale(call: FaultCall) -> http.SimResponse:
     response = call.run_request()
     before = call.rules_before(call.count(1))
     if call.request.method != "GET" or response.status not in (200, 404):
@@ -128,14 +119,14 @@ def _stale(call: FaultCall) -> SimResponse:
         return rules_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
         texts = [stored.text for stored in before if stored.rule["id"] == call.request.segments[-1]]
-        return json_response(200, texts[0]) if texts else error_response(404)
+        return http.json_response(200, texts[0]) if texts else http.error_response(404)
     return response
 
 
 CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "cut": lambda call: replace(call.run_request(), delivery=DeliveryMode.CUT),
+    "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
     "half": _half,
-    "drip": lambda call: replace(call.run_request(), delivery=DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
+    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
     "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
     "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
     "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
@@ -152,7 +143,7 @@ CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
 }
 
 
-def _revoke(call: FaultCall) -> SimResponse:
+def _revoke(call: FaultCall) -> http.SimResponse:
     call.api.tokens.revoke()
     return call.run_request()
 
@@ -160,7 +151,7 @@ def _revoke(call: FaultCall) -> SimResponse:
 def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
     """Return a fault that changes the request's rule, or a random one, just before the request."""
 
-    def respond(call: FaultCall) -> SimResponse:
+    def respond(call: FaultCall) -> http.SimResponse:
         rules = call.api.state.stored_rules
         own = rules.get(call.request.segments[-1])
         if own is not None or rules:
@@ -172,7 +163,7 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
 
 def _clone(call: FaultCall, rule: dict[str, Any]) -> None:
     identity = call.api.settings.new_id()
-    own = {"id": identity, "name": f"{rule['name']} (copy)", "version": 1, "selfUri": f"{RULES_PATH}/{identity}"}
+    own = {"id": identity, "name": f"{rule['name']} (copy)", "version": 1, "selfUri": f"{http.RULES_PATH}/{identity}"}
     call.api.state.put({**rule, **own})
 
 
@@ -184,15 +175,15 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-def _altered(call: FaultCall) -> SimResponse:
+def _altered(call: FaultCall) -> http.SimResponse:
     field = call.argument or "description"
     body = None
     if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):
-        with suppress(NotJsonError):
+        with suppress(http.NotJsonError):
             body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
-    request = replace(call.request, body=encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
+    request = replace(call.request, body=http.encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
     response = call.api.handle(request)
     call.request.changed_state = request.changed_state
     return response

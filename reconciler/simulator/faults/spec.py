@@ -42,7 +42,7 @@ _RULE: Final = re.compile(
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
-_PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
+_COUNTS: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
 _WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
 
 _RESOURCES: Final = {
@@ -111,8 +111,8 @@ def _parse_timing(text: str, when: str) -> dict[str, float]:
         return {}
     if _CHANCE.fullmatch(when):
         return {"chance": float(when)}
-    if places := _PLACES.fullmatch(when):
-        first, dash, last = places.groups()
+    if counts := _COUNTS.fullmatch(when):
+        first, dash, last = counts.groups()
         return {"first": int(first), "last": int(last or first) if last or not dash else math.inf}
     if window := _WINDOW.fullmatch(when):
         return {"since": float(window[1]), "until": float(window[2])}
