@@ -100,7 +100,7 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
             destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
             same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
             hint = (
-                "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
+                "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
             )
             yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
     yield from _tie_findings(view, facts.ties)

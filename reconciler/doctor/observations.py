@@ -79,8 +79,8 @@ def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResu
     """Return the owners of the rules; `scope` limits the statement to some rules."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
-    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
-    return CheckResult("owners", "ok", f"{text}{f', {others:,} of other owners' if others else ''}{scope}")
+    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} without an owner"
+    return CheckResult("owners", "ok", f"{text}{f', {others:,} managed by other owners' if others else ''}{scope}")
 
 
 def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:

@@ -122,7 +122,7 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
     assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
     assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
-    assert "0 managed by acme, 2 not managed" == found["owners"][1]
+    assert "0 managed by acme, 2 without an owner" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
     assert "routing:write" in found["untried"][1]
     assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
@@ -254,7 +254,7 @@ def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: s
     assert found[name][0] == "fail"
     assert message in found[name][1]
     assert advice in found[name][2]
-    assert "for lack of an allowed server that can be reached" in found["tenant"][1]
+    assert "because no allowed server can be reached" in found["tenant"][1]
 
 
 def test_an_untrusted_certificate(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,9 +409,9 @@ def test_an_unknown_part_is_named_by_its_type(text: str, said: str) -> None:
 def test_owners_and_etags() -> None:
     """The owners of the rules; the protection of a write."""
     rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
-    assert "2 managed by acme, 0 not managed" == findings.check_owners(rules, "acme", "").message
+    assert "2 managed by acme, 0 without an owner" == findings.check_owners(rules, "acme", "").message
     assert (
-        "0 managed by other, 0 not managed, 2 of other owners (x)"
+        "0 managed by other, 0 without an owner, 2 managed by other owners (x)"
         == findings.check_owners(rules, "other", " (x)").message
     )
     assert ["ok", "ok"] == [findings.check_etag(etag).status for etag in ('"1"', None)]

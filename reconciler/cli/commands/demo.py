@@ -87,7 +87,7 @@ class _Walk:
         self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
         self.say(f'Now a colleague disables "{_EDITED}" in CXone and sets its priority to 950.')
         _edit(_EDITED, priority=950, enabled=False)
-        self.command("The scheduled check reports fields, values and each conflicting rule.", "drift", expected=2)
+        self.command("The scheduled check reports fields, values and each rule in the way.", "drift", expected=2)
         self.command("Restore the rule.", "apply", "--yes")
         self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
         after = _unmanaged_rules()
