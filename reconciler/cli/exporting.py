@@ -94,7 +94,7 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     if text.endswith(("/", os.sep)) or path.is_dir():
         return ExportTarget(None, path, manifests)
     if path.suffix not in _SUFFIXES:
-        raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
+        raise UsageError(f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder in /")
     refuse_existing(path)
     return ExportTarget(path, None, manifests)
 

@@ -83,7 +83,7 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
         "Check which server is at {base}",
     ),
     "silent": (
-        "no answer in time",
+        "no response in time",
         "Raise api.timeoutSeconds if the tenant is slow; check for a firewall that drops packets",
     ),
     "broken": ("the connection broke", "Try again; a proxy or firewall may end connections"),

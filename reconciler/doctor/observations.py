@@ -92,7 +92,7 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
     operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
     lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
     if missing:
-        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
+        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment omits{scope}"
         lines = [CheckResult("operators", "warn", text, "Add them to api.operators, if the tenant understands them")]
     opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
     if opaque:

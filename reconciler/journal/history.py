@@ -124,4 +124,4 @@ def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
             raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
         return parse_live_rule({**payload, "id": "in the journal"})
     except UnexpectedResponseError as error:
-        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
+        raise IncompleteJournalError(str(error).replace(" in the response", "")) from None

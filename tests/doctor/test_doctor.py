@@ -245,7 +245,7 @@ def test_a_tenant_that_never_answers_ends_in_time(start: Start, cxroute: Program
 
     start(api="", list=silent)
     found = lines(cxroute, 1)
-    assert "GET /api/v2/routing/rules: no answer in time" == found["rules"][1]
+    assert "GET /api/v2/routing/rules: no response in time" == found["rules"][1]
     assert "api.timeoutSeconds" in found["rules"][2]
     assert found["queues"][0] == "ok"
 
@@ -339,9 +339,7 @@ def test_operators_of_live_rules_and_unknown_parts(start: Start, cxroute: Progra
         api=", operators: [in], namesUnique: true",
     )
     found = lines(cxroute, 1)
-    assert ("warn", "live rules use equals, which api.operators of the Environment leaves out") == found["operators"][
-        :2
-    ]
+    assert ("warn", "live rules use equals, which api.operators of the Environment omits") == found["operators"][:2]
     expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
     assert all(one in found["unknown parts"][1] for one in expected), found["unknown parts"]
     assert ("fail", True) == (found["names"][0], 'several rules are named "rule 1"' in found["names"][1])

@@ -70,7 +70,7 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transpo
             raise exchange.NotSentError(exchange.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
-            text = "no answer in time" if timed_out else exchange.describe_failure(failure)
+            text = "no response in time" if timed_out else exchange.describe_failure(failure)
             raise exchange.NoResponseError(text) from failure
 
     return send
