@@ -155,7 +155,7 @@ def read_rules_file(path: str) -> RulesFile:
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
-        raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
+        raise UsageError(f"{name}: {str(error).replace(' in the response', '')}") from None
     for rule_id, count in Counter(rule.id for rule in rules).items():
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
