@@ -177,7 +177,7 @@ def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     if response.content == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
     paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
-    error = f"the server kept other values than were sent: {', '.join(paths) or _LAST_LINE}"
+    error = f"the server stored other values than were sent: {', '.join(paths) or _LAST_LINE}"
     return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
 
 

@@ -103,15 +103,15 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
         return f"its description, which ended in {end}, ends in {_quote_end(live.rule.description)}"
     fields = (field for field in diff_fields(first.payload.rule, live.rule) if field.path != "description")
     phrases = [f"{field.path} {quote(field.before)} as {quote(field.after)}" for field in fields]
-    return f"the server kept other values than were sent: {join_first(phrases, _MAX_FIELDS)}"
+    return f"the server stored other values than were sent: {join_first(phrases, _MAX_FIELDS)}"
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
     """Return why the run stops, and the remedy."""
     address, text, stored = first.step.change.address, format_description(*first.payload), live.rule.description
     if live.marker is not None:
-        reason = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
-        return f"{reason}. Write the values in the manifest as the tenant keeps them"
+        reason = f"the tenant stores other values of {address} than were sent, which would route callers elsewhere"
+        return f"{reason}. Write the values in the manifest as the tenant stores them"
     reason = f"the tenant does not keep the last line of a description, which marks the rule as managed ({address})"
     if stored and text.startswith(stored):
         return f"{reason}. It cuts descriptions at {len(stored)} characters: write shorter ones in the manifests"
@@ -144,14 +144,14 @@ def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str
         return f"The rule was {result}; nothing more was written"
     ids = ", ".join(rule.live.id for rule in remaining)
     if not all(rule.is_certain for rule in remaining):
-        return f"Rule {ids} is not provably as this run wrote it, so it was not changed: look at it in CXone"
+        return f"It is not proven that rule {ids} is as this run wrote it, so it was not changed: check it in CXone"
     return f"Rule {ids} could not be reverted ({error or 'it still exists'}): correct it in CXone"
 
 
 def describe_unread(step: PlanStep, result: Attempt) -> str:
     """Return the rule that a first write may have made if no read followed; empty if it made none."""
     rule = f"{step.change.address} (rule {result.id})" if result.id else f"{step.change.address}"
-    phrase = f". It is not known whether the tenant kept {rule} as it was sent: look at it in CXone"
+    phrase = f". It is not known whether the tenant kept {rule} as it was sent: check it in CXone"
     return phrase if result.may_have_written else ""
 
 

@@ -100,7 +100,7 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
             destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
             same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
             hint = (
-                "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
+                "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
             )
             yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
     yield from _tie_findings(view, facts.ties)
@@ -120,9 +120,9 @@ def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
 
 def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
     verb = "takes" if len(shadowed.shadowing) == 1 else "together take"
-    hint = "improve the priority, or adopt the live rule with `adopt:` and change it"
+    hint = "give it a better priority, or adopt the live rule with `adopt:` and change it"
     if all(entry.address for entry in shadowed.shadowing):
-        hint = "improve the priority, narrow the earlier rule, or remove this one"
+        hint = "give it a better priority, narrow the earlier rule, or remove this one"
     entries = (shadowed.entry, *shadowed.shadowing)
     types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
     message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all of its conversations first{types}"

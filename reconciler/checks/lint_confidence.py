@@ -220,8 +220,8 @@ def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Findi
     example = {view.attributes.intent: first, view.attributes.confidence: confidence}
     verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
     message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the confidence is lower than {their}"
-        f" rules ask: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the confidence is lower than"
+        f" {their} rules require: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
     )
     return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
 

@@ -122,7 +122,7 @@ class LintView:
         """Return a conversation and its destination in words."""
         winner, phrase = self.find_winner(conversation), conversation_phrase(conversation, self.labels)
         if winner is None:
-            return f"{phrase} goes to the tenant's default"
+            return f"{phrase} goes to the tenant's default routing"
         return f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
 
     def destination_phrase(self, entry: RoutingEntry) -> str:

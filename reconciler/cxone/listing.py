@@ -116,7 +116,7 @@ async def read_complete_list(
                 continue
             failures += 1
             if failures == _MAX_TRIES:
-                reason = reason or "two readings in a row do not show the same entries"
+                reason = reason or "two consecutive reads do not show the same entries"
                 text = f"the list of {endpoint.noun} cannot be read completely: {reason}."
                 raise IncompleteReadError(f"{text} No plan was made, and nothing was written.")
             await time.sleep(limiter.backoff(failures))

@@ -167,8 +167,10 @@ def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[s
     queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
     active = data.get(list_profile.active, True) if list_profile.active else True
     if not isinstance(name, str):
-        raise UnexpectedResponseError(f"a queue in the answer has no text `{list_profile.name}`")
+        raise UnexpectedResponseError(f"a queue in the response has no text `{list_profile.name}`")
     if not isinstance(active, bool):
-        raise UnexpectedResponseError(f"a queue in the answer has a `{list_profile.active}` that is not true or false")
+        raise UnexpectedResponseError(
+            f"a queue in the response has a `{list_profile.active}` that is not true or false"
+        )
     queue_id = id_from_number(queue_id) if list_profile.ids == "number" else queue_id
     return {"id": queue_id, "name": name, "active": active}

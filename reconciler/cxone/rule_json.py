@@ -27,9 +27,9 @@ _LIST_NAMES: Final = ("entities", "rules", "items")
 def parse_live_rule(data: Json) -> LiveRule:
     """Return the rule in the data. Raises UnexpectedResponseError that names the invalid field."""
     if not isinstance(data, dict):
-        raise UnexpectedResponseError("a rule in the answer is not a JSON object")
+        raise UnexpectedResponseError("a rule in the response is not a JSON object")
     if is_deep(data, MAX_LEVELS):
-        raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the answer is nested too deeply")
+        raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the response is nested too deeply")
     rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
         raise _field_error(data, "id", "text")
@@ -116,7 +116,7 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
 
 
 def _field_error(form: dict[str, Json], name: str, kind: str) -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {kind}")
+    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the response: `{name}` is not {kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def read_rules_file(path: str) -> RulesFile:
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
-        raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
+        raise UsageError(f"{name}: {str(error).replace(' in the response', '')}") from None
     for rule_id, count in Counter(rule.id for rule in rules).items():
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")

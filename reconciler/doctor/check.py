@@ -83,7 +83,7 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
         "Check which server is at {base}",
     ),
     "silent": (
-        "no answer in time",
+        "no response in time",
         "Raise api.timeoutSeconds if the tenant is slow; check for a firewall that drops packets",
     ),
     "broken": ("the connection broke", "Try again; a proxy or firewall may end connections"),
@@ -99,7 +99,7 @@ def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
     server_text = sanitize(reply.error_text)
     if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
-        attempts = "" if reply.attempts == 1 else f", {reply.attempts} times"
+        attempts = "" if reply.attempts == 1 else f" after {reply.attempts} attempts"
         text = f"{reply.call}: status {reply.status}{attempts}{f': {server_text}' if reply.error_text else ''}"
         return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
     message, advice = _KIND_TEXTS[reply.kind]

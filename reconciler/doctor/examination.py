@@ -192,16 +192,16 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
         )
         yield CheckResult("context", "ok", text)
     text = (
-        "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
-        f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
-        " a test of these would be a write"
+        "not checked, because a check would be a write: writing (scopes routing:write, interaction:write), the path of"
+        f" conversations' contexts ({path}), and which of two priorities comes first"
+        f" (api.evaluation: {environment.api.evaluation})"
     )
     yield CheckResult("untried", "ok", text)
 
 
-def lacking(need: str) -> CheckResult:
-    """Return the line that the tenant was not checked, for lack of a prerequisite."""
-    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not checked, for lack of {need}")
+def lacking(reason: str) -> CheckResult:
+    """Return the line that the tenant was not checked, because a prerequisite is missing."""
+    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not checked, because {reason}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +220,7 @@ class Examination:
         """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
         if not await self._has_token(probe):
             self._check_clock(probe)
-            self.lines.append(lacking("a token"))
+            self.lines.append(lacking("there is no token"))
             return
         rules = self._check_page("rules", *await probe.rules())
         queues = self._check_page("queues", *await probe.queues())

@@ -79,8 +79,8 @@ def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResu
     """Return the owners of the rules; `scope` limits the statement to some rules."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
-    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
-    return CheckResult("owners", "ok", f"{text}{f', {others:,} of other owners' if others else ''}{scope}")
+    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} without an owner"
+    return CheckResult("owners", "ok", f"{text}{f', {others:,} managed by other owners' if others else ''}{scope}")
 
 
 def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:
@@ -92,7 +92,7 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
     operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
     lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
     if missing:
-        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
+        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment omits{scope}"
         lines = [CheckResult("operators", "warn", text, "Add them to api.operators, if the tenant understands them")]
     opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
     if opaque:

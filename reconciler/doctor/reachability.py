@@ -51,7 +51,7 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError) as error:
-        text = f"the name {server.host} cannot be resolved: {describe_failure(error)}"
+        text = f"the host name {server.host} cannot be resolved: {describe_failure(error)}"
         return CheckResult(name, "fail", text, "Check the address in the Environment, and this machine's DNS")
     try:
         await _connect(server, None, seconds)

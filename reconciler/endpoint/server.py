@@ -275,10 +275,10 @@ async def _health_answer(listener: socket.socket) -> str:
             reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
             try:
                 writer.write(_HEALTH)
-                return (await reader.read()).partition(b"\r\n")[0].decode("ascii", "replace") or "no answer"
+                return (await reader.read()).partition(b"\r\n")[0].decode("ascii", "replace") or "no response"
             finally:
                 writer.close()
-    return "no answer"
+    return "no response"
 
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:

@@ -66,7 +66,7 @@ def _reason_lines(text: str) -> list[str]:
 
 
 def _outcome_text(outcome: Mapping[str, Any]) -> str:
-    words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run finds out"}
+    words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run checks"}
     word = words.get(str(outcome.get("status")), "unknown")
     return f"{word}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else word
 

@@ -114,7 +114,7 @@ def fetch_reviewed_plan(
         where = f"{source.head[:8]}, the head of pull request {source.number}"
         advice = f"{_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
         raise RefusedError(f"{workflow} {state} for {where}. {advice}")
-    missing_text = f"the plan for {environment} of pull request {source.number} is not kept, or no longer kept"
+    missing_text = f"the plan for {environment} of pull request {source.number} is not stored, or no longer stored"
     return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 
 

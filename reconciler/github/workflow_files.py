@@ -63,7 +63,7 @@ def check_settings(settings: WorkflowSettings) -> None:
     """Raise UsageError for text that could have another meaning in a workflow, and for an action that is not pinned."""
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
         raise UsageError(
-            f"--action {settings.action}: specify where cxroute comes from as OWNER/REPOSITORY@COMMIT,"
+            f"--action {settings.action}: specify the source of cxroute as OWNER/REPOSITORY@COMMIT,"
             " with a commit's full hash: a tag can be moved to other code"
         )
     parts = settings.manifests.split("/")

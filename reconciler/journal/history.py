@@ -94,7 +94,7 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     try:
         before, after = (_read_rule(entry, side) for side in ("before", "after"))
     except UnexpectedResponseError as error:
-        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
+        raise IncompleteJournalError(str(error).replace(" in the response", "")) from None
     # The address is that of the marker after the run, if the rule exists then.
     markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
     has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))

@@ -264,7 +264,7 @@ _CONFLICT_HINTS = {
     "CXR302": "delete the copy in CXone, or rename it there and remove the last line of its description",
     "CXR303": "cxroute never changes it; give the rule in the manifest another `name`",
     "CXR304": "name one by id, `adopt: {id: ...}`, or give the rule in the manifest another `name`",
-    "CXR311": "it is not changed; look at it in CXone",
+    "CXR311": "it is not changed; check it in CXone",
     "CXR312": "keep one in CXone; delete the others, or remove the last line of their descriptions",
 }
 

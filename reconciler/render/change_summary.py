@@ -193,7 +193,7 @@ def _plain_row(field: FieldChange) -> FieldRow:
     if field.path == "marker" and field.after is None:
         return FieldRow("managed", "yes", "no")
     if field.path == "marker":
-        return FieldRow("bookkeeping", "the rule is as desired; only its marker is renewed")
+        return FieldRow("marker", "the rule matches the manifest; only its marker is updated")
     if field.path == "address":
         return FieldRow("moved", str(field.before), str(field.after))
     return FieldRow(field.path, quote(field.before), quote(field.after))

@@ -67,9 +67,9 @@ def _intents(about: Sequence[_SignedCondition], most: int) -> str:
     if operators in ([("equals", False)], [("in", False)]):
         return _values(about[0][0].value, most, " intents")
     if operators in ([("equals", True)], [("in", True)]):
-        return f"any intent but {_values(about[0][0].value, most)}, or none"
+        return f"any intent except {_values(about[0][0].value, most)}, or none"
     if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
-        return f"any intent but {_values(about[1][0].value, most)}"
+        return f"any intent except {_values(about[1][0].value, most)}"
     if operators in ([("exists", False)], [("notExists", False)]):
         return "any intent" if operators[0][0] == "exists" else "no intent"
     return f"intent {_attribute_phrase(about, most)}"

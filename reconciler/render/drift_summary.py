@@ -28,7 +28,7 @@ LIVE: Final = "in CXone now"
 NO_VALUE: Final = "(none)"
 ONLY_ACCEPTED: Final = "Only accepted rules and held changes send conversations elsewhere (proven)."
 BLOCKING_ADVICE: Final = (
-    "Apply does not write the rules in the way.",
+    "Apply does not change the rules in the way.",
     "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
 )
 
@@ -102,9 +102,9 @@ def remaining_phrases(drift: Drift) -> list[str]:
 
 
 def accepted_phrase(drift: Drift) -> str:
-    """Return `3 accepted rules that are not managed`, or an empty text."""
+    """Return `3 unmanaged rules are accepted`, or an empty text."""
     count = len(drift.accepted)
-    return f"{pluralize(count, 'accepted rule')} that {'is' if count == 1 else 'are'} not managed" if count else ""
+    return f"{pluralize(count, 'unmanaged rule')} {'is' if count == 1 else 'are'} accepted" if count else ""
 
 
 def refusal_text(drift: Drift) -> str:
@@ -130,7 +130,7 @@ def unaffected_text(drift: Drift) -> str:
 def acceptance_title(drift: Drift) -> str:
     """Return the instruction for the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
-    paste = f"To accept them, paste this into {where}, with a reason each:"
+    paste = f"To accept them, paste this into {where}, with a reason for each:"
     return f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste
 
 

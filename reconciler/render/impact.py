@@ -22,14 +22,14 @@ from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phr
 Names = Mapping[str, str]
 _Pair = tuple[ImpactRow, ShareRange | None]
 
-DEFAULT_ROUTING: Final = "the tenant's default"
+DEFAULT_ROUTING: Final = "the tenant's default routing"
 MAX_SHOWN: Final = 20
 ALL_ROWS: Final = 10**9  # the limit that shows all rows
 NO_IMPACT: Final = "No conversation goes elsewhere (proven)."
 NO_KNOWN_IMPACT: Final = "No conversation is known to go elsewhere."
 TITLE: Final = "Who is affected"
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
-WAITING_NOTE: Final = "Whether conversations that already wait are routed again depends on the tenant's settings."
+WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 _MAX_EXCEPTIONS: Final = 40  # of a row that is displayed without -v
 _MAX_ORIGINS: Final = 3
@@ -141,7 +141,7 @@ def premise(behaviour: BehaviourChange, labels: Names) -> str:
 
 
 def destination_phrase(destination: Destination, names: Names) -> str:
-    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's default."""
+    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's default routing."""
     return DEFAULT_ROUTING if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
 
@@ -178,7 +178,7 @@ def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names,
         share=share_phrase(share) if share else "",
         example=conversation_phrase(row.example.attributes, labels),
         rules=_rules(row),
-        exceptions=tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
+        exceptions=tuple(f"except if {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
 
 

@@ -58,7 +58,7 @@ class PlanSummary:
     """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
-    tenant_text: str  # `tenant acme, 40 managed rules live, 4 not managed`
+    tenant_text: str  # `tenant acme, live rules: 40 managed, 4 unmanaged`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[GuardSummary, ...]
     refusals: tuple[GuardSummary, ...]
@@ -86,8 +86,8 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     if plan.behaviour is not None and plan.changes:
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = f"{pluralize(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
-    schedule = f"Made in {pluralize(len(plan.steps), 'step')}; after every single write"
+    rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
+    schedule = f"Apply takes {pluralize(len(plan.steps), 'step')}; after every single write,"
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]

@@ -141,7 +141,7 @@ def test_a_server_that_alters_values_is_reported_and_not_retried() -> None:
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     (outcome,) = report.outcomes
     assert isinstance(outcome, Failed)
-    assert "kept other values" in outcome.error
+    assert "stored other values" in outcome.error
     assert len(world.writes()) <= 2
 
 

@@ -124,7 +124,7 @@ Remaining differences: cxroute plan
     "other values are kept": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    the server kept other values than were sent: priority
+  ~ cards/x  failed    the server stored other values than were sent: priority
   - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
@@ -137,7 +137,7 @@ Remaining differences: cxroute plan
     "the last line is lost": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    the server kept other values than were sent: the description's last line
+  ~ cards/x  failed    the server stored other values than were sent: the description's last line
   - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
@@ -221,8 +221,8 @@ Remaining differences: cxroute plan
   - cards/y  not tried: the run stopped early
 
 Applied 0 of 3 in 2.0 s.
-Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
-back; giving up
+Stopped: GET /api/v2/routing/rules: no usable response: status 500, Injected 500; waited 90 seconds for it to recover; \
+giving up
 1 not applied: it is as before.
 Unknown whether these were written: cards/n, cards/x. The next run checks.
 Remaining differences: cxroute plan
@@ -236,8 +236,8 @@ Remaining differences: cxroute plan
   - cards/y  unknown   it could not be read again
 
 Applied 0 of 3 in 2.0 s.
-Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
-back; giving up
+Stopped: GET /api/v2/routing/rules: no usable response: status 500, Injected 500; waited 90 seconds for it to recover; \
+giving up
 Unknown whether these were written: cards/n, cards/x, cards/y. The next run checks.
 Remaining differences: cxroute plan
 """,

@@ -153,7 +153,7 @@ def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
         " 2 rows, which -v and JSON list"
     )
     assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.origins)
-    assert {"the tenant's default", '"Queue C"'} == set(last.destination.split("; "))
+    assert {"the tenant's default routing", '"Queue C"'} == set(last.destination.split("; "))
     assert 3 == len(summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS).cases)
 
 

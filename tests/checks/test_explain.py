@@ -90,7 +90,7 @@ def test_a_relevant_tie_is_named() -> None:
     """The platform decides between equal priorities; a tie with the same queue is not relevant."""
     both = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-fraud", 1)])]
     said = text(both, x=1)
-    assert 'cards/b has the same priority and would take it too, to "Fraud"' in said
+    assert 'cards/b has the same priority and would send it to "Fraud"' in said
     same = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-cards", 7)])]
     assert "same priority" not in text(same, x=1)
     assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).tied_rules)

@@ -213,7 +213,7 @@ def test_intents_that_no_rule_takes(linted: Desk) -> None:
     assert ("CXR205", "warning", None) == (alone.code, alone.severity, alone.address)
     assert 6 == getattr(alone.source, "line", 0)
     assert alone.message.startswith('11 intents of the bot have no rule: "i0", "i1", ')
-    assert 'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default' in alone.message
+    assert 'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default routing' in alone.message
     assert [("CXR202", "set/hidden")] == said(linted(*rules, CATCH_ALL, intents=intents))
 
 
@@ -363,7 +363,7 @@ def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
     (found,) = linted(*rules)
     assert ("CXR208", "info") == (found.code, found.severity)
     assert found.message.startswith(
-        "2 intents go to the tenant's default where the confidence is lower than their rules"
+        "2 intents go to the tenant's default routing where the confidence is lower than their rules"
     )
     assert [] == linted(*rules, CATCH_ALL)
     low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"

@@ -333,7 +333,7 @@ def test_no_tests_are_not_an_error(cxroute: Program) -> None:
     """But the text mentions it."""
     write("rules.yaml", HEAD + RULES)
     assert 0 == cxroute("test", "--junit", "out.xml")
-    assert "No route test was tried.\n" == cxroute.out
+    assert "No route test was run.\n" == cxroute.out
     assert 0 == len(junit())
 
 

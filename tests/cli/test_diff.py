@@ -67,7 +67,7 @@ def test_two_files_ignore_the_environment_variable(
     """There is nothing to choose, so the variable has no effect."""
     monkeypatch.setenv(name, "nowhere")
     assert 0 == cxroute("diff", file("a.json", [ALL]), file("b.json", []))
-    assert '  every conversation: "q-general" -> the tenant\'s default' in cxroute.out
+    assert '  every conversation: "q-general" -> the tenant\'s default routing' in cxroute.out
 
 
 def test_equal_routing_is_proven(cxroute: Program) -> None:
@@ -108,7 +108,7 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\nFrom live:sandbox")
-    assert '"billing_inquiry", confidence at least 0.6: the tenant\'s default -> "Billing"' in cxroute.out
+    assert '"billing_inquiry", confidence at least 0.6: the tenant\'s default routing -> "Billing"' in cxroute.out
     assert 0 == cxroute("apply", "--yes")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
@@ -249,4 +249,7 @@ def test_a_rule_that_is_not_understood(cxroute: Program) -> None:
     """Its region quotes the part that cxroute does not understand."""
     strange = asks("words", "matchesRegex", "complain")
     assert 0 == cxroute("diff", file("a.json", [form("k", strange)]), file("b.json", []))
-    assert 'if words matchesRegex "complain" (not understood here): "q-general" -> the tenant\'s default' in cxroute.out
+    assert (
+        'if words matchesRegex "complain" (not understood here): "q-general" -> the tenant\'s default routing'
+        in cxroute.out
+    )

@@ -91,7 +91,7 @@ def test_the_printed_block_accepts_the_rule(stage: WatchSetup, cxroute: Program)
     environment = Path("manifests/prod.yaml")
     environment.write_text(f"{environment.read_text('utf-8')}{block}", "utf-8")
     assert 0 == cxroute("drift", "-e", "prod")
-    assert "No drift. 2 rules in prod match the manifests.\n1 accepted rule that is not managed.\n" == cxroute.out
+    assert "No drift. 2 rules in prod match the manifests.\n1 unmanaged rule is accepted.\n" == cxroute.out
     assert 0 == loop.trigger_round()["rules_in_the_way"]
     assert "*Recovered: `prod` matches the manifests.*" == stage.hook.wait_for(2)[1]
     edit_named(other, HAND, priority=1)

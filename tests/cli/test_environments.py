@@ -372,7 +372,7 @@ def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -
     assert 3 == cxroute.out.count("### Routing plan for")
     assert 0 == cxroute("plan", "--all", "--format", "github")
     assert "Plan for 3 environments: 3 with changes" in cxroute.out
-    assert 3 == cxroute.out.count("managed rules live")
+    assert 3 == cxroute.out.count("live rules: ")
     assert 64 == cxroute("plan", "--all", "--format", "html")
     assert "use --report DIR for one page per environment" in cxroute.err
     assert 2 == cxroute("drift", "--all", "--format", "markdown")

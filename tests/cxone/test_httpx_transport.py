@@ -161,7 +161,7 @@ def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
     async def run() -> float:
         async with served(script, seconds=0.2) as (client, _):
             started = time.monotonic()
-            with pytest.raises(errors.AmbiguousWriteError, match="no answer in time"):
+            with pytest.raises(errors.AmbiguousWriteError, match="no response in time"):
                 await client.create(rule(), MARKER)
             return time.monotonic() - started
 

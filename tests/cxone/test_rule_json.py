@@ -59,20 +59,20 @@ def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: objec
     shown = "'7'" if field != "id" else f"{str(value)!r}"
     with pytest.raises(UnexpectedResponseError) as raised:
         parse_live_rule(form(**{field: value}))
-    assert f"rule {shown} in the answer: `{field}` is not {must}" == str(raised.value)
+    assert f"rule {shown} in the response: `{field}` is not {must}" == str(raised.value)
 
 
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
 def test_a_value_that_is_not_an_object_is_not_a_rule(value: object) -> None:
     """The message has no rule id: there is none."""
-    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the answer is not a JSON object$"):
+    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the response is not a JSON object$"):
         parse_live_rule(value)
 
 
 def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
     """The limit is a number of levels, the same on every Python: the rule itself is the first."""
     assert "7" == parse_live_rule(form(hints=nested(MAX_LEVELS - 1))).id
-    with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the answer is nested too deeply$"):
+    with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the response is nested too deeply$"):
         parse_live_rule(form(hints=nested(MAX_LEVELS)))
 
 

@@ -57,7 +57,7 @@ def test_a_slow_token_is_reported(program: Program, name: str) -> None:
 
 
 def waits(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "waiting for" in line or "slower calls" in line]
+    return [line for line in text.splitlines() if "waiting for" in line or "limits the rate" in line]
 
 
 def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
@@ -84,7 +84,7 @@ def test_a_429_is_reported(program: Program) -> None:
     """With the tenant's seconds."""
     with slow_tenant(refusals={RULES: [429]}, retry_after="1"):
         assert 0 == program(*COMMANDS["plan"])
-    assert ["the tenant asks for slower calls (429): next call in 1 s"] == waits(program.err)
+    assert ["the tenant limits the rate (429): next call in 1 s"] == waits(program.err)
 
 
 def test_waits_of_several_environments_have_their_names(program: Program) -> None:
@@ -167,7 +167,7 @@ def test_a_client_reports_each_wait_with_its_reason() -> None:
         for number, seconds in ((2, 0.5), (3, 1.5))
     )
     assert [first, second] == told(FakeClock(0.5), *[httpx.Response(503)] * 2)
-    slower = ("429", "the tenant asks for slower calls (429): next call in 7 s", 7.0)
+    slower = ("429", "the tenant limits the rate (429): next call in 7 s", 7.0)
     assert [slower] == told(FakeClock(), httpx.Response(429, headers={"retry-after": "7"}))
 
 

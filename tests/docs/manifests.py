@@ -28,7 +28,7 @@ program (`make docs`), and a test compares the two. `cxroute schema manifest` pr
 the same.
 
 A file in `manifests/` has one or more documents, separated by `---`. Unknown fields are errors, and so is YAML that two
-readers could read differently (for example, `cxroute explain CXR006`). `${name}` in a text is replaced by the value
+parsers could read differently (an example: `cxroute explain CXR006`). `${name}` in a text is replaced by the value
 from the Environment's `vars`; `$$` is a dollar. As a complete value, `"${name}"` has the variable's own type:
 `minConfidence: "${floor}"` with `vars: {floor: 0.6}` is the number, and `in: "${tiers}"` a list.
 
@@ -116,7 +116,7 @@ def _composite(field: Part, kind: str) -> str:
         return f"[{field['title']}](#{field['title'].lower()})"
     if kind == "object":
         value = field["additionalProperties"] or next(iter(field["patternProperties"].values()))
-        return f"names, each with {_type(value)}"
+        return f"map of names to {_type(value)}"
     if field.get("pattern") == f"^{REFERENCE.pattern}$":
         return "`${name}`"
     if kind == "string" and field.get("format", "").startswith("date"):

@@ -122,7 +122,7 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
     assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
     assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
-    assert "0 managed by acme, 2 not managed" == found["owners"][1]
+    assert "0 managed by acme, 2 without an owner" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
     assert "routing:write" in found["untried"][1]
     assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
@@ -162,8 +162,20 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
     ("nor queues", {"queues": status("501 Not Implemented")}, "queues", "status 501", "set api.queuesPath"),
     ("nor one", {"one": status("404 Not Found")}, "one rule", "status 404", "set api.rulesPath"),
     ("bad page", {"list": status("400 Bad Request")}, "rules", "status 400", "api.pageSize may be wrong"),
-    ("too fast", {"list": status("429 Too Many", b"", b"Retry-After: 0")}, "rules", "status 429, 2 times", "below 50"),
-    ("broken", {"queues": status("503 Service", PAGE, b"Retry-After: 0")}, "queues", "status 503, 2 times", "support"),
+    (
+        "too fast",
+        {"list": status("429 Too Many", b"", b"Retry-After: 0")},
+        "rules",
+        "status 429 after 2 attempts",
+        "below 50",
+    ),
+    (
+        "broken",
+        {"queues": status("503 Service", PAGE, b"Retry-After: 0")},
+        "queues",
+        "status 503 after 2 attempts",
+        "support",
+    ),
     ("page", {"list": says(response(PAGE))}, "rules", "a web page instead of JSON (status 200)", "CXROUTE_PROXY"),
     ("nothing", {"list": says(response(b""))}, "rules", "the answer is empty", "api.baseUrl"),
     ("half", {"list": says(response(b'{"entities": ['))}, "rules", "the response is not JSON", "cuts off responses"),
@@ -233,7 +245,7 @@ def test_a_tenant_that_never_answers_ends_in_time(start: Start, cxroute: Program
 
     start(api="", list=silent)
     found = lines(cxroute, 1)
-    assert "GET /api/v2/routing/rules: no answer in time" == found["rules"][1]
+    assert "GET /api/v2/routing/rules: no response in time" == found["rules"][1]
     assert "api.timeoutSeconds" in found["rules"][2]
     assert found["queues"][0] == "ok"
 
@@ -254,7 +266,7 @@ def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: s
     assert found[name][0] == "fail"
     assert message in found[name][1]
     assert advice in found[name][2]
-    assert "for lack of an allowed server that can be reached" in found["tenant"][1]
+    assert "because no allowed server can be reached" in found["tenant"][1]
 
 
 def test_an_untrusted_certificate(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,9 +339,7 @@ def test_operators_of_live_rules_and_unknown_parts(start: Start, cxroute: Progra
         api=", operators: [in], namesUnique: true",
     )
     found = lines(cxroute, 1)
-    assert ("warn", "live rules use equals, which api.operators of the Environment leaves out") == found["operators"][
-        :2
-    ]
+    assert ("warn", "live rules use equals, which api.operators of the Environment omits") == found["operators"][:2]
     expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
     assert all(one in found["unknown parts"][1] for one in expected), found["unknown parts"]
     assert ("fail", True) == (found["names"][0], 'several rules are named "rule 1"' in found["names"][1])
@@ -409,9 +419,9 @@ def test_an_unknown_part_is_named_by_its_type(text: str, said: str) -> None:
 def test_owners_and_etags() -> None:
     """The owners of the rules; the protection of a write."""
     rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
-    assert "2 managed by acme, 0 not managed" == findings.check_owners(rules, "acme", "").message
+    assert "2 managed by acme, 0 without an owner" == findings.check_owners(rules, "acme", "").message
     assert (
-        "0 managed by other, 0 not managed, 2 of other owners (x)"
+        "0 managed by other, 0 without an owner, 2 managed by other owners (x)"
         == findings.check_owners(rules, "other", " (x)").message
     )
     assert ["ok", "ok"] == [findings.check_etag(etag).status for etag in ('"1"', None)]

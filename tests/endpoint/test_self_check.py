@@ -74,7 +74,7 @@ def test_a_server_that_never_answers_ends_the_start(monkeypatch: pytest.MonkeyPa
     """After the time limit of the check, instead of waiting forever."""
     monkeypatch.setattr(serve, "StrictHttpProtocol", Silent)
     monkeypatch.setattr(serve, "_HEALTH_TIMEOUT", 0.05)
-    with pytest.raises(CxrouteError, match=r"GET /health failed \(no answer\)"):
+    with pytest.raises(CxrouteError, match=r"GET /health failed \(no response\)"):
         started(Endpoint().app)
 
 

@@ -63,7 +63,7 @@ def test_a_partial_apply_names_missing_changes_and_reasons() -> None:
     form = {"outcomes": [outcome("cards/a", "applied"), *rest], "converged": False}
     expected = (
         f"> [!CAUTION]\n> **Applied 1 of 4** {BY}\n>\n> - `cards/b` failed: HTTP 409 taken\n> - `cards/c` not tried\n"
-        "> - `cards/d` unknown: the next run finds out"
+        "> - `cards/d` unknown: the next run checks"
     )
     assert CommentHeader(expected + AGAIN) == applied_header(form, RUN, NOW)
 

@@ -155,7 +155,7 @@ REFUSED: dict[Callable[[FakeGitHub], None], str] = {
     run_of_another_event: "has no run for",
     run_failed_since: "did not succeed in its last run for aaaaaaaa, the head of pull request 7",
     run_of_another_head: "has no run for ffffffff",
-    artifact_expired: "the plan for prod of pull request 7 is not kept, or no longer kept",
+    artifact_expired: "the plan for prod of pull request 7 is not stored, or no longer stored",
     artifact_of_another_environment: "the artifact contains no plan for prod",
     artifact_that_undoes_a_run: "the artifact contains an undo, which a pull request cannot request",
     artifact_in_utf_16: "the artifact contains no plan for prod",

@@ -44,7 +44,7 @@ def test_a_slow_server_cannot_delay_a_run(place: Workspace, kind: str, case: str
     tenant = HostileTenant(scripts={kind: SLOW[case]})
     ended = run(place, tenant, "plan", seconds=DEADLINE)
     assert_refused(ended, tenant)
-    assert "no answer in time" in ended.err
+    assert "no response in time" in ended.err
     attempts = sum(request.kind == kind for request in tenant.asked)
     assert 1 <= attempts < ATTEMPTS
     assert attempts * DEADLINE <= ended.seconds < attempts * DEADLINE + SLACK

@@ -242,7 +242,7 @@ def test_a_new_rule_without_its_texts_is_not_deleted(place: Workspace) -> None:
         place.manifests(tenant.url, *MANY)
         ended = place("apply", "--yes", "--format", "json")
     assert (["POST"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
-    assert "Rule r1 is not provably" in json.loads(ended.out)["error"]["message"]
+    assert "It is not proven that rule r1 is as" in json.loads(ended.out)["error"]["message"]
 
 
 def test_a_rule_that_cannot_be_reverted_is_named_with_exit_5(place: Workspace) -> None:

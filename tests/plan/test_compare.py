@@ -357,7 +357,7 @@ def test_a_rule_that_is_no_longer_managed_is_not_given_back(live: tuple[LiveRule
     assert ((), ["CXR311"]) == (found.changes, codes(found))
     (conflict,) = found.findings
     assert ("error", "the rule to give back is no longer managed by cxroute") == (conflict.severity, conflict.message)
-    assert "it is not changed; look at it in CXone" == conflict.hint
+    assert "it is not changed; check it in CXone" == conflict.hint
 
 
 def test_a_rule_is_not_given_back_under_a_taken_name() -> None:

@@ -125,7 +125,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
     text = drift_as_text(drift)
     assert "fix it" not in text
-    assert "1 live rule is not managed, and is in the way of the manifests." in text
+    assert "1 unmanaged live rule is in the way of the manifests." in text
     assert "->" not in text
 
 
@@ -177,7 +177,7 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
     assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
-    assert drift_as_text(drift).endswith("\n1 accepted rule that is not managed.\n")
+    assert drift_as_text(drift).endswith("\n1 unmanaged rule is accepted.\n")
     assert drift_to_json(drift)["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
     again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))

@@ -63,7 +63,7 @@ NOT_APPLIED: Final = (
 )
 IN_BETWEEN: Final = (
     UnknownOutcome(CREATE, 2, "no answer within 30 s"),
-    Failed(UPDATE, 1, "the server kept other values than were sent: priority", left_partial=True),
+    Failed(UPDATE, 1, "the server stored other values than were sent: priority", left_partial=True),
     Skipped(ADOPT, "interrupted", left_partial=True),
     UnknownOutcome(DELETE, 1, "no answer within 30 s"),
 )
@@ -207,7 +207,7 @@ Remaining differences: cxroute plan -e prod
         130,
         """\
   + cards/new      unknown   no answer within 30 s
-  ~ cards/lost     failed    the server kept other values than were sent: priority
+  ~ cards/lost     failed    the server stored other values than were sent: priority
   > cards/by-hand  not finished: interrupted
   - cards/fax      unknown   no answer within 30 s
 

@@ -17,7 +17,7 @@ CASE = ImpactCase(
     share="",
     example='intent "lost"',
     rules="by cards/lost",
-    exceptions=('unless also tier is "gold"',),
+    exceptions=('except if tier is "gold"',),
 )
 
 
@@ -50,7 +50,7 @@ def test_the_impact_reads_like_this() -> None:
         """\
 Who is affected   (12.3 % of October 2026)
   intent is "lost": "Cards" -> "Fraud"   3.1 %
-      unless also tier is "gold"
+      except if tier is "gold"
       example: intent "lost"   (by cards/lost)
   language is one of fr, nl   2.0 %
       "Cards"; "General" -> "Fraud"
@@ -66,7 +66,7 @@ Who is affected   (12.3 % of October 2026)
         """\
 Who is affected
   intent is "lost": "Cards" -> "Fraud"
-      unless also tier is "gold"
+      except if tier is "gold"
       example: intent "lost"   (by cards/lost)
 Not known: the rules overlap in too many ways, and the analysis stopped at its bound for
   tier is "gold"

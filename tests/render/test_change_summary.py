@@ -127,7 +127,7 @@ def test_differences_of_the_marker() -> None:
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
     marked = draft_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
     (row,) = summarize_change(marked, marked.changes[0]).rows
-    assert ("bookkeeping", "") == (row.name, row.after)
+    assert ("marker", "") == (row.name, row.after)
     given = draft_plan(
         desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),

@@ -37,8 +37,8 @@ PHRASES: list[tuple[list[Clause], str]] = [
     ),
     ([is_so(INTENT, "exists")], "any intent"),
     ([is_so(INTENT, "notExists")], "no intent"),
-    ([is_not_so(INTENT, "equals", "pin")], 'any intent but "pin", or none'),
-    ([is_so(INTENT, "exists"), is_not_so(INTENT, "in", ["a", "b"])], 'any intent but "a" or "b"'),
+    ([is_not_so(INTENT, "equals", "pin")], 'any intent except "pin", or none'),
+    ([is_so(INTENT, "exists"), is_not_so(INTENT, "in", ["a", "b"])], 'any intent except "a" or "b"'),
     ([is_so(INTENT, "startsWith", "card")], 'intent starting with "card"'),
     (
         [is_so(INTENT, "contains", "card"), is_not_so(INTENT, "endsWith", "?")],

@@ -102,8 +102,8 @@ def test_a_thousand_changes_are_all_there() -> None:
 
 def test_values_and_words_have_different_elements() -> None:
     """A quoted text is a value; arrows are drawn."""
-    assert [("Cards", True), (" → the tenant's default", False)] == [
-        (piece.text, piece.is_value) for piece in split_sentence('"Cards" -> the tenant\'s default')
+    assert [("Cards", True), (" → the tenant's default routing", False)] == [
+        (piece.text, piece.is_value) for piece in split_sentence('"Cards" -> the tenant\'s default routing')
     ]
 
 

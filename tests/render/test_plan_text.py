@@ -42,7 +42,7 @@ def test_a_plan_reads_like_this() -> None:
         (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud")),
     )
     expected = """\
-Plan for prod   tenant acme, 3 managed rules live, 2 not managed
+Plan for prod   tenant acme, live rules: 3 managed, 2 unmanaged
 
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
       adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
@@ -153,13 +153,13 @@ Who is affected   (share of callers unknown)
   "y": "Fraud" -> "Card Services"
       example: intent "y"   (cards/b -> cards/a)
   Everyone else: no change (proven).
-  Whether conversations that already wait are routed again depends on the tenant's settings.
+  The tenant's settings decide whether conversations that already wait are routed again.
 
   ~ cards/a   manifests/x.yaml:1
       in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed
 """
     assert expected in text
-    assert "Made in 4 steps; after every single write" in text
+    assert "Apply takes 4 steps; after every single write," in text
     assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
 
 
@@ -182,7 +182,7 @@ def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
     text = foreseen(before, desired(*many))
     expected = """\
   "r0", "r1", "r10", "r11", "r12", "r13" and 24 more intents
-      "Card Services"; the tenant's default -> "Fraud"
+      "Card Services"; the tenant's default routing -> "Fraud"
       example: intent "r0", tier "t0"   (cards/g0 and 30 more -> cards/r0 and 29 more)
   Everyone else: no change (proven).
 """

@@ -15,12 +15,14 @@ from tests.support.brute_force import Destination, Universe
 Test = Callable[[Any], bool]
 """Gets a value; None is a missing one."""
 
-DEFAULT: Final = "the tenant's default"
+DEFAULT: Final = "the tenant's default routing"
 _VALUE: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)'
 _LIST: Final = rf"{_VALUE}(?:, {_VALUE})*(?: or {_VALUE})?"
 _NUMBER: Final = r"(-?[0-9][0-9.eE+-]*)"
 _OPAQUE: Final = re.compile(r"(if|unless) (.*?) \(not understood here\)(?:, |$)")
-_WAY: Final = re.compile(r"^(.*?)(?:: )?((?:the tenant's default|no queue|[0-9.e+-]+ % |\"Queue |something ).* -> .*)$")
+_WAY: Final = re.compile(
+    r"^(.*?)(?:: )?((?:the tenant's default routing|no queue|[0-9.e+-]+ % |\"Queue |something ).* -> .*)$"
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ def parse_rows(text: str, universe: Universe, labels: Mapping[str, str], opaque:
     who = way = ""
     excepts: list[str] = []
     for line in text.splitlines()[1:]:
-        if line.startswith("      unless also "):
-            excepts.append(line.removeprefix("      unless also "))
+        if line.startswith("      except if "):
+            excepts.append(line.removeprefix("      except if "))
         elif line.startswith("      example: "):
             rows.append(reader.row(who, excepts, way))
         elif line.startswith("      "):
@@ -99,7 +101,7 @@ class _Reader:
 
 def _intent(text: str) -> tuple[Test, str] | None:
     """Read the part about the intent without its name."""
-    found = re.match(rf"(any intent but )?({_LIST})(, or none)?", text)
+    found = re.match(rf"(any intent except )?({_LIST})(, or none)?", text)
     if found:
         listed = _one_of(_values(found[2]))
         return _maybe(_but(listed) if found[1] else listed, missing=bool(found[3])), text[found.end() :]

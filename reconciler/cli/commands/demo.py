@@ -86,7 +86,7 @@ class _Walk:
         with open_state(STATE) as state:
             (rule_id,) = state.ids_named(_EDITED)
             state.edit(rule_id, priority=950, enabled=False)
-        self.command("The scheduled check reports fields, values and each conflicting rule.", "drift", expected=2)
+        self.command("The scheduled check reports fields, values and each rule in the way.", "drift", expected=2)
         self.command("Restore the rule.", "apply", "--yes")
         self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
         after = _unmanaged_rules()

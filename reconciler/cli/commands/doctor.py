@@ -23,8 +23,8 @@ from reconciler.text.escape import sanitize
 _SECONDS: Final = 120.0
 
 HELP: Final = """\
-It sends the same requests as `cxroute plan`: one for a token, and GETs. It cannot check whether the client may write.
-Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the code of a finding."""
+doctor sends the same requests as `cxroute plan`: one for a token, and GETs. It cannot check whether the client may
+write. Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the code of a finding."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -69,10 +69,10 @@ class _Doctor:
         if session.simulated:
             self.add("network", "ok", "not needed: the tenant is simulated in this process")
         elif not (self.hosts() and await self.network()):
-            self.lines.append(lacking("an allowed server that can be reached"))
+            self.lines.append(lacking("no allowed server can be reached"))
             return
         if not complete:
-            self.lines.append(lacking("credentials"))
+            self.lines.append(lacking("there are no credentials"))
             return
         environment = session.environment
         used = tuple(filter(None, credential_variables(environment)))

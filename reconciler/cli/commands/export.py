@@ -163,7 +163,7 @@ def _parse_target(text: str | None, manifests: Path) -> _Target:
     if text.endswith(("/", os.sep)) or path.is_dir():
         return _Target(None, path, manifests)
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
+        raise UsageError(f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder in /")
     _refuse_existing(path)
     return _Target(path, None, manifests)
 

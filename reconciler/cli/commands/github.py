@@ -48,7 +48,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="plan workflow (%(default)s)")
+    reviewed.add_argument(
+        "--workflow",
+        metavar="FILE",
+        default="routing-plan.yml",
+        help="file name of the plan workflow (default: routing-plan.yml)",
+    )
     drift = parser.add_argument_group("drift-issue")
     drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
     drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")

@@ -52,7 +52,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that plan, apply and drift share."""
     add = parser.add_argument
     add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules such as cards/*")
-    add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
+    add("--adopt", action="store_true", help="adopt rules made by hand that have the name of a rule in the manifests")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
     add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")

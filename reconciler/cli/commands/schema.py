@@ -11,7 +11,9 @@ from reconciler.plan.json_schema import plan_schema
 
 def options(parser: argparse.ArgumentParser) -> None:
     choices = ("manifest", "plan", "profile")
-    parser.add_argument("of", nargs="?", choices=choices, default="manifest", help="which one (default: manifest)")
+    parser.add_argument(
+        "of", nargs="?", choices=choices, default="manifest", help="the schema or profile to print (default: manifest)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

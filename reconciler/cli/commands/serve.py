@@ -54,7 +54,7 @@ def options(parser: ArgumentParser) -> None:
     add("--port", metavar="N", help="port to listen on; 0 selects a free port (default: $PORT, or 3000)")
     redis = "Redis that several instances share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
     add("--shared", metavar="URL", help=redis)
-    add("--explain", action="store_true", help="add the rule and queue that the manifests choose to responses")
+    add("--explain", action="store_true", help="add to each response the rule and queue that the manifests choose")
     add("--hash-conversations", action="store_true", help="log a hash in place of the conversation id")
     parser.epilog = HELP
 

@@ -89,7 +89,7 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or that of a bank")
+    add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or a bank's tenant")
     add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")
     add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     add("--port", type=int, default=8099, help="port to listen on; 0 selects a free port (default: 8099)")
@@ -99,9 +99,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--faults", metavar="SPEC", default="", help="inject faults, as described below")
     add("--seed", type=int, default=0, help="seed of the random faults (default: 0)")
     parser.epilog = (
-        "It has every queue that the manifests (-m) name. It accepts any client id and secret, and any access key; if\n"
-        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID and $CXONE_ACCESS_KEY_SECRET, are set, it\n"
-        "accepts only their values.\n\n"
+        "The simulated tenant has every queue that the manifests (-m) name. It accepts any client id and secret, and\n"
+        "any access key; if $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID and\n"
+        "$CXONE_ACCESS_KEY_SECRET, are set, it accepts only their values.\n\n"
         f"{faults_help}"
     )
 

@@ -48,7 +48,7 @@ first rule, the loop writes again only after the manifests change or the loop re
 stdout shows new differences and changes; stderr has one line per round (--log-format json: as JSON). After failures,
 rounds are further apart, up to 15 minutes. SIGHUP starts the next round immediately. SIGTERM ends the loop with exit
 code 0, or 130 if it arrives between two writes and changes remain. The webhook of the Environment (`notify:`) receives
-the same news."""
+the same messages."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +124,7 @@ class _Watch:
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
-            does, name = "Healing" if self.options.apply else "Watching", self.session.environment.name
+            does, name = "Reconciling" if self.options.apply else "Watching", self.session.environment.name
             self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
             self.output.flush()
             try:

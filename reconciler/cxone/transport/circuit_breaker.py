@@ -110,7 +110,7 @@ class WaitingBreaker:
         """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
         remaining = self._since + self._patience - self._time.clock()
         if remaining <= 0:
-            text = f"{self._error_text}; waited {self._patience:g} seconds for it to come back"
+            text = f"{self._error_text}; waited {self._patience:g} seconds for it to recover"
             self._final_error = self._final_error or OverloadedError(text)
         self._raise_if_gave_up()
         wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)

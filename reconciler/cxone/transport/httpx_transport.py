@@ -69,7 +69,7 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
             raise http.NotSentError(http.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
-            text = "no answer in time" if timed_out else http.describe_failure(failure)
+            text = "no response in time" if timed_out else http.describe_failure(failure)
             raise http.NoResponseError(text) from failure
 
     return send

@@ -295,7 +295,7 @@ class RateLimiter:
         self._rate.on_throttle(sent_at)
         seconds = self._parse_retry_after(header) or self.backoff(max(self._rate.empty_windows, 1))  # a guess
         self.pause(seconds)
-        self.on_wait("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
+        self.on_wait("429", f"the tenant limits the rate (429): next call in {math.ceil(seconds)} s", seconds)
 
     def on_retry_after(self, header: str | None, failure_summary: str) -> None:
         """Pause every call for the Retry-After of a failure, if it has one."""

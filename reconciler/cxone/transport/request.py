@@ -173,7 +173,7 @@ def too_large_error() -> UnexpectedResponseError:
 def describe_failure(failure: BaseException) -> str:
     """Return the reason for a missing response in one sanitized line: the operating system's text if there is one."""
     if isinstance(failure, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     text = str(failure) or type(failure).__name__
     cause: BaseException | None = failure
     while cause is not None:

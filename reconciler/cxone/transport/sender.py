@@ -139,11 +139,11 @@ class RetryingSender:
             return self._failed(FailedAttempt(host, unreachable, f"{host} cannot be reached", cause))
         except (http.NoResponseError, TimeoutError) as failure:
             error = _no_response_error(call, http.describe_failure(failure), kind)
-            return self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
+            return self._failed(FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER))
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # the server exceeded the deadline
-                error = _no_response_error(call, "no answer in time", kind)
-                self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
+                error = _no_response_error(call, "no response in time", kind)
+                self._failed(FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER))
                 if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
                     raise error from None
             raise
@@ -187,7 +187,7 @@ class RetryingSender:
         except UnexpectedResponseError as error:
             may_recover = is_read or (is_token and reply.content.lstrip().startswith(b"{"))
             if isinstance(error, http.MalformedResponseError) and may_recover:
-                return FailedAttempt(host, error, f"an unusable answer to {reply.call}", Cause.UNUSABLE)
+                return FailedAttempt(host, error, f"an unusable response to {reply.call}", Cause.UNUSABLE)
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count token requests separately or not at all
@@ -202,7 +202,7 @@ def _may_be_empty(kind: RequestKind, response: http.ApiResponse) -> bool:
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:
-    text = "no usable answer" if kind.is_repeatable else "it is unknown whether it was done"
+    text = "no usable response" if kind.is_repeatable else "it is unknown whether it was done"
     return (OverloadedError if kind.is_repeatable else AmbiguousWriteError)(f"{call}: {text}: {why}")
 
 

@@ -185,7 +185,7 @@ class Notify(f.StrictModel):
     """The receiver of messages about drift, applied changes and failures."""
 
     url: f.Omittable[f.Url] = f.omittable(
-        "Address of a web hook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of rules that changed in"
+        "Address of a webhook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of rules that changed in"
         " CXone, of applied changes and of failures.",
         "https://hooks.example/T0/B0",
     )
@@ -211,15 +211,15 @@ class Traffic(f.StrictModel):
 
 
 class AcceptedRule(f.StrictModel):
-    """An unmanaged live rule that may route conversations differently from the manifests."""
+    """An unmanaged live rule that is allowed to route conversations differently from the manifests."""
 
     name: str = f.required("The live rule's exact name.", "IVR | after hours")
     digest: Annotated[str, Field(pattern=f.DIGEST)] = f.required(
         "The 8 hexadecimal digits that `cxroute drift` prints for the rule's content. An edit of the rule changes them,"
-        " and the rule is a conflict again.",
+        " and the rule is in the way again.",
         "1a2b3c4d",
     )
-    reason: f.NonEmptyText = f.required("Why the rule may route conversations differently.", "opened by telephony")
+    reason: f.NonEmptyText = f.required("Why the rule is accepted.", "opened by telephony")
 
 
 class Unmanaged(f.StrictModel):
@@ -227,8 +227,8 @@ class Unmanaged(f.StrictModel):
 
     accept: f.LongList[AcceptedRule] = f.optional(
         (),
-        "Live rules that may route conversations differently from the manifests. `cxroute drift` prints an entry for"
-        " each conflicting rule, and warns of an entry that matches no live rule.",
+        "Live rules that are allowed to route conversations differently from the manifests. `cxroute drift` prints an"
+        " entry for each rule in the way, and warns of an entry that matches no live rule.",
         [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}],
     )
 
@@ -241,8 +241,8 @@ class Environment(f.ManifestDocument):
         "The name for `-e` and `environments`. `sandbox` is simulated on your machine.", "prod"
     )
     owner: f.Slug = f.required(
-        "The owner of these rules, which each live rule names. Rules of other owners are never changed; unmanaged"
-        " rules only if `adopt` names them.",
+        "The owner of these rules, which cxroute writes into each managed rule. Rules of other owners are never"
+        " changed; rules without an owner only if `adopt` names them.",
         "acme-routing",
     )
     tenant: f.Omittable[Annotated[str, Field(pattern=f.TENANT)]] = f.omittable(
@@ -270,7 +270,8 @@ class Environment(f.ManifestDocument):
         {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
-        default=True, description="Whether apply deletes managed rules without a manifest. false keeps and shows them."
+        default=True,
+        description="Whether apply deletes managed rules that are in no manifest. false keeps and shows them.",
     )
     context: Context = f.optional(
         Context(),
@@ -278,7 +279,7 @@ class Environment(f.ManifestDocument):
         {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
     )
     notify: f.Omittable[Notify] = f.omittable(
-        "The web hook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
+        "The webhook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
     )
     traffic: f.Omittable[Traffic] = f.omittable(
         "A sample of conversations. Plans show the share of conversations that a change moves.",
@@ -302,8 +303,8 @@ class Environment(f.ManifestDocument):
     )
     unmanaged: Unmanaged = f.optional(
         Unmanaged(),
-        "Unmanaged live rules that may route conversations differently from the manifests. `cxroute drift` counts them,"
-        " and reports all others that do so.",
+        "Unmanaged live rules that you accept although they route conversations differently from the manifests."
+        " `cxroute drift` counts them, and reports all others that do so.",
         {"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]},
     )
 

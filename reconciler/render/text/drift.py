@@ -73,8 +73,8 @@ def _head(drift: Drift) -> Iterator[str]:
     differences = f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
     yield differences if plan.changes else match_phrase(plan)
     if count := len(drift.in_the_way):
-        are = "is not managed, and is" if count == 1 else "are not managed, and are"
-        yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
+        are = "is" if count == 1 else "are"
+        yield f"{pluralize(count, 'unmanaged live rule')} {are} in the way of the manifests."
     if accepted := words.accepted_phrase(drift):
         yield f"{accepted}."
 

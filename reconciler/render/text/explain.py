@@ -120,8 +120,8 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
     for entry in explanation.tied_rules:
         queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would take it too, to {queues}: the tenant's order of the two"
-            f" is not defined; by name, the other rule is first.   {_where(entry)}"
+            f"{_name(entry)} has the same priority and would send it to {queues}; the tenant's order of the two"
+            f" is not defined, and by name the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
         destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT

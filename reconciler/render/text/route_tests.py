@@ -22,7 +22,7 @@ from reconciler.text.phrases import conversation_phrase
 def tests_line(results: Sequence[RouteTestResult]) -> str:
     """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
     if not results:
-        return "No route test was tried."
+        return "No route test was run."
     each = max(Counter(result.environment for result in results).values())
     failed = dict.fromkeys((result.environment for result in results), 0)
     for result in results:

@@ -1,4 +1,4 @@
-"""Faults of the simulated CXone, and the injector that applies them: `FaultInjector(spec, seed)`.
+"""Faults that the simulated CXone injects, as `cxroute simulate --faults SPEC` names them.
 
     SPEC  = RULE *("," RULE)                     the first rule that applies decides
     RULE  = [METHOD] [RESOURCE] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
