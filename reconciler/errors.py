@@ -1,7 +1,5 @@
 """The errors that cxroute raises, as a tree of classes, each with its exit code and its word in JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 

@@ -14,8 +14,6 @@
 `apply` and `watch` repeat the stages from `classify` on for each read of the tenant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -121,7 +119,7 @@ def read_live_file(path: str) -> LiveState:
     return LiveState(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
 
 
-async def read_live(client: ReadingClient) -> LiveState:
+async def read_live(client: "ReadingClient") -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
     return LiveState(rules=await client.rules(), queues=await client.queues())
 
@@ -151,7 +149,7 @@ def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str
 async def apply_plan(
     plan: Plan,
     planner: Planner,
-    client: RuleStore,
+    client: "RuleStore",
     recorder: StepRecorder | None = None,
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,

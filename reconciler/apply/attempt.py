@@ -4,8 +4,6 @@ Each error of a write (api-contract "Errors") becomes a verdict. An attempt does
 complete read after it shows the remaining changes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from enum import Enum, auto

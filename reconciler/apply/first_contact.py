@@ -4,8 +4,6 @@ A tenant that changes texts would lose every marker, and no later run would find
 back, and reverted if it was altered. The same applies to the first description longer than those the tenant has kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple

@@ -4,8 +4,6 @@ A list may come from a replica that is behind, so a rule that differs in a list 
 (invariants F31, F33, F34). A list without many of the known rules is not trusted.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from typing import Final

@@ -1,7 +1,5 @@
 """The loop of apply, the only one that writes: Plan x RuleStore -> ApplyReport."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """The attempts at each planned change, the changes that a plan covers, and the report of a run."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -79,6 +77,16 @@ class ChangeProgress:
     def attempts(self) -> int:
         """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
+
+
+class _LastRead:
+    """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
+
+    def __init__(self, fresh: Plan) -> None:
+        self.remaining = remaining_keys(fresh)
+        self.live_by_id = {live.id: live.content for live in fresh.live.rules}
+        self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
+        self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
 
 
 class ApplyProgress:
@@ -234,16 +242,6 @@ class ApplyProgress:
             return progress.id in last_read.live_by_id
         state = last_read.live_by_id.get(change.live.id)
         return change.address in last_read.copied_addresses or state != change.live.content
-
-
-class _LastRead:
-    """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
-
-    def __init__(self, fresh: Plan) -> None:
-        self.remaining = remaining_keys(fresh)
-        self.live_by_id = {live.id: live.content for live in fresh.live.rules}
-        self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
-        self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:

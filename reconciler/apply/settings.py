@@ -1,7 +1,5 @@
 """The settings of a run of apply, and the interfaces that it gets from outside."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

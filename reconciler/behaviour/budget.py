@@ -1,7 +1,5 @@
 """The work budget of one analysis, in comparisons: every analysis is bounded, with equal results on every machine."""
 
-from __future__ import annotations
-
 from typing import Final
 
 DEFAULT_WORK: Final = 40_000_000  # for one question, about ten seconds. Ten thousand ordinary rules need 1,000,000

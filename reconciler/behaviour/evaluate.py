@@ -1,7 +1,5 @@
 """The routing of one conversation by a list of rules, evaluated rule by rule (semantics "Evaluation")."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -1,7 +1,5 @@
 """A rule that takes part in routing, and the order in which rules are tried (semantics S1, S10)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

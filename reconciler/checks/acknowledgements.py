@@ -1,7 +1,5 @@
 """The checks of manifests that need no tenant, and the findings that manifests accept with a reason (CXR212)."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

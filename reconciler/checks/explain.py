@@ -1,7 +1,5 @@
 """One conversation x a list of rules -> the rule that takes it, why each earlier rule does not, and the next match."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR211)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain

@@ -1,7 +1,5 @@
 """Ranges of the bot's confidence that no rule for an intent takes: gaps between rules, and below all (CXR208)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

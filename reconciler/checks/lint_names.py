@@ -1,7 +1,5 @@
 """Findings about names: intents (CXR205, CXR206), attributes (CXR207), queues (CXR210), custom fields (CXR211)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The input of the lint: one environment's rules in order, their intents, and names for messages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, TypeVar

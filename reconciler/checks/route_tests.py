@@ -3,8 +3,6 @@
 Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The commands and the text of --help. A command's module is imported only when the command runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -21,9 +19,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "test": Command("every day", "run the route tests: sample conversations and their expected queues"),
     "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them"),
-    "drift": Command(
-        "every day", "show differences from the manifests, including unmanaged rules; exit 2 if any", "drift"
-    ),
+    "drift": Command("every day", "show differences from the manifests, including unmanaged rules; exit 2 if any"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
     "diff": Command("every day", "show the conversations that two lists of rules route differently"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests"),

@@ -1,7 +1,5 @@
 """A run in GitHub Actions: its repository, commit and log, and the job's summary."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

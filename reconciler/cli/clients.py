@@ -1,7 +1,5 @@
 """Clients for an Environment: credentials, hosts, proxy and transport, or the sandbox in this process."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import AsyncIterator, Callable

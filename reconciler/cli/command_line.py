@@ -1,7 +1,5 @@
 """The environments of a command line, and suggested commands with the same options."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A conversation on the command line: --intent, --confidence and --attr, read and written; and failed route tests."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import shlex

@@ -1,7 +1,5 @@
 """The environments of a command (-e a,b, --all, --shard, a saved plan), its work with each, and the report."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os
@@ -91,7 +89,7 @@ class EnvironmentSelection:
     nothing: str = ""  # why the list is empty
 
     @classmethod
-    def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> EnvironmentSelection:
+    def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> "EnvironmentSelection":
         """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
@@ -107,7 +105,7 @@ class EnvironmentSelection:
         return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
-    def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> EnvironmentSelection:
+    def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
         names = (choose_environment(manifests, name).name,)

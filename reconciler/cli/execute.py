@@ -1,7 +1,5 @@
 """Executes a plan and records each change; binds an apply to a saved plan, or to a run to undo."""
 
-from __future__ import annotations
-
 import argparse
 import getpass
 import json
@@ -44,7 +42,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 
 
 async def execute_plan(
-    session: Session, client: WritingClient, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
+    session: Session, client: "WritingClient", planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
 ) -> ApplyReport:
     """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
     stop.writing = True

@@ -1,7 +1,5 @@
 """Files that are replaced atomically, and the folder `.cxroute` with the sandbox's state and the journal."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Mapping

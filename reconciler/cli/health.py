@@ -1,7 +1,5 @@
 """The image's health check, `python -m reconciler.cli.health`: exit 0 if each listening cxroute process answers."""
 
-from __future__ import annotations
-
 import re
 import socket
 import struct

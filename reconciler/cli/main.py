@@ -1,7 +1,5 @@
 """The command `cxroute`. Slow modules are imported later, so that --help starts almost as fast as Python."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import sys
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.cli.parsing import CommandModule
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run one command and return its exit code (exit-codes). An expected error prints no traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     with guard_stdio():
@@ -86,7 +84,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     return error.exit_code
 
 
-def _run(module: CommandModule, options: argparse.Namespace) -> int:
+def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 

@@ -5,8 +5,6 @@ redirects are not followed, and only the status of the response is used. An addr
 TLS and is permitted only for a tenant on this machine.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """Output: results on stdout, all other messages on stderr."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -33,7 +31,7 @@ class Output:
     asks: bool
 
     @classmethod
-    def of(cls, options: argparse.Namespace) -> Output:
+    def of(cls, options: argparse.Namespace) -> "Output":
         """Return the output by the options that every command has."""
         form, asks = getattr(options, "format", "text"), not options.no_input
         log_format = options.log_format

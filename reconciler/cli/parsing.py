@@ -1,7 +1,5 @@
 """The parser of one command. It uses argparse because importing click takes longer than --help may take in total."""
 
-from __future__ import annotations
-
 import argparse
 import copy
 import re
@@ -33,7 +31,7 @@ class CommandModule(Protocol):
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's own options."""
 
-    def run(self, options: argparse.Namespace, output: Output) -> int:
+    def run(self, options: argparse.Namespace, output: "Output") -> int:
         """Run the command and return its exit code. Raises the errors of `reconciler.errors`."""
 
 
@@ -88,7 +86,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
     def parse_args(  # type: ignore[override] # argparse also accepts other types of namespaces
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+        self, args: "Sequence[str] | None" = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
         options, unknown = self.parse_known_args(args, namespace)
@@ -97,7 +95,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return options
 
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
         """Print the help, wrapped to the terminal, with one line for the options of every command."""
         parser = copy.copy(self)
         parser.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))

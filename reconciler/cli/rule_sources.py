@@ -1,7 +1,5 @@
 """Sources of rules: the tenant, a JSON file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path

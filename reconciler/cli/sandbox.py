@@ -1,7 +1,5 @@
 """The sandbox: the simulator in this process, with the queues that the manifests name."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

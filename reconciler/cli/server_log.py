@@ -1,7 +1,5 @@
 """The log of a server on stderr: it never splits a line and never waits for a slow reader."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

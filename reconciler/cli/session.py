@@ -1,7 +1,5 @@
 """A session: the manifests, the environment, the live rules and the planner; and its end by a signal."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal
@@ -38,7 +36,7 @@ class Cancellation:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    children: list[Cancellation] = field(default_factory=list)  # runs within the run, which get each signal too
+    children: "list[Cancellation]" = field(default_factory=list)  # runs within the run, which get each signal too
 
     def request(self) -> None:
         """Record a signal; cancel the run if nothing was written."""
@@ -139,7 +137,7 @@ class Session:
         """Return the words that a further command about this environment repeats."""
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
-    def with_test_results(self) -> Session:
+    def with_test_results(self) -> "Session":
         """Return the session with the failed route tests; an undo runs none. Raises ManifestError for wrong rules."""
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
@@ -172,7 +170,7 @@ class Session:
             failed_tests=self.failed_tests,
         )
 
-    async def read(self, client: ReadingClient) -> LiveState:
+    async def read(self, client: "ReadingClient") -> LiveState:
         """Read every rule and queue. If that fails, an error in the manifests comes first."""
         try:
             live = await read_live(client)

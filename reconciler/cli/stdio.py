@@ -1,7 +1,5 @@
 """stdout and stderr: their width and colours, and no error after their reader has closed them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

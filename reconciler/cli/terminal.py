@@ -1,7 +1,5 @@
 """The terminal of a session: a progress bar, messages about waits, and limits for the text of a plan."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import sys

@@ -1,7 +1,5 @@
 """Login at a tenant: one access token for all callers, used until a minute before it expires, and the API's server."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

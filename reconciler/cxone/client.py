@@ -1,7 +1,5 @@
 """A reading and a writing client. A plan gets the reading one, which has no method that writes."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping

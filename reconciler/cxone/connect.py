@@ -1,7 +1,5 @@
 """From an Environment to a client of its tenant."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The client of the context endpoint, and its ways to write a conversation's attributes (docs/context.md)."""
 
-from __future__ import annotations
-
 import re
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -3,8 +3,6 @@
 The documents decide where secrets go: each address is checked before a request is sent there.
 """
 
-from __future__ import annotations
-
 import binascii
 import re
 from base64 import b64decode

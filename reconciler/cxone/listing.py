@@ -4,8 +4,6 @@ With a total, the number of distinct ids must equal it, and it must not change b
 end without a repeated id, and a second reading must show the same ids. No answer may name a larger total than arrived.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass

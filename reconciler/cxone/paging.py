@@ -4,8 +4,6 @@ Links and tokens are untrusted: only the query of a link is used, at the list's 
 to that address (invariants F32).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Names map one to one, so that a rule can be written back unchanged. A tenant's n
 another field, or that begins with the mark, is kept behind the mark.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -3,8 +3,6 @@
 A file holds a list of rules, or one page with all rules and, optionally, queues with id and name.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The client's settings for a tenant, and the hosts that may receive a secret."""
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64encode
@@ -55,7 +53,7 @@ class ServerUrl:
     path: str
 
     @classmethod
-    def parse(cls, url: str) -> ServerUrl:
+    def parse(cls, url: str) -> "ServerUrl":
         """Parse a URL. Raises UsageError if two parsers could read two hosts."""
         parts = _URL.fullmatch(url) if url.isascii() else None
         scheme = parts[1].lower() if parts else ""

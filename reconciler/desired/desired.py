@@ -1,7 +1,5 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Expansion of one manifest rule to the desired rule (docs/manifests.md#ruleset)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial

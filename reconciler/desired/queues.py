@@ -1,7 +1,5 @@
 """Resolution of queue names in manifests to live queues (docs/manifests.md#queues)."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 

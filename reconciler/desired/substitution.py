@@ -1,7 +1,5 @@
 """`${name}` in rules and route tests: an environment's `vars` filled in, within a byte budget."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -47,7 +45,7 @@ class TextLimitError(Exception):
 class TextBudget:
     """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
 
-    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: TextBudget | None = None) -> None:
+    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None) -> None:
         self._limit, self._remaining, self._parent = limit, limit, parent
 
     def spend(self, value: Json) -> None:

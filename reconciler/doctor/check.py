@@ -1,7 +1,5 @@
 """Result of one check: its status, a message, and advice (api-contract "Errors")."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple

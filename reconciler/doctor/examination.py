@@ -1,7 +1,5 @@
 """Calls to a tenant without the client's retries: a token, one page of rules and of queues, one rule, the clock."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress

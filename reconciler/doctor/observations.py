@@ -1,7 +1,5 @@
 """Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

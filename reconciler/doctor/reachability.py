@@ -1,7 +1,5 @@
 """Reachability of a server: its name, a connection, and TLS, one after the other."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import os

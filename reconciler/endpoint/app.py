@@ -3,8 +3,6 @@
 It uses no framework: four paths need no router, and a framework would add other error pages.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -94,7 +92,7 @@ class ContextApp:
         self._deduplicator = Deduplicator(stores.message_ids)
         self._dependencies, self._limits = deps, bounds
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
         began = self._dependencies.clock()
         path = scope.get("raw_path") or scope["path"].encode()
@@ -107,7 +105,7 @@ class ContextApp:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
         self._record_request(path, scope, response, self._dependencies.clock() - began)
 
-    async def _respond(self, path: bytes, scope: Scope, receive: Receive) -> EndpointResponse:
+    async def _respond(self, path: bytes, scope: "Scope", receive: "Receive") -> EndpointResponse:
         try:
             if path == _ROUTE:
                 return await self._respond_to_event(scope, receive)
@@ -118,7 +116,7 @@ class ContextApp:
             self._dependencies.log(json.dumps({"event": "bug", "error": type(bug).__name__}))
             return retry_later(503, "bug", "the endpoint failed")
 
-    async def _respond_to_probe(self, path: bytes, scope: Scope) -> EndpointResponse:
+    async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
         if path not in _PROBES:
             unknown = error_response(404, "path", "unknown path; post to /api/route")
             return unknown._replace(closes_connection=True)
@@ -132,7 +130,7 @@ class ContextApp:
             return retry_later(503, "not_ready", "not ready: no access token, or the endpoint is shutting down")
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
-    async def _respond_to_event(self, scope: Scope, receive: Receive) -> EndpointResponse:
+    async def _respond_to_event(self, scope: "Scope", receive: "Receive") -> EndpointResponse:
         end = asyncio.get_running_loop().time() + self._limits.deadline_seconds - _MARGIN
         if scope["method"] != "POST":
             return error_response(405, "method", "only POST", (b"allow", b"POST"))._replace(closes_connection=True)
@@ -152,7 +150,7 @@ class ContextApp:
         handle = partial(self._handle_body, body, message_id, end, scope)
         return await self._deduplicator.run_once(message_id, body, end, handle)
 
-    async def _handle_body(self, body: bytes, message_id: str, deadline: float, scope: Scope) -> EndpointResponse:
+    async def _handle_body(self, body: bytes, message_id: str, deadline: float, scope: "Scope") -> EndpointResponse:
         try:
             event = parse_event(body)
         except InvalidEventError as error:
@@ -160,7 +158,7 @@ class ContextApp:
         scope[_CONVERSATION] = event.conversation
         return await self._handle(event, message_id, self._dependencies.now(), deadline)
 
-    def _record_request(self, path: bytes, scope: Scope, response: EndpointResponse, seconds: float) -> None:
+    def _record_request(self, path: bytes, scope: "Scope", response: EndpointResponse, seconds: float) -> None:
         if path == _ROUTE:
             self.metrics.count_response(response.status, response.outcome, seconds)
         elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent

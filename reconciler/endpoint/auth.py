@@ -1,7 +1,5 @@
 """Authentication and deduplication: API keys, Standard Webhooks signatures, and one effect for each message id (W2)."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hmac

@@ -5,8 +5,6 @@ the garbage collector; packed into bytes, without the common beginning of a resp
 (benchmarks/README.md, "endpoint").
 """
 
-from __future__ import annotations
-
 import asyncio
 import marshal
 from collections.abc import Callable, Iterator
@@ -133,7 +131,7 @@ class _ConversationLock:
     # A generator would cost 2 % of the endpoint's time.
     __slots__ = ("_conversation", "_locks")
 
-    def __init__(self, locks: ConversationLocks, conversation: str) -> None:
+    def __init__(self, locks: "ConversationLocks", conversation: str) -> None:
         self._locks, self._conversation = locks, conversation
 
     async def __aenter__(self) -> ConversationState:

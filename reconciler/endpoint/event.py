@@ -1,7 +1,5 @@
 """A request's body -> Event. Strict: a body that two parsers could read in two ways is refused (invariants W8)."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Handles an event once, under the conversation's lock and within the deadline, and returns the response."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet

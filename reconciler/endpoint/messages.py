@@ -3,8 +3,6 @@
 An error has only the endpoint's own text, never that of an upstream or of an exception.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
@@ -108,7 +106,7 @@ def check_headers(headers: Headers) -> None:
         raise RequestRefusedError(415, "media", "Content-Type: must be application/json")
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: "Receive") -> bytes:
     """Return the body; the connection limits the time. Raises RequestRefusedError."""
     parts, size = [], 0
     while True:

@@ -1,7 +1,5 @@
 """The endpoint's metrics for Prometheus. A client cannot choose the value of a label."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,6 @@ uvicorn alone would wait for slow clients without a limit. Input that two server
 the connection: before the request if it is the request's own, after the response if it follows a complete request.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gc

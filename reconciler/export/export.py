@@ -1,7 +1,5 @@
 """Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them only adopts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

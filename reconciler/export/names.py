@@ -1,7 +1,5 @@
 """Names of queues and rules in exported manifests, and the escaping of texts."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence

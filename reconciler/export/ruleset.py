@@ -1,7 +1,5 @@
 """Live rules -> RuleSets: keys, names, defaults, and conditions and targets in the fields of a RuleSet."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The selection of live rules for an export: rules that neither a manifest nor another owner has."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """The workflow run of this process, the outputs and the summary of its step, and the report of a plan."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -96,7 +94,7 @@ class StepFiles:
     summary: Path | None
 
     @classmethod
-    def from_variables(cls, variables: Mapping[str, str]) -> StepFiles:
+    def from_variables(cls, variables: Mapping[str, str]) -> "StepFiles":
         """Return the files in the step's variables."""
         outputs, summary = variables.get("GITHUB_OUTPUT"), variables.get("GITHUB_STEP_SUMMARY")
         return cls(Path(outputs) if outputs else None, Path(summary) if summary else None)

@@ -1,7 +1,5 @@
 """GitHub's REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
 
-from __future__ import annotations
-
 import json
 import time as clocks
 from collections.abc import Callable, Iterator
@@ -59,7 +57,7 @@ class Post(NamedTuple):
     body: str
 
     @classmethod
-    def parse(cls, item: dict[str, Any], id_name: str) -> Post:
+    def parse(cls, item: dict[str, Any], id_name: str) -> "Post":
         """Return the post in an object of the API."""
         body = item.get("body")
         author = str(as_object(item.get("user")).get("login", ""))

@@ -1,7 +1,5 @@
 """One issue for each environment that differs: opened, revised and closed, given the open issues."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -4,8 +4,6 @@ The first line names the environment, the second the run that wrote it; a header
 Comments may have been edited: only the second line is read, for a newer run and for an applied plan.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -1,7 +1,5 @@
 """The reviewed plan: from the commit to its pull request, to the run that planned it, to the file in its artifact."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """The workflows of a repository with manifests, from the templates of this project's own workflows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """A run of the journal: its effect on each rule. An entry counts only if it is complete and possible for its owner."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +31,7 @@ class RecordedChange:
     is_confirmed: bool  # by a read at the run's end; otherwise it is unknown whether the change was made
 
 
-def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
+def find_last_runs(recorded: "Iterable[RecordedRun]", environment: str, owner: str) -> dict[Address, str]:
     """Return the last run of each rule that is live according to the journal, by the rule's address."""
     last_runs: dict[Address, str] = {}
 
@@ -55,7 +53,7 @@ class IncompleteJournalError(Exception):
     """Missing or invalid entries of a run."""
 
 
-def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
+def read_changes(run: "RecordedRun", owner: str) -> tuple[RecordedChange, ...]:
     """Return the run's changes, without deleted duplicates. Raises RefusedError if the record is incomplete."""
     try:
         _check_complete(run)
@@ -67,7 +65,7 @@ def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
         raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
-def _check_complete(run: RecordedRun) -> None:
+def _check_complete(run: "RecordedRun") -> None:
     if run.start.get("event") != "start":
         raise IncompleteJournalError("the start of the run is missing in the journal")
     if run.unreadable_lines:

@@ -1,7 +1,5 @@
 """The journal: an append-only record of intended writes and their results, in JSON lines. No decision depends on it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
@@ -133,7 +131,9 @@ class Recorder:
     done: set[str] = field(default_factory=set)
 
     @classmethod
-    def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
+    def begin(
+        cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress
+    ) -> "Recorder":
         """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
         subject = {"environment": plan.environment, "owner": plan.owner, "tenant": tenant, "who": who, "reason": reason}
         process = {"host": socket.gethostname(), "pid": os.getpid()}

@@ -4,8 +4,6 @@ Only a rule that has not changed since the run is restored; other rules are skip
 live rules determine which rules are managed, not the journal (invariants R1).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,9 +30,9 @@ _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
 def build_undo_state(
-    run: RecordedRun,
+    run: "RecordedRun",
     changes: Iterable[RecordedChange],
-    later: Sequence[RecordedRun],
+    later: "Sequence[RecordedRun]",
     live: LiveState,
     state: DesiredState,
 ) -> DesiredState:
@@ -50,7 +48,7 @@ class _UndoBuilder:
     """Collects the desired rules of an undo, and the skipped ones."""
 
     def __init__(
-        self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
+        self, run: "RecordedRun", later: "Sequence[RecordedRun]", live: LiveState, manifests: DesiredState
     ) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
         self.by_owner = classify_by_owner(restore_texts(live.rules, manifests)[0], self.owner)
@@ -194,7 +192,7 @@ class _UndoBuilder:
         self.findings.append(Finding(code="CXR311", severity="warning", message=message, address=address, hint=hint))
 
 
-def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
+def _last_runs(later: "Iterable[RecordedRun]") -> "Mapping[str, RecordedRun]":
     made = ((change, run) for run in later for change in run.changes if change.get("status") not in _NOT_APPLIED)
     return {str(change.get("address")): run for change, run in made}
 

@@ -1,7 +1,5 @@
 """`--undo RUN`: a run of the journal to undo; its rules replace those of the manifests."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket
@@ -38,7 +36,7 @@ class UndoRequest:
     @classmethod
     def of(
         cls, run: RecordedRun, runs: Sequence[RecordedRun], environment: Environment, tenant: str, journal: str | None
-    ) -> UndoRequest:
+    ) -> "UndoRequest":
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
         rivals = runs[runs.index(run) + 1 :]

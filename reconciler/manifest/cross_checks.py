@@ -1,7 +1,5 @@
 """Checks of several fields and documents. They work on raw values, so that one run reports all errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 

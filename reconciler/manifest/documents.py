@@ -3,8 +3,6 @@
 Rules about several fields are in `cross_checks`: a check inside a model runs only if all fields are valid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 

@@ -1,7 +1,5 @@
 """Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
@@ -49,7 +47,7 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
         _report_error(details, validated, collector)
 
 
-def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
+def _report_error(details: "ErrorDetails", validated: ValidatedValue, collector: ErrorCollector) -> None:
     source_map, loc = validated.source_map, details["loc"]
     path = source_map.document_path((*validated.path, *loc))
     name = str(loc[-1]) if loc else ""
@@ -71,7 +69,7 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
 
 
 def _report_value_error(
-    details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
+    details: "ErrorDetails", path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
     code, requirement, names = _find_requirement(details)
     value = details["input"]
@@ -95,7 +93,7 @@ def _report_value_error(
     collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
-def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
+def _find_requirement(details: "ErrorDetails") -> tuple[str, str, Sequence[str]]:
     """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:

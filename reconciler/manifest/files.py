@@ -1,7 +1,5 @@
 """A directory -> the bytes of its manifests. This module handles links, devices and permissions."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections import deque

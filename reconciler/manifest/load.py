@@ -1,7 +1,5 @@
 """A directory of manifests -> documents with their positions, or all errors of all files."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -92,12 +90,12 @@ class _CheckedFile(NamedTuple):
         return not any(item.severity == "error" and item.source and item.source.line in lines for item in findings)
 
 
-def load_manifests(directory: Path) -> Manifests:
+def load_manifests(directory: "Path") -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
     return _build_manifests(read_files(directory))
 
 
-def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
+def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
     """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
     return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
 
@@ -118,7 +116,7 @@ def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifes
     )
 
 
-def load_environment(directory: Path, name: str) -> Manifests:
+def load_environment(directory: "Path", name: str) -> Manifests:
     """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
     files, findings = _check_files(read_files(directory))
     sound = [loaded for file in files for loaded in file.valid if file.is_free_of_errors(loaded)]

@@ -1,7 +1,5 @@
 """Positions in a manifest: of its values as character indexes, of its findings as lines and columns."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Replaces values in a manifest's text, and preserves quotes, brackets, indentation, comments and line ends."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +24,8 @@ class Node:
     start: int
     end: int  # after its last character
     style: str  # of a scalar its quote, `|`, `>` or ""; of a list or mapping `flow` or `block`
-    keys: tuple[Node, ...] = ()
-    values: tuple[Node, ...] = ()
+    keys: "tuple[Node, ...]" = ()
+    values: "tuple[Node, ...]" = ()
 
     @property
     def is_flow(self) -> bool:

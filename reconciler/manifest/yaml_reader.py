@@ -4,8 +4,6 @@ It uses the events of libyaml's parser, because a loader resolves aliases, tags 
 No function raises for an invalid file: the result holds the readable values and the errors.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from sys import intern

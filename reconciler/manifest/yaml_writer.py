@@ -3,8 +3,6 @@
 Text is quoted only if `yaml_reader` or a YAML 1.2 editor would misread it, or if it has an invisible character.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Changes, their causes, their steps, and their outcomes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 

@@ -3,8 +3,6 @@
 Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.. routing, CXR3.. live rules.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -29,11 +27,11 @@ class Finding:
     hint: str = ""
     excerpt: str = ""  # the manifest's line, which a terminal prints above a caret
     span: int = 1  # the characters of the line to mark
-    repeats: tuple[Finding, ...] = ()  # the same finding about other rules or positions, from `group_findings`
+    repeats: "tuple[Finding, ...]" = ()  # the same finding about other rules or positions, from `group_findings`
     acknowledged: str = ""  # the reason in `accept:`; empty if the finding is not accepted
 
     @property
-    def occurrences(self) -> tuple[Finding, ...]:
+    def occurrences(self) -> "tuple[Finding, ...]":
         """Return the finding once for each rule or position that it is about."""
         return (replace(self, repeats=()), *self.repeats)
 

@@ -3,8 +3,6 @@
 `[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. The line must match exactly, but may end in white space.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Conditions and the values of `in` are sets, targets are a multiset, numbers comp
 adds are not part of a rule.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

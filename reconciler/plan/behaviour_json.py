@@ -1,7 +1,5 @@
 """The impact on conversations as JSON (plan-json "Behaviour")."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

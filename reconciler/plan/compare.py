@@ -1,7 +1,5 @@
 """Desired x live -> changes, and where two rules differ. `==` decides whether rules differ; deepdiff explains where."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

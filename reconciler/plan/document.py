@@ -1,7 +1,5 @@
 """A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

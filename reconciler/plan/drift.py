@@ -3,8 +3,6 @@
 These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final

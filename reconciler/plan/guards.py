@@ -1,7 +1,5 @@
 """Plan x limits -> refusals (plan-json "Guards"). A guard that is not `ok` makes apply refuse with exit 4."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The JSON Schema of a plan document (plan-json), for its readers."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 Schema = dict[str, Any]

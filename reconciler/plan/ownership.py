@@ -1,7 +1,5 @@
 """The owners of live rules, and why a managed rule differs (ownership). Markers hold the state: no state file."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +27,7 @@ class LiveRulesByOwner:
     ambiguous: Mapping[Address, tuple[LiveRule, ...]]  # edited copies, one of which is the managed rule: unknown which
     unmanaged: tuple[LiveRule, ...]
 
-    def restricted_to(self, addresses: Collection[Address]) -> LiveRulesByOwner:
+    def restricted_to(self, addresses: Collection[Address]) -> "LiveRulesByOwner":
         """Return the managed rules of these addresses, and all unmanaged ones."""
 
         def select(group: Iterable[LiveRule]) -> tuple[LiveRule, ...]:

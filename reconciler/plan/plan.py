@@ -1,7 +1,5 @@
 """Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Desired or live rules -> routing entries, each with the name that messages use."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +20,7 @@ class RuleList:
     entries: tuple[RoutingEntry, ...]
     queues: Mapping[str, str]
 
-    def by_name(self) -> RuleList:
+    def by_name(self) -> "RuleList":
         """Return the list with names of queues instead of ids, if a name is unique."""
         count = Counter(self.queues.values())
         names = {queue: name for queue, name in self.queues.items() if count[name] == 1}

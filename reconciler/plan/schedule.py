@@ -4,8 +4,6 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 after this plan.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 

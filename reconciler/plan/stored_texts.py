@@ -5,8 +5,6 @@ differ from a user's edit: the marker's digest must prove that the rest of the r
 must have a form of the written text that no other managed rule contradicts.
 """
 
-from __future__ import annotations
-
 import html
 import unicodedata
 from collections import Counter

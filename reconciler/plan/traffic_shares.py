@@ -4,8 +4,6 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 (semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction

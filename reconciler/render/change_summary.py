@@ -1,7 +1,5 @@
 """A change in words: the action, the rule, the reason, and each changed field; and groups of equal edits."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

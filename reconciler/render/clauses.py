@@ -1,7 +1,5 @@
 """Conditions that hold together, or their complements, as one phrase: `"x" or "y", confidence below 0.7`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast

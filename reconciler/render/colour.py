@@ -1,7 +1,5 @@
 """Terminal styles. A renderer gets one as an argument, and never detects the terminal itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

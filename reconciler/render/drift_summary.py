@@ -1,7 +1,5 @@
 """Drift in words: the rules of each section, with their values in the manifests and in CXone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 

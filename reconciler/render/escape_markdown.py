@@ -3,8 +3,6 @@
 A value in quotes becomes a code span, and so does every word with more than letters, digits and plain punctuation.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Final

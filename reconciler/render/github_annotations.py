@@ -3,8 +3,6 @@
 A runner reads commands from a step's stdout and stderr: `::error file=a.yaml::message`, `##[error]message`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from itertools import accumulate

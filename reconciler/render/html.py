@@ -3,8 +3,6 @@
 The template escapes all values. The Content-Security-Policy allows only the page's own style and script, by digest.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections import Counter

@@ -3,8 +3,6 @@
 A row is exact: it may shorten a list of values, but never omits a condition.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

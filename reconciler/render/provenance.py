@@ -1,7 +1,5 @@
 """The origin of a plan: the repository, the commit and the run, for links."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from posixpath import normpath
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """The routing map: which rule sends which conversations to which queue, before and after the plan; also as Mermaid."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

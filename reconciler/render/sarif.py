@@ -1,7 +1,5 @@
 """Findings as SARIF 2.1.0, for code scanning and editors."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

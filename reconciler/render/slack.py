@@ -3,8 +3,6 @@
 Text from outside is in code spans, without mentions, links or formats; &, < and > are escaped, as Slack requires.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 from typing import Any, Final

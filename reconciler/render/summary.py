@@ -1,7 +1,5 @@
 """A plan in words for all report formats, and the subject of a finding."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """The API: a complete request in, a complete response out. It implements all of api-contract."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -7,8 +7,6 @@ In process, a broken connection is a `BrokenDeliveryError`, which a test's trans
 Over a socket the connection really breaks: `allow_breaking` puts a function for that into the scope.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal
@@ -43,7 +41,7 @@ class Simulator:
         self.api, self.state, self._faults = SimulatorApi(state, settings), state, faults
         self.tokens = self.api.tokens
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request, or follow the server's start and end; at its end, write and close the state."""
         if scope["type"] == "http":
             settings = self.api.settings
@@ -61,7 +59,7 @@ class Simulator:
             await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _read(scope: Scope, receive: Receive) -> SimRequest:
+async def _read(scope: "Scope", receive: "Receive") -> SimRequest:
     # Of a body that is far too long, it reads only enough to refuse it.
     parts, size, more_body = [], 0, True
     while more_body:
@@ -85,7 +83,7 @@ class BrokenDeliveryError(Exception):
         super().__init__(delivery.value)
 
 
-async def _deliver(response: SimResponse, request: SimRequest, settings: SimulatorSettings, asgi: _Asgi) -> None:
+async def _deliver(response: SimResponse, request: SimRequest, settings: SimulatorSettings, asgi: "_Asgi") -> None:
     # Sends the response in its mode. Raises BrokenDeliveryError in process, if the response is not sent completely.
     if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
         return await _break_delivery(response, asgi)
@@ -100,7 +98,7 @@ async def _deliver(response: SimResponse, request: SimRequest, settings: Simulat
     return await send({"type": "http.response.body", "body": body})
 
 
-async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
+async def _break_delivery(response: SimResponse, asgi: "_Asgi") -> None:
     scope, receive, send = asgi
     break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(_BREAK_EXTENSION)
     if break_off is None:
@@ -116,14 +114,14 @@ async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
         pass
 
 
-async def _start(response: SimResponse, send: Send) -> None:
+async def _start(response: SimResponse, send: "Send") -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     if response.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
-def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:
+def serve(app: "ASGIApp", host: str, port: int, announce: Callable[[str], object]) -> None:
     """Serve until SIGTERM or SIGINT, then finish accepted requests. Raises OSError; without uvicorn, ImportError."""
     # Port 0 selects a free port. `announce` gets the base URL when the server accepts connections.
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
@@ -152,10 +150,10 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
         asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
 
 
-def allow_breaking(app: ASGIApp) -> ASGIApp:
+def allow_breaking(app: "ASGIApp") -> "ASGIApp":
     """Return the app with the means to break a connection under uvicorn, which alone has the transport."""
 
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+    async def wrapped(scope: "Scope", receive: "Receive", send: "Send") -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)
         if transport is not None:
             scope["extensions"] = {

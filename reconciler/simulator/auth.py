@@ -1,7 +1,5 @@
 """Tokens: the tutorial's token request and, as far as known, the real CXone's: discovery, access keys."""
 
-from __future__ import annotations
-
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -16,7 +14,7 @@ _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 
 
-def client_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
+def client_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
@@ -27,20 +25,20 @@ def client_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimRespo
     return tokens.token_response()
 
 
-def openid_configuration(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
+def openid_configuration(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
     """GET the document with the address of the token endpoint."""
     issuer = _issuer(tokens, request)
     return http.json_response(200, {"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH})
 
 
-def cxone_configuration(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
+def cxone_configuration(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
     """GET the document with the address of a tenant's API."""
     if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
         return http.error_response(404, http.ApiProblem("No such tenant", "not.found", "tenantId"))
     return http.json_response(200, {"api_endpoint": _issuer(tokens, request)})
 
 
-def password_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
+def password_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
@@ -63,7 +61,7 @@ def password_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimRes
     return tokens.token_response(id_token=f"{head}.{payload}.simulated")
 
 
-def access_key_token(tokens: TokenIssuer, request: http.SimRequest) -> http.SimResponse:
+def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
     """POST an access key as JSON."""
     try:
         body = request.json()
@@ -84,7 +82,7 @@ PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
 }  # by path: the method and the handler of a request that needs no token
 
 
-def _issuer(tokens: TokenIssuer, request: http.SimRequest) -> str:
+def _issuer(tokens: "TokenIssuer", request: http.SimRequest) -> str:
     """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
 

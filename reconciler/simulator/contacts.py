@@ -3,8 +3,6 @@
 All become attributes of the conversation, which rules read. For fields and signals this is an assumption.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final

@@ -1,7 +1,5 @@
 """Requests and responses as the simulator handles them, free of ASGI."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter

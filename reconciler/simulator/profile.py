@@ -3,8 +3,6 @@
 The other modules, including the faults, use only the tutorial's names: each fault applies to every style.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The settings of the simulated server, and its profiles (invariants "Server profiles")."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 import uuid

@@ -1,7 +1,5 @@
 """The state of a simulated tenant: queues, rules and conversations; and a bank's tenant to start from."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +51,7 @@ class TenantState:
         cls,
         path: Path,
         queues: Iterable[JsonObject] = (),
-        initial: TenantState | None = None,
+        initial: "TenantState | None" = None,
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:

@@ -5,8 +5,6 @@ is acknowledged: a kill at any instant loses no acknowledged change. A line appl
 log that is read twice, or after a manual edit of the snapshot, does no harm. The log is also the process's lock.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

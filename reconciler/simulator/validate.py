@@ -1,7 +1,5 @@
 """Validation of a rule's body: every problem, each with its field."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeGuard, cast

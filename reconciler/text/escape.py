@@ -1,7 +1,5 @@
 """Text from outside, safe to put into a message: one set of invisible characters, one way to escape them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Reading of files: each is a regular file of bounded size, because a pipe or a device may block or never end."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """Hosts and addresses: loopback, and addresses that a request may be sent to."""
 
-from __future__ import annotations
-
 import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -30,7 +28,7 @@ def request_url(text: str) -> SplitResult | None:
     return parts if host and is_plain and is_allowed else None
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: "socket.socket") -> str:
     """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

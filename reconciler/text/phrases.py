@@ -1,7 +1,5 @@
 """Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final

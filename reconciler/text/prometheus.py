@@ -1,7 +1,5 @@
 """Prometheus' text format (its "exposition formats", version 0.0.4): headers, samples, labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Final
 

@@ -4,8 +4,6 @@ A server may repeat a secret in any response and in any encoding. So only letter
 encodings of each secret, and a common run of `MIN_RUN_LENGTH` is hidden.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os

@@ -1,7 +1,5 @@
 """Strict JSON without NaN and infinity, and members by their path: `_links.next`, `errors[].message`, `.`."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any, Final, NoReturn

@@ -4,8 +4,6 @@ Columns are attributes (`intent` and `confidence` under the Environment's names)
 Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -1,7 +1,5 @@
 """The cycles of `cxroute watch` as values, the loop that runs one after the other, their notifications and metrics."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator

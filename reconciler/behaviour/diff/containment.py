@@ -3,8 +3,6 @@
 Regions compare as sets of conversations with equal destinations before and after, not by their conditions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

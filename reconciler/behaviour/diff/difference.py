@@ -5,8 +5,6 @@ destinations differ is a region. Rows are the same conversations in fewer lines:
 change and every origin, so all conversations that one rule takes over are one row, unless its regions are shorter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final

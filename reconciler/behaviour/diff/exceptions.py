@@ -1,7 +1,5 @@
 """The conversations that earlier rules take from a pair of winners: the exceptions of its region, as shapes."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple

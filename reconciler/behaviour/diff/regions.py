@@ -4,8 +4,6 @@ A region is the common box of both rules of a pair, without the parts that earli
 one attribute only become one region.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property

@@ -4,8 +4,6 @@ A walk goes down a slice of a list and yields the rules that take a shape's conv
 left. The rules with most values of the pivot take the same in most slices, so their runs are computed once.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 A rule that the work budget did not suffice to decide is in `undecided`. Also the pairs of equal rules of two lists.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

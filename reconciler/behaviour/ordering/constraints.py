@@ -1,7 +1,5 @@
 """The dependencies between changes, so that every conversation goes to its old or its new destination."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,13 +103,13 @@ class Constraints:
         except UndecidedError:
             self.undecided = {*self.old_versions, *self.new_versions}
 
-    def _hidden_versions(self, version: RuleVersion, index: _VersionIndex) -> Iterator[RuleVersion]:
+    def _hidden_versions(self, version: RuleVersion, index: "_VersionIndex") -> Iterator[RuleVersion]:
         """Yield the versions behind this one that have another destination."""
         for hidden in self._overlapping_versions(version, index):
             if version.level < hidden.level and version.destination != hidden.destination:
                 yield hidden
 
-    def _overlapping_versions(self, version: RuleVersion, index: _VersionIndex) -> Iterator[RuleVersion]:
+    def _overlapping_versions(self, version: RuleVersion, index: "_VersionIndex") -> Iterator[RuleVersion]:
         """Yield visible versions of other changes that may have a conversation in common with this one."""
         reach = self.visible_up_to(version)
         overlapping = self.space.shapes.overlapping(version.slices.boxes[version.rank].shape)

@@ -1,7 +1,5 @@
 """Graphs of calls and the calls that must come after them: cycles, waves, and changes split into several calls."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -141,12 +139,12 @@ class Dependencies(NamedTuple):
     names: MovePairs  # the first frees a name that the second takes
     copies: MovePairs = frozenset()  # the first deletes the copy of an earlier run, before the second creates its own
 
-    def among(self, moves: Collection[int]) -> Dependencies:
+    def among(self, moves: Collection[int]) -> "Dependencies":
         """Return the links among these changes."""
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
         return Dependencies(*inside)
 
-    def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
+    def with_waves(self, waves: Sequence[Sequence[int]]) -> "Dependencies":
         """Return the links with those among the changes of the waves replaced; links of names and copies stay."""
         inside = self.among({move for wave in waves for move in wave})
         outside = Dependencies(*(pairs - inner for pairs, inner in zip(self, inside, strict=True)))

@@ -7,8 +7,6 @@ a cycle, a few changes are searched exactly. Where no order of the changes exist
 temporary copy of the new rule, the rule itself, the deletion of the copy.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ A state (the changes made so far) is good when in each class of conversations ev
 that may win before all changes, or after them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, NamedTuple

@@ -4,8 +4,6 @@ Most shapes have one run of atoms, a value or a range, and are indexed by its en
 their patterns. Answers are remembered, so all shapes are added before the first question.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import or_

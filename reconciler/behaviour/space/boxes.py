@@ -5,8 +5,6 @@ remembered. All analysis uses `find_free_box`: is there a conversation in all of
 boxes? The question is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple

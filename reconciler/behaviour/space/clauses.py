@@ -1,7 +1,5 @@
 """Values as readable conditions (those of the API, or their complements), and boxes with few and short exceptions."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 

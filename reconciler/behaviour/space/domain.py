@@ -6,8 +6,6 @@ A set of values is a `ValueSet`: a mask of atoms, and, for the unnamed texts, th
 there. Numbers are those that a JSON parser returns: no number is between two neighbouring doubles.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress

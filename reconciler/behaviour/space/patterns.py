@@ -7,8 +7,6 @@ implies it (algorithms "Patterns"). So the knowledge about a text is two bit mas
 implication; they contradict each other exactly when they have a bit in common.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
@@ -31,11 +29,11 @@ class TextPattern(NamedTuple):
             return self.text in text
         return text.startswith(self.text) if self.operator == "startsWith" else text.endswith(self.text)
 
-    def implies(self, pattern: TextPattern) -> bool:
+    def implies(self, pattern: "TextPattern") -> bool:
         """Return whether another pattern holds wherever this one does."""
         return pattern.operator in ("contains", self.operator) and pattern.holds(self.text)
 
-    def implied_patterns(self, lengths: Mapping[str, Collection[int]]) -> Iterator[TextPattern]:
+    def implied_patterns(self, lengths: Mapping[str, Collection[int]]) -> "Iterator[TextPattern]":
         """Yield every pattern, of the lengths given by operator, that holds wherever this one does."""
         text, size = self.text, len(self.text)
         for length in lengths.get("contains", ()):
@@ -103,7 +101,7 @@ class PatternSet:
             denied = self._minimal_excluded[key] = tuple(self._minimal(no & ~excluded, self.implied))
         return required, denied
 
-    def _minimal(self, mask: int, above: _Closure) -> Iterator[int]:
+    def _minimal(self, mask: int, above: "_Closure") -> Iterator[int]:
         """Yield the patterns of a mask that no other one of it implies; of equal ones the first."""
         for number in bits(mask):
             others = above[number] & mask & ~(1 << number)

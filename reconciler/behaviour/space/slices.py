@@ -1,7 +1,5 @@
 """One list of rules, indexed by the pivot: the rules with a value of it, and which of them come before a rule."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property

@@ -4,8 +4,6 @@ Rules are indexed by the attribute of which they name most values, the pivot; mo
 pivot a rule is only its shape on the other attributes, and few rules have that value at all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -25,7 +23,7 @@ MAX_NARROW_VALUES: Final = 64
 _PATTERNS_PER_COMPARISON: Final = 100
 
 
-def find_contradiction(space: Space, entry: RoutingEntry) -> Conditions:
+def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     """Return conditions of a rule that cannot hold together, each of them necessary for that."""
     conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
     for number in sorted({space.domain_index[part.attribute] for part in conditions}):
@@ -39,7 +37,7 @@ def find_contradiction(space: Space, entry: RoutingEntry) -> Conditions:
     raise AssertionError(entry.name)
 
 
-def _intersect_conditions(space: Space, number: int, conditions: Sequence[Condition]) -> ValueSet:
+def _intersect_conditions(space: "Space", number: int, conditions: Sequence[Condition]) -> ValueSet:
     values = space.domains[number].all
     for condition in conditions:
         values = intersect(values, space.domain(number).values_for(condition))

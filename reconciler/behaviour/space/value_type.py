@@ -1,7 +1,5 @@
 """The values that an attribute can have, where its type is known (semantics "Values and types")."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple

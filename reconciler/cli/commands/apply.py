@@ -1,7 +1,5 @@
 """`cxroute apply`: plan, check guards, confirm, write, and read again; several environments with one confirmation."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
@@ -84,7 +82,7 @@ class _ApplyRun:
     reviewed: ReviewedPlan | None
 
     @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> _ApplyRun:
+    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> "_ApplyRun":
         reviewed = plans.get(session.environment.name)
         return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 

@@ -1,7 +1,5 @@
 """`cxroute cognigy`: the set-up of the two nodes of a Cognigy flow that post to the context endpoint."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from textwrap import indent

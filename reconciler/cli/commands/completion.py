@@ -1,7 +1,5 @@
 """`cxroute completion SHELL`: a completion script, which shtab creates from the program's own parsers."""
 
-from __future__ import annotations
-
 import argparse
 from importlib import import_module
 

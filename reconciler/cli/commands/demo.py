@@ -1,7 +1,5 @@
 """`cxroute demo`: a guided first run with the real commands, on the simulated tenant of a bank."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

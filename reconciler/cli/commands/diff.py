@@ -1,7 +1,5 @@
 """`cxroute diff LEFT RIGHT`: the conversations that two lists of rules route to different queues."""
 
-from __future__ import annotations
-
 import argparse
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """`cxroute doctor`: settings, network, token, scopes, clock, one page of rules and of queues. It writes nothing."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

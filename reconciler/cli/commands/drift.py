@@ -1,7 +1,5 @@
 """`cxroute drift`: differences between live rules and the manifests, and edits since the last apply."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

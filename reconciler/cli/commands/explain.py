@@ -1,7 +1,5 @@
 """`cxroute explain`: the rule that takes a conversation, and why earlier ones do not; or the meaning of a code."""
 
-from __future__ import annotations
-
 import argparse
 
 from reconciler.checks.explain import explain, misspellings

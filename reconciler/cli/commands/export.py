@@ -1,7 +1,5 @@
 """`cxroute export`: new manifests from live rules, or live values into manifests; verified, all or nothing."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """`cxroute github TASK`: steps of a GitHub workflow other than plan and apply (docs/github.md)."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Iterator

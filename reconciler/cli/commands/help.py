@@ -1,7 +1,5 @@
 """`cxroute help [COMMAND]`: the help of the program or of one command, and the options of every command."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from importlib import import_module

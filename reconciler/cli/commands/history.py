@@ -1,7 +1,5 @@
 """`cxroute history`: the journal, as a list of runs or one run in full."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 from pathlib import Path

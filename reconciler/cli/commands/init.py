@@ -1,7 +1,5 @@
 """`cxroute init`: a first set of manifests that works in the sandbox; with --github, also the workflows."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import shlex

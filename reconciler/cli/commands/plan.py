@@ -1,7 +1,5 @@
 """`cxroute plan`: the dry run, with a client that cannot write."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from secrets import token_hex

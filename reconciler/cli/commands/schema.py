@@ -1,7 +1,5 @@
 """`cxroute schema`: the JSON Schema of manifests or plans, and the default profile."""
 
-from __future__ import annotations
-
 import argparse
 
 from reconciler.cli.output import Output

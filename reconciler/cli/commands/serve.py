@@ -1,7 +1,5 @@
 """`cxroute serve`: the context endpoint, to which a bot posts intent and confidence; with Redis or without."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json
@@ -82,7 +80,7 @@ def run(options: Namespace, output: Output) -> int:
     return 0
 
 
-async def _serve(options: Namespace, session: Session, settings: ServeSettings, listener: socket.socket) -> None:
+async def _serve(options: Namespace, session: Session, settings: "ServeSettings", listener: socket.socket) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
@@ -102,7 +100,7 @@ _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
 
 def build_endpoint(
-    options: Namespace, session: Session, settings: ServeSettings, client: ContextClient, join: JoinCluster
+    options: Namespace, session: Session, settings: "ServeSettings", client: "ContextClient", join: JoinCluster
 ) -> ContextApp:
     advise = Advice(log, time.monotonic)
 
@@ -202,7 +200,7 @@ def shared_url(option: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
+async def open_cluster(url: str, environment: str, client: "ContextClient") -> AsyncIterator[JoinCluster]:
     """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
         yield lambda alone: alone

@@ -1,7 +1,5 @@
 """`cxroute simulate`: a simulated CXone over HTTP, on loopback, with the profile of an Environment."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Mapping

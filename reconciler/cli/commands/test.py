@@ -1,7 +1,5 @@
 """`cxroute test`: the RouteTests, offline in every environment, or on live rules."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`cxroute validate`: all checks that need no tenant."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """`cxroute version`: the version, as --version prints it."""
 
-from __future__ import annotations
-
 import argparse
 
 from reconciler.cli.output import Output

@@ -1,7 +1,5 @@
 """`cxroute watch`: a loop that compares a tenant with the manifests, and with --apply corrects it."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -1,7 +1,5 @@
 """Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import deque

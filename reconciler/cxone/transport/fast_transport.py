@@ -4,8 +4,6 @@ A general HTTP client costs more than the rest of the endpoint's work (benchmark
 not support redirects, cookies, proxies and environment variables, so that a server cannot cause their use.
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -58,7 +56,7 @@ class Direct:
             connection.close()
         self._idle.clear()
 
-    async def _connect(self, server: ServerUrl) -> _Connection:
+    async def _connect(self, server: ServerUrl) -> "_Connection":
         """Connect to the first address of the name that answers. Raises NotSentError."""
         loop = asyncio.get_running_loop()
         options: Any = {"ssl": self._tls_context, "server_hostname": server.host} if server.scheme == "https" else {}

@@ -1,7 +1,5 @@
 """The transport of a command: httpx on aiohttp, without redirects, cookies, netrc or implicit proxies."""
 
-from __future__ import annotations
-
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any

@@ -15,8 +15,6 @@ a request for a packet, a 429 for a loss, and the time between two Retry-After w
   accepted request doubles it again (slow start: RFC 5681, section 3.1).
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import random

@@ -1,7 +1,5 @@
 """One HTTP exchange, bounded in time and size, and its errors translated once (api-contract "Errors")."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

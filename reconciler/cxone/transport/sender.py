@@ -1,7 +1,5 @@
 """Sends one request until it is answered: repeats it if that is safe and the budget allows, and not into an outage."""
 
-from __future__ import annotations
-
 import math
 from asyncio import CancelledError
 from collections.abc import Callable

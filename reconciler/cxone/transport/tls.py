@@ -1,7 +1,5 @@
 """TLS trust and the proxy of a client. Importing it loads neither httpx nor aiohttp."""
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-def parse_proxy(url: str) -> httpx.Proxy:
+def parse_proxy(url: str) -> "httpx.Proxy":
     """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
     import httpx  # noqa: PLC0415 - the endpoint does without, except for a proxy
 

@@ -4,8 +4,6 @@ A single command costs more here than twenty cost Redis. The connection does not
 may have lost everything, and the caller must know.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Redis may have lost everything in a restart, and does not know the tenant's writ
 starts a grace period: all instances publish their state, and the running writes end before the next one begins.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

@@ -6,8 +6,6 @@ the position of the newest event, `w` its content and `a` its response. A messag
 digest of its body.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import itertools

@@ -3,8 +3,6 @@
 Within a process the requests of a conversation wait for a local lock: only the first one asks Redis.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import OrderedDict

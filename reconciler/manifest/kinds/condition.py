@@ -1,7 +1,5 @@
 """A condition of a rule, `{attribute: a, OPERATOR: value}`, and suggestions for an invalid one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -104,13 +102,13 @@ class ConditionEntry:
     value: Scalar | tuple[Scalar, ...]
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
         """Validate in one function, which is faster and clearer than a model with a field for each operator."""
         return core_schema.no_info_plain_validator_function(_validate_entry)
 
     @classmethod
     def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+        cls, schema: core_schema.CoreSchema, handler: "GetJsonSchemaHandler"
     ) -> dict[str, Any]:
         """Describe one alternative for each operator."""
         return {

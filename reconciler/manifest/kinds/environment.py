@@ -1,7 +1,5 @@
 """Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 

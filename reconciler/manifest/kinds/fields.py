@@ -3,8 +3,6 @@
 Checks raise PydanticCustomError with a CXR code as its type; `error_messages` adds the field and its value.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Guards of an Environment, their limits and exceptions, and freeze windows (docs/operations.md#freeze)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta

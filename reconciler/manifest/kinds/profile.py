@@ -3,8 +3,6 @@
 Names are one to one, because values that are read must be written back unchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 

@@ -1,7 +1,5 @@
 """RuleSet: the rules of manifests, before defaults and variables are filled in."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

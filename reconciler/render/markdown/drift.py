@@ -1,7 +1,5 @@
 """Drift as Markdown for an issue: sections in two columns, and the impact on conversations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Final
 

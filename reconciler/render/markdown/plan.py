@@ -3,8 +3,6 @@
 Names from outside are code spans (`escape_markdown`). The only HTML is `<details>`, `<br>`, `<sub>` and the marker.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final

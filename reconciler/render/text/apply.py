@@ -1,7 +1,5 @@
 """The outcomes of an apply as text: one line per change, the totals, and the next step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from reconciler.apply.progress import ApplyReport

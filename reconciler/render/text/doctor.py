@@ -1,7 +1,5 @@
 """The results of `doctor`: one line per check, followed by its advice."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 

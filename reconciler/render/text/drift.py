@@ -1,7 +1,5 @@
 """Drift as text for a terminal: sections in two columns, the impact on conversations, and the next commands."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """A table of several environments, one line each."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

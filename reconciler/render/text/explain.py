@@ -1,7 +1,5 @@
 """Which rule takes a conversation and why each earlier rule does not, as text and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

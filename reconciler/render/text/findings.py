@@ -1,7 +1,5 @@
 """Findings about manifests as text: one line each and, on a terminal, the line of the manifest with a caret."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final

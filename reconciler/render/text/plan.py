@@ -1,7 +1,5 @@
 """A plan as text for a terminal: refusals, changes, held changes, notes and totals."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final

@@ -4,8 +4,6 @@ The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no 
 line in a `testcase`, and empty parts in each suite.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """One round as one line of a log, as text and as JSON."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from reconciler.errors import ManifestError

@@ -3,8 +3,6 @@
 Two or more spaces separate cells. A line is broken before a cell, and a cell only if it is longer than a line.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence

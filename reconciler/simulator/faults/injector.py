@@ -1,7 +1,5 @@
 """Decides for each request whether a fault applies, and applies it."""
 
-from __future__ import annotations
-
 import difflib
 import math
 import re

@@ -1,7 +1,5 @@
 """The faults: responses that replace the real one, corrupted real responses, and changes before a request."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import zlib

@@ -1,7 +1,5 @@
 """Parses the text of `--faults` (grammar: the package's docstring), and decides when a fault applies."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable
