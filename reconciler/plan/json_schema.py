@@ -18,7 +18,6 @@ def plan_schema() -> Schema:
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
     counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT)
-    accepted = "findings that the manifests accept (`accept:`), each with the reason"
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
@@ -34,7 +33,7 @@ def plan_schema() -> Schema:
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
         "findings": _list(_finding()),
-        "acknowledged": {**_list(_finding()), "description": accepted},
+        "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": _list(_object(guard)),
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from tests.campaign.cases import Case
 from tests.support import plan_way
+from tests.support.house import measures
 from tests.support.imports import import_cycles, imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
 from tests.tiers import PARTS, SHARES
@@ -121,6 +122,11 @@ def test_every_module_is_either_pure_or_not() -> None:
     entries = [entry_of(path) for path in (ROOT / "reconciler").rglob("*.py")]
     assert {*PURE, *IMPURE} == set(entries)
     assert set() == set(PURE) & set(IMPURE)
+
+
+def test_every_measure_of_the_house_is_within_its_limit() -> None:
+    """Files, lines, layers, cycles, names, lengths, and the calls from a plan to the terminal (`make house`)."""
+    assert [] == [str(measure) for measure in measures() if not measure.holds]
 
 
 OUTSIDE = {

@@ -76,13 +76,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _ApplyRun:
+class _ApplyCommand:
     session: Session
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
     @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> "_ApplyRun":
+    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> "_ApplyCommand":
         reviewed = plans.get(session.environment.name)
         return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
@@ -218,7 +218,7 @@ def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) 
 
 def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
-        return await _ApplyRun.of(session, selection.options, plans).run_and_notify(stop)
+        return await _ApplyCommand.of(session, selection.options, plans).run_and_notify(stop)
 
     prepare = partial(_prepared, selection.options, plans)
     return environments.run_environments(selection, work, prepare, on_signal="tell each")
@@ -246,7 +246,7 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
 
 def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        run = _ApplyRun.of(session, selection.options, plans)
+        run = _ApplyCommand.of(session, selection.options, plans)
         async with open_reading_client(session) as client:
             _, plan = await run.read_and_plan(client)
         try:
