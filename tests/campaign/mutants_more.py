@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.apply import attempt
+from reconciler.apply import attempt, first_contact
 from reconciler.apply import loop as apply
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.cxone import auth, rule_json
@@ -122,7 +122,7 @@ def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
 
 def no_canary() -> AbstractContextManager[None]:
     """On an unknown tenant all rules of a wave are written together."""
-    return patched((apply, "find_first_write", lambda _real: lambda *_given: None))
+    return patched((first_contact, "find_first_write", lambda _real: lambda *_given: None))
 
 
 def canary_not_undone() -> AbstractContextManager[None]:
