@@ -1,9 +1,10 @@
 """The errors that cxroute raises, as a tree of classes, each with its exit code and its word in JSON."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from reconciler.model.finding import Finding
+if TYPE_CHECKING:  # loads dataclasses, which --version does not need
+    from reconciler.model.finding import Finding
 
 
 class CxrouteError(Exception):
@@ -24,7 +25,7 @@ class UsageError(CxrouteError, kind="Usage", exit_code=64):
 class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
     """The manifests are invalid. `findings` holds every error of every file."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: "Sequence[Finding]") -> None:
         self.findings = tuple(findings)
         count = sum(finding.severity == "error" for finding in self.findings)
         super().__init__(f"{count} error{'' if count == 1 else 's'} in the manifests")

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.model.finding import Finding
-from reconciler.plan.document import plan_id
-from reconciler.plan.plan import Plan
-from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.provenance import SourceLinks
 from reconciler.text.files import MIB, read_file
 
 _LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
@@ -41,13 +39,8 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
     return [relative(finding) for finding in findings]
 
 
-def plan_provenance(plan: Plan, banner: str) -> Provenance:
-    """Return the provenance that is printed with a plan."""
-    read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, _source_links(), banner.strip())
-
-
-def _source_links() -> SourceLinks:
+def source_links() -> SourceLinks:
+    """Return the links to the commit and the log of this run."""
     server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()

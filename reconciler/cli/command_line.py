@@ -4,16 +4,18 @@ import os
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.desired import desire_offline
 from reconciler.errors import UsageError
-from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import PlanOptions
+
+if TYPE_CHECKING:  # loads the journal, which `validate` does not need
+    from reconciler.journal.undo_request import UndoRequest
 
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
@@ -94,7 +96,7 @@ class CommandLine:
     directory: str  # the directory of the manifests, as in the command line
     selection: tuple[str, ...]  # the options that select the environments, such as `-e prod`
     options: PlanOptions = field(default_factory=PlanOptions)
-    undo: UndoRequest | None = None
+    undo: "UndoRequest | None" = None
 
     def command(self, name: str, *words: str) -> str:
         """Return a command for the same manifests, environments and options."""

@@ -12,7 +12,7 @@ from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.render.colour import Style, ansi_style, no_style
-from reconciler.render.summary import MAX_NAMED
+from reconciler.render.finding_subject import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.desired import DesiredState
@@ -15,7 +16,9 @@ from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
-from reconciler.plan.traffic_shares import TrafficImpact
+
+if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
+    from reconciler.plan.traffic_shares import TrafficImpact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ class Plan:
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
-    traffic_impact: TrafficImpact | None = None  # the share of the traffic sample that moves; None without a sample
+    traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
     guards: tuple[GuardResult, ...] = ()
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one

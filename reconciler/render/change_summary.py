@@ -21,7 +21,7 @@ from reconciler.model.change import (
 from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
 from reconciler.plan.plan import Plan
 from reconciler.text import phrases
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import quote
 
 Names = Mapping[str, str]
 _Edit = Update | Adopt
@@ -146,11 +146,6 @@ def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
         return ACTION_ORDER.index(change.action), rule.priority, change.address
 
     return sorted(changes, key=rank)
-
-
-def source_location(source: Source) -> str:
-    """Return `manifests/cards.yaml:12`."""
-    return f"{sanitize(source.file)}:{source.line}"
 
 
 def _change_reason(change: Change, undone_run: str | None) -> str:

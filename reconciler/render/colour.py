@@ -6,6 +6,7 @@ from typing import Final
 Style = Callable[[str, str], str]
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
+SEVERITY_COLOURS: Final = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def ansi_style(colour: str, text: str) -> str:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Final
 
 from reconciler.model.finding import CODES, Finding
-from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
+from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import join_first, sanitize
 
 MAX_ANNOTATIONS: Final = 10  # GitHub silently drops further errors, and further warnings, of a step

@@ -17,8 +17,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences, source_location
+from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
+from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
@@ -208,7 +209,7 @@ def _template() -> Template:
     loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
-    environment.filters.update(bare=unquote_values, subject=texts.finding_subject, common_rows=common_rows)
+    environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
     environment.filters.update(equal_edits=group_equal_edits)
     environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")

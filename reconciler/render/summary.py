@@ -1,4 +1,4 @@
-"""A plan in words for all report formats, and the subject of a finding."""
+"""A plan in words for all report formats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,35 +7,10 @@ from typing import Final, NamedTuple
 from reconciler.model.finding import Finding
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan
-from reconciler.render.change_summary import ChangeSummary, sort_for_reading, source_location, summarize_change
+from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
-
-MAX_NAMED: Final = 3  # names in a list that is cut
-
-
-def finding_subject(finding: Finding) -> str:
-    """Return `cards/help`, `29 rules` or `3 places`; empty for a finding without an address."""
-    names = finding_members(finding)
-    if not names:
-        return str(finding.address) if finding.address else ""
-    return pluralize(len(names), "rule" if len(finding.addresses) > 1 else "place")
-
-
-def finding_members(finding: Finding) -> list[str]:
-    """Return the rules or, without rules, the places of a finding about several; empty for a single rule."""
-    if len(finding.addresses) > 1:
-        return [str(address) for address in finding.addresses]
-    occurrences = finding.occurrences if finding.repeats else ()
-    return [source_location(occurrence.source) for occurrence in occurrences if occurrence.source]
-
-
-def subject_prefix(finding: Finding) -> str:
-    """Return the subject as the start of a sentence: `cards/help: `."""
-    subject = finding_subject(finding)
-    return f"{subject}: " if subject else ""
-
 
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",

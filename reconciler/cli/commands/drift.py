@@ -7,8 +7,7 @@ from functools import partial
 from secrets import token_hex
 
 from reconciler.checks.route_tests import check_live
-from reconciler.cli.ci import plan_provenance
-from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
+from reconciler.cli.commands.plan import PENDING, add_plan_options, plan_provenance, read_and_plan
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, print_list, run_environments
 from reconciler.cli.files import journal_path, new_folder, write_text

@@ -6,7 +6,7 @@ from secrets import token_hex
 from typing import Final
 
 from reconciler.cli import environments
-from reconciler.cli.ci import plan_provenance, relative_to_root
+from reconciler.cli.ci import relative_to_root, source_links
 from reconciler.cli.clients import open_reading_client
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
@@ -15,12 +15,13 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
-from reconciler.plan.document import plan_to_json
+from reconciler.plan.document import plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
@@ -199,3 +200,9 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     routing = build_routing_map(plan)
     write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing)))
     write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing)))
+
+
+def plan_provenance(plan: Plan, banner: str) -> Provenance:
+    """Return the provenance that is printed with a plan."""
+    read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())

@@ -17,10 +17,10 @@ from reconciler.render.change_summary import (
     group_equal_edits,
     row_phrase,
     sentences,
-    source_location,
     visible_rows,
 )
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
+from reconciler.render.finding_subject import finding_members, finding_subject, source_location
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import RoutingMap, drawn_lanes, render_mermaid
@@ -91,8 +91,8 @@ def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -
     """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
     for finding in findings:
         if finding.repeats:
-            names = names_details("which", texts.finding_members(finding), limit)
-            yield f"- **{finding.code}** {texts.finding_subject(finding)}: {finding_text(finding)} {names}"
+            names = names_details("which", finding_members(finding), limit)
+            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
         else:
             where = f" ({source_link(finding.source, links)})" if finding.source else ""
             yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
 from reconciler.render import drift_summary as words
-from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
+from reconciler.render.finding_subject import MAX_NAMED, source_location
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, summarize_impact
-from reconciler.render.summary import MAX_NAMED, match_phrase
+from reconciler.render.summary import match_phrase
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
 

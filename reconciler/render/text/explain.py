@@ -8,8 +8,8 @@ from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
-from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
+from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 

@@ -5,9 +5,8 @@ from itertools import accumulate
 from typing import Final
 
 from reconciler.model.finding import Finding
-from reconciler.render.colour import Style
-from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
-from reconciler.render.text.plan import SEVERITY_COLOURS
+from reconciler.render.colour import SEVERITY_COLOURS, Style
+from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
 from reconciler.text.escape import join_first, pluralize, sanitize
 

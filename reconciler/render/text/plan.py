@@ -8,21 +8,14 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import (
-    ChangeSummary,
-    FieldRow,
-    common_rows,
-    group_equal_edits,
-    row_phrase,
-    source_location,
-)
-from reconciler.render.colour import Style
+from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
+from reconciler.render.colour import SEVERITY_COLOURS, Style
+from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
-from reconciler.render.summary import MAX_NAMED, PlanSummary
+from reconciler.render.summary import PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
-SEVERITY_COLOURS: Final = {"error": "red", "warning": "yellow", "info": "dim"}
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
@@ -81,11 +74,11 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     head = style(SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]")
-    yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"
+    yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        names = texts.finding_members(finding)
+        names = finding_members(finding)
         locations = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
         lines = [join_first(names, limit)] if len(names) > limit else locations
         yield from (f"      {style('dim', line)}" for line in lines)

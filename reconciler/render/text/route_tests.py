@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from reconciler.checks.route_tests import RouteTestResult
-from reconciler.render.change_summary import source_location
+from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import conversation_phrase
 
