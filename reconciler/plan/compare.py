@@ -166,15 +166,16 @@ class _RuleComparer:
         return Adopt(address=desired.address, live=adopted, after=rule, fields=fields, source=desired.source)
 
     def _update(self, desired: DesiredRule, live: LiveRule) -> Update | None:
-        address, cause = _address(live), find_cause(live, desired.marker_digest)
-        fields = diff_fields(live.rule, desired.rule)
+        address = _address(live)
+        if live.rule == desired.rule and address == desired.address:
+            if _has_current_marker(live, desired):
+                return None
+            change = FieldChange("marker", _marker(live).digest, desired.marker_digest)
+            return _build_update(desired, live, (change,), "manifest")
+        fields, cause = diff_fields(live.rule, desired.rule), find_cause(live, desired.marker_digest)
         if address != desired.address:
             fields = (FieldChange("address", str(address), str(desired.address)), *fields)
             cause = "both" if cause == "drift" else cause
-        elif live.rule == desired.rule:
-            if _has_current_marker(live, desired):
-                return None
-            fields, cause = (FieldChange("marker", _marker(live).digest, desired.marker_digest),), "manifest"
         return _build_update(desired, live, fields, cause)
 
     def _unadopt(self, desired: DesiredRule, live: LiveRule | None) -> Update | None:
