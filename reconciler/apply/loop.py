@@ -56,9 +56,8 @@ class _ApplyRun:
     outside_changes: int = 0
     access_lost: bool = False  # the tenant refuses access: no further read is possible
     first_write_altered: bool = False  # the tenant did not keep the first write
-    first_write: first_contact.FirstWrite | None = (
-        None  # the write alone, until a read shows that the tenant keeps markers
-    )
+    # The write that goes alone, until a read shows that the tenant keeps markers.
+    first_write: first_contact.FirstWrite | None = None
     latest_attempt: Attempt | None = None  # the result of the last call
     confirmations_left: int = field(init=False)  # the number of reads that must still miss a rule before it is created
 

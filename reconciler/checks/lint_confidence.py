@@ -11,13 +11,12 @@ from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.domain import Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, make_condition
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
-
-Conditions = tuple[Condition | Opaque, ...]
 
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, canonical_attributes
+from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
@@ -25,8 +25,6 @@ from reconciler.text.escape import quote
 from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
-Conversation = Mapping[str, str | int | float]
-Assumed = Mapping[str, bool]
 Documents = Iterable[LoadedDocument[RouteTests]]
 
 

@@ -143,10 +143,12 @@ class WritingClient(ReadingClient):
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it from the response. An equal create gets another Idempotency-Key only later."""
         body = rule_json.rule_body(rule, marker)
+        path, tenant_body = self._tenant.rules_path, self._mapper.tenant_body(body)
+        if not self._tenant.idempotency_keys:
+            return await self._write("create", path, tenant_body, {})
         (run, completed), text = self._completed_creates, json.dumps(body, sort_keys=True)
         key = sha256(f"{run} {completed[text]} {text}".encode()).hexdigest()[:32]
-        headers = {"Idempotency-Key": key} if self._tenant.idempotency_keys else {}
-        created = await self._write("create", self._tenant.rules_path, self._mapper.tenant_body(body), headers)
+        created = await self._write("create", path, tenant_body, {"Idempotency-Key": key})
         completed[text] += 1
         return created
 

@@ -33,7 +33,6 @@ _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
     UnexpectedResponseError: "too-large",
     http.UntrustedCertificateError: "untrusted",
@@ -168,7 +167,7 @@ class Probe:
 
 
 def _reply_kind(response: http.ApiResponse) -> ReplyKind:
-    if response.status in _REDIRECTS:
+    if response.status in http.REDIRECTS:
         return "redirect"
     if not response.content.strip():
         return "nothing"

@@ -6,14 +6,12 @@ import hmac
 import re
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple, Protocol
 
-from reconciler.endpoint.messages import EndpointResponse, error_response, retry_later, truncated
-
-Headers = Sequence[tuple[bytes, bytes]]
+from reconciler.endpoint.messages import EndpointResponse, Headers, error_response, retry_later, truncated
 
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
 _MAX_KEY_HEADER: Final = 4096

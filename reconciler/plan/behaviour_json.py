@@ -12,10 +12,9 @@ from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
 from reconciler.behaviour.space.value_type import ValueType
+from reconciler.model.finding import Document
 from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
 from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
-
-Document = dict[str, Any]
 
 
 def behaviour_to_json(

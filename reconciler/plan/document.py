@@ -12,7 +12,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
-from reconciler.model.finding import finding_to_json, source_to_json
+from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
@@ -25,8 +25,6 @@ FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,14 @@ These are unmanaged live rules that take conversations which the manifests route
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour, region_to_row
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create
-from reconciler.model.finding import Finding, finding_to_json
+from reconciler.model.finding import Document, Finding, finding_to_json
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import behaviour_to_json
@@ -23,7 +23,6 @@ from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
 from reconciler.traffic.sample import TrafficSample
 
-Document = dict[str, Any]
 STALE: Final = "CXR330"
 NOT_ANALYSED: Final = "CXR331"
 _UNFINISHED: Final = Finding(

@@ -4,14 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from reconciler.model.finding import CODES, Finding
+from reconciler.model.finding import CODES, Document, Finding
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.version import __version__
-
-Document = dict[str, Any]
 
 MAX_RESULTS: Final = 5000  # GitHub shows at most 5,000 results of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

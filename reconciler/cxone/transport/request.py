@@ -21,7 +21,7 @@ _DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description
 _MAX_MESSAGES: Final = 3
 _MAX_ERROR_TEXT: Final = 200
 _LINE_BREAKS: Final = re.compile(r"[\t-\r]")
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
+REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 class MalformedResponseError(UnexpectedResponseError):
@@ -129,7 +129,7 @@ async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: 
     """Send one request within `seconds`. Raises the transport's errors, TimeoutError, and UnsupportedCallError."""
     async with nullcontext() if seconds == math.inf else time.deadline(seconds):
         response = await transport(request)
-    if response.status in _REDIRECTS and "location" in response.headers:  # a write was not executed
+    if response.status in REDIRECTS and "location" in response.headers:  # a write was not executed
         text = f"the server redirects to another place (status {response.status}); not followed"
         raise UnsupportedCallError(f"{response.call}: {text}")
     return response

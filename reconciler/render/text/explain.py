@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.explain import Explanation, NonMatch
+from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
@@ -16,8 +17,6 @@ from reconciler.text.phrases import condition_phrase, conditions_phrase, convers
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
 _DEFAULT: Final = "the tenant's default routing"
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
