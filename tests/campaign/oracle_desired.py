@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.oracle_copies import changed, in_order, moment, original
-from tests.campaign.oracle_facts import as_json, mark, plain
-from tests.campaign.oracle_marks import is_edited
+from tests.campaign.oracle_facts import as_json, mark, plain, text_of
+from tests.campaign.oracle_marks import digest, is_edited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,18 +52,37 @@ class Wish:
         found = mark(rule)
         return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
 
+    def joined(self, rules: Iterable[Rule]) -> list[str]:
+        """Return the addresses of the rules that differ only in the joined white space of their descriptions.
+
+        The digest proves the text that was sent, and no other managed rule shows that the tenant keeps white space:
+        then a finding is due (CXR340), and no write.
+        """
+        managed = [one for one in rules if self.ours(one)]
+        if any(self.fulfils(one) and _joined(text_of(one)) != text_of(one) for one in managed):
+            return []
+        found = [(str(mark(one)), one) for one in managed if not self.fulfils(one)]
+        return [where for where, one in found if where in self.rules and self._is_joined(one, self.rules[where])]
+
+    @staticmethod
+    def _is_joined(rule: Rule, wanted: Rule) -> bool:
+        text = wanted["description"]
+        same = plain({**rule, "description": text}) == plain(wanted) and text_of(rule) == _joined(text)
+        return same and rule["description"].rstrip().endswith(f"#{digest(wanted)}]")
+
     def missing(self, rules: Iterable[Rule]) -> list[str]:
         """Return the differences from the desired state, as text; edited copies of users are ignored.
 
         A rule of which a user made an edited copy stays at its address: there the copy would count as managed.
         """
-        groups = self._groups(rules)
+        live = list(rules)
+        groups, joined = self._groups(live), self.joined(live)
         stuck = self._stuck(groups)
         stuck_names = self._stuck_names(groups, stuck)
         said = []
         for where in self.rules.keys() - self.held:
             found = groups.get(where, [])
-            right = next((one for one in found[:1] if self.fulfils(one)), None)  # the oldest stays
+            right = next((one for one in found[:1] if self.fulfils(one) or where in joined), None)  # the oldest stays
             if right is None and where not in stuck and self.rules[where]["name"] not in stuck_names:
                 said.append(f"{where} is not as wanted: {[(one['id'], one['name']) for one in found]}")
             extra = [one["id"] for one in found if one is not right and not _is_among(one, changed(found))]
@@ -131,6 +150,10 @@ def _is_clone(rule: Rule) -> bool:
     """Return whether a rule with a copy's marker is a user's: an edited one without a copy's name."""
     found = mark(rule)
     return is_edited(rule) and found is not None and rule["name"] != f"(next) {found.owner}/{found.address}"
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _is_among(rule: Rule, rules: Iterable[Rule]) -> bool:

@@ -20,6 +20,14 @@ ODD = scenario(
 )
 THREE = scenario("three", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
 
+_LINES = at("x", description="First.\n\nSecond.")
+_JOINED = ours("cards/x", _LINES)
+_JOINED["description"] = _JOINED["description"].replace("First.\n\nSecond.", "First. Second.")
+JOINED = scenario("joined", "", [_JOINED], goal(x=_LINES))
+_OTHER = at("y", description="Two\n\nlines.")
+CONTRADICTED = scenario("contradicted", "", [_JOINED, ours("cards/y", _OTHER)], goal(x=_LINES, y=_OTHER))
+REVIEWED = scenario("reviewed", "", [*live(x=at("x")), theirs("f", at("x", priority=1))], CHANGED.wish, reviewed=True)
+
 
 def right() -> Hand:
     """A rule gets another key correctly: the new one is created, read, and then the old one is deleted."""

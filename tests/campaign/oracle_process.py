@@ -36,6 +36,7 @@ class Listing:
     total: int
     pages: int
     ids: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    rules: dict[str, dict[str, Json]] = field(default_factory=dict)
     steady: bool = True
 
     @property
@@ -142,6 +143,7 @@ class Process:
         if self.listing is None:
             return
         self.listing.ids[number] = tuple(rule["id"] for rule in rules)
+        self.listing.rules |= {rule["id"]: rule for rule in rules}
         self.listing.steady = self.listing.steady and total == self.listing.total
         if self.listing.complete:
             self.listings.append(self.listing)

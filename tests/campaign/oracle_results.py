@@ -50,6 +50,9 @@ class Ends:
         rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
         if ended.exit_code == 0 and wish.whole:
             self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
+            joined = [] if process.writes or ended.planned is None else wish.joined(rules)
+            told = ended.planned is not None and any(one.code == "CXR340" for one in ended.planned.findings)
+            self.verdicts.check("R18", told or not joined, f"{said}, and no finding names the texts of {joined}")
         if ended.report is not None:
             self._outcomes(ended, wish, said, rules)
             self._doubts(process, ended.report, said)

@@ -31,11 +31,13 @@ class Review:
         self._reviewed = self._moves(every)
 
     def look(self, process: Process, where: str, verdicts: Verdicts) -> None:
-        """Check a write: with the unmanaged rules that its sender last read, it moves no other conversation."""
+        """Check a write: with the unmanaged rules of its sender's last complete list, it moves no other conversation.
+
+        A single read shows one rule, and only the write of that rule depends on it.
+        """
         if not process.listings:
             return
-        listed = [process.last_read[rule_id] for ids in process.listings[-1].ids.values() for rule_id in ids]
-        moves = self._moves(listed)
+        moves = self._moves(process.listings[-1].rules.values())
         more = [
             self._routes.name(case)
             for case, (move, reviewed) in enumerate(zip(moves, self._reviewed, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
 from tests.campaign.oracle_facts import mark
-from tests.campaign.oracle_histories import CHANGED, GOES, NEW, RENAMED, SAME, right
+from tests.campaign.oracle_histories import CHANGED, CONTRADICTED, GOES, JOINED, NEW, RENAMED, REVIEWED, SAME, right
 from tests.campaign.scenario_rules import at, ours
 from tests.campaign.world import SECRET, Applier, ObservedTenant, run
 
@@ -33,6 +34,16 @@ def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
     hand = Hand(CHANGED).start().get("id-x")
     body = hand.wished("cards/x")
     assert {"R9"} == hand.put("id-x", body).put("id-x", body).broken()
+
+
+def test_r9_a_reviewed_plan_stops_if_the_listed_rules_let_it_move_more() -> None:
+    """An unmanaged rule that no longer hides the written one: in a list it counts, in a single read it does not."""
+    hand = Hand(REVIEWED)
+    hand.oracle.reviewed("a")
+    hand.start().world.state.edit("f", hand.world.clock(), priority=900)
+    body = hand.get("f").get("id-x").wished("cards/x")
+    assert set() == hand.put("id-x", body).broken()
+    assert {"R9"} == hand.list().get("id-x").put("id-x", body).broken()
 
 
 def test_r10_a_plan_writes_nothing() -> None:
@@ -105,6 +116,15 @@ def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
     hand = Hand(CHANGED).start().get("id-x")
     hand.put("id-x", hand.wished("cards/x")).list()
     assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
+
+
+def test_r18_a_text_that_the_tenant_joined_needs_a_finding() -> None:
+    """With it, the run may end with 0; not if another managed rule shows that the tenant keeps white space."""
+    planned = _planned(JOINED)
+    assert ["CXR340"] == [one.code for one in planned.findings]
+    assert set() == Hand(JOINED).start().end(0, planned=planned).broken()
+    assert {"R18"} == Hand(JOINED).start().end(0, planned=replace(planned, findings=())).broken()
+    assert {"R18"} == Hand(CONTRADICTED).start().end(0).broken()
 
 
 def test_r18_a_run_cannot_know_of_writes_after_its_last_read() -> None:
