@@ -23,11 +23,10 @@ from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import acknowledge_findings
-from reconciler.checks.explain import Explanation
-from reconciler.checks.explain import explain as explain_entries
+from reconciler.checks.explain import Explanation, explain_event
 from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
+from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Environment
@@ -142,8 +141,7 @@ def build_plan(
 
 def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
     """Return the desired rule that takes a conversation, and why earlier ones do not; names are those of the API."""
-    attributes = convert_endpoint_values(plan.desired.types, conversation)
-    return explain_entries(desired_entries(plan.desired), attributes, environment)
+    return explain_event(desired_entries(plan.desired), conversation, plan.desired.endpoint, environment)
 
 
 async def apply_plan(

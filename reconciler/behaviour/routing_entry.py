@@ -25,6 +25,12 @@ class RoutingEntry:
     id: str = ""  # the server's id, which orders rules with equal priority and name
     address: Address | None = None
     source: Source | None = None
+    part_of: "RoutingEntry | None" = None  # the rule on contexts, of which this is a part on events
+
+    @property
+    def whole(self) -> "RoutingEntry":
+        """Return the rule, for a part of one."""
+        return self.part_of or self
 
 
 def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first") -> tuple[RoutingEntry, ...]:

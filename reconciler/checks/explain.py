@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
+from reconciler.model.fallback import Doubt
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
@@ -30,12 +32,15 @@ class NonMatch:
 class Explanation:
     """The route of a conversation, and the reasons; `undecided` names rules with conditions that are not understood."""
 
-    conversation: Mapping[str, str | int | float]
+    conversation: Mapping[str, str | int | float]  # the context: what the rules read
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it without the winner
     tied_rules: tuple[RoutingEntry, ...]  # rules of the winner's priority that would take it too: the platform chooses
     switched_off: tuple[RoutingEntry, ...]  # disabled rules before the winner that would take it
+    event: Mapping[str, str | int | float] | None = None  # what the bot sent, if not the context itself was given
+    endpoint: EndpointStage = EndpointStage()
+    fallback: Doubt | None = None  # why the endpoint replaced the intent; None if it did not
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
@@ -44,7 +49,7 @@ class Explanation:
 
 
 def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:
-    """Return the explanation of one conversation; the names of its attributes are those in rules."""
+    """Return the explanation of one context: the names of its attributes are those in rules."""
     conversation = canonical_attributes(attributes)
     evaluation = environment.api.evaluation
     ordered = order_entries(entries, evaluation)
@@ -73,6 +78,15 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
         tied_rules=tuple(tied),
         switched_off=switched_off,
     )
+
+
+def explain_event(
+    entries: Sequence[RoutingEntry], event: Attributes, endpoint: EndpointStage, environment: Environment
+) -> Explanation:
+    """Return the explanation of the conversation into which the endpoint writes a bot's event."""
+    attributes, doubt = endpoint.context(event)
+    explanation = explain(entries, attributes, environment)
+    return replace(explanation, event=canonical_attributes(event), endpoint=endpoint, fallback=doubt)
 
 
 def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:

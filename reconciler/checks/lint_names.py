@@ -40,7 +40,7 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     unrouted = [
         intent
         for intent in view.intents
-        if intent != view.fallback
+        if intent != view.fallback.intent
         and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
         and not _is_caught(view, intent)
     ]
@@ -55,7 +55,7 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
 
 def intents_in_catch_all(view: LintView) -> list[str]:
     """Return the bot's intents that only a catch-all of the manifests takes, as far as checked."""
-    unnamed = (intent for intent in view.intents if intent != view.fallback)
+    unnamed = (intent for intent in view.intents if intent != view.fallback.intent)
     caught: list[str] = []
     with suppress(UndecidedError):  # the lint reports the bound for the same intents
         caught.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
@@ -70,7 +70,8 @@ def _is_caught(view: LintView, intent: str) -> bool:
 
 
 def _confident_conversation(view: LintView, intent: str) -> dict[str, Scalar]:
-    return {view.attributes.intent: intent, view.attributes.confidence: _HIGH_CONFIDENCE}
+    confidence = max(_HIGH_CONFIDENCE, view.fallback.min_confidence)
+    return {view.attributes.intent: intent, view.attributes.confidence: confidence}
 
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
@@ -79,7 +80,7 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
     for entry in view.ordered:
         if entry.address:
             for intent in _named_intents(view, entry):
-                if intent not in view.intents and intent != view.fallback:
+                if intent not in view.intents and intent != view.fallback.intent:
                     entries_by_intent.setdefault(intent, []).append(entry)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, TypeVar
 
+from reconciler.behaviour.endpoint_stage import ENDPOINT
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
@@ -40,16 +41,17 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.labels, self.types, self.queues = desired.labels, desired.types, queues
+        self.labels, self.types, self.queues = desired.labels, desired.endpoint.context_types, queues
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
             for index, intent in enumerate(loaded.document.intents)
         }  # the bot's intents, with their positions
-        below = environment.context.below
-        self.fallback: Final = below.intent if below else None
-        self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
-        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, desired.types)
+        self.fallback: Final = desired.endpoint.fallback
+        rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
+        # The endpoint never writes some contexts: a rule that comes first takes them, so that no finding is about them.
+        self.ordered: Final = (*desired.endpoint.unreachable(), *rules)
+        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, self.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
         self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
@@ -170,8 +172,15 @@ def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str
     return None
 
 
+def is_endpoint(entry: RoutingEntry) -> bool:
+    """Return whether an entry is not a rule, and takes contexts that the endpoint never writes."""
+    return entry.name == ENDPOINT and not entry.id and not entry.address
+
+
 def rule_name(entry: RoutingEntry) -> str:
     """Return the name of a rule in messages: its address, or the live name of an unmanaged rule."""
+    if is_endpoint(entry):
+        return ENDPOINT
     return sanitize(entry.name) if entry.address else f"the live rule {quote(entry.name)} (not managed)"
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
-from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types, expand_manifests
+from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
 from reconciler.errors import ManifestError
-from reconciler.manifest.documents import RouteTest, RouteTests
+from reconciler.manifest.documents import Given, RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument
@@ -37,6 +38,7 @@ class RouteTestResult:
     number: int  # the position of the test in its document, from 1
     source: Source
     conversation: Conversation  # with the API's names of attributes; empty if the test cannot be read
+    context: Conversation  # what the rules read; unlike the conversation if the endpoint changes it
     winner: RoutingEntry | None
     failure: Finding | None
 
@@ -49,18 +51,22 @@ def run_route_tests(
     documents: Documents, environment: Environment, resolver: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
     """Return the results of all tests. `resolver` must be the one that `desired` was expanded with."""
-    return _RouteTestRunner(environment, resolver, desired_entries(desired), {}).run_all(documents)
+    return _RouteTestRunner(environment, resolver, desired.endpoint, desired_entries(desired), {}).run_all(documents)
 
 
 def run_route_tests_live(
-    documents: Documents, environment: Environment, resolver: QueueResolver, entries: Sequence[RoutingEntry]
+    documents: Documents,
+    environment: Environment,
+    resolver: QueueResolver,
+    endpoint: EndpointStage,
+    entries: Sequence[RoutingEntry],
 ) -> tuple[RouteTestResult, ...]:
     """Return the results of all tests on all live rules, whose queues are those of `resolver`."""
     # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
     # rule that may take conversations through this condition.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _RouteTestRunner(environment, resolver, entries, assumed).run_all(documents)
+    return _RouteTestRunner(environment, resolver, endpoint, entries, assumed).run_all(documents)
 
 
 class _RouteTestRunner:
@@ -68,11 +74,11 @@ class _RouteTestRunner:
         self,
         environment: Environment,
         resolver: QueueResolver,
+        endpoint: EndpointStage,
         entries: Iterable[RoutingEntry],
         assumed: Mapping[str, bool],
     ) -> None:
-        self.environment, self.resolver, self._assumed = environment, resolver, assumed
-        self._types = endpoint_types(environment)
+        self.environment, self.resolver, self._endpoint, self._assumed = environment, resolver, endpoint, assumed
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
@@ -83,10 +89,14 @@ class _RouteTestRunner:
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
         self._budget = self._budgets.setdefault(loaded.file, TextBudget())
         conversation: Conversation = {}
+        context: Conversation = {}
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
-            conversation, expected = self._read_test(test)
-            winner = self._rules.find_winner(conversation, self._assumed)
+            conversation = self._read_given(test.given)
+            expected = self._read_expected(test)
+            is_event = test.given.context is None
+            context = self._endpoint.context(conversation).attributes if is_event else conversation
+            winner = self._rules.find_winner(context, self._assumed)
             actual = None if winner is None else destination_of(winner.rule.targets)
             if actual != expected:
                 message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(winner, actual)}"
@@ -103,30 +113,40 @@ class _RouteTestRunner:
             number=index + 1,
             source=loaded.source_of("tests", index),
             conversation=conversation,
+            context=context,
             winner=winner,
             failure=failure,
         )
 
-    def _read_test(self, test: RouteTest) -> tuple[Conversation, Destination]:
-        """Return the conversation and its expected destination, variables filled in. Raises _InvalidTestError."""
+    def _read_given(self, given: Given) -> Conversation:
+        """Return the conversation, variables filled in. Raises _InvalidTestError."""
         names, fill = self.environment.attributes, self._fill_variables
-        confidence = self._require_kind(test.given.confidence, SHARE, "confidence")
-        attributes: dict[str, Json] = {names.intent: fill(test.given.intent), names.confidence: confidence}
-        for raw_name, value in test.given.attributes.items():
+        attributes: dict[str, Json] = {}
+        others = given.attributes
+        if given.context is None:
+            confidence = self._require_kind(given.confidence, SHARE, "confidence")
+            attributes = {names.intent: fill(given.intent), names.confidence: confidence}
+        else:
+            short = {"intent": names.intent, "confidence": names.confidence}
+            others = {short.get(name, name): value for name, value in given.context.items()}
+        for raw_name, value in others.items():
             name = str(fill(raw_name))
             if attributes.get(name) is not None:
                 raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
             attributes[name] = fill(value)
-        conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
+        return canonical_attributes(attributes)
+
+    def _read_expected(self, test: RouteTest) -> Destination:
+        """Return the expected destination, variables filled in. Raises _InvalidTestError."""
         if test.expect.default:
-            return conversation, None
+            return None
         expected = _expected_weights(test).items()
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            targets = [Target(self.resolver.resolve(str(fill(name))).id, weight) for name, weight in weights]
+            targets = [Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
-        return conversation, destination_of(targets)
+        return destination_of(targets)
 
     def _require_kind(self, raw_value: Json, kind: FieldType, name: str) -> Json:
         """Return the value of a field that is not text, or of the variable in that field."""
@@ -208,7 +228,8 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
     """Return the results of every route test on all live rules, also unmanaged ones."""
     resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
-    tried = run_route_tests_live(manifests.route_tests, environment, resolver, live_entries(live.rules, desired))
+    entries = live_entries(live.rules, desired)
+    tried = run_route_tests_live(manifests.route_tests, environment, resolver, desired.endpoint, entries)
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(environment=environment, findings=(), tried=tried, desired=desired, queues=queues, rules="live")
 

@@ -4,13 +4,14 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
+from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
@@ -108,11 +109,20 @@ def labels(first: DiffSide, second: DiffSide) -> dict[str, str]:
     return dict(pair for both in pairs for pair in both)
 
 
-def types(first: DiffSide, second: DiffSide) -> Types:
-    """Return the types of attributes on which the Environments of both sources agree; a file has none."""
-    environments = [source.session.environment for source in (first, second) if source.session]
-    shared, *further = [endpoint_types(environment) for environment in environments] or [{}]
-    return {name: type_ for name, type_ in shared.items() if all(known.get(name) == type_ for known in further)}
+def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
+    """Return the endpoint of each side; a file has that of the other side, and two files have none."""
+    left, right = (
+        endpoint_stage(source.session.manifests, source.session.environment) if source.session else None
+        for source in (first, second)
+    )
+    known = next((stage for stage in (left, right) if stage is not None), EndpointStage())
+    before, after = (known if stage is None else stage for stage in (left, right))
+    return replace(before, compared=after.fallback), replace(after, compared=before.fallback)
+
+
+def shared_types(left: EndpointStage, right: EndpointStage) -> Types:
+    """Return the types of attributes on which both sides agree."""
+    return {name: type_ for name, type_ in left.types.items() if right.types.get(name) == type_}
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:

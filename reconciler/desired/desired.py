@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
     InvalidDefaultError,
     InvalidRuleError,
@@ -20,13 +20,11 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
+from reconciler.model.fallback import Fallback
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.suggest import suggest
-
-ValueT = TypeVar("ValueT")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
@@ -57,7 +55,7 @@ class DesiredState:
     findings: tuple[Finding, ...]
     labels: Mapping[str, str]  # short names of attributes: intent, confidence
     evaluation: Evaluation = "lowest-first"
-    types: Types = field(default_factory=dict)  # the types of the attributes that the endpoint writes
+    endpoint: EndpointStage = EndpointStage()  # comes before the rules: the bot's event passes it
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
@@ -75,7 +73,7 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
-    state = empty_desired_state(environment)
+    state = empty_desired_state(manifests, environment)
     return replace(state, rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
 
 
@@ -85,7 +83,7 @@ def desire_offline(manifests: Manifests, environment: Environment) -> tuple[Desi
     return expand_manifests(manifests, environment, resolver), resolver
 
 
-def empty_desired_state(environment: Environment) -> DesiredState:
+def empty_desired_state(manifests: Manifests, environment: Environment) -> DesiredState:
     """Return the desired state without any rule."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     return DesiredState(
@@ -96,29 +94,27 @@ def empty_desired_state(environment: Environment) -> DesiredState:
         findings=(),
         labels=labels,
         evaluation=environment.api.evaluation,
-        types=endpoint_types(environment),
+        endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
     )
 
 
-def endpoint_types(environment: Environment) -> Types:
-    """Return the types of the attributes that the endpoint writes; none for an Environment without `context`."""
-    if "context" not in environment.model_fields_set:
-        return {}
-    names = environment.attributes
-    confidence_type = SHARE if environment.context.writer == "interaction" else ANY_TEXT
-    return {names.intent: ANY_TEXT, names.confidence: confidence_type}
-
-
-def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) -> dict[str, ValueT | str]:
-    """Return a conversation as the endpoint writes it: numbers as text in text attributes."""
-    texts = {name for name, attribute_type in types.items() if attribute_type == ANY_TEXT}
-    return {
-        name: number_as_text(value)
-        if name in texts and isinstance(value, int | float) and not isinstance(value, bool)
-        else value
-        for name, value in conversation.items()
-    }
+def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
+    """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
+    names, context = environment.attributes, environment.context
+    types: Types = {}
+    if "context" in environment.model_fields_set:
+        types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    return EndpointStage(
+        intent=names.intent,
+        confidence=names.confidence,
+        fallback=Fallback(
+            context.below.intent if context.below else None,
+            context.min_confidence or 0.0,
+            frozenset(intent for loaded in manifests.intents for intent in loaded.document.intents),
+        ),
+        context_types=types,
+    )
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

@@ -18,6 +18,7 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
+from reconciler.model.fallback import Doubt, Fallback
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
@@ -39,21 +40,12 @@ class AttributeNames:
     updated_at: str = "routedAt"
 
 
-@dataclass(frozen=True, slots=True)
-class FallbackPolicy:
-    """The intent in place of a doubtful one, and the minimum confidence."""
-
-    intent: str
-    min_confidence: float = 0.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
     """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
 
     names: AttributeNames = AttributeNames()
-    fallback: FallbackPolicy | None = None
-    known_intents: AbstractSet[str] = frozenset()  # empty: every intent is known
+    fallback: Fallback = Fallback()
     explain: ExplainRoute | None = None
     ignored_conversations: AbstractSet[str] = frozenset()
 
@@ -94,7 +86,7 @@ class EventHandler:
             return repeated
         if event.timestamp is not None and state.latest is not None and order < state.latest.order:
             return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
-        attributes, fallback_reason = self._build_attributes(event, now)
+        attributes, doubt = self._build_attributes(event, now)
         seconds = deadline - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
             raise LockUnavailableError("the wait for earlier requests left no time for the write", "crowded")
@@ -103,7 +95,7 @@ class EventHandler:
         except errors.AmbiguousWriteError as error:  # also stored for a repeated event, which may be written
             response = _failure_response(error)
         else:
-            extra: dict[str, Any] = {"fallback": fallback_reason} if fallback_reason else {}
+            extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
             if self._policy.explain is not None:
                 before = payload.get("attributes") if isinstance(payload, dict) else None
                 extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
@@ -111,20 +103,18 @@ class EventHandler:
         state.record_write(order, event, response)
         return response
 
-    def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
-        """Return the attributes to write, and the reason for the fallback if it replaces the intent."""
-        names, fallback, known, reason = self._policy.names, self._policy.fallback, self._policy.known_intents, None
-        if known and event.intent not in known:
-            reason = "unknown"
-        elif fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):
-            reason = "unsure"
-        if reason is not None:
-            self._metrics.fallback_reasons[reason] += 1
+    def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], Doubt | None]:
+        """Return the attributes to write, and why the fallback replaces the intent, if it does."""
+        names, fallback = self._policy.names, self._policy.fallback
+        doubt = fallback.doubt(event.intent, event.confidence)
+        if doubt is not None:
+            self._metrics.fallback_reasons[doubt] += 1
+        replacement = fallback.intent if doubt else None
         return {
-            names.intent: event.intent if fallback is None or reason is None else fallback.intent,
+            names.intent: event.intent if replacement is None else replacement,
             names.confidence: event.confidence,
             names.updated_at: event.timestamp_text or format_timestamp(now),
-        }, reason if fallback is not None else None
+        }, doubt if replacement is not None else None
 
 
 _UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log shows how to define them"

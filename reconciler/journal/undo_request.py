@@ -66,7 +66,7 @@ class UndoRequest:
         state = expanded
         if isinstance(state, ManifestError):
             rulesets = {address.ruleset for address in classify_by_owner(live.rules, environment.owner).managed}
-            state = replace(empty_desired_state(environment), rulesets=frozenset(rulesets))
+            state = replace(empty_desired_state(manifests, environment), rulesets=frozenset(rulesets))
         desired = build_undo_state(self.run, changes, self.later, live, state)
         for selector in unmatched_selectors(options.only, [change.address for change in changes]):
             raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")

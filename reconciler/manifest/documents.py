@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import Field, Tag, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
@@ -59,7 +60,7 @@ class Intents(f.ManifestDocument):
 
 
 class Given(f.StrictModel):
-    """The attributes of a conversation in a route test."""
+    """The conversation of a route test: what the bot sends, and attributes that others write."""
 
     intent: f.Omittable[str] = f.omittable(
         "The intent that the bot detects. Default: the conversation has no intent.", "lost_or_stolen_card"
@@ -70,6 +71,17 @@ class Given(f.StrictModel):
     attributes: dict[f.NonEmptyText, f.Attribute] = f.optional(
         {}, "The other attributes of the conversation; null means a missing attribute.", {"customerTier": "gold"}
     )
+    context: f.Omittable[dict[f.NonEmptyText, f.Attribute]] = f.omittable(
+        "Instead of the other fields: what the rules read, by the names of attributes (intent and confidence stand for"
+        " the Environment's names). The endpoint's fallback is not applied.",
+        {"intent": "none", "confidence": 0.2, "customerTier": "gold"},
+    )
+
+    @model_validator(mode="after")
+    def _check_context_alone(self) -> Self:
+        if self.context is not None and len(self.model_fields_set) > 1:
+            raise PydanticCustomError("CXR104", "context cannot have intent, confidence or attributes beside it")
+        return self
 
 
 class Expect(f.StrictModel):

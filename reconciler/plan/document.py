@@ -215,7 +215,7 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     if unedited:
         now = live_entries(fresh.live.rules, fresh.desired)
         before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-        behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+        behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.endpoint.context_types)
         if behaviour.changed or not behaviour.complete:
             return fresh
     if not edits:

@@ -108,7 +108,8 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSam
     ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
     if plan.changes:
         remaining = (entry for entry in entries if entry.id in unaccepted)
-        later = compare_behaviour(reference, (*reference, *remaining), desired.evaluation, types=desired.types)
+        before, after = map(desired.endpoint.pull_back, (reference, (*reference, *remaining)))
+        later = compare_behaviour(before, after, desired.evaluation, types=desired.endpoint.types)
         lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
     return Drift(
         plan=plan,
@@ -152,17 +153,17 @@ def _measure_impact(
     plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
 ) -> Impact:
     """Return the conversations that selected rules route, or routed, differently from the reference."""
-    evaluation, types = plan.desired.evaluation, plan.desired.types
-    before = order_entries(reference, evaluation)
-    after = order_entries(live_entries(plan.live.rules, plan.desired), evaluation)
-    behaviour = compare_behaviour(before, after, evaluation, types=types)
+    evaluation, endpoint = plan.desired.evaluation, plan.desired.endpoint
+    before = order_entries(endpoint.pull_back(reference), evaluation)
+    after = order_entries(endpoint.pull_back(live_entries(plan.live.rules, plan.desired)), evaluation)
+    behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
     if only:
         # A row may hold conversations of several origins, selected or not; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
         behaviour = replace(behaviour, regions=regions, rows=tuple(map(region_to_row, regions)))
     if sample is None:
         return Impact(behaviour, None)
-    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(types, sample)))
+    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)))
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:

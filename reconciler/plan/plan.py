@@ -8,8 +8,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
+from reconciler.model.fallback import Fallback
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
@@ -30,6 +32,7 @@ class PlanOptions:
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
     traffic: str | None = None  # the path of a traffic sample other than that of the manifests
+    base: Fallback | None = None  # the endpoint's fallback before the change; None: that of the manifests
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
@@ -98,6 +101,18 @@ class Plan:
         if name not in self._digests:
             self._digests[name] = compute()
         return self._digests[name]
+
+    @property
+    def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
+        """Return the endpoint before the change, which the live rules are behind, and the one after it."""
+        endpoint, base = self.desired.endpoint, self.options.base or self.desired.endpoint.fallback
+        return replace(endpoint, fallback=base, compared=endpoint.fallback), replace(endpoint, compared=base)
+
+    @property
+    def changes_endpoint(self) -> bool:
+        """Return whether the endpoint writes something else for an event after the change."""
+        before, after = self.endpoints
+        return before.fallback.digest != after.fallback.digest
 
     @property
     def manifest_digest(self) -> str:

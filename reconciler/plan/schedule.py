@@ -107,14 +107,16 @@ def _schedule_leftovers_first(
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     """Return the plan with the conversations that it moves, and their share of a sample."""
-    behaviour, evaluation, types = BehaviourChange(regions=()), plan.desired.evaluation, plan.desired.types
-    if not plan.changes and sample is None:
+    behaviour, evaluation, (base, endpoint) = BehaviourChange(regions=()), plan.desired.evaluation, plan.endpoints
+    differs = bool(plan.changes) or plan.changes_endpoint
+    if not differs and sample is None:
         return replace(plan, behaviour=behaviour)
     now = build_transition(plan)
-    if plan.changes:
-        behaviour = compare_behaviour(now.before, now.after, evaluation, types=types)
+    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
+    if differs:
+        behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
     if sample is None:
         return replace(plan, behaviour=behaviour)
-    before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
-    impact = measure_traffic(behaviour, before, after, convert_sample(types, sample))
+    before, after = order_entries(before, evaluation), order_entries(after, evaluation)
+    impact = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
     return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=(*plan.findings, *sample.warnings))

@@ -11,18 +11,18 @@ from itertools import chain
 
 from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
-from reconciler.desired.desired import convert_endpoint_values
 from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
     """Return a traffic sample with its values converted to the known types."""
-    rows = (replace(row, attributes=convert_endpoint_values(types, row.attributes)) for row in sample.rows)
+    rows = (replace(row, attributes=store_values(types, row.attributes)) for row in sample.rows)
     return replace(sample, rows=tuple(rows)) if types else sample
 
 

@@ -15,7 +15,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.space import space
 from reconciler.behaviour.space.domain import Domain
 from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, EVERY_NUMBER, SHARE, ValueType
-from reconciler.desired.desired import endpoint_types
+from reconciler.desired.desired import endpoint_stage
 from reconciler.model.rule import RANGES, Condition
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
@@ -173,7 +173,8 @@ def test_the_context_writer_defines_the_known_types(
     """The context of an Environment names its writer; without a context the types are unknown."""
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
     text += "attributes: {intent: asked, confidence: sure}\n"
-    assert known == endpoint_types(loaded(tmp_path, text).environments["prod"].document)
+    manifests = loaded(tmp_path, text)
+    assert known == endpoint_stage(manifests, manifests.environments["prod"].document).types
 
 
 WRITTEN = """\

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.checks.route_tests import RouteTestResult, run_route_tests, run_route_tests_live
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.manifest.kinds.environment import Environment
@@ -41,7 +42,8 @@ def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEU
     """Run these tests on live rules."""
     manifests, environment = said(*tests)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
-    return run_route_tests_live(manifests.route_tests, environment, catalogue, live_entries(rules, desired()))
+    entries = live_entries(rules, desired())
+    return run_route_tests_live(manifests.route_tests, environment, catalogue, EndpointStage(), entries)
 
 
 def failure(found: RouteTestResult) -> tuple[str, str, str]:

@@ -190,7 +190,8 @@ def compare_behaviour(
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
         for region in regions:  # verify each example rule by rule, independently of the analysis
             example, expected = region.example, region.after_rule if is_new else region.before_rule
-            if index.find_winner(example.attributes, example.assumed) is not expected:
+            winner = index.find_winner(example.attributes, example.assumed)
+            if (winner and winner.whole) is not expected:
                 raise AssertionError(f"the example {example} is not taken by {expected}")
     return BehaviourChange(
         regions=regions,

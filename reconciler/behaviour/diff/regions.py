@@ -130,15 +130,15 @@ class RegionFormatter:
 
     def format_region(self, draft: DraftRegion) -> Region:
         """Return the region as conditions, with its example as a conversation."""
-        pairs = [draft.rules, *draft.other_rules]
+        pairs = [(_whole(before), _whole(after)) for before, after in (draft.rules, *draft.other_rules)]
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=draft.rules[0],
-            after_rule=draft.rules[1],
+            before_rule=pairs[0][0],
+            after_rule=pairs[0][1],
             before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
             after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
             unlikely=self.space.unlikely_attributes(draft.box),
@@ -169,6 +169,10 @@ class RegionFormatter:
         if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
             self.rests_on[domain.attribute] = None
         return clauses
+
+
+def _whole(entry: RoutingEntry | None) -> RoutingEntry | None:
+    return entry and entry.whole
 
 
 def _accepts_unnamed_text(clause: Clause) -> bool:

@@ -7,9 +7,10 @@ from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.cli.command_line import SIMULATED
+from reconciler.cli import rule_sources
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
-from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources, types
+from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -36,7 +37,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     first, second = (parse_source(name, options, output) for name in (options.left, options.right))
     order = evaluation(first, second)
     before, after = read_sources(first, second)
-    difference = compare_behaviour(before.entries, after.entries, order, types=types(first, second))
+    left, right = rule_sources.endpoints(first, second)
+    types = rule_sources.shared_types(left, right)
+    difference = compare_behaviour(left.pull_back(before.entries), right.pull_back(after.entries), order, types=types)
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (difference.changed or not difference.complete) else 0
     if output.form == "json":

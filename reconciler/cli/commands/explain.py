@@ -2,12 +2,12 @@
 
 import argparse
 
-from reconciler.checks.explain import explain, misspellings
+from reconciler.checks.explain import explain_event, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import list_rules, read_tenant
 from reconciler.cli.session import open_session
-from reconciler.desired.desired import convert_endpoint_values, endpoint_types
+from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.render.text.explain import explain_document, explain_full_text, explain_text
@@ -44,9 +44,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
-    attributes = convert_endpoint_values(endpoint_types(environment), words)
+    stage = endpoint_stage(session.manifests, environment)
     entries, names = list_rules(session, read_tenant(session) if options.live else None)
-    explanation = explain(entries, attributes, environment)
+    explanation = explain_event(entries, words, stage, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, names)})
@@ -54,6 +54,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session.terminal.print_banner(session.banner)
         shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, names, output.paint))
-    for note in misspellings(entries, session.manifests, environment, attributes):
+    for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
     return 0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
@@ -24,11 +25,11 @@ from reconciler.cli.rule_sources import list_rules
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.context_client import ignored_conversations
-from reconciler.desired.desired import convert_endpoint_values, endpoint_types
+from reconciler.desired.desired import endpoint_stage
 from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.handler import AttributeNames, EventPolicy, FallbackPolicy
+from reconciler.endpoint.handler import AttributeNames, EventPolicy
 from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import is_loopback
@@ -133,11 +134,10 @@ def max_calls(rate: float) -> int:
 
 
 def _event_policy(options: Namespace, session: Session) -> EventPolicy:
-    names, context = session.environment.attributes, session.environment.context
+    names = session.environment.attributes
     return EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
-        fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
-        known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        fallback=endpoint_stage(session.manifests, session.environment).fallback,
         explain=_route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
@@ -145,11 +145,11 @@ def _event_policy(options: Namespace, session: Session) -> EventPolicy:
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
-    (entries, names), types = list_rules(session), endpoint_types(session.environment)
+    (entries, names), stage = list_rules(session), endpoint_stage(session.manifests, session.environment)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        values = convert_endpoint_values(types, canonical_attributes(scalars))
+        values = store_values(stage.context_types, canonical_attributes(scalars))
         document = explain_document(explain(entries, values, session.environment), names)
         queues: dict[str, Any] = {key: document[key] for key in ("destination", "otherwise") if key in document}
         return {"rule": document["winner"], **queues}
