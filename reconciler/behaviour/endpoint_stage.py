@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.behaviour.evaluate import canonical_attributes, holds
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
-from reconciler.model.fallback import Doubt, Fallback
+from reconciler.model.fallback import NO_FALLBACK, Doubt, Fallback
 from reconciler.model.rule import (
     EXISTENCE,
     RANGES,
@@ -43,9 +43,9 @@ class EndpointStage:
 
     intent: str = "cognigyDetectedIntent"  # the name of the attribute, here and below
     confidence: str = "cognigyConfidence"
-    fallback: Fallback = Fallback()
+    fallback: Fallback = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
-    compared: Fallback = Fallback()  # the fallback of the endpoint with which this one is compared
+    compared: Fallback = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
 
     @property
     def analyses_events(self) -> bool:
@@ -157,6 +157,9 @@ class EndpointStage:
             else:  # which numbers have such a text is not decided: the result depends on it, and says so
                 parts.append(make_opaque(to_api_json(part)))
         return parts
+
+
+DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
 
 
 def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:

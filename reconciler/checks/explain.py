@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.manifest.kinds.environment import Environment
@@ -39,7 +39,7 @@ class Explanation:
     tied_rules: tuple[RoutingEntry, ...]  # rules of the winner's priority that would take it too: the platform chooses
     switched_off: tuple[RoutingEntry, ...]  # disabled rules before the winner that would take it
     event: Mapping[str, str | int | float] | None = None  # what the bot sent, if not the context itself was given
-    endpoint: EndpointStage = EndpointStage()
+    endpoint: EndpointStage = DIRECT
     fallback: Doubt | None = None  # why the endpoint replaced the intent; None if it did not
 
     @property

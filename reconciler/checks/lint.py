@@ -10,7 +10,7 @@ from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, 
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.lint_confidence import check_confidence
 from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
-from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules
+from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
@@ -117,7 +117,8 @@ def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
 
 
 def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
-    verb = "takes" if len(shadowed.shadowing) == 1 else "together take"
+    shadowing = list({rule_name(entry): entry for entry in shadowed.shadowing}.values())
+    verb = "takes" if len(shadowing) == 1 else "together take"
     hint = "give it a better priority, or adopt the live rule with `adopt:` and change it"
     if any(map(is_endpoint, shadowed.shadowing)):
         hint = "lower `context.minConfidence`, add its intents to an Intents document, or remove this one"
@@ -125,7 +126,7 @@ def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
         hint = "give it a better priority, narrow the earlier rule, or remove this one"
     entries = (shadowed.entry, *shadowed.shadowing)
     types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
-    message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all of its conversations first{types}"
+    message = f"never reached: {list_rules(shadowing)} {verb} all of its conversations first{types}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 
 

@@ -92,10 +92,9 @@ class _RouteTestRunner:
         context: Conversation = {}
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
-            conversation = self._read_given(test.given)
-            expected = self._read_expected(test)
-            is_event = test.given.context is None
-            context = self._endpoint.context(conversation).attributes if is_event else conversation
+            given, expected = self._read_given(test.given), self._read_expected(test)
+            conversation = given
+            context = given if test.given.context is not None else self._endpoint.context(given).attributes
             winner = self._rules.find_winner(context, self._assumed)
             actual = None if winner is None else destination_of(winner.rule.targets)
             if actual != expected:
@@ -143,7 +142,9 @@ class _RouteTestRunner:
         expected = _expected_weights(test).items()
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            targets = [Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights]
+            targets = [
+                Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights
+            ]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
         return destination_of(targets)

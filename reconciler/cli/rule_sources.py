@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.command_line import expected_queues
@@ -115,7 +115,7 @@ def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, Endpoin
         endpoint_stage(source.session.manifests, source.session.environment) if source.session else None
         for source in (first, second)
     )
-    known = next((stage for stage in (left, right) if stage is not None), EndpointStage())
+    known = next((stage for stage in (left, right) if stage is not None), DIRECT)
     before, after = (known if stage is None else stage for stage in (left, right))
     return replace(before, compared=after.fallback), replace(after, compared=before.fallback)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
@@ -25,6 +25,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.suggest import suggest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
@@ -55,7 +56,7 @@ class DesiredState:
     findings: tuple[Finding, ...]
     labels: Mapping[str, str]  # short names of attributes: intent, confidence
     evaluation: Evaluation = "lowest-first"
-    endpoint: EndpointStage = EndpointStage()  # comes before the rules: the bot's event passes it
+    endpoint: EndpointStage = DIRECT  # comes before the rules: the bot's event passes it
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
