@@ -112,7 +112,11 @@ class EndpointStage:
         if conditions is None:
             return
         on_intent = [part for part in conditions if isinstance(part, Condition) and part.attribute == self.intent]
-        if fallback is None or not on_intent or any(part.operator == "notExists" for part in on_intent):
+        # A condition on the presence of an intent holds for an event exactly if it holds for its context.
+        is_about_presence = any(part.operator == "notExists" for part in on_intent) or all(
+            part.operator == "exists" for part in on_intent
+        )
+        if fallback is None or is_about_presence:
             yield _part(entry, conditions)
             return
         others = [part for part in conditions if not isinstance(part, Condition) or part.attribute != self.intent]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.checks.route_tests import check
+from reconciler.cli.base import load_base
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
@@ -215,6 +216,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
+        base=load_base(options.base, options.manifests, chosen) if getattr(options, "base", None) else None,
     )
     return Session(
         manifests=manifests,

@@ -148,12 +148,13 @@ def read_plan_report(directory: Path) -> PlanReport | None:
         return None
     summary = plan.get("summary")
     numbers = {name: summary.get(name) for name in COUNTED_ACTIONS} if isinstance(summary, dict) else {}
+    endpoint = as_object(plan.get("endpoint"))
     conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
         counts={name: number if isinstance(number, int) else 0 for name, number in numbers.items()},
-        has_changes=bool(plan.get("changes")),
+        has_changes=bool(plan.get("changes")) or endpoint.get("before") != endpoint.get("after"),
         is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,
     )

@@ -92,15 +92,16 @@ class _CheckedFile(NamedTuple):
 
 def load_manifests(directory: "Path") -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
-    return _build_manifests(read_files(directory))
+    return load_contents(read_files(directory))
 
 
 def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
     """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
-    return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
+    return load_contents(sorted({**dict(read_files(directory)), **changed}.items()))
 
 
-def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
+    """Return the manifests of files, by path: their bytes, or why they are unreadable. Raises ManifestError."""
     files, findings = _check_files(contents)
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)

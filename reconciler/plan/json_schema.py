@@ -14,7 +14,8 @@ _FLAG: Final[Schema] = {"type": "boolean"}
 def plan_schema() -> Schema:
     """Return the schema, draft 2020-12. Fields may be added within format version 1; none is removed."""
     text, sample = _or_null(_TEXT), _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
-    options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample}
+    options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample, "base": text}
+    fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
     counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT)
@@ -28,6 +29,7 @@ def plan_schema() -> Schema:
         "liveDigest": _hex(64),
         "planId": _hex(12),
         "options": _object(options),
+        "endpoint": _or_null(_object({"before": fallback, "after": fallback})),
         "summary": _object(counts, optional=_DRIFT_COUNTS),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),

@@ -23,6 +23,14 @@ if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
     from reconciler.plan.traffic_shares import TrafficImpact
 
 
+@dataclass(frozen=True, slots=True)
+class BaseEndpoint:
+    """The endpoint before a change: where its manifests are, as `--base` names it, and its fallback."""
+
+    name: str
+    fallback: Fallback
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
     """The options of a plan. A saved plan contains them, so that it can be built again."""
@@ -32,7 +40,7 @@ class PlanOptions:
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
     traffic: str | None = None  # the path of a traffic sample other than that of the manifests
-    base: Fallback | None = None  # the endpoint's fallback before the change; None: that of the manifests
+    base: BaseEndpoint | None = None  # the endpoint before the change; None: that of the manifests
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
@@ -105,7 +113,8 @@ class Plan:
     @property
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
         """Return the endpoint before the change, which the live rules are behind, and the one after it."""
-        endpoint, base = self.desired.endpoint, self.options.base or self.desired.endpoint.fallback
+        endpoint = self.desired.endpoint
+        base = self.options.base.fallback if self.options.base else endpoint.fallback
         return replace(endpoint, fallback=base, compared=endpoint.fallback), replace(endpoint, compared=base)
 
     @property
@@ -113,6 +122,11 @@ class Plan:
         """Return whether the endpoint writes something else for an event after the change."""
         before, after = self.endpoints
         return before.fallback.digest != after.fallback.digest
+
+    @property
+    def differs(self) -> bool:
+        """Return whether rules or the endpoint's fallback change."""
+        return bool(self.changes) or self.changes_endpoint
 
     @property
     def manifest_digest(self) -> str:

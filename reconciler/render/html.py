@@ -146,7 +146,12 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
 _TYPESET: Final = (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%"))
 _MAX_UNBREAKABLE: Final = 20
-SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
+SENTENCES: Final = {
+    "not_known": UNKNOWN_NOTE,
+    "others": OTHERS_UNCHANGED,
+    "waiting": WAITING_NOTE,
+    "endpoint": ENDPOINT_TITLE,
+}
 
 
 class TextPiece(NamedTuple):

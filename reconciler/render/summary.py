@@ -1,6 +1,6 @@
 """A plan in words for all report formats."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -9,9 +9,10 @@ from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
-from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
+_MAX_INTENTS: Final = 5
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -37,6 +38,7 @@ class PlanSummary:
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
     impact: ImpactSummary | None  # None if nothing changes
+    endpoint: tuple[str, ...]  # the changes of the endpoint's fallback, one setting each
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
     notes: tuple[Finding, ...]  # warnings and infos
@@ -56,7 +58,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     impact = None
-    if plan.behaviour is not None and plan.changes:
+    if plan.behaviour is not None and plan.differs:
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
@@ -73,6 +75,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
         conflicts=plan.conflicts,
         impact=impact,
+        endpoint=tuple(_endpoint_changes(plan)) if plan.changes_endpoint else (),
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
@@ -81,6 +84,24 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         totals_text=_totals_text(plan),
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
+
+
+ENDPOINT_TITLE: Final = "The fallback of the context endpoint changes:"
+
+
+def _endpoint_changes(plan: Plan) -> Iterator[str]:
+    before, after = (stage.fallback for stage in plan.endpoints)
+    intents = ["no fallback" if each.intent is None else quote(each.intent) for each in (before, after)]
+    bounds = [f"{each.min_confidence:g}" for each in (before, after)]
+    for name, (old, new) in (("fallback intent", intents), ("lowest confidence", bounds)):
+        if old != new:
+            yield f"{name}: {old} -> {new}"
+    for name, added in (
+        ("intents of the bot that were unknown before", after.known_intents - before.known_intents),
+        ("intents that are unknown now", before.known_intents - after.known_intents),
+    ):
+        if added:
+            yield f"{name}: {join_first(sorted(added), _MAX_INTENTS, quote)}"
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
@@ -112,6 +133,8 @@ def _totals_text(plan: Plan) -> str:
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
+    if plan.changes_endpoint and not plan.changes and not plan.conflicts and not plan.held:
+        return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
         same = match_phrase(plan)
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""

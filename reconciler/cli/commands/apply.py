@@ -59,9 +59,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
     execute.check_undo_options(options)
-    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
-        chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
-        raise UsageError(f"a saved plan contains its options: remove {chosen}")
+    chosen = (options.only, options.adopt, options.keep_drift, options.traffic, options.undo, options.base)
+    if options.plan and any(chosen):
+        names = "--only, --adopt, --keep-drift, --traffic, --undo and --base"
+        raise UsageError(f"a saved plan contains its options: remove {names}")
     saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)

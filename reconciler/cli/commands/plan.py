@@ -54,6 +54,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--adopt", action="store_true", help="adopt rules made by hand that have the name of a rule in the manifests")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
+    base = "compare with the endpoint of these manifests (a directory or a git revision): what a changed fallback moves"
+    add("--base", metavar="DIR|REV", help=base)
     add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
     shard = f"with --all: only this share, counted from 0; /COUNT takes the index from ${environments.INDEX}"
     add("--shard", metavar="INDEX/COUNT", help=shard)
@@ -148,6 +150,8 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     infos = len(plan.findings) - len(output.without_infos(plan.findings))
     if infos and output.loudness != "quiet":
         output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
+    if plan.changes_endpoint and not (plan.changes or plan.conflicts or plan.failed_tests):
+        output.result("Nothing was changed. The endpoint reads its settings at its start: restart `cxroute serve`.\n")
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
 
@@ -173,7 +177,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return RefusedError.exit_code
-    return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
+    return PENDING if options.detailed_exitcode and (plan.differs or plan.conflicts) else 0
 
 
 def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:

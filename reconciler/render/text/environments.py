@@ -56,7 +56,7 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     reasons += [result.name for result in guard_refusals(plan)]
     if reasons:
         return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
-    return _row(plan, "differs" if plan.changes else "same")
+    return _row(plan, "differs" if plan.differs else "same")
 
 
 def drift_row(drift: Drift) -> EnvironmentRow:
@@ -87,11 +87,12 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
+    words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "none",
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.differs else "none",
         status=status,
         detail=detail,
     )
