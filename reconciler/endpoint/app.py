@@ -84,7 +84,7 @@ class ContextApp:
         """Without keys and secrets every client may post. Raises SecretError for an invalid signing secret."""
         deps, bounds, rules = dependencies or EndpointDependencies(), limits or Limits(), policy or EventPolicy()
         stores = deps.stores or Stores(ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
-        self.metrics, self.draining = Metrics(), False
+        self.metrics, self.draining = Metrics(rules.fallback.digest), False
         limit, share = bounds.max_waiting, deps.limit_share
         handler = EventHandler(write, rules, stores.locks, self.metrics, lambda: limit * share())
         self._handle = ignore_conversations(handler.handle, rules.ignored_conversations)

@@ -12,9 +12,10 @@ _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # se
 
 
 class Metrics:
-    """Counts requests by status and outcome, doubtful intents, and response times."""
+    """Counts requests by status and outcome, doubtful intents, and response times. `fallback` is a digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, fallback: str = "") -> None:
+        self._fallback = fallback
         self.responses: Counter[tuple[int, str]] = Counter()
         self.fallback_reasons: Counter[str] = Counter()
         self.waiting_requests = 0
@@ -40,6 +41,9 @@ class Metrics:
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
             yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
+        fallback = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
+        yield from metric_header("cxroute_fallback_info", "gauge", fallback)
+        yield sample("cxroute_fallback_info", 1, digest=self._fallback)
         yield from metric_header("cxroute_request_seconds", "histogram", "Response times.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):

@@ -8,9 +8,11 @@ from typing import Final
 
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.command_line import expected_queues
+from reconciler.cli.endpoint_check import check_endpoint
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
+from reconciler.desired.desired import endpoint_stage
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
@@ -26,6 +28,8 @@ write. Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains 
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    endpoint = "also check that the context endpoint at this address has the fallback of the manifests"
+    parser.add_argument("--endpoint", metavar="URL", help=endpoint)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = HELP
 
@@ -35,6 +39,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     doctor = _Doctor(session, read_tenant_settings(session))
     run_interruptibly(lambda _stop: doctor.run())
+    if options.endpoint:
+        fallback = endpoint_stage(session.manifests, session.environment).fallback
+        doctor.lines.append(run_interruptibly(lambda _stop: check_endpoint(options.endpoint, fallback)))
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
