@@ -27,9 +27,8 @@ async def check_endpoint(url: str, fallback: Fallback) -> CheckResult:
             text = await _read_metrics(f"{url.rstrip('/')}/metrics")
     except (TimeoutError, OSError, ValueError) as error:
         reason = str(error) if isinstance(error, ValueError) else "there is no usable response"
-        return CheckResult(
-            "endpoint", "fail", f"its /metrics cannot be read: {reason}", "Check that `serve` runs there"
-        )
+        message = f"its /metrics cannot be read: {reason}"
+        return CheckResult("endpoint", "fail", message, "Check that `cxroute serve` runs there")
     match = _DIGEST.search(text)
     if match is None:
         message, advice = "its /metrics do not name the fallback", "Update cxroute there, and restart it"
