@@ -1,0 +1,148 @@
+"""The endpoint before the rules: rules on events take what the rules on contexts take, and differences are exact."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.routing_entry import order_entries
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.model.fallback import Fallback
+from reconciler.model.rule import Opaque
+from reconciler.plan.behaviour_json import behaviour_to_json
+from tests.support.brute_force import Json
+from tests.support.brute_force_checks import QUEUES
+from tests.support.endpoint_oracle import (
+    CONFIDENCE,
+    INTENT,
+    Behind,
+    EventDifference,
+    a_fallback,
+    context_of,
+    events_for,
+    stage,
+)
+from tests.support.random_rules import a_pair, a_rule, attribute, entries, rule
+from tests.tiers import FULL
+
+BLOCKS = 20
+SIZE = 200 if FULL else 25
+NAMES = (INTENT, CONFIDENCE)
+
+
+def a_list(random: Random) -> list[Json]:
+    return [a_rule(random, f"k{at}", NAMES) for at in range(random.randint(1, 5))]
+
+
+def document(before: Behind, after: Behind, evaluation: str = "lowest-first") -> Json:
+    first, second = stage(before.fallback, after.fallback), stage(after.fallback, before.fallback)
+    lists = (first.pull_back(entries(before.rules)), second.pull_back(entries(after.rules)))
+    return behaviour_to_json(compare_behaviour(*lists, evaluation, types=second.types), QUEUES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_a_changed_endpoint_gives_exact_disjoint_and_complete_rows(block: int) -> None:
+    """Only the intents, only the fallback or its bound, or the rules as well: checked on all events."""
+    kinds = Counter[bool]()
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"endpoint {seed}")
+        rules, old = a_list(random), a_fallback(random)
+        other = a_fallback(random)
+        intents, context = (
+            replace(old, known_intents=other.known_intents),
+            replace(other, known_intents=old.known_intents),
+        )
+        new = random.choice((intents, context, other))
+        changed = a_list(random) if seed % 5 == 0 else rules
+        expected = EventDifference(Behind(rules, old), Behind(changed, new), "lowest-first")
+        expected.check(document(*expected.sides))
+        kinds[bool(expected.moved)] += 1
+    assert min(kinds[True], kinds[False]) > SIZE / 10, kinds
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_rules_behind_one_endpoint_give_exact_rows(block: int) -> None:
+    """The same endpoint before and after a change of rules, lowest or highest priority first."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"behind {seed}")
+        pair, fallback = a_pair(random, 4), a_fallback(random)
+        narrow = [[one for one in side if is_about_events(one)] for side in (pair.old, pair.new)]
+        expected = EventDifference(*(Behind(rules, fallback) for rules in narrow), pair.evaluation)
+        expected.check(document(*expected.sides, pair.evaluation))
+
+
+def is_about_events(form: Json) -> bool:
+    """Return whether a rule has conditions on the intent and the confidence only."""
+    return all(part.get("attributeName") in NAMES for part in form["conditions"])
+
+
+def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> None:
+    """Also where the endpoint stores the confidence as text: conditions on that text are not understood."""
+    for seed in range(2_000):
+        random = Random(f"parts {seed}")
+        rules, fallback = a_list(random), replace(a_fallback(random), intent="none")
+        texts = random.random() < 0.3
+        endpoint = replace(stage(fallback), context_types={INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT if texts else SHARE})
+        whole = order_entries(entries(rules))
+        parts = order_entries(endpoint.pull_back(whole))
+        universe = events_for(Behind(rules, fallback))
+        if any(isinstance(part, Opaque) for entry in (*whole, *parts) for part in entry.rule.conditions):
+            continue
+        for number in range(universe.size):
+            event = universe.example(1 << number)[0]
+            expected = find_winner(whole, endpoint.context(event).attributes)
+            actual = find_winner(parts, event)
+            assert expected is (actual and actual.whole), (rules, fallback, event)
+            assert (
+                context_of(event, fallback)[INTENT] == endpoint.context(event).attributes[INTENT]
+                if INTENT in event
+                else True
+            )
+
+
+def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:
+    """A context is written for some event, or one of the unreachable rules takes it."""
+    for seed in range(300):
+        random = Random(f"unreachable {seed}")
+        fallback = replace(a_fallback(random), intent="none")
+        universe = events_for(Behind([rule("k", 1, [attribute(INTENT, "equals", "b")], "A")], fallback))
+        events = [universe.example(1 << number)[0] for number in range(universe.size)]
+        contexts = [context_of(event, fallback) for event in events]
+        blockers = stage(fallback).unreachable()
+        for context in events:
+            reached = context in contexts
+            assert reached is (find_winner(blockers, context) is None), (fallback, context)
+
+
+def test_a_rule_with_a_high_bound_is_not_split() -> None:
+    """It is the same object, so that long lists cost nothing more."""
+    endpoint = stage(Fallback("none", 0.4, frozenset({"a"})))
+    (same,) = entries(
+        [rule("k", 1, [attribute(INTENT, "equals", "a"), attribute(CONFIDENCE, "greaterThan", 0.5)], "A")]
+    )
+    (general,) = entries([rule("k", 1, [attribute(INTENT, "exists")], "A")])
+    assert (same, general) == endpoint.pull_back([same, general])
+    (unknown,) = entries([rule("k", 1, [attribute(INTENT, "equals", "b")], "A")])
+    assert () == endpoint.pull_back([unknown])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        (Fallback("none", 0.4), Fallback("none", 0.4), True),
+        (Fallback("none", 0), Fallback("none", 0.0), True),
+        (Fallback(None, 0.4), Fallback(None, 0.5, frozenset({"a"})), True),
+        (Fallback("none", 0.4), Fallback("none", 0.5), False),
+        (Fallback("none", 0.4), Fallback("other", 0.4), False),
+        (Fallback("none", 0.4), Fallback("none", 0.4, frozenset({"a"})), False),
+        (Fallback("none"), Fallback(None), False),
+    ],
+)
+def test_digests_are_equal_for_fallbacks_that_write_the_same(first: Fallback, second: Fallback, same: bool) -> None:
+    """Without a fallback the bound and the intents have no effect."""
+    assert same is (first.digest == second.digest)

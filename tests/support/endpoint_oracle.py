@@ -1,0 +1,120 @@
+"""The endpoint in front of rules, by trying all events: an oracle that shares no code with the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.model.fallback import Fallback
+from tests.support.brute_force import Destination, Input, Json, Universe, destination, inputs_for, winner
+from tests.support.brute_force_checks import destination_of, entry_name
+from tests.support.random_rules import TEXTS, attribute, rule
+
+INTENT, CONFIDENCE = "intent", "conf"
+KNOWN: Final = {INTENT: None, CONFIDENCE: (0.0, 1.0)}
+
+
+def a_fallback(random: Random) -> Fallback:
+    """Return a random fallback; one in six writes every intent unchanged."""
+    known = frozenset(random.sample(TEXTS, random.choice((0, 2, 3, 5))))
+    intent = random.choice((*TEXTS[:4], "none", None))
+    return Fallback(intent, random.choice((0, 0.5, 0.7, 0.95)), known)
+
+
+def stage(fallback: Fallback, compared: Fallback | None = None) -> EndpointStage:
+    """Return the endpoint of an Environment that stores numbers."""
+    types = {INTENT: ANY_TEXT, CONFIDENCE: SHARE}
+    names = {"intent": INTENT, "confidence": CONFIDENCE}
+    return EndpointStage(**names, fallback=fallback, context_types=types, compared=compared or fallback)
+
+
+def context_of(event: Mapping[str, Any], fallback: Fallback) -> dict[str, Any]:
+    """Return what the rules read after an event."""
+    if INTENT not in event or fallback.intent is None:
+        return dict(event)
+    unknown = bool(fallback.known_intents) and event[INTENT] not in fallback.known_intents
+    confidence = event.get(CONFIDENCE)
+    unsure = confidence is None or confidence < fallback.min_confidence
+    return {**event, INTENT: fallback.intent} if unknown or unsure else dict(event)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A list of rules behind an endpoint."""
+
+    rules: Sequence[Json]
+    fallback: Fallback
+
+    def winner(self, event: Input, evaluation: str) -> Json | None:
+        """Return the rule that takes an event."""
+        return winner(self.rules, (context_of(event[0], self.fallback), event[1]), evaluation)
+
+
+def events_for(*sides: Behind) -> Universe:
+    """Return events that all rules and all fallbacks of the sides can distinguish."""
+    tests = []
+    for side in sides:
+        intents = [*side.fallback.known_intents, *([side.fallback.intent] if side.fallback.intent is not None else [])]
+        tests += [attribute(INTENT, "in", [*intents, "a"])]
+        tests += [attribute(CONFIDENCE, "greaterThanOrEqual", side.fallback.min_confidence)]
+    return inputs_for(*(side.rules for side in sides), [rule("tests", 1, tests, "A")], known=KNOWN)
+
+
+class EventDifference:
+    """The destination of each event behind two endpoints, in numbered bits as in `Universe`."""
+
+    def __init__(self, before: Behind, after: Behind, evaluation: str) -> None:
+        self.sides, self.evaluation = (before, after), evaluation
+        self.universe = events_for(before, after)
+        self.bits = [1 << number for number in range(self.universe.size)]
+        events = [self.universe.example(bit) for bit in self.bits]
+        self.winners = [[side.winner(event, evaluation) for event in events] for side in self.sides]
+        self.moves: list[tuple[Destination, Destination]] = [
+            (destination(old), destination(new)) for old, new in zip(*self.winners, strict=True)
+        ]
+
+    @property
+    def moved(self) -> int:
+        """Return the events whose destination differs."""
+        return sum(bit for bit, (old, new) in zip(self.bits, self.moves, strict=True) if old != new)
+
+    def check(self, document: Json) -> None:
+        """Assert that regions and rows are exact, disjoint and complete, and that examples move as they say."""
+        assert document["complete"] is True
+        for part in (document["regions"], document["summary"]["rows"]):
+            covered = 0
+            for region in part:
+                inside = self.universe.region(region)
+                self._check_inside(region, inside)
+                assert not inside & covered, region
+                covered |= inside
+            assert self.moved == covered, self.universe.example(self.moved ^ covered)
+        for region in document["regions"]:
+            self._check_example(region)
+
+    def _check_inside(self, region: Json, inside: int) -> None:
+        before = region["before"] if isinstance(region["before"], list) else [region["before"]]
+        old, new = {destination_of(one) for one in before}, destination_of(region["after"])
+        rules = (set(region["beforeRules"]), set(region["afterRules"]))
+        for number, bit in enumerate(self.bits):
+            if inside & bit:
+                assert self.moves[number][0] in old, (region, self.universe.example(bit))
+                assert self.moves[number][1] == new, (region, self.universe.example(bit))
+                for side, names in enumerate(rules):
+                    assert entry_name(self.winners[side][number]) in names, (region, self.universe.example(bit))
+
+    def _check_example(self, region: Json) -> None:
+        truths = [name for name, values in self.universe.axes.items() if values == [False, True]]
+        assumed = {**dict.fromkeys(truths, False), **_assumed(region)}
+        for side, name in zip(self.sides, ("beforeRule", "afterRule"), strict=True):
+            assert region[name] == entry_name(side.winner((region["witness"], assumed), self.evaluation)), region
+
+
+def _assumed(region: Json) -> dict[str, bool]:
+    from tests.support.brute_force import text_of  # noqa: PLC0415
+
+    return {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
