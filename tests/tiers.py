@@ -26,6 +26,7 @@ PARTS: Final = {
     "endpoint/test_fuzz.py": 0,
     "endpoint/test_memory.py": 0,
     "endpoint/test_model.py": 0,
+    "endpoint/test_proof.py": 0,
     "endpoint/test_shared.py": 0,
     "endpoint/test_siege.py": 0,
     "endpoint/test_work.py": 0,
