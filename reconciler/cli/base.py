@@ -4,9 +4,8 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import ManifestError, UsageError
@@ -20,25 +19,32 @@ _MAX_FILE: Final = 64 * MIB
 _SECONDS: Final = 60
 
 
-def load_base(name: str, directory: str, environment: Environment) -> BaseEndpoint | None:
-    """Return the endpoint of an Environment in other manifests; None without that Environment. Raises UsageError."""
-    manifests = _load(name, directory)
-    if environment.name not in manifests.environments:
+class BaseManifests(NamedTuple):
+    """The manifests before a change, and how `--base` names them."""
+
+    name: str
+    manifests: Manifests
+
+    def endpoint(self, environment: Environment) -> BaseEndpoint | None:
+        """Return the endpoint of an Environment; None if the Environment is new. Raises UsageError."""
+        if environment.name not in self.manifests.environments:
+            return None
+        before = self.manifests.environments[environment.name].document
+        names = {"attributes": (before.attributes, environment.attributes)}
+        for field, (old, new) in (names | {"writer": (before.context.writer, environment.context.writer)}).items():
+            if old != new:
+                _refuse(self.name, f"the Environment has other `{field}` there, and rules on both cannot be compared")
+        return BaseEndpoint(self.name, endpoint_stage(self.manifests, before).fallback)
+
+
+def load_base(name: str | None, directory: str) -> BaseManifests | None:
+    """Return the manifests of a directory or a git revision; None without a name. Raises UsageError."""
+    if name is None:
         return None
-    before = manifests.environments[environment.name].document
-    for field in ("attributes", "writer"):
-        old, new = (getattr(part, field, None) or getattr(part.context, field) for part in (before, environment))
-        if old != new:
-            _refuse(name, f"the Environment has other `{field}` there, and rules on both cannot be compared")
-    return BaseEndpoint(name, endpoint_stage(manifests, before).fallback)
-
-
-@cache
-def _load(name: str, directory: str) -> Manifests:
     try:
-        if Path(name).is_dir():
-            return load_manifests(Path(name))
-        return load_contents(_files_of_revision(name, directory))
+        if name and Path(name).is_dir():
+            return BaseManifests(name, load_manifests(Path(name)))
+        return BaseManifests(name, load_contents(_files_of_revision(name, directory)))
     except ManifestError as error:
         _refuse(name, f"the manifests there are invalid: {str(error).splitlines()[0]}")
 

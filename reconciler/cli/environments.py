@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Final, Literal
 
 from reconciler.apply.settings import Result
+from reconciler.cli.base import BaseManifests, load_base
 from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
@@ -87,6 +88,7 @@ class EnvironmentSelection:
     listed: bool = False
     """The report is a list, with a table and a part for each environment, even for one environment or none."""
     nothing: str = ""  # why the list is empty
+    base: BaseManifests | None = None  # the manifests before the change
 
     @classmethod
     def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> "EnvironmentSelection":
@@ -102,18 +104,22 @@ class EnvironmentSelection:
             listed = f": {', '.join(names)}" if names else ""
             output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
             nothing = f"Shard {shard} has no environments: nothing to do.\n"
-        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
+        base = load_base(getattr(options, "base", None), options.manifests)
+        return cls(
+            manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing, base=base
+        )
 
     @classmethod
     def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
         names = (choose_environment(manifests, name).name,)
-        return cls(manifests=manifests, names=names, options=options, output=output)
+        base = load_base(getattr(options, "base", None), options.manifests)
+        return cls(manifests=manifests, names=names, options=options, output=output, base=base)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
-        return build_session(self.manifests, self.options, output, name)
+        return build_session(self.manifests, self.options, output, name, self.base)
 
     def folder(self, path: str, name: str) -> Path:
         """Return the folder of one environment's report. In a list, each environment has its own."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.checks.route_tests import check
-from reconciler.cli.base import load_base
+from reconciler.cli.base import BaseManifests
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
@@ -201,7 +201,13 @@ def open_session(options: Namespace, output: Output, environment: str | None = N
     return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def build_session(manifests: Manifests, options: Namespace, output: Output, environment: str | None) -> Session:
+def build_session(
+    manifests: Manifests,
+    options: Namespace,
+    output: Output,
+    environment: str | None,
+    base: BaseManifests | None = None,
+) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
     sample = None
@@ -216,7 +222,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
-        base=load_base(options.base, options.manifests, chosen) if getattr(options, "base", None) else None,
+        base=base.endpoint(chosen) if base else None,
     )
     return Session(
         manifests=manifests,

@@ -35,6 +35,7 @@ _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 def options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
+    add_base_option(parser)
     add_undo_options(parser)
     add_live_file_option(parser)
     add = parser.add_argument
@@ -47,6 +48,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
 
 
+def add_base_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option of plan and apply that names the endpoint before the change."""
+    base = "manifests before the change, a directory or a git revision: shows what a changed endpoint fallback moves"
+    parser.add_argument("--base", metavar="DIR|REV", help=base)
+
+
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that plan, apply and drift share."""
     add = parser.add_argument
@@ -54,8 +61,6 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--adopt", action="store_true", help="adopt rules made by hand that have the name of a rule in the manifests")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
-    base = "compare with the endpoint of these manifests (a directory or a git revision): what a changed fallback moves"
-    add("--base", metavar="DIR|REV", help=base)
     add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
     shard = f"with --all: only this share, counted from 0; /COUNT takes the index from ${environments.INDEX}"
     add("--shard", metavar="INDEX/COUNT", help=shard)

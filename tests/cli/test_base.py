@@ -1,0 +1,222 @@
+"""`plan --base`: a change of the endpoint's fallback alone has rows, guards and an exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.desired.desired import desire_offline
+from reconciler.manifest.load import load_manifests
+from reconciler.model.live import Marker, format_description
+from reconciler.model.rule import to_api_json
+from tests.support.program import Program, write
+
+ROOT = Path(__file__).parents[2]
+PROD = """\
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+tenant: acme
+context: {{minConfidence: {least}, below: {{intent: none}}}}
+guard: {{protected: [cards/lost]}}
+"""
+RULES = """\
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {key: lost, intent: lost, queue: Fraud, priority: 1}
+  - {key: rest, when: [{attribute: cognigyDetectedIntent, exists: true}], queue: General, priority: 900}
+"""
+INTENTS = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{names}]\n"
+
+
+def live_file(environment: str = "prod") -> str:
+    """Write the rules of the manifests as they are after an apply, and return the file's name."""
+    manifests = load_manifests(Path("manifests"))
+    desired, queues = desire_offline(manifests, manifests.environment(environment))
+    rules = [
+        {
+            "id": f"id-{address.ruleset}-{address.key}",
+            "name": rule.rule.name,
+            "description": format_description(rule.rule, Marker(desired.owner, address, rule.marker_digest)),
+            "priority": rule.rule.priority,
+            "enabled": rule.rule.enabled,
+            "conditions": [to_api_json(part) for part in rule.rule.conditions],
+            "targets": [to_api_json(part) for part in rule.rule.targets],
+        }
+        for address, rule in desired.rules.items()
+    ]
+    named = [{"id": queue.id, "name": queue.name} for queue in queues.assumed_queues.values()]
+    Path("live.json").write_text(json.dumps({"rules": rules, "queues": named}), encoding="utf-8")
+    return "live.json"
+
+
+def git(*words: str) -> None:
+    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def small(cxroute: Program) -> Program:
+    """Two rules behind a fallback below 0.35, live and committed to git."""
+    Path("manifests").mkdir()
+    write("prod.yaml", PROD.format(least=0.35))
+    write("rules.yaml", RULES)
+    live_file()
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "before")
+    return cxroute
+
+
+def plan(cxroute: Program, *words: str) -> tuple[int, Any]:
+    return cxroute.json("plan", "-e", "prod", "--live", "live.json", "--detailed-exitcode", *words)
+
+
+def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) -> None:
+    """One line of the example: 0.35 -> 0.5. A stolen card at 0.45 leaves the Fraud Desk."""
+    shutil.copytree(ROOT / "manifests", "manifests")
+    live = live_file()
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "before")
+    path = Path("manifests/environments/prod.yaml")
+    path.write_text(path.read_text("utf-8").replace("minConfidence: 0.35", "minConfidence: 0.5"), encoding="utf-8")
+    Path("manifests/tests/urgent.yaml").unlink()  # its tests at 0.4 fail, too
+    words = ["-e", "prod", "--live", live, "--base", "HEAD", "--fail-on-guards", "--detailed-exitcode"]
+    code, found = cxroute.json("plan", *words)
+    (guard,) = (one for one in found["guards"] if one["name"] == "protected")
+    assert (4, False) == (code, guard["ok"])
+    assert "fraud/lost-or-stolen-card" in guard["message"]
+    regions = [one for one in found["behaviour"]["regions"] if one["witness"]["cognigyConfidence"] == 0.45]
+    assert found["behaviour"]["regions"] == regions
+    assert {"Fraud Desk"} == {one["before"]["queues"][0]["queueName"] for one in regions}
+    assert [] == found["changes"]
+
+
+@pytest.mark.parametrize("base", ["HEAD", "old"])
+def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
+    """Against a git revision and a directory: rows, a guard, exit code 2 and the settings in every format."""
+    shutil.copytree("manifests", "old")
+    write("prod.yaml", PROD.format(least=0.5))
+    code, found = plan(small, "--base", base)
+    (row,) = found["behaviour"]["summary"]["rows"]
+    assert (2, ["cards/lost"], ["cards/rest"]) == (code, row["beforeRules"], row["afterRules"])
+    assert (base, 0.35, 0.5) == (
+        found["options"]["base"],
+        found["endpoint"]["before"]["minConfidence"],
+        found["endpoint"]["after"]["minConfidence"],
+    )
+    assert "protected" in [one["name"] for one in found["guards"] if not one["ok"]]
+    for form in ("text", "markdown", "html", "github"):
+        words = ["plan", "-e", "prod", "--live", "live.json", "--base", base, "--format", form]
+        assert 0 == small(*words)
+        assert "The fallback of the context endpoint changes:" in small.out
+        assert "0.35" in small.out
+
+
+def test_changed_intents_alone_are_a_change(small: Program) -> None:
+    """With a first Intents document, an intent that is not in it becomes the fallback's."""
+    write("bot.yaml", INTENTS.format(names="card, none"))
+    code, found = plan(small, "--base", "HEAD")
+    assert 2 == code
+    (region,) = found["behaviour"]["regions"]
+    assert ("cards/lost", "cards/rest", "lost") == (
+        region["beforeRule"],
+        region["afterRule"],
+        region["witness"]["cognigyDetectedIntent"],
+    )
+    assert ([], ["card", "none"]) == tuple(found["endpoint"][side]["knownIntents"] for side in ("before", "after"))
+
+
+def test_without_a_change_of_the_endpoint_nothing_changes(small: Program) -> None:
+    """With and without --base: exit code 0, no rows."""
+    for words in ((), ("--base", "HEAD")):
+        code, found = plan(small, *words)
+        assert (0, [], []) == (code, found["changes"], found["behaviour"]["regions"])
+    assert small.json("plan", "-e", "prod", "--live", "live.json")[1]["endpoint"] is None
+
+
+def test_a_new_environment_has_no_earlier_endpoint(small: Program) -> None:
+    """The plan compares with its own fallback."""
+    write("prod.yaml", PROD.format(least=0.5).replace("name: prod", "name: other"))
+    code, found = small.json("plan", "-e", "other", "--live", "live.json", "--base", "HEAD")
+    assert (0, None) == (code, found["options"]["base"])
+
+
+def test_an_apply_needs_the_reviewed_move_of_the_endpoint(small: Program) -> None:
+    """A saved plan keeps the base: without the repository it is applied with the same rows."""
+    write("prod.yaml", PROD.format(least=0.5))
+    assert 0 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD", "--out", "plan.json")
+    assert 64 == small("apply", "plan.json", "--base", "HEAD")
+    assert "a saved plan contains its options" in small.err
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("nowhere", "--base nowhere: neither a directory nor a git revision with manifests in manifests"),
+        ("--help", "expected one argument"),
+        ("-x", "expected one argument"),
+        ("", "neither a directory nor a git revision"),
+    ],
+)
+def test_an_unknown_base_is_an_error(small: Program, base: str, message: str) -> None:
+    """Exit code 64, and a message that says what to specify."""
+    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", base)
+    assert message in small.err
+
+
+def test_an_invalid_base_is_an_error(small: Program) -> None:
+    """Other attributes there, and invalid manifests there."""
+    shutil.copytree("manifests", "old")
+    Path("old/prod.yaml").write_text(PROD.format(least=0.5) + "attributes: {intent: other}\n", encoding="utf-8")
+    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "old")
+    assert "the Environment has other `attributes` there" in small.err
+    Path("old/prod.yaml").write_text("kind: Environment\n", encoding="utf-8")
+    Path("older").mkdir()
+    shutil.copy("old/prod.yaml", "older/prod.yaml")
+    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "older")
+    assert "the manifests there are invalid" in small.err
+
+
+def test_a_base_revision_is_read_without_links_and_hidden_files(small: Program) -> None:
+    """A revision may come from a fork: a link in it does not lead anywhere."""
+    Path("manifests/link.yaml").symlink_to("/etc/passwd")
+    Path("manifests/.hidden.yaml").write_text("kind: Nothing\n", encoding="utf-8")
+    git("add", "-A")
+    git("commit", "-qm", "links")
+    Path("manifests/link.yaml").unlink()
+    assert 0 == plan(small, "--base", "HEAD")[0]
+
+
+def test_given_is_the_bots_event_and_context_is_what_rules_read(small: Program) -> None:
+    """An unsure event is routed as the fallback; the same context without an endpoint is not."""
+    tests = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
+    tests += "  - {given: {intent: lost, confidence: 0.2}, expect: {queue: General}}\n"
+    tests += "  - {given: {context: {intent: lost, confidence: 0.2}}, expect: {queue: Fraud}}\n"
+    tests += "  - {given: {context: {cognigyDetectedIntent: lost}}, expect: {queue: Fraud}}\n"
+    write("tests.yaml", tests)
+    assert 0 == small("test", "-e", "prod")
+    write("tests.yaml", tests + "  - {given: {context: {intent: lost}, intent: lost}, expect: {queue: Fraud}}\n")
+    assert 3 == small("test", "-e", "prod")
+    assert "context cannot have intent, confidence or attributes beside it" in small.err + small.out
+
+
+def test_explain_shows_both_steps(small: Program) -> None:
+    """Text and JSON: the event, what the rules read, and why."""
+    words = ["explain", "-e", "prod", "--intent", "lost", "--confidence", "0.2"]
+    assert 0 == small(*words)
+    assert 'reads as intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
+    code, found = small.json(*words)
+    assert (0, "unsure", "cards/rest") == (code, found["fallback"], found["winner"])
+    assert ("lost", "none") == tuple(found[name]["cognigyDetectedIntent"] for name in ("input", "context"))
+    code, found = small.json("explain", "-e", "prod", "--intent", "lost", "--confidence", "0.9")
+    assert (None, found["input"]) == (found["fallback"], found["context"])
