@@ -220,3 +220,25 @@ def test_explain_shows_both_steps(small: Program) -> None:
     assert ("lost", "none") == tuple(found[name]["cognigyDetectedIntent"] for name in ("input", "context"))
     code, found = small.json("explain", "-e", "prod", "--intent", "lost", "--confidence", "0.9")
     assert (None, found["input"]) == (found["fallback"], found["context"])
+
+
+def test_diff_is_about_events_behind_each_sides_endpoint(small: Program) -> None:
+    """Two environments with equal rules and another bound differ for the events between the bounds."""
+    write("other.yaml", PROD.format(least=0.5).replace("name: prod", "name: other").replace("tenant: acme", "tenant: b"))
+    code, found = small.json("diff", "manifests:prod", "manifests:other", "--detailed-exitcode")
+    (region,) = found["regions"]
+    assert (2, "cards/lost", "cards/rest") == (code, region["beforeRule"], region["afterRule"])
+    assert 0.35 <= region["witness"]["cognigyConfidence"] < 0.5
+
+
+def test_drift_is_about_events(small: Program) -> None:
+    """A live rule that takes only contexts which the endpoint never writes is not in the way."""
+    live = json.loads(Path("live.json").read_text("utf-8"))
+    low = {"type": "attribute", "attributeName": "cognigyConfidence", "operator": "lessThan", "value": 0.3}
+    lost = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "lost"}
+    target = live["rules"][1]["targets"]
+    live["rules"].append({"id": "x", "name": "x", "priority": 0, "conditions": [lost, low], "targets": target})
+    Path("live.json").write_text(json.dumps(live), encoding="utf-8")
+    code, found = plan(small)
+    assert (0, 1) == (code, found["summary"]["unmanaged"])
+    assert [] == [one for one in found["findings"] if one["code"] == "CXR202" and one["address"]]
