@@ -19,7 +19,6 @@ from reconciler.model.rule import (
     Opaque,
     Rule,
     Scalar,
-    Target,
     make_condition,
     make_opaque,
     normalized_conditions,
@@ -75,23 +74,14 @@ class EndpointStage:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        others = make_condition(self.intent, "notIn", [self.fallback.intent])
-        known = [*self.fallback.known_intents, self.fallback.intent]
-        contexts: list[Conditions] = [(make_condition(self.intent, "notIn", known),)] if len(known) > 1 else []
+        replacement, known = self.fallback.intent, self.fallback.known_intents
+        contexts: list[Conditions] = [(make_condition(self.intent, "notIn", [*known, replacement]),)] if known else []
         if not self._stores_text:
+            others = make_condition(self.intent, "notIn", [replacement])
             contexts += [(others, part) for part in self._unsure]
-        rule = Rule(
-            name=ENDPOINT,
-            description="",
-            priority=float("-inf"),
-            enabled=True,
-            conditions=(),
-            targets=(Target(ENDPOINT, 1),),
-        )
-        return tuple(
-            RoutingEntry(name=ENDPOINT, rule=replace(rule, conditions=normalized_conditions(parts)))
-            for parts in contexts
-        )
+        rule = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
+        rules = (replace(rule, conditions=normalized_conditions(parts)) for parts in contexts)
+        return tuple(RoutingEntry(name=ENDPOINT, rule=each) for each in rules)
 
     @property
     def _stores_text(self) -> bool:
@@ -150,17 +140,24 @@ class EndpointStage:
 
     def _on_events(self, conditions: Conditions) -> Conditions | None:
         """Return conditions on an event's confidence, which is a number; None if its stored text never fulfils them."""
-        if not self._stores_text:
-            return conditions
         parts: list[Condition | Opaque] = []
         for part in conditions:
-            if not isinstance(part, Condition) or part.attribute != self.confidence or part.operator in EXISTENCE:
+            if isinstance(part, Opaque):
+                parts.append(self._on_its_own_context(part))
+            elif not self._stores_text or part.attribute != self.confidence or part.operator in EXISTENCE:
                 parts.append(part)
             elif part.operator in RANGES:
                 return None
             else:  # which numbers have such a text is not decided: the result depends on it, and says so
                 parts.append(make_opaque(to_api_json(part)))
         return parts
+
+    def _on_its_own_context(self, part: Opaque) -> Opaque:
+        """Return a condition of an unknown kind; one on the intent may differ behind the endpoint compared."""
+        form = to_api_json(part)
+        if form.get("attributeName") != self.intent or self.compared.digest == self.fallback.digest:
+            return part
+        return make_opaque({**form, "fallback": self.fallback.digest})
 
 
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged

@@ -224,7 +224,9 @@ def test_explain_shows_both_steps(small: Program) -> None:
 
 def test_diff_is_about_events_behind_each_sides_endpoint(small: Program) -> None:
     """Two environments with equal rules and another bound differ for the events between the bounds."""
-    write("other.yaml", PROD.format(least=0.5).replace("name: prod", "name: other").replace("tenant: acme", "tenant: b"))
+    write(
+        "other.yaml", PROD.format(least=0.5).replace("name: prod", "name: other").replace("tenant: acme", "tenant: b")
+    )
     code, found = small.json("diff", "manifests:prod", "manifests:other", "--detailed-exitcode")
     (region,) = found["regions"]
     assert (2, "cards/lost", "cards/rest") == (code, region["beforeRule"], region["afterRule"])

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.model.fallback import Fallback
-from tests.support.brute_force import Destination, Input, Json, Universe, destination, inputs_for, winner
+from tests.support.brute_force import (
+    Destination,
+    Input,
+    Json,
+    Universe,
+    destination,
+    inputs_for,
+    is_supported,
+    text_of,
+    winner,
+)
 from tests.support.brute_force_checks import destination_of, entry_name
 from tests.support.random_rules import TEXTS, attribute, rule
 
@@ -69,7 +79,9 @@ class EventDifference:
 
     def __init__(self, before: Behind, after: Behind, evaluation: str) -> None:
         self.sides, self.evaluation = (before, after), evaluation
-        self.universe = events_for(before, after)
+        if before.fallback.digest != after.fallback.digest:
+            self.sides = (_with_own_truths(before), _with_own_truths(after))
+        self.universe = events_for(*self.sides)
         self.bits = [1 << number for number in range(self.universe.size)]
         events = [self.universe.example(bit) for bit in self.bits]
         self.winners = [[side.winner(event, evaluation) for event in events] for side in self.sides]
@@ -114,7 +126,15 @@ class EventDifference:
             assert region[name] == entry_name(side.winner((region["witness"], assumed), self.evaluation)), region
 
 
-def _assumed(region: Json) -> dict[str, bool]:
-    from tests.support.brute_force import text_of  # noqa: PLC0415
+def _with_own_truths(side: Behind) -> Behind:
+    """Return a side with conditions of an unknown kind on the intent that may differ from those of the other side."""
 
+    def own(part: Json) -> Json:
+        is_own = part.get("attributeName") == INTENT and not is_supported(part)
+        return {**part, "fallback": side.fallback.digest} if is_own else part
+
+    return replace(side, rules=[{**form, "conditions": list(map(own, form["conditions"]))} for form in side.rules])
+
+
+def _assumed(region: Json) -> dict[str, bool]:
     return {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
