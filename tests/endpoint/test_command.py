@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import ExitStack
@@ -130,3 +131,21 @@ def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("serve", "--port", "0")
     assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err
+
+
+def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) -> None:
+    """Equal; another bound in the manifests; not an endpoint; nobody there; an address that may not be used."""
+    with served(tmp_path) as (_, url):
+        upstream = str(re.findall(r"http://[0-9.:]+", (tmp_path / "manifests/all.yaml").read_text())[0])
+
+        def status(address: str) -> tuple[str, str]:
+            _, found = cxroute.json("doctor", "-e", "prod", "--endpoint", address)
+            (check,) = (one for one in found["checks"] if one["name"] == "endpoint")
+            return check["status"], check["message"]
+
+        assert ("ok", "its fallback is that of the manifests") == status(url)
+        write("all.yaml", MANIFEST.format(url=upstream).replace("0.4", "0.5"))
+        assert "fail" == status(url)[0]
+        assert ("fail", "its /metrics cannot be read: status 404") == status(upstream)
+        assert "there is no usable response" in status("http://127.0.0.1:9")[1]
+        assert 64 == cxroute("doctor", "-e", "prod", "--endpoint", "http://example.com")

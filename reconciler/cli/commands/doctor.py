@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import os
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.command_line import expected_queues
-from reconciler.cli.endpoint_check import check_endpoint
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
@@ -16,9 +17,12 @@ from reconciler.desired.desired import endpoint_stage
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
-from reconciler.errors import CredentialsError, CxrouteError, ManifestError
+from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
+from reconciler.model.fallback import Fallback
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
+from reconciler.text.files import MIB
+from reconciler.text.hosts import request_url
 
 _SECONDS: Final = 120.0
 
@@ -132,3 +136,55 @@ class _Doctor:
         except ManifestError as error:
             self.add("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []
+
+
+_ENDPOINT_SECONDS: Final = 10
+_OK: Final = 200
+_DIGEST: Final = re.compile(r'^cxroute_fallback_info\{digest="([0-9a-f]{12})"\} 1$', re.MULTILINE)
+
+
+async def check_endpoint(url: str, fallback: Fallback) -> CheckResult:
+    """Return whether the endpoint at this address writes as the manifests say. Raises UsageError for the address."""
+    if request_url(url) is None:
+        raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
+    try:
+        async with asyncio.timeout(_ENDPOINT_SECONDS):
+            text = await _read_metrics(f"{url.rstrip('/')}/metrics")
+    except (TimeoutError, OSError, ValueError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "there is no usable response"
+        message = f"its /metrics cannot be read: {reason}"
+        return CheckResult("endpoint", "fail", message, "Check that `cxroute serve` runs there")
+    match = _DIGEST.search(text)
+    if match is None:
+        message, advice = "its /metrics do not name the fallback", "Update cxroute there, and restart it"
+        return CheckResult("endpoint", "fail", message, advice)
+    if match[1] != fallback.digest:
+        message = "it has another fallback than the manifests: `context` or an Intents document differs"
+        advice = "Plans show what the manifests say: restart `cxroute serve` with these manifests"
+        return CheckResult("endpoint", "fail", message, advice)
+    return CheckResult("endpoint", "ok", "its fallback is that of the manifests")
+
+
+async def _read_metrics(url: str) -> str:
+    """Return the text of a page. Raises ValueError with the reason, and OSError."""
+    import httpx  # noqa: PLC0415 - HTTP is needed only here
+
+    from reconciler.cxone.transport.tls import load_tls_context  # noqa: PLC0415 - as above
+
+    authorities = os.environ.get("CXROUTE_CA_FILE")
+    verify = load_tls_context(Path(authorities) if authorities else None)
+    try:
+        async with (
+            httpx.AsyncClient(verify=verify, timeout=_ENDPOINT_SECONDS) as client,
+            client.stream("GET", url) as response,
+        ):
+            if response.status_code != _OK:
+                raise ValueError(f"status {response.status_code}")
+            body = b""
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > MIB:
+                    raise ValueError("the response is too large")
+    except httpx.HTTPError as error:
+        raise OSError from error
+    return body.decode(errors="replace")
