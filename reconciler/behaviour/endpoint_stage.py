@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.behaviour.evaluate import canonical_attributes, holds
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
-from reconciler.model.fallback import NO_FALLBACK, Doubt, Fallback
+from reconciler.model.fallback import NO_FALLBACK, Doubt, FallbackPolicy
 from reconciler.model.rule import (
     EXISTENCE,
     RANGES,
@@ -42,9 +42,9 @@ class EndpointStage:
 
     intent: str = "cognigyDetectedIntent"  # the name of the attribute, here and below
     confidence: str = "cognigyConfidence"
-    fallback: Fallback = NO_FALLBACK
+    fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
-    compared: Fallback = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
+    compared: FallbackPolicy = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
 
     @property
     def analyses_events(self) -> bool:

@@ -20,7 +20,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
@@ -109,7 +109,7 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
     return EndpointStage(
         intent=names.intent,
         confidence=names.confidence,
-        fallback=Fallback(
+        fallback=FallbackPolicy(
             context.below.intent if context.below else None,
             context.min_confidence or 0.0,
             frozenset(intent for loaded in manifests.intents for intent in loaded.document.intents),

@@ -18,7 +18,7 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
-from reconciler.model.fallback import NO_FALLBACK, Doubt, Fallback
+from reconciler.model.fallback import NO_FALLBACK, Doubt, FallbackPolicy
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
@@ -45,7 +45,7 @@ class EventPolicy:
     """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
 
     names: AttributeNames = AttributeNames()
-    fallback: Fallback = NO_FALLBACK
+    fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
     ignored_conversations: AbstractSet[str] = frozenset()
 

@@ -15,7 +15,7 @@ _DIGEST_LENGTH: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
+class FallbackPolicy:
     """The settings of the fallback. `intent` None: every intent is written unchanged."""
 
     intent: str | None = None
@@ -39,4 +39,4 @@ class Fallback:
         return sha256(CANONICAL_JSON.encode(settings).encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
-NO_FALLBACK: Final = Fallback()  # every intent is written unchanged
+NO_FALLBACK: Final = FallbackPolicy()  # every intent is written unchanged

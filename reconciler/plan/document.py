@@ -12,7 +12,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
@@ -179,7 +179,7 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     return reviewed
 
 
-def _fallback_to_json(fallback: Fallback) -> Document:
+def _fallback_to_json(fallback: FallbackPolicy) -> Document:
     if fallback.intent is None:  # the other settings have no effect
         return {"intent": None, "minConfidence": 0, "knownIntents": []}
     least, known = fallback.min_confidence, sorted(fallback.known_intents)
@@ -192,7 +192,9 @@ def _parse_base(form: Mapping[str, Any]) -> BaseEndpoint | None:
         return None
     before = form["endpoint"]["before"]
     intent = None if before["intent"] is None else _require_text(before["intent"])
-    fallback = Fallback(intent, float(before["minConfidence"]), frozenset(map(_require_text, before["knownIntents"])))
+    fallback = FallbackPolicy(
+        intent, float(before["minConfidence"]), frozenset(map(_require_text, before["knownIntents"]))
+    )
     return BaseEndpoint(_require_text(name), fallback)
 
 

@@ -11,7 +11,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
@@ -28,7 +28,7 @@ class BaseEndpoint:
     """The endpoint before a change: where its manifests are, as `--base` names it, and its fallback."""
 
     name: str
-    fallback: Fallback
+    fallback: FallbackPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

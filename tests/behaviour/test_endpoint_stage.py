@@ -12,7 +12,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.rule import Opaque
 from reconciler.plan.behaviour_json import behaviour_to_json
 from tests.support.brute_force import Json
@@ -117,7 +117,7 @@ def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:
 
 def test_a_rule_with_a_high_bound_is_not_split() -> None:
     """It is the same object, so that long lists cost nothing more."""
-    endpoint = stage(Fallback("none", 0.4, frozenset({"a"})))
+    endpoint = stage(FallbackPolicy("none", 0.4, frozenset({"a"})))
     high = attribute(CONFIDENCE, "greaterThan", 0.5)
     (same,) = entries([rule("k", 1, [attribute(INTENT, "equals", "a"), high], "A")])
     (general,) = entries([rule("k", 1, [attribute(INTENT, "exists")], "A")])
@@ -129,19 +129,19 @@ def test_a_rule_with_a_high_bound_is_not_split() -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (Fallback("none", 0.4), Fallback("none", 0.4)),
-        (Fallback("none", 0), Fallback("none", 0.0)),
-        (Fallback(None, 0.4), Fallback(None, 0.5, frozenset({"a"}))),
+        (FallbackPolicy("none", 0.4), FallbackPolicy("none", 0.4)),
+        (FallbackPolicy("none", 0), FallbackPolicy("none", 0.0)),
+        (FallbackPolicy(None, 0.4), FallbackPolicy(None, 0.5, frozenset({"a"}))),
     ],
 )
-def test_digests_are_equal_for_fallbacks_that_write_the_same(first: Fallback, second: Fallback) -> None:
+def test_digests_are_equal_for_fallbacks_that_write_the_same(first: FallbackPolicy, second: FallbackPolicy) -> None:
     """Without a fallback the bound and the intents have no effect."""
     assert first.digest == second.digest
 
 
 def test_digests_differ_for_fallbacks_that_write_otherwise() -> None:
     """Another bound, another intent, other known intents, no fallback."""
-    base = Fallback("none", 0.4)
+    base = FallbackPolicy("none", 0.4)
     others = [replace(base, min_confidence=0.5), replace(base, intent="other"), replace(base, known_intents={"a"})]
-    digests = [each.digest for each in (base, *others, Fallback(None))]
+    digests = [each.digest for each in (base, *others, FallbackPolicy(None))]
     assert len(digests) == len(set(digests))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.endpoint.handler import EventPolicy
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
-FALLBACK = EventPolicy(fallback=Fallback("none", 0.4, frozenset({"billing", "refund"})))
+FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"})))
 DOUBTS = [
     ({}, "billing", None),
     ({"confidence": 0.4}, "billing", None),
@@ -37,7 +37,7 @@ def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], in
 
 def test_without_a_context_block_values_are_written_unchanged() -> None:
     """An unknown intent is still counted."""
-    endpoint = Endpoint(policy=EventPolicy(fallback=Fallback(known_intents=frozenset({"billing"}))))
+    endpoint = Endpoint(policy=EventPolicy(fallback=FallbackPolicy(known_intents=frozenset({"billing"}))))
     reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
     ((_, written),) = endpoint.upstream.writes
     assert ("gossip", None) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))

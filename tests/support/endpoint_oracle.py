@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from tests.support.brute_force import (
     Destination,
     Input,
@@ -28,21 +28,21 @@ INTENT, CONFIDENCE = "intent", "conf"
 KNOWN: Final = {INTENT: None, CONFIDENCE: (0.0, 1.0)}
 
 
-def a_fallback(random: Random) -> Fallback:
+def a_fallback(random: Random) -> FallbackPolicy:
     """Return a random fallback; one in six writes every intent unchanged."""
     known = frozenset(random.sample(TEXTS, random.choice((0, 2, 3, 5))))
     intent = random.choice((*TEXTS[:4], "none", None))
-    return Fallback(intent, random.choice((0, 0.5, 0.7, 0.95)), known)
+    return FallbackPolicy(intent, random.choice((0, 0.5, 0.7, 0.95)), known)
 
 
-def stage(fallback: Fallback, compared: Fallback | None = None) -> EndpointStage:
+def stage(fallback: FallbackPolicy, compared: FallbackPolicy | None = None) -> EndpointStage:
     """Return the endpoint of an Environment that stores numbers."""
     types = {INTENT: ANY_TEXT, CONFIDENCE: SHARE}
     names = {"intent": INTENT, "confidence": CONFIDENCE}
     return EndpointStage(**names, fallback=fallback, context_types=types, compared=compared or fallback)
 
 
-def context_of(event: Mapping[str, Any], fallback: Fallback) -> dict[str, Any]:
+def context_of(event: Mapping[str, Any], fallback: FallbackPolicy) -> dict[str, Any]:
     """Return what the rules read after an event."""
     if INTENT not in event or fallback.intent is None:
         return dict(event)
@@ -57,7 +57,7 @@ class Behind:
     """A list of rules behind an endpoint."""
 
     rules: Sequence[Json]
-    fallback: Fallback
+    fallback: FallbackPolicy
 
     def winner(self, event: Input, evaluation: str) -> Json | None:
         """Return the rule that takes an event."""

@@ -18,7 +18,7 @@ from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
-from reconciler.model.fallback import Fallback
+from reconciler.model.fallback import FallbackPolicy
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB
@@ -143,7 +143,7 @@ _OK: Final = 200
 _DIGEST: Final = re.compile(r'^cxroute_fallback_info\{digest="([0-9a-f]{12})"\} 1$', re.MULTILINE)
 
 
-async def check_endpoint(url: str, fallback: Fallback) -> CheckResult:
+async def check_endpoint(url: str, fallback: FallbackPolicy) -> CheckResult:
     """Return whether the endpoint at this address writes as the manifests say. Raises UsageError for the address."""
     if request_url(url) is None:
         raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
