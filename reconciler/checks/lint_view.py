@@ -41,11 +41,12 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.labels, self.types, self.queues = desired.labels, desired.endpoint.context_types, queues
+        self.types, self.queues = desired.endpoint.context_types, queues
+        self.labels: Final = desired.labels.names_only  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
-            for index, intent in enumerate(loaded.document.intents)
+            for index, intent in enumerate(loaded.document.names)
         }  # the bot's intents, with their positions
         self.fallback: Final = desired.endpoint.fallback
         rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)

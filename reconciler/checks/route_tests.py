@@ -23,6 +23,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import quote
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
@@ -143,7 +144,9 @@ class _RouteTestRunner:
         expected = _expected_weights(test).items()
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            targets = [Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights]
+            targets = [
+                Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights
+            ]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
         return destination_of(targets)
@@ -208,9 +211,9 @@ class Checked:
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """Return the users' names of the attributes that the API knows by longer names."""
-        return self.desired.labels if self.desired else {}
+    def labels(self) -> Labels:
+        """Return what people read instead of names."""
+        return self.desired.labels if self.desired else Labels()
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:

@@ -203,6 +203,7 @@ def open_session(options: Namespace, output: Output, environment: str | None = N
 def build_session(manifests: Manifests, options: Namespace, output: Output, environment: str | None) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
+    manifests = replace(manifests, labelled=output.loudness != "verbose")
     sample = None
     if getattr(options, "traffic", None):
         sample = load_traffic(options.traffic, chosen.attributes)

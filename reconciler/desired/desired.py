@@ -13,6 +13,7 @@ from reconciler.desired.expand import (
     SubstitutionLimitError,
     list_targets,
 )
+from reconciler.desired.labels import labels_of
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
@@ -24,7 +25,9 @@ from reconciler.model.fallback import Fallback
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
+from reconciler.text.labels import Labels
 from reconciler.text.suggest import suggest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
@@ -53,7 +56,7 @@ class DesiredState:
     rules: Mapping[Address, DesiredRule]
     rulesets: frozenset[str]
     findings: tuple[Finding, ...]
-    labels: Mapping[str, str]  # short names of attributes: intent, confidence
+    labels: Labels  # what people read instead of names
     evaluation: Evaluation = "lowest-first"
     endpoint: EndpointStage = EndpointStage()  # comes before the rules: the bot's event passes it
     scope: frozenset[Address] | None = None
@@ -85,14 +88,13 @@ def desire_offline(manifests: Manifests, environment: Environment) -> tuple[Desi
 
 def empty_desired_state(manifests: Manifests, environment: Environment) -> DesiredState:
     """Return the desired state without any rule."""
-    labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     return DesiredState(
         environment=environment.name,
         owner=environment.owner,
         rules={},
         rulesets=frozenset(),
         findings=(),
-        labels=labels,
+        labels=labels_of(manifests, environment),
         evaluation=environment.api.evaluation,
         endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
@@ -111,7 +113,7 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
         fallback=Fallback(
             context.below.intent if context.below else None,
             context.min_confidence or 0.0,
-            frozenset(intent for loaded in manifests.intents for intent in loaded.document.intents),
+            frozenset(intent for loaded in manifests.intents for intent in loaded.document.names),
         ),
         context_types=types,
     )

@@ -139,8 +139,8 @@ _SCALAR: Final = core_schema.union_schema(
 )
 
 
-def _scalar_schema(message: str, choice: core_schema.CoreSchema) -> GetPydanticSchema:
-    choices = [*_SCALAR["choices"], choice]
+def _scalar_schema(message: str, *further: core_schema.CoreSchema) -> GetPydanticSchema:
+    choices = [*_SCALAR["choices"], *further]
     schema = core_schema.union_schema(choices, custom_error_type="CXR104", custom_error_message=message)
     return GetPydanticSchema(lambda _source, _handler: schema)
 
@@ -171,6 +171,7 @@ Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=
 Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
 NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
 Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
+Scalar = Annotated[str | bool | int | float, _scalar_schema("must be text, a number, true or false")]
 Attribute = Annotated[
     str | bool | int | float | None,
     _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),

@@ -1,0 +1,51 @@
+"""What people read instead of the names of attributes and values. JSON has the names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.model.rule import canonical_scalar
+from reconciler.text.escape import MAX_ITEMS, join_first, quote, sanitize
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels by name. `short` names the bot's attributes, which phrases begin with: intent, confidence."""
+
+    short: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)  # of further attributes
+    values: Mapping[tuple[str, object], str] = field(default_factory=dict)  # by attribute and canonical value
+
+    @property
+    def names_only(self) -> "Labels":
+        """Return the labels of the bot's attributes alone."""
+        return Labels(self.short)
+
+    def name(self, attribute: str) -> str:
+        """Return an attribute in words, safe for a terminal."""
+        return sanitize(self.short.get(attribute) or self.attributes.get(attribute, attribute))
+
+    def value(self, attribute: str, value: object) -> str:
+        """Return a value of an attribute, or a list of them, in quotes and safe for a terminal."""
+        if isinstance(value, list | tuple):
+            return f"[{join_first(value, MAX_ITEMS, partial(self.value, attribute))}]"
+        if not isinstance(value, str | bool):
+            return quote(value)
+        return quote(self.values.get((attribute, canonical_scalar(value)), value))
+
+    @property
+    def intent(self) -> str:
+        """Return the name of the attribute that holds the bot's intent, or an empty text."""
+        return next((name for name, label in self.short.items() if label == "intent"), "")
+
+    def is_intent(self, attribute: str) -> bool:
+        """Return whether an attribute holds the bot's intent."""
+        return self.short.get(attribute) == "intent"
+
+    def __or__(self, other: "Labels") -> "Labels":
+        """Return the labels of both; the other's come first."""
+        return Labels(
+            {**self.short, **other.short},
+            {**self.attributes, **other.attributes},
+            {**self.values, **other.values},
+        )
