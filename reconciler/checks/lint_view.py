@@ -48,6 +48,7 @@ class LintView:
             for loaded in manifests.intents
             for index, intent in enumerate(loaded.document.names)
         }  # the bot's intents, with their positions
+        self.declared_attributes: Final = manifests.declared_attributes if manifests.attributes else None
         self.fallback: Final = desired.endpoint.fallback
         rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
         # The endpoint never writes some contexts: a rule that comes first takes them, so that no finding is about them.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 import reconciler.manifest.kinds.fields as f
@@ -52,7 +52,7 @@ class IntentEntry(f.StrictModel):
     """An intent, and what people read instead of its name."""
 
     name: f.NonEmptyText = f.required("The intent, exactly as the bot writes it.", "lost_or_stolen_card")
-    label: f.NonEmptyText = f.required("What people read in text, comments and pages.", "Lost or stolen card")
+    label: f.Label = f.required("What people read in text, comments and pages.", "Lost or stolen card")
 
 
 class Intents(f.ManifestDocument):
@@ -65,7 +65,7 @@ class Intents(f.ManifestDocument):
     intents: f.YamlList[
         Annotated[
             Annotated[str, Tag("<text>")] | Annotated[IntentEntry, Tag("<mapping>")],
-            f.text_or_mapping_of("must be text, or a mapping with name and label"),
+            Discriminator(lambda entry: "<mapping>" if isinstance(entry, Mapping | IntentEntry) else "<text>"),
         ]
     ] = f.required(
         "Each intent of the bot, exactly as the bot writes it: its name, or a name and a label.",

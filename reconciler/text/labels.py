@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from typing import Final
 
 from reconciler.model.rule import canonical_scalar
 from reconciler.text.escape import MAX_ITEMS, join_first, quote, sanitize
 
+_UNDECLARED: Final = " (undeclared)"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Labels:
     """Labels by name. `short` names the bot's attributes, which phrases begin with: intent, confidence."""
 
@@ -23,7 +26,8 @@ class Labels:
 
     def name(self, attribute: str) -> str:
         """Return an attribute in words, safe for a terminal."""
-        return sanitize(self.short.get(attribute) or self.attributes.get(attribute, attribute))
+        label = self.short.get(attribute) or self.attributes.get(attribute)
+        return sanitize(label or attribute) + ("" if label or attribute not in self._taken else _UNDECLARED)
 
     def value(self, attribute: str, value: object) -> str:
         """Return a value of an attribute, or a list of them, in quotes and safe for a terminal."""
@@ -31,7 +35,16 @@ class Labels:
             return f"[{join_first(value, MAX_ITEMS, partial(self.value, attribute))}]"
         if not isinstance(value, str | bool):
             return quote(value)
-        return quote(self.values.get((attribute, canonical_scalar(value)), value))
+        key = (attribute, canonical_scalar(value))
+        if key in self.values:
+            return quote(self.values[key])
+        return quote(value) + (_UNDECLARED if key in self._taken else "")
+
+    @cached_property
+    def _taken(self) -> frozenset[object]:
+        """The labels: a name that equals one is marked, so that a text means one name."""
+        values = ((attribute, label) for (attribute, _), label in self.values.items())
+        return frozenset((*self.attributes.values(), *values))
 
     @property
     def intent(self) -> str:

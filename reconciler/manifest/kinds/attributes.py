@@ -28,7 +28,7 @@ def _list_or_mapping(value: object) -> str | None:
 class AttributeEntry(f.StrictModel):
     """An attribute of conversations. The checks of rules and route tests use it; the platform does not enforce it."""
 
-    label: f.Omittable[f.NonEmptyText] = f.omittable(
+    label: f.Omittable[f.Label] = f.omittable(
         "What people read instead of the attribute's name, in text, comments and pages.", "Customer tier"
     )
     type: f.Omittable[AttributeType] = f.omittable(
@@ -37,7 +37,7 @@ class AttributeEntry(f.StrictModel):
     values: f.Omittable[
         Annotated[
             Annotated[f.NonEmptyList[f.Scalar], Tag("<list>")]
-            | Annotated[dict[f.NonEmptyText, f.NonEmptyText], Tag("<mapping>")],
+            | Annotated[dict[f.NonEmptyText, f.Label], Tag("<mapping>")],
             Discriminator(
                 _list_or_mapping,
                 custom_error_type="CXR104",

@@ -164,6 +164,7 @@ LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_
 NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
+Label = Annotated[str, Field(min_length=1, max_length=100)]  # short, so that no label is cut
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
