@@ -164,8 +164,9 @@ def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str
     rule = document.rules[index]
     if rule.intent == named_value:
         return ("rules", index, "intent")
-    if named_value in (rule.intents or ()):
-        return ("rules", index, "intents", list(rule.intents or ()).index(named_value))
+    intents = rule.intents if isinstance(rule.intents, tuple) else ()
+    if named_value in intents:
+        return ("rules", index, "intents", intents.index(named_value))
     for at, condition in enumerate(rule.when):
         if condition.attribute == named_value:
             return ("rules", index, "when", at, "attribute")
