@@ -65,13 +65,14 @@ def check_vocabulary(
         if problem:
             uses.setdefault(problem, []).append(use)
     addresses = {entry.source: entry.address for entry in entries if entry.source} if uses else {}
-    for number, (problem, (first, *others)) in enumerate(islice(uses.items(), _MAX_PROBLEMS + 1)):
+    for number, (problem, places) in enumerate(islice(uses.items(), _MAX_PROBLEMS + 1)):
         message, hint = problem.message, problem.hint or _nearest(problem, declared, known)
+        first, count = places[0], len({(use.loaded.file, use.loaded.source_map.start, use.path[:2]) for use in places})
         if number == _MAX_PROBLEMS:
-            message = f"{pluralize(len(uses) - number, 'further undeclared attribute or value')}, the first one here"
-            hint = "correct the others first"
-        elif others:
-            message += f"; also in {pluralize(len(others), 'further place')}"
+            further = pluralize(len(uses) - number, "further difference")
+            message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
+        elif count > 1:
+            message += f"; also in {pluralize(count - 1, 'further place')}"
         source_map = first.loaded.source_map
         is_key = first.operator == _NAME and first.path[0] == "tests"
         index = source_map.key_index(first.path) if is_key else source_map.index(first.path)
