@@ -1,6 +1,6 @@
 """Attributes and values of rules and route tests that no Attributes document declares (CXR207, CXR213)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -21,7 +21,7 @@ from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
-from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Json, canonical_scalar
+from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Json, Scalar, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
 
@@ -42,12 +42,20 @@ class _Use(NamedTuple):
     value: Json = None
 
 
+class _Declared(NamedTuple):
+    """A declaration in the form that is fast to check."""
+
+    type: str | None
+    values: Sequence[Scalar]
+    canonical: frozenset[Scalar]
+
+
 class _Problem(NamedTuple):
     code: str
     message: str
     attribute: str
-    hint: str  # empty if the nearest name of `attribute`, or the nearest value to `wrong`, is the hint
-    wrong: str
+    hint: str = ""  # empty if it is the nearest name or value
+    wrong: str = ""  # the name or value for which to find the nearest
 
 
 def check_vocabulary(
@@ -56,12 +64,17 @@ def check_vocabulary(
     """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
     if not manifests.attributes:
         return
-    declared, names = manifests.declared_attributes, environment.attributes
+    names = environment.attributes
+    declared = {name: _read(entry) for name, entry in manifests.declared_attributes.items()}
     known = dict.fromkeys((*declared, names.intent, names.confidence, names.updated_at))
     uses: dict[_Problem, list[_Use]] = {}
     for use in _filled(_uses(manifests, environment), environment.vars):
-        entry = declared.get(use.attribute)
-        problem = _unknown_name(use.attribute, known) if use.operator == _NAME else entry and _fault(use, entry)
+        problem = None
+        if use.operator != _NAME:
+            problem = _fault(use, declared[use.attribute]) if use.attribute in declared else None
+        elif use.attribute not in known:
+            message = f"attribute {quote(use.attribute)} is in no Attributes document"
+            problem = _Problem("CXR207", message, use.attribute, wrong=use.attribute)
         if problem:
             uses.setdefault(problem, []).append(use)
     addresses = {entry.source: entry.address for entry in entries if entry.source} if uses else {}
@@ -140,36 +153,35 @@ def _filled(uses: Iterable[_Use], variables: Mapping[str, Json]) -> Iterator[_Us
             yield use._replace(attribute=str(attribute), value=item)
 
 
-def _unknown_name(attribute: str, known: Mapping[str, object]) -> _Problem | None:
-    message = f"attribute {quote(attribute)} is in no Attributes document"
-    return None if attribute in known else _Problem("CXR207", message, attribute, "", attribute)
+def _read(entry: AttributeEntry) -> _Declared:
+    values = entry.known_values
+    return _Declared(entry.declared_type, values, frozenset(map(canonical_scalar, values)))
 
 
-def _fault(use: _Use, entry: AttributeEntry) -> _Problem | None:
+def _fault(use: _Use, declared: _Declared) -> _Problem | None:
     """Return why a value, or an operator, does not fit the declaration of its attribute."""
-    operator, value, declared = use.operator, use.value, entry.declared_type
-    subject = f"attribute {quote(use.attribute)}"
-    compared = "texts" if operator in PATTERNS else "numbers" if operator in RANGES else ""
-    if compared and declared and f"a {compared[:-1]}" != TYPE_PHRASES[declared]:
-        message = f"{operator} compares {compared}, and {subject} is declared as {TYPE_PHRASES[declared]}"
-        return _Problem("CXR213", message, use.attribute, "use another operator, or correct the `type`", "")
+    operator, value, subject = use.operator, use.value, f"attribute {quote(use.attribute)}"
+    is_declared_as = f"{subject} is declared as {TYPE_PHRASES[declared.type]}" if declared.type else ""
+    compared = "text" if operator in PATTERNS else "number" if operator in RANGES else declared.type
+    if declared.type and compared != declared.type:
+        message = f"{operator} compares {compared}s, and {is_declared_as}"
+        return _Problem("CXR213", message, use.attribute, "use another operator, or correct the `type`")
     if operator not in EQUALITIES | SETS:
         return None
-    if declared and not fits_type(value, declared):
-        message = f"{subject} is declared as {TYPE_PHRASES[declared]}, not {describe_value(value)}"
-        is_number = declared == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
-        hint = "put it in quotes" if declared == "text" else "write it without quotes" if is_number else ""
-        return _Problem("CXR213", message, use.attribute, hint, str(value))
-    values = [canonical_scalar(known) for known in entry.known_values]
-    if values and canonical_scalar(value) not in values:
-        return _Problem("CXR213", f"{quote(value)} is not a declared value of {subject}", use.attribute, "", str(value))
+    if declared.type and not fits_type(value, declared.type):
+        is_number = declared.type == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
+        hint = "put it in quotes" if declared.type == "text" else "write it without quotes" if is_number else ""
+        return _Problem("CXR213", f"{is_declared_as}, not {describe_value(value)}", use.attribute, hint, str(value))
+    if declared.values and canonical_scalar(value) not in declared.canonical:
+        message = f"{quote(value)} is not a declared value of {subject}"
+        return _Problem("CXR213", message, use.attribute, wrong=str(value))
     return None
 
 
-def _nearest(problem: _Problem, declared: Mapping[str, AttributeEntry], known: Mapping[str, object]) -> str:
+def _nearest(problem: _Problem, declared: Mapping[str, _Declared], known: Mapping[str, object]) -> str:
     """Return the nearest declared name or value, or what to do."""
     if problem.code == "CXR207":
         return suggest(problem.wrong, known) or "declare it there, or correct the name"
-    values = declared[problem.attribute].known_values
-    texts = [value for value in values if isinstance(value, str)]
-    return suggest(problem.wrong, texts) or (values and f"declared: {join_first(values, _MAX_LISTED, quote)}") or ""
+    values = declared[problem.attribute].values
+    near = suggest(problem.wrong, [value for value in values if isinstance(value, str)])
+    return near or f"declared: {join_first(values, _MAX_LISTED, quote)}" if values else ""

@@ -13,11 +13,10 @@ from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests
-from reconciler.desired.labels import labels_of, short_labels
+from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests, labels_of, short_labels
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import AttributeNames
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
@@ -110,7 +109,7 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
     sessions = [source.session for source in (first, second) if source.session]
     sides = [labels_of(session.manifests, session.environment) for session in sessions]
-    return reduce(or_, sides) if sides else short_labels(AttributeNames())
+    return reduce(or_, sides) if sides else short_labels(BotAttributes())
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

@@ -77,7 +77,8 @@ CXR013 not a document: Each YAML document must be a mapping with apiVersion, kin
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
-CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests or Profile.
+CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests
+or Profile.
 CXR102 unknown field: This field does not exist here. Unknown fields are errors, so that a typo is never ignored.
 CXR103 missing field: A required field is missing.
 CXR104 wrong value: The value is of the wrong type, or outside the limits of the field.

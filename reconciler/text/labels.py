@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Final
+from typing import Any, Final
 
 from reconciler.model.rule import canonical_scalar
 from reconciler.text.escape import MAX_ITEMS, join_first, quote, sanitize
@@ -17,7 +17,7 @@ class Labels:
 
     short: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)  # of further attributes
-    values: Mapping[tuple[str, object], str] = field(default_factory=dict)  # by attribute and canonical value
+    values: Mapping[tuple[str, Any], str] = field(default_factory=dict)  # by attribute and canonical value
 
     @property
     def names_only(self) -> "Labels":

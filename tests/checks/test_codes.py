@@ -173,7 +173,10 @@ ROUTE_TEST: Final = (
     "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, expect: {queue: Q}}\n"
 )
 ALIASES: Final = "apiVersion: routing/v1\nkind: Queues\nname: %s\nqueues: {fraud: %s}\n"
-ATTRIBUTES: Final = "apiVersion: routing/v1\nkind: Attributes\nname: %s\nattributes: {tier: {values: [gold, platinum], writtenBy: IVR}}\n"
+ATTRIBUTES: Final = (
+    "apiVersion: routing/v1\nkind: Attributes\nname: %s\n"
+    "attributes: {tier: {values: [gold, platinum], writtenBy: IVR}}\n"
+)
 TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
 EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
 OTHER: Final = rule(conditions=[intent_is("other")])

@@ -7,11 +7,12 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.desired.labels import labels_of
+from reconciler.desired.desired import labels_of
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Condition, Rule
 from reconciler.render.colour import no_style
@@ -150,8 +151,8 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
     values = {(INTENT, "Billing"): name, ("Billing", "Billing"): name}
     made = replace(plain, labels=Labels(LABELS.short, {"Billing": name}, values))
     uncounted = ("code", "a", "span")
-    for form, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
-        expected, actual = parse(form(plain)), parse(form(made))
+    for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
+        expected, actual = parse(write_page(plain)), parse(write_page(made))
         assert [] == actual.unclosed
         assert [tag for tag in expected.shape if tag.strip("/") not in uncounted] == [
             tag for tag in actual.shape if tag.strip("/") not in uncounted
@@ -194,7 +195,7 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
 def test_only_compared_values_have_labels() -> None:
     """A part of a text, a bound and a number are not values: their words stay."""
     labels = Labels({}, {"tier": "Tier"}, {("tier", "gold"): "Gold", ("tier", "true"): "Yes"})
-    phrases = {
+    phrases: dict[tuple[str, Any], str] = {
         ("equals", "gold"): 'Tier is "Gold"',
         ("in", ("gold", "new", 3)): 'Tier is one of "Gold", "new", 3',
         ("notIn", ("gold",)): 'Tier is none of "Gold"',
