@@ -1,12 +1,13 @@
 """Attributes: the vocabulary of conversations, with the words that people read."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator, Tag
 
 import reconciler.manifest.kinds.fields as f
-from reconciler.model.rule import Scalar
+from reconciler.model.rule import Scalar, canonical_scalar
 
 AttributeType = Literal["text", "number", "boolean"]
 TYPE_PHRASES: Final[Mapping[str, str]] = {"text": "a text", "number": "a number", "boolean": "true or false"}
@@ -63,7 +64,12 @@ class AttributeEntry(f.StrictModel):
         """Return the labels of values."""
         return self.values if isinstance(self.values, dict) else {}
 
-    @property
+    @cached_property
+    def canonical_values(self) -> frozenset[Scalar]:
+        """Return the declared values as rules compare them."""
+        return frozenset(map(canonical_scalar, self.known_values))
+
+    @cached_property
     def declared_type(self) -> str | None:
         """Return the type, or that of all values; None if it can have values of several types."""
         values = self.known_values
