@@ -119,13 +119,15 @@ def _filled(uses: Iterable[_Use], variables: Mapping[str, Json]) -> Iterator[_Us
     """Yield the uses with variables filled in, except invalid ones: another check reports them."""
     budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
     for use in uses:
+        if not any(isinstance(text, str) and "$" in text for text in (use.attribute, use.value)):
+            yield use
+            continue
         try:
             attribute, value = (
-                fill_variables(text, variables) if isinstance(text, str) and "$" in text else text
+                fill_variables(text, variables) if isinstance(text, str) else text
                 for text in (use.attribute, use.value)
             )
-            if value is not use.value:
-                budget.spend(value)
+            budget.spend(value)
         except (KeyError, ValueError):
             continue
         except TextLimitError:
