@@ -110,7 +110,7 @@ def misspellings(
     for name in attributes:
         if name not in names:
             yield _hinted(f"no rule has a condition on {quote_name(name)}", suggest(name, names))
-    intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
+    intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.names)
     intent = attributes.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:
         yield _hinted(f"intent {quote_name(intent)} is in no Intents document", suggest(intent, intents))

@@ -10,6 +10,7 @@ from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint_view import LintView, list_names
+from reconciler.checks.vocabulary import rules_in
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import fill_variables
@@ -114,6 +115,7 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
     if all(domain.attribute in names for domain in view.space.domains):
         return
+    declared = view.declared_attributes
     managed: dict[str, list[RoutingEntry]] = {}
     unmanaged: set[str] = set()
     for entry in view.ordered:
@@ -129,7 +131,11 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
         for part in _one_letter_deletions(name):
             similar.setdefault(part, []).append(name)
     for name, entries in managed.items():
-        if name not in unmanaged:
+        if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
+            continue  # if it is not declared, the check of the vocabulary reports it
+        if declared is not None:
+            yield _attribute_finding(view, name, entries, None)
+        else:
             candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar[part]}
             view.space.budget.spend(len(candidates))
             rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
@@ -151,6 +157,8 @@ def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], s
     if suggestion is None:
         message += "; the context endpoint does not write it"
         hint = "make sure that another source writes it: the phone menu, a script, the customer data"
+        if view.declared_attributes is not None:
+            hint = "name the system that writes it: `writtenBy` in the Attributes document"
     else:
         message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
     return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
@@ -206,11 +214,8 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
 def _queue_references(
     manifests: Manifests, environment: Environment
 ) -> Iterator[tuple[LoadedDocument[RuleSet], str, tuple[PathStep, ...]]]:
-    for loaded in manifests.rulesets:
-        if loaded.document.environments is None or environment.name in loaded.document.environments:
-            for index, entry in enumerate(loaded.document.rules):
-                if entry.environments is None or environment.name in entry.environments:
-                    yield from ((loaded, text, ("rules", index, *path)) for text, _, path in list_targets(entry))
+    for loaded, index, entry in rules_in(manifests, environment):
+        yield from ((loaded, text, ("rules", index, *path)) for text, _, path in list_targets(entry))
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)

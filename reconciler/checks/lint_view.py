@@ -41,12 +41,14 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.labels, self.types, self.queues = desired.labels, desired.endpoint.context_types, queues
+        self.types, self.queues = desired.endpoint.context_types, queues
+        self.labels: Final = desired.labels.names_only  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
-            for index, intent in enumerate(loaded.document.intents)
+            for index, intent in enumerate(loaded.document.names)
         }  # the bot's intents, with their positions
+        self.declared_attributes: Final = manifests.declared_attributes if manifests.attributes else None
         self.fallback: Final = desired.endpoint.fallback
         rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
         # The endpoint never writes some contexts: a rule that comes first takes them, so that no finding is about them.
@@ -162,8 +164,9 @@ def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str
     rule = document.rules[index]
     if rule.intent == named_value:
         return ("rules", index, "intent")
-    if named_value in (rule.intents or ()):
-        return ("rules", index, "intents", list(rule.intents or ()).index(named_value))
+    intents = rule.intents if isinstance(rule.intents, tuple) else ()
+    if named_value in intents:
+        return ("rules", index, "intents", intents.index(named_value))
     for at, condition in enumerate(rule.when):
         if condition.attribute == named_value:
             return ("rules", index, "when", at, "attribute")

@@ -12,7 +12,16 @@ from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, Ru
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
-from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
+from reconciler.desired.substitution import (
+    SCALAR,
+    SHARE,
+    TEXT,
+    WEIGHT,
+    FieldType,
+    TextBudget,
+    TextLimitError,
+    fill_variables,
+)
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import Given, RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
@@ -23,6 +32,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import quote
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
@@ -119,20 +129,20 @@ class _RouteTestRunner:
 
     def _read_given(self, given: Given) -> Conversation:
         """Return the conversation, variables filled in. Raises _InvalidTestError."""
-        names, fill = self.environment.attributes, self._fill_variables
+        names, filled = self.environment.attributes, self._require_kind
         attributes: dict[str, Json] = {}
         others = given.attributes
         if given.context is None:
-            confidence = self._require_kind(given.confidence, SHARE, "confidence")
-            attributes = {names.intent: fill(given.intent), names.confidence: confidence}
+            attributes[names.intent] = filled(given.intent, TEXT, "intent")
+            attributes[names.confidence] = filled(given.confidence, SHARE, "confidence")
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
             others = {short.get(name, name): value for name, value in given.context.items()}
         for raw_name, value in others.items():
-            name = str(fill(raw_name))
+            name = str(filled(raw_name, TEXT, "the name of an attribute"))
             if attributes.get(name) is not None:
                 raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
-            attributes[name] = fill(value)
+            attributes[name] = filled(value, SCALAR, "an attribute")
         return canonical_attributes(attributes)
 
     def _read_expected(self, test: RouteTest) -> Destination:
@@ -143,7 +153,8 @@ class _RouteTestRunner:
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
             targets = [
-                Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights
+                Target(self.resolver.resolve(str(self._require_kind(name, TEXT, "queue"))).id, weight)
+                for name, weight in weights
             ]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
@@ -209,9 +220,9 @@ class Checked:
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
 
     @property
-    def labels(self) -> Mapping[str, str]:
-        """Return the users' names of the attributes that the API knows by longer names."""
-        return self.desired.labels if self.desired else {}
+    def labels(self) -> Labels:
+        """Return what people read instead of names."""
+        return self.desired.labels if self.desired else Labels()
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:

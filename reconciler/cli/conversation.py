@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.cli.command_line import program
 from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.render.text.route_tests import join_names
@@ -31,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
 
 
-def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[str, str | int | float]:
+def read_conversation(options: argparse.Namespace, names: BotAttributes) -> dict[str, str | int | float]:
     """Return the attributes by the names that rules use. Raises UsageError."""
     attributes: dict[str, str | int | float] = {}
     if options.intent is not None:
@@ -54,7 +54,7 @@ def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[st
     return attributes
 
 
-def conversation_words(attributes: Mapping[str, str | int | float], names: Attributes) -> list[str]:
+def conversation_words(attributes: Mapping[str, str | int | float], names: BotAttributes) -> list[str]:
     """Return the options that describe the conversation; none if an attribute's name cannot be an option."""
     if any("=" in name or not name for name in attributes):
         return []

@@ -2,6 +2,8 @@
 
 import argparse
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
@@ -11,16 +13,17 @@ from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests
+from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests, labels_of, short_labels
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.labels import Labels
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -102,11 +105,11 @@ def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
     return orders.pop() if orders else "lowest-first"
 
 
-def labels(first: DiffSide, second: DiffSide) -> dict[str, str]:
-    """Return the short labels of the attributes that the API knows by longer names; for two files, the defaults."""
-    attributes = [source.session.environment.attributes for source in (first, second) if source.session]
-    pairs = (((names.intent, "intent"), (names.confidence, "confidence")) for names in attributes or [Attributes()])
-    return dict(pair for both in pairs for pair in both)
+def labels(first: DiffSide, second: DiffSide) -> Labels:
+    """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
+    sessions = [source.session for source in (first, second) if source.session]
+    sides = [labels_of(session.manifests, session.environment) for session in sessions]
+    return reduce(or_, sides) if sides else short_labels(BotAttributes())
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

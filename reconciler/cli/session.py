@@ -210,6 +210,7 @@ def build_session(
 ) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
+    manifests = replace(manifests, labelled=output.loudness != "verbose")
     sample = None
     if getattr(options, "traffic", None):
         sample = load_traffic(options.traffic, chosen.attributes)

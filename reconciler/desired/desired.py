@@ -1,6 +1,7 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
@@ -16,7 +17,7 @@ from reconciler.desired.expand import (
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
@@ -24,6 +25,8 @@ from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
+from reconciler.text.escape import sanitize
+from reconciler.text.labels import Labels
 from reconciler.text.suggest import suggest
 
 
@@ -54,7 +57,7 @@ class DesiredState:
     rules: Mapping[Address, DesiredRule]
     rulesets: frozenset[str]
     findings: tuple[Finding, ...]
-    labels: Mapping[str, str]  # short names of attributes: intent, confidence
+    labels: Labels  # what people read instead of names
     evaluation: Evaluation = "lowest-first"
     endpoint: EndpointStage = DIRECT  # comes before the rules: the bot's event passes it
     scope: frozenset[Address] | None = None
@@ -86,14 +89,13 @@ def desire_offline(manifests: Manifests, environment: Environment) -> tuple[Desi
 
 def empty_desired_state(manifests: Manifests, environment: Environment) -> DesiredState:
     """Return the desired state without any rule."""
-    labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     return DesiredState(
         environment=environment.name,
         owner=environment.owner,
         rules={},
         rulesets=frozenset(),
         findings=(),
-        labels=labels,
+        labels=labels_of(manifests, environment),
         evaluation=environment.api.evaluation,
         endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
@@ -112,10 +114,44 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
         fallback=FallbackPolicy(
             context.below.intent if context.below else None,
             context.min_confidence or 0.0,
-            frozenset(intent for loaded in manifests.intents for intent in loaded.document.intents),
+            frozenset(intent for loaded in manifests.intents for intent in loaded.document.names),
         ),
         context_types=types,
     )
+
+
+def short_labels(names: BotAttributes) -> Labels:
+    """Return the labels of the bot's attributes."""
+    return Labels({names.intent: "intent", names.confidence: "confidence"})
+
+
+def labels_of(manifests: Manifests, environment: Environment) -> Labels:
+    """Return the labels of the Attributes and Intents documents."""
+    bot, declared = short_labels(environment.attributes), manifests.declared_attributes
+    if not manifests.labelled:
+        return bot
+    attributes = {name: entry.label for name, entry in declared.items() if entry.label and name not in bot.short}
+    by_attribute = {name: (dict(entry.value_labels), [*entry.known_values]) for name, entry in declared.items()}
+    intents, known = by_attribute.setdefault(bot.intent, ({}, []))
+    for loaded in reversed(manifests.intents):  # the first label of an intent is the one to use
+        intents.update(reversed(loaded.document.labels))
+        known += loaded.document.names
+    return Labels(
+        bot.short,
+        _distinct(attributes, (*declared, *bot.short, *bot.short.values())),
+        {
+            (name, value): label
+            for name, (labels, names) in by_attribute.items()
+            for value, label in _distinct(labels, map(str, names)).items()
+        },
+    )
+
+
+def _distinct(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the labels that no other name has, as a label or as the name itself: a text must mean one name."""
+    uses, taken = Counter(map(sanitize, labels.values())), set(map(sanitize, names))
+    unique = ((name, label) for name, label in labels.items() if uses[sanitize(label)] == 1)
+    return {name: label for name, label in unique if sanitize(label) not in taken}
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

@@ -12,6 +12,7 @@ from reconciler.desired.substitution import (
     MAX_TEXT_BYTES,
     PRIORITY,
     SHARE,
+    TEXTS,
     WEIGHT,
     FieldType,
     TextBudget,
@@ -117,7 +118,10 @@ class RuleExpander:
         """Return the intents of `intent` or `intents`."""
         if self.entry.intent is not None:
             return (self._fill_text(self.entry.intent, ("intent",)),)
-        return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(self.entry.intents or ()))
+        intents = self.entry.intents or ()
+        if isinstance(intents, str):
+            return cast("tuple[str, ...]", self._typed_value(intents, TEXTS, "intents"))
+        return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
         """Return the rule's `key`, or the slug of its only intent."""

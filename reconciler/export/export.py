@@ -1,7 +1,7 @@
 """Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them only adopts."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from reconciler.model.rule import Queue, Target
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.labels import Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class ExportVerification:
     renamed: int
     other_changes: int
     behaviour: BehaviourChange
-    labels: Mapping[str, str]  # display names of attributes
+    labels: Labels
 
 
 def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:

@@ -16,7 +16,7 @@ from reconciler.export.names import (
     find_free_name,
     slugify,
 )
-from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.model.live import (
     LiveRule,
@@ -186,7 +186,7 @@ def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
     return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}
 
 
-def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
+def condition_fields(rule: Rule, attributes: BotAttributes) -> Fields:
     """Return `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`. Raises NotRepresentableError."""
     fields: Fields = {}
     items: list[Fields] = []
@@ -246,7 +246,7 @@ def understood(condition: object) -> Condition:
     raise NotRepresentableError("it has a condition that cxroute does not understand")
 
 
-def find_sugar_field(condition: Condition, attributes: Attributes) -> str:
+def find_sugar_field(condition: Condition, attributes: BotAttributes) -> str:
     """Return the field that expresses exactly this condition; empty where only `when` can."""
     operator, value = condition.operator, condition.raw_value
     if condition.attribute == attributes.intent:

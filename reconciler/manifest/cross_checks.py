@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.documents import Queues
+from reconciler.manifest.kinds.attributes import TYPE_PHRASES, fits_type
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
 from reconciler.text.escape import quote_name
@@ -29,6 +29,8 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
         yield from _check_rules(source_map)
     if kind == "Environment":
         yield from _check_environment(source_map)
+    if kind == "Attributes":
+        yield from _check_attributes(source_map)
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -140,13 +142,28 @@ def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> I
             yield DocumentProblem(loaded.source_map, "CXR114", ("owner",), message)
 
 
-def find_shared_aliases(queues: Iterable[LoadedDocument[Queues]]) -> Iterator[DocumentProblem]:
-    """Yield aliases that a second Queues document defines."""
-    first: dict[str, LoadedDocument[Queues]] = {}
-    for loaded in queues:
-        for alias in loaded.document.queues:
-            earlier = first.setdefault(alias, loaded)
+def find_shared_names(
+    documents: Iterable[LoadedDocument[Any]], field: str, code: str, noun: str
+) -> Iterator[DocumentProblem]:
+    """Yield names in a mapping that a second document of the kind defines, such as aliases of queues."""
+    first: dict[str, LoadedDocument[Any]] = {}
+    for loaded in documents:
+        for name in getattr(loaded.document, field):
+            earlier = first.setdefault(name, loaded)
             if earlier is not loaded:
-                source = earlier.source_of("queues", alias)
-                message = f"alias {quote_name(alias)} is already in {source.file}:{source.line}"
-                yield DocumentProblem(loaded.source_map, "CXR118", ("queues", alias), message)
+                source = earlier.source_of(field, name)
+                message = f"{noun} {quote_name(name)} is already in {source.file}:{source.line}"
+                yield DocumentProblem(loaded.source_map, code, (field, name), message)
+
+
+def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:
+    attributes = source_map.root.get("attributes")
+    for name, entry in attributes.items() if isinstance(attributes, Map) else ():
+        declared, values = (entry.get("type"), entry.get("values")) if isinstance(entry, Map) else (None, None)
+        if not isinstance(declared, str) or declared not in TYPE_PHRASES or not isinstance(values, Map | List):
+            continue
+        steps: Iterable[PathStep] = values if isinstance(values, Map) else range(len(values))
+        for step, value in zip(steps, values, strict=True):
+            if isinstance(value, str | int | float) and not fits_type(value, declared):
+                message = f'an item of "values" must be {TYPE_PHRASES[declared]}, as its "type" says'
+                yield DocumentProblem(source_map, "CXR104", ("attributes", name, "values", step), message)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 import reconciler.manifest.kinds.fields as f
+from reconciler.manifest.kinds.attributes import Attributes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
@@ -47,6 +48,13 @@ class Queues(f.ManifestDocument):
     )
 
 
+class IntentEntry(f.StrictModel):
+    """An intent, and what people read instead of its name."""
+
+    name: f.NonEmptyText = f.required("The intent, exactly as the bot writes it.", "lost_or_stolen_card")
+    label: f.Label = f.required("What people read in text, comments and pages.", "Lost or stolen card")
+
+
 class Intents(f.ManifestDocument):
     """The intents that the bot can detect, for checks of coverage and spelling."""
 
@@ -54,9 +62,25 @@ class Intents(f.ManifestDocument):
         "Intents", "This document lists the intents that the bot can detect, to find gaps and misspelt intents."
     )
     name: f.NonEmptyText = f.required("The name of this document in messages.", "bank-bot")
-    intents: f.YamlList[str] = f.required(
-        "Each intent of the bot, exactly as the bot writes it.", ["lost_or_stolen_card", "card_not_working"]
+    intents: f.YamlList[
+        Annotated[
+            Annotated[str, Tag("<text>")] | Annotated[IntentEntry, Tag("<mapping>")],
+            Discriminator(lambda entry: "<mapping>" if isinstance(entry, Mapping | IntentEntry) else "<text>"),
+        ]
+    ] = f.required(
+        "Each intent of the bot, exactly as the bot writes it: its name, or a name and a label.",
+        ["card_not_working", {"name": "lost_or_stolen_card", "label": "Lost or stolen card"}],
     )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the intents, in order."""
+        return tuple(entry if isinstance(entry, str) else entry.name for entry in self.intents)
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """Return the intents that have a label, each with its label."""
+        return tuple((entry.name, entry.label) for entry in self.intents if isinstance(entry, IntentEntry))
 
 
 class Given(f.StrictModel):
@@ -125,7 +149,7 @@ class RouteTests(f.ManifestDocument):
     )
 
 
-AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
+AnyDocument = Environment | Queues | RuleSet | Intents | Attributes | RouteTests | Profile
 ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
@@ -135,6 +159,7 @@ KINDS: Final[Mapping[str, type[Any]]] = {
     "Queues": Queues,
     "RuleSet": RuleSet,
     "Intents": Intents,
+    "Attributes": Attributes,
     "RouteTests": RouteTests,
     "Profile": Profile,
 }

@@ -22,7 +22,11 @@ _TYPE_MESSAGES: Final = {
     **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
     **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
 }
-_BOUNDS: Final = {"greater_than_equal": ("ge", "must be {} or more"), "less_than_equal": ("le", "must be {} or less")}
+_BOUNDS: Final = {
+    "greater_than_equal": ("ge", "must be {} or more"),
+    "less_than_equal": ("le", "must be {} or less"),
+    "string_too_long": ("max_length", "must have {} characters at most"),
+}
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may contain a secret by mistake. Logs have more readers than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")

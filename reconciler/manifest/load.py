@@ -13,6 +13,7 @@ from reconciler.manifest import cross_checks as checks
 from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues, RouteTests
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
+from reconciler.manifest.kinds.attributes import AttributeEntry, Attributes
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
@@ -33,6 +34,7 @@ _LIKELY_KINDS: Final = {
     "tests": "RouteTests",
     "queues": "Queues",
     "intents": "Intents",
+    "attributes": "Attributes",  # after `owner`: an Environment has such a field, too
 }  # the field that identifies a document's kind
 _MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
@@ -48,6 +50,8 @@ class Manifests:
     route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
+    attributes: tuple[LoadedDocument[Attributes], ...] = ()
+    labelled: bool = True  # whether people read labels; with -v they read names
     errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
 
     def environment(self, name: str) -> Environment:
@@ -59,6 +63,11 @@ class Manifests:
         names = sorted({*self.environments, SANDBOX})
         hint = suggest(name, names)
         raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
+
+    @property
+    def declared_attributes(self) -> Mapping[str, AttributeEntry]:
+        """Return the entries of all Attributes documents, by name."""
+        return {name: entry for loaded in self.attributes for name, entry in loaded.document.attributes.items()}
 
     def profile(self, environment: Environment) -> Profile:
         """Return the environment's profile; without one, the default profile."""
@@ -114,6 +123,7 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
         route_tests=_documents_of(RouteTests, valid),
         warnings=tuple(findings),
         profiles=_by_name(_documents_of(Profile, valid)),
+        attributes=_documents_of(Attributes, valid),
     )
 
 
@@ -141,7 +151,8 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
     problems = [
         checks.find_duplicates(source_maps),
         checks.find_shared_owners(_documents_of(Environment, valid)),
-        checks.find_shared_aliases(_documents_of(Queues, valid)),
+        checks.find_shared_names(_documents_of(Queues, valid), "queues", "CXR118", "alias"),
+        checks.find_shared_names(_documents_of(Attributes, valid), "attributes", "CXR124", "attribute"),
     ]
     # A name counts as unknown only if every document was read.
     if len(checked) == len(files) and all(file.is_complete for file in checked):

@@ -77,7 +77,8 @@ CXR013 not a document: Each YAML document must be a mapping with apiVersion, kin
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
-CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, RouteTests or Profile.
+CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests
+or Profile.
 CXR102 unknown field: This field does not exist here. Unknown fields are errors, so that a typo is never ignored.
 CXR103 missing field: A required field is missing.
 CXR104 wrong value: The value is of the wrong type, or outside the limits of the field.
@@ -106,6 +107,7 @@ CXR123 no positive weight: The rule is enabled, and all its targets have the wei
 them to no queue, not even by the default routing. Set a weight above 0 for at least one target. To switch the rule off,
 set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
 explained; `export` leaves it out.
+CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
 a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.
@@ -132,8 +134,9 @@ letter by letter, including case, so a misspelt intent matches no conversation. 
 document if the bot can send it.
 CXR207 attribute without a known writer: A condition on a missing attribute is false. The context endpoint writes
 the three attributes that the Environment names under `attributes:`; other attributes must have another source, such as
-the phone menu, a script or the customer data. As a warning: the name looks like a misspelling of a known one. As an
-info: no unmanaged live rule uses the attribute, so check that some system writes it.
+the phone menu, a script or the customer data. As a warning: the name looks like a misspelling of a known one, or
+Attributes documents exist and none declares it. As an info: no unmanaged live rule uses the attribute, so check that
+some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
 one rule and `belowConfidence` of the other should be the same number. As an info: below the lowest confidence of the
@@ -154,6 +157,9 @@ with or without the live rules. Remove the entry, so that it does not hide a lat
 findings that need no tenant; `plan`, without `--only` and `--undo`, for all others. As an info: other Environments have
 the rule, too, and the finding may exist there; move an `accept:` that only one Environment needs into that Environment.
 An error cannot be acknowledged.
+CXR213 value that is not declared: A rule or a route test compares an attribute with a value that is not among the
+`values` of its Attributes document, or of another type than its `type`; a text never equals a number. The platform does
+not enforce these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and

@@ -18,6 +18,7 @@ from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
+from reconciler.text.labels import Labels
 
 if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
     from reconciler.plan.traffic_shares import TrafficImpact
@@ -89,7 +90,7 @@ class Plan:
     unmanaged: int
     rulesets: frozenset[str]  # the RuleSets of this environment, also empty ones
     queue_names: Mapping[str, str]
-    labels: Mapping[str, str]  # the users' names of the attributes that have longer names in the API
+    labels: Labels  # what people read instead of names
     options: PlanOptions
     desired: DesiredState
     live: LiveState

@@ -10,7 +10,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.text.escape import sanitize
+from reconciler.text.labels import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class RuleList:
         return RuleList(entries, {names.get(queue, queue): name for queue, name in self.queues.items()})
 
 
-def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
+def types_phrase(types: Types, labels: Labels) -> str:
     """Return the known types in words; `labels` are the users' names of attributes with longer names in the API."""
-    phrases = [f"{sanitize(labels.get(name, name))} is missing or {each.phrase}" for name, each in types.items()]
+    phrases = [f"{labels.name(name)} is missing or {each.phrase}" for name, each in types.items()]
     return f"{' and '.join(phrases)}, as the endpoint writes it"
 
 

@@ -22,6 +22,7 @@ from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Ta
 from reconciler.plan.plan import Plan
 from reconciler.text import phrases
 from reconciler.text.escape import quote
+from reconciler.text.labels import Labels
 
 Names = Mapping[str, str]
 _Edit = Update | Adopt
@@ -192,7 +193,7 @@ def _plain_row(field: FieldChange) -> FieldRow:
     return FieldRow(field.path, quote(field.before), quote(field.after))
 
 
-def _condition_row(labels: Names, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
+def _condition_row(labels: Labels, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
     if "" in leaves:
         added = leaves[""].before is None
         rule = change.after if added else change.live.rule
@@ -202,7 +203,8 @@ def _condition_row(labels: Names, change: _Edit, index: int, leaves: _Leaves) ->
     assert isinstance(after, Condition)  # noqa: S101 - an opaque condition is replaced as a whole, without leaves
     if leaves.keys() == {"value"}:
         leaf = leaves["value"]
-        return FieldRow(phrases.subject_phrase(after, labels), quote(leaf.before), quote(leaf.after))
+        quote_value = phrases.value_quoter(after, labels)
+        return FieldRow(phrases.subject_phrase(after, labels), quote_value(leaf.before), quote_value(leaf.after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
     value = leaves["value"].before if "value" in leaves else after.raw_value
     before = Condition(after.attribute, operator, None, tuple(value) if isinstance(value, list) else value)

@@ -1,13 +1,15 @@
 """Conditions that hold together, or their complements, as one phrase: `"x" or "y", confidence below 0.7`."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import Condition, Opaque, Value
+from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import range_phrase
 
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
@@ -25,27 +27,44 @@ _COMPLEMENTS: Final = {
 _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
 
 
-def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
+def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return the conversations in words, up to `values` of a list; or `every conversation`."""
-    phrases = _phrases(clauses, labels, lambda about: _intents(about, values), values)
+    style = _Style(labels, values)
+    phrases = _phrases(clauses, style, lambda about: _intents(about, style))
     return ", ".join(phrases) or "every conversation"
 
 
-def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
+def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return an exception in words. In it the intent is written like any other attribute."""
-    return ", ".join(_phrases(clauses, labels, lambda about: f"intent {_attribute_phrase(about, values)}", values))
+    style = _Style(labels, values)
+    return ", ".join(_phrases(clauses, style, lambda about: f"intent {_attribute_phrase(about, style)}"))
 
 
-def _phrases(
-    clauses: Iterable[Clause], labels: Mapping[str, str], intents: Callable[[_Conditions], str], values: int
-) -> Iterator[str]:
+class _Style(NamedTuple):
+    """The labels, and the number of values of a list to write."""
+
+    labels: Labels
+    most: int
+
+    def values(self, part: Condition, noun: str = "") -> str:
+        """Return the values of `equals` or `in`."""
+        values = part.value if isinstance(part.value, tuple) else (part.value,)
+        items = list(map(partial(self.labels.value, part.attribute), values))
+        if len(items) > self.most + 1:
+            return f"{join_first(items, self.most)}{noun}"
+        *first, last = items or ["nothing"]
+        return f"{', '.join(first)} or {last}" if first else last
+
+
+def _phrases(clauses: Iterable[Clause], style: _Style, intents: Callable[[_Conditions], str]) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
-    order = {name: rank for rank, name in enumerate(labels)}
+    labels = style.labels
+    order = {name: rank for rank, name in enumerate(labels.short)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
-        groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
+        groups.setdefault(part.attribute, []).append((part, negate))
     for name, about in groups.items():
-        yield intents(about) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
+        yield intents(about) if labels.is_intent(name) else f"{labels.name(name)} {_attribute_phrase(about, style)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):
             yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
@@ -60,24 +79,24 @@ def _opaque_phrase(part: Opaque) -> str:
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
-def _intents(about: Sequence[_SignedCondition], most: int) -> str:
+def _intents(about: Sequence[_SignedCondition], style: _Style) -> str:
     operators = [(part.operator, negate) for part, negate in about]
     if operators in ([("equals", False)], [("in", False)]):
-        return _values(about[0][0].value, most, " intents")
+        return style.values(about[0][0], " intents")
     if operators in ([("equals", True)], [("in", True)]):
-        return f"any intent except {_values(about[0][0].value, most)}, or none"
+        return f"any intent except {style.values(about[0][0])}, or none"
     if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
-        return f"any intent except {_values(about[1][0].value, most)}"
+        return f"any intent except {style.values(about[1][0])}"
     if operators in ([("exists", False)], [("notExists", False)]):
         return "any intent" if operators[0][0] == "exists" else "no intent"
-    return f"intent {_attribute_phrase(about, most)}"
+    return f"intent {_attribute_phrase(about, style)}"
 
 
-def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
+def _attribute_phrase(about: Sequence[_SignedCondition], style: _Style) -> str:
     """Return `below 0.7 (or not known)`: not known is an attribute that is missing or, for a bound, not a number."""
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
     bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
-    others = (_phrase(pair, most) for pair in about if pair not in bounds)
+    others = (_phrase(pair, style) for pair in about if pair not in bounds)
     phrase = " and ".join([*_range(bounds), *others])
     return f"{phrase} (or not known)" if maybe_missing else phrase
 
@@ -97,12 +116,12 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(pair: _SignedCondition, most: int) -> str:
+def _phrase(pair: _SignedCondition, style: _Style) -> str:
     part, negate = pair
     positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
-        return f"other than {_values(part.value, most)}" if denied else _values(part.value, most)
+        return f"other than {style.values(part)}" if denied else style.values(part)
     if positive == "contains" and part.value == "":
         if part.operator == "notContains":  # present, and not a text
             return "not a number" if negate else "any number"
@@ -116,11 +135,3 @@ def _phrase(pair: _SignedCondition, most: int) -> str:
     else:
         phrase = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
     return f"not {phrase}" if denied else phrase
-
-
-def _values(values: Value, most: int, noun: str = "") -> str:
-    items = [quote(value) for value in (values if isinstance(values, tuple) else (values,))]
-    if len(items) > most + 1:
-        return f"{join_first(items, most)}{noun}"
-    *first, last = items or ["nothing"]
-    return f"{', '.join(first)} or {last}" if first else last

@@ -15,6 +15,7 @@ from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
 
 Names = Mapping[str, str]
@@ -94,7 +95,7 @@ class ImpactSummary:
 def summarize_impact(
     behaviour: BehaviourChange,
     names: Names,
-    labels: Names,
+    labels: Labels,
     traffic: TrafficImpact | None = None,
     limit: int = MAX_SHOWN,
 ) -> ImpactSummary:
@@ -133,7 +134,7 @@ def summarize_impact(
     )
 
 
-def premise(behaviour: BehaviourChange, labels: Names) -> str:
+def premise(behaviour: BehaviourChange, labels: Labels) -> str:
     """Return the known types on which the result depends, as a sentence, or an empty text."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
@@ -149,13 +150,13 @@ def share_phrase(share: ShareRange) -> str:
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _ordered(behaviour: BehaviourChange, traffic: TrafficImpact | None, labels: Names) -> list[_Pair]:
+def _ordered(behaviour: BehaviourChange, traffic: TrafficImpact | None, labels: Labels) -> list[_Pair]:
     """Return the rows by share of the traffic, then by intents; unlikely and not understood ones last."""
 
     def rank(pair: _Pair) -> tuple[bool, float, bool, int, int]:
         row, share = pair
         known = [(part, negate) for part, negate in row.where if isinstance(part, Condition)]
-        about_intent = (part for part, negate in known if labels.get(part.attribute) == "intent" and not negate)
+        about_intent = (part for part, negate in known if labels.is_intent(part.attribute) and not negate)
         values = [part.value for part in about_intent if part.operator in ("equals", "in")]
         intents = min((len(value) if isinstance(value, tuple) else 1 for value in values), default=0)
         most, size = share.most if share else 0.0, len(row.where)
@@ -165,7 +166,7 @@ def _ordered(behaviour: BehaviourChange, traffic: TrafficImpact | None, labels: 
     return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
 
 
-def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names, values: int) -> ImpactCase:
+def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Labels, values: int) -> ImpactCase:
     *befores, after = _destination_phrases(row, names)
     if values == FEW_VALUES and len(befores) > _MAX_ORIGINS:
         befores = [*befores[: _MAX_ORIGINS - 1], f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more"]
@@ -181,14 +182,14 @@ def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names,
 
 
 def _merge_unlikely_rows(
-    rows: Sequence[_Pair], traffic: TrafficImpact | None, names: Names, labels: Names
+    rows: Sequence[_Pair], traffic: TrafficImpact | None, names: Names, labels: Labels
 ) -> ImpactCase:
     """Return one case for all rows in which an attribute has a type that no rule expects."""
-    attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
+    attributes = dict.fromkeys(labels.name(name) for row, _ in rows for name in row.unlikely)
     phrases = [_destination_phrases(row, names) for row, _ in rows]
     first = rows[0][0]
     return ImpactCase(
-        callers=f"some conversations in which {' or '.join(map(sanitize, attributes))}"
+        callers=f"some conversations in which {' or '.join(attributes)}"
         " is of another type, text or number,"
         f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
         origins=tuple(dict.fromkeys(origin for *origins, _ in phrases for origin in origins)),

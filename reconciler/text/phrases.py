@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
-from reconciler.model.rule import Condition, Opaque, Rule, Target
+from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target
 from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
+from reconciler.text.labels import Labels
 
 _VERBS: Final = {
     "equals": "is",
@@ -28,25 +30,29 @@ _VERBS: Final = {
 }
 
 
-def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
+def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
         return f"a part that cxroute does not understand: {sanitize(condition.text)}"
-    subject = subject_phrase(condition, labels)
+    subject, quote_value = subject_phrase(condition, labels), value_quoter(condition, labels)
     value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
     if not isinstance(value, tuple):
-        return f"{subject} {quote(value)}"
+        return f"{subject} {quote_value(value)}"
     if condition.operator == "between":
         return f"{subject} {quote(value[0])} and {quote(value[1])}"
-    return f"{subject} {join_first(value, MAX_ITEMS, quote)}"
+    return f"{subject} {join_first(value, MAX_ITEMS, quote_value)}"
 
 
-def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
+def value_quoter(condition: Condition, labels: Labels) -> Callable[[object], str]:
+    """Return how to write the values of a condition: with labels, unless they are parts of a text or bounds."""
+    return partial(labels.value, condition.attribute) if condition.operator in EQUALITIES | SETS else quote
+
+
+def subject_phrase(condition: Condition, labels: Labels) -> str:
     """Return the attribute and the verb, without the value: `confidence >=`."""
-    name = labels.get(condition.attribute, condition.attribute)
-    return f"{sanitize(name)} {_VERBS.get(condition.operator, sanitize(condition.operator))}"
+    return f"{labels.name(condition.attribute)} {_VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
@@ -84,25 +90,24 @@ def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
     return f"an unknown queue ({sanitize(str(queue_id))})" if name is None else quote(name)
 
 
-def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
+def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Labels) -> str:
     """Return a rule as one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
     off = "" if rule.enabled else ", switched off"
     destination = queues_phrase(rule.targets, names)
     return f"{conditions_phrase(rule, labels)}: to {destination}, priority {quote(rule.priority)}{off}"
 
 
-def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
+def conditions_phrase(rule: Rule, labels: Labels) -> str:
     """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    rank, end = {name: position for position, name in enumerate(labels)}, len(labels)
+    rank, end = {name: position for position, name in enumerate(labels.short)}, len(labels.short)
     parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 
 
-def conversation_phrase(attributes: Mapping[str, object], labels: Mapping[str, str]) -> str:
-    """Return `intent "x", confidence 0.7, language "fr"`: attributes with a label first."""
-    labelled = [name for name in labels if name in attributes]
-    names = [*labelled, *(name for name in attributes if name not in labels)]
-    pairs = (f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names)
+def conversation_phrase(attributes: Mapping[str, object], labels: Labels) -> str:
+    """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first."""
+    names = dict.fromkeys([*(name for name in labels.short if name in attributes), *attributes])
+    pairs = (f"{labels.name(name)} {labels.value(name, attributes[name])}" for name in names)
     return ", ".join(pairs) or "no attributes"
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.source_map import ErrorCollector, LoadedDocument, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text, stop_reading
 from reconciler.model.finding import Finding
@@ -86,7 +86,7 @@ def _decode_table(data: bytes, column: str, collector: ErrorCollector) -> tuple[
     return text, next(separators, max(",;", key=header.count))
 
 
-def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
+def read_traffic(data: bytes, name: str, attributes: BotAttributes, period: str = "") -> TrafficSample:
     """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
@@ -112,7 +112,7 @@ class _SampleReader:
     text: str
     separator: str
     collector: ErrorCollector
-    attribute_names: Attributes
+    attribute_names: BotAttributes
     names: list[str] = field(default_factory=list)  # the cells of the header
     attributes: tuple[str, ...] = ()  # the attributes of the columns, without `count`
     _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
@@ -286,7 +286,7 @@ def _parse_number(cell: str) -> int | float | None:
         return None
 
 
-def load_traffic(path: str, attributes: Attributes, period: str = "") -> TrafficSample:
+def load_traffic(path: str, attributes: BotAttributes, period: str = "") -> TrafficSample:
     """Return the sample of a file of the command line. Raises UsageError for an unreadable file, else ManifestError."""
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)

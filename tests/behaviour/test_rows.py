@@ -13,6 +13,7 @@ from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.colour import no_style
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
+from reconciler.text.labels import Labels
 from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import (
     QUEUES,
@@ -28,7 +29,7 @@ from tests.support.random_rules import RulePair, a_pair, attribute, entries, rul
 from tests.support.read_back import parse_rows
 from tests.tiers import FULL
 
-LABELS = {"intent": "intent", "conf": "confidence"}
+LABELS = Labels({"intent": "intent", "conf": "confidence"})
 BLOCKS = 20
 SIZE = 200 if FULL else 50
 """Pairs of each kind in each block."""
@@ -57,7 +58,7 @@ def check_text(found: BehaviourChange, rows: list[Json], moved: RoutingDifferenc
     told = summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS)
     text = "\n".join(impact_lines(told, no_style))
     words = {own_words(name): name for name, values in moved.universe.axes.items() if values == [False, True]}
-    read = parse_rows(text, moved.universe, LABELS, words)
+    read = parse_rows(text, moved.universe, LABELS.short, words)
     report = f"{moved.report}{text}"
     assert len(rows) == len(read), report
     by_inputs = {moved.universe.region(row): row for row in rows}

@@ -20,6 +20,7 @@ from reconciler.model.rule import RANGES, Condition
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
 from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.text.labels import Labels
 from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
 from tests.support.program import Program, write
@@ -30,7 +31,7 @@ from tests.tiers import FULL
 BLOCKS = 25
 SIZE = 200 if FULL else 40
 KINDS = (ANY_TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
-LABELS = {"intent": "intent", "conf": "confidence"}
+LABELS = Labels({"intent": "intent", "conf": "confidence"})
 NAMES = ("intent", "conf", "any", "said", "odd")
 
 
@@ -242,7 +243,7 @@ def test_a_value_of_a_known_type_has_no_other_type(known: ValueType, value: str 
 
 def test_the_known_type_is_a_sentence() -> None:
     """The sentence has the display names of the attributes."""
-    said = types_phrase({"cognigyConfidence": SHARE, "tier": ANY_TEXT}, {"cognigyConfidence": "confidence"})
+    said = types_phrase({"cognigyConfidence": SHARE, "tier": ANY_TEXT}, Labels({"cognigyConfidence": "confidence"}))
     assert (
         "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said
     )

@@ -173,6 +173,10 @@ ROUTE_TEST: Final = (
     "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, expect: {queue: Q}}\n"
 )
 ALIASES: Final = "apiVersion: routing/v1\nkind: Queues\nname: %s\nqueues: {fraud: %s}\n"
+ATTRIBUTES: Final = (
+    "apiVersion: routing/v1\nkind: Attributes\nname: %s\n"
+    "attributes: {tier: {values: [gold, platinum], writtenBy: IVR}}\n"
+)
 TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
 EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
 OTHER: Final = rule(conditions=[intent_is("other")])
@@ -219,6 +223,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR121": inactive,
     "CXR122": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {profile: theirs}\n"),
     "CXR123": lambda desk: desk.of_rules("{intent: a, targets: [{queue: Q, weight: 0}]}"),
+    "CXR124": lambda desk: desk.validated(documents(ENVIRONMENT, ATTRIBUTES % "a", ATTRIBUTES % "b")),
     "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
     "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
     "CXR203": lambda desk: desk.of_rules(
@@ -238,6 +243,13 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         more="context: {writer: digital-custom-fields}\nattributes: {intent: bot intent}\n",
     ),
     "CXR212": lambda desk: desk.of_rules("{intent: a, queue: Q, accept: {CXR201: meant}}"),
+    "CXR213": lambda desk: desk.validated(
+        documents(
+            ENVIRONMENT,
+            ruleset("{intent: pin, queue: Q, when: [{attribute: tier, equals: silver}]}"),
+            ATTRIBUTES % "a",
+        )
+    ),
     "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
     "CXR230": lambda desk: desk.traffic(""),
     "CXR231": lambda desk: desk.traffic('intent,count\n"a,1\n'),

@@ -16,10 +16,11 @@ from reconciler.checks.lint import lint
 from reconciler.checks.lint_names import is_typo
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver
-from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Target, make_condition
+from reconciler.text.labels import Labels
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
@@ -419,7 +420,7 @@ def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) 
 def test_any_list_of_rules_gets_a_result() -> None:
     """Every operator, mixed types, ties, unknown conditions: no list of rules makes the lint fail."""
     environment = Environment(
-        name="prod", owner="acme", tenant="acme", attributes=Attributes(intent="intent", confidence="conf")
+        name="prod", owner="acme", tenant="acme", attributes=BotAttributes(intent="intent", confidence="conf")
     )
     codes: set[str] = set()
     for seed in range(400):
@@ -433,7 +434,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
             rules=ours,
             rulesets=frozenset(),
             findings=(),
-            labels={"intent": "intent", "conf": "confidence"},
+            labels=Labels({"intent": "intent", "conf": "confidence"}),
         )
         codes |= {
             one.code

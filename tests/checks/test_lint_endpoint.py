@@ -34,7 +34,7 @@ def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) ->
         manifests = loaded(tmp_path, manifests_of(Random(f"lint {seed}")).format(url="http://127.0.0.1:9"))
         environment = manifests.environments["prod"].document
         desired, queues = desire_offline(manifests, environment)
-        known = {name for each in manifests.intents for name in each.document.intents}
+        known = {name for each in manifests.intents for name in each.document.names}
         events: list[dict[str, Any]] = [{"intent": None}]
         events += [{"intent": i, "confidence": c} for i, c in product((*INTENTS, *OTHERS), (*VALUES, None))]
         contexts = [context_of(event, environment, known) if event["intent"] else {} for event in events]

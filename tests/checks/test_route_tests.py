@@ -399,4 +399,4 @@ def test_the_bank_is_tested_completely(cxroute: Program) -> None:
     assert set(map(str, wanted.rules)) == {one.winner.name for one in found if one.winner}
     assert any(one.winner is None for one in found)
     said = {one.conversation.get(chosen.attributes.intent) for one in found}
-    assert set() == {intent for loaded in manifests.intents for intent in loaded.document.intents} - said
+    assert set() == {intent for loaded in manifests.intents for intent in loaded.document.names} - said

@@ -81,6 +81,18 @@ def test_a_single_variable_keeps_its_type(rule: str, same: str) -> None:
     assert prod(f"{head}{same}}}\n") == prod(f"{head}{rule}}}\n")
 
 
+def test_intents_are_a_list_variable() -> None:
+    """The rule, its default name and its description equal those of the list in place of the variable."""
+    form = "rules:\n  - {key: k, queue: Cards, intents: %s}\n"
+    assert prod(form % "[gold, platinum]") == prod(form % '"${tiers}"')
+    assert prod(form.replace("key: k, ", "") % "[lost]") == prod(
+        form.replace("key: k, ", "") % '"${one}"', one=["lost"]
+    )
+    for name, actual in (("range", "a list"), ("word", 'the text "0.7"'), ("none", "a list")):
+        expected = f"5:37 CXR104 intents must be a list of one or more texts, and ${{{name}}} is {actual} in prod"
+        assert [expected] == errors(form % f'"${{{name}}}"', none=[])
+
+
 def test_defaults_and_weights_take_variables_too() -> None:
     """In the defaults of a RuleSet and in the weights of targets."""
     targets = "targets: [{queue: Cards, weight: WEIGHT}, {queue: Fraud}]"
@@ -145,13 +157,30 @@ def test_route_tests_take_variables_too(cxroute: Program) -> None:
     tests = (
         '{given: {intent: lost, confidence: "${floor}"}, expect: {split: {A: "${share}", B: 1}}}',
         '{given: {intent: lost, confidence: "${huge}"}, expect: {default: true}}',
+        '{given: {attributes: {n: "${first}", off: "${off}", text: "${word}"}}, expect: {default: true}}',
+        '{given: {attributes: {n: "${tiers}"}}, expect: {default: true}}',
+        '{given: {attributes: {"${first}": 1}}, expect: {default: true}}',
+        '{given: {context: {intent: "${tiers}"}}, expect: {default: true}}',
+        '{given: {intent: "${first}"}, expect: {default: true}}',
+        '{given: {intent: other}, expect: {queue: "${first}"}}',
     )
     write(
         "tests.yaml", "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n" + "".join(f"- {t}\n" for t in tests)
     )
     assert 3 == cxroute("test", "-e", "prod")
-    assert 1 == cxroute.out.count("error[")
-    assert "confidence must be a number from 0 to 1, and ${huge} is not" in cxroute.out
+    expected = (
+        "confidence must be a number from 0 to 1, and ${huge} is not",
+        "an attribute must be a text, a number, true or false, and ${tiers} is not",
+        "the name of an attribute must be a text, and ${first} is not",
+        "an attribute must be a text, a number, true or false, and ${tiers} is not",
+        "intent must be a text, and ${first} is not",
+        "queue must be a text, and ${first} is not",
+    )
+    assert [f"error[CXR104]: {message}" for message in expected] == [
+        line.partition(": ")[2].partition("; why")[0] for line in cxroute.out.splitlines() if "error[" in line
+    ]
+    _, form = cxroute.json("test", "-e", "prod")
+    assert {"n": 10, "off": "false", "text": "0.7"} == form["results"][2]["input"]
 
 
 def test_the_schema_allows_variables_in_other_types_than_text() -> None:

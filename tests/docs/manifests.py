@@ -12,7 +12,7 @@ from reconciler.manifest.kinds.fields import REFERENCE
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""
 
-_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "RouteTests", "Profile")
+_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "Attributes", "RouteTests", "Profile")
 _NAMES: Final = {
     "string": "text",
     "number": "number",
@@ -34,6 +34,11 @@ from the Environment's `vars`; `$$` is a dollar. As a complete value, `"${name}"
 
 Replacement is bounded, because a short file can use a long variable often: at most 1 KiB for a rule's name, 64 KiB for
 another text or list, 5 MiB for the replaced texts of one file, and 64 MiB for those of all files.
+
+`label` in an Attributes or Intents document is what people read instead of a name: in text, in comments and in pages.
+Names stay in JSON, in findings and in JUnit files, and everywhere with `-v`. A label that two names share, or that is
+itself a name, is not used. A name that looks like a label is marked: `"Gold" (undeclared)`. The declared values and
+types are for checks alone (CXR207, CXR213): the platform does not enforce them, so no proof depends on them.
 """
 
 Part = dict[str, Any]

@@ -36,7 +36,7 @@ def test_endpoint_explain_and_evaluation_agree(tmp_path: Path, seed: int) -> Non
         manifests = load_manifests(tmp_path / "manifests")
         environment = manifests.environments["prod"].document
         desired, _ = desire_offline(manifests, environment)
-        known = {name for loaded in manifests.intents for name in loaded.document.intents}
+        known = {name for loaded in manifests.intents for name in loaded.document.names}
         entries = desired_entries(desired)
         rules = rules_of(desired)
         outcomes = Counter[str]()

@@ -11,7 +11,7 @@ import pytest
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
 from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
@@ -202,7 +202,7 @@ CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general"
 def foreseen(want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
     """Return the plan as a command builds it: with its order and its impact."""
     made = schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW))
-    read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
+    read = read_traffic(sample.encode(), "t.csv", BotAttributes()) if sample else None
     return check_guards(predict_impact(made, read), environment(**said))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule, Target, make_condition
 from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact, measure_traffic, split_distance
 from reconciler.traffic.sample import read_traffic
@@ -21,7 +21,7 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
 
 def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
-    sample = read_traffic(csv.encode(), "t.csv", Attributes())
+    sample = read_traffic(csv.encode(), "t.csv", BotAttributes())
     before, after = (order_entries(RoutingEntry(name=one.name, rule=one) for one in rules) for rules in (old, new))
     return measure_traffic(compare_behaviour(before, after), before, after, sample)
 

@@ -20,7 +20,7 @@ from reconciler.model.rule import OPERATORS, Condition, Queue
 ROOT = Path(__file__).parents[2]
 MANIFESTS = load_manifests(ROOT / "manifests")
 BANK = json.loads((ROOT / "reconciler/simulator/tenants/bank.json").read_text(encoding="utf-8"))
-CATALOGUE = [intent for loaded in MANIFESTS.intents for intent in loaded.document.intents]
+CATALOGUE = [intent for loaded in MANIFESTS.intents for intent in loaded.document.names]
 INTENT = "cognigyDetectedIntent"
 
 

@@ -12,7 +12,7 @@ from reconciler.render.clauses import clauses_phrase, exception_phrase
 from tests.support.builders import LABELS
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 
-INTENT, CONFIDENCE = LABELS
+INTENT, CONFIDENCE = LABELS.short
 
 
 def is_so(attribute: str, operator: str, value: Any = None) -> Clause:

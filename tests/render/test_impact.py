@@ -12,12 +12,13 @@ from reconciler.behaviour.diff.difference import BehaviourChange, compare_behavi
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.text.labels import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import attribute, entries, queue, rule
 
-LABELS = {"intent": "intent", "conf": "confidence"}
+LABELS = Labels({"intent": "intent", "conf": "confidence"})
 
 
 def test_a_row_with_many_exceptions_is_shown_if_it_is_the_only_one() -> None:

@@ -19,12 +19,13 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.plan.plan import LiveState
+from reconciler.text.labels import Labels
 
 OWNER = "acme"
 MARKER = Marker(OWNER, Address("cards", "vip"), "00000000")
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 QUEUES = (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud"), Queue("q-general", "General"))
-LABELS = {"cognigyDetectedIntent": "intent", "cognigyConfidence": "confidence"}
+LABELS = Labels({"cognigyDetectedIntent": "intent", "cognigyConfidence": "confidence"})
 
 
 def intent_is(intent: str) -> Condition:

@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.desired.desired import DesiredRule
-from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
@@ -161,7 +161,7 @@ def large_plan(count: int, name: str = "") -> Plan:
 def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
     """A plan as from a command, with its order, its lint and its impact."""
     made = draft_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
-    traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
+    traffic = read_traffic(sample, "prod.csv", BotAttributes(), "October 2026") if sample else None
     return predict_impact(schedule_steps(made), traffic)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.manifest.load import load_manifests
 from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
@@ -26,7 +26,7 @@ TRAFFIC = ENVIRONMENT + "traffic: {file: traffic/prod.csv, period: October 2026}
 
 def read(text: str | bytes) -> TrafficSample:
     data = text if isinstance(text, bytes) else text.encode()
-    return read_traffic(data, "t.csv", Attributes(), "October 2026")
+    return read_traffic(data, "t.csv", BotAttributes(), "October 2026")
 
 
 def rows(text: str | bytes) -> list[tuple[dict[str, Any], int | float]]:
@@ -63,7 +63,7 @@ def test_a_sample_has_its_rows_and_their_source() -> None:
 def test_the_columns_intent_and_confidence_are_the_environments_attributes() -> None:
     """`intent` and `confidence` become the Environment's names; other columns keep their names."""
     sample = read_traffic(
-        b"tier,confidence,intent,count\ngold,1,a,1\n", "t.csv", Attributes(intent="i", confidence="c")
+        b"tier,confidence,intent,count\ngold,1,a,1\n", "t.csv", BotAttributes(intent="i", confidence="c")
     )
     assert {"tier": "gold", "c": 1, "i": "a"} == sample.rows[0].attributes
     assert {INTENT: "a", CONFIDENCE: 1} == rows(f"{INTENT},{CONFIDENCE},count\na,1,1\n")[0][0]
@@ -278,7 +278,7 @@ def test_any_bytes_are_a_sample_or_a_manifest_error(data: bytes) -> None:
 def test_the_file_of_the_option_is_read(room: Path) -> None:
     """--traffic may name any file; the sample's name is the path as given."""
     (room / "t.csv").write_text("intent,count\na,1\n")
-    assert "manifests/t.csv" == load_traffic("manifests/t.csv", Attributes()).name
+    assert "manifests/t.csv" == load_traffic("manifests/t.csv", BotAttributes()).name
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_an_unreadable_file_of_the_option_is_a_usage_error(room: Path, path: str
     """The command line named it, so the exit code is that of usage errors."""
     assert room.exists()
     with pytest.raises(UsageError, match=problem) as caught:
-        load_traffic(path, Attributes())
+        load_traffic(path, BotAttributes())
     assert 64 == caught.value.exit_code
 
 
@@ -341,8 +341,8 @@ def test_a_declared_file_cannot_be_outside_the_directory(room: Path, tmp_path_fa
 
 def test_the_banks_sample_fits_the_bank() -> None:
     """It has every intent of the bank, about 20,000 conversations, and no other column."""
-    sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), Attributes())
+    sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), BotAttributes())
     (intents,) = load_manifests(ROOT / "manifests").intents
-    assert set(intents.document.intents) <= {row.attributes[INTENT] for row in sample.rows}
+    assert set(intents.document.names) <= {row.attributes[INTENT] for row in sample.rows}
     assert {(INTENT, CONFIDENCE)} == {tuple(row.attributes) for row in sample.rows}
     assert 19_000 < sample.total < 21_000

@@ -165,7 +165,7 @@ class Context(f.StrictModel):
 SANDBOX: Final = "sandbox"  # the name of the built-in environment: the simulator, in process
 
 
-class Attributes(f.StrictModel):
+class BotAttributes(f.StrictModel):
     """The names of the attributes that hold the bot's results in a conversation's context."""
 
     intent: f.NonEmptyText = f.exemplary(
@@ -256,8 +256,8 @@ class Environment(f.ManifestDocument):
         "Names of the environment variables with the client's id and secret, and the access key's; never the values.",
         {"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"},
     )
-    attributes: Attributes = f.optional(
-        Attributes(),
+    attributes: BotAttributes = f.optional(
+        BotAttributes(),
         "The tenant's attribute names for the bot's intent, its confidence and the time of writing.",
         {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"},
     )

@@ -139,8 +139,8 @@ _SCALAR: Final = core_schema.union_schema(
 )
 
 
-def _scalar_schema(message: str, choice: core_schema.CoreSchema) -> GetPydanticSchema:
-    choices = [*_SCALAR["choices"], choice]
+def _scalar_schema(message: str, *further: core_schema.CoreSchema) -> GetPydanticSchema:
+    choices = [*_SCALAR["choices"], *further]
     schema = core_schema.union_schema(choices, custom_error_type="CXR104", custom_error_message=message)
     return GetPydanticSchema(lambda _source, _handler: schema)
 
@@ -164,6 +164,7 @@ LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_
 NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
+Label = Annotated[str, Field(min_length=1, max_length=100)]  # short, so that no label is cut
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -171,6 +172,7 @@ Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=
 Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
 NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
 Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
+Scalar = Annotated[str | bool | int | float, _scalar_schema("must be text, a number, true or false")]
 Attribute = Annotated[
     str | bool | int | float | None,
     _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),

@@ -48,7 +48,7 @@ class RuleEntry(f.StrictModel):
     intent: f.Omittable[str] = f.omittable(
         "Matches conversations in which the bot detected exactly this intent.", "lost_or_stolen_card"
     )
-    intents: f.Omittable[f.NonEmptyList[str]] = f.omittable(
+    intents: f.Omittable[f.OrVariable[f.NonEmptyList[str]]] = f.omittable(
         "Matches conversations in which the bot detected any of these intents. A rule with several needs a `key`.",
         ["card_not_working", "card_acceptance"],
     )

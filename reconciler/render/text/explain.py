@@ -12,6 +12,7 @@ from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_SHOWN: Final = 20
@@ -21,11 +22,11 @@ _DEFAULT: Final = "the tenant's default routing"
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """The origin of the rules (`the manifests of prod`), queue names by id, and labels of attributes."""
+    """The origin of the rules (`the manifests of prod`), queue names by id, and labels."""
 
     rules_label: str
     queues: Mapping[str, str]
-    labels: Mapping[str, str]
+    labels: Labels
 
 
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
@@ -95,8 +96,10 @@ def _non_match_row(non_match: NonMatch, explanation: Explanation, names: Display
     condition = condition_phrase(non_match.condition, names.labels)
     if not isinstance(non_match.condition, Condition):
         return "?", non_match.entry, f"{condition}; then to {queues_phrase(non_match.entry.rule.targets, names.queues)}"
-    value = explanation.conversation.get(non_match.condition.attribute)
-    return "no", non_match.entry, f"{condition}, but it is {'missing' if value is None else quote(value)}"
+    name = non_match.condition.attribute
+    value = explanation.conversation.get(name)
+    actual = "missing" if value is None else names.labels.value(name, value)
+    return "no", non_match.entry, f"{condition}, but it is {actual}"
 
 
 def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
@@ -113,7 +116,7 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
     hidden = len(explanation.non_matches) - len(non_matches)
     others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
-        has_intent = any(names.labels.get(name) == "intent" for name in explanation.conversation)
+        has_intent = any(names.labels.is_intent(name) for name in explanation.conversation)
         why = "is for another intent" if others == 1 else "are for other intents"
         if not has_intent:
             why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.desired.desired import short_labels
 from reconciler.errors import UnexpectedResponseError
-from reconciler.manifest.kinds.environment import Attributes
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 _HEADER: Final = ("run", "time", "who", "result", "reason")
-_LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}  # a journal has no others
+_LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
 
 def runs_text(runs: "Sequence[RecordedRun]") -> str:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from reconciler.checks.route_tests import RouteTestResult
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.labels import Labels
 from reconciler.text.phrases import conversation_phrase
 
 
@@ -60,7 +61,7 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
+def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Labels], now: datetime) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
     suites = groupby(results, lambda result: (result.environment, result.source.file, result.document))
@@ -70,9 +71,7 @@ def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapp
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(
-    number: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
-) -> ET.Element:
+def _suite(number: int, name: str, tests: Sequence[RouteTestResult], labels: Labels, now: datetime) -> ET.Element:
     environment = tests[0].environment
     names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
@@ -81,7 +80,7 @@ def _suite(
     suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
     for test in tests:
-        title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"
+        title = f"{test.number}. {conversation_phrase(test.conversation, labels.names_only)}"
         case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
         if test.failure:
             message = sanitize(test.failure.message)

@@ -1,0 +1,240 @@
+"""Labels of attributes and values: people read them, and each means exactly one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.desired.desired import labels_of
+from reconciler.manifest.load import load_manifests
+from reconciler.model.rule import Condition, Rule
+from reconciler.render.colour import no_style
+from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
+from reconciler.text.escape import quote
+from reconciler.text.labels import Labels
+from reconciler.text.phrases import condition_phrase, conversation_phrase, rule_phrase
+from tests.support.brute_force_checks import QUEUES
+from tests.support.builders import LABELS
+from tests.support.grown_pairs import generate_pair
+from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.parsed_html import parse_as_github, parse_html
+from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown
+from tests.support.plans import hostile_plan, plan_of_everything
+from tests.support.program import Program, write
+from tests.support.random_rules import a_pair, entries
+from tests.support.written_manifests import ENVIRONMENT
+from tests.tiers import FULL
+
+SHORT = {"intent": "intent", "conf": "confidence"}
+PAIRS = 300 if FULL else 60
+INTENT = "cognigyDetectedIntent"
+NAMES = HOSTILE_NAMES | MARKDOWN_NAMES
+BANK = f"""\
+{ENVIRONMENT}---
+apiVersion: routing/v1
+kind: Intents
+name: bot
+intents: [{{name: lost_or_stolen_card, label: Lost or stolen card}}, pin]
+---
+apiVersion: routing/v1
+kind: Attributes
+name: bank
+attributes:
+  customerTier: {{label: Customer tier, values: {{gold: Gold, basic: Basic}}, writtenBy: the IVR}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {{intent: lost_or_stolen_card, queue: Fraud, when: [{{attribute: customerTier, equals: gold}}]}}
+  - {{key: rest, queue: Cards, priority: 200, when: []}}
+---
+apiVersion: routing/v1
+kind: RouteTests
+name: cards
+tests:
+  - {{given: {{intent: lost_or_stolen_card, attributes: {{customerTier: gold}}}}, expect: {{queue: Fraud}}}}
+"""
+MORE = """\
+apiVersion: routing/v1
+kind: RuleSet
+name: more
+environments: [prod]
+rules:
+  - key: basic
+    name: Basic tier
+    intent: lost_or_stolen_card
+    queue: Fraud
+    when: [{attribute: customerTier, equals: basic}]
+"""
+
+
+def some_labels(random: Random, rules: Iterable[Rule], short: dict[str, str]) -> Labels:
+    """Return labels for some attributes and texts: each of one sign of its own, and as long as the name (layout)."""
+    parts = [part for one in rules for part in one.conditions if isinstance(part, Condition)]
+    values = chain.from_iterable(
+        ((part.attribute, value) for value in (part.value if isinstance(part.value, tuple) else (part.value,)))
+        for part in parts
+    )
+    texts = {pair for pair in values if isinstance(pair[1], str) and quote(pair[1]) == f'"{pair[1]}"'}
+    # A boolean has the label of its text, and is written without quotes.
+    texts = {(name, value) for name, value in texts if value not in ("", "true", "false")}
+    signs = map(chr, range(0x4E00, 0x9000))
+    attributes = sorted({part.attribute for part in parts} - {*short})
+    return Labels(
+        short,
+        {name: next(signs) * len(name) for name in attributes if random.random() < 0.7},
+        {pair: next(signs) * len(str(pair[1])) for pair in sorted(texts, key=str) if random.random() < 0.7},
+    )
+
+
+def with_names(text: str, labels: Labels) -> str:
+    """Return a text in which each label is replaced by its name."""
+    for (_, value), label in labels.values.items():
+        text = text.replace(label, str(value))
+    for name, label in labels.attributes.items():
+        text = text.replace(label, name)
+    return text
+
+
+@pytest.mark.parametrize("grow", [a_pair, generate_pair])
+def test_rows_with_labels_are_those_with_names(grow: object) -> None:
+    """For random changes of rules: the same rows and rules, in the same order, with each name replaced."""
+    assert callable(grow)
+    labelled = 0
+    for seed in range(PAIRS):
+        random = Random(f"labels {seed}")
+        pair = grow(random)
+        rules = [entry.rule for entry in chain(entries(pair.old), entries(pair.new))]
+        labels, names = some_labels(random, rules, SHORT), Labels(SHORT)
+        change = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation)
+        texts = [
+            "\n".join(
+                [
+                    *impact_lines(summarize_impact(change, QUEUES, each, limit=ALL_ROWS), no_style),
+                    *(rule_phrase(one, QUEUES, each) for one in rules),
+                    *(conversation_phrase(row.example.attributes, each) for row in change.rows),
+                ]
+            )
+            for each in (labels, names)
+        ]
+        assert texts[1] == with_names(texts[0], labels)
+        labelled += texts[0] != texts[1]
+    assert labelled > PAIRS // 2
+
+
+def test_every_format_shows_labels_and_json_names() -> None:
+    """Text, comments, issues and pages differ from those without labels only in the labels; JSON does not differ."""
+    plain = plan_of_everything()
+    rules = [*(one.rule for one in plain.desired.rules.values()), *(one.rule for one in plain.live.rules)]
+    made = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
+    for name, form in FORMS.items():
+        assert form(plain) == with_names(form(made), made.labels), name
+        assert (name == "json") is (form(plain) == form(made)), name
+    assert as_json(plain) == as_json(made)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_hostile_label_is_only_text(name: str) -> None:
+    """A label adds no element to a comment or a page, and no control character to any format."""
+    if not name:
+        return  # an empty label is an error in manifests
+    plain = hostile_plan("Billing")
+    values = {(INTENT, "Billing"): name, ("Billing", "Billing"): name}
+    made = replace(plain, labels=Labels(LABELS.short, {"Billing": name}, values))
+    uncounted = ("code", "a", "span")
+    for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
+        expected, actual = parse(write_page(plain)), parse(write_page(made))
+        assert [] == actual.unclosed
+        assert [tag for tag in expected.shape if tag.strip("/") not in uncounted] == [
+            tag for tag in actual.shape if tag.strip("/") not in uncounted
+        ]
+        assert expected.comments == actual.comments
+        assert {key for _, keys in expected.tags for key in keys} == {key for _, keys in actual.tags for key in keys}
+    for form_name, form in FORMS.items():
+        assert CONTROL_CHARACTERS.search(form(made)) is None, form_name
+
+
+def test_a_text_means_one_name(tmp_path: Path) -> None:
+    """Whatever labels a document gives, two names never read the same, also undeclared ones."""
+    words = ["a", "b", "c", "A", "B", "intent", "confidence"]
+    dropped = marked = 0
+    for seed in range(PAIRS):
+        random = Random(seed)
+        names = random.sample(words[:4], 3)
+        entry = [
+            f"{{label: {random.choice(words)}, values: {{{', '.join(f'{v}: {random.choice(words)}' for v in names)}}}}}"
+            for _ in names
+        ]
+        intents = ", ".join(f"{{name: {name}, label: {random.choice(words)}}}" for name in names)
+        text = "".join(f"  {name}: {fields}\n" for name, fields in zip(names, entry, strict=True))
+        (tmp_path / "a.yaml").write_text(
+            f"{ENVIRONMENT}---\napiVersion: routing/v1\nkind: Attributes\nname: a\nattributes:\n{text}---\n"
+            f"apiVersion: routing/v1\nkind: Intents\nname: i\nintents: [{intents}]\n"
+        )
+        manifests = load_manifests(tmp_path)
+        labels = labels_of(manifests, manifests.environments["prod"].document)
+        attributes = ["a", "b", "c", "A", "B", INTENT, "cognigyConfidence"]
+        assert len(attributes) == len({labels.name(name) for name in attributes})
+        for attribute in attributes:
+            assert len(words) == len({labels.value(attribute, value) for value in words})
+        dropped += len(labels.attributes) < len(names)
+        marked += any("(undeclared)" in labels.name(name) for name in attributes)
+    assert dropped
+    assert marked
+
+
+def test_only_compared_values_have_labels() -> None:
+    """A part of a text, a bound and a number are not values: their words stay."""
+    labels = Labels({}, {"tier": "Tier"}, {("tier", "gold"): "Gold", ("tier", "true"): "Yes"})
+    phrases: dict[tuple[str, Any], str] = {
+        ("equals", "gold"): 'Tier is "Gold"',
+        ("in", ("gold", "new", 3)): 'Tier is one of "Gold", "new", 3',
+        ("notIn", ("gold",)): 'Tier is none of "Gold"',
+        ("contains", "gold"): 'Tier contains "gold"',
+        ("greaterThan", "7"): 'Tier > "7"',
+        ("equals", True): 'Tier is "Yes"',
+        ("equals", "Gold"): 'Tier is "Gold" (undeclared)',
+        ("exists", None): "Tier exists",
+    }
+    assert list(phrases.values()) == [
+        condition_phrase(Condition("tier", operator, value, value), labels) for operator, value in phrases
+    ]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_command_shows_labels_and_names_with_v(cxroute: Program) -> None:
+    """`explain` in text, with -v and as JSON; a JUnit file has names, because they identify a test."""
+    write("bank.yaml", BANK)
+    words = ("explain", "-e", "prod", "--intent", "lost_or_stolen_card", "--attr", "customerTier=basic")
+    assert 0 == cxroute(*words)
+    assert 'a conversation with intent "Lost or stolen card", Customer tier "Basic"' in cxroute.out
+    assert 'Customer tier is "Gold", but it is "Basic"' in cxroute.out
+    assert 0 == cxroute(*words, "-v")
+    assert 'a conversation with intent "lost_or_stolen_card", customerTier "basic"' in cxroute.out
+    assert 'customerTier is "gold", but it is "basic"' in cxroute.out
+    _, form = cxroute.json(*words)
+    assert {"cognigyDetectedIntent": "lost_or_stolen_card", "customerTier": "basic"} == form["input"]
+    assert 0 == cxroute("test", "--junit", "junit.xml")
+    assert "customerTier" in Path("junit.xml").read_text(encoding="utf-8")
+    assert "Customer tier" not in Path("junit.xml").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_diff_shows_the_labels_of_both_sides(cxroute: Program) -> None:
+    """A comparison of two manifests has the labels; with -v the names."""
+    write("bank.yaml", BANK)
+    write("staging.yaml", ENVIRONMENT.replace("prod", "staging").replace("acme", "other"))
+    write("more.yaml", MORE)
+    assert 0 == cxroute("diff", "manifests:staging", "manifests:prod")
+    assert '"Lost or stolen card", Customer tier "Basic": "Cards" -> "Fraud"' in cxroute.out
+    assert 0 == cxroute("diff", "manifests:staging", "manifests:prod", "-v")
+    assert '"lost_or_stolen_card", customerTier "basic": "Cards" -> "Fraud"' in cxroute.out
