@@ -1,0 +1,228 @@
+"""Which conversations break promises about a list of rules, exactly (semantics "Promises").
+
+A promise is a rule on top of the list, the probe, whose conditions select its conversations. Each rule that takes one
+of them and that the promise does not allow is a pair of winners, (probe, rule), and becomes a region like the pairs of
+two lists. All promises share the space, the slices of the rules, and what the walks computed.
+"""
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from itertools import chain
+from typing import Final, NamedTuple
+
+from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
+from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, merge_regions
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, SliceWalk, WinnerPairs
+from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.behaviour.space.space import Conditions, Space
+from reconciler.behaviour.space.value_type import Types
+from reconciler.model.rule import Rule
+
+_PROBE: Final = 0  # the rank of a promise in its own list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What must hold for all conversations that fulfil `conditions`; each field restricts their routes."""
+
+    conditions: Conditions
+    always: frozenset[str] | None = None  # the only queues, by id
+    never: frozenset[str | None] = frozenset()  # queues by id, and None for the default routing
+    shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
+    decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
+
+    def allows(self, destination: Destination) -> bool:
+        """Return whether conversations may go to a destination."""
+        parts: Mapping[str | None, Fraction] = {None: Fraction(1)} if destination is None else dict(destination)
+        if self.always is not None and not (parts and parts.keys() <= self.always):
+            return False
+        bounds = all(least <= parts.get(queue, 0) <= most for queue, least, most in self.shares)
+        return bounds and not self.never & parts.keys()
+
+    def is_broken_by(self, destination: Destination, entry: RoutingEntry | None) -> bool:
+        """Return whether a rule with this destination breaks the promise where it takes a conversation."""
+        address = entry.whole.address if entry and self.decided_by else None
+        is_decisive = not self.decided_by or (address and fnmatchcase(str(address), self.decided_by))
+        return not (is_decisive and self.allows(destination))
+
+
+class PromiseFacts(NamedTuple):
+    """The conversations that break a promise: `after` and `after_rule` of a region are their route."""
+
+    violations: tuple[Region, ...]
+    complete: bool = True  # whether every conversation was decided
+    is_empty: bool = False  # whether no conversation fulfils the conditions
+
+    @property
+    def holds(self) -> bool | None:
+        """Return whether the promise holds; None if that is not decided."""
+        return False if self.violations else True if self.complete else None
+
+
+def check_promises(
+    entries: Iterable[RoutingEntry],
+    promises: Sequence[Promise],
+    evaluation: Evaluation = "lowest-first",
+    types: Types | None = None,
+    work: int | None = None,
+) -> tuple[PromiseFacts, ...]:
+    """Return the facts about each promise, with an example of each region that the list confirms."""
+    # `work` limits all searches together, in comparisons; each promise may use an equal part of what is left.
+    if not promises:
+        return ()
+    ordered = order_entries(entries, evaluation)
+    space = Space((ordered, map(_probe, promises)), types=types)
+    remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
+    checker = _Checker(PivotSlices(space, ordered))
+    results = []
+    for number, promise in enumerate(promises):
+        space.budget.remaining = share = remaining // (len(promises) - number)
+        results.append(checker.check(promise))
+        remaining -= share - space.budget.remaining
+    _confirm_examples(ordered, promises, results)
+    return tuple(results)
+
+
+def _probe(promise: Promise) -> RoutingEntry:
+    rule = Rule(name="", description="", priority=0, enabled=True, conditions=promise.conditions, targets=())
+    return RoutingEntry(name="", rule=rule)
+
+
+class _RuleListIndex:
+    """A list of rules, and what all promises need of it."""
+
+    def __init__(self, slices: PivotSlices) -> None:
+        self.slices, self.walk = slices, SliceWalk(slices)
+        self._ranks_by_destination: dict[Destination, list[int]] = {}
+        for rank, destination in enumerate(slices.destinations):
+            self._ranks_by_destination.setdefault(destination, []).append(rank)
+        self._narrow_ranks = sorted(set(chain.from_iterable(slices.ranks_by_atom.values())))
+        self._ends: dict[int, int] = {}
+
+    def end_of(self, shape: int) -> int:
+        """Return a rank from which on nothing of a shape is left in most slices; beyond the default if none is."""
+        if shape not in self._ends:
+            masks, shapes = self.slices.prefix_masks, self.slices.space.shapes
+            every = masks.mask_before(DEFAULT_RANK)
+            covering = [masks.first_rank_of[number] for number in bits(shapes.covering(shape) & every)]
+            may_end = bool(covering) or (every != 0 and not shapes.may_leave_any(shape, every))
+            self._ends[shape] = 1 + (min(covering, default=masks.ranks[-1]) if may_end else DEFAULT_RANK)
+        return self._ends[shape]
+
+    def count_before(self, end: int) -> int:
+        """Return how many rules a walk through all slices tries before a rank."""
+        return bisect_left(self._narrow_ranks, end) + len(self.slices.prefix_masks.first_rank_of)
+
+    def breaking_ranks(self, promise: Promise) -> list[int]:
+        """Return the ranks whose destination breaks a promise, in order; the last may be that of the default."""
+        groups = self._ranks_by_destination.items()
+        ranks = sorted(chain.from_iterable(ranks for each, ranks in groups if not promise.allows(each)))
+        return ranks if promise.allows(None) else [*ranks, DEFAULT_RANK]
+
+    def slices_to_walk(self, probe: PivotSlices) -> Iterator[int]:
+        """Yield slices of a probe with many values; of those in which rules with few values take nothing, one."""
+        end, late = self.end_of(probe.boxes[_PROBE].shape), self.slices.prefix_masks.late_ranks
+        special = {atom for atom, ranks in self.slices.ranks_by_atom.items() if ranks[0] < end} | late.keys()
+        ordinary = (atom for atom in probe.atoms(_PROBE) if atom != UNNAMED_SLICE and atom not in special)
+        yield from (atom for atom in (UNNAMED_SLICE, next(ordinary, None)) if atom is not None)
+        yield from special
+
+    def slices_of(self, rank: int, probe: PivotSlices) -> Iterable[int]:
+        """Return the slices in which a rule may take conversations of a probe with many values."""
+        if rank >= self.end_of(probe.boxes[_PROBE].shape):
+            return UNNAMED_SLICE, *self.slices.prefix_masks.late_ranks
+        return self.slices_to_walk(probe) if rank == DEFAULT_RANK else self.slices.open_atoms(rank)
+
+
+class _ProbePairs(WinnerPairs):
+    """The pairs of a promise and the rules that take its conversations and break it."""
+
+    def __init__(self, promise: Promise, probe: PivotSlices, index: _RuleListIndex) -> None:
+        self._promise, self._index = promise, index
+        super().__init__(probe, index.slices, [index.walk])
+
+    def _find_pairs(self) -> None:
+        """Search the slices of the promise, or those of the rules that break it if these rules are fewer."""
+        box, index = self.old.boxes[_PROBE], self._index
+        if not box.atoms and not self._promise.decided_by:
+            ranks, end = index.breaking_ranks(self._promise), index.end_of(box.shape)
+            if len(ranks) < index.count_before(end):
+                self._pair_with_rules(ranks)
+                return
+        atoms = None if box.atoms else filter(self._holds, index.slices_to_walk(self.old))
+        self._pair_with_takers(_PROBE, self.old, self.new, atoms)
+
+    def _pair_with_rules(self, ranks: Iterable[int]) -> None:
+        for rank in ranks:
+            try:
+                self._pair_with_rule(rank)
+            except UndecidedError:
+                self.unknown[_PROBE, rank] = None
+
+    def _pair_with_rule(self, rank: int) -> None:
+        for atom in filter(self._holds, self._index.slices_of(rank, self.old)):
+            if rank != DEFAULT_RANK and not self.new.holds(atom, rank):
+                continue
+            self.space.budget.spend()
+            shapes, heads = self.new.shapes(atom), (self.old.shape(atom, _PROBE), self.new.shape_of_rank(atom, rank))
+            box = shapes.find_free_box(*heads, self.new.mask_before(atom, rank))
+            if box is not None:
+                self._record(atom, (_PROBE, rank), box)
+                if not self.new.is_narrow(rank):
+                    return
+
+    def _holds(self, atom: int) -> bool:
+        return self.old.holds(atom, _PROBE)
+
+    def _is_relevant(self, pair: RankPair) -> bool:
+        rank = pair[1]
+        entry = self.new.entries[rank] if rank < len(self.new.entries) else None
+        return self._promise.is_broken_by(self.new.destination_of_rank(rank), entry)
+
+    def group_of(self, pair: RankPair) -> Hashable:
+        """Return the identity of the rule: each region of a promise is about one rule."""
+        rank = pair[1]
+        return id(self.new.entries[rank].whole) if rank < len(self.new.entries) else None
+
+
+class _Checker:
+    def __init__(self, slices: PivotSlices) -> None:
+        self.space, self._index = slices.space, _RuleListIndex(slices)
+        self._formatter = RegionFormatter(slices.space)
+
+    def check(self, promise: Promise) -> PromiseFacts:
+        probe = PivotSlices(self.space, [_probe(promise)])
+        if not probe.entries:
+            return PromiseFacts((), is_empty=True)
+        pairs = _ProbePairs(promise, probe, self._index)
+        drafts = DraftRegionBuilder(pairs).build_drafts()
+        merged = merge_regions(
+            self.space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole))
+        )
+        return PromiseFacts(tuple(map(self._formatter.format_region, merged)), complete=not pairs.unknown)
+
+
+def _confirm_examples(
+    ordered: Sequence[RoutingEntry], promises: Sequence[Promise], results: Sequence[PromiseFacts]
+) -> None:
+    """Verify each example rule by rule, independently of the analysis."""
+    if not any(facts.violations for facts in results):
+        return
+    index = RuleIndex(ordered)
+    for promise, facts in zip(promises, results, strict=True):
+        rule = _probe(promise).rule
+        for region in facts.violations:
+            example = region.example
+            winner = index.find_winner(example.attributes, example.assumed)
+            destination = None if winner is None else destination_of(winner.rule.targets)
+            is_broken = promise.is_broken_by(destination, winner) and (winner and winner.whole) is region.after_rule
+            if not is_broken or first_failing_condition(
+                rule, canonical_attributes(example.attributes), example.assumed
+            ):
+                raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
