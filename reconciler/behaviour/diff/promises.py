@@ -25,6 +25,8 @@ from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Rule
 
 _PROBE: Final = 0  # the rank of a promise in its own list
+_ORDINARY_SLICE: Final = -1
+_MAX_PARTS: Final = 8  # into which the work that is left is divided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def check_promises(
     work: int | None = None,
 ) -> tuple[PromiseFacts, ...]:
     """Return the facts about each promise, with an example of each region that the list confirms."""
-    # `work` limits all searches together, in comparisons; each promise may use an equal part of what is left.
+    # `work` limits all searches together, in comparisons; each promise may use a part of what is left.
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
@@ -82,7 +84,7 @@ def check_promises(
     checker = _Checker(PivotSlices(space, ordered))
     results = []
     for number, promise in enumerate(promises):
-        space.budget.remaining = share = remaining // (len(promises) - number)
+        space.budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
         results.append(checker.check(promise))
         remaining -= share - space.budget.remaining
     _confirm_examples(ordered, promises, results)
@@ -135,9 +137,14 @@ class _RuleListIndex:
 
     def slices_of(self, rank: int, probe: PivotSlices) -> Iterable[int]:
         """Return the slices in which a rule may take conversations of a probe with many values."""
-        if rank >= self.end_of(probe.boxes[_PROBE].shape):
-            return UNNAMED_SLICE, *self.slices.prefix_masks.late_ranks
-        return self.slices_to_walk(probe) if rank == DEFAULT_RANK else self.slices.open_atoms(rank)
+        slices, shape, late = self.slices, probe.boxes[_PROBE].shape, self.slices.prefix_masks.late_ranks
+        if slices.is_narrow(rank):
+            is_open = rank < self.end_of(shape)
+            return (atom for atom in slices.boxes[rank].atoms if is_open or atom in late)
+        head, before = slices.shape_of_rank(_ORDINARY_SLICE, rank), slices.prefix_masks.mask_before(rank)
+        if not slices.space.shapes.may_leave_any(shape, before, head):
+            return UNNAMED_SLICE, *late
+        return self.slices_to_walk(probe) if rank == DEFAULT_RANK else slices.atoms(rank)
 
 
 class _ProbePairs(WinnerPairs):
