@@ -1,7 +1,8 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation
@@ -13,18 +14,21 @@ from reconciler.desired.expand import (
     SubstitutionLimitError,
     list_targets,
 )
+from reconciler.desired.promises import PromiseExpander, StatedPromise
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
+from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.fallback import Fallback
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.suggest import suggest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
@@ -56,6 +60,7 @@ class DesiredState:
     labels: Mapping[str, str]  # short names of attributes: intent, confidence
     evaluation: Evaluation = "lowest-first"
     endpoint: EndpointStage = EndpointStage()  # comes before the rules: the bot's event passes it
+    promises: tuple[StatedPromise, ...] = ()
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
@@ -70,11 +75,15 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     rulesets = [loaded for loaded in manifests.rulesets if _applies(loaded.document.environments, environment.name)]
     for loaded in rulesets:
         expansion.expand_ruleset(loaded)
+    for stated in manifests.promises:
+        if _applies(stated.document.environments, environment.name):
+            expansion.expand_promises(stated)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
     state = empty_desired_state(manifests, environment)
-    return replace(state, rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
+    findings, promises = tuple(expansion.findings), tuple(expansion.promises)
+    return replace(state, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
@@ -141,6 +150,7 @@ class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
         self.environment, self.resolver = environment, resolver
         self.rules: dict[Address, DesiredRule] = {}
+        self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
         self._error_count = 0
         self._budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
@@ -160,14 +170,30 @@ class _EnvironmentExpander:
             try:
                 self._add_rule(expander, loaded, index)
             except SubstitutionLimitError as error:
-                self._report(loaded, index, error)
+                self._report(loaded, ("rules", index), error)
                 break
             except InvalidRuleError as error:
                 for rule_error in expander.collect_errors() or (error,):
-                    self._report(loaded, index, rule_error)
+                    self._report(loaded, ("rules", index), rule_error)
 
-    def _report(self, loaded: LoadedDocument[RuleSet], index: int, error: InvalidRuleError) -> None:
-        parents = () if isinstance(error, InvalidDefaultError) else ("rules", index)
+    def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
+        budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
+        for index, entry in enumerate(loaded.document.promises):
+            if self._error_count >= MAX_FINDINGS:
+                break
+            if not _applies(entry.environments, self.environment.name):
+                continue
+            position = loaded.finding("CXR221", "", "promises", index, severity=entry.severity)
+            try:
+                promise = PromiseExpander(self.environment, self._resolve_queue, entry, budget).promise()
+            except InvalidRuleError as error:
+                self._report(loaded, ("promises", index), error)
+                continue
+            document = loaded.document.name
+            self.promises.append(StatedPromise(document=document, name=entry.name, promise=promise, position=position))
+
+    def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
+        parents = () if isinstance(error, InvalidDefaultError) else item
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
         if isinstance(error, InvalidDefaultError):
             # All rules share the defaults: an error in the defaults is reported once.
@@ -177,8 +203,8 @@ class _EnvironmentExpander:
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
-            message = f"{MAX_FINDINGS:,} errors, and possibly more: further rules are not checked"
-            self.findings.append(loaded.finding(finding.code, message, "rules", hint="fix these errors first"))
+            message = f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not checked"
+            self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 
     def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
         address, rule = Address(loaded.document.name, expander.key()), expander.rule()

@@ -15,6 +15,7 @@ from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
+from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
@@ -33,6 +34,7 @@ _LIKELY_KINDS: Final = {
     "tests": "RouteTests",
     "queues": "Queues",
     "intents": "Intents",
+    "promises": "Promises",
 }  # the field that identifies a document's kind
 _MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
@@ -46,6 +48,7 @@ class Manifests:
     rulesets: tuple[LoadedDocument[RuleSet], ...] = ()
     intents: tuple[LoadedDocument[Intents], ...] = ()
     route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
+    promises: tuple[LoadedDocument[Promises], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
@@ -111,6 +114,7 @@ def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifes
         rulesets=_documents_of(RuleSet, valid),
         intents=_documents_of(Intents, valid),
         route_tests=_documents_of(RouteTests, valid),
+        promises=_documents_of(Promises, valid),
         warnings=tuple(findings),
         profiles=_by_name(_documents_of(Profile, valid)),
     )

@@ -5,8 +5,7 @@ of them and that the promise does not allow is a pair of winners, (probe, rule),
 two lists. All promises share the space, the slices of the rules, and what the walks computed.
 """
 
-from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -81,11 +80,11 @@ def check_promises(
     ordered = order_entries(entries, evaluation)
     space = Space((ordered, map(_probe, promises)), types=types)
     remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
-    checker = _Checker(PivotSlices(space, ordered))
+    index, formatter = _RuleListIndex(PivotSlices(space, ordered)), RegionFormatter(space)
     results = []
     for number, promise in enumerate(promises):
         space.budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
-        results.append(checker.check(promise))
+        results.append(_check(promise, index, formatter))
         remaining -= share - space.budget.remaining
     _confirm_examples(ordered, promises, results)
     return tuple(results)
@@ -101,50 +100,26 @@ class _RuleListIndex:
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.walk = slices, SliceWalk(slices)
-        self._ranks_by_destination: dict[Destination, list[int]] = {}
+        self.ranks_by_destination: dict[Destination, list[int]] = {}
         for rank, destination in enumerate(slices.destinations):
-            self._ranks_by_destination.setdefault(destination, []).append(rank)
-        self._narrow_ranks = sorted(set(chain.from_iterable(slices.ranks_by_atom.values())))
+            self.ranks_by_destination.setdefault(destination, []).append(rank)
         self._ends: dict[int, int] = {}
 
-    def end_of(self, shape: int) -> int:
-        """Return a rank from which on nothing of a shape is left in most slices; beyond the default if none is."""
-        if shape not in self._ends:
-            masks, shapes = self.slices.prefix_masks, self.slices.space.shapes
-            every = masks.mask_before(DEFAULT_RANK)
-            covering = [masks.first_rank_of[number] for number in bits(shapes.covering(shape) & every)]
-            may_end = bool(covering) or (every != 0 and not shapes.may_leave_any(shape, every))
-            self._ends[shape] = 1 + (min(covering, default=masks.ranks[-1]) if may_end else DEFAULT_RANK)
-        return self._ends[shape]
-
-    def count_before(self, end: int) -> int:
-        """Return how many rules a walk through all slices tries before a rank."""
-        return bisect_left(self._narrow_ranks, end) + len(self.slices.prefix_masks.first_rank_of)
-
-    def breaking_ranks(self, promise: Promise) -> list[int]:
-        """Return the ranks whose destination breaks a promise, in order; the last may be that of the default."""
-        groups = self._ranks_by_destination.items()
-        ranks = sorted(chain.from_iterable(ranks for each, ranks in groups if not promise.allows(each)))
-        return ranks if promise.allows(None) else [*ranks, DEFAULT_RANK]
-
-    def slices_to_walk(self, probe: PivotSlices) -> Iterator[int]:
-        """Yield slices of a probe with many values; of those in which rules with few values take nothing, one."""
-        end, late = self.end_of(probe.boxes[_PROBE].shape), self.slices.prefix_masks.late_ranks
-        special = {atom for atom, ranks in self.slices.ranks_by_atom.items() if ranks[0] < end} | late.keys()
-        ordinary = (atom for atom in probe.atoms(_PROBE) if atom != UNNAMED_SLICE and atom not in special)
-        yield from (atom for atom in (UNNAMED_SLICE, next(ordinary, None)) if atom is not None)
-        yield from special
-
     def slices_of(self, rank: int, probe: PivotSlices) -> Iterable[int]:
-        """Return the slices in which a rule may take conversations of a probe with many values."""
-        slices, shape, late = self.slices, probe.boxes[_PROBE].shape, self.slices.prefix_masks.late_ranks
+        """Return the slices in which earlier rules with most values may leave a rule conversations of a probe."""
+        slices, shapes, masks = self.slices, self.slices.space.shapes, self.slices.prefix_masks
+        shape = probe.boxes[_PROBE].shape
+        if shape not in self._ends:  # of most slices: the first rule that takes all of the shape
+            covering = bits(shapes.covering(shape) & masks.mask_before(DEFAULT_RANK))
+            self._ends[shape] = min((masks.first_rank_of[number] for number in covering), default=DEFAULT_RANK)
+        is_open = rank <= self._ends[shape]
         if slices.is_narrow(rank):
-            is_open = rank < self.end_of(shape)
-            return (atom for atom in slices.boxes[rank].atoms if is_open or atom in late)
-        head, before = slices.shape_of_rank(_ORDINARY_SLICE, rank), slices.prefix_masks.mask_before(rank)
-        if not slices.space.shapes.may_leave_any(shape, before, head):
-            return UNNAMED_SLICE, *late
-        return self.slices_to_walk(probe) if rank == DEFAULT_RANK else slices.atoms(rank)
+            return (atom for atom in slices.boxes[rank].atoms if is_open or atom in masks.late_ranks)
+        head = slices.shape_of_rank(_ORDINARY_SLICE, rank)
+        if not (is_open and shapes.may_leave_any(shape, masks.mask_before(rank), head)):
+            atoms: Iterable[int] = (UNNAMED_SLICE, *masks.late_ranks)
+            return atoms if rank == DEFAULT_RANK else (atom for atom in atoms if slices.holds(atom, rank))
+        return probe.atoms(_PROBE) if rank == DEFAULT_RANK else slices.atoms(rank)
 
 
 class _ProbePairs(WinnerPairs):
@@ -155,26 +130,22 @@ class _ProbePairs(WinnerPairs):
         super().__init__(probe, index.slices, [index.walk])
 
     def _find_pairs(self) -> None:
-        """Search the slices of the promise, or those of the rules that break it if these rules are fewer."""
-        box, index = self.old.boxes[_PROBE], self._index
-        if not box.atoms and not self._promise.decided_by:
-            ranks, end = index.breaking_ranks(self._promise), index.end_of(box.shape)
-            if len(ranks) < index.count_before(end):
-                self._pair_with_rules(ranks)
-                return
-        atoms = None if box.atoms else filter(self._holds, index.slices_to_walk(self.old))
-        self._pair_with_takers(_PROBE, self.old, self.new, atoms)
-
-    def _pair_with_rules(self, ranks: Iterable[int]) -> None:
-        for rank in ranks:
+        """Search the slices of the promise; if these are many, those of each rule that breaks it."""
+        if self.old.boxes[_PROBE].atoms:
+            self._pair_with_takers(_PROBE, self.old, self.new)
+            return
+        groups = self._index.ranks_by_destination.items()
+        ranks = [ranks for place, ranks in groups if self._promise.decided_by or not self._promise.allows(place)]
+        for rank in sorted(chain([DEFAULT_RANK], *ranks)):
             try:
-                self._pair_with_rule(rank)
+                if self._is_relevant((_PROBE, rank)):
+                    self._pair_with_rule(rank)
             except UndecidedError:
                 self.unknown[_PROBE, rank] = None
 
     def _pair_with_rule(self, rank: int) -> None:
-        for atom in filter(self._holds, self._index.slices_of(rank, self.old)):
-            if rank != DEFAULT_RANK and not self.new.holds(atom, rank):
+        for atom in self._index.slices_of(rank, self.old):
+            if not self.old.holds(atom, _PROBE):
                 continue
             self.space.budget.spend()
             shapes, heads = self.new.shapes(atom), (self.old.shape(atom, _PROBE), self.new.shape_of_rank(atom, rank))
@@ -183,9 +154,6 @@ class _ProbePairs(WinnerPairs):
                 self._record(atom, (_PROBE, rank), box)
                 if not self.new.is_narrow(rank):
                     return
-
-    def _holds(self, atom: int) -> bool:
-        return self.old.holds(atom, _PROBE)
 
     def _is_relevant(self, pair: RankPair) -> bool:
         rank = pair[1]
@@ -198,21 +166,18 @@ class _ProbePairs(WinnerPairs):
         return id(self.new.entries[rank].whole) if rank < len(self.new.entries) else None
 
 
-class _Checker:
-    def __init__(self, slices: PivotSlices) -> None:
-        self.space, self._index = slices.space, _RuleListIndex(slices)
-        self._formatter = RegionFormatter(slices.space)
-
-    def check(self, promise: Promise) -> PromiseFacts:
-        probe = PivotSlices(self.space, [_probe(promise)])
-        if not probe.entries:
-            return PromiseFacts((), is_empty=True)
-        pairs = _ProbePairs(promise, probe, self._index)
-        drafts = DraftRegionBuilder(pairs).build_drafts()
-        merged = merge_regions(
-            self.space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole))
-        )
-        return PromiseFacts(tuple(map(self._formatter.format_region, merged)), complete=not pairs.unknown)
+def _check(promise: Promise, index: _RuleListIndex, formatter: RegionFormatter) -> PromiseFacts:
+    space = formatter.space
+    probe = PivotSlices(space, [_probe(promise)])
+    if not probe.entries:
+        return PromiseFacts((), is_empty=True)
+    pairs = _ProbePairs(promise, probe, index)
+    drafts = DraftRegionBuilder(pairs).build_drafts()
+    merged = merge_regions(space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole)))
+    regions = sorted(
+        map(formatter.format_region, merged), key=lambda region: (region.unlikely, region.example.assumed != {})
+    )
+    return PromiseFacts(tuple(regions), complete=not pairs.unknown)
 
 
 def _confirm_examples(

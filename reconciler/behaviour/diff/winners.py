@@ -169,15 +169,13 @@ class WinnerPairs:
                 box = intersect_box(box, tuple(self.space.box(slices.boxes[rank]).items()))
         return box
 
-    def _pair_with_takers(
-        self, rank: int, side: PivotSlices, opposite_side: PivotSlices, atoms: Iterable[int] | None = None
-    ) -> None:
-        """Find the rules of the opposite list that take conversations of this winner, in these slices or in all."""
+    def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
+        """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]
         visited: _Runs = set()
         narrow = bool(side.boxes[rank].atoms)
         try:
-            for atom in side.open_atoms(rank) if atoms is None else atoms:
+            for atom in side.open_atoms(rank):
                 self.space.budget.spend()
                 shape, shapes = side.shape(atom, rank), side.shapes(atom)
                 before = side.mask_before(atom, rank) & shapes.overlapping(shape)

@@ -1,0 +1,88 @@
+"""Expansion of the promises of manifests for one environment: variables filled in, queues resolved."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from reconciler.behaviour.diff.promises import Promise
+from reconciler.desired.expand import InvalidRuleError, RuleExpander
+from reconciler.desired.substitution import PERCENT, TextBudget
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.promises import Conversations, PromiseEntry
+from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
+from reconciler.model.finding import Finding, Severity
+from reconciler.model.rule import OPERATORS, Queue, Source, normalized_conditions
+
+_WITHOUT_DEFAULTS: Final = RuleSet(name="promises", rules=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedPromise:
+    """A promise of the manifests in one environment."""
+
+    document: str
+    name: str
+    promise: Promise
+    position: Finding  # with the position of the promise and its severity, and without a message
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of the finding if the promise is broken."""
+        return self.position.severity
+
+    @property
+    def source(self) -> Source | None:
+        """The position of the promise."""
+        return self.position.source
+
+
+class PromiseExpander(RuleExpander):
+    """Expands one promise; its conversations are like the conditions of a rule."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        resolve_queue: Callable[[str], Queue],
+        stated: PromiseEntry,
+        budget: TextBudget | None = None,
+    ) -> None:
+        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
+        # The tenant does not evaluate promises, so they may have operators that it does not support.
+        api = environment.api.model_copy(update={"operators": OPERATORS})
+        every = stated.conversations or Conversations()
+        fields = {name: getattr(every, name) for name in Conversations.model_fields}
+        entry = RuleEntry.model_construct(**fields)
+        environment = environment.model_copy(update={"api": api})
+        super().__init__(environment, resolve_queue, _WITHOUT_DEFAULTS, entry, budget)
+        self.stated = stated
+
+    def promise(self) -> Promise:
+        """Return the promise. Raises InvalidRuleError at the first error; its path is below the promise."""
+        try:
+            conditions = normalized_conditions([condition for condition, _ in self.conditions()])
+        except InvalidRuleError as error:
+            error.path = ("for", *error.path)
+            raise
+        stated, never = self.stated, self.stated.never
+        denied: set[str | None] = {None} if never and never.default else set()
+        denied |= self._ids("never") if never and never.queues else set()
+        return Promise(
+            conditions=conditions,
+            always=frozenset(self._ids("always")) if stated.always else None,
+            never=frozenset(denied),
+            shares=tuple(self._shares()),
+            decided_by=stated.decided_by or "",
+        )
+
+    def _ids(self, field: str) -> set[str]:
+        names = getattr(self.stated, field).queues
+        return {self.queue(name, (field, "queues", index)).id for index, name in enumerate(names)}
+
+    def _shares(self) -> Iterator[tuple[str, Fraction, Fraction]]:
+        for name, bounds in (self.stated.split or {}).items():
+            least, most = (
+                Fraction(str(self._typed_value(getattr(bounds, end), PERCENT, "split", name, end))) / 100
+                for end in ("least", "most")
+            )
+            yield self.queue(name, ("split", name)).id, least, most
