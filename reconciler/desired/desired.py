@@ -14,7 +14,7 @@ from reconciler.desired.expand import (
     SubstitutionLimitError,
     list_targets,
 )
-from reconciler.desired.promises import PromiseExpander, StatedPromise
+from reconciler.desired.promises import PromiseExpander, StatedPromise, list_queues
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
@@ -127,18 +127,22 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each rule's queue without an alias, if there are Queues documents."""
+    """Return a warning for each queue of a rule or promise without an alias, if there are Queues documents."""
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
+    names: list[tuple[LoadedDocument[Any], tuple[PathStep, ...], str]] = []
+    for ruleset in manifests.rulesets:
+        for index, entry in enumerate(ruleset.document.rules):
+            names += [(ruleset, ("rules", index, *path), name) for name, _, path in list_targets(entry)]
+    for stated in manifests.promises:
+        for index, promise in enumerate(stated.document.promises):
+            names += [(stated, ("promises", index, *path), name) for name, path in list_queues(promise)]
     warnings = []
-    for loaded in manifests.rulesets if aliases else ():
-        for index, entry in enumerate(loaded.document.rules):
-            for name, _, path in list_targets(entry):
-                if name in aliases or "$" in name:
-                    continue
-                message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
-                finding = loaded.finding("CXR117", message, "rules", index, *path, hint=suggest(name, aliases))
-                address = addresses.get(loaded.source_of("rules", index))
-                warnings.append(replace(finding, severity="warning", address=address))
+    for loaded, path, name in names if aliases else ():
+        if name not in aliases and "$" not in name:
+            message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
+            address = addresses.get(loaded.source_of(*path[:2]))
+            hint = suggest(name, aliases)
+            warnings.append(loaded.finding("CXR117", message, *path, severity="warning", hint=hint, address=address))
     return warnings
 
 
@@ -183,14 +187,20 @@ class _EnvironmentExpander:
                 break
             if not _applies(entry.environments, self.environment.name):
                 continue
-            position = loaded.finding("CXR221", "", "promises", index, severity=entry.severity)
             try:
                 promise = PromiseExpander(self.environment, self._resolve_queue, entry, budget).promise()
             except InvalidRuleError as error:
                 self._report(loaded, ("promises", index), error)
                 continue
-            document = loaded.document.name
-            self.promises.append(StatedPromise(document=document, name=entry.name, promise=promise, position=position))
+            stated = StatedPromise(
+                document=loaded.document.name,
+                name=entry.name,
+                promise=promise,
+                severity=entry.severity,
+                source=loaded.source_of("promises", index),
+                finding=loaded.finding("CXR221", "", "promises", index, severity=entry.severity),
+            )
+            self.promises.append(stated)
 
     def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
         parents = () if isinstance(error, InvalidDefaultError) else item

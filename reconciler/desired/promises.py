@@ -11,6 +11,7 @@ from reconciler.desired.substitution import PERCENT, TextBudget
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.promises import Conversations, PromiseEntry
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
+from reconciler.manifest.source_map import PathStep
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import OPERATORS, Queue, Source, normalized_conditions
 
@@ -24,17 +25,18 @@ class StatedPromise:
     document: str
     name: str
     promise: Promise
-    position: Finding  # with the position of the promise and its severity, and without a message
+    severity: Severity  # of the finding if the promise is broken
+    source: Source
+    finding: Finding  # at the promise, without a message
 
-    @property
-    def severity(self) -> Severity:
-        """The severity of the finding if the promise is broken."""
-        return self.position.severity
 
-    @property
-    def source(self) -> Source | None:
-        """The position of the promise."""
-        return self.position.source
+def list_queues(stated: PromiseEntry) -> list[tuple[str, tuple[PathStep, ...]]]:
+    """Return the name and the path of each queue of a promise, without expansion."""
+    fields = {"always": stated.always and stated.always.queues, "never": stated.never and stated.never.queues}
+    queues = [
+        (name, (field, "queues", index)) for field, names in fields.items() for index, name in enumerate(names or ())
+    ]
+    return [*queues, *((name, ("split", name)) for name in stated.split or ())]
 
 
 class PromiseExpander(RuleExpander):
@@ -66,18 +68,17 @@ class PromiseExpander(RuleExpander):
             raise
         stated, never = self.stated, self.stated.never
         denied: set[str | None] = {None} if never and never.default else set()
-        denied |= self._ids("never") if never and never.queues else set()
+        denied |= self._ids("never")
         return Promise(
             conditions=conditions,
-            always=frozenset(self._ids("always")) if stated.always else None,
+            always=frozenset(self._ids("always")) or None,
             never=frozenset(denied),
             shares=tuple(self._shares()),
             decided_by=stated.decided_by or "",
         )
 
     def _ids(self, field: str) -> set[str]:
-        names = getattr(self.stated, field).queues
-        return {self.queue(name, (field, "queues", index)).id for index, name in enumerate(names)}
+        return {self.queue(name, path).id for name, path in list_queues(self.stated) if path[0] == field}
 
     def _shares(self) -> Iterator[tuple[str, Fraction, Fraction]]:
         for name, bounds in (self.stated.split or {}).items():

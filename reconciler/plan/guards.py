@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Final, get_args
 
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.guard_limits import Limit
+from reconciler.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
+from reconciler.plan.promises import check_promise_guard
 from reconciler.text.escape import join_first, quote
 
 
@@ -37,7 +39,7 @@ def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
     return tuple(result for result in plan.guards if not result.ok)
 
 
-GUARD_NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient")
+GUARD_NAMES: Final[tuple[str, ...]] = get_args(GuardName)
 """Every guard's name, as `--allow` takes it."""
 _MAX_LISTED = 5
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
@@ -59,6 +61,8 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     if environment.freeze:
         yield _check_freeze(environment, plan.generated_at)
     yield _check_transient(plan)
+    if plan.desired.promises:
+        yield check_promise_guard(plan)
 
 
 def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:

@@ -1,4 +1,4 @@
-"""The results of route tests as one line, as JSON, and as JUnit XML.
+"""The results of route tests and promises as one line, as JSON, and as JUnit XML.
 
 The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in `testsuites`, no file or
 line in a `testcase`, and empty parts in each suite.
@@ -8,35 +8,49 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 from reconciler.checks.route_tests import RouteTestResult
+from reconciler.model.finding import Finding
+from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
-from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conversation_phrase
 
 
-def tests_line(results: Sequence[RouteTestResult]) -> str:
+def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseResult]) -> str:
     """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
+    tests = [(result.environment, result.failure is not None) for result in results]
+    checked = [(result.environment, result.facts.holds is not True) for result in promises]
+    lines = [_totals("route test", "passed", "failed", tests) if tests or not checked else ""]
+    lines += [_totals("promise", "kept", "not kept", checked) if checked else ""]
+    return " ".join(filter(None, lines))
+
+
+def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]) -> str:
     if not results:
-        return "No route test was run."
-    each = max(Counter(result.environment for result in results).values())
-    failed = dict.fromkeys((result.environment for result in results), 0)
-    for result in results:
-        failed[result.environment] += result.failure is not None
-    wrong = [(name, count) for name, count in failed.items() if count]
+        return f"No {noun} was run."
+    each = max(Counter(name for name, _ in results).values())
+    counts = dict.fromkeys((name for name, _ in results), 0)
+    for name, has_failed in results:
+        counts[name] += has_failed
+    wrong = [(name, count) for name, count in counts.items() if count]
     if not wrong:
-        return f"{pluralize(each, 'route test')} passed in {join_names(failed)}."
+        return f"{pluralize(each, noun)} {passed} in {join_names(counts)}."
     (first, count), *others = wrong
-    text = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
+    text = f"{count:,} of {pluralize(each, noun)} {failed} in {sanitize(first)}"
     text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
-    passed = [name for name, count in failed.items() if not count]
-    return f"{text}; all passed in {join_names(passed)}." if passed else f"{text}."
+    fine = [name for name, count in counts.items() if not count]
+    return f"{text}; all {passed} in {join_names(fine)}." if fine else f"{text}."
 
 
-def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
-    """Return the totals and every test as JSON."""
+def tests_document(
+    results: Sequence[RouteTestResult],
+    promises: Sequence[PromiseResult],
+    queues: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Return the totals, every test and every promise as JSON; `queues` are the names by id, by environment."""
     failed = sum(result.failure is not None for result in results)
     tests = [
         {
@@ -51,7 +65,9 @@ def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
         }
         for result in results
     ]
-    return {"passed": not failed, "tests": len(results), "failed": failed, "results": tests}
+    broken = any(result.failure and result.failure.severity == "error" for result in promises)
+    totals = {"passed": not failed and not broken, "tests": len(results), "failed": failed, "results": tests}
+    return {**totals, "promises": [result.to_json(queues[result.environment]) for result in promises]}
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -60,33 +76,55 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
+class _Case(NamedTuple):
+    suite: tuple[str, str, str]  # environment, file and document
+    title: str
+    failure: Finding | None
+
+
+def junit_document(
+    results: Sequence[RouteTestResult],
+    promises: Sequence[PromiseResult],
+    labels: Mapping[str, Mapping[str, str]],
+    now: datetime,
+) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
-    suites = groupby(results, lambda result: (result.environment, result.source.file, result.document))
-    for number, ((environment, _, name), tests) in enumerate(suites):
-        root.append(_suite(number, sanitize(name), list(tests), labels[environment], now))
+    cases = []
+    for test in results:
+        title = f"{test.number}. {conversation_phrase(test.conversation, labels[test.environment])}"
+        cases.append(_Case((test.environment, test.source.file, test.document), title, test.failure))
+    for each in promises:
+        suite = each.environment, each.stated.source.file, each.stated.document
+        cases.append(_Case(suite, f"promise {quote(each.stated.name)}", each.failure))
+    for number, ((environment, _, name), group) in enumerate(groupby(cases, lambda case: case.suite)):
+        root.append(_suite(number, sanitize(name), environment, list(group), now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(
-    number: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
-) -> ET.Element:
-    environment = tests[0].environment
+def _suite(number: int, name: str, environment: str, cases: Sequence[_Case], now: datetime) -> ET.Element:
     names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
-    failures = sum(test.failure is not None for test in tests)
-    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": "0", "time": "0"}
+    failures = sum(_fails(case) for case in cases)
+    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "time": "0"}
     suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
-    for test in tests:
-        title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"
-        case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
-        if test.failure:
-            message = sanitize(test.failure.message)
-            failure = ET.SubElement(case, "failure", message=message, type=test.failure.code)
-            failure.text = f"{source_location(test.source)}: {message}"
-    ET.SubElement(suite, "system-out")
+    warnings = []
+    for case in cases:
+        element = ET.SubElement(suite, "testcase", name=case.title, classname=f"{environment}.{name}", time="0")
+        if case.failure is None:
+            continue
+        message = sanitize(case.failure.message)
+        text = f"{source_location(case.failure.source)}: {message}" if case.failure.source else message
+        if _fails(case):
+            ET.SubElement(element, "failure", message=message, type=case.failure.code).text = text
+        else:
+            warnings.append(text)
+    ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
     ET.SubElement(suite, "system-err")
     return suite
+
+
+def _fails(case: _Case) -> bool:
+    return case.failure is not None and case.failure.severity == "error"
