@@ -88,7 +88,7 @@ CXR107 unknown variable: ${name} is not among the vars of this Environment. Writ
 CXR108 bad name: Owner, RuleSet and key must match [a-z0-9][a-z0-9-]{0,63}. If no slug can be made, write a key.
 CXR109 duplicate key of a rule: Two rules of one environment have the same address. Give one of them another key.
 CXR110 duplicate rule name: Two rules of one environment have the same name. Give one of them another name.
-CXR111 duplicate document: Two documents of one kind have the same name.
+CXR111 duplicate document: Two documents of one kind, or two promises of one document, have the same name.
 CXR112 unknown operator: This operator does not exist (known: equals, in, contains, greaterThan, between, exists ...).
 CXR113 unknown environment: No Environment document has that name.
 CXR114 two environments, one owner: Two Environments have the same host and owner, so each would delete the rules of the

@@ -23,7 +23,7 @@ class Conversations(f.StrictModel):
         "The bot's confidence is lower than this, from 0 to 1.", 0.95
     )
     when: f.LongList[ConditionEntry] = f.optional(
-        (), "Further conditions.", [{"attribute": "customerTier", "equals": "platinum"}]
+        (), "Further conditions, all of which must hold.", [{"attribute": "customerTier", "equals": "platinum"}]
     )
 
     @model_validator(mode="after")
@@ -59,8 +59,8 @@ class Never(f.StrictModel):
 class ShareBounds(f.StrictModel):
     """The bounds of a queue's share of the conversations, in percent."""
 
-    least: f.OrVariable[f.Percent] = f.optional(0, "The lowest percentage.", 60)
-    most: f.OrVariable[f.Percent] = f.optional(100, "The highest percentage.", 80)
+    least: f.OrVariable[f.Percent] = f.optional(0, "The lowest percentage that the queue may have.", 60)
+    most: f.OrVariable[f.Percent] = f.optional(100, "The highest percentage that the queue may have.", 80)
 
 
 class PromiseEntry(f.StrictModel):
@@ -108,5 +108,5 @@ class Promises(f.ManifestDocument):
     )
     promises: f.YamlList[PromiseEntry] = f.required(
         "The promises. If one of severity error is broken, validate exits with code 3 and apply refuses.",
-        [{"name": "nobody falls through", "never": {"default": True}}],
+        [{"name": "a rule takes every conversation", "never": {"default": True}}],
     )
