@@ -12,9 +12,28 @@ from reconciler.behaviour.diff.promises import Promise, PromiseFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import Address
 from reconciler.plan.behaviour_json import violation_to_json
-from tests.support.brute_force import Destination, Input, Json, Known, Universe, destination, inputs_for, matches, winner
-from tests.support.brute_force_checks import QUEUES, assumption, check_typable, completions, destination_of, entry_name, rules_text
-from tests.support.random_rules import SOME, UNKNOWN, Evaluation, a_condition, a_list, chance, entries, entry, rule
+from tests.support.brute_force import (
+    Destination,
+    Input,
+    Json,
+    Known,
+    Universe,
+    destination,
+    holds,
+    inputs_for,
+    matches,
+    winner,
+)
+from tests.support.brute_force_checks import (
+    QUEUES,
+    assumption,
+    check_typable,
+    completions,
+    destination_of,
+    entry_name,
+    rules_text,
+)
+from tests.support.random_rules import KINDS, SOME, UNKNOWN, a_condition, chance, entries, entry, rule
 
 ALL: Final = frozenset("ABC")
 Route = tuple[Json | None, Destination]
@@ -43,21 +62,26 @@ class StatedPromise:
             conditions=entry(rule("p", 1, self.conditions, "A")).rule.conditions,
             always=self.always,
             never=frozenset([*self.never, *([None] if self.never_default else [])]),
-            shares=tuple((name, Fraction(str(low)) / 100, Fraction(str(high)) / 100) for name, (low, high) in self.split.items()),
+            shares=tuple(
+                (name, Fraction(str(low)) / 100, Fraction(str(high)) / 100) for name, (low, high) in self.split.items()
+            ),
             decided_by=pattern,
         )
 
     def is_kept(self, taking: Json | None) -> bool:
         """Return whether a conversation of a rule keeps the promise."""
         to = destination(taking)
-        shares = {} if to is None else {name: share for name, share in to}
+        shares = dict(to or ())
         if self.always is not None and (not shares or set(shares) - self.always):
             return False
         if self.never & set(shares) or (self.never_default and to is None):
             return False
         if self.decided_by is not None and (taking is None or taking["id"] not in self.decided_by):
             return False
-        return all(Fraction(str(low)) <= 100 * shares.get(name, 0) <= Fraction(str(high)) for name, (low, high) in self.split.items())
+        return all(
+            Fraction(str(low)) <= 100 * shares.get(name, 0) <= Fraction(str(high))
+            for name, (low, high) in self.split.items()
+        )
 
 
 def addressed(forms: list[Json]) -> list[RoutingEntry]:
@@ -72,16 +96,24 @@ def a_promise(random: Random, rules: list[Json]) -> StatedPromise:
         lambda: {"never": frozenset(random.choice("ABC"))},
         lambda: {"never_default": True},
         lambda: {"never": frozenset(random.choice("ABC")), "never_default": True},
-        lambda: {"split": {random.choice("ABC"): random.choice(((0, 50), (50, 100), (30, 70), (0, 99), (0, 0), (0, 75)))}},
-        lambda: {"decided_by": frozenset([random.choice(rules)["id"]] if chance(random, 0.7) else [one["id"] for one in rules])},
+        lambda: {
+            "split": {random.choice("ABC"): random.choice(((0, 50), (50, 100), (30, 70), (0, 99), (0, 0), (0, 75)))}
+        },
+        lambda: {
+            "decided_by": frozenset(
+                [random.choice(rules)["id"]] if chance(random, 0.7) else [one["id"] for one in rules]
+            )
+        },
     )
     return StatedPromise(conditions=_conditions(random, rules), **random.choice(kinds)())
 
 
 def _conditions(random: Random, rules: list[Json]) -> list[Json]:
     known = [part for part in random.choice(rules)["conditions"] if part not in UNKNOWN]
-    names = tuple(dict.fromkeys(part.get("attributeName", "intent") for part in known)) or SOME
-    more = [part for part in (a_condition(random, names) for _ in range(random.choice((0, 1, 1)))) if part not in UNKNOWN]
+    names = tuple(dict.fromkeys(part["attributeName"] for part in known if part["attributeName"] in KINDS)) or SOME
+    more = [
+        part for part in (a_condition(random, names) for _ in range(random.choice((0, 1, 1)))) if part not in UNKNOWN
+    ]
     return random.choice(([], known, known, [*known, *more], more))
 
 
@@ -129,3 +161,7 @@ class PromiseOracle:
         check_typable(self.universe, region["witness"])
         return inside
 
+
+def holds_all(conditions: list[Json], attributes: dict[str, Any]) -> bool:
+    """Return whether an input fulfils all conditions."""
+    return all(holds(condition, attributes, {}) for condition in conditions)
