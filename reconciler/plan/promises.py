@@ -97,7 +97,7 @@ def check_promise_guard(plan: Plan) -> GuardResult:
     state = replace(desired, endpoint=base, promises=tuple(result.stated for result in broken))
     today = run_promises(state, transition.before, names)
     problems = [
-        (result.failure.message if result.failure else "") + (" (today, too)" if now.facts.holds is not True else "")
+        (result.failure.message if result.failure else "") + (" (broken today, too)" if now.facts.holds is not True else "")
         for result, now in zip(broken, today, strict=True)
     ]
     message = join_first(problems, MAX_LISTED) if problems else "the rules after this plan keep every promise"
