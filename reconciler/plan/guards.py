@@ -11,7 +11,8 @@ from reconciler.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.plan.promises import check_promise_guard
+from reconciler.plan.promises import run_promises
+from reconciler.plan.schedule import build_transition
 from reconciler.text.escape import join_first, quote
 
 
@@ -62,7 +63,7 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
         yield _check_freeze(environment, plan.generated_at)
     yield _check_transient(plan)
     if plan.desired.promises:
-        yield check_promise_guard(plan)
+        yield _check_promises(plan)
 
 
 def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
@@ -167,6 +168,24 @@ def _check_transient(plan: Plan) -> GuardResult:
             f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
         )
     return _result("transient", len(plan.unproven), message)
+
+
+def _check_promises(plan: Plan) -> GuardResult:
+    """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
+    desired, names, transition = plan.desired, plan.queue_names, build_transition(plan)
+    base, endpoint = plan.endpoints
+    demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
+    after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
+    broken = [result for result in after if result.facts.holds is not True]
+    state = replace(desired, endpoint=base, promises=tuple(result.stated for result in broken))
+    today = run_promises(state, transition.before, names)
+    problems = [
+        (result.failure.message if result.failure else "")
+        + (" (broken today, too)" if now.facts.holds is not True else "")
+        for result, now in zip(broken, today, strict=True)
+    ]
+    message = join_first(problems, _MAX_LISTED) if problems else "the rules after this plan keep every promise"
+    return _result("promises", len(broken), message)
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:

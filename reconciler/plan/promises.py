@@ -11,14 +11,11 @@ from reconciler.desired.desired import DesiredState
 from reconciler.desired.promises import StatedPromise
 from reconciler.model.finding import Document, Finding
 from reconciler.plan.behaviour_json import violation_to_json
-from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.routing_table import route_phrase
-from reconciler.plan.schedule import build_transition
-from reconciler.text.escape import join_first, pluralize, quote
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import conversation_phrase
 
 ABOUT_NOTHING: Final = "CXR222"
-MAX_LISTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +82,3 @@ def _failure(
     message += ", if a condition that cxroute does not understand holds or not" if first.example.assumed else ""
     hint = f"{pluralize(others, 'other case')} in the JSON of `cxroute test`" if others else ""
     return replace(stated.finding, message=message, hint=hint)
-
-
-def check_promise_guard(plan: Plan) -> GuardResult:
-    """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
-    desired, names, transition = plan.desired, plan.queue_names, build_transition(plan)
-    base, endpoint = plan.endpoints
-    demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
-    after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
-    broken = [result for result in after if result.facts.holds is not True]
-    state = replace(desired, endpoint=base, promises=tuple(result.stated for result in broken))
-    today = run_promises(state, transition.before, names)
-    problems = [
-        (result.failure.message if result.failure else "") + (" (broken today, too)" if now.facts.holds is not True else "")
-        for result, now in zip(broken, today, strict=True)
-    ]
-    message = join_first(problems, MAX_LISTED) if problems else "the rules after this plan keep every promise"
-    return GuardResult(name="promises", value=len(broken), limit=0, ok=not broken, message=message)
