@@ -195,10 +195,10 @@ class _EnvironmentExpander:
             stated = StatedPromise(
                 document=loaded.document.name,
                 name=entry.name,
-                promise=promise,
                 severity=entry.severity,
                 source=loaded.source_of("promises", index),
                 finding=loaded.finding("CXR221", "", "promises", index, severity=entry.severity),
+                promise=promise,
             )
             self.promises.append(stated)
 

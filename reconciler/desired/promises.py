@@ -1,6 +1,6 @@
 """Expansion of the promises of manifests for one environment: variables filled in, queues resolved."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -18,7 +18,7 @@ from reconciler.model.rule import OPERATORS, Queue, Source, normalized_condition
 _WITHOUT_DEFAULTS: Final = RuleSet(name="promises", rules=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StatedPromise:
     """A promise of the manifests in one environment."""
 
@@ -52,9 +52,7 @@ class PromiseExpander(RuleExpander):
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         # The tenant does not evaluate promises, so they may have operators that it does not support.
         api = environment.api.model_copy(update={"operators": OPERATORS})
-        every = stated.conversations or Conversations()
-        fields = {name: getattr(every, name) for name in Conversations.model_fields}
-        entry = RuleEntry.model_construct(**fields)
+        entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
         environment = environment.model_copy(update={"api": api})
         super().__init__(environment, resolve_queue, _WITHOUT_DEFAULTS, entry, budget)
         self.stated = stated
@@ -66,24 +64,21 @@ class PromiseExpander(RuleExpander):
         except InvalidRuleError as error:
             error.path = ("for", *error.path)
             raise
-        stated, never = self.stated, self.stated.never
-        denied: set[str | None] = {None} if never and never.default else set()
-        denied |= self._ids("never")
+        never = self.stated.never
+        ids = {path: self.queue(name, path).id for name, path in list_queues(self.stated)}
         return Promise(
             conditions=conditions,
-            always=frozenset(self._ids("always")) or None,
-            never=frozenset(denied),
-            shares=tuple(self._shares()),
-            decided_by=stated.decided_by or "",
+            always=frozenset(queue for path, queue in ids.items() if path[0] == "always") or None,
+            never=frozenset(queue for path, queue in ids.items() if path[0] == "never"),
+            never_default=never is not None and never.default is True,
+            shares=tuple(self._shares(ids)),
+            decided_by=self.stated.decided_by or "",
         )
 
-    def _ids(self, field: str) -> set[str]:
-        return {self.queue(name, path).id for name, path in list_queues(self.stated) if path[0] == field}
-
-    def _shares(self) -> Iterator[tuple[str, Fraction, Fraction]]:
+    def _shares(self, ids: Mapping[tuple[PathStep, ...], str]) -> Iterator[tuple[str, Fraction, Fraction]]:
         for name, bounds in (self.stated.split or {}).items():
             least, most = (
                 Fraction(str(self._typed_value(getattr(bounds, end), PERCENT, "split", name, end))) / 100
                 for end in ("least", "most")
             )
-            yield self.queue(name, ("split", name)).id, least, most
+            yield ids["split", name], least, most

@@ -176,13 +176,11 @@ def _check_promises(plan: Plan) -> GuardResult:
     base, endpoint = plan.endpoints
     demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
     after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
-    broken = [result for result in after if result.facts.holds is not True]
-    state = replace(desired, endpoint=base, promises=tuple(result.stated for result in broken))
-    today = run_promises(state, transition.before, names)
+    broken = {stated: result for stated, result in zip(demanded, after, strict=True) if not result.facts.holds}
+    today = run_promises(replace(desired, endpoint=base, promises=tuple(broken)), transition.before, names)
     problems = [
-        (result.failure.message if result.failure else "")
-        + (" (broken today, too)" if now.facts.holds is not True else "")
-        for result, now in zip(broken, today, strict=True)
+        f"{result.failure.message if result.failure else ''}{'' if now.facts.holds else ' (broken today, too)'}"
+        for result, now in zip(broken.values(), today, strict=True)
     ]
     message = join_first(problems, _MAX_LISTED) if problems else "the rules after this plan keep every promise"
     return _result("promises", len(broken), message)

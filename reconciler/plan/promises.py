@@ -18,12 +18,11 @@ from reconciler.text.phrases import conversation_phrase
 ABOUT_NOTHING: Final = "CXR222"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromiseResult:
+@dataclass(frozen=True, kw_only=True)
+class PromiseResult(StatedPromise):
     """The result of one promise in one environment."""
 
     environment: str
-    stated: StatedPromise
     facts: PromiseFacts
     failure: Finding | None  # None if the promise holds; the finding about a promise without conversations is a warning
 
@@ -36,9 +35,9 @@ class PromiseResult:
         """Return the result in the form of `test --format json`."""
         return {
             "environment": self.environment,
-            "document": self.stated.document,
-            "name": self.stated.name,
-            "severity": self.stated.severity,
+            "document": self.document,
+            "name": self.name,
+            "severity": self.severity,
             "holds": self.facts.holds,
             "violations": [violation_to_json(region, queue_names) for region in self.facts.violations],
         }
@@ -51,14 +50,11 @@ def run_promises(
     promises = [stated.promise for stated in desired.promises]
     events = desired.endpoint.pull_back(entries) if promises else ()
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
+    pairs = zip(desired.promises, results, strict=True)
+    failures = [(stated, facts, _failure(stated, facts, desired.labels, queue_names)) for stated, facts in pairs]
     return tuple(
-        PromiseResult(
-            environment=desired.environment,
-            stated=stated,
-            facts=facts,
-            failure=_failure(stated, facts, desired.labels, queue_names),
-        )
-        for stated, facts in zip(desired.promises, results, strict=True)
+        PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
+        for stated, facts, failure in failures
     )
 
 
@@ -79,6 +75,6 @@ def _failure(
     attributes = first.example.attributes
     example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
     message = f"{name} is broken for {example}: {route if first.after_rule is None else f'it {route}'}"
-    message += ", if a condition that cxroute does not understand holds or not" if first.example.assumed else ""
+    message += ", depending on a condition that cxroute does not understand" if first.example.assumed else ""
     hint = f"{pluralize(others, 'other case')} in the JSON of `cxroute test`" if others else ""
     return replace(stated.finding, message=message, hint=hint)

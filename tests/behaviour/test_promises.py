@@ -79,7 +79,7 @@ def test_one_promise_cannot_use_the_work_of_all() -> None:
         rule(f"k{n}", n, [attribute(name, "between", sorted(random.sample(range(40), 2))) for name in "xyz"], "A")
         for n in range(200)
     ]
-    hard, easy = Promise(conditions=(), never=frozenset([None])), StatedPromise([BILLING], never=frozenset("C")).promise
+    hard, easy = Promise(conditions=(), never_default=True), StatedPromise([BILLING], never=frozenset("C")).promise
     results = check_promises(addressed(boxes), [hard, easy], work=100_000)
     assert [False, True] == [results[0].complete, results[1].holds]
 

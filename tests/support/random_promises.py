@@ -61,7 +61,8 @@ class StatedPromise:
         return Promise(
             conditions=entry(rule("p", 1, self.conditions, "A")).rule.conditions,
             always=self.always,
-            never=frozenset([*self.never, *([None] if self.never_default else [])]),
+            never=self.never,
+            never_default=self.never_default,
             shares=tuple(
                 (name, Fraction(str(low)) / 100, Fraction(str(high)) / 100) for name, (low, high) in self.split.items()
             ),

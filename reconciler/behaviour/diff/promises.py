@@ -5,7 +5,7 @@ of them and that the promise does not allow is a pair of winners, (probe, rule),
 two lists. All promises share the space, the slices of the rules, and what the walks computed.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -34,17 +34,19 @@ class Promise:
 
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
-    never: frozenset[str | None] = frozenset()  # queues by id, and None for the default routing
+    never: frozenset[str] = frozenset()  # queues by id
+    never_default: bool = False
     shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
     decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
 
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""
-        parts: Mapping[str | None, Fraction] = {None: Fraction(1)} if destination is None else dict(destination)
+        parts = dict(destination or ())
+        if (self.never_default and destination is None) or self.never & parts.keys():
+            return False
         if self.always is not None and not (parts and parts.keys() <= self.always):
             return False
-        bounds = all(least <= parts.get(queue, 0) <= most for queue, least, most in self.shares)
-        return bounds and not self.never & parts.keys()
+        return all(least <= parts.get(queue, 0) <= most for queue, least, most in self.shares)
 
     def is_broken_by(self, destination: Destination, entry: RoutingEntry | None) -> bool:
         """Return whether a rule with this destination breaks the promise where it takes a conversation."""

@@ -57,9 +57,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         results = validated.test_results
         tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
         document = {"valid": not wrong, "findings": list(map(finding_to_json, validated.findings))}
-        kept = sum(result.facts.holds is True for result in validated.promise_results)
-        total = len(validated.promise_results)
-        document["promises"] = {"promises": total, "broken": total - kept}
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
         output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from reconciler.checks.route_tests import RouteTestResult
-from reconciler.model.finding import Finding
 from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
@@ -76,12 +75,6 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-class _Case(NamedTuple):
-    suite: tuple[str, str, str]  # environment, file and document
-    title: str
-    failure: Finding | None
-
-
 def junit_document(
     results: Sequence[RouteTestResult],
     promises: Sequence[PromiseResult],
@@ -90,41 +83,41 @@ def junit_document(
 ) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
-    cases = []
-    for test in results:
-        title = f"{test.number}. {conversation_phrase(test.conversation, labels[test.environment])}"
-        cases.append(_Case((test.environment, test.source.file, test.document), title, test.failure))
-    for each in promises:
-        suite = each.environment, each.stated.source.file, each.stated.document
-        cases.append(_Case(suite, f"promise {quote(each.stated.name)}", each.failure))
-    for number, ((environment, _, name), group) in enumerate(groupby(cases, lambda case: case.suite)):
-        root.append(_suite(number, sanitize(name), environment, list(group), now))
+    checks: list[RouteTestResult | PromiseResult] = [*results, *promises]
+    suites = groupby(checks, lambda check: (check.environment, check.source.file, check.document))
+    for number, ((environment, _, name), group) in enumerate(suites):
+        root.append(_suite(number, sanitize(name), list(group), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(number: int, name: str, environment: str, cases: Sequence[_Case], now: datetime) -> ET.Element:
+def _title(check: RouteTestResult | PromiseResult, labels: Mapping[str, str]) -> str:
+    if isinstance(check, PromiseResult):
+        return f"promise {quote(check.name)}"
+    return f"{check.number}. {conversation_phrase(check.conversation, labels)}"
+
+
+def _suite(
+    number: int, name: str, checks: Sequence[RouteTestResult | PromiseResult], labels: Mapping[str, str], now: datetime
+) -> ET.Element:
+    environment = checks[0].environment
     names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
-    failures = sum(_fails(case) for case in cases)
-    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "time": "0"}
+    failures = sum(check.failure is not None and check.failure.severity == "error" for check in checks)
+    counts = {"tests": str(len(checks)), "failures": str(failures), "errors": "0", "time": "0"}
     suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
     warnings = []
-    for case in cases:
-        element = ET.SubElement(suite, "testcase", name=case.title, classname=f"{environment}.{name}", time="0")
-        if case.failure is None:
-            continue
-        message = sanitize(case.failure.message)
-        text = f"{source_location(case.failure.source)}: {message}" if case.failure.source else message
-        if _fails(case):
-            ET.SubElement(element, "failure", message=message, type=case.failure.code).text = text
-        else:
-            warnings.append(text)
+    for check in checks:
+        title = _title(check, labels)
+        case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
+        if check.failure:
+            message = sanitize(check.failure.message)
+            text = f"{source_location(check.source)}: {message}"
+            if check.failure.severity == "error":
+                ET.SubElement(case, "failure", message=message, type=check.failure.code).text = text
+            else:
+                warnings.append(text)
     ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
     ET.SubElement(suite, "system-err")
     return suite
-
-
-def _fails(case: _Case) -> bool:
-    return case.failure is not None and case.failure.severity == "error"
