@@ -17,7 +17,7 @@ from reconciler.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
 from tests.support.grown_pairs import generate_pair
-from tests.support.random_promises import PromiseOracle, StatedPromise, a_promise, addressed, holds_all
+from tests.support.random_promises import PromiseOracle, AuthoredPromise, a_promise, addressed, holds_all
 from tests.support.random_rules import SKILL, UNKNOWN, Evaluation, a_list, attribute, chance, queue, rule
 
 BLOCKS: Final = 10
@@ -26,7 +26,7 @@ BILLING: Final = attribute("intent", "equals", "billing")
 SURE: Final = attribute("conf", "greaterThanOrEqual", 0.7)
 
 
-def facts_of(rules: list[Json], stated: StatedPromise, evaluation: Evaluation = "lowest-first") -> PromiseFacts:
+def facts_of(rules: list[Json], stated: AuthoredPromise, evaluation: Evaluation = "lowest-first") -> PromiseFacts:
     (facts,) = check_promises(addressed(rules), [stated.promise], evaluation)
     PromiseOracle(rules, stated, evaluation).check(facts)
     return facts
@@ -79,7 +79,7 @@ def test_one_promise_cannot_use_the_work_of_all() -> None:
         rule(f"k{n}", n, [attribute(name, "between", sorted(random.sample(range(40), 2))) for name in "xyz"], "A")
         for n in range(200)
     ]
-    hard, easy = Promise(conditions=(), never_default=True), StatedPromise([BILLING], never=frozenset("C")).promise
+    hard, easy = Promise(conditions=(), never_default=True), AuthoredPromise([BILLING], never=frozenset("C")).promise
     results = check_promises(addressed(boxes), [hard, easy], work=100_000)
     assert [False, True] == [results[0].complete, results[1].holds]
 
@@ -136,54 +136,54 @@ def a_rule_on_contexts(random: Random, key: str) -> Json:
 
 
 NO_WEIGHT: Final = [queue("A", 0)]
-DIRECTED: Final[dict[str, tuple[bool, StatedPromise, list[Json]]]] = {
-    "no rule, never the default": (False, StatedPromise(never_default=True), []),
-    "no rule, never a queue": (True, StatedPromise(never=frozenset("A")), []),
-    "no condition at all": (True, StatedPromise(always=frozenset("A")), [rule("k", 1, [], "A")]),
-    "no weight is not the default": (True, StatedPromise(never_default=True), [rule("k", 1, [], NO_WEIGHT)]),
-    "no weight is never a queue": (True, StatedPromise(never=frozenset("A")), [rule("k", 1, [], NO_WEIGHT)]),
-    "no weight is not always a queue": (False, StatedPromise(always=frozenset("A")), [rule("k", 1, [], NO_WEIGHT)]),
-    "no weight has a share of 0": (True, StatedPromise(split={"A": (0, 0)}), [rule("k", 1, [], NO_WEIGHT)]),
-    "another kind of target": (False, StatedPromise(always=frozenset("A")), [rule("k", 1, [], [SKILL, queue("A")])]),
+DIRECTED: Final[dict[str, tuple[bool, AuthoredPromise, list[Json]]]] = {
+    "no rule, never the default": (False, AuthoredPromise(never_default=True), []),
+    "no rule, never a queue": (True, AuthoredPromise(never=frozenset("A")), []),
+    "no condition at all": (True, AuthoredPromise(always=frozenset("A")), [rule("k", 1, [], "A")]),
+    "no weight is not the default": (True, AuthoredPromise(never_default=True), [rule("k", 1, [], NO_WEIGHT)]),
+    "no weight is never a queue": (True, AuthoredPromise(never=frozenset("A")), [rule("k", 1, [], NO_WEIGHT)]),
+    "no weight is not always a queue": (False, AuthoredPromise(always=frozenset("A")), [rule("k", 1, [], NO_WEIGHT)]),
+    "no weight has a share of 0": (True, AuthoredPromise(split={"A": (0, 0)}), [rule("k", 1, [], NO_WEIGHT)]),
+    "another kind of target": (False, AuthoredPromise(always=frozenset("A")), [rule("k", 1, [], [SKILL, queue("A")])]),
     "a weight of 0 is not a part": (
         True,
-        StatedPromise(never=frozenset("B")),
+        AuthoredPromise(never=frozenset("B")),
         [rule("k", 1, [], [queue("A", 1), queue("B", 0)])],
     ),
     "bounds are included": (
         True,
-        StatedPromise(split={"A": (25, 25)}),
+        AuthoredPromise(split={"A": (25, 25)}),
         [rule("k", 1, [], [queue("A"), queue("B", 3)])],
     ),
     "a third is not 33.3 %": (
         False,
-        StatedPromise(split={"A": (33.4, 100)}),
+        AuthoredPromise(split={"A": (33.4, 100)}),
         [rule("k", 1, [], [queue("A"), queue("B", 2)])],
     ),
-    "unnamed intents": (False, StatedPromise(always=frozenset("A")), [rule("k", 1, [BILLING], "A")]),
+    "unnamed intents": (False, AuthoredPromise(always=frozenset("A")), [rule("k", 1, [BILLING], "A")]),
     "a disabled rule decides nothing": (
         False,
-        StatedPromise([BILLING], decided_by=frozenset(["k"])),
+        AuthoredPromise([BILLING], decided_by=frozenset(["k"])),
         [rule("k", 1, [BILLING], "A", enabled=False), rule("l", 2, [], "A")],
     ),
     "an earlier rule with the same queue decides": (
         False,
-        StatedPromise([BILLING], decided_by=frozenset(["k"])),
+        AuthoredPromise([BILLING], decided_by=frozenset(["k"])),
         [rule("l", 1, [BILLING, SURE], "A"), rule("k", 2, [BILLING], "A")],
     ),
     "a condition that is not understood may hold": (
         False,
-        StatedPromise([BILLING], always=frozenset("A")),
+        AuthoredPromise([BILLING], always=frozenset("A")),
         [rule("k", 1, [UNKNOWN[1]], "B"), rule("l", 2, [BILLING], "A")],
     ),
     "a condition that is not understood may not hold": (
         False,
-        StatedPromise([BILLING], always=frozenset("A")),
+        AuthoredPromise([BILLING], always=frozenset("A")),
         [rule("k", 1, [UNKNOWN[1]], "A")],
     ),
     "a contradiction selects nothing": (
         True,
-        StatedPromise([attribute("conf", "lessThan", 0.5), SURE], never_default=True),
+        AuthoredPromise([attribute("conf", "lessThan", 0.5), SURE], never_default=True),
         [],
     ),
 }
@@ -199,7 +199,7 @@ def test_directed_promises(name: str) -> None:
 def test_a_region_is_about_one_rule() -> None:
     """Two rules that break a promise for neighbouring intents are two regions."""
     rules = [rule(f"k{n}", n, [attribute("intent", "equals", f"i{n}")], "B") for n in range(3)]
-    facts = facts_of([*rules, rule("all", 9, [], "A")], StatedPromise(never=frozenset("B")))
+    facts = facts_of([*rules, rule("all", 9, [], "A")], AuthoredPromise(never=frozenset("B")))
     assert ["set/k0", "set/k1", "set/k2"] == sorted(
         each.after_rule.name for each in facts.violations if each.after_rule
     )
@@ -209,4 +209,4 @@ def test_a_wrong_example_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     """The plain evaluation of an example that another rule takes is an assertion."""
     monkeypatch.setattr("reconciler.behaviour.diff.promises.RuleIndex.find_winner", lambda *_arguments: None)
     with pytest.raises(AssertionError, match="does not break the promise"):
-        check_promises(addressed([rule("k", 1, [], "B")]), [StatedPromise(never=frozenset("B")).promise])
+        check_promises(addressed([rule("k", 1, [], "B")]), [AuthoredPromise(never=frozenset("B")).promise])

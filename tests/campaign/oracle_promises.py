@@ -24,7 +24,7 @@ _HALF: Final = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class StatedPromise:
+class RoutePromise:
     """What must hold for some cases."""
 
     title: str
@@ -55,15 +55,15 @@ class Promises:
         for promise in self._stated:
             yield promise.holds(found), promise.title
 
-    def _candidates(self, states: Sequence[Found]) -> Iterator[StatedPromise]:
+    def _candidates(self, states: Sequence[Found]) -> Iterator[RoutePromise]:
         queues = sorted({queue for found in states for goes in found for place in goes for queue, _ in place or ()})
         for title, cases in self._groups():
             reached = {queue for found in states for case in cases for place in found[case] for queue, _ in place or ()}
-            yield StatedPromise(f"{title}: always one of {sorted(reached)}", cases, _always(reached))
-            yield StatedPromise(f"{title}: never the default", cases, lambda place: place is not None)
+            yield RoutePromise(f"{title}: always one of {sorted(reached)}", cases, _always(reached))
+            yield RoutePromise(f"{title}: never the default", cases, lambda place: place is not None)
             for queue in queues:
-                yield StatedPromise(f"{title}: never {queue}", cases, _share(queue, 0, 0))
-                yield StatedPromise(f"{title}: half to {queue}", cases, _share(queue, _HALF, 1))
+                yield RoutePromise(f"{title}: never {queue}", cases, _share(queue, 0, 0))
+                yield RoutePromise(f"{title}: half to {queue}", cases, _share(queue, _HALF, 1))
 
     def _groups(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         intents: dict[str, list[int]] = {}

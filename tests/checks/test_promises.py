@@ -79,7 +79,7 @@ LOST = "{intent: lost_card}"
     ],
 )
 def test_a_kept_promise_is_no_finding(promise: str) -> None:
-    """Every form, with aliases, live names, variables and each kind of condition."""
+    """Each form, with aliases, names of live queues, variables and conditions."""
     write_promises(f"{{name: p, {promise}}}")
     assert "" == message()
 

@@ -40,7 +40,7 @@ Route = tuple[Json | None, Destination]
 
 
 @dataclass(frozen=True)
-class StatedPromise:
+class AuthoredPromise:
     """A promise as an author states it: queues by letter, shares in percent, rules by `set/id`."""
 
     conditions: list[Json] = field(default_factory=list)
@@ -90,7 +90,7 @@ def addressed(forms: list[Json]) -> list[RoutingEntry]:
     return [replace(one, address=Address("set", one.id)) for one in entries(forms)]
 
 
-def a_promise(random: Random, rules: list[Json]) -> StatedPromise:
+def a_promise(random: Random, rules: list[Json]) -> AuthoredPromise:
     """Return a promise of any kind; its conversations are mostly those of a rule, or a part of them."""
     kinds: tuple[Callable[[], dict[str, Any]], ...] = (
         lambda: {"always": frozenset(random.sample("ABC", random.choice((1, 2, 3, 3))))},
@@ -106,7 +106,7 @@ def a_promise(random: Random, rules: list[Json]) -> StatedPromise:
             )
         },
     )
-    return StatedPromise(conditions=_conditions(random, rules), **random.choice(kinds)())
+    return AuthoredPromise(conditions=_conditions(random, rules), **random.choice(kinds)())
 
 
 def _conditions(random: Random, rules: list[Json]) -> list[Json]:
@@ -121,7 +121,7 @@ def _conditions(random: Random, rules: list[Json]) -> list[Json]:
 class PromiseOracle:
     """The inputs that break a promise, by trying all."""
 
-    def __init__(self, rules: list[Json], stated: StatedPromise, evaluation: str, known: Known | None = None) -> None:
+    def __init__(self, rules: list[Json], stated: AuthoredPromise, evaluation: str, known: Known | None = None) -> None:
         self.rules, self.stated, self.evaluation = rules, stated, evaluation
         self.probe = rule("p", 1, stated.conditions, "A")
         self.universe: Universe = inputs_for(rules, [self.probe], known=known)
