@@ -17,7 +17,7 @@ from reconciler.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
 from tests.support.grown_pairs import generate_pair
-from tests.support.random_promises import PromiseOracle, AuthoredPromise, a_promise, addressed, holds_all
+from tests.support.random_promises import AuthoredPromise, PromiseOracle, a_promise, addressed, holds_all
 from tests.support.random_rules import SKILL, UNKNOWN, Evaluation, a_list, attribute, chance, queue, rule
 
 BLOCKS: Final = 10

@@ -78,7 +78,7 @@ LOST = "{intent: lost_card}"
         "for: {when: [{attribute: cognigyDetectedIntent, notExists: true}]}, always: {queues: [cards]}",
     ],
 )
-def test_a_kept_promise_is_no_finding(promise: str) -> None:
+def test_a_kept_promise_has_no_finding(promise: str) -> None:
     """Each form, with aliases, names of live queues, variables and conditions."""
     write_promises(f"{{name: p, {promise}}}")
     assert "" == message()
