@@ -60,6 +60,22 @@ def difference_of(old: Entries, new: Entries) -> Question:
     return ask
 
 
+def promises_of(count: int) -> Question:
+    """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
+    from reconciler.behaviour.diff.promises import check_promises
+    from reconciler.behaviour.endpoint_stage import EndpointStage
+    from reconciler.model.fallback import Fallback
+
+    entries, promises = mix.mix(count), mix.promises(100, count)
+    stage = EndpointStage(fallback=Fallback("none", 0.35, frozenset()))
+
+    def ask() -> tuple[int, int]:
+        results = check_promises(stage.pull_back(entries), promises, types=stage.types)
+        return sum(len(one.violations) for one in results), sum(not one.complete for one in results)
+
+    return ask
+
+
 def order_of(old: Entries, new: Entries) -> Question:
     """Ask for a safe order of a change; counted are its waves."""
     from reconciler.behaviour.ordering.constraints import Move
@@ -124,6 +140,7 @@ QUESTIONS: dict[str, Callable[[int], Question]] = {
     "order-100": _mixed(_edits(100), order_of),
     "retargeted": _mixed(mix.retargeted, difference_of),
     "renumbered": _mixed(mix.renumbered, difference_of),
+    "promises": promises_of,
     "explain": lambda count: explain_of(mix.mix(count)),
     "boxes-lint": lambda count: lint_of(mix.boxes(count)),
     "boxes-difference": _hard(mix.boxes),

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from random import Random
 from typing import Final
 
+from reconciler.behaviour.diff.promises import Promise
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import (
     Address,
@@ -245,3 +247,34 @@ def _other_intent(random: Random, one: RoutingEntry, place: int) -> RoutingEntry
 
 def _gone(_random: Random, _one: RoutingEntry, _place: int) -> None:
     """Delete a rule."""
+
+
+def promises(count: int, rules: int, seed: int = 6) -> list[Promise]:
+    """Return promises as teams write them: of ten, six about an intent, two about callers, two about everybody."""
+    random = _seeded(seed)
+    intents, every = rules * 80 // 100, frozenset(QUEUES)
+    overflow = "overflow"
+    kinds: list[Callable[[], Promise]] = [
+        lambda: Promise(conditions=(), always=frozenset(random.sample(QUEUES, 11))),
+        lambda: Promise(conditions=(), never=frozenset([random.choice(QUEUES)])),
+        lambda: Promise(conditions=(), never_default=True),
+        lambda: Promise(conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(1, 2)),)),
+        lambda: Promise(conditions=(), decided_by=f"mix/rule-{random.randrange(10)}*"),
+    ]
+    wide: list[Callable[[], Promise]] = [
+        lambda: Promise(conditions=(), always=every),
+        lambda: Promise(conditions=(), never=frozenset([overflow])),
+        lambda: Promise(conditions=(), never_default=True),
+        lambda: Promise(conditions=(), shares=((overflow, Fraction(0), Fraction(1, 2)),)),
+    ]
+    found = []
+    for number in range(count):
+        place, kind = number % 10, number // 10 + number
+        asked: Conditions = []
+        if place < 6:
+            asked = [intent_is(random.randrange(intents)), make_condition(CONFIDENCE, "greaterThanOrEqual", 0.4)]
+        elif place < 8:
+            asked = [_equal(random, "customerTier"), _equal(random, "language")]
+        one = (kinds[kind % 5] if place < 6 else wide[kind % 4])()
+        found.append(replace(one, conditions=normalized_conditions(asked)))
+    return found

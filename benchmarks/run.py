@@ -226,6 +226,24 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
         print(f"  {name:<38} {size:>10,} {found}", flush=True)
 
 
+PROMISES: dict[int, float] = {1_000: 0.3, 10_000: 2.0}
+"""The CPU seconds that 100 promises may take, by number of rules."""
+
+
+def bench_promises(runs: int) -> None:
+    """Check 100 promises for all conversations. Raises AssertionError where that takes more than its limit."""
+    print("100 promises                                  rules      CPU s  (at most)   MiB")
+    slow = []
+    for size, limit in PROMISES.items():
+        found = answer("promises", size, runs)
+        print(
+            f"  {'mix, behind an endpoint':<38} {size:>10,} {found.cpu:10.2f}  ({limit:.1f}) {found.memory:10.0f}",
+            flush=True,
+        )
+        slow += [f"{size:,} rules"] if found.cpu > limit else []
+    assert not slow, f"100 promises took too long: {'; '.join(slow)}"
+
+
 def bench_adversarial(sizes: tuple[int, ...]) -> None:
     """Lint lists that are made to be hard. Raises AssertionError where one takes more than 2 s for 1,000 rules."""
     print("adversarial lists: lint                       rules      CPU s    MiB  not checked")
@@ -245,7 +263,9 @@ def bench_adversarial(sizes: tuple[int, ...]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "what", nargs="*", help="start plan growth transport analysis adversarial pace tenants endpoint; else all"
+        "what",
+        nargs="*",
+        help="start plan growth transport analysis promises adversarial pace tenants endpoint; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
@@ -258,6 +278,7 @@ def main() -> None:
         "growth": lambda: bench_growth(options.runs, sizes),
         "transport": lambda: bench_transport(options.runs),
         "analysis": lambda: bench_analysis(options.runs, sizes),
+        "promises": lambda: bench_promises(options.runs),
         "adversarial": lambda: bench_adversarial((1_000, 5_000)),
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),

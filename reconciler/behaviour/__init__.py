@@ -39,7 +39,9 @@ by the new rule, for readers.
 
 The same question answers the rest. Facts (facts/): after the swap rule "refunds" has no free box behind "sales", so it
 is shadowed. Containment (diff/containment.py): a reviewed plan covers a fresh region that has no free box outside the
-reviewed ones. Order (ordering/): change A comes before change B where a conversation would otherwise reach a queue that
-is neither its old nor its new one. Every search spends from a budget of comparisons (budget.py), so results are equal
-on every machine; conversations that the budget did not suffice to decide are reported as undecided.
+reviewed ones. Promises (diff/promises.py): a promise is a rule on top of the list, and each rule that takes its
+conversations against the promise is a pair. Order (ordering/): change A comes before change B where a conversation
+would otherwise reach a queue that is neither its old nor its new one. Every search spends from a budget of comparisons
+(budget.py), so results are equal on every machine; conversations that the budget did not suffice to decide are reported
+as undecided.
 """

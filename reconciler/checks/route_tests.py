@@ -4,7 +4,7 @@ Offline, the rules are the desired ones; with a tenant, they are all live rules,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
@@ -30,10 +30,9 @@ from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
-from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.text.escape import quote
+from reconciler.plan.promises import PromiseResult, run_promises
+from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
 from reconciler.text.labels import Labels
-from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
 Documents = Iterable[LoadedDocument[RouteTests]]
@@ -108,7 +107,8 @@ class _RouteTestRunner:
             winner = self._rules.find_winner(context, self._assumed)
             actual = None if winner is None else destination_of(winner.rule.targets)
             if actual != expected:
-                message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(winner, actual)}"
+                names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
+                message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
         except _InvalidTestError as error:
             code, message, hint = error.args
@@ -183,20 +183,6 @@ class _RouteTestRunner:
             raise _InvalidTestError("CXR104", str(error), "") from None
         return filled
 
-    def _route_phrase(self, rule_entry: RoutingEntry | None, actual: Destination) -> str:
-        if rule_entry is None:
-            return "no rule takes it: it goes to the tenant's default routing"
-        where = f" ({rule_entry.source.file}:{rule_entry.source.line})" if rule_entry.source else ""
-        rule = str(rule_entry.address) if rule_entry.address else quote(rule_entry.name)
-        return f"goes to {self._destination_phrase(actual)} by rule {rule}{where}"
-
-    def _destination_phrase(self, destination: Destination) -> str:
-        """Return a destination in words: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
-        if destination is None:
-            return "the tenant's default routing"
-        names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
-        return split_phrase(destination, lambda queue_id: quote(names.get(queue_id, queue_id)), " and ")
-
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
         offline = isinstance(self.resolver, OfflineQueueResolver)
@@ -210,7 +196,7 @@ class _RouteTestRunner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One environment's rules, with their findings and the results of the route tests."""
+    """One environment's rules, with their findings and the results of the route tests and promises."""
 
     environment: Environment
     findings: tuple[Finding, ...]
@@ -218,6 +204,7 @@ class Checked:
     desired: DesiredState | None  # the rules; None if they are invalid
     queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
+    promises: tuple[PromiseResult, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -237,13 +224,28 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
 
 
+def with_promises(checked: Checked) -> Checked:
+    """Return the rules of the manifests with the results of all promises, if they are valid."""
+    if checked.desired is None:
+        return checked
+    return replace(checked, promises=run_promises(checked.desired, desired_entries(checked.desired), checked.queues))
+
+
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
-    """Return the results of every route test on all live rules, also unmanaged ones."""
+    """Return the results of every route test and promise on all live rules, also unmanaged ones."""
     resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
     tried = run_route_tests_live(manifests.route_tests, environment, resolver, desired.endpoint, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(environment=environment, findings=(), tried=tried, desired=desired, queues=queues, rules="live")
+    return Checked(
+        environment=environment,
+        findings=(),
+        tried=tried,
+        desired=desired,
+        queues=queues,
+        rules="live",
+        promises=run_promises(desired, entries, queues),
+    )
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

@@ -93,6 +93,10 @@ def rules_in(
 def _uses(manifests: Manifests, environment: Environment) -> Iterator[_Use]:
     for loaded, index, entry in rules_in(manifests, environment):
         yield from condition_uses(loaded, ("rules", index, "when"), entry.when)
+    for stated in manifests.promises:
+        for index, promise in enumerate(stated.document.promises):
+            if promise.conversations:
+                yield from condition_uses(stated, ("promises", index, "for", "when"), promise.conversations.when)
     short = {"intent": environment.attributes.intent, "confidence": environment.attributes.confidence}
     for tests in manifests.route_tests:
         for index, test in enumerate(tests.document.tests):

@@ -16,7 +16,7 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "init": Command("every day", "write a first set of manifests"),
     "validate": Command("every day", "check the manifests, offline"),
-    "test": Command("every day", "run the route tests: sample conversations and their expected queues"),
+    "test": Command("every day", "run the route tests, and prove the promises for all conversations"),
     "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them"),
     "drift": Command("every day", "show differences from the manifests, including unmanaged rules; exit 2 if any"),

@@ -1,8 +1,9 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation
@@ -14,13 +15,15 @@ from reconciler.desired.expand import (
     SubstitutionLimitError,
     list_targets,
 )
+from reconciler.desired.promises import PromiseExpander, StatedPromise, list_queues
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
+from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
+from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
@@ -60,6 +63,7 @@ class DesiredState:
     labels: Labels  # what people read instead of names
     evaluation: Evaluation = "lowest-first"
     endpoint: EndpointStage = DIRECT  # comes before the rules: the bot's event passes it
+    promises: tuple[StatedPromise, ...] = ()
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
@@ -74,11 +78,15 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     rulesets = [loaded for loaded in manifests.rulesets if _applies(loaded.document.environments, environment.name)]
     for loaded in rulesets:
         expansion.expand_ruleset(loaded)
+    for stated in manifests.promises:
+        if _applies(stated.document.environments, environment.name):
+            expansion.expand_promises(stated)
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
     state = empty_desired_state(manifests, environment)
-    return replace(state, rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
+    findings, promises = tuple(expansion.findings), tuple(expansion.promises)
+    return replace(state, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
@@ -155,18 +163,22 @@ def _distinct(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each rule's queue without an alias, if there are Queues documents."""
+    """Return a warning for each queue of a rule or promise without an alias, if there are Queues documents."""
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
+    names: list[tuple[LoadedDocument[Any], tuple[PathStep, ...], str]] = []
+    for ruleset in manifests.rulesets:
+        for index, entry in enumerate(ruleset.document.rules):
+            names += [(ruleset, ("rules", index, *path), name) for name, _, path in list_targets(entry)]
+    for stated in manifests.promises:
+        for index, promise in enumerate(stated.document.promises):
+            names += [(stated, ("promises", index, *path), name) for name, path in list_queues(promise)]
     warnings = []
-    for loaded in manifests.rulesets if aliases else ():
-        for index, entry in enumerate(loaded.document.rules):
-            for name, _, path in list_targets(entry):
-                if name in aliases or "$" in name:
-                    continue
-                message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
-                finding = loaded.finding("CXR117", message, "rules", index, *path, hint=suggest(name, aliases))
-                address = addresses.get(loaded.source_of("rules", index))
-                warnings.append(replace(finding, severity="warning", address=address))
+    for loaded, path, name in names if aliases else ():
+        if name not in aliases and "$" not in name:
+            message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
+            address = addresses.get(loaded.source_of(*path[:2]))
+            hint = suggest(name, aliases)
+            warnings.append(loaded.finding("CXR117", message, *path, severity="warning", hint=hint, address=address))
     return warnings
 
 
@@ -178,6 +190,7 @@ class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
         self.environment, self.resolver = environment, resolver
         self.rules: dict[Address, DesiredRule] = {}
+        self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
         self._error_count = 0
         self._budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
@@ -197,14 +210,36 @@ class _EnvironmentExpander:
             try:
                 self._add_rule(expander, loaded, index)
             except SubstitutionLimitError as error:
-                self._report(loaded, index, error)
+                self._report(loaded, ("rules", index), error)
                 break
             except InvalidRuleError as error:
                 for rule_error in expander.collect_errors() or (error,):
-                    self._report(loaded, index, rule_error)
+                    self._report(loaded, ("rules", index), rule_error)
 
-    def _report(self, loaded: LoadedDocument[RuleSet], index: int, error: InvalidRuleError) -> None:
-        parents = () if isinstance(error, InvalidDefaultError) else ("rules", index)
+    def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
+        budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
+        for index, entry in enumerate(loaded.document.promises):
+            if self._error_count >= MAX_FINDINGS:
+                break
+            if not _applies(entry.environments, self.environment.name):
+                continue
+            try:
+                promise = PromiseExpander(self.environment, self._resolve_queue, entry, budget).promise()
+            except InvalidRuleError as error:
+                self._report(loaded, ("promises", index), error)
+                continue
+            stated = StatedPromise(
+                document=loaded.document.name,
+                name=entry.name,
+                severity=entry.severity,
+                source=loaded.source_of("promises", index),
+                finding=loaded.finding("CXR221", "", "promises", index, severity=entry.severity),
+                promise=promise,
+            )
+            self.promises.append(stated)
+
+    def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
+        parents = () if isinstance(error, InvalidDefaultError) else item
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
         if isinstance(error, InvalidDefaultError):
             # All rules share the defaults: an error in the defaults is reported once.
@@ -214,8 +249,8 @@ class _EnvironmentExpander:
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
-            message = f"{MAX_FINDINGS:,} errors, and possibly more: further rules are not checked"
-            self.findings.append(loaded.finding(finding.code, message, "rules", hint="fix these errors first"))
+            message = f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not checked"
+            self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 
     def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
         address, rule = Address(loaded.document.name, expander.key()), expander.rule()

@@ -38,6 +38,7 @@ def _is_number(value: Json, highest: float) -> bool:
 
 PRIORITY: Final = FieldType("an integer", lambda value: type(value) is int and -(2**31) <= value < 2**31)
 SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value, 1))
+PERCENT: Final = FieldType("a number from 0 to 100", lambda value: _is_number(value, 100))
 WEIGHT: Final = FieldType(f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value, MAX_WEIGHT))
 FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 TEXT: Final = FieldType("a text", lambda value: isinstance(value, str))

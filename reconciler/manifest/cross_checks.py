@@ -9,6 +9,7 @@ from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, 
 from reconciler.text.escape import quote_name
 
 _ALL_ENVIRONMENTS: Final = ""
+_ITEMS_IN_ENVIRONMENTS: Final = {"RuleSet": "rules", "Promises": "promises"}  # kinds with `environments`, also of items
 
 
 class DocumentProblem(NamedTuple):
@@ -31,11 +32,12 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
         yield from _check_environment(source_map)
     if kind == "Attributes":
         yield from _check_attributes(source_map)
+    if kind == "Promises":
+        yield from _check_promise_names(source_map)
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    rules = source_map.root.get("rules")
-    for index, rule in enumerate(rules if isinstance(rules, List) else ()):
+    for index, rule in enumerate(_items(source_map, "rules")):
         if not isinstance(rule, Map):
             continue
         for first, second in (("queue", "targets"), ("intent", "intents")):
@@ -44,6 +46,21 @@ def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
                 yield DocumentProblem(source_map, "CXR104", ("rules", index, second), message)
         if "queue" not in rule and "targets" not in rule:
             yield DocumentProblem(source_map, "CXR103", ("rules", index), 'missing field "queue" (or "targets")')
+
+
+def _check_promise_names(source_map: SourceMap) -> Iterator[DocumentProblem]:
+    first: dict[str, int] = {}
+    for index, promise in enumerate(_items(source_map, "promises")):
+        name = promise.get("name") if isinstance(promise, Map) else None
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            line = source_map.text.source(source_map.index(("promises", first[name]))).line
+            message = f"promise {quote_name(name)} is already in line {line} of this file"
+            yield DocumentProblem(source_map, "CXR111", ("promises", index, "name"), message)
+
+
+def _items(source_map: SourceMap, field: str) -> Sequence[Any]:
+    items = source_map.root.get(field)
+    return items if isinstance(items, List) else ()
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -73,14 +90,14 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield documents whose kind and name already exist. RuleSets without a common environment may share a name."""
+    """Yield documents whose kind and name exist. Those of different environments may share a name."""
     documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for source_map in source_maps:
         kind, name = str(source_map.root.get("kind")), source_map.root.get("name")
         if not isinstance(name, str):
             continue
         environments = [_ALL_ENVIRONMENTS]
-        if kind == "RuleSet" and "environments" in source_map.root:
+        if kind in _ITEMS_IN_ENVIRONMENTS and "environments" in source_map.root:
             entries = source_map.root["environments"]
             environments = [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, List) else []
         by_environment = documents.setdefault((kind, name), {})
@@ -105,11 +122,11 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
     """Yield names in `environments` without an Environment document, valid or invalid."""
     names = _names(source_maps, "Environment") | {SANDBOX}
     for source_map in source_maps:
-        if source_map.root.get("kind") != "RuleSet":
+        field = _ITEMS_IN_ENVIRONMENTS.get(str(source_map.root.get("kind")))
+        if field is None:
             continue
-        rules = source_map.root.get("rules")
         parts: list[tuple[tuple[PathStep, ...], Any]] = [((), source_map.root)]
-        parts += [(("rules", index), rule) for index, rule in enumerate(rules if isinstance(rules, List) else ())]
+        parts += [((field, index), item) for index, item in enumerate(_items(source_map, field))]
         for path, part in parts:
             environments = part.get("environments") if isinstance(part, Map) else None
             for index, name in enumerate(environments if isinstance(environments, List) else ()):

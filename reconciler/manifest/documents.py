@@ -14,6 +14,7 @@ import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.attributes import Attributes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
+from reconciler.manifest.kinds.promises import PromiseEntry, Promises
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 
 
@@ -149,10 +150,11 @@ class RouteTests(f.ManifestDocument):
     )
 
 
-AnyDocument = Environment | Queues | RuleSet | Intents | Attributes | RouteTests | Profile
+AnyDocument = Environment | Queues | RuleSet | Intents | Attributes | RouteTests | Promises | Profile
 ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
+    "Promises": ("promises", PromiseEntry),
 }  # the field that makes a document of a kind long, and the model of its items
 KINDS: Final[Mapping[str, type[Any]]] = {
     "Environment": Environment,
@@ -161,6 +163,7 @@ KINDS: Final[Mapping[str, type[Any]]] = {
     "Intents": Intents,
     "Attributes": Attributes,
     "RouteTests": RouteTests,
+    "Promises": Promises,
     "Profile": Profile,
 }
 
@@ -239,6 +242,9 @@ _EXTRA_CONSTRAINTS = {
     "RuleEntry": _require("oneOf", "queue", "targets") | {"not": {"required": ["intent", "intents"]}},
     "QueueRef": _require("oneOf", "id", "name"),
     "Expect": _require("oneOf", "queue", "split", "default"),
+    "Conversations": {"not": {"required": ["intent", "intents"]}},
+    "Never": _require("anyOf", "queues", "default"),
+    "PromiseEntry": _require("oneOf", "always", "never", "decidedBy", "split"),
     "Environment": {
         "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
         "then": {"properties": {"tenant": False, "api": False, "credentials": False}},

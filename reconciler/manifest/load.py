@@ -16,6 +16,7 @@ from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.attributes import AttributeEntry, Attributes
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
+from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
@@ -35,6 +36,7 @@ _LIKELY_KINDS: Final = {
     "queues": "Queues",
     "intents": "Intents",
     "attributes": "Attributes",  # after `owner`: an Environment has such a field, too
+    "promises": "Promises",
 }  # the field that identifies a document's kind
 _MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
@@ -48,6 +50,7 @@ class Manifests:
     rulesets: tuple[LoadedDocument[RuleSet], ...] = ()
     intents: tuple[LoadedDocument[Intents], ...] = ()
     route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
+    promises: tuple[LoadedDocument[Promises], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     attributes: tuple[LoadedDocument[Attributes], ...] = ()
@@ -121,6 +124,7 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
         rulesets=_documents_of(RuleSet, valid),
         intents=_documents_of(Intents, valid),
         route_tests=_documents_of(RouteTests, valid),
+        promises=_documents_of(Promises, valid),
         warnings=tuple(findings),
         profiles=_by_name(_documents_of(Profile, valid)),
         attributes=_documents_of(Attributes, valid),

@@ -77,8 +77,8 @@ CXR013 not a document: Each YAML document must be a mapping with apiVersion, kin
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
-CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests
-or Profile.
+CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests,
+Promises or Profile.
 CXR102 unknown field: This field does not exist here. Unknown fields are errors, so that a typo is never ignored.
 CXR103 missing field: A required field is missing.
 CXR104 wrong value: The value is of the wrong type, or outside the limits of the field.
@@ -88,7 +88,7 @@ CXR107 unknown variable: ${name} is not among the vars of this Environment. Writ
 CXR108 bad name: Owner, RuleSet and key must match [a-z0-9][a-z0-9-]{0,63}. If no slug can be made, write a key.
 CXR109 duplicate key of a rule: Two rules of one environment have the same address. Give one of them another key.
 CXR110 duplicate rule name: Two rules of one environment have the same name. Give one of them another name.
-CXR111 duplicate document: Two documents of one kind have the same name.
+CXR111 duplicate document: Two documents of one kind, or two promises of one document, have the same name.
 CXR112 unknown operator: This operator does not exist (known: equals, in, contains, greaterThan, between, exists ...).
 CXR113 unknown environment: No Environment document has that name.
 CXR114 two environments, one owner: Two Environments have the same host and owner, so each would delete the rules of the
@@ -166,6 +166,14 @@ and attributes shows why each earlier rule does not match. Correct the rules or 
 `apply` run the tests offline, on the rules of the manifests for the environment; while a test fails, `plan` shows it
 above the plan and exits with 3, and `apply` refuses. `cxroute test --live` and `cxroute drift` run the tests on all
 live rules, unmanaged ones included; there, a condition that cxroute does not understand counts as false.
+CXR221 promise broken: Some conversation is routed in a way that a promise of a Promises document forbids. The message
+has an example, its destination, and the rule that takes it with the position of that rule; `cxroute explain` with the
+same conversation shows why each earlier rule does not match. Correct the rules or the promise. A promise is checked for
+all conversations, not for examples: it is not proven, and counts as broken, if the analysis stopped at its bound.
+`validate` and `test` check the rules of the manifests, `cxroute test --live` and `cxroute drift` all live rules, and
+the guard `promises` the rules that are live after a plan. With `severity: warning` the exit code does not change.
+CXR222 promise about nothing: No conversation fulfils the conditions of the promise's `for`: they contradict each other,
+or one of them never holds. So the promise states nothing. Correct the conditions, or remove the promise.
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
 characters. Combine equal rows, or export the file as CSV in UTF-8.
 CXR231 not CSV: The row breaks CSV's grammar. The usual cause is an open quote. Write a quote inside a quoted cell

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
 from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
@@ -14,11 +14,13 @@ from reconciler.behaviour.space.space import Example
 from reconciler.behaviour.space.value_type import ValueType
 from reconciler.model.finding import Document
 from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
-from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
+
+if TYPE_CHECKING:
+    from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
 
 
 def behaviour_to_json(
-    behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None
+    behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: "TrafficImpact | None" = None
 ) -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
     # `summary` holds the same conversations in fewer rows, and the share of each queue (semantics "Rows").
@@ -49,7 +51,7 @@ def destination_to_json(destination: Destination, queue_names: Mapping[str, str]
     return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
 
 
-def _row(row: ImpactRow, queue_names: Mapping[str, str], share: ShareRange | None) -> Document:
+def _row(row: ImpactRow, queue_names: Mapping[str, str], share: "ShareRange | None") -> Document:
     return {
         "where": _clauses(row.where),
         "except": [_clauses(clauses) for clauses in row.excepts],
@@ -62,7 +64,7 @@ def _row(row: ImpactRow, queue_names: Mapping[str, str], share: ShareRange | Non
     }
 
 
-def _region(region: Region, queue_names: Mapping[str, str], share: ShareRange | None) -> Document:
+def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange | None") -> Document:
     return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
@@ -76,14 +78,29 @@ def _region(region: Region, queue_names: Mapping[str, str], share: ShareRange | 
     }
 
 
+def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> Document:
+    """Return conversations that break a promise: each goes to `destination` by `rule` (None: no rule)."""
+    document: Document = {
+        "where": _clauses(region.where),
+        "except": [_clauses(clauses) for clauses in region.excepts],
+        "destination": destination_to_json(region.after, queue_names),
+        "witness": region.example.attributes,
+        "rule": region.after_rule and region.after_rule.name,
+    }
+    return document | ({"assumed": assumed} if (assumed := _assumed(region.example)) else {})
+
+
 def _rules(part: ImpactRow | Region) -> Document:
     pairs = (("beforeRules", part.before_rules), ("afterRules", part.after_rules))
     return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
 
 
-def _assumption_and_share(example: Example, share: ShareRange | None) -> Document:
-    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
-    fields: Document = {"assumed": assumed} if assumed else {}
+def _assumed(example: Example) -> list[Document]:
+    return [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+
+
+def _assumption_and_share(example: Example, share: "ShareRange | None") -> Document:
+    fields: Document = {"assumed": assumed} if (assumed := _assumed(example)) else {}
     fields["trafficPercent"] = None if share is None else share.most
     return fields if share is None or share.least == share.most else fields | {"trafficPercentLeast": share.least}
 
@@ -95,7 +112,7 @@ def _type(name: str, value_type: ValueType) -> Document:
     return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
 
 
-def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
+def _balance(share: "QueueShare", queue_names: Mapping[str, str]) -> Document:
     """Return a queue's share of the sample, in percent; without an id: the default routing, or no queue."""
     document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
     document |= {} if share.queue else {"default": share.queue is None}

@@ -25,6 +25,8 @@ from reconciler.traffic.sample import TrafficSample
 
 STALE: Final = "CXR330"
 NOT_ANALYSED: Final = "CXR331"
+FAILED_TEST: Final = "CXR220"
+BROKEN_PROMISE: Final = "CXR221"
 _UNFINISHED: Final = Finding(
     code=NOT_ANALYSED,
     severity="error",
@@ -64,13 +66,18 @@ class Drift:
     # The same without conversations of rules that are accepted, or whose change is held:
     unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
     last_runs: Mapping[Address, str] = field(default_factory=dict)  # the journal's run that last wrote each rule
-    failed_checks: tuple[Finding, ...] = ()  # failed route tests, and an analysis that stopped at its bound
-    notes: tuple[Finding, ...] = ()  # entries of `unmanaged.accept` that match no live rule
+    failed_checks: tuple[Finding, ...] = ()  # failed route tests and promises, and an analysis that stopped
+    notes: tuple[Finding, ...] = ()  # stale entries of `unmanaged.accept`, and broken promises of severity warning
 
     @property
     def failed_tests(self) -> int:
         """Return how many route tests fail on the live rules."""
-        return sum(finding.code != NOT_ANALYSED for finding in self.failed_checks)
+        return sum(finding.code == FAILED_TEST for finding in self.failed_checks)
+
+    @property
+    def broken_promises(self) -> int:
+        """Return how many promises of severity error the live rules do not keep."""
+        return sum(finding.code == BROKEN_PROMISE for finding in self.failed_checks)
 
     @property
     def has_drift(self) -> bool:

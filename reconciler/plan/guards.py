@@ -3,13 +3,16 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Final, get_args
 
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.guard_limits import Limit
+from reconciler.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
+from reconciler.plan.promises import run_promises
+from reconciler.plan.schedule import build_transition
 from reconciler.text.escape import join_first, quote
 
 
@@ -37,7 +40,7 @@ def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
     return tuple(result for result in plan.guards if not result.ok)
 
 
-GUARD_NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient")
+GUARD_NAMES: Final[tuple[str, ...]] = get_args(GuardName)
 """Every guard's name, as `--allow` takes it."""
 _MAX_LISTED = 5
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
@@ -59,6 +62,8 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     if environment.freeze:
         yield _check_freeze(environment, plan.generated_at)
     yield _check_transient(plan)
+    if plan.desired.promises:
+        yield _check_promises(plan)
 
 
 def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
@@ -163,6 +168,22 @@ def _check_transient(plan: Plan) -> GuardResult:
             f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
         )
     return _result("transient", len(plan.unproven), message)
+
+
+def _check_promises(plan: Plan) -> GuardResult:
+    """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
+    desired, names, transition = plan.desired, plan.queue_names, build_transition(plan)
+    base, endpoint = plan.endpoints
+    demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
+    after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
+    broken = {stated: result for stated, result in zip(demanded, after, strict=True) if not result.facts.holds}
+    today = run_promises(replace(desired, endpoint=base, promises=tuple(broken)), transition.before, names)
+    problems = [
+        f"{result.failure.message if result.failure else ''}{'' if now.facts.holds else ' (broken today, too)'}"
+        for result, now in zip(broken.values(), today, strict=True)
+    ]
+    message = join_first(problems, _MAX_LISTED) if problems else "the rules after this plan keep every promise"
+    return _result("promises", len(broken), message)
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:

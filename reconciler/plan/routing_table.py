@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.text.escape import quote
 from reconciler.text.labels import Labels
+from reconciler.text.phrases import split_phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,22 @@ def types_phrase(types: Types, labels: Labels) -> str:
     """Return the known types in words; `labels` are the users' names of attributes with longer names in the API."""
     phrases = [f"{labels.name(name)} is missing or {each.phrase}" for name, each in types.items()]
     return f"{' and '.join(phrases)}, as the endpoint writes it"
+
+
+def route_phrase(entry: RoutingEntry | None, destination: Destination, queue_names: Mapping[str, str]) -> str:
+    """Return where a rule (None: no rule) sends a conversation: `goes to "Fraud" by rule cards/vip (rules.yaml:3)`."""
+    if entry is None:
+        return f"no rule takes it: it goes to {destination_phrase(None, queue_names)}"
+    where = f" ({entry.source.file}:{entry.source.line})" if entry.source else ""
+    rule = str(entry.address) if entry.address else quote(entry.name)
+    return f"goes to {destination_phrase(destination, queue_names)} by rule {rule}{where}"
+
+
+def destination_phrase(destination: Destination, queue_names: Mapping[str, str]) -> str:
+    """Return a destination in words: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
+    if destination is None:
+        return "the tenant's default routing"
+    return split_phrase(destination, lambda queue_id: quote(queue_names.get(queue_id, queue_id)), " and ")
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:

@@ -95,7 +95,9 @@ def remaining_phrases(drift: Drift) -> list[str]:
     """Return the differences that apply cannot change."""
     phrases = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
     phrases += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    phrases += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
+    broken = drift.broken_promises
+    phrases += [f"{pluralize(broken, 'promise')} broken on the live rules"] if broken else []
+    phrases += ["the analysis stopped at its bound"] if count + broken < len(drift.failed_checks) else []
     return phrases or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
 
 

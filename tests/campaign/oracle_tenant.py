@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.campaign.oracle_change import Change, asks_for, in_words
 from tests.campaign.oracle_copies import changed, original
 from tests.campaign.oracle_facts import mark
+from tests.campaign.oracle_promises import NAME as PROMISES
+from tests.campaign.oracle_promises import Promises
 from tests.campaign.oracle_routes import Routes
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Routing:
 
     routes: Routes
     allowed: list[set[Destination]]
+    promises: Promises
 
 
 class Tenant:
@@ -208,7 +211,9 @@ class Tenant:
             return None
         every = [*self.rules.values(), *self.wishes[0].rules.values()]
         routes = Routes(conversations, self.wishes[0].evaluation, every)
-        routing = Routing(routes, [set(one) for one in routes.destinations(self.rules.values())])
+        first = routes.destinations(self.rules.values())
+        ends = [routes.destinations(rules) for rules in self.wishes[0].afterwards(self.rules.values())]
+        routing = Routing(routes, [set(one) for one in first], Promises(routes, [first, *ends]))
         self._allow_afterwards(routing)
         return routing
 
@@ -217,7 +222,7 @@ class Tenant:
             _allow(routing, routing.routes.destinations(rules))
 
     def _check_routes(self, who: str, change: Change, process: Process | None) -> None:
-        """R3 and R4: a conversation with a route before and after is never unrouted or sent to a third queue.
+        """R3, R4: a conversation with a route before and after is never unrouted or sent to a third queue; promises.
 
         Changes by other senders are not a fault of the run, and neither are its writes before it could read them.
         """
@@ -239,6 +244,10 @@ class Tenant:
             self.verdicts.check("R3", not lost, f"no rule serves {said}")
             third = goes - allowed - _NOWHERE
             self.verdicts.check("R4", not third, f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}")
+        for holds, title in routing.promises.check(found):
+            self.verdicts.check(
+                PROMISES, holds, f"a promise does not hold ({title}) after {who} wrote {in_words(change)}"
+            )
 
     def _check_unique(self, who: str, change: Change) -> None:
         """R5: each marker is on one rule, unless the server processed a delayed create next to another one."""
@@ -259,7 +268,8 @@ class Tenant:
 _NOWHERE: Final[frozenset[Destination]] = frozenset([None, frozenset()])
 
 
-def _allow(routing: Routing, found: Iterable[frozenset[Destination]]) -> None:
+def _allow(routing: Routing, found: Sequence[frozenset[Destination]]) -> None:
+    routing.promises.accept(found)
     for allowed, goes in zip(routing.allowed, found, strict=True):
         allowed.update(goes)
 

@@ -169,6 +169,12 @@ def accepted(desk: Desk) -> set[str]:
 
 
 INTENTS: Final = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [%s]\n"
+PROMISES: Final = """\
+apiVersion: routing/v1
+kind: Promises
+name: all
+promises: [{{name: a rule takes every conversation, for: {}, never: {{default: true}}}}]
+"""
 ROUTE_TEST: Final = (
     "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, expect: {queue: Q}}\n"
 )
@@ -251,6 +257,10 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         )
     ),
     "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
+    "CXR221": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, PROMISES.format("{}"))),
+    "CXR222": lambda desk: desk.validated(
+        documents(ENVIRONMENT, CARDS, PROMISES.format("{minConfidence: 0.5, belowConfidence: 0.5}"))
+    ),
     "CXR230": lambda desk: desk.traffic(""),
     "CXR231": lambda desk: desk.traffic('intent,count\n"a,1\n'),
     "CXR232": lambda desk: desk.traffic("intent\na\n"),

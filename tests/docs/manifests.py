@@ -12,7 +12,7 @@ from reconciler.manifest.kinds.fields import REFERENCE
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""
 
-_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "Attributes", "RouteTests", "Profile")
+_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "Attributes", "RouteTests", "Promises", "Profile")
 _NAMES: Final = {
     "string": "text",
     "number": "number",

@@ -256,7 +256,7 @@ def test_a_document_without_a_kind_gets_the_list_of_kinds(room: Path) -> None:
     """And the kind that its fields suggest."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
     (found,) = findings(room)
-    kinds = "Environment, Queues, RuleSet, Intents, Attributes, RouteTests, Profile"
+    kinds = "Environment, Queues, RuleSet, Intents, Attributes, RouteTests, Promises, Profile"
     hint = f"available: {kinds}; the fields suggest kind: RuleSet"
     assert ('missing field "kind"', hint) == (found.message, found.hint)
 

@@ -468,12 +468,12 @@ def test_of_many_failed_route_tests_some_are_listed(monkeypatch: pytest.MonkeyPa
     text = drift_as_text(drift)
     assert "Failed on the live rules:\n" in text
     assert 5 == text.count("] test ")
-    assert "  and 35 further route tests; -v shows all of them.\n" in text
+    assert "  and 35 further checks; -v shows all of them.\n" in text
     assert 5 == drift_as_text(drift, brief=True).count("] test ")
     issue = drift_markdown(drift, TENANT, FACTS, "cxroute apply")
     assert "#### Failed on the live rules" in issue
     assert 30 == len(re.findall(r"test \d+ goes elsewhere", issue))
-    assert "- and 10 further route tests" in issue
+    assert "- and 10 further checks" in issue
 
 
 def bounded(drift: Drift, *, rows: bool) -> Drift:

@@ -89,6 +89,11 @@ tests:
 - {given: {intent: gone}, expect: {default: true}}
 - {given: {intent: changed, confidence: 0.7}, expect: {queue: Fraud}}
 """
+PROMISES: Final = """\
+promises:
+- {name: right is fraud, for: {intent: right}, always: {queues: [Fraud]}}
+- {name: gone is never there, for: {intent: gone, minConfidence: 0.5}, never: {queues: [Cards]}, severity: warning}
+"""
 WRONG: Final = HEAD.format(kind="RuleSet", name="wrong") + "rules:\n- {intnet: x, queue: Nowhere, priority: high}\n"
 PROFILE: Final = """\
 rules: {path: /inContactAPI/services/v30.0/routing-rules, list: rules, id: ruleId, paging: {style: skip-top}}
@@ -293,6 +298,9 @@ def record_offline(record: OutputRecorder) -> None:
     record.document("tests.validate", "a route test fails", "validate")
     record.document("tests.apply", "a route test fails", "apply", "--yes")
     Path("manifests/tests.yaml").unlink()
+    write("manifests/promises.yaml", HEAD.format(kind="Promises", name="safety") + PROMISES)
+    record.document("promises", "a promise is broken", "test")
+    Path("manifests/promises.yaml").unlink()
     write("manifests/wrong.yaml", WRONG)
     record.document("wrong.validate", "invalid manifests", "validate")
     record.document("wrong.plan", "invalid manifests", "plan")

@@ -145,6 +145,7 @@ def test_programs_read_a_round_as_json() -> None:
         "missing": 1,
         "inTheWay": 1,
         "failedTests": 2,
+        "brokenPromises": 0,
         "held": 1,
         "conflicts": 0,
         "refused": ["unrouted"],

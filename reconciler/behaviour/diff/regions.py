@@ -20,8 +20,7 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
 from reconciler.model.rule import Condition
 
-# Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
-Key = tuple[tuple[Destination, Destination], int, int, int]
+Key = tuple[Hashable, int, int, int]  # the group, the shapes of both rules, and earlier shapes that overlap both
 RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; None is the default routing
 
 
@@ -202,7 +201,7 @@ class DraftRegionBuilder:
             if others:
                 yield self.build_separate(pair, narrow)
             else:
-                key = (self.pairs.destinations_of(pair), *self.shapes_of(pair), first)
+                key = (self.pairs.group_of(pair), *self.shapes_of(pair), first)
                 alike.setdefault(key, []).append((pair, narrow))
         for (_, old, new, before), group in alike.items():
             atoms = sum(1 << atom for _, narrow in group for atom in narrow.masks_by_atom)

@@ -5,7 +5,7 @@ left. The rules with most values of the pivot take the same in most slices, so t
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Final, NamedTuple
@@ -120,7 +120,8 @@ class NarrowPair:
 class WinnerPairs:
     """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
 
-    def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
+    def __init__(self, old: PivotSlices, new: PivotSlices, walks: Iterable[SliceWalk] = ()) -> None:
+        """Find the pairs; `walks` of these lists that exist already keep what they computed."""
         self.old, self.new, self.space = old, new, old.space
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
@@ -132,7 +133,12 @@ class WinnerPairs:
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
+        self._walks |= {id(walk.slices): walk for walk in walks}
+        self._find_pairs()
+
+    def _find_pairs(self) -> None:
         # Rules without a twin are tried with all others, and rules whose twin has another destination with it.
+        old, new = self.old, self.new
         twin_of = pair_equal_rules(old, new)
         for rank in first_ranks(old):
             twin = twin_of.get(rank)
@@ -150,6 +156,10 @@ class WinnerPairs:
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
+
+    def group_of(self, pair: RankPair) -> Hashable:
+        """Return a value that is equal for pairs whose regions may be merged."""
+        return self.destinations_of(pair)
 
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
@@ -199,12 +209,10 @@ class WinnerPairs:
         return [*unnamed, *(atom for atom in wide[0].late_ranks | wide[1].late_ranks if self.old.holds(atom, old))]
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
-        """Record a pair that takes a box in a slice, unless both rules have one destination."""
+        """Record a pair that takes a box in a slice, if it is relevant."""
         if pair in self.wide:
             return
-        before, after = self.destinations_of(pair)
-        if before == after:
-            self.same_destination.setdefault(pair[1], set()).add(pair[0])
+        if not self._is_relevant(pair):
             return
         if box is None:
             self.unknown[pair] = None
@@ -216,6 +224,13 @@ class WinnerPairs:
             self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = earlier
         else:
             self.wide[pair] = box
+
+    def _is_relevant(self, pair: RankPair) -> bool:
+        """Return whether the destinations of a pair differ, and remember the pair if they do not."""
+        before, after = self.destinations_of(pair)
+        if before == after:
+            self.same_destination.setdefault(pair[1], set()).add(pair[0])
+        return before != after
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
         """Return the shapes that take conversations before a pair; spends the work of building its region."""

@@ -63,13 +63,15 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     ]
     drift = find_drift(plan, accept, session.sample)
     checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
-    failed = (*drift.failed_checks, *failure_findings([checked], session.directory))
+    failures = failure_findings([checked], session.directory)
+    failed = (*drift.failed_checks, *(finding for finding in failures if finding.severity == "error"))
+    notes = (*drift.notes, *(finding for finding in failures if finding.severity != "error"))
     runs: Mapping[Address, str] = {}
     try:
         runs = find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
-    return replace(drift, last_runs=runs, failed_checks=failed)
+    return replace(drift, last_runs=runs, failed_checks=failed, notes=notes)
 
 
 def print_drift(session: Session, drift: Drift) -> None:

@@ -1,10 +1,10 @@
-"""`cxroute test`: the RouteTests, offline in every environment, or on live rules."""
+"""`cxroute test`: the RouteTests and Promises, offline in every environment, or on live rules."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from reconciler.checks.route_tests import Checked, check, check_live
+from reconciler.checks.route_tests import Checked, check, check_live, with_promises
 from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
@@ -23,7 +23,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Run every test in every environment (or in those of -e). Return 3 if a test fails."""
+    """Check every test and promise in every environment (or in those of -e). Return 3 if one of them fails."""
     if options.live:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
@@ -34,22 +34,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
         checked = _offline(options)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
+    promises = [result for each in checked for result in each.promises]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), junit_document(results, labels, utc_now()))
+        write_text(Path(options.junit), junit_document(results, promises, labels, utc_now()))
     if output.form == "json":
-        output.document(tests_document(results))
+        queues = {each.environment.name: each.queues for each in checked}
+        output.document(tests_document(results, promises, queues))
     else:
         output.findings(failed, sys.stdout)
-        output.result(("\n" if failed else "") + tests_line(results) + "\n")
-    return ManifestError.exit_code if failed else 0
+        output.result(("\n" if failed else "") + tests_line(results, promises) + "\n")
+    return ManifestError.exit_code if any(finding.severity == "error" for finding in failed) else 0
 
 
 def _offline(options: argparse.Namespace) -> list[Checked]:
     manifests = load_manifests(Path(options.manifests))
     names = test_environments(manifests, options.environment)
     chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
-    checked = [check(manifests, choose_environment(manifests, name)) for name in chosen]
+    checked = [with_promises(check(manifests, choose_environment(manifests, name))) for name in chosen]
     if wrong := [finding for each in checked for finding in each.findings if finding.severity == "error"]:
         raise ManifestError(list(dict.fromkeys(wrong)))
     return checked

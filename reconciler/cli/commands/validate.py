@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
-from reconciler.checks.route_tests import RouteTestResult, check
+from reconciler.checks.route_tests import RouteTestResult, check, with_promises
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
@@ -18,6 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
+from reconciler.plan.promises import PromiseResult
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
@@ -33,6 +34,7 @@ class _Validation(NamedTuple):
     acknowledged: list[Finding]
     unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
     test_results: tuple[RouteTestResult, ...]
+    promise_results: tuple[PromiseResult, ...]
     files: int
 
 
@@ -42,7 +44,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule and route test in every environment (or in those of -e)."""
+    """Check every file, and every rule, route test and promise in every environment (or in those of -e)."""
     try:
         validated = _validate(options)
     except CxrouteError as error:
@@ -70,26 +72,30 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _validate(options: argparse.Namespace) -> _Validation:
     results: tuple[RouteTestResult, ...] = ()
+    promises: tuple[PromiseResult, ...] = ()
     unhandled: list[str] = []
     try:
         manifests = load_manifests(Path(options.manifests))
         checked = []
         for name in test_environments(manifests, options.environment):
-            each = check(manifests, choose_environment(manifests, name))
+            each = with_promises(check(manifests, choose_environment(manifests, name)))
             # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
             meant = runs_route_tests(manifests, options.environment, name)
-            checked.append(each if meant else replace(each, tried=(), desired=None))
+            checked.append(each if meant else replace(each, tried=(), promises=(), desired=None))
         results = tuple(result for each in checked for result in each.tried)
+        promises = tuple(result for each in checked for result in each.promises)
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
         rules = offline_findings(manifests, checked, tenants, options.environment)
-        tests = failure_findings([each for each in checked if each.tried], options.manifests)
+        tests = failure_findings([each for each in checked if each.tried or each.promises], options.manifests)
         findings = sorted([*rules, *tests], key=lambda finding: (finding.source or ("", 0, 0), finding.code))
         unhandled = left_to_catch_alls(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
     remaining = group_findings(finding for finding in findings if not finding.acknowledged)
     acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Validation(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
+    return _Validation(
+        remaining, acknowledged, unhandled, results, promises, len(set(Path(options.manifests).rglob("*.y*ml")))
+    )
 
 
 def _print_for_github(validated: _Validation, output: Output) -> None:
@@ -108,7 +114,8 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
 
 
 def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
-    tests_too = f" {tests_line(validated.test_results)}" if validated.test_results else ""
+    results = validated.test_results, validated.promise_results
+    tests_too = f" {tests_line(*results)}" if any(results) else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
     count, rest = len(validated.unhandled_intents), ""
     if count:

@@ -98,7 +98,9 @@ Freeze = Annotated[
     Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
 ]
 
-GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
+GuardName = Literal[
+    "deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient", "promises"
+]
 
 
 class Limit(f.StrictModel):

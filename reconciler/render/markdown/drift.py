@@ -72,7 +72,7 @@ def _findings(drift: Drift) -> Iterator[str]:
         yield "\n".join(_finding(finding) for finding in first[:_MAX_ITEMS])
     if drift.failed_checks:
         hidden = len(drift.failed_checks) - _MAX_ITEMS
-        rest = [f"- and {pluralize(hidden, 'further route test')}"] if hidden > 0 else []
+        rest = [f"- and {pluralize(hidden, 'further check')}"] if hidden > 0 else []
         yield f"#### {words.FAILED}"
         yield "\n".join([*(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]), *rest])
 

@@ -123,7 +123,7 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     yield from (line for finding in visible for line in finding_lines(finding, style))
     hidden = len(drift.failed_checks) - len(visible)
     if hidden > 0:
-        yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
+        yield f"  and {pluralize(hidden, 'further check')}; -v shows all of them."
     yield ""
 
 

@@ -32,6 +32,7 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
         "missing": None if plan is None else len(missing_rules(plan)),
         "inTheWay": None if drift is None else len(result.in_the_way),
         "failedTests": None if drift is None else drift.failed_tests,
+        "brokenPromises": None if drift is None else drift.broken_promises,
         "held": None if plan is None else len(plan.held),
         "conflicts": None if plan is None else len(plan.conflicts),
         "refused": [guard.name for guard in result.failed_guards],

@@ -1,0 +1,83 @@
+"""The promises of manifests, checked for all conversations of a list of rules (semantics "Promises")."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
+from reconciler.behaviour.evaluate import Conversation, canonical_attributes
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.desired.desired import DesiredState
+from reconciler.desired.promises import StatedPromise
+from reconciler.model.finding import Document, Finding
+from reconciler.plan.behaviour_json import violation_to_json
+from reconciler.plan.routing_table import route_phrase
+from reconciler.text.escape import pluralize, quote
+from reconciler.text.labels import Labels
+from reconciler.text.phrases import conversation_phrase
+
+ABOUT_NOTHING: Final = "CXR222"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromiseResult(StatedPromise):
+    """The result of one promise in one environment."""
+
+    environment: str
+    facts: PromiseFacts
+    failure: Finding | None  # None if the promise holds; the finding about a promise without conversations is a warning
+
+    @property
+    def conversation(self) -> Conversation:
+        """The example of a conversation that breaks the promise."""
+        return canonical_attributes(self.facts.violations[0].example.attributes) if self.facts.violations else {}
+
+    def to_json(self, queue_names: Mapping[str, str]) -> Document:
+        """Return the result in the form of `test --format json`."""
+        return {
+            "environment": self.environment,
+            "document": self.document,
+            "name": self.name,
+            "severity": self.severity,
+            "holds": self.facts.holds,
+            "violations": [violation_to_json(region, queue_names) for region in self.facts.violations],
+        }
+
+
+def run_promises(
+    desired: DesiredState, entries: Iterable[RoutingEntry], queue_names: Mapping[str, str]
+) -> tuple[PromiseResult, ...]:
+    """Return the result of each promise on rules behind the environment's endpoint."""
+    promises = [stated.promise for stated in desired.promises]
+    events = desired.endpoint.pull_back(entries) if promises else ()
+    results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
+    pairs = zip(desired.promises, results, strict=True)
+    failures = [
+        (stated, facts, _failure(stated, facts, desired.labels.names_only, queue_names)) for stated, facts in pairs
+    ]
+    return tuple(
+        PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
+        for stated, facts, failure in failures
+    )
+
+
+def _failure(
+    stated: StatedPromise, facts: PromiseFacts, labels: Labels, queue_names: Mapping[str, str]
+) -> Finding | None:
+    name = f"promise {quote(stated.name)}"
+    if facts.is_empty:
+        message = f"{name} is about no conversation: the conditions of its `for` contradict each other"
+        return replace(stated.finding, code=ABOUT_NOTHING, severity="warning", message=message)
+    if facts.holds is None:
+        message = f"{name} is not proven: the analysis stopped at its bound of work"
+        return replace(stated.finding, message=message, hint="use conditions on fewer attributes")
+    if facts.holds:
+        return None
+    first, others = facts.violations[0], len(facts.violations) - 1
+    route = route_phrase(first.after_rule, first.after, queue_names)
+    attributes = first.example.attributes
+    example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
+    message = f"{name} is broken for {example}: {route if first.after_rule is None else f'it {route}'}"
+    message += ", depending on a condition that cxroute does not understand" if first.example.assumed else ""
+    hint = f"{pluralize(others, 'other case')} in the JSON of `cxroute test`" if others else ""
+    return replace(stated.finding, message=message, hint=hint)
