@@ -23,7 +23,7 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.route_tests import Checked, RouteTestResult
-from reconciler.model.rule import Condition, Opaque, Target, make_condition, normalized_conditions
+from reconciler.model.rule import RANGES, Condition, Opaque, Target, make_condition, normalized_conditions
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
@@ -32,7 +32,7 @@ CONFIDENCE_STEP: Final = 0.05
 WORK_PER_RULE: Final = 20_000  # comparisons for each rule: 1,000 rules take at most ten seconds
 _MIN_RULES: Final = 1_000  # the minimum number of rules for the bound
 _DIGITS: Final = 6  # of a moved bound
-_BOUNDS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
+_Part = Condition | Opaque
 
 
 class UnnoticedEdit(NamedTuple):
@@ -94,7 +94,7 @@ class ConversationTable:
                 masks[value] = masks.get(value, 0) | 1 << number
         return table
 
-    def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
+    def matched(self, conditions: Iterable[_Part]) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
         mask = (1 << len(self.contexts)) - 1
         for part in conditions:
@@ -134,21 +134,27 @@ def list_edits(entry: RoutingEntry, queues: Sequence[str], confidence: str) -> I
     other = next((each for each in targets if destination_of(each) != destination_of(rule.targets)), None)
     if other:
         yield RuleEdit(entry, replace(entry, rule=replace(rule, targets=other)))
-    for part in rule.conditions:
-        rest = [condition for condition in rule.conditions if condition is not part]
-        is_bound = isinstance(part, Condition) and part.attribute == confidence
-        for moved in (None, *(_moved_bounds(part) if isinstance(part, Condition) and is_bound else ())):
-            conditions = normalized_conditions(rest if moved is None else [*rest, moved])
-            if conditions != rule.conditions:
-                yield RuleEdit(entry, replace(entry, rule=replace(rule, conditions=conditions)))
+    edited = dict.fromkeys(normalized_conditions(parts) for parts in _edited_conditions(rule.conditions, confidence))
+    for conditions in edited:
+        if conditions != rule.conditions:
+            yield RuleEdit(entry, replace(entry, rule=replace(rule, conditions=conditions)))
+
+
+def _edited_conditions(conditions: Sequence[_Part], confidence: str) -> Iterator[list[_Part]]:
+    """Yield the conditions without each, and with each bound of the confidence moved."""
+    for part in conditions:
+        rest = [other for other in conditions if other is not part]
+        yield rest
+        if isinstance(part, Condition) and part.attribute == confidence and part.operator in RANGES:
+            yield from ([*rest, moved] for moved in _moved_bounds(part))
 
 
 def _moved_bounds(part: Condition) -> Iterator[Condition]:
     """Yield a condition on the confidence with each of its bounds moved up and down, within 0 to 1."""
-    ends = part.value if isinstance(part.value, tuple) and part.operator == "between" else (part.value,)
-    for at, end in enumerate(ends if part.operator in _BOUNDS or part.operator == "between" else ()):
-        for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP):
-            bound = round(min(max(float(end or 0) + step, 0), 1), _DIGITS)
+    ends = part.value if isinstance(part.value, tuple) else (part.value,)
+    for at, end in enumerate(ends):
+        for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP) if isinstance(end, int | float) and 0 <= end <= 1 else ():
+            bound = round(min(max(end + step, 0), 1), _DIGITS)
             value = [*ends[:at], bound, *ends[at + 1 :]]
             yield make_condition(part.attribute, part.operator, value if len(ends) > 1 else bound)
 
