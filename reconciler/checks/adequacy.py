@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.single_edit import RuleEdit, SingleEdits
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, first_failing_condition, holds
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, first_failing_condition, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
     Evaluation,
@@ -23,6 +23,7 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import RANGES, Condition, Opaque, Target, make_condition, normalized_conditions
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
@@ -42,11 +43,11 @@ class UnnoticedEdit(NamedTuple):
     event: Conversation
     before: Destination
     after: Destination
-    traffic: float  # conversations of the traffic sample that may reach the rule that takes the event today
+    traffic: float  # conversations of the traffic sample that the edit may move; 0 without a sample
 
 
-# Whether a promise that holds now is broken by an edit. It is called for edits that move callers and fail no test.
-Notices = Callable[[RuleEdit], bool]
+# Whether a promise that holds now is broken by an edit. It is asked only about edits that no test notices.
+Notices = Callable[[UnnoticedEdit], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Adequacy:
     """The edits of one environment's rules that move callers; `unnoticed` has the highest traffic first."""
 
     checked: Checked
+    desired: DesiredState
     entries: tuple[RoutingEntry, ...]
     index: RuleIndex
     edits: int
@@ -61,9 +63,18 @@ class Adequacy:
     undecided: int  # edits of which it is not known whether they move callers: not counted in `edits`
 
     @property
-    def evaluation(self) -> Evaluation:
-        """Return the order of evaluation."""
-        return self.checked.environment.api.evaluation
+    def percent(self) -> float:
+        """Return the share of edits that no test and no promise notices."""
+        return 100 * len(self.unnoticed) / self.edits if self.edits else 0.0
+
+    def edited_entries(self, edit: RuleEdit) -> list[RoutingEntry]:
+        """Return the rules after an edit."""
+        edited = (edit.after if entry is edit.before else entry for entry in self.entries)
+        return [entry for entry in edited if entry is not None]
+
+    def table(self, contexts: Sequence[Conversation]) -> "ConversationTable":
+        """Return the rules that match each of the conversations that rules read."""
+        return ConversationTable(self.index, contexts, self.checked.environment.api.evaluation)
 
 
 class ConversationTable:
@@ -84,10 +95,10 @@ class ConversationTable:
         return masks
 
     @cached_property
-    def _by_value(self) -> Mapping[str, Mapping[object, int]]:
+    def _by_value(self) -> Mapping[str, Mapping[str | int | float | None, int]]:
         """The conversations with each value of each attribute; None is a missing one."""
         names = dict.fromkeys(name for context in self.contexts for name in context)
-        table: dict[str, dict[object, int]] = {name: {} for name in names}
+        table: dict[str, dict[str | int | float | None, int]] = {name: {} for name in names}
         for number, context in enumerate(self.contexts):
             for name, masks in table.items():
                 value = context.get(name)
@@ -104,8 +115,8 @@ class ConversationTable:
     def _fulfilling(self, part: Condition) -> int:
         if part not in self._masks:
             masks = self._by_value.get(part.attribute, {None: (1 << len(self.contexts)) - 1})
-            conversations = ((mask, {} if value is None else {part.attribute: value}) for value, mask in masks.items())
-            self._masks[part] = sum(mask for mask, values in conversations if holds(part, values))  # type: ignore[arg-type]
+            values = [value for value in masks if holds(part, {} if value is None else {part.attribute: value})]
+            self._masks[part] = sum(masks[value] for value in values)
         return self._masks[part]
 
     def destinations(self, number: int, edit: RuleEdit) -> tuple[Destination, Destination]:
@@ -152,8 +163,9 @@ def _edited_conditions(conditions: Sequence[_Part], confidence: str) -> Iterator
 def _moved_bounds(part: Condition) -> Iterator[Condition]:
     """Yield a condition on the confidence with each of its bounds moved up and down, within 0 to 1."""
     ends = part.value if isinstance(part.value, tuple) else (part.value,)
-    for at, end in enumerate(ends):
-        for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP) if isinstance(end, int | float) and 0 <= end <= 1 else ():
+    numbers = [(at, end) for at, end in enumerate(ends) if isinstance(end, int | float) and 0 <= end <= 1]
+    for at, end in numbers:
+        for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP):
             bound = round(min(max(end + step, 0), 1), _DIGITS)
             value = [*ends[:at], bound, *ends[at + 1 :]]
             yield make_condition(part.attribute, part.operator, value if len(ends) > 1 else bound)
@@ -167,7 +179,7 @@ def _priority_edits(entry: RoutingEntry, edits: SingleEdits) -> Iterator[RuleEdi
         yield RuleEdit(entry, replace(entry, rule=rule))
 
 
-def _never(_edit: RuleEdit) -> bool:
+def _never(_edit: UnnoticedEdit) -> bool:
     return False
 
 
@@ -175,12 +187,13 @@ def measure_adequacy(checked: Checked, sample: TrafficSample | None = None, noti
     """Return which edits of the rules of an environment move callers unnoticed; its rules must be valid."""
     if checked.desired is None:
         raise ValueError(checked.environment.name)
-    return _Measurement(checked, desired_entries(checked.desired), checked.desired.endpoint).run(sample, notices)
+    return _Measurement(checked, checked.desired).run(sample, notices)
 
 
 class _Measurement:
-    def __init__(self, checked: Checked, entries: tuple[RoutingEntry, ...], endpoint: EndpointStage) -> None:
-        self.checked, self.entries, self.endpoint = checked, entries, endpoint
+    def __init__(self, checked: Checked, desired: DesiredState) -> None:
+        self.checked, self.desired, self.endpoint = checked, desired, desired.endpoint
+        self.entries = entries = desired_entries(desired)
         self.evaluation: Evaluation = checked.environment.api.evaluation
         self.index = RuleIndex(order_entries(entries, self.evaluation))
         passed = [result for result in checked.tried if result.failure is None]
@@ -193,12 +206,12 @@ class _Measurement:
         self.listed = {entry.name: list(list_edits(entry, queues, confidence)) for entry in self.index.ordered}
         edits = [edit for each in self.listed.values() for edit in each]
         work = WORK_PER_RULE * max(_MIN_RULES, len(entries))
-        self.edits = SingleEdits(entries, edits, endpoint, self.evaluation, work)
+        self.edits = SingleEdits(entries, edits, self.endpoint, self.evaluation, work)
 
     def run(self, sample: TrafficSample | None, notices: Notices) -> Adequacy:
         noticed = undecided = 0
         unnoticed: list[UnnoticedEdit] = []
-        traffic = _traffic_by_rule(self.edits, sample) if sample else {}
+        traffic = _SampleTraffic(sample, self.endpoint)
         for entry in self.index.ordered:
             for edit in (*self.listed[entry.name], *_priority_edits(entry, self.edits)):
                 moved_tests = self.tests.moved(edit)
@@ -210,13 +223,14 @@ class _Measurement:
                 except UndecidedError:
                     undecided += 1
                     continue
-                if unnoticed_edit is not None and (moved_tests or notices(edit)):
+                if unnoticed_edit is not None and (moved_tests or notices(unnoticed_edit)):
                     noticed += 1
                 elif unnoticed_edit is not None:
                     unnoticed.append(unnoticed_edit)
         unnoticed.sort(key=lambda each: (-each.traffic, each.edit.before.name))
         return Adequacy(
             checked=self.checked,
+            desired=self.desired,
             entries=self.entries,
             index=self.index,
             edits=noticed + len(unnoticed),
@@ -224,7 +238,7 @@ class _Measurement:
             undecided=undecided,
         )
 
-    def _prove(self, edit: RuleEdit, traffic: Mapping[str, float]) -> UnnoticedEdit | None:
+    def _prove(self, edit: RuleEdit, traffic: "_SampleTraffic") -> UnnoticedEdit | None:
         """Return the edit with a conversation that it moves, or None if it moves none. Raises UndecidedError."""
         example = self.edits.find_moved(edit)
         if example is None:
@@ -235,8 +249,8 @@ class _Measurement:
             raise UndecidedError
         if before == after:
             raise AssertionError(f"the example {example} is not moved by {edit}")
-        winner = context.matching[0][0].name if context.matching[0] else ""
-        return UnnoticedEdit(edit, example.attributes, before, after, traffic.get(winner, 0))
+        winner = next(iter(context.matching[0]), None)
+        return UnnoticedEdit(edit, example.attributes, before, after, traffic.count(edit, winner))
 
     def _table(self, contexts: Sequence[Conversation]) -> ConversationTable:
         return ConversationTable(self.index, contexts, self.evaluation)
@@ -249,10 +263,26 @@ class _Measurement:
         return is_typed and self.endpoint.context(event).attributes == result.context
 
 
-def _traffic_by_rule(edits: SingleEdits, sample: TrafficSample) -> Mapping[str, float]:
-    """Return the conversations of a sample that may reach each rule, by its name; "" is the default routing."""
-    index, counts = RuleIndex(edits.slices.entries), dict[str, float]()
-    for row in convert_sample(edits.endpoint.types, sample).rows:
-        for name in {winner.name if winner else "" for winner in index.possible_winners(row.attributes)}:
-            counts[name] = counts.get(name, 0) + row.count
-    return counts
+class _SampleTraffic:
+    """Counts the conversations of a sample that an edit may move; attributes that the sample lacks do not count."""
+
+    def __init__(self, sample: TrafficSample | None, endpoint: EndpointStage) -> None:
+        rows = convert_sample(endpoint.types, sample).rows if sample else ()
+        self._rows = ConversationTable(
+            RuleIndex(()), [canonical_attributes(row.attributes) for row in rows], "lowest-first"
+        )
+        self._counts = [row.count for row in rows]
+        self._names = {name for row in rows[:1] for name in row.attributes}
+        self._sums: dict[int, float] = {}
+
+    def count(self, edit: RuleEdit, winner: RoutingEntry | None) -> float:
+        """Return the conversations that the edited rule may match, and that the winner may take today."""
+        mask = self._matched(edit.before) | (self._matched(edit.after) if edit.after else 0)
+        mask &= self._matched(winner) if winner else mask
+        if mask not in self._sums:
+            self._sums[mask] = sum(self._counts[number] for number in bits(mask))
+        return self._sums[mask]
+
+    def _matched(self, entry: RoutingEntry) -> int:
+        parts = (part for part in entry.rule.conditions if isinstance(part, Condition))
+        return self._rows.matched(part for part in parts if part.attribute in self._names)

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
 from reconciler.checks.route_tests import Checked, RouteTestResult
@@ -119,7 +117,9 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
         expected = {
             key
             for key, edited in moving.items()
-            if all(oracle.destination_of_context(edited, one) == oracle.destination_of_context(rules, one) for one in read)
+            if all(
+                oracle.destination_of_context(edited, one) == oracle.destination_of_context(rules, one) for one in read
+            )
         }
         report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\nevents: {events}\ncontexts: {contexts}"
         assert (len(moving), 0) == (found.edits, found.undecided), report

@@ -36,7 +36,7 @@ class PlainEndpoint:
 
     def context(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the rules read after an event."""
-        confidence = event.get("conf")
+        confidence: Any = event.get("conf")
         unsure = not is_number(confidence) or confidence < self.least
         unknown = bool(self.known) and event.get("intent") not in self.known
         if self.fallback is None or event.get("intent") is None or not (unsure or unknown):
@@ -63,7 +63,7 @@ def list_key(rules: Iterable[Json]) -> str:
 
 
 def _plain(part: Json) -> Json:
-    value = part.get("value")
+    value: Any = part.get("value")
     if part["operator"] in ("exists", "notExists"):
         value = None
     if part["operator"] in BOUNDS:
@@ -96,13 +96,19 @@ class EditOracle:
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
-        found = {}
+        found: dict[str, list[Json]] = {}
         for rule in self.rules:
             if rule["enabled"]:
-                for new in (None, *self._edits_of_targets(rule), *self._edits_of_conditions(rule), *self._passing(rule)):
-                    edited = [new if one is rule else one for one in self.rules if one is not rule or new is not None]
-                    found[list_key(edited)] = edited  # type: ignore[assignment]
-        return found  # type: ignore[return-value]
+                for new in (
+                    None,
+                    *self._edits_of_targets(rule),
+                    *self._edits_of_conditions(rule),
+                    *self._passing(rule),
+                ):
+                    others = [one for one in self.rules if one is not rule]
+                    edited = others if new is None else [*others, new]
+                    found[list_key(edited)] = edited
+        return found
 
     def moves(self, edited: Sequence[Json]) -> bool:
         """Return whether an event goes elsewhere."""
@@ -131,7 +137,9 @@ class EditOracle:
                     for step in (0.05, -0.05) if 0 <= number <= 1 else ():
                         moved = [*ends[:at], round(min(1, max(0, number + step)), 6), *ends[at + 1 :]]
                         news.append([*others, {**part, "value": moved if len(ends) > 1 else moved[0]}])
-            yield from (new for new in ({**rule, "conditions": one} for one in news) if json.loads(list_key([new])) != same)
+            yield from (
+                new for new in ({**rule, "conditions": one} for one in news) if json.loads(list_key([new])) != same
+            )
 
     def _passing(self, rule: Json) -> Iterator[Json]:
         """Yield the rule with the priority just beyond its nearest rival in each direction."""
