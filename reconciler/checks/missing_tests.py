@@ -78,12 +78,13 @@ def _expectation(adequacy: Adequacy, unnoticed: UnnoticedEdit, aliases: Mapping[
 
 
 def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[RouteTestResult]]) -> ChosenTests:
-    """Return the tests to add, none of which the others make redundant. `results` are of all, in each environment."""
-    # A test is added only if it passes in all environments.
+    """Return the tests to add, none of which the others make redundant."""
+    # `results` are of all tests, in the environments of `adequacies` and then in further ones. A test is added only if
+    # it passes in all of them.
     passed = [at for at, alike in enumerate(zip(*results, strict=True)) if not any(each.failure for each in alike)]
     masks = dict.fromkeys(passed, 0)  # the edits that each test notices
     number = 0
-    for adequacy, tried in zip(adequacies, results, strict=True):
+    for adequacy, tried in zip(adequacies, results, strict=False):
         table = adequacy.table([result.context for result in tried])
         for unnoticed in adequacy.unnoticed:
             for at in bits(table.moved(unnoticed.edit)):

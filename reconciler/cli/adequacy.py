@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reconciler.checks.adequacy import Adequacy, measure_adequacy
 from reconciler.checks.missing_tests import candidate_tests, choose_tests, distinct_tests
 from reconciler.checks.route_tests import Checked, RouteTestResult, check
+from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments
 from reconciler.cli.files import write_text
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import UsageError
@@ -125,9 +126,13 @@ class _TestWriter:
         return AddedTests(self.file, len(choice.numbers), choice.noticed)
 
     def _try(self, tests: Sequence[Json], adequacies: Sequence[Adequacy]) -> list[list[RouteTestResult]]:
-        """Return the results of the tests in each environment, as the file would contain them."""
+        """Return the results of the tests in these environments, then in the others that run tests."""
         manifests = load_with_changes(self.directory, {self.file: self._text(tests).encode()})
-        results = (check(manifests, each.checked.environment).tried for each in adequacies)
+        environments = {each.checked.environment.name: each.checked.environment for each in adequacies}
+        for name in test_environments(manifests, None):
+            if runs_route_tests(manifests, None, name):
+                environments.setdefault(name, choose_environment(manifests, name))
+        results = (check(manifests, environment).tried for environment in environments.values())
         return [[each for each in tried if self._is_added(each)][-len(tests) :] for tried in results]
 
     def _is_added(self, result: RouteTestResult) -> bool:

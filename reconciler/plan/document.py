@@ -88,7 +88,8 @@ def count_changes(plan: Plan) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
-    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
+    watched = {} if plan.unwatched is None else {"unwatched": plan.unwatched}
+    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged, **watched}
 
 
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:

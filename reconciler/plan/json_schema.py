@@ -17,7 +17,7 @@ def plan_schema() -> Schema:
     options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample}
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
-    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT)
+    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS, "unwatched"), _COUNT)
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
@@ -28,7 +28,7 @@ def plan_schema() -> Schema:
         "liveDigest": _hex(64),
         "planId": _hex(12),
         "options": _object(options),
-        "summary": _object(counts, optional=_DRIFT_COUNTS),
+        "summary": _object(counts, optional=(*_DRIFT_COUNTS, "unwatched")),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),

@@ -43,6 +43,7 @@ class PlanSummary:
     acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
     counts: dict[str, int]
     totals_text: str
+    watch_text: str  # how many changed rules no test watches; empty without route tests
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
     @property
@@ -79,6 +80,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=count_changes(plan),
         totals_text=_totals_text(plan),
+        watch_text=_watch_text(plan),
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
 
@@ -105,6 +107,20 @@ def match_phrase(plan: Plan) -> str:
     """Return `40 rules in prod match the manifests.`."""
     match = "matches" if plan.unchanged == 1 else "match"
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
+
+
+def _watch_text(plan: Plan) -> str:
+    """Return `2 of its 5 changed rules are not watched by a test.`."""
+    counts = count_changes(plan)
+    changed = sum(counts[kind] for kind in COUNTED_ACTIONS)
+    if plan.unwatched is None or not changed:
+        return ""
+    if changed == 1:
+        return f"Its changed rule is {'not ' if plan.unwatched else ''}watched by a test."
+    if not plan.unwatched:
+        return f"Each of its {changed:,} changed rules is watched by a test."
+    verb = "is" if plan.unwatched == 1 else "are"
+    return f"{plan.unwatched:,} of its {changed:,} changed rules {verb} not watched by a test."
 
 
 def _totals_text(plan: Plan) -> str:

@@ -82,9 +82,10 @@ def added_line(added: AddedTests, unnoticed: int) -> str:
     """Return how many tests were added, and how many of the unnoticed edits they notice."""
     if not added.tests:
         return f"No route test was added to {sanitize(added.file)}."
-    noticed = f"notices {added.noticed:,}" if added.tests == 1 else f"notice {added.noticed:,}"
-    verb = f"{pluralize(added.tests, 'route test')} added to {sanitize(added.file)}"
-    return f"{verb}: {noticed} of {pluralize(unnoticed, 'unnoticed edit')}."
+    verb = "it notices" if added.tests == 1 else "they notice"
+    count = f"{added.noticed:,} of {pluralize(unnoticed, 'unnoticed edit')}"
+    others = " No test that passes in every environment notices the others." if added.noticed < unnoticed else ""
+    return f"{pluralize(added.tests, 'route test')} added to {sanitize(added.file)}: {verb} {count}.{others}"
 
 
 def adequacy_document(adequacies: Sequence[Adequacy], added: AddedTests | None) -> dict[str, Any]:
