@@ -143,9 +143,7 @@ class _RouteTestRunner:
         expected = _expected_weights(test).items()
         weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            targets = [
-                Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights
-            ]
+            targets = [Target(self.resolver.resolve(str(self._fill_variables(name))).id, weight) for name, weight in weights]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
         return destination_of(targets)

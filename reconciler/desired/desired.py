@@ -26,7 +26,6 @@ from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.suggest import suggest
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
     """A rule that should be live, and its position in the manifests; None if its source is not a manifest."""

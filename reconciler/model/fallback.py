@@ -33,7 +33,5 @@ class Fallback:
     @property
     def digest(self) -> str:
         """Return 12 hex digits, equal for fallbacks that write the same for every event."""
-        settings = (
-            None if self.intent is None else [self.intent, float(self.min_confidence), sorted(self.known_intents)]
-        )
+        settings = None if self.intent is None else [self.intent, float(self.min_confidence), sorted(self.known_intents)]
         return sha256(CANONICAL_JSON.encode(settings).encode()).hexdigest()[:_DIGEST_LENGTH]

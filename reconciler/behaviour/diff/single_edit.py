@@ -1,27 +1,21 @@
-"""Whether one edit of one rule moves a conversation, without a comparison of two lists (semantics "Differences").
+"""Whether one edit of one rule moves a conversation. All edits of a list share one space, and so all its answers.
 
-Every edit is one question: does a rule of some ranks take conversations of the edited rule, which earlier rules leave,
-to another destination? All edits of a list share one space, and so the answers about shapes.
+Each edit is one question: does a later rule take, elsewhere, conversations of a box that no earlier rule matches?
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import (
-    Destination,
-    Evaluation,
-    RoutingEntry,
-    destination_of,
-    evaluation_key,
-    order_entries,
-)
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, evaluation_key
 from reconciler.behaviour.space.boxes import Box
-from reconciler.behaviour.space.domain import REST, intersect
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import CompiledRule, Example, Space
+from reconciler.behaviour.space.domain import intersect
+from reconciler.behaviour.space.slices import PivotSlices
+from reconciler.behaviour.space.space import Example, Space
+
+_Boxes = Sequence[tuple[PivotSlices, int]]  # of one rule, each as a rank in a list: several before the endpoint
 
 
 class RuleEdit(NamedTuple):
@@ -32,144 +26,84 @@ class RuleEdit(NamedTuple):
 
 
 class SingleEdits:
-    """Finds the conversations that edits of a list move; the conditions of the edits are known from the start."""
+    """Finds the events that edits of a list move. `ordered` are its rules in order."""
 
     def __init__(
-        self,
-        entries: Sequence[RoutingEntry],
-        edits: Iterable[RuleEdit],
-        endpoint: EndpointStage,
-        evaluation: Evaluation,
-        work: int,
+        self, ordered: Sequence[RoutingEntry], edits: Iterable[RuleEdit], endpoint: EndpointStage, evaluation: Evaluation
     ) -> None:
-        """Take all edits that change conditions; those of other fields are not needed. `work` is in comparisons."""
-        self.endpoint, self.evaluation = endpoint, evaluation
-        parts = endpoint.pull_back(entries)
-        edited = endpoint.pull_back(edit.after for edit in edits if edit.after)
-        self.space = Space((parts, edited), types=endpoint.types)
-        self.space.budget.remaining = work
-        self.slices = PivotSlices(self.space, order_entries(parts, evaluation))
-        self.keys = [evaluation_key(entry, evaluation) for entry in self.slices.entries]
+        """Take all edits that change conditions; other edits can be asked about without them."""
+        parts, edited = endpoint.pull_back(ordered), endpoint.pull_back(edit.after for edit in edits if edit.after)
+        self.space, self.evaluation = Space((parts, edited), types=endpoint.types), evaluation
+        self.slices = PivotSlices(self.space, parts)
+        self._keys = [evaluation_key(entry, evaluation) for entry in self.slices.entries]
+        self._boxes: dict[int, list[tuple[PivotSlices, int]]] = {}
+        for slices in (self.slices, PivotSlices(self.space, edited)):
+            for rank, entry in enumerate(slices.entries):
+                self._boxes.setdefault(id(entry.whole), []).append((slices, rank))
 
     def find_moved(self, edit: RuleEdit) -> Example | None:
-        """Return a conversation that an edit moves; None if it moves none. Raises UndecidedError."""
+        """Return an event that an edit moves; None if it moves none. Raises UndecidedError."""
         before, after = edit
-        key, boxes = evaluation_key(before, self.evaluation), self._boxes(before)
-        own = range(bisect_left(self.keys, key), bisect_right(self.keys, key))
-        later = range(own.stop, len(self.keys) + 1)  # the last rank is the default routing
+        boxes, own = self._boxes.get(id(before), []), self._ranks(before)
+        later = range(own.stop, len(self._keys) + 1)  # the last rank is the default routing
         destination = destination_of(before.rule.targets)
-        if after is None:
-            box = self._find(boxes, (), own.start, later, destination)
-        elif after.rule.conditions != before.rule.conditions:
-            new = self._boxes(after)
-            box = self._find(boxes, new, own.start, later, destination)
-            box = box or self._find(new, boxes, own.start, later, destination)
+        if after is None or after.rule.conditions != before.rule.conditions:
+            new = self._boxes.get(id(after), [])
+            moved = chain(
+                self._find(boxes, new, own.start, later, destination),
+                self._find(new, boxes, own.start, later, destination),
+            )
         elif after.rule.priority != before.rule.priority:
-            rank = bisect_left(self.keys, evaluation_key(after, self.evaluation))
+            rank = self._ranks(after).start
             passed = range(rank, own.start) if rank < own.stop else range(own.stop, rank)
-            box = self._find(boxes, (), min(rank, own.start), passed, destination)
+            moved = chain(self._find(boxes, [], min(rank, own.start), passed, destination))
         else:
-            box = self._find(boxes, (), own.start, own, destination_of(after.rule.targets))
-        if box is None:
-            return None
-        self.space.budget.charge(self.space.cost_of_example(box))
-        return self.space.example(box)
+            moved = chain(self._find(boxes, [], own.start, own, destination_of(after.rule.targets)))
+        box = next(moved, None)
+        return None if box is None else self.space.example(box)
 
-    def rivals(self, entry: RoutingEntry) -> Iterator[tuple[RoutingEntry, int]]:
-        """Yield the nearest rule before (-1) and after (1) a rule that matches common conversations, but elsewhere."""
-        key, destination = evaluation_key(entry, self.evaluation), destination_of(entry.rule.targets)
-        start, stop = bisect_left(self.keys, key), bisect_right(self.keys, key)
-        near = {rank for box in self._boxes(entry) for rank in self._ranks_near(box)}
-        apart = [rank for rank in near if self.slices.destinations[rank] != destination]
-        earlier = max((rank for rank in apart if rank < start), default=None)
-        later = min((rank for rank in apart if rank >= stop), default=None)
-        for rank, step in ((earlier, -1), (later, 1)):
-            if rank is not None:
-                yield self.slices.entries[rank], step
+    def rivals(self, entry: RoutingEntry) -> tuple[RoutingEntry | None, RoutingEntry | None]:
+        """Return the nearest rules before and after a rule that match common events and have another destination."""
+        own, slices, rivals = self._ranks(entry), self.slices, set[int]()
+        for box in (slices.boxes[rank] for rank in own):
+            overlapping, values = self.space.shapes.overlapping(box.shape), self.space.pivot_values(box)
+            named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
+            near = chain(named, slices.general_ranks) if box.atoms else range(len(self._keys))
+            for rank in near:
+                other, elsewhere = slices.boxes[rank], slices.destinations[rank] != slices.destinations[own.start]
+                if elsewhere and overlapping >> other.shape & 1 and intersect(values, self.space.pivot_values(other))[0]:
+                    rivals.add(rank)
+        earlier = max((rank for rank in rivals if rank < own.start), default=None)
+        later = min((rank for rank in rivals if rank >= own.stop), default=None)
+        return earlier if earlier is None else slices.entries[earlier], later if later is None else slices.entries[later]
 
-    def _ranks_near(self, box: CompiledRule) -> Iterator[int]:
-        slices, overlapping = self.slices, self.space.shapes.overlapping(box.shape)
-        own = self.space.pivot_values(box)
-        near = [*slices.general_ranks, *(rank for atom in box.atoms for rank in slices.ranks_by_atom.get(atom, ()))]
-        for rank in near if box.atoms else range(len(slices.boxes)):
-            other = slices.boxes[rank]
-            if overlapping >> other.shape & 1 and intersect(own, self.space.pivot_values(other))[0]:
-                yield rank
-
-    def _boxes(self, entry: RoutingEntry) -> list[CompiledRule]:
-        """Return the boxes of a rule on events, without those that nothing matches."""
-        boxes = (self.space.compiled(part.rule.conditions) for part in self.endpoint.pull_back([entry]))
-        return [box for box in boxes if box is not None]
+    def _ranks(self, entry: RoutingEntry) -> range:
+        key = evaluation_key(entry, self.evaluation)
+        return range(bisect_left(self._keys, key), bisect_right(self._keys, key))
 
     def _find(
-        self,
-        boxes: Iterable[CompiledRule],
-        blockers: Sequence[CompiledRule],
-        rank: int,
-        takers: range,
-        destination: Destination,
-    ) -> Box | None:
-        """Return conversations of the boxes that no blocker and no rule before `rank` matches, but a taker moves."""
-        for box in boxes:
-            for atom in self._atoms(box):
-                free = self._find_in_slice(atom, box, self._mask(atom, blockers, rank), takers, destination)
-                if free is not None:
-                    return free
-        return None
+        self, boxes: _Boxes, blockers: _Boxes, rank: int, takers: range, destination: Destination
+    ) -> Iterator[Box]:
+        """Yield events of boxes that no blocker and no rule before `rank` matches, and that a taker sends elsewhere."""
+        for slices, number in boxes:
+            for atom in slices.atoms(number):
+                before = self.slices.mask_before(atom, rank)
+                for others, other in blockers:
+                    before |= 1 << others.shape(atom, other) if others.holds(atom, other) else 0
+                yield from self._find_in_slice(atom, slices.shape(atom, number), before, takers, destination)
 
     def _find_in_slice(
-        self, atom: int, box: CompiledRule, before: int, takers: range, destination: Destination
-    ) -> Box | None:
+        self, atom: int, shape: int, before: int, takers: range, destination: Destination
+    ) -> Iterator[Box]:
         slices, shapes = self.slices, self.slices.shapes(atom)
-        shape = _shape(atom, box)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
-        for rank in self._ranks_in(atom, takers):
+        default = range(max(takers.start, len(self._keys)), takers.stop)
+        for rank in chain((rank for rank in slices.ranks_in(atom) if rank in takers), default):
             if before & covering:
-                return None
+                return
             blocker = slices.shape_of_rank(atom, rank)
             if (overlapping & ~before) >> blocker & 1:
                 if slices.destination_of_rank(rank) != destination:
-                    free = slices.find_free_box(atom, (shape, blocker), before)
-                    if free is not None:
-                        return free
+                    box = slices.find_free_box(atom, (shape, blocker), before)
+                    yield from () if box is None else (box,)
                 before |= 1 << blocker
-        return None
-
-    def _ranks_in(self, atom: int, ranks: range) -> Iterator[int]:
-        """Yield the ranks of a slice within a range; the default routing is in every slice."""
-        slices, end = self.slices, len(self.keys)
-        rules = range(ranks.start, min(ranks.stop, end))
-        self.space.budget.spend(1 + min(len(rules), len(slices.general_ranks)))
-        if len(rules) <= len(slices.general_ranks):
-            yield from (rank for rank in rules if slices.holds(atom, rank))
-        else:
-            ranks_in = slices.ranks_in(atom)
-            yield from (rank for rank in ranks_in if rules.start <= rank < rules.stop)
-        if ranks.stop > end:
-            yield end
-
-    def _mask(self, atom: int, blockers: Iterable[CompiledRule], rank: int) -> int:
-        """Return the shapes in a slice of blockers, and of rules before a rank."""
-        mask = self.slices.mask_before(atom, rank)
-        for box in blockers:
-            if _is_in(atom, box):
-                mask |= 1 << _shape(atom, box)
-        return mask
-
-    def _atoms(self, box: CompiledRule) -> Iterator[int]:
-        """Yield the slices of a box: unnamed texts first, where most rules have a free conversation."""
-        yield from box.atoms
-        if not box.atoms and box.rest >= 0:
-            yield UNNAMED_SLICE
-        if not box.atoms and self.space.pivot >= 0:
-            yield from bits(box.pivot[0] & ~REST)
-
-
-def _is_in(atom: int, box: CompiledRule) -> bool:
-    if atom == UNNAMED_SLICE:
-        return box.rest >= 0
-    return atom in box.atoms if box.atoms else bool(box.pivot[0] >> atom & 1)
-
-
-def _shape(atom: int, box: CompiledRule) -> int:
-    return box.rest if atom == UNNAMED_SLICE else box.shape

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.cli import rule_sources
 from reconciler.cli.command_line import SIMULATED
+from reconciler.cli import rule_sources
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources
