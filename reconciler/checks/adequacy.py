@@ -6,7 +6,7 @@ or the new rule matches, so the tests are not run again.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
@@ -99,8 +99,8 @@ class ConversationTable:
         if after is not None and first_failing_condition(after.rule, self._contexts[number], {}) is None:
             key = evaluation_key(after, self._evaluation)
             winner = after if winner is None or key < evaluation_key(winner, self._evaluation) else winner
-        first, second = (each and destination_of(each.rule.targets) for each in (next(iter(entries), None), winner))
-        return first, second
+        first = destination_of(entries[0].rule.targets) if entries else None
+        return first, destination_of(winner.rule.targets) if winner else None
 
 
 def measure_adequacy(
@@ -200,7 +200,8 @@ def list_edits(entry: RoutingEntry, queues: Iterable[str], confidence: str) -> I
     other = next((each for each in choices if destination_of(each) != destination_of(rule.targets)), rule.targets)
     edited = [replace(rule, targets=other)]
     edited += (
-        replace(rule, conditions=normalized_conditions(parts)) for parts in _edit_conditions(rule.conditions, confidence)
+        replace(rule, conditions=normalized_conditions(parts))
+        for parts in _edit_conditions(rule.conditions, confidence)
     )
     yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
 
@@ -213,7 +214,7 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
         if not isinstance(part, Condition) or part.attribute != confidence or part.operator not in RANGES:
             continue
         ends = part.value if isinstance(part.value, tuple) else (part.value,)
-        for at, end in enumerate(ends):
-            for step in (CONFIDENCE_STEP, -CONFIDENCE_STEP) if isinstance(end, int | float) and 0 <= end <= 1 else ():
-                moved = [*ends[:at], round(min(max(float(end) + step, 0), 1), _DIGITS), *ends[at + 1 :]]
-                yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
+        inside = [(at, end) for at, end in enumerate(ends) if isinstance(end, int | float) and 0 <= end <= 1]
+        for (at, end), step in product(inside, (CONFIDENCE_STEP, -CONFIDENCE_STEP)):
+            moved = [*ends[:at], round(min(max(end + step, 0), 1), _DIGITS), *ends[at + 1 :]]
+            yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]

@@ -139,7 +139,7 @@ class Session:
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
     def with_test_results(self) -> "Session":
-        """Return the session with the results of the route tests; an undo runs none. Raises ManifestError for wrong rules."""
+        """Return the session with the results of the route tests; an undo runs none. Raises ManifestError."""
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
         checked = check(self.manifests, self.environment)

@@ -29,7 +29,11 @@ class SingleEdits:
     """Finds the events that edits of a list move. `ordered` are its rules in order."""
 
     def __init__(
-        self, ordered: Sequence[RoutingEntry], edits: Iterable[RuleEdit], endpoint: EndpointStage, evaluation: Evaluation
+        self,
+        ordered: Sequence[RoutingEntry],
+        edits: Iterable[RuleEdit],
+        endpoint: EndpointStage,
+        evaluation: Evaluation,
     ) -> None:
         """Take all edits that change conditions; other edits can be asked about without them."""
         parts, edited = endpoint.pull_back(ordered), endpoint.pull_back(edit.after for edit in edits if edit.after)
@@ -71,11 +75,17 @@ class SingleEdits:
             near = chain(named, slices.general_ranks) if box.atoms else range(len(self._keys))
             for rank in near:
                 other, elsewhere = slices.boxes[rank], slices.destinations[rank] != slices.destinations[own.start]
-                if elsewhere and overlapping >> other.shape & 1 and intersect(values, self.space.pivot_values(other))[0]:
+                if (
+                    elsewhere
+                    and overlapping >> other.shape & 1
+                    and intersect(values, self.space.pivot_values(other))[0]
+                ):
                     rivals.add(rank)
         earlier = max((rank for rank in rivals if rank < own.start), default=None)
         later = min((rank for rank in rivals if rank >= own.stop), default=None)
-        return earlier if earlier is None else slices.entries[earlier], later if later is None else slices.entries[later]
+        return earlier if earlier is None else slices.entries[earlier], later if later is None else slices.entries[
+            later
+        ]
 
     def _ranks(self, entry: RoutingEntry) -> range:
         key = evaluation_key(entry, self.evaluation)

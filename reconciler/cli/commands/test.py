@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from reconciler.checks.route_tests import Checked, check, check_live
-from reconciler.cli.adequacy import add_adequacy_options, check_adequacy_options, measure
+from reconciler.cli.adequacy import add_adequacy_options, adequacy_report, required_percent
 from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
@@ -15,7 +15,7 @@ from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.render.impact import MAX_SHOWN
-from reconciler.render.text.adequacy import adequacy_document
+from reconciler.render.text.adequacy import adequacy_document, adequacy_lines
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
 
 
@@ -28,8 +28,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Run every test in every environment (or in those of -e). Return 3 if a test fails."""
-    check_adequacy_options(options)
-    adequacy = None
+    required, report = required_percent(options), None
     if options.live:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
@@ -39,21 +38,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         manifests = load_manifests(Path(options.manifests))
         checked = _offline(manifests, options)
-        adequacy = measure(options, manifests, checked) if options.adequacy else None
+        report = adequacy_report(options, manifests, checked)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
         write_text(Path(options.junit), junit_document(results, labels, utc_now()))
     if output.form == "json":
-        further = {"adequacy": adequacy_document(adequacy.adequacies, adequacy.added)} if adequacy else {}
+        further = {"adequacy": adequacy_document(report)} if report else {}
         output.document(tests_document(results) | further)
     else:
         output.findings(failed, sys.stdout)
-        listed = adequacy.text(sys.maxsize if output.loudness == "verbose" else MAX_SHOWN) if adequacy else ""
-        output.result(("\n" if failed else "") + tests_line(results) + "\n" + listed)
-    too_few = adequacy is not None and not adequacy.reaches
-    return ManifestError.exit_code if failed or too_few else 0
+        limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
+        lines = [*([""] if failed else []), tests_line(results), *(adequacy_lines(report, limit) if report else ())]
+        output.result("\n".join(lines) + "\n")
+    if report and not report.reaches(required):
+        output.warn(f"the tests notice less than {required:g} % of the edits (--fail-under)")
+        return ManifestError.exit_code
+    return ManifestError.exit_code if failed else 0
 
 
 def _offline(manifests: Manifests, options: argparse.Namespace) -> list[Checked]:
