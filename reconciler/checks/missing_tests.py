@@ -26,8 +26,7 @@ def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Itera
             aliases.setdefault(resolver.resolve(alias).id, alias)
     names = adequacy.checked.environment.attributes
     for unnoticed in adequacy.unnoticed:
-        if unnoticed.before != ():  # a test cannot expect no queue
-            yield {"given": _given(unnoticed.event, names), "expect": _expect(unnoticed.before, aliases)}
+        yield {"given": _given(unnoticed.event, names), "expect": _expect(unnoticed.before, aliases)}
 
 
 def _given(event: Conversation, names: Attributes) -> Json:

@@ -15,29 +15,15 @@ from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.fallback import Fallback
 from reconciler.model.rule import Address, Source, to_api_json
-from tests.support.brute_force import Json, is_supported
-from tests.support.edit_oracle import EditOracle, PlainEndpoint, list_key
-from tests.support.random_rules import a_list, chance, entry, queue
+from tests.support.brute_force import Json
+from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key
+from tests.support.random_rules import entry
 from tests.tiers import FULL
 
 BLOCKS = 20
 SIZE = 200 if FULL else 50
 KNOWN = {"intent": None, "conf": (0, 1)}
 TYPES = {"intent": ANY_TEXT, "conf": SHARE}
-
-
-def a_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
-    """Rules as manifests can have them, an order of evaluation, and an endpoint."""
-    rules = []
-    for rule in a_list(random, 4):
-        conditions = [part for part in rule["conditions"] if is_supported(part)][:2]
-        targets = [part for part in rule["targets"] if part["type"] == "queue"] or [queue("A")]
-        rules.append({**rule, "conditions": conditions, "targets": targets, "name": rule["id"]})
-    endpoint = PlainEndpoint()
-    if chance(random, 0.5):
-        known = random.choice(((), (), ("a", "ab"), ("a", "x", "true")))
-        endpoint = PlainEndpoint(random.choice(("none", "a", "x")), random.choice((0, 0.3, 0.5, 0.95)), known)
-    return rules, random.choice(("lowest-first", "lowest-first", "highest-first")), endpoint
 
 
 def checked_of(
@@ -107,7 +93,7 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
     """Against all events and plain re-evaluation: counted edits move callers, unnoticed ones fail no test."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"adequacy {seed}")
-        rules, evaluation, endpoint = a_sample(random)
+        rules, evaluation, endpoint = adequacy_sample(random)
         oracle = EditOracle(rules, evaluation, endpoint, KNOWN)
         events = [random.choice(oracle.events) for _ in range(random.randrange(4))]
         contexts = [random.choice(oracle.events) for _ in range(random.randrange(2))]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from random import Random
 from typing import Any
 
 from tests.support.brute_force import (
@@ -17,11 +18,12 @@ from tests.support.brute_force import (
     in_routing_order,
     inputs_for,
     is_number,
+    is_supported,
     matches,
     numeral,
     winner,
 )
-from tests.support.random_rules import attribute
+from tests.support.random_rules import a_list, attribute, chance, queue
 
 BOUNDS = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between")
 
@@ -77,6 +79,20 @@ def _plain(part: Json) -> Json:
 
 def _text(value: Any) -> str:
     return repr(float(value)) if is_number(value) else repr({True: "true", False: "false"}.get(value, value))
+
+
+def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
+    """Rules as manifests can have them, an order of evaluation, and an endpoint."""
+    rules = []
+    for rule in a_list(random, 4):
+        conditions = [part for part in rule["conditions"] if is_supported(part)][:2]
+        targets = [part for part in rule["targets"] if part["type"] == "queue"] or [queue("A")]
+        rules.append({**rule, "conditions": conditions, "targets": targets, "name": rule["id"]})
+    endpoint = PlainEndpoint()
+    if chance(random, 0.5):
+        known = random.choice(((), (), ("a", "ab"), ("a", "x", "true")))
+        endpoint = PlainEndpoint(random.choice(("none", "a", "x")), random.choice((0, 0.3, 0.5, 0.95)), known)
+    return rules, random.choice(("lowest-first", "lowest-first", "highest-first")), endpoint
 
 
 class EditOracle:

@@ -77,11 +77,8 @@ def adequacy_lines(report: AdequacyReport, limit: int) -> Iterator[str]:
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
     for adequacy in report.adequacies:
-        name, edits, noticed = (
-            adequacy.checked.environment.name,
-            adequacy.edits,
-            adequacy.edits - len(adequacy.unnoticed),
-        )
+        name, edits = adequacy.checked.environment.name, adequacy.edits
+        noticed = edits - len(adequacy.unnoticed)
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers"
