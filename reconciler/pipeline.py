@@ -23,10 +23,10 @@ from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import acknowledge_findings
+from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation, explain_event
 from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.checks.route_tests import RouteTestResult
-from reconciler.checks.watched_rules import count_unwatched
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases

@@ -23,7 +23,9 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.desired.desired import DesiredState
+from reconciler.model.change import Change, Create, is_copy_removal
 from reconciler.model.rule import RANGES, Condition, Opaque, Scalar, Target, make_condition, normalized_conditions
+from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
@@ -218,3 +220,23 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
         for (at, end), step in product(inside, (CONFIDENCE_STEP, -CONFIDENCE_STEP)):
             moved = [*ends[:at], round(min(max(end + step, 0), 1), _DIGITS), *ends[at + 1 :]]
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
+
+
+def count_unwatched(
+    plan: Plan, tests: Sequence[RouteTestResult], watches: Callable[[Change], bool] = lambda _change: False
+) -> int | None:
+    """Return the number of changed rules without a test or a promise (`watches`); None if there are no tests."""
+    # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
+    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation.
+    passed = [result for result in tests if result.failure is None]
+    table = ConversationTable(RuleIndex(()), [result.context for result in passed], plan.desired.evaluation)
+    watched = {result.winner.address for result in passed if result.winner}
+
+    def matches_test(change: Change) -> bool:
+        after = plan.desired.rules.get(change.address)
+        if isinstance(change, Create) or (after and after.rule.enabled) or not change.live.rule.enabled:
+            return False
+        return table.matched(change.live.rule.conditions) > 0
+
+    changes = [change for change in plan.changes if not is_copy_removal(change) and change.address not in watched]
+    return sum(not matches_test(change) and not watches(change) for change in changes) if tests else None

@@ -56,7 +56,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     """Return the plan in words, with up to `limit` cases of its impact."""
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
-    impact = None
+    impact, counts = None, count_changes(plan)
     if plan.behaviour is not None and plan.changes:
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
@@ -65,6 +65,8 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
+    changed, verb = sum(map(counts.__getitem__, COUNTED_ACTIONS)), "is" if plan.unwatched == 1 else "are"
+    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} not watched by a test."
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
@@ -78,9 +80,9 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
-        counts=count_changes(plan),
+        counts=counts,
         totals_text=_totals_text(plan),
-        watch_text=_watch_text(plan),
+        watch_text=watched if changed and plan.unwatched is not None else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
 
@@ -107,20 +109,6 @@ def match_phrase(plan: Plan) -> str:
     """Return `40 rules in prod match the manifests.`."""
     match = "matches" if plan.unchanged == 1 else "match"
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
-
-
-def _watch_text(plan: Plan) -> str:
-    """Return `2 of its 5 changed rules are not watched by a test.`."""
-    counts = count_changes(plan)
-    changed = sum(counts[kind] for kind in COUNTED_ACTIONS)
-    if plan.unwatched is None or not changed:
-        return ""
-    if changed == 1:
-        return f"Its changed rule is {'not ' if plan.unwatched else ''}watched by a test."
-    if not plan.unwatched:
-        return f"Each of its {changed:,} changed rules is watched by a test."
-    verb = "is" if plan.unwatched == 1 else "are"
-    return f"{plan.unwatched:,} of its {changed:,} changed rules {verb} not watched by a test."
 
 
 def _totals_text(plan: Plan) -> str:

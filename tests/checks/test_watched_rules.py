@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.route_tests import RouteTestResult
-from reconciler.checks.watched_rules import count_unwatched
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
@@ -107,7 +107,7 @@ def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:
     assert 1 == cxroute.json("plan")[1]["summary"]["unwatched"]
     write("tests.yaml", TESTS + "  - {given: {intent: pin}, expect: {queue: Cards}}\n")
     assert 0 == cxroute("plan")
-    assert "Each of its 2 changed rules is watched by a test." in cxroute.out
+    assert "0 of its 2 changed rules are not watched by a test." in cxroute.out
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("plan")
     assert "watched" not in cxroute.out
