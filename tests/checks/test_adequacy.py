@@ -1,4 +1,4 @@
-"""Which single edits of rules move callers, and which of them the route tests notice (manifests "Adequacy")."""
+"""Which single edits of rules move callers, and which of them the route tests notice (semantics "Adequacy of route tests")."""
 
 from __future__ import annotations
 

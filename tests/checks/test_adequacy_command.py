@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.program import Program, write
 from tests.support.random_rules import queue
 from tests.tiers import FULL
 
+PAGE = Path(__file__).parents[2] / "docs/reference/plan-json.md"
 SAMPLES = 1_000 if FULL else 100
 ENVIRONMENT = """\
 apiVersion: routing/v1
@@ -97,6 +99,19 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
         if part["operator"] == "greaterThanOrEqual"
     ]
     assert "adequacy" not in cxroute.json("test")[1]
+
+
+def test_the_page_of_the_json_has_exactly_its_fields(cxroute: Program) -> None:
+    """Each field of `adequacy`, and of its examples and added tests, is in plan-json "Adequacy", and no other."""
+    write_bank()
+    found = cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")[1]["adequacy"]
+    fields = {
+        *found,
+        *(f"examples.{name}" for name in found["examples"][0]),
+        *(f"added.{name}" for name in found["added"]),
+    }
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Adequacy\n")[2].partition("\n## ")[0]
+    assert fields == set(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE))
 
 
 @pytest.mark.parametrize(("percent", "code"), [("0", 0), ("22.2", 0), ("22.3", 3), ("100", 3)])

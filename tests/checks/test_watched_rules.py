@@ -1,4 +1,4 @@
-"""How many changed rules of a plan no route test watches (plan-json "summary")."""
+"""How many changed rules of a plan no route test watches (semantics "Adequacy of route tests")."""
 
 from __future__ import annotations
 
