@@ -1,4 +1,4 @@
-"""Which single edits of rules move callers, and which of them the route tests notice (semantics "Adequacy of route tests")."""
+"""Which single edits of rules move callers, and which the route tests notice (semantics "Adequacy of route tests")."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.tiers import FULL
 
 BLOCKS = 20
 SIZE = 200 if FULL else 50
+IMPOSSIBLE: tuple[Json, ...] = ({}, {"conf": 7}, {"conf": "0.7"}, {"intent": 1})  # what the endpoint never writes
 KNOWN = {"intent": None, "conf": (0, 1)}
 TYPES = {"intent": ANY_TEXT, "conf": SHARE}
 
@@ -96,7 +97,7 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
         rules, evaluation, endpoint = adequacy_sample(random)
         oracle = EditOracle(rules, evaluation, endpoint, KNOWN)
         events = [random.choice(oracle.events) for _ in range(random.randrange(4))]
-        contexts = [random.choice(oracle.events) for _ in range(random.randrange(2))]
+        contexts = [random.choice(oracle.events) | random.choice(IMPOSSIBLE) for _ in range(random.randrange(2))]
         found = measure_adequacy(checked_of(rules, evaluation, endpoint, events, contexts))
         read = [*map(endpoint.context, events), *contexts]
         moving = {key: edited for key, edited in oracle.edited_lists().items() if oracle.moves(edited)}

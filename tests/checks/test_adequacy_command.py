@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.checks.missing_tests import choose_tests
 from reconciler.manifest.documents import Given
 from reconciler.manifest.load import load_manifests
 from tests.support.brute_force import Json, destination, winner
@@ -206,6 +207,23 @@ def test_edits_with_most_traffic_come_first(cxroute: Program) -> None:
         removed = [each["address"] for each in examples if each["edit"] == "without the rule"]
         other = {"lost_card": "cards/pin", "pin": "cards/lost-card"}[intent]
         assert removed.index(f"cards/{intent.replace('_', '-')}") < removed.index(other)
+
+
+def test_texts_with_a_dollar_are_no_variables_in_written_tests(cxroute: Program) -> None:
+    """An intent, an attribute, a value and a queue that contain one: the written tests pass."""
+    rules = RULES.replace("intent: pin,", 'intent: "$${pin}", when: [{attribute: $$a, equals: "$$"}],')
+    write("rules.yaml", ENVIRONMENT + rules.replace("queue: General", 'queue: "$$General"'))
+    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/tests.yaml", "--fail-under", "100")
+    assert 0 == cxroute("test", "--adequacy", "--fail-under", "100")
+    assert "$${pin}" in Path("manifests/tests.yaml").read_text(encoding="utf-8")
+
+
+def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
+    """The test that notices most is chosen first, and superfluous once two others notice the rest."""
+    assert [1, 2] == choose_tests({0: 0b011110, 1: 0b001110 | 1, 2: 0b110000}, [1, 1, 1])
+    assert [0] == choose_tests({0: 0b11, 1: 0b11, 2: 0b01}, [1, 2, 1])
+    assert [1] == choose_tests({0: 0b11, 1: 0b11}, [2, 1])
+    assert [] == choose_tests({0: 0}, [1])
 
 
 @pytest.mark.parametrize("seed", range(SAMPLES))
