@@ -125,6 +125,7 @@ class _Measurement:
         rows = convert_sample(self.endpoint.types, sample).rows if sample else ()
         self.sample = self._table([canonical_attributes(row.attributes) for row in rows], RuleIndex(()))
         self.counts, self.columns = [row.count for row in rows], {name for row in rows[:1] for name in row.attributes}
+        self.traffic: dict[int, float] = {}  # the sum of the counts of rows, by their mask
         entries, confidence = self.index.ordered, checked.environment.attributes.confidence
         targets = [part for rule in desired.rules.values() for part in rule.rule.targets]
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
@@ -177,7 +178,9 @@ class _Measurement:
             raise AssertionError(f"the example {example} is not moved by {edit}")
         near = self._possible_rows(edit.before) | (self._possible_rows(edit.after) if edit.after else 0)
         near &= self._possible_rows(table.winners[0][0]) if table.winners[0] else near
-        return UnnoticedEdit(edit, example.attributes, before, after, sum(self.counts[number] for number in bits(near)))
+        if near not in self.traffic:
+            self.traffic[near] = sum(self.counts[number] for number in bits(near))
+        return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[near])
 
     def _possible_rows(self, entry: RoutingEntry) -> int:
         """Return the rows of the sample that a rule may match, as a mask."""
