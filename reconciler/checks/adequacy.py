@@ -86,6 +86,8 @@ class ConversationTable:
 
     def _fulfilling(self, part: Condition) -> int:
         masks = self._by_value.get(part.attribute, {None: (1 << len(self._contexts)) - 1})
+        if part.operator == "equals" and isinstance(part.value, Scalar):  # most conditions
+            return masks.get(part.value, 0)
         return sum(mask for value, mask in masks.items() if holds(part, canonical_attributes({part.attribute: value})))
 
     def moved(self, edit: RuleEdit) -> int:
