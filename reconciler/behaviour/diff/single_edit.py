@@ -48,21 +48,19 @@ class SingleEdits:
     def find_moved(self, edit: RuleEdit) -> Example | None:
         """Return an event that an edit moves; None if it moves none. Raises UndecidedError."""
         before, after = edit
-        boxes, own = self._boxes.get(id(before), []), self._ranks(before)
-        later = range(own.stop, len(self._keys) + 1)  # the last rank is the default routing
+        own, boxes, new = self._ranks(before), self._boxes.get(id(before), []), list[tuple[PivotSlices, int]]()
+        rank, takers = own.start, range(own.stop, len(self._keys) + 1)  # the last rank is the default routing
         destination = destination_of(before.rule.targets)
         if after is None or after.rule.conditions != before.rule.conditions:
             new = self._boxes.get(id(after), [])
-            moved = chain(
-                self._find(boxes, new, own.start, later, destination),
-                self._find(new, boxes, own.start, later, destination),
-            )
         elif after.rule.priority != before.rule.priority:
-            rank = self._ranks(after).start
-            passed = range(rank, own.start) if rank < own.stop else range(own.stop, rank)
-            moved = chain(self._find(boxes, [], min(rank, own.start), passed, destination))
+            place = self._ranks(after).start
+            takers = range(place, own.start) if place < own.stop else range(own.stop, place)
+            rank = min(place, own.start)
         else:
-            moved = chain(self._find(boxes, [], own.start, own, destination_of(after.rule.targets)))
+            takers, destination = own, destination_of(after.rule.targets)
+        lost, gained = ((boxes, new), (new, boxes))
+        moved = chain(*(self._find(*pair, rank, takers, destination) for pair in (lost, gained)))
         box = next(moved, None)
         return None if box is None else self.space.example(box)
 

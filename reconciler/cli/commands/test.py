@@ -23,7 +23,7 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
 from reconciler.render.impact import MAX_SHOWN
-from reconciler.render.text.adequacy import AddedTests, AdequacyReport, adequacy_document, adequacy_lines
+from reconciler.render.text.adequacy import AdequacyReport, adequacy_document, adequacy_lines
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
 from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.files import read_file
@@ -106,11 +106,12 @@ def _adequacy_report(
     loaded = [manifests.environments.get(each.environment.name) for each in checked]
     samples = [declared_traffic(each, Path(options.manifests)) if each else None for each in loaded]
     adequacies = [measure_adequacy(each, sample) for each, sample in zip(checked, samples, strict=True)]
-    added = _add_missing_tests(options, manifests, adequacies) if options.write is not None else None
-    return AdequacyReport(adequacies, added)
+    return AdequacyReport(adequacies) if options.write is None else _add_missing_tests(options, manifests, adequacies)
 
 
-def _add_missing_tests(options: argparse.Namespace, manifests: Manifests, adequacies: Sequence[Adequacy]) -> AddedTests:
+def _add_missing_tests(
+    options: argparse.Namespace, manifests: Manifests, adequacies: Sequence[Adequacy]
+) -> AdequacyReport:
     root, real = os.path.realpath(options.manifests), Path(os.path.realpath(options.write))
     parts = Path(os.path.relpath(real, root)).parts
     if real.suffix not in (".yaml", ".yml") or any(part.startswith(".") for part in parts) or not real.parent.is_dir():
@@ -125,7 +126,7 @@ def _add_missing_tests(options: argparse.Namespace, manifests: Manifests, adequa
     chosen = choose_tests(noticed, [len(result.conversation) for result in results[0]])
     if chosen:
         write_text(file.path, file.with_tests([tests[at] for at in chosen]))
-    return AddedTests(file.name, len(chosen), union(noticed[at] for at in chosen).bit_count())
+    return AdequacyReport(adequacies, file.name, len(chosen), union(noticed[at] for at in chosen).bit_count())
 
 
 class _TestFile:

@@ -3,48 +3,36 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.behaviour.routing_entry import Destination
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.model.finding import source_to_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import DEFAULT_ROUTING
+from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import condition_phrase, conversation_phrase, queue_phrase, queues_phrase, split_phrase
+from reconciler.text.phrases import condition_phrase, conversation_phrase, queues_phrase
 
 MAX_EXAMPLES: Final = 100  # examples in JSON, each with a complete list of rules
 MAX_LISTED_RULES: Final = 20_000  # rules of all these lists
 
 
-class AddedTests(NamedTuple):
-    """The file of `--write`, the number of tests that were added to it, and how many unnoticed edits they notice."""
-
-    file: str
-    tests: int
-    noticed: int
-
-
 class AdequacyReport(NamedTuple):
-    """The adequacy in each environment, and the tests that were added."""
+    """The adequacy in each environment. `--write` added `tests` to a file, and they notice some unnoticed edits."""
 
     adequacies: Sequence[Adequacy]
-    added: AddedTests | None = None
-
-    @property
-    def edits(self) -> int:
-        """Return the number of edits that move callers, in all environments together."""
-        return sum(each.edits for each in self.adequacies)
+    file: str = ""  # empty without `--write`
+    tests: int = 0
+    noticed: int = 0
 
     @property
     def unnoticed(self) -> int:
-        """Return how many of the edits were noticed by no test and no promise before tests were added."""
+        """Return how many edits no test and no promise noticed before tests were added."""
         return sum(len(each.unnoticed) for each in self.adequacies)
 
     def reaches(self, percent: float) -> bool:
         """Return whether at least a share of the edits is noticed, also by the added tests."""
-        noticed = self.edits - self.unnoticed + (self.added.noticed if self.added else 0)
-        return 100 * noticed >= percent * self.edits
+        edits = sum(each.edits for each in self.adequacies)
+        return 100 * (edits - self.unnoticed + self.noticed) >= percent * edits
 
 
 def edit_phrase(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> str:
@@ -69,10 +57,12 @@ def adequacy_lines(report: AdequacyReport, limit: int) -> Iterator[str]:
     texts: dict[str, str] = {}
     for adequacy in report.adequacies:
         for unnoticed in adequacy.unnoticed:
-            entry = unnoticed.edit.before
+            entry, queues = unnoticed.edit.before, adequacy.checked.queues
             where = f"   {source_location(entry.source)}" if entry.source else ""
+            example = conversation_phrase(unnoticed.event, adequacy.checked.labels)
+            way = [destination_phrase(each, queues) for each in (unnoticed.before, unnoticed.after)]
             head = f"  {sanitize(entry.name)}: {edit_phrase(unnoticed, adequacy)}{where}"
-            texts.setdefault(head, f"      {_move_phrase(unnoticed, adequacy)}")
+            texts.setdefault(head, f"      {example}: {' -> '.join(way)}")
     yield from (f"{head}\n{move}" for head, move in list(texts.items())[:limit])
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
@@ -83,33 +73,25 @@ def adequacy_lines(report: AdequacyReport, limit: int) -> Iterator[str]:
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers"
         yield f"Adequacy in {sanitize(name)}: the tests notice {count}{share}{undecided}."
-    if report.added:
-        count = f"{report.added.noticed:,} of {pluralize(report.unnoticed, 'unnoticed edit')}"
-        yield f"{pluralize(report.added.tests, 'route test')} added to {sanitize(report.added.file)}, for {count}."
-
-
-def _move_phrase(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> str:
-    def phrase(destination: Destination) -> str:
-        if destination is None:
-            return DEFAULT_ROUTING
-        return split_phrase(destination, lambda queue: queue_phrase(queue, adequacy.checked.queues))
-
-    example = conversation_phrase(unnoticed.event, adequacy.checked.labels)
-    return f"{example}: {phrase(unnoticed.before)} -> {phrase(unnoticed.after)}"
+    if report.file:
+        count = f"{report.noticed:,} of {pluralize(report.unnoticed, 'unnoticed edit')}"
+        yield f"{pluralize(report.tests, 'route test')} added to {sanitize(report.file)}, for {count}."
 
 
 def adequacy_document(report: AdequacyReport) -> dict[str, Any]:
     """Return the adequacy of all environments together as JSON, with a limited number of examples."""
     pairs = [(unnoticed, adequacy) for adequacy in report.adequacies for unnoticed in adequacy.unnoticed]
     pairs.sort(key=lambda pair: -pair[0].traffic)
+    edits = sum(each.edits for each in report.adequacies)
     limit = min(MAX_EXAMPLES, 1 + MAX_LISTED_RULES // max(1, *(len(each.desired.rules) for each in report.adequacies)))
+    added = {"file": report.file, "tests": report.tests, "noticed": report.noticed}
     return {
-        "edits": report.edits,
-        "unnoticed": report.unnoticed,
-        "percent": 100 * report.unnoticed / report.edits if report.edits else 0.0,
+        "edits": edits,
+        "unnoticed": len(pairs),
+        "percent": 100 * len(pairs) / edits if edits else 0.0,
         "undecided": sum(each.undecided for each in report.adequacies),
         "examples": [_example(*pair) for pair in pairs[:limit]],
-        **({"added": report.added._asdict()} if report.added else {}),
+        **({"added": added} if report.file else {}),
     }
 
 
