@@ -71,7 +71,7 @@ def _plain(part: Json) -> Json:
     if part["operator"] in BOUNDS:
         value = [float(end) for end in (value if isinstance(value, list) else [value])]
     elif part["operator"] in ("in", "notIn"):
-        value = sorted(map(_text, value))
+        value = sorted({*map(_text, value)})
     elif part["operator"] in ("equals", "notEquals"):
         value = _text(value)
     return {**part, "value": value}
