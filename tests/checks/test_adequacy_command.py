@@ -176,6 +176,28 @@ def test_a_file_without_tests_gets_a_document_of_its_own(cxroute: Program, text:
     assert added == form["adequacy"]["added"]
 
 
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "tests: []\n",
+        "tests: [{given: {intent: pin, confidence: 1}, expect: {split: {Cards: 4, General: 1}}}] # one\n",
+        "tests:\n- given:\n    intent: pin # one\n    confidence: 1\n  expect: {split: {Cards: 4, General: 1}}\n",
+        "tests:\r\n  - given: {}\r\n    expect: {default: true} # CRLF\r\n",
+    ],
+)
+def test_tests_are_added_in_any_style(cxroute: Program, tests: str) -> None:
+    """An empty list, a list in brackets, blocks, and line ends of Windows: the lines with comments stay."""
+    write_bank()
+    head = "apiVersion: routing/v1\nkind: RouteTests\nname: other\n"
+    text = head.replace("\n", "\r\n" if "\r" in tests else "\n") + tests
+    Path("manifests/other.yaml").write_bytes(text.encode())
+    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/other.yaml", "--fail-under", "100")
+    written = Path("manifests/other.yaml").read_bytes().decode()
+    assert all(line.partition("#")[2] in written for line in tests.splitlines())
+    assert written.count("\r\n") == (written.count("\n") if "\r" in tests else 0)
+    assert 0 == cxroute("test", "--adequacy", "--fail-under", "100")
+
+
 def test_a_written_test_passes_in_every_environment(cxroute: Program) -> None:
     """Queues are named by aliases; an edit of a rule of one environment only may stay without a test."""
     other = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: test")
