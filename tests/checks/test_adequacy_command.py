@@ -231,7 +231,7 @@ def test_edits_with_most_traffic_come_first(cxroute: Program) -> None:
         assert removed.index(f"cards/{intent.replace('_', '-')}") < removed.index(other)
 
 
-def test_texts_with_a_dollar_are_no_variables_in_written_tests(cxroute: Program) -> None:
+def test_texts_with_a_dollar_stay_texts_in_written_tests(cxroute: Program) -> None:
     """An intent, an attribute, a value and a queue that contain one: the written tests pass."""
     rules = RULES.replace("intent: pin,", 'intent: "$${pin}", when: [{attribute: $$a, equals: "$$"}],')
     write("rules.yaml", ENVIRONMENT + rules.replace("queue: General", 'queue: "$$General"'))
