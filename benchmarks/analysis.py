@@ -106,6 +106,49 @@ def explain_of(entries: Entries) -> Question:
     return ask
 
 
+def adequacy_of(entries: Entries) -> Question:
+    """Ask which single edits a thousand route tests do not notice; counted are all that move callers."""
+    from reconciler.behaviour.endpoint_stage import EndpointStage
+    from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+    from reconciler.checks.adequacy import measure_adequacy
+    from reconciler.checks.route_tests import Checked, RouteTestResult
+    from reconciler.desired.desired import DesiredRule, DesiredState
+    from reconciler.manifest.kinds.environment import Environment
+    from reconciler.model.fallback import Fallback
+    from reconciler.model.rule import Source
+
+    environment = Environment(name="sandbox", owner="bench")
+    types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
+    endpoint = EndpointStage(fallback=Fallback("none", 0.35), context_types=types)
+    rules = {
+        one.address: DesiredRule(address=one.address, rule=one.rule, fingerprint="", source=None, hold=None, adopt=None)
+        for one in entries
+        if one.address
+    }
+    state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
+    desired = DesiredState(**state, labels={}, endpoint=endpoint)  # type: ignore[arg-type]
+    tests = tuple(
+        RouteTestResult(
+            environment="sandbox",
+            document="all",
+            number=number,
+            source=Source("tests.yaml", number, 1),
+            conversation=one,
+            context=endpoint.context(one).attributes,
+            winner=None,
+            failure=None,
+        )
+        for number, one in enumerate(mix.conversations(QUERIES, len(entries)), 1)
+    )
+    checked = Checked(environment=environment, findings=(), tried=tests, desired=desired, queues={})
+
+    def ask() -> tuple[int, int]:
+        adequacy = measure_adequacy(checked)
+        return adequacy.edits, adequacy.undecided
+
+    return ask
+
+
 def _mixed(
     edit: Callable[[Entries], Entries], ask: Callable[[Entries, Entries], Question]
 ) -> Callable[[int], Question]:
@@ -142,6 +185,7 @@ QUESTIONS: dict[str, Callable[[int], Question]] = {
     "renumbered": _mixed(mix.renumbered, difference_of),
     "promises": promises_of,
     "explain": lambda count: explain_of(mix.mix(count)),
+    "adequacy": lambda count: adequacy_of(mix.mix(count)),
     "boxes-lint": lambda count: lint_of(mix.boxes(count)),
     "boxes-difference": _hard(mix.boxes),
     "patterns-lint": lambda count: lint_of(mix.boxes_and_patterns(count)),

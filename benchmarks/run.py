@@ -196,6 +196,7 @@ ANALYSIS: tuple[tuple[str, tuple[str, ...], dict[int, float]], ...] = (
     ("every rule retargeted: difference", ("retargeted",), {1_000: 0.190, 10_000: 4.5}),
     ("renumbered: proof that nothing moves", ("renumbered",), {1_000: 0.032, 10_000: 0.5}),
     ("explain, one conversation", ("explain",), {10_000: 0.0002}),
+    ("adequacy of 1,000 route tests: at most 10 s", ("adequacy",), {}),
     ("overlapping boxes: lint", ("boxes-lint",), {1_000: 6.0}),
     ("overlapping boxes: one change", ("boxes-difference",), {1_000: 0.2}),
     ("boxes and patterns: lint", ("patterns-lint",), {}),
@@ -218,7 +219,7 @@ def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
     """Ask what rules do, of the mix that is harder than most tenants, and of lists meant to be hard."""
     print("analysis of rules                             rules      CPU s  (prototype)    MiB  (19 and 76)")
     for size, (name, whats, prototype) in product(sizes, ANALYSIS):
-        if size > 1_000 and whats[0].startswith(("boxes", "patterns")):  # hard enough as they are
+        if size > 1_000 and whats[0].startswith(("adequacy", "boxes", "patterns")):  # hard enough as they are
             continue
         costs = [answer(what, size, runs if size <= 10_000 else 1) for what in whats]
         told = f"({prototype[size]})" if size in prototype else ""

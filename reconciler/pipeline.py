@@ -23,8 +23,10 @@ from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import acknowledge_findings
+from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation, explain_event
 from reconciler.checks.lint import lint, plan_lint_work
+from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
@@ -76,6 +78,7 @@ class Planner:
     advise: Callable[[Plan], Sequence[Finding]] | None = None
     findings: tuple[Finding, ...] = ()  # about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
+    tests: tuple[RouteTestResult, ...] = ()  # the results of all route tests
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""
@@ -96,7 +99,7 @@ class Planner:
         findings = (self.advise or self.lint)(plan)
         annotated = add_findings(add_findings(plan, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
-        return replace(acknowledged, failed_tests=self.failed_tests)
+        return replace(acknowledged, failed_tests=self.failed_tests, unwatched=count_unwatched(plan, self.tests))
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""

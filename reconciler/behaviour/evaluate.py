@@ -157,12 +157,16 @@ class RuleIndex:
 
     def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
-        position = self._winning_position(attributes, assumed or {})
+        position = next(self._matching_positions(attributes, assumed or {}), None)
         return None if position is None else self.ordered[position]
+
+    def matching_entries(self, attributes: Attributes) -> Iterator[RoutingEntry]:
+        """Yield every entry whose conditions all hold, in order. Raises OpaqueConditionError."""
+        return (self.ordered[position] for position in self._matching_positions(attributes, {}))
 
     def route_conversation(self, attributes: Attributes, assumed: Truths | None = None) -> Route:
         """Return the route of a conversation, with the rules tried before the winner. Raises OpaqueConditionError."""
-        position = self._winning_position(attributes, assumed or {})
+        position = next(self._matching_positions(attributes, assumed or {}), None)
         ordered = self.ordered if position is None else self.ordered[: position + 1]
         return route_conversation(ordered, attributes, assumed)
 
@@ -186,7 +190,7 @@ class RuleIndex:
                 return
         yield None
 
-    def _winning_position(self, attributes: Attributes, assumed: Truths) -> int | None:
+    def _matching_positions(self, attributes: Attributes, assumed: Truths) -> Iterator[int]:
         conversation = canonical_attributes(attributes)
         positions = list(self._unindexed)
         for attribute, by_text in self._positions_by_text.items():
@@ -195,8 +199,7 @@ class RuleIndex:
                 positions += by_text.get(value, ())
         for position in sorted(positions):
             if first_failing_condition(self.ordered[position].rule, conversation, assumed) is None:
-                return position
-        return None
+                yield position
 
 
 def _required_texts(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:

@@ -35,9 +35,14 @@ class RoutingEntry:
 
 def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first") -> tuple[RoutingEntry, ...]:
     """Return the enabled entries in the order of evaluation: by priority, then name (S1), then id."""
-    sign = 1 if evaluation == "lowest-first" else -1
     enabled = [entry for entry in entries if entry.rule.enabled]
-    return tuple(sorted(enabled, key=lambda entry: (sign * entry.rule.priority, entry.rule.name, entry.id)))
+    return tuple(sorted(enabled, key=lambda entry: evaluation_key(entry, evaluation)))
+
+
+def evaluation_key(entry: RoutingEntry, evaluation: Evaluation) -> tuple[float, str, str]:
+    """Return the key by which rules are evaluated, lowest first: priority, then name (S1), then id."""
+    priority = entry.rule.priority
+    return priority if evaluation == "lowest-first" else -priority, entry.rule.name, entry.id
 
 
 def destination_of(targets: Sequence[Target | Opaque]) -> Destination:

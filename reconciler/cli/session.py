@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.checks.route_tests import check
+from reconciler.checks.route_tests import RouteTestResult, check
 from reconciler.cli.base import BaseManifests
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
@@ -103,6 +103,7 @@ class Session:
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
+    tests: tuple[RouteTestResult, ...] = ()  # the results of all route tests, offline
 
     @property
     def output(self) -> Output:
@@ -139,13 +140,13 @@ class Session:
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
     def with_test_results(self) -> "Session":
-        """Return the session with the failed route tests; an undo runs none. Raises ManifestError for wrong rules."""
+        """Return the session with the results of the route tests; an undo runs none. Raises ManifestError."""
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
         checked = check(self.manifests, self.environment)
         if errors := [finding for finding in checked.findings if finding.severity == "error"]:
             raise ManifestError(errors)
-        return replace(self, failed_tests=tuple(failure_findings([checked], self.directory)))
+        return replace(self, failed_tests=tuple(failure_findings([checked], self.directory)), tests=checked.tried)
 
     def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
@@ -169,6 +170,7 @@ class Session:
             advise=advise,
             findings=findings,
             failed_tests=self.failed_tests,
+            tests=self.tests,
         )
 
     async def read(self, client: "ReadingClient") -> LiveState:

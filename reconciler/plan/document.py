@@ -95,7 +95,8 @@ def count_changes(plan: Plan) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
-    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
+    watched = {} if plan.unwatched is None else {"unwatched": plan.unwatched}
+    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged, **watched}
 
 
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
@@ -104,7 +105,7 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
     after, fields = None, change.fields if isinstance(change, Update | Adopt) else ()
     if not isinstance(change, Delete):
         marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(change.after))
-        after = _rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
+        after = rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
     return {
         "action": change.action,
         "address": str(change.address),
@@ -137,7 +138,7 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
     """Return a live rule in the API's form, without the fields that the server adds."""
-    return {"id": live.id, **_rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
+    return {"id": live.id, **rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
@@ -270,7 +271,8 @@ def _plan_id(payload: Mapping[str, Any]) -> str:
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
-def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
+def rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
+    """Return a rule in the API's form, with the names of its queues."""
     return {
         "name": rule.name,
         "description": description,

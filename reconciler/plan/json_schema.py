@@ -18,7 +18,7 @@ def plan_schema() -> Schema:
     fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
-    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT)
+    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS, "unwatched"), _COUNT)
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
@@ -30,7 +30,7 @@ def plan_schema() -> Schema:
         "planId": _hex(12),
         "options": _object(options),
         "endpoint": _or_null(_object({"before": fallback, "after": fallback})),
-        "summary": _object(counts, optional=_DRIFT_COUNTS),
+        "summary": _object(counts, optional=(*_DRIFT_COUNTS, "unwatched")),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),

@@ -103,6 +103,7 @@ class Plan:
     guards: tuple[GuardResult, ...] = ()
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
+    unwatched: int | None = None  # changed rules that no test and no promise watches; None without route tests
     _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest(self, name: str, compute: Callable[[], str]) -> str:

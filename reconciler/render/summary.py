@@ -45,6 +45,7 @@ class PlanSummary:
     acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
     counts: dict[str, int]
     totals_text: str
+    watch_text: str  # how many changed rules no test watches; empty without route tests
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
     @property
@@ -57,7 +58,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     """Return the plan in words, with up to `limit` cases of its impact."""
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
-    impact = None
+    impact, counts = None, count_changes(plan)
     if plan.behaviour is not None and plan.differs:
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
@@ -66,6 +67,8 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
+    changed, verb = sum(map(counts.__getitem__, COUNTED_ACTIONS)), "is" if plan.unwatched == 1 else "are"
+    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} not watched by a test."
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
@@ -80,8 +83,9 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
-        counts=count_changes(plan),
+        counts=counts,
         totals_text=_totals_text(plan),
+        watch_text=watched if changed and plan.unwatched is not None else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
 

@@ -213,8 +213,9 @@ def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) 
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
     session = execute.with_undo(execute.bind_to_review(session, reviewed) if reviewed else session, options)
-    if failed := session.with_test_results().failed_tests:
-        raise ManifestError(failed)
+    session = session.with_test_results()
+    if session.failed_tests:
+        raise ManifestError(session.failed_tests)
     return session
 
 

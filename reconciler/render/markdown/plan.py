@@ -261,7 +261,8 @@ def _totals_text(summary: PlanSummary) -> str:
     suffix = f", {counts['held']:,} held" if counts["held"] else ""
     changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
-    return f"**{changed}**, {rest} {escape_markdown(summary.schedule_text)}".rstrip()
+    further = " ".join(filter(None, (summary.watch_text, summary.schedule_text)))
+    return f"**{changed}**, {rest} {escape_markdown(further)}".rstrip()
 
 
 def _deletes(summary: PlanSummary) -> list[str]:

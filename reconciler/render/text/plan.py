@@ -38,7 +38,7 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
     text = [line for note in notes for line in finding_lines(note, style, names)]
     text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
     lines += [*text, ""] if text else []
-    lines += [summary.totals_text, *([summary.schedule_text] if summary.schedule_text else [])]
+    lines += filter(None, (summary.totals_text, summary.watch_text, summary.schedule_text))
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +47,8 @@ def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = 
     summary = texts.summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
-    return "\n".join([*_head(summary, style), f"{summary.totals_text}{noted}"]) + "\n"
+    watched = f" {summary.watch_text}" if summary.watch_text else ""
+    return "\n".join([*_head(summary, style), f"{summary.totals_text}{watched}{noted}"]) + "\n"
 
 
 def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:

@@ -1,0 +1,125 @@
+"""Which single edits of rules move callers, and which the route tests notice (semantics "Adequacy of route tests")."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
+from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.fallback import FallbackPolicy
+from reconciler.model.rule import Address, Source, to_api_json
+from reconciler.text.labels import Labels
+from tests.support.brute_force import Json
+from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key
+from tests.support.random_rules import entry
+from tests.tiers import FULL
+
+BLOCKS = 20
+SIZE = 200 if FULL else 50
+IMPOSSIBLE: tuple[Json, ...] = ({}, {"conf": 7}, {"conf": "0.7"}, {"intent": 1})  # what the endpoint never writes
+KNOWN = {"intent": None, "conf": (0, 1)}
+TYPES = {"intent": ANY_TEXT, "conf": SHARE}
+
+
+def checked_of(
+    rules: list[Json], evaluation: str, endpoint: PlainEndpoint, events: list[Json], contexts: list[Json]
+) -> Checked:
+    """Rules of an environment whose route tests all pass: some give events, others what the rules read."""
+    stage = EndpointStage(
+        intent="intent",
+        confidence="conf",
+        fallback=FallbackPolicy(endpoint.fallback, endpoint.least, frozenset(endpoint.known)),
+        context_types=TYPES,
+    )
+    desired = {}
+    for form in rules:
+        address = Address("set", form["id"])
+        desired[address] = DesiredRule(
+            address=address, rule=entry(form).rule, fingerprint="", source=None, hold=None, adopt=None
+        )
+    state = DesiredState(
+        environment="sandbox",
+        owner="acme",
+        rules=desired,
+        rulesets=frozenset(),
+        findings=(),
+        labels=Labels(),
+        evaluation=evaluation,  # type: ignore[arg-type]
+        endpoint=stage,
+    )
+    fields: Any = {"intent": "intent", "confidence": "conf"}
+    environment = Environment(name="sandbox", owner="acme", attributes=fields, api={"evaluation": evaluation})  # type: ignore[arg-type]
+    pairs = [(event, endpoint.context(event)) for event in events] + [(context, context) for context in contexts]
+    results = tuple(
+        RouteTestResult(
+            environment="sandbox",
+            document="all",
+            number=number,
+            source=Source("tests.yaml", number, 1),
+            conversation=conversation,
+            context=context,
+            winner=None,
+            failure=None,
+        )
+        for number, (conversation, context) in enumerate(pairs, 1)
+    )
+    return Checked(environment=environment, findings=(), tried=results, desired=state, queues={})
+
+
+def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
+    """Return the rules after an edit, in the API's form."""
+    before, after = unnoticed.edit
+    found = [rule for rule in rules if f"set/{rule['id']}" != before.name]
+    if after is None:
+        return found
+    form = {
+        "id": before.name.removeprefix("set/"),
+        "name": after.rule.name,
+        "enabled": after.rule.enabled,
+        "priority": after.rule.priority,
+        "conditions": [to_api_json(part) for part in after.rule.conditions],
+        "targets": [to_api_json(part) for part in after.rule.targets],
+    }
+    return [*found, form]
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
+    """Against all events and plain re-evaluation: counted edits move callers, unnoticed ones fail no test."""
+    for seed in range(block * SIZE, (block + 1) * SIZE):
+        random = Random(f"adequacy {seed}")
+        rules, evaluation, endpoint = adequacy_sample(random)
+        oracle = EditOracle(rules, evaluation, endpoint, KNOWN)
+        events = [random.choice(oracle.events) for _ in range(random.randrange(4))]
+        contexts = [random.choice(oracle.events) | random.choice(IMPOSSIBLE) for _ in range(random.randrange(2))]
+        found = measure_adequacy(checked_of(rules, evaluation, endpoint, events, contexts))
+        read = [*map(endpoint.context, events), *contexts]
+        moving = {key: edited for key, edited in oracle.edited_lists().items() if oracle.moves(edited)}
+        expected = {
+            key
+            for key, edited in moving.items()
+            if all(
+                oracle.destination_of_context(edited, one) == oracle.destination_of_context(rules, one) for one in read
+            )
+        }
+        report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\nevents: {events}\ncontexts: {contexts}"
+        assert (len(moving), 0) == (found.edits, found.undecided), report
+        assert expected == {list_key(edited_list(rules, each)) for each in found.unnoticed}, report
+        assert len(expected) == len(found.unnoticed), report
+        check_examples(rules, found, oracle, report)
+
+
+def check_examples(rules: list[Json], found: Adequacy, oracle: EditOracle, report: str) -> None:
+    """Each example goes from and to the named destinations, by the plain evaluation of both lists."""
+    for each in found.unnoticed:
+        context = oracle.endpoint.context(each.event)
+        ways = [oracle.destination_of_context(some, context) for some in (rules, edited_list(rules, each))]
+        named = [None if one is None else frozenset(one) for one in (each.before, each.after)]
+        assert ways == named, f"{report}\n{each}"

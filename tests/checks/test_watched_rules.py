@@ -1,0 +1,114 @@
+"""How many changed rules of a plan no route test watches (semantics "Adequacy of route tests")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.checks.adequacy import count_unwatched
+from reconciler.checks.route_tests import RouteTestResult
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from tests.support.builders import NOW, QUEUES, address, desired, managed, rule, unmanaged, wanted
+from tests.support.program import Program, write
+
+
+def passed(intent: str, winner: str | None) -> RouteTestResult:
+    """A test about an intent that passes because a rule takes it."""
+    entry = None if winner is None else RoutingEntry(name=winner, rule=rule(intent), address=address(winner))
+    conversation = {"cognigyDetectedIntent": intent}
+    return RouteTestResult(
+        environment="prod",
+        document="all",
+        number=1,
+        source=Source("tests.yaml", 1, 1),
+        conversation=conversation,
+        context=conversation,
+        winner=entry,
+        failure=None,
+    )
+
+
+def planned() -> Plan:
+    """A plan that creates, updates, switches off and deletes one rule, and keeps one; another rule is unmanaged."""
+    want = [
+        wanted("cards/new", rule("new")),
+        wanted("cards/moved", rule("moved", priority=5)),
+        wanted("cards/off", rule("off", enabled=False)),
+        wanted("cards/same", rule("same")),
+    ]
+    found = [
+        managed("1", "cards/moved", rule("moved")),
+        managed("2", "cards/off", rule("off")),
+        managed("3", "cards/gone", rule("gone")),
+        managed("4", "cards/same", rule("same")),
+        unmanaged("5", rule("partner")),
+    ]
+    return draft_plan(desired(*want), LiveState(tuple(found), QUEUES), PlanOptions(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("tests", "unwatched"),
+    [
+        ([("same", "cards/same")], 4),
+        ([("new", "cards/new")], 3),
+        ([("new", "cards/new"), ("moved", "cards/moved")], 2),
+        ([("off", None)], 3),
+        ([("gone", None)], 3),
+        ([("gone", "cards/same"), ("gone", "cards/same")], 3),
+        ([("new", "cards/new"), ("moved", "cards/moved"), ("off", None), ("gone", None)], 0),
+    ],
+)
+def test_a_test_watches_the_rule_that_takes_its_conversation(
+    tests: list[tuple[str, str | None]], unwatched: int
+) -> None:
+    """And a rule that is deleted or switched off if that rule matches its conversation."""
+    assert unwatched == count_unwatched(planned(), [passed(*each) for each in tests])
+
+
+def test_without_tests_nothing_is_counted_and_a_promise_counts_like_a_test() -> None:
+    """A failed test watches nothing."""
+    plan, test = planned(), passed("new", "cards/new")
+    finding = Finding(code="CXR220", severity="error", message="expected another queue")
+    assert count_unwatched(plan, []) is None
+    assert 3 == count_unwatched(plan, [passed("same", "cards/same")], lambda change: change.address.key == "moved")
+    assert 4 == count_unwatched(plan, [replace(test, failure=finding)])
+
+
+MANIFESTS = """\
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {intent: lost_card, queue: Fraud}
+  - {intent: pin, queue: Cards}
+"""
+TESTS = """\
+apiVersion: routing/v1
+kind: RouteTests
+name: all
+tests:
+  - {given: {intent: lost_card, confidence: 0.9}, expect: {queue: Fraud}}
+"""
+
+
+def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:
+    """Text, brief text, Markdown, the page and JSON; without route tests none does."""
+    write("rules.yaml", MANIFESTS)
+    write("tests.yaml", TESTS)
+    sentence = "1 of its 2 changed rules is not watched by a test."
+    for options in ([], ["-q"], ["--format", "markdown"], ["--format", "html"]):
+        assert 0 == cxroute("plan", *options)
+        assert sentence in cxroute.out, options
+    assert 1 == cxroute.json("plan")[1]["summary"]["unwatched"]
+    write("tests.yaml", TESTS + "  - {given: {intent: pin}, expect: {queue: Cards}}\n")
+    assert 0 == cxroute("plan")
+    assert "0 of its 2 changed rules are not watched by a test." in cxroute.out
+    Path("manifests/tests.yaml").unlink()
+    assert 0 == cxroute("plan")
+    assert "watched" not in cxroute.out
+    assert "unwatched" not in cxroute.json("plan")[1]["summary"]
