@@ -221,6 +221,16 @@ def test_validate_and_test_fail_for_an_error_and_not_for_a_warning(cxroute: Prog
         assert "1 promise kept in prod and staging.\n" in cxroute.out
 
 
+def test_environments_with_other_promises_have_their_own_number(cxroute: Program) -> None:
+    """Kept, and broken, with the number of that environment."""
+    write_promises("{name: all, never: {default: true}}", "{name: one, environments: [prod], decidedBy: cards/*}")
+    assert 0 == cxroute("test"), cxroute.out
+    assert "2 promises kept in prod. 1 promise kept in staging.\n" in cxroute.out
+    write_promises(BROKEN, "{name: one, environments: [prod], decidedBy: cards/*}")
+    assert 3 == cxroute("test")
+    assert "1 of 2 promises not kept in prod. 1 of 1 promise not kept in staging.\n" in cxroute.out
+
+
 def test_the_hint_is_the_command_that_explains_the_example(cxroute: Program) -> None:
     """Typed as printed, it has the example's conversation, and the rule that takes it."""
     write_promises(BROKEN)
@@ -327,27 +337,24 @@ rules:
     when: [{attribute: channel, equals: app}]
     queue: card-services
 """
-FRAUD_FIRST = """\
-apiVersion: routing/v1
-kind: Promises
-name: safety
-promises:
-  - name: fraud decides first
-    for: {intents: [lost_or_stolen_card], minConfidence: 0.5}
-    decidedBy: fraud/*
-"""
 
 
 def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
-    """The bank with a RuleSet of priority 5 for the app: validate names its rule, file and line, and an example."""
-    shutil.copytree(ROOT / "manifests", "manifests", ignore=shutil.ignore_patterns("tests"))
-    write("promises.yaml", FRAUD_FIRST)
-    assert 0 == cxroute("validate", "-e", "prod"), cxroute.out
+    """The bank with a RuleSet of priority 5 for the app: its own promises fail, with rule, file, line and example."""
+    shutil.copytree(ROOT / "manifests", "manifests")
+    assert 0 == cxroute("validate"), cxroute.out
     write("app.yaml", NEW_RULESET)
-    assert 3 == cxroute("validate", "-e", "prod")
-    expected = (
-        'manifests/promises.yaml:5:5: error[CXR221]: promise "fraud decides first" is broken for intent'
-        ' "lost_or_stolen_card", confidence 0.55, channel "app": it goes to "Card Services" by rule app/callers'
-        " (manifests/app.yaml:5); why: cxroute explain -e prod"
-    )
-    assert expected in cxroute.out
+    assert 3 == cxroute("validate")
+    assert "route tests passed in prod, sandbox and staging." in cxroute.out
+    promises = Path("manifests/promises.yaml").read_text("utf-8").splitlines()
+    for name in (
+        "stolen cards, stolen phones and compromised cards reach the fraud desk",
+        "only the fraud rules decide about stolen cards, stolen phones and compromised cards",
+    ):
+        line = promises.index(f"  - name: {name}") + 1
+        expected = (
+            f'manifests/promises.yaml:{line}:5: error[CXR221]: promise "{name}" is broken for intent'
+            ' "compromised_card", confidence 0.45, channel "app": it goes to "Card Services" by rule app/callers'
+            " (manifests/app.yaml:5), in prod, sandbox and staging; why: cxroute explain -e prod"
+        )
+        assert expected in cxroute.out

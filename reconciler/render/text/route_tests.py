@@ -23,9 +23,11 @@ def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseRes
     """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
     tests = [(result.environment, result.failure is not None) for result in results]
     checked = [(result.environment, result.facts.holds is not True) for result in promises]
-    lines = [_totals("route test", "passed", "failed", tests) if tests or not checked else ""]
-    lines += [_totals("promise", "kept", "not kept", checked) if checked else ""]
-    return " ".join(filter(None, lines))
+    lines = [_totals("route test", "passed", "failed", tests)] if tests or not checked else []
+    sizes = Counter(name for name, _ in checked)  # an environment may have promises of its own
+    groups = ([each for each in checked if sizes[each[0]] == size] for size in dict.fromkeys(sizes.values()))
+    lines += [_totals("promise", "kept", "not kept", group) for group in groups]
+    return " ".join(lines)
 
 
 def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]) -> str:
