@@ -64,10 +64,10 @@ def promises_of(count: int) -> Question:
     """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
     from reconciler.behaviour.diff.promises import check_promises
     from reconciler.behaviour.endpoint_stage import EndpointStage
-    from reconciler.model.fallback import Fallback
+    from reconciler.model.fallback import FallbackPolicy
 
     entries, promises = mix.mix(count), mix.promises(100, count)
-    stage = EndpointStage(fallback=Fallback("none", 0.35, frozenset()))
+    stage = EndpointStage(fallback=FallbackPolicy("none", 0.35, frozenset()))
 
     def ask() -> tuple[int, int]:
         results = check_promises(stage.pull_back(entries), promises, types=stage.types)
@@ -107,26 +107,34 @@ def explain_of(entries: Entries) -> Question:
 
 
 def adequacy_of(entries: Entries) -> Question:
-    """Ask which single edits a thousand route tests do not notice; counted are all that move callers."""
+    """Ask which single edits 1,000 route tests and 100 promises do not notice; counted are all that move callers."""
     from reconciler.behaviour.endpoint_stage import EndpointStage
     from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
     from reconciler.checks.adequacy import measure_adequacy
-    from reconciler.checks.route_tests import Checked, RouteTestResult
+    from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
     from reconciler.desired.desired import DesiredRule, DesiredState
+    from reconciler.desired.promises import StatedPromise
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.fallback import Fallback
+    from reconciler.model.fallback import FallbackPolicy
+    from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
+    from reconciler.text.labels import Labels
 
     environment = Environment(name="sandbox", owner="bench")
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
-    endpoint = EndpointStage(fallback=Fallback("none", 0.35), context_types=types)
+    endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.35), context_types=types)
     rules = {
         one.address: DesiredRule(address=one.address, rule=one.rule, fingerprint="", source=None, hold=None, adopt=None)
         for one in entries
         if one.address
     }
     state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
-    desired = DesiredState(**state, labels={}, endpoint=endpoint)  # type: ignore[arg-type]
+    source, finding = Source("promises.yaml", 1, 1), Finding(code="CXR221", severity="error", message="")
+    promises = tuple(
+        StatedPromise(document="all", name=str(number), promise=one, severity="error", source=source, finding=finding)
+        for number, one in enumerate(mix.promises(100, len(entries)))
+    )
+    desired = DesiredState(**state, labels=Labels(), endpoint=endpoint, promises=promises)  # type: ignore[arg-type]
     tests = tuple(
         RouteTestResult(
             environment="sandbox",
@@ -141,6 +149,7 @@ def adequacy_of(entries: Entries) -> Question:
         for number, one in enumerate(mix.conversations(QUERIES, len(entries)), 1)
     )
     checked = Checked(environment=environment, findings=(), tried=tests, desired=desired, queues={})
+    checked = with_promises(checked)
 
     def ask() -> tuple[int, int]:
         adequacy = measure_adequacy(checked)

@@ -1,7 +1,7 @@
 """Single edits of an environment's rules that move callers, and which of them no route test and no promise notices.
 
-A test notices an edit if it passes now and fails on the edited rules. An edit concerns only conversations that the old
-or the new rule matches, so the tests are not run again.
+A test, or a promise, notices an edit if it passes now and fails on the edited rules. An edit concerns only
+conversations that the old or the new rule matches, so the tests are not run again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,10 +45,6 @@ class UnnoticedEdit(NamedTuple):
     before: Destination
     after: Destination
     traffic: float  # conversations of the traffic sample that the edit may move; 0 without a sample
-
-
-# Whether a promise that holds now is broken by an edit. It is asked only about edits that no test notices.
-Notices = Callable[[UnnoticedEdit], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +103,10 @@ class ConversationTable:
         return first, destination_of(winner.rule.targets) if winner else None
 
 
-def measure_adequacy(
-    checked: Checked,
-    sample: TrafficSample | None = None,
-    notices: Notices = lambda _edit: False,
-) -> Adequacy:
+def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> Adequacy:
     """Return which edits of the valid rules of an environment move callers, and which of them are unnoticed."""
     assert checked.desired is not None  # noqa: S101 - invalid rules are an error of the command
-    return _Measurement(checked, checked.desired, sample).run(notices)
+    return _Measurement(checked, checked.desired, sample).run()
 
 
 class _Measurement:
@@ -133,20 +125,22 @@ class _Measurement:
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
         self.listed = {entry.name: list(list_edits(entry, queues, confidence)) for entry in entries}
         edits = [edit for each in self.listed.values() for edit in each]
-        self.search = SingleEdits(entries, edits, self.endpoint, desired.evaluation)
+        kept = [result.promise for result in checked.promises if result.facts.holds]
+        self.search = SingleEdits(entries, edits, self.endpoint, desired.evaluation, kept)
         self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(entries))
 
-    def run(self, notices: Notices) -> Adequacy:
+    def run(self) -> Adequacy:
         noticed = undecided = 0
         unnoticed: list[UnnoticedEdit] = []
         for edit in self._edits():
             moved_tests = self.tests.moved(edit)
             try:
                 moved = None if moved_tests & self.possible_tests else self._prove(edit)
+                is_noticed = moved_tests or (moved and self.search.breaks_promise(edit))
             except UndecidedError:
                 undecided += 1
                 continue
-            if moved and not moved_tests and not notices(moved):
+            if moved and not is_noticed:
                 unnoticed.append(moved)
             elif moved or moved_tests & self.possible_tests:
                 noticed += 1

@@ -115,6 +115,36 @@ def test_the_page_of_the_json_has_exactly_its_fields(cxroute: Program) -> None:
     assert fields == set(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE))
 
 
+PROMISES = """\
+apiVersion: routing/v1
+kind: Promises
+name: all
+promises:
+  - {name: lost cards, for: {intent: lost_card, minConfidence: 0.4}, always: {queues: [Fraud]}}
+  - {name: broken, for: {intent: pin}, always: {queues: [Cards]}, severity: warning}
+"""
+
+
+def test_a_promise_that_holds_notices_edits(cxroute: Program) -> None:
+    """Of the rule that it is about, all that move its conversations; a broken promise notices nothing."""
+    write_bank(TESTS.partition("---")[0].partition("tests:")[0] + "tests: []\n")
+    before = cxroute.json("test", "--adequacy")[1]["adequacy"]
+    write("promises.yaml", PROMISES)
+    after = cxroute.json("test", "--adequacy")[1]["adequacy"]
+    edits, unnoticed = ({(each["address"], each["edit"]) for each in found["examples"]} for found in (before, after))
+    noticed = {
+        ("cards/lost-card", "without the rule"),
+        ("cards/lost-card", 'to "Cards" instead of "Fraud"'),
+        ("cards/lost-card", "confidence >= 0.45 instead of confidence >= 0.4"),
+    }
+    assert (before["edits"], noticed) == (
+        after["edits"],
+        {each for each in edits - unnoticed if "priority" not in each[1]},
+    )
+    assert 0 == cxroute("test", "--adequacy")
+    assert f"the tests and promises notice {after['edits'] - len(unnoticed)} of {len(edits)}" in cxroute.out
+
+
 @pytest.mark.parametrize(("percent", "code"), [("0", 0), ("22.2", 0), ("22.3", 3), ("100", 3)])
 def test_a_low_share_of_noticed_edits_is_exit_3(cxroute: Program, percent: str, code: int) -> None:
     """`--fail-under` compares the exact share; a failed test is exit 3 in any case."""

@@ -23,6 +23,7 @@ from tests.support.brute_force import (
     numeral,
     winner,
 )
+from tests.support.random_promises import AuthoredPromise, holds_all
 from tests.support.random_rules import a_list, attribute, chance, queue
 
 BOUNDS = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between")
@@ -98,17 +99,26 @@ def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
 class EditOracle:
     """All single edits of a list, in lists of rules; and the moves of each, event by event."""
 
-    def __init__(self, rules: Sequence[Json], evaluation: str, endpoint: PlainEndpoint, known: Known) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Json],
+        evaluation: str,
+        endpoint: PlainEndpoint,
+        known: Known,
+        promises: Sequence[AuthoredPromise] = (),
+    ) -> None:
         self.rules, self.evaluation, self.endpoint = list(rules), evaluation, endpoint
         self.queues = sorted({target["queueId"] for rule in rules for target in rule["targets"]})
         conditional = [edited for rule in rules if rule["enabled"] for edited in self._edits_of_conditions(rule)]
-        lists = [rules, conditional, endpoint.thresholds()]
+        probes = [{"id": "p", "enabled": True, "conditions": stated.conditions} for stated in promises]
+        lists = [rules, conditional, endpoint.thresholds(), probes]
         axes = inputs_for(*lists, known=known).axes
         names = list(axes)
         events = (dict(zip(names, values, strict=True)) for values in product(*axes.values()))
         self.events = [{name: value for name, value in event.items() if value is not None} for event in events]
         self.inputs: list[Input] = [(endpoint.context(event), {}) for event in self.events]
         self.before = [self._destination(rules, one) for one in self.inputs]
+        self.kept = [stated for stated in promises if self.keeps(rules, stated)]
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
@@ -129,6 +139,14 @@ class EditOracle:
     def moves(self, edited: Sequence[Json]) -> bool:
         """Return whether an event goes elsewhere."""
         return any(self._destination(edited, one) != was for one, was in zip(self.inputs, self.before, strict=True))
+
+    def keeps(self, rules: Sequence[Json], stated: AuthoredPromise) -> bool:
+        """Return whether rules keep a promise for every event."""
+        return all(
+            stated.is_kept(winner(rules, one, self.evaluation))
+            for event, one in zip(self.events, self.inputs, strict=True)
+            if holds_all(stated.conditions, event)
+        )
 
     def destination_of_context(self, rules: Sequence[Json], context: Mapping[str, Any]) -> Destination:
         """Return where rules send what they read."""

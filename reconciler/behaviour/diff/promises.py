@@ -80,7 +80,7 @@ def check_promises(
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
-    space = Space((ordered, map(_probe, promises)), types=types)
+    space = Space((ordered, map(probe_of, promises)), types=types)
     remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
     index, formatter = _RuleListIndex(PivotSlices(space, ordered)), RegionFormatter(space)
     results = []
@@ -92,7 +92,8 @@ def check_promises(
     return tuple(results)
 
 
-def _probe(promise: Promise) -> RoutingEntry:
+def probe_of(promise: Promise) -> RoutingEntry:
+    """Return the promise as a rule: its conditions select its conversations."""
     rule = Rule(name="", description="", priority=0, enabled=True, conditions=promise.conditions, targets=())
     return RoutingEntry(name="", rule=rule)
 
@@ -170,7 +171,7 @@ class _ProbePairs(WinnerPairs):
 
 def _check(promise: Promise, index: _RuleListIndex, formatter: RegionFormatter) -> PromiseFacts:
     space = formatter.space
-    probe = PivotSlices(space, [_probe(promise)])
+    probe = PivotSlices(space, [probe_of(promise)])
     if not probe.entries:
         return PromiseFacts((), is_empty=True)
     pairs = _ProbePairs(promise, probe, index)
@@ -190,7 +191,7 @@ def _confirm_examples(
         return
     index = RuleIndex(ordered)
     for promise, facts in zip(promises, results, strict=True):
-        rule = _probe(promise).rule
+        rule = probe_of(promise).rule
         for region in facts.violations:
             example = region.example
             winner = index.find_winner(example.attributes, example.assumed)

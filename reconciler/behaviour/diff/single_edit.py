@@ -1,4 +1,4 @@
-"""Whether one edit of one rule moves a conversation. All edits of a list share one space, and so all its answers.
+"""Whether one edit of one rule moves a conversation or breaks a promise. All edits of a list share one space.
 
 Each edit is one question: does a later rule take, elsewhere, conversations of a box that no earlier rule matches?
 """
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from reconciler.behaviour.diff.promises import Promise, probe_of
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, evaluation_key
-from reconciler.behaviour.space.boxes import Box
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, evaluation_key
 from reconciler.behaviour.space.domain import intersect
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Example, Space
@@ -25,6 +25,17 @@ class RuleEdit(NamedTuple):
     after: RoutingEntry | None
 
 
+class _Search(NamedTuple):
+    """Events of boxes that no blocker and no rule before `rank` matches, and that a taker has before or afterwards."""
+
+    boxes: _Boxes
+    blockers: _Boxes
+    rank: int
+    takers: range
+    edited: RoutingEntry
+    is_gain: bool  # whether the edited rule has them afterwards
+
+
 class SingleEdits:
     """Finds the events that edits of a list move. `ordered` are its rules in order."""
 
@@ -34,35 +45,70 @@ class SingleEdits:
         edits: Iterable[RuleEdit],
         endpoint: EndpointStage,
         evaluation: Evaluation,
+        promises: Iterable[Promise] = (),
     ) -> None:
-        """Take all edits that change conditions; other edits can be asked about without them."""
+        """Take all edits that change conditions, and promises that hold; other edits need not be named."""
         parts, edited = endpoint.pull_back(ordered), endpoint.pull_back(edit.after for edit in edits if edit.after)
-        self.space, self.evaluation = Space((parts, edited), types=endpoint.types), evaluation
+        probes = [(probe_of(promise), promise) for promise in promises]
+        lists = (parts, edited, [probe for probe, _ in probes])
+        self.space, self.evaluation = Space(lists, types=endpoint.types), evaluation
         self.slices = PivotSlices(self.space, parts)
         self._keys = [evaluation_key(entry, evaluation) for entry in self.slices.entries]
         self._boxes: dict[int, list[tuple[PivotSlices, int]]] = {}
         for slices in (self.slices, PivotSlices(self.space, edited)):
             for rank, entry in enumerate(slices.entries):
                 self._boxes.setdefault(id(entry.whole), []).append((slices, rank))
+        self._probes = PivotSlices(self.space, lists[-1])
+        self._promises = [promise for probe, promise in probes if probe in self._probes.entries]
+        self._broken = [*map(self._broken_by, [*self.slices.entries, None])] if probes else []
 
     def find_moved(self, edit: RuleEdit) -> Example | None:
         """Return an event that an edit moves; None if it moves none. Raises UndecidedError."""
+        for search in self._searches(edit):
+            destination = destination_of(search.edited.rule.targets)
+            for atom, shape, rank, before in self._takers(search):
+                if self.slices.destination_of_rank(rank) != destination:
+                    heads = shape, self.slices.shape_of_rank(atom, rank)
+                    box = self.slices.find_free_box(atom, heads, before)
+                    if box is not None:
+                        return self.space.example(box)
+        return None
+
+    def breaks_promise(self, edit: RuleEdit) -> bool:
+        """Return whether a promise does not hold after an edit. Raises UndecidedError."""
+        return bool(self._promises) and any(map(self._breaks_promise, self._searches(edit)))
+
+    def _breaks_promise(self, search: _Search) -> bool:
+        gained = self._broken_by(search.edited) if search.is_gain else None
+        for atom, shape, rank, before in self._takers(search) if gained is None or gained else ():
+            for promise in self._broken[rank] if gained is None else gained:
+                if self._probes.holds(atom, promise):
+                    heads = shape, self.slices.shape_of_rank(atom, rank), self._probes.shape(atom, promise)
+                    if self.slices.shapes(atom).find_free_box_in_all(heads, before) is not None:
+                        return True
+        return False
+
+    def _broken_by(self, entry: RoutingEntry | None) -> list[int]:
+        """Return the promises that a rule, or the default routing, breaks where it takes their conversations."""
+        destination = destination_of(entry.rule.targets) if entry else None
+        return [at for at, promise in enumerate(self._promises) if promise.is_broken_by(destination, entry)]
+
+    def _searches(self, edit: RuleEdit) -> Iterator[_Search]:
         before, after = edit
-        own, boxes, new = self._ranks(before), self._boxes.get(id(before), []), list[tuple[PivotSlices, int]]()
-        rank, takers = own.start, range(own.stop, len(self._keys) + 1)  # the last rank is the default routing
-        destination = destination_of(before.rule.targets)
+        own, boxes = self._ranks(before), self._boxes.get(id(before), [])
+        later = range(own.stop, len(self._keys) + 1)  # the last rank is the default routing
         if after is None or after.rule.conditions != before.rule.conditions:
             new = self._boxes.get(id(after), [])
+            yield _Search(boxes, new, own.start, later, before, is_gain=False)
+            if after is not None:
+                yield _Search(new, boxes, own.start, later, after, is_gain=True)
         elif after.rule.priority != before.rule.priority:
             place = self._ranks(after).start
-            takers = range(place, own.start) if place < own.stop else range(own.stop, place)
-            rank = min(place, own.start)
+            is_gain = place < own.stop
+            takers = range(place, own.start) if is_gain else range(own.stop, place)
+            yield _Search(boxes, (), min(place, own.start), takers, after, is_gain)
         else:
-            takers, destination = own, destination_of(after.rule.targets)
-        lost, gained = ((boxes, new), (new, boxes))
-        moved = chain(*(self._find(*pair, rank, takers, destination) for pair in (lost, gained)))
-        box = next(moved, None)
-        return None if box is None else self.space.example(box)
+            yield _Search(boxes, (), own.start, own, after, is_gain=True)
 
     def rivals(self, entry: RoutingEntry) -> tuple[RoutingEntry | None, RoutingEntry | None]:
         """Return the nearest rules before and after a rule that match common events and have another destination."""
@@ -89,20 +135,17 @@ class SingleEdits:
         key = evaluation_key(entry, self.evaluation)
         return range(bisect_left(self._keys, key), bisect_right(self._keys, key))
 
-    def _find(
-        self, boxes: _Boxes, blockers: _Boxes, rank: int, takers: range, destination: Destination
-    ) -> Iterator[Box]:
-        """Yield events of boxes that no blocker and no rule before `rank` matches, and that a taker sends elsewhere."""
-        for slices, number in boxes:
+    def _takers(self, search: _Search) -> Iterator[tuple[int, int, int, int]]:
+        """Yield each slice, the shape of the events in it, a taker's rank, and the shapes that come before it."""
+        for slices, number in search.boxes:
             for atom in slices.atoms(number):
-                before = self.slices.mask_before(atom, rank)
-                for others, other in blockers:
+                before = self.slices.mask_before(atom, search.rank)
+                for others, other in search.blockers:
                     before |= 1 << others.shape(atom, other) if others.holds(atom, other) else 0
-                yield from self._find_in_slice(atom, slices.shape(atom, number), before, takers, destination)
+                for rank, mask in self._takers_in_slice(atom, slices.shape(atom, number), before, search.takers):
+                    yield atom, slices.shape(atom, number), rank, mask
 
-    def _find_in_slice(
-        self, atom: int, shape: int, before: int, takers: range, destination: Destination
-    ) -> Iterator[Box]:
+    def _takers_in_slice(self, atom: int, shape: int, before: int, takers: range) -> Iterator[tuple[int, int]]:
         slices, shapes = self.slices, self.slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
         default = range(max(takers.start, len(self._keys)), takers.stop)
@@ -111,7 +154,5 @@ class SingleEdits:
                 return
             blocker = slices.shape_of_rank(atom, rank)
             if (overlapping & ~before) >> blocker & 1:
-                if slices.destination_of_rank(rank) != destination:
-                    box = slices.find_free_box(atom, (shape, blocker), before)
-                    yield from () if box is None else (box,)
+                yield rank, before
                 before |= 1 << blocker

@@ -72,7 +72,8 @@ def adequacy_lines(report: AdequacyReport, limit: int) -> Iterator[str]:
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers"
-        yield f"Adequacy in {sanitize(name)}: the tests notice {count}{share}{undecided}."
+        checks = "tests and promises" if adequacy.checked.promises else "tests"
+        yield f"Adequacy in {sanitize(name)}: the {checks} notice {count}{share}{undecided}."
     if report.file:
         count = f"{report.noticed:,} of {pluralize(report.unnoticed, 'unnoticed edit')}"
         yield f"{pluralize(report.tests, 'route test')} added to {sanitize(report.file)}, for {count}."
