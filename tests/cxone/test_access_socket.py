@@ -28,6 +28,7 @@ owner: bank-routing
 tenant: bank
 api: {{auth: access-key, {how}, requestsPerSecond: 10000, timeoutSeconds: 5}}
 vars: {{overflow: overflow-partner}}
+context: {{minConfidence: 0.35, below: {{intent: none}}}}
 """
 KEYS = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
 OF_CLIENT = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")

@@ -116,9 +116,10 @@ class Repository:
     def _fit_skills(self) -> None:
         """Give every queue a name that a skill can have, and let no rule ask how sure the bot is: there that is a text.
 
-        So the route tests are left out, too.
+        So the route tests and promises are left out, too.
         """
         shutil.rmtree(self.folder / "manifests/tests")
+        (self.folder / "manifests/promises.yaml").unlink()
         (self.folder / "manifests/smoke-tests.yaml").unlink()
         for path in (self.folder / "manifests").glob("*.yaml"):
             text = path.read_text("utf-8")

@@ -21,6 +21,7 @@ owner: bank-routing
 tenant: bank
 api: {{baseUrl: "{url}", requestsPerSecond: {rate}, timeoutSeconds: 5}}
 vars: {{overflow: overflow-partner}}
+context: {{minConfidence: 0.35, below: {{intent: none}}}}
 """
 
 
