@@ -95,10 +95,14 @@ def test_the_banks_changed_bound_has_rows_and_trips_a_guard(cxroute: Program) ->
     (guard,) = (one for one in found["guards"] if one["name"] == "protected")
     assert (4, False) == (code, guard["ok"])
     assert "fraud/lost-or-stolen-card" in guard["message"]
+    (promises,) = (one for one in found["guards"] if one["name"] == "promises")
+    assert 'promise "stolen cards, stolen phones and compromised cards reach the fraud desk"' in promises["message"]
     regions = [one for one in found["behaviour"]["regions"] if one["witness"]["cognigyConfidence"] == 0.45]
     assert found["behaviour"]["regions"] == regions
     assert {"Fraud Desk"} == {one["before"]["queues"][0]["queueName"] for one in regions}
     assert [] == found["changes"]
+    assert 3 == cxroute("validate", "-e", "prod")
+    assert "error[CXR221]" in cxroute.out
 
 
 @pytest.mark.parametrize("base", ["HEAD", "old"])
