@@ -1,27 +1,41 @@
-"""Findings about names: intents (CXR205, CXR206), attributes (CXR207), queues (CXR210), custom fields (CXR211)."""
+"""Findings about names: intents (CXR205, CXR206), attributes and values (CXR207, CXR213), queues, custom fields."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint_view import LintView, list_names
-from reconciler.checks.vocabulary import rules_in
-from reconciler.desired.expand import list_targets
+from reconciler.desired.expand import RuleExpander, list_targets
+from reconciler.desired.promises import PromiseExpander
 from reconciler.desired.queues import resolve_aliases
-from reconciler.desired.substitution import fill_variables
+from reconciler.desired.substitution import describe_value, fill_variables
 from reconciler.manifest.documents import QueueRef
+from reconciler.manifest.kinds.attributes import TYPE_PHRASES, AttributeEntry, fits_type
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
-from reconciler.text.escape import pluralize, quote
+from reconciler.model.rule import (
+    EQUALITIES,
+    JSON_NUMBER,
+    PATTERNS,
+    RANGES,
+    SETS,
+    Condition,
+    Json,
+    Queue,
+    Scalar,
+    canonical_scalar,
+)
+from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
 
 _MAX_UNKNOWN_INTENTS: Final = 20  # unknown intents with a separate finding: finding the nearest name is costly
@@ -184,6 +198,107 @@ def _letters(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")
 
 
+_MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding the nearest one is costly
+_MAX_LISTED: Final = 8
+_LONGEST: Final = 100  # the length of a text for which a similar one is searched
+
+_Path = tuple[PathStep, ...]
+
+
+class _Problem(NamedTuple):
+    """What is wrong with a use; `hint` is the advice if no candidate is similar to `text`."""
+
+    code: str
+    message: str
+    hint: str
+    text: str = ""
+    candidates: Iterable[object] = ()
+
+
+def check_vocabulary(view: LintView, manifests: Manifests, environment: Environment) -> Iterator[Finding]:
+    """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
+    declared, names = view.declared_attributes, environment.attributes
+    if declared is None:
+        return
+    known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
+    found: dict[str, list[tuple[_Problem, LoadedDocument[Any], _Path]]] = {}  # by message
+    for loaded, path, condition in _uses(manifests, environment):
+        value = condition.raw_value
+        for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
+            if problem := _find_problem(condition, each, known):
+                found.setdefault(problem.message, []).append((problem, loaded, (*path, step)))
+    addresses = {entry.source: entry.address for entry in view.ordered}
+    for number, uses in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
+        (code, message, hint, text, candidates), loaded, path = uses[0]
+        if number == _MAX_UNDECLARED:
+            further = pluralize(len(found) - number, "further difference")
+            message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
+        else:
+            others = len({loaded.source_of(*path[:2]) for _, loaded, path in uses}) - 1
+            message += f"; also in {pluralize(others, 'further place')}" if others else ""
+            hint = suggest(text, (each for each in candidates if isinstance(each, str))) or hint
+        at_name = loaded.source_map.key_index(path[:-1])  # in a route test, a name is a key
+        if path[0] != "tests":
+            at_name = loaded.source_map.index((*path[:-2], "attribute"))
+        index = at_name if code == "CXR207" else loaded.source_map.index(path)
+        finding = loaded.source_map.text.finding(code, index, message, hint)
+        yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
+
+
+def _uses(manifests: Manifests, environment: Environment) -> Iterator[tuple[LoadedDocument[Any], _Path, Condition]]:
+    """Yield the conditions of rules and promises, and the attributes of tests as such, with the path of the value."""
+    for loaded, index, entry in _items(manifests.rulesets, "rules", environment.name):
+        for condition, path in RuleExpander(environment, partial(Queue, ""), loaded.document, entry).conditions():
+            yield loaded, ("rules", index, *path), condition
+    for loaded, index, entry in _items(manifests.promises, "promises", environment.name):
+        for condition, path in PromiseExpander(environment, partial(Queue, ""), entry).conditions():
+            yield loaded, ("promises", index, "for", *path), condition
+    short = {"intent": environment.attributes.intent, "confidence": environment.attributes.confidence}
+    tests = ((loaded, *pair) for loaded in manifests.route_tests for pair in enumerate(loaded.document.tests))
+    for loaded, index, test in tests:
+        field = "attributes" if test.given.context is None else "context"
+        for name, value in getattr(test.given, field).items():
+            with suppress(KeyError, ValueError):  # an invalid variable: the test fails
+                attribute = fill_variables(short.get(name, name) if field == "context" else name, environment.vars)
+                filled = fill_variables(value, environment.vars) if isinstance(value, str) else value
+                condition = Condition(str(attribute), "exists" if value is None else "equals", filled, filled)
+                yield loaded, ("tests", index, "given", field, name), condition
+
+
+def _items(documents: Iterable[LoadedDocument[Any]], field: str, environment: str) -> Iterator[tuple[Any, int, Any]]:
+    """Yield the items of one environment, such as rules, each with its document and its position in it."""
+    for loaded in documents:
+        for index, item in enumerate(getattr(loaded.document, field)):
+            scopes = (loaded.document.environments, item.environments)
+            if all(scope is None or environment in scope for scope in scopes):
+                yield loaded, index, item
+
+
+def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
+    """Return why the attribute, the operator or a value of a condition is not as declared."""
+    name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
+    if name not in known:
+        message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
+        return _Problem("CXR207", message, hint, name[:_LONGEST], known)
+    entry, type_, values = known[name], known[name].declared_type, known[name].known_values
+    compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
+    if type_ and compared != type_:
+        message = f"{operator} compares {compared}s, and {subject} is declared as {TYPE_PHRASES[type_]}"
+        return _Problem("CXR213", message, "use another operator, or correct the `type`")
+    if operator not in EQUALITIES | SETS:
+        return None
+    hint = f"declared: {join_first(values, _MAX_LISTED, quote)}" if values else ""
+    if type_ and not fits_type(value, type_):
+        is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
+        hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
+        return _Problem("CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint)
+    if values and canonical_scalar(value) not in entry.canonical_values:
+        return _Problem(
+            "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:_LONGEST], values
+        )
+    return None
+
+
 _SKILL_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{2,30}", re.ASCII)
 """From public documents: 2 to 30 of these characters."""
 
@@ -194,7 +309,12 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
         return
     aliases = resolve_aliases(manifests, environment.name)
     checked: set[str] = set()
-    for loaded, text, path in _queue_references(manifests, environment):
+    references = (
+        (loaded, text, ("rules", index, *path))
+        for loaded, index, entry in _items(manifests.rulesets, "rules", environment.name)
+        for text, _, path in list_targets(entry)
+    )
+    for loaded, text, path in references:
         try:
             name = fill_variables(text, environment.vars)
         except (KeyError, ValueError):
@@ -209,13 +329,6 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
                 )
                 hint = "correct it, or write the skill's id in a Queues document"
                 yield loaded.finding("CXR210", message, *path, severity="warning", hint=hint)
-
-
-def _queue_references(
-    manifests: Manifests, environment: Environment
-) -> Iterator[tuple[LoadedDocument[RuleSet], str, tuple[PathStep, ...]]]:
-    for loaded, index, entry in rules_in(manifests, environment):
-        yield from ((loaded, text, ("rules", index, *path)) for text, _, path in list_targets(entry))
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
