@@ -63,11 +63,10 @@ def difference_of(old: Entries, new: Entries) -> Question:
 def promises_of(count: int) -> Question:
     """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
     from reconciler.behaviour.diff.promises import check_promises
-    from reconciler.behaviour.endpoint_stage import EndpointStage
-    from reconciler.model.fallback import Fallback
+    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 
     entries, promises = mix.mix(count), mix.promises(100, count)
-    stage = EndpointStage(fallback=Fallback("none", 0.35, frozenset()))
+    stage = EndpointStage(fallback=FallbackPolicy("none", 0.35, frozenset()))
 
     def ask() -> tuple[int, int]:
         results = check_promises(stage.pull_back(entries), promises, types=stage.types)
@@ -108,18 +107,17 @@ def explain_of(entries: Entries) -> Question:
 
 def adequacy_of(entries: Entries) -> Question:
     """Ask which single edits a thousand route tests do not notice; counted are all that move callers."""
-    from reconciler.behaviour.endpoint_stage import EndpointStage
+    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
     from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
     from reconciler.checks.adequacy import measure_adequacy
     from reconciler.checks.route_tests import Checked, RouteTestResult
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.fallback import Fallback
     from reconciler.model.rule import Source
 
     environment = Environment(name="sandbox", owner="bench")
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
-    endpoint = EndpointStage(fallback=Fallback("none", 0.35), context_types=types)
+    endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.35), context_types=types)
     rules = {
         one.address: DesiredRule(address=one.address, rule=one.rule, fingerprint="", source=None, hold=None, adopt=None)
         for one in entries

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
 from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
-from reconciler.model.fallback import Doubt
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest

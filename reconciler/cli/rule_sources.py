@@ -118,9 +118,8 @@ def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, Endpoin
         endpoint_stage(source.session.manifests, source.session.environment) if source.session else None
         for source in (first, second)
     )
-    known = next((stage for stage in (left, right) if stage is not None), DIRECT)
-    before, after = (known if stage is None else stage for stage in (left, right))
-    return replace(before, compared=after.fallback), replace(after, compared=before.fallback)
+    before, after = left or right or DIRECT, right or left or DIRECT
+    return before.compared_with(after), after.compared_with(before)
 
 
 def shared_types(left: EndpointStage, right: EndpointStage) -> Types:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
@@ -24,7 +24,6 @@ from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source

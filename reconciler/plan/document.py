@@ -10,9 +10,9 @@ from typing import Any, Final
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
@@ -65,10 +65,7 @@ def plan_to_json(plan: Plan) -> Document:
             "base": options.base and options.base.name,
         },
         "endpoint": options.base
-        and {
-            name: _fallback_to_json(stage.fallback)
-            for name, stage in zip(("before", "after"), plan.endpoints, strict=True)
-        },
+        and {name: stage.fallback.settings for name, stage in zip(("before", "after"), plan.endpoints, strict=True)},
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
@@ -180,23 +177,13 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     return reviewed
 
 
-def _fallback_to_json(fallback: FallbackPolicy) -> Document:
-    if fallback.intent is None:  # the other settings have no effect
-        return {"intent": None, "minConfidence": 0, "knownIntents": []}
-    least, known = fallback.min_confidence, sorted(fallback.known_intents)
-    return {"intent": fallback.intent, "minConfidence": least, "knownIntents": known}
-
-
 def _parse_base(form: Mapping[str, Any]) -> BaseEndpoint | None:
-    name = form["options"].get("base")
-    if name is None:
+    if form["options"].get("base") is None:
         return None
-    before = form["endpoint"]["before"]
+    name, before = form["options"]["base"], form["endpoint"]["before"]
+    known = frozenset(map(_require_text, before["knownIntents"]))
     intent = None if before["intent"] is None else _require_text(before["intent"])
-    fallback = FallbackPolicy(
-        intent, float(before["minConfidence"]), frozenset(map(_require_text, before["knownIntents"]))
-    )
-    return BaseEndpoint(_require_text(name), fallback)
+    return BaseEndpoint(_require_text(name), FallbackPolicy(intent, float(before["minConfidence"]), known))
 
 
 def _require_text(value: object) -> str:

@@ -8,10 +8,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
@@ -115,15 +114,15 @@ class Plan:
     @property
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
         """Return the endpoint before the change, which the live rules are behind, and the one after it."""
-        endpoint = self.desired.endpoint
-        base = self.options.base.fallback if self.options.base else endpoint.fallback
-        return replace(endpoint, fallback=base, compared=endpoint.fallback), replace(endpoint, compared=base)
+        after = self.desired.endpoint
+        before = replace(after, fallback=self.options.base.fallback) if self.options.base else after
+        return before.compared_with(after), after.compared_with(before)
 
     @property
     def changes_endpoint(self) -> bool:
         """Return whether the endpoint writes something else for an event after the change."""
         before, after = self.endpoints
-        return before.fallback.digest != after.fallback.digest
+        return before.fallback.settings != after.fallback.settings
 
     @property
     def differs(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
@@ -18,7 +19,6 @@ from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB
