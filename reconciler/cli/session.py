@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.checks.route_tests import RouteTestResult, check
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
 Result = TypeVar("Result")
-_GIT_SECONDS = 60
+_GIT_SECONDS: Final = 60
 
 
 @dataclass(slots=True)
