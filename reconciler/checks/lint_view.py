@@ -20,7 +20,7 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.phrases import conversation_phrase, queues_phrase
+from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class LintView:
     ) -> None:
         self.attributes: Final = environment.attributes
         self.types, self.queues = desired.endpoint.context_types, queues
-        self.labels: Final = desired.labels.names_only  # a finding is about the text of manifests
+        self.labels: Final = Labels(desired.labels.short)  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents

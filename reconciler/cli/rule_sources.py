@@ -2,8 +2,6 @@
 
 import argparse
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
@@ -23,7 +21,7 @@ from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +106,9 @@ def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
 def labels(first: DiffSide, second: DiffSide) -> Labels:
     """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
     sessions = [source.session for source in (first, second) if source.session]
-    sides = [labels_of(session.manifests, session.environment) for session in sessions]
-    return reduce(or_, sides) if sides else short_labels(BotAttributes())
+    sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
+    short = {name: label for side in sides for name, label in side.short.items()}
+    return Labels(short, {name: label for side in sides for name, label in side.texts.items()})
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

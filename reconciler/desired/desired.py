@@ -1,7 +1,7 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.escape import sanitize
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
 
 
@@ -133,32 +133,21 @@ def short_labels(names: BotAttributes) -> Labels:
 
 
 def labels_of(manifests: Manifests, environment: Environment) -> Labels:
-    """Return the labels of the Attributes and Intents documents."""
-    bot, declared = short_labels(environment.attributes), manifests.declared_attributes
-    if not manifests.labelled:
-        return bot
-    attributes = {name: entry.label for name, entry in declared.items() if entry.label and name not in bot.short}
-    by_attribute = {name: (dict(entry.value_labels), [*entry.known_values]) for name, entry in declared.items()}
-    intents, known = by_attribute.setdefault(bot.intent, ({}, []))
-    for loaded in reversed(manifests.intents):  # the first label of an intent is the one to use
-        intents.update(reversed(loaded.document.labels))
-        known += loaded.document.names
-    return Labels(
-        bot.short,
-        _distinct(attributes, (*declared, *bot.short, *bot.short.values())),
-        {
-            (name, value): label
-            for name, (labels, names) in by_attribute.items()
-            for value, label in _distinct(labels, map(str, names)).items()
-        },
-    )
-
-
-def _distinct(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the labels that no other name has, as a label or as the name itself: a text must mean one name."""
-    uses, taken = Counter(map(sanitize, labels.values())), set(map(sanitize, names))
-    unique = ((name, label) for name, label in labels.items() if uses[sanitize(label)] == 1)
-    return {name: label for name, label in unique if sanitize(label) not in taken}
+    """Return the labels of the Attributes and Intents documents that no other name has, as a label or as the name."""
+    bot, intent = short_labels(environment.attributes), environment.attributes.intent
+    names: set[tuple[str, ...]] = {(name,) for name in (*bot.short, *bot.short.values())}
+    labels: dict[tuple[str, ...], str] = {}
+    for name, entry in manifests.declared_attributes.items() if manifests.labelled else ():
+        names |= {(name,), *((name, str(value)) for value in entry.known_values)}
+        labels |= {(name,): entry.label} if entry.label and name not in bot.short else {}
+        if isinstance(entry.values, dict):
+            labels |= {(name, value): label for value, label in entry.values.items()}
+    for loaded in reversed(manifests.intents) if manifests.labelled else ():  # of two labels of an intent, the first
+        names |= {(intent, name) for name in loaded.document.names}
+        labels |= {(intent, name): label for name, label in reversed(loaded.document.labels)}
+    texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
+    uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
+    return replace(bot, texts={key: label for key, label in labels.items() if uses[texts[key]] == 1})
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

@@ -17,7 +17,7 @@ from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
     from reconciler.plan.traffic_shares import TrafficImpact

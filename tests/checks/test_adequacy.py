@@ -14,7 +14,7 @@ from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Address, Source, to_api_json
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key
 from tests.support.random_rules import entry

@@ -12,8 +12,7 @@ from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
+from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
@@ -116,7 +115,7 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
     hidden = len(explanation.non_matches) - len(non_matches)
     others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
-        has_intent = any(names.labels.is_intent(name) for name in explanation.conversation)
+        has_intent = any(map(names.labels.is_intent, explanation.conversation))
         why = "is for another intent" if others == 1 else "are for other intents"
         if not has_intent:
             why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"
