@@ -17,8 +17,7 @@ from reconciler.desired.expand import RuleExpander, list_targets
 from reconciler.desired.promises import PromiseExpander
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
-from reconciler.manifest.documents import QueueRef
-from reconciler.manifest.kinds.attributes import TYPE_PHRASES, AttributeEntry, fits_type
+from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, QueueRef, fits_type
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
@@ -280,7 +279,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
     if name not in known:
         message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
         return _Problem("CXR207", message, hint, name[:_LONGEST], known)
-    entry, type_, values = known[name], known[name].declared_type, known[name].known_values
+    entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} is declared as {TYPE_PHRASES[type_]}"

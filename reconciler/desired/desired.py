@@ -138,7 +138,7 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
     names: set[tuple[str, ...]] = {(name,) for name in (*bot.short, *bot.short.values())}
     labels: dict[tuple[str, ...], str] = {}
     for name, entry in manifests.declared_attributes.items() if manifests.labelled else ():
-        names |= {(name,), *((name, str(value)) for value in entry.known_values)}
+        names |= {(name,), *((name, str(value)) for value in entry.values or ())}
         labels |= {(name,): entry.label} if entry.label and name not in bot.short else {}
         if isinstance(entry.values, dict):
             labels |= {(name, value): label for value, label in entry.values.items()}

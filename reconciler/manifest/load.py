@@ -10,10 +10,9 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues, RouteTests
+from reconciler.manifest.documents import ITEM_FIELDS, KINDS, AttributeEntry, Attributes, Intents, Queues, RouteTests
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
-from reconciler.manifest.kinds.attributes import AttributeEntry, Attributes
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.promises import Promises
