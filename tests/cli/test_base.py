@@ -214,7 +214,7 @@ def test_explain_shows_both_steps(small: Program) -> None:
     """Text and JSON: the event, what the rules read, and why."""
     words = ["explain", "-e", "prod", "--intent", "lost", "--confidence", "0.2"]
     assert 0 == small(*words)
-    assert 'reads as intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
+    assert 'has intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
     code, found = small.json(*words)
     assert (0, "unsure", "cards/rest") == (code, found["fallback"], found["winner"])
     assert ("lost", "none") == tuple(found[name]["cognigyDetectedIntent"] for name in ("input", "context"))
