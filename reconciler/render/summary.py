@@ -1,6 +1,6 @@
 """A plan in words for all report formats."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -38,7 +38,7 @@ class PlanSummary:
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
     impact: ImpactSummary | None  # None if nothing changes
-    endpoint: tuple[str, ...]  # the changes of the endpoint's fallback, one setting each
+    endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
     notes: tuple[Finding, ...]  # warnings and infos
@@ -78,7 +78,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
         conflicts=plan.conflicts,
         impact=impact,
-        endpoint=tuple(_endpoint_changes(plan)) if plan.changes_endpoint else (),
+        endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
@@ -90,22 +90,27 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     )
 
 
-ENDPOINT_TITLE: Final = "The fallback of the context endpoint changes:"
+def _endpoint_text(plan: Plan) -> str:
+    """Return the changes of the endpoint's fallback as a sentence."""
+    before, after = (stage.fallback.settings for stage in plan.endpoints)
+    changes = [
+        f"{name} {_setting_phrase(before[field])} -> {_setting_phrase(after[field])}"
+        for name, field in (("intent", "intent"), ("lowest confidence", "minConfidence"))
+        if before[field] != after[field]
+    ]
+    old, new = ({*settings["knownIntents"]} for settings in (before, after))  # empty: every intent is known
+    for title, names, others in (("known", new, old), ("unknown", old, new)):
+        if others and (listed := sorted(names - others)):
+            changes.append(f"now {title}: {join_first(listed, _MAX_INTENTS, quote)}")
+    if new and not old:
+        changes.append(f"now unknown: every intent except {join_first(sorted(new), _MAX_INTENTS, quote)}")
+    elif old and not new:
+        changes.append("now known: every intent")
+    return f"The fallback of the context endpoint changes: {', '.join(changes)}."
 
 
-def _endpoint_changes(plan: Plan) -> Iterator[str]:
-    before, after = (stage.fallback for stage in plan.endpoints)
-    intents = ["no fallback" if each.intent is None else quote(each.intent) for each in (before, after)]
-    bounds = [f"{each.min_confidence:g}" for each in (before, after)]
-    for name, (old, new) in (("fallback intent", intents), ("lowest confidence", bounds)):
-        if old != new:
-            yield f"{name}: {old} -> {new}"
-    for name, added in (
-        ("intents of the bot that were unknown before", after.known_intents - before.known_intents),
-        ("intents that are unknown now", before.known_intents - after.known_intents),
-    ):
-        if added:
-            yield f"{name}: {join_first(sorted(added), _MAX_INTENTS, quote)}"
+def _setting_phrase(value: str | float | None) -> str:
+    return quote(value) if isinstance(value, str) else "no fallback" if value is None else f"{value:g}"
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
