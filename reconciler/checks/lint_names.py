@@ -4,17 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from itertools import chain, islice
+from typing import Any, Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint_view import LintView, list_names
-from reconciler.desired.expand import RuleExpander, list_targets
-from reconciler.desired.promises import PromiseExpander
+from reconciler.checks.lint_view import LintView, StatedCondition, items_of, list_names
+from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
 from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, QueueRef, fits_type
@@ -30,7 +28,6 @@ from reconciler.model.rule import (
     SETS,
     Condition,
     Json,
-    Queue,
     Scalar,
     canonical_scalar,
 )
@@ -201,17 +198,7 @@ _MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding
 _MAX_LISTED: Final = 8
 _LONGEST: Final = 100  # the length of a text for which a similar one is searched
 
-_Path = tuple[PathStep, ...]
-
-
-class _Problem(NamedTuple):
-    """What is wrong with a use; `hint` is the advice if no candidate is similar to `text`."""
-
-    code: str
-    message: str
-    hint: str
-    text: str = ""
-    candidates: Iterable[object] = ()
+_Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
 
 
 def check_vocabulary(view: LintView, manifests: Manifests, environment: Environment) -> Iterator[Finding]:
@@ -220,20 +207,20 @@ def check_vocabulary(view: LintView, manifests: Manifests, environment: Environm
     if declared is None:
         return
     known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
-    found: dict[str, list[tuple[_Problem, LoadedDocument[Any], _Path]]] = {}  # by message
-    for loaded, path, condition in _uses(manifests, environment):
+    found: dict[str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]] = {}  # by message
+    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(manifests, environment)):
         value = condition.raw_value
         for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
             if problem := _find_problem(condition, each, known):
-                found.setdefault(problem.message, []).append((problem, loaded, (*path, step)))
+                found.setdefault(problem[1], []).append((problem, loaded, (*path, step)))
     addresses = {entry.source: entry.address for entry in view.ordered}
-    for number, uses in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
-        (code, message, hint, text, candidates), loaded, path = uses[0]
+    for number, places in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
+        (code, message, hint, text, candidates), loaded, path = places[0]
         if number == _MAX_UNDECLARED:
             further = pluralize(len(found) - number, "further difference")
             message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
         else:
-            others = len({loaded.source_of(*path[:2]) for _, loaded, path in uses}) - 1
+            others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
             message += f"; also in {pluralize(others, 'further place')}" if others else ""
             hint = suggest(text, (each for each in candidates if isinstance(each, str))) or hint
         at_name = loaded.source_map.key_index(path[:-1])  # in a route test, a name is a key
@@ -244,14 +231,8 @@ def check_vocabulary(view: LintView, manifests: Manifests, environment: Environm
         yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
 
 
-def _uses(manifests: Manifests, environment: Environment) -> Iterator[tuple[LoadedDocument[Any], _Path, Condition]]:
-    """Yield the conditions of rules and promises, and the attributes of tests as such, with the path of the value."""
-    for loaded, index, entry in _items(manifests.rulesets, "rules", environment.name):
-        for condition, path in RuleExpander(environment, partial(Queue, ""), loaded.document, entry).conditions():
-            yield loaded, ("rules", index, *path), condition
-    for loaded, index, entry in _items(manifests.promises, "promises", environment.name):
-        for condition, path in PromiseExpander(environment, partial(Queue, ""), entry).conditions():
-            yield loaded, ("promises", index, "for", *path), condition
+def _test_attributes(manifests: Manifests, environment: Environment) -> Iterator[StatedCondition]:
+    """Yield the attributes of route tests as conditions."""
     short = {"intent": environment.attributes.intent, "confidence": environment.attributes.confidence}
     tests = ((loaded, *pair) for loaded in manifests.route_tests for pair in enumerate(loaded.document.tests))
     for loaded, index, test in tests:
@@ -264,37 +245,26 @@ def _uses(manifests: Manifests, environment: Environment) -> Iterator[tuple[Load
                 yield loaded, ("tests", index, "given", field, name), condition
 
 
-def _items(documents: Iterable[LoadedDocument[Any]], field: str, environment: str) -> Iterator[tuple[Any, int, Any]]:
-    """Yield the items of one environment, such as rules, each with its document and its position in it."""
-    for loaded in documents:
-        for index, item in enumerate(getattr(loaded.document, field)):
-            scopes = (loaded.document.environments, item.environments)
-            if all(scope is None or environment in scope for scope in scopes):
-                yield loaded, index, item
-
-
 def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
     name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
     if name not in known:
         message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
-        return _Problem("CXR207", message, hint, name[:_LONGEST], known)
+        return "CXR207", message, hint, name[:_LONGEST], known
     entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} is declared as {TYPE_PHRASES[type_]}"
-        return _Problem("CXR213", message, "use another operator, or correct the `type`")
+        return "CXR213", message, "use another operator, or correct the `type`", "", ()
     if operator not in EQUALITIES | SETS:
         return None
     hint = f"declared: {join_first(values, _MAX_LISTED, quote)}" if values else ""
     if type_ and not fits_type(value, type_):
         is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
         hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
-        return _Problem("CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint)
+        return "CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint, "", ()
     if values and canonical_scalar(value) not in entry.canonical_values:
-        return _Problem(
-            "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:_LONGEST], values
-        )
+        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:_LONGEST], values
     return None
 
 
@@ -310,7 +280,7 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
     checked: set[str] = set()
     references = (
         (loaded, text, ("rules", index, *path))
-        for loaded, index, entry in _items(manifests.rulesets, "rules", environment.name)
+        for loaded, index, entry in items_of(manifests.rulesets, "rules", environment)
         for text, _, path in list_targets(entry)
     )
     for loaded, text, path in references:
