@@ -117,14 +117,13 @@ class EndpointStage:
 
     def unreachable(self) -> tuple[RoutingEntry, ...]:
         """Return rules that come first and match the contexts that the endpoint never writes."""
-        intent, known = self.fallback.intent, self.fallback.known_intents
-        if intent is None:
+        if self.fallback.intent is None:
             return ()
-        contexts = [[make_condition(self.intent, "notIn", [*known, intent])]] if known else []
-        if not self._stores_text:
-            contexts += [[make_condition(self.intent, "notIn", [intent]), part] for part in self._unsure]
+        # No bound holds for a confidence that is stored as text: then only unknown intents are such contexts.
+        doubtful = [parts[:1] for parts in self._doubtful[2:]] if self._stores_text else self._doubtful
+        other = make_condition(self.intent, "notIn", [self.fallback.intent])
         first = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
-        rules = (replace(first, conditions=normalized_conditions(parts)) for parts in contexts)
+        rules = (replace(first, conditions=normalized_conditions([other, *parts])) for parts in doubtful)
         return tuple(RoutingEntry(name=ENDPOINT, rule=rule) for rule in rules)
 
     @property
@@ -132,10 +131,13 @@ class EndpointStage:
         return self.context_types.get(self.confidence) == ANY_TEXT
 
     @property
-    def _unsure(self) -> tuple[Condition, Condition]:
-        """The conditions on the confidence of uncertain events: they exclude each other."""
-        too_low = make_condition(self.confidence, "lessThan", self.fallback.min_confidence)
-        return make_condition(self.confidence, "notExists", None), too_low
+    def _doubtful(self) -> list[list[Condition]]:
+        """The conditions of doubtful events: the lists exclude each other."""
+        known, least = self.fallback.known_intents, self.fallback.min_confidence
+        operators = ("notExists", "lessThan", "greaterThanOrEqual")
+        missing, low, high = (make_condition(self.confidence, operator, least) for operator in operators)
+        present, unknown = make_condition(self.intent, "exists", None), make_condition(self.intent, "notIn", [*known])
+        return [[present, missing], [present, low], *([[unknown, high]] if known else [])]
 
     def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
         """Yield the conditions of each part on events of a rule with these conditions on contexts."""
@@ -148,18 +150,16 @@ class EndpointStage:
         if fallback is None or "notExists" in operators or operators <= {"exists"}:
             yield conditions
             return
-        at_least = make_condition(self.confidence, "greaterThanOrEqual", self.fallback.min_confidence)
-        sure = others if any(map(self._implies_sure, others)) else [*others, at_least]
+        if self._fulfils(on_intent, fallback):
+            yield from ([*others, *doubtful] for doubtful in self._doubtful)
+        if not any(map(self._implies_sure, others)):
+            others.append(make_condition(self.confidence, "greaterThanOrEqual", self.fallback.min_confidence))
         named = {part.value for part in on_intent if part.operator == "equals"}
         intents = sorted(name for name in (known & named if named else known) if self._fulfils(on_intent, name))
         if not known:
-            yield [*on_intent, *sure]
+            yield [*on_intent, *others]
         elif intents:
-            yield [make_condition(self.intent, *(("equals", intents[0]) if named else ("in", intents))), *sure]
-        if self._fulfils(on_intent, fallback):
-            yield from ([make_condition(self.intent, "exists", None), *others, unsure] for unsure in self._unsure)
-            if known:
-                yield [make_condition(self.intent, "notIn", [*known]), *sure]
+            yield [make_condition(self.intent, *(("equals", intents[0]) if named else ("in", intents))), *others]
 
     def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)

@@ -137,20 +137,17 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
                 managed.setdefault(name, []).append(entry)
     rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
     similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
-    for name in rank:
+    for name in rank if declared is None else ():
         for part in _one_letter_deletions(name):
             similar.setdefault(part, []).append(name)
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it
-        if declared is not None:
-            yield _attribute_finding(view, name, entries, None)
-        else:
-            candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar[part]}
-            view.space.budget.spend(len(candidates))
-            rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
-            typos = (candidate for candidate in candidates - rare if is_typo(name, candidate))
-            yield _attribute_finding(view, name, entries, min(typos, key=rank.__getitem__, default=None))
+        candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar.get(part, ())}
+        view.space.budget.spend(len(candidates))
+        rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
+        typos = (candidate for candidate in candidates - rare if is_typo(name, candidate))
+        yield _attribute_finding(view, name, entries, min(typos, key=rank.__getitem__, default=None))
 
 
 def _one_letter_deletions(name: str) -> set[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import RouteTestResult, check
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
@@ -24,7 +25,7 @@ from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_contents, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
-from reconciler.plan.plan import BaseEndpoint, LiveState, PlanOptions
+from reconciler.plan.plan import LiveState, PlanOptions
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ def _read_revision(revision: str, directory: str) -> list[tuple[str, bytes]]:
     raise UsageError(f"--base {revision[:100]}: {reason}")
 
 
-def _base_endpoint(base: Manifests, name: str, environment: Environment) -> BaseEndpoint | None:
-    """Return the endpoint of an Environment before the change; None if the Environment is new. Raises UsageError."""
+def _base_fallback(base: Manifests, name: str, environment: Environment) -> FallbackPolicy | None:
+    """Return the fallback of an Environment before the change; None if the Environment is new. Raises UsageError."""
     if environment.name not in base.environments:
         return None
     before = base.environments[environment.name].document
@@ -237,7 +238,7 @@ def _base_endpoint(base: Manifests, name: str, environment: Environment) -> Base
         field = "context.writer" if before.attributes == environment.attributes else "attributes"
         reason = f"the Environment has other `{field}` there, and rules on both cannot be compared"
         raise UsageError(f"--base {name[:100]}: {reason}")
-    return BaseEndpoint(name, endpoint_stage(base, before).fallback)
+    return endpoint_stage(base, before).fallback
 
 
 def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
@@ -255,6 +256,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         sample = load_traffic(options.traffic, chosen.attributes)
     elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
         sample = declared_traffic(loaded, Path(options.manifests))
+    before = _base_fallback(manifests.base, options.base, chosen) if manifests.base else None
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -262,7 +264,8 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
-        base=_base_endpoint(manifests.base, options.base, chosen) if manifests.base else None,
+        base=options.base if before else None,
+        base_fallback=before,
     )
     return Session(
         manifests=manifests,

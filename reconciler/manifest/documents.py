@@ -79,11 +79,6 @@ class Intents(f.ManifestDocument):
         """Return the intents, in order."""
         return tuple(entry if isinstance(entry, str) else entry.name for entry in self.intents)
 
-    @property
-    def labels(self) -> tuple[tuple[str, str], ...]:
-        """Return the intents that have a label, each with its label."""
-        return tuple((entry.name, entry.label) for entry in self.intents if isinstance(entry, IntentEntry))
-
 
 TYPE_PHRASES: Final[Mapping[str, str]] = {"text": "a text", "number": "a number", "boolean": "true or false"}
 

@@ -17,7 +17,7 @@ from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
-from reconciler.plan.plan import BaseEndpoint, Plan, PlanOptions
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
@@ -62,7 +62,7 @@ def plan_to_json(plan: Plan) -> Document:
             "keepDrift": options.keep_drift,
             "undo": options.undo,
             "traffic": sample and {"file": sample.name, "digest": sample.digest},
-            "base": options.base and options.base.name,
+            "base": options.base,
         },
         "endpoint": options.base
         and {name: stage.fallback.settings for name, stage in zip(("before", "after"), plan.endpoints, strict=True)},
@@ -156,7 +156,8 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
                 adopt=options["adopt"],
                 keep_drift=options["keepDrift"],
                 undo=None if options["undo"] is None else _require_text(options["undo"]),
-                base=_parse_base(form),
+                base=options.get("base") and _require_text(options["base"]),
+                base_fallback=options.get("base") and _parse_fallback(form["endpoint"]["before"]),
             ),
             generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
             changes=frozenset(_change_identity(change) for change in form["changes"]),
@@ -177,13 +178,9 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     return reviewed
 
 
-def _parse_base(form: Mapping[str, Any]) -> BaseEndpoint | None:
-    if form["options"].get("base") is None:
-        return None
-    name, before = form["options"]["base"], form["endpoint"]["before"]
-    known = frozenset(map(_require_text, before["knownIntents"]))
-    intent = None if before["intent"] is None else _require_text(before["intent"])
-    return BaseEndpoint(_require_text(name), FallbackPolicy(intent, float(before["minConfidence"]), known))
+def _parse_fallback(form: Mapping[str, Any]) -> FallbackPolicy:
+    intent = None if form["intent"] is None else _require_text(form["intent"])
+    return FallbackPolicy(intent, float(form["minConfidence"]), frozenset(map(_require_text, form["knownIntents"])))
 
 
 def _require_text(value: object) -> str:

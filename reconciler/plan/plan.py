@@ -23,14 +23,6 @@ if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
     from reconciler.plan.traffic_shares import TrafficImpact
 
 
-@dataclass(frozen=True, slots=True)
-class BaseEndpoint:
-    """The endpoint before a change: where its manifests are, as `--base` names it, and its fallback."""
-
-    name: str
-    fallback: FallbackPolicy
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
     """The options of a plan. A saved plan contains them, so that it can be built again."""
@@ -40,7 +32,8 @@ class PlanOptions:
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
     traffic: str | None = None  # the path of a traffic sample other than that of the manifests
-    base: BaseEndpoint | None = None  # the endpoint before the change; None: that of the manifests
+    base: str | None = None  # where the manifests before the change are
+    base_fallback: FallbackPolicy | None = None  # the endpoint's fallback there; None: that of these manifests
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
@@ -115,7 +108,7 @@ class Plan:
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
         """Return the endpoint before the change, which the live rules are behind, and the one after it."""
         after = self.desired.endpoint
-        before = replace(after, fallback=self.options.base.fallback) if self.options.base else after
+        before = replace(after, fallback=self.options.base_fallback or after.fallback)
         return before.compared_with(after), after.compared_with(before)
 
     @property
