@@ -87,6 +87,7 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
+    changes_endpoint: bool = False  # whether the endpoint writes something else for an event after the change
     steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
@@ -110,17 +111,6 @@ class Plan:
         after = self.desired.endpoint
         before = replace(after, fallback=self.options.base_fallback or after.fallback)
         return before.compared_with(after), after.compared_with(before)
-
-    @property
-    def changes_endpoint(self) -> bool:
-        """Return whether the endpoint writes something else for an event after the change."""
-        before, after = self.endpoints
-        return before.fallback.settings != after.fallback.settings
-
-    @property
-    def differs(self) -> bool:
-        """Return whether rules or the endpoint's fallback change."""
-        return bool(self.changes) or self.changes_endpoint
 
     @property
     def manifest_digest(self) -> str:
@@ -158,7 +148,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     comparison = compare_rules(target, owned if desired.scope is None else owned.restricted_to(desired.scope))
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
-    findings = (*desired.findings, *text_findings, *comparison.findings)
+    findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
@@ -175,6 +165,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         desired=desired,
         live=live,
         generated_at=now,
+        changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
     )
 
 

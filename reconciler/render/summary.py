@@ -59,7 +59,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     impact, counts = None, count_changes(plan)
-    if plan.behaviour is not None and plan.differs:
+    if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"

@@ -182,7 +182,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return RefusedError.exit_code
-    return PENDING if options.detailed_exitcode and (plan.differs or plan.conflicts) else 0
+    return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
 def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:
