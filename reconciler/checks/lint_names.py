@@ -11,7 +11,7 @@ from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint_view import LintView, StatedCondition, items_of, list_names
+from reconciler.checks.lint_view import MAX_LISTED_VALUES, LintView, StatedCondition, items_of, list_names
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
@@ -192,7 +192,6 @@ def _letters(name: str) -> str:
 
 
 _MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding the nearest one is costly
-_MAX_LISTED: Final = 8
 _LONGEST: Final = 100  # the length of a text for which a similar one is searched
 
 _Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
@@ -255,7 +254,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
         return "CXR213", message, "use another operator, or correct the `type`", "", ()
     if operator not in EQUALITIES | SETS:
         return None
-    hint = f"declared: {join_first(values, _MAX_LISTED, quote)}" if values else ""
+    hint = f"declared: {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
     if type_ and not fits_type(value, type_):
         is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
         hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint

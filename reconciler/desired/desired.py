@@ -115,16 +115,9 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
     types: Types = {}
     if "context" in environment.model_fields_set:
         types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
-    return EndpointStage(
-        intent=names.intent,
-        confidence=names.confidence,
-        fallback=FallbackPolicy(
-            context.below.intent if context.below else None,
-            context.min_confidence or 0.0,
-            frozenset(intent for loaded in manifests.intents for intent in loaded.document.names),
-        ),
-        context_types=types,
-    )
+    intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
+    fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
+    return EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)
 
 
 def short_labels(names: BotAttributes) -> Labels:
