@@ -1,8 +1,8 @@
 """The endpoint before the rules: a bot's event is routed by rules(endpoint(event)) (semantics "The endpoint").
 
-Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its fallback: it writes
-by the definition here. The analysis compares lists of rules on events, so each rule is replaced by rules on events that
-match the same: its parts.
+Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its fallback, by the
+definition here. The analysis compares lists of rules on events: each rule is replaced by its parts, which are rules on
+events, and match exactly the events whose context the rule matches.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
 _LOWER_BOUNDS: Final = frozenset({"greaterThanOrEqual", "greaterThan", "between", "equals"})
-_DIGEST_LENGTH: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,8 @@ class FallbackPolicy:
 
     @property
     def digest(self) -> str:
-        """Return 12 hex digits, equal for fallbacks that write the same for every event."""
-        return sha256(CANONICAL_JSON.encode(self.settings).encode()).hexdigest()[:_DIGEST_LENGTH]
+        """Return 12 hex digits. Fallbacks with one digest write the same for every event."""
+        return sha256(CANONICAL_JSON.encode(self.settings).encode()).hexdigest()[:12]
 
 
 NO_FALLBACK: Final = FallbackPolicy()

@@ -20,17 +20,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import (
-    EQUALITIES,
-    JSON_NUMBER,
-    PATTERNS,
-    RANGES,
-    SETS,
-    Condition,
-    Json,
-    Scalar,
-    canonical_scalar,
-)
+from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
 
@@ -80,7 +70,7 @@ def _is_caught(view: LintView, intent: str) -> bool:
     return find_winner(managed, _confident_conversation(view, intent)) is not None
 
 
-def _confident_conversation(view: LintView, intent: str) -> dict[str, Scalar]:
+def _confident_conversation(view: LintView, intent: str) -> dict[str, str | float]:
     confidence = max(_HIGH_CONFIDENCE, view.fallback.min_confidence)
     return {view.attributes.intent: intent, view.attributes.confidence: confidence}
 

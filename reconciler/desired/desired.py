@@ -117,7 +117,8 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
         types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
     intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
     fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
-    return EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)
+    stage = EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)
+    return stage.compared_with(stage)
 
 
 def short_labels(names: BotAttributes) -> Labels:

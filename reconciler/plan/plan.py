@@ -87,7 +87,7 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
-    changes_endpoint: bool = False  # whether the endpoint writes something else for an event after the change
+    changes_endpoint: bool = False  # whether the endpoint's fallback is another one after the change
     steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
