@@ -24,29 +24,35 @@ Question = Callable[[], tuple[int, int]]
 QUERIES = 1_000
 
 
-def lint_of(entries: Entries) -> Question:
-    """Ask for the facts about a list; counted are those of all kinds."""
-    from reconciler.behaviour.facts.rule_facts import analyze_rules
+def facts_of(entries: Entries, work: int) -> Question:
+    """Ask for the facts about a list, within a bound of work; counted are those of all kinds."""
+    from reconciler.behaviour.facts.rule_facts import analyze_slices
+    from reconciler.behaviour.space.slices import PivotSlices
+    from reconciler.behaviour.space.space import Space
 
     def ask() -> tuple[int, int]:
-        facts = analyze_rules(entries, "lowest-first")
+        ordered = order_entries(entries)
+        space = Space((ordered,))
+        space.budget.remaining = work
+        facts = analyze_slices(PivotSlices(space, ordered))
         found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
         return found, len(facts.undecided)
 
     return ask
+
+
+def lint_of(entries: Entries) -> Question:
+    """Ask for the facts about a list."""
+    from reconciler.behaviour.budget import DEFAULT_WORK
+
+    return facts_of(entries, DEFAULT_WORK)
 
 
 def bounded_lint_of(entries: Entries) -> Question:
     """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
-    from reconciler.behaviour.facts.rule_facts import analyze_rules
     from reconciler.checks.lint import lint_work
 
-    def ask() -> tuple[int, int]:
-        facts = analyze_rules(entries, work=lint_work(len(entries)))
-        found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
-        return found, len(facts.undecided)
-
-    return ask
+    return facts_of(entries, lint_work(len(entries)))
 
 
 def difference_of(old: Entries, new: Entries) -> Question:
