@@ -19,7 +19,7 @@ from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, QueueRef
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding, Severity
+from reconciler.model.finding import Finding
 from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
@@ -89,7 +89,7 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         too = f", and by {pluralize(len(others), 'further rule')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
         hint = suggest(intent, view.intents) or "add it there if the bot can return it"
-        yield view.finding_at(view.finding("CXR206", "warning", message, first, hint), first, intent)
+        yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         count = pluralize(len(further), "further intent")
         message = f"{count} in no Intents document: {list_names(further)}"
@@ -148,17 +148,15 @@ def _one_letter_deletions(name: str) -> set[str]:
 
 
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
-    first = entries[0]
-    severity: Severity = "info" if suggestion is None else "warning"
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
-    if suggestion is None:
-        message += "; the context endpoint does not write it"
-        hint = "make sure that another source writes it: the phone menu, a script, the customer data"
-        if view.declared_attributes is not None:
-            hint = "name the system that writes it: `writtenBy` in the Attributes document"
-    else:
+    if suggestion is not None:
         message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
-    return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
+        return view.finding_at(name, "CXR207", "warning", message, entries[0], hint)
+    hint = "make sure that another source writes it: the phone menu, a script, the customer data"
+    if view.declared_attributes is not None:
+        hint = "name the system that writes it: `writtenBy` in the Attributes document"
+    message += "; the context endpoint does not write it"
+    return view.finding_at(name, "CXR207", "info", message, entries[0], hint)
 
 
 def is_typo(name: str, candidate: str) -> bool:
@@ -263,27 +261,21 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
     if environment.api.queues != "acd-skills":
         return
     aliases = resolve_aliases(manifests, environment.name)
-    checked: set[str] = set()
-    references = (
-        (loaded, text, ("rules", index, *path))
-        for loaded, index, entry in items_of(manifests.rulesets, "rules", environment)
-        for text, _, path in list_targets(entry)
-    )
-    for loaded, text, path in references:
-        try:
-            name = fill_variables(text, environment.vars)
-        except (KeyError, ValueError):
-            continue  # another check reports it
-        target = aliases.get(name, name) if isinstance(name, str) else None
-        live_name = target.name if isinstance(target, QueueRef) else target
-        if live_name is not None and live_name not in checked:
-            checked.add(live_name)
-            if not _SKILL_NAME.fullmatch(live_name):
-                message = (
-                    f"queue {quote(live_name)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
-                )
+    checked: set[str | None] = set()
+    for loaded, index, entry in items_of(manifests.rulesets, "rules", environment):
+        for text, _, path in list_targets(entry):
+            try:
+                name = fill_variables(text, environment.vars)
+            except (KeyError, ValueError):
+                continue  # another check reports it
+            target = aliases.get(name, name) if isinstance(name, str) else None
+            live_name = target.name if isinstance(target, QueueRef) else target
+            if live_name is not None and live_name not in checked and not _SKILL_NAME.fullmatch(live_name):
+                is_wrong = f"queue {quote(live_name)} is not a valid skill name"
+                message = f"{is_wrong}: use 2 to 30 letters, digits, -, _, . and :"
                 hint = "correct it, or write the skill's id in a Queues document"
-                yield loaded.finding("CXR210", message, *path, severity="warning", hint=hint)
+                yield loaded.finding("CXR210", message, "rules", index, *path, severity="warning", hint=hint)
+            checked.add(live_name)
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)

@@ -145,15 +145,16 @@ class LintView:
         source, address = entry.source, entry.address
         return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
-    def finding_at(self, base: Finding, entry: RoutingEntry, named: str) -> Finding:
-        """Return a finding with the position of an attribute or an intent in a rule, if the rule states it."""
-        severity, hint, address = base.severity, base.hint, base.address
+    def finding_at(
+        self, named: str, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str
+    ) -> Finding:
+        """Return a finding at an attribute or an intent, if the manifest of the rule states it."""
         for loaded, path, condition in self.stated.get(entry.source, ()):
             values = condition.raw_value if isinstance(condition.raw_value, tuple) else (condition.raw_value,)
             if named in (condition.attribute, *values):
                 at = (*path, values.index(named)) if named in values else (*path[:-1], "attribute")
-                return loaded.finding(base.code, base.message, *at, severity=severity, hint=hint, address=address)
-        return base
+                return loaded.finding(code, message, *at, severity=severity, hint=hint, address=entry.address)
+        return self.finding(code, severity, message, entry, hint)
 
     @cached_property
     def stated(self) -> dict[Source | None, list[StatedCondition]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
-from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
@@ -119,11 +118,6 @@ def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, Endpoin
     )
     before, after = left or right or DIRECT, right or left or DIRECT
     return before.compared_with(after), after.compared_with(before)
-
-
-def shared_types(left: EndpointStage, right: EndpointStage) -> Types:
-    """Return the types of attributes on which both sides agree."""
-    return {name: type_ for name, type_ in left.types.items() if right.types.get(name) == type_}
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
