@@ -118,16 +118,13 @@ class EndpointStage:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        # No bound holds for a confidence that is stored as text: then only unknown intents are such contexts.
-        doubtful = [parts[:1] for parts in self._doubtful[2:]] if self._stores_text else self._doubtful
+        doubtful = self._doubtful
+        if self.context_types.get(self.confidence) == ANY_TEXT:  # no bound holds for it: only unknown intents are left
+            doubtful = [parts[:1] for parts in doubtful[2:]]
         other = make_condition(self.intent, "notIn", [self.fallback.intent])
         first = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
         rules = (replace(first, conditions=normalized_conditions([other, *parts])) for parts in doubtful)
         return tuple(RoutingEntry(name=ENDPOINT, rule=rule) for rule in rules)
-
-    @property
-    def _stores_text(self) -> bool:
-        return self.context_types.get(self.confidence) == ANY_TEXT
 
     @property
     def _doubtful(self) -> list[list[Condition]]:
@@ -176,7 +173,8 @@ class EndpointStage:
             form, is_same = to_api_json(part), self.compared.digest == self.fallback.digest
             is_own = form.get("attributeName") == self.intent and not is_same
             return make_opaque({**form, "fallback": self.fallback.digest}) if is_own else part
-        if not self._stores_text or part.attribute != self.confidence or part.operator in EXISTENCE:
+        stored = self.context_types.get(self.confidence)
+        if stored != ANY_TEXT or part.attribute != self.confidence or part.operator in EXISTENCE:
             return part
         if part.operator in RANGES:  # no text fulfils it
             return make_condition(self.confidence, "in", [])

@@ -180,7 +180,6 @@ def _letters(name: str) -> str:
 
 
 _MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding the nearest one is costly
-_LONGEST: Final = 100  # the length of a text for which a similar one is searched
 
 _Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
 
@@ -207,10 +206,9 @@ def check_vocabulary(view: LintView, manifests: Manifests, environment: Environm
             others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
             message += f"; also in {pluralize(others, 'further place')}" if others else ""
             hint = suggest(text, (each for each in candidates if isinstance(each, str))) or hint
-        at_name = loaded.source_map.key_index(path[:-1])  # in a route test, a name is a key
-        if path[0] != "tests":
-            at_name = loaded.source_map.index((*path[:-2], "attribute"))
-        index = at_name if code == "CXR207" else loaded.source_map.index(path)
+        index = loaded.source_map.index(path if code == "CXR213" else (*path[:-2], "attribute"))
+        if code == "CXR207" and path[0] == "tests":  # there, a name is a key
+            index = loaded.source_map.key_index(path[:-1])
         finding = loaded.source_map.text.finding(code, index, message, hint)
         yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
 
@@ -234,7 +232,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
     name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
     if name not in known:
         message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
-        return "CXR207", message, hint, name[:_LONGEST], known
+        return "CXR207", message, hint, name[:100], known
     entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
@@ -248,7 +246,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
         hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
         return "CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint, "", ()
     if values and canonical_scalar(value) not in entry.canonical_values:
-        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:_LONGEST], values
+        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:100], values
     return None
 
 
@@ -269,13 +267,12 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
             except (KeyError, ValueError):
                 continue  # another check reports it
             target = aliases.get(name, name) if isinstance(name, str) else None
-            live_name = target.name if isinstance(target, QueueRef) else target
-            if live_name is not None and live_name not in checked and not _SKILL_NAME.fullmatch(live_name):
-                is_wrong = f"queue {quote(live_name)} is not a valid skill name"
-                message = f"{is_wrong}: use 2 to 30 letters, digits, -, _, . and :"
+            skill = target.name if isinstance(target, QueueRef) else target
+            if skill is not None and skill not in checked and not _SKILL_NAME.fullmatch(skill):
+                message = f"queue {quote(skill)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
                 hint = "correct it, or write the skill's id in a Queues document"
                 yield loaded.finding("CXR210", message, "rules", index, *path, severity="warning", hint=hint)
-            checked.add(live_name)
+            checked.add(skill)
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)

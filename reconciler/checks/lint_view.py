@@ -146,13 +146,13 @@ class LintView:
         return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
     def finding_at(
-        self, named: str, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str
+        self, name: str, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str
     ) -> Finding:
         """Return a finding at an attribute or an intent, if the manifest of the rule states it."""
         for loaded, path, condition in self.stated.get(entry.source, ()):
             values = condition.raw_value if isinstance(condition.raw_value, tuple) else (condition.raw_value,)
-            if named in (condition.attribute, *values):
-                at = (*path, values.index(named)) if named in values else (*path[:-1], "attribute")
+            if name in (condition.attribute, *values):
+                at = (*path, values.index(name)) if name in values else (*path[:-1], "attribute")
                 return loaded.finding(code, message, *at, severity=severity, hint=hint, address=entry.address)
         return self.finding(code, severity, message, entry, hint)
 

@@ -102,8 +102,7 @@ class _RouteTestRunner:
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
             conversation, expected = self._read_given(test.given), self._read_expected(test)
-            is_context = test.given.context is not None
-            context = conversation if is_context else self._endpoint.context(conversation).attributes
+            context = conversation if test.given.context else self._endpoint.context(conversation).attributes
             winner = self._rules.find_winner(context, self._assumed)
             actual = None if winner is None else destination_of(winner.rule.targets)
             if actual != expected:

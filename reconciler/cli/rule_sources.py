@@ -112,10 +112,8 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
     """Return the endpoint of each side; a file has that of the other side, and two files have none."""
-    left, right = (
-        endpoint_stage(source.session.manifests, source.session.environment) if source.session else None
-        for source in (first, second)
-    )
+    sessions = (first.session, second.session)
+    left, right = (each and endpoint_stage(each.manifests, each.environment) for each in sessions)
     before, after = left or right or DIRECT, right or left or DIRECT
     return before.compared_with(after), after.compared_with(before)
 

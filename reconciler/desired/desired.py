@@ -112,9 +112,8 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
     """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
     names, context = environment.attributes, environment.context
-    types: Types = {}
-    if "context" in environment.model_fields_set:
-        types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    types = types if "context" in environment.model_fields_set else {}
     intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
     fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
     stage = EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)

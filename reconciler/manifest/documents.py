@@ -83,7 +83,7 @@ class Intents(f.ManifestDocument):
 TYPE_PHRASES: Final[Mapping[str, str]] = {"text": "a text", "number": "a number", "boolean": "true or false"}
 
 
-def fits_type(value: Scalar, declared: str) -> bool:
+def fits_type(value: Scalar | None, declared: str) -> bool:
     """Return whether a value is of a declared type; a boolean can be written as a text (semantics S4)."""
     if declared == "boolean":
         return value in ("true", "false") if isinstance(value, str) else isinstance(value, bool)
@@ -122,8 +122,7 @@ class AttributeEntry(f.StrictModel):
     @cached_property
     def declared_type(self) -> str | None:
         """Return the type, or that of all values; None if it can have values of several types."""
-        values = self.values or ()
-        common = (each for each in TYPE_PHRASES if values and all(fits_type(value, each) for value in values))
+        common = (each for each in TYPE_PHRASES if all(fits_type(value, each) for value in self.values or (None,)))
         return self.type or next(common, None)
 
 

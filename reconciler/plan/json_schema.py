@@ -54,8 +54,7 @@ def plan_schema() -> Schema:
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
-_FURTHER_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted", "unwatched")
-"""`cxroute drift` has all but the last one, and a plan has that one if there are route tests."""
+_FURTHER_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted", "unwatched")  # of some plans
 
 
 def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:

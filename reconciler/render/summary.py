@@ -93,24 +93,17 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
 def _endpoint_text(plan: Plan) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
     before, after = (stage.fallback.settings for stage in plan.endpoints)
-    changes = [
-        f"{name} {_setting_phrase(before[field])} -> {_setting_phrase(after[field])}"
-        for name, field in (("intent", "intent"), ("lowest confidence", "minConfidence"))
-        if before[field] != after[field]
+    intents = [
+        f"{quote(each['intent'])} below {quote(each['minConfidence'])}" if each["intent"] is not None else "no fallback"
+        for each in (before, after)
     ]
+    changes = [" -> ".join(intents)] if intents[0] != intents[1] else []
     old, new = ({*settings["knownIntents"]} for settings in (before, after))  # empty: every intent is known
-    for title, names, others in (("known", new, old), ("unknown", old, new)):
-        if others and (listed := sorted(names - others)):
-            changes.append(f"now {title}: {join_first(listed, _MAX_INTENTS, quote)}")
-    if new and not old:
-        changes.append(f"now unknown: every intent except {join_first(sorted(new), _MAX_INTENTS, quote)}")
-    elif old and not new:
-        changes.append("now known: every intent")
+    listed = {"now known: ": old and new - old, "now unknown: ": new and old - new}
+    listed |= {} if old else {"now unknown: every intent except ": new}
+    changes += [f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}" for title, names in listed.items() if names]
+    changes += ["now known: every intent"] if old and not new else []
     return f"The fallback of the context endpoint changes: {', '.join(changes)}."
-
-
-def _setting_phrase(value: str | float | None) -> str:
-    return quote(value) if isinstance(value, str) else "no fallback" if value is None else f"{value:g}"
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
