@@ -48,7 +48,7 @@ def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) ->
     assert min(counts.values()) > SIZE / 10, counts
 
 
-def test_examples_of_findings_are_events_that_the_endpoint_leaves_unchanged(tmp_path: Path) -> None:
+def test_examples_of_findings_are_events_that_stay_unchanged(tmp_path: Path) -> None:
     """A rule that unreachable contexts alone match is named, with the fallback as the reason."""
     text = manifests_of(Random("lint 1")).format(url="http://127.0.0.1:9")
     manifests = loaded(tmp_path, text)

@@ -134,7 +134,7 @@ def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.Monkey
 
 
 def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) -> None:
-    """Equal; another bound in the manifests; not an endpoint; nobody there; an address that may not be used."""
+    """Equal; another bound in the manifests; no endpoint there; no server there; an address without TLS."""
     with served(tmp_path) as (_, url):
         upstream = str(re.findall(r"http://[0-9.:]+", (tmp_path / "manifests/all.yaml").read_text())[0])
 
