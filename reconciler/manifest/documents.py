@@ -91,7 +91,7 @@ def fits_type(value: Scalar | None, declared: str) -> bool:
 
 
 class AttributeEntry(f.StrictModel):
-    """An attribute of conversations. The checks of rules and route tests use it; the platform does not enforce it."""
+    """An attribute of conversations, for the checks of rules, promises and route tests: no platform enforces it."""
 
     label: f.Omittable[f.Label] = f.omittable(
         "What people read instead of the attribute's name, in text, comments and pages.", "Customer tier"
@@ -131,7 +131,7 @@ class Attributes(f.ManifestDocument):
 
     kind: Literal["Attributes"] = f.optional(
         "Attributes",
-        "This document declares the attributes that rules and route tests may use, to find misspelt names and values.",
+        "This document declares the attributes of rules, promises and tests, to find misspelt names and values.",
     )
     name: f.NonEmptyText = f.required("The name of this document in messages.", "bank")
     attributes: dict[f.NonEmptyText, AttributeEntry] = f.required(
