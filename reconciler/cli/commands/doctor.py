@@ -143,7 +143,7 @@ class _Doctor:
             raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
         expected, text = endpoint_stage(self.session.manifests, self.session.environment).fallback.digest, ""
         problem, advice = "there is no usable response", "Check that `cxroute serve` runs there"
-        with contextlib.suppress(TimeoutError, httpx.HTTPError, CxrouteError):
+        with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL, CxrouteError):
             async with (
                 asyncio.timeout(MAX_CALL_SECONDS),
                 httpx.AsyncClient(verify=load_tls_context(ca_file()), trust_env=False) as client,
