@@ -118,9 +118,8 @@ class EndpointStage:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        doubtful = self._doubtful
-        if self.context_types.get(self.confidence) == ANY_TEXT:  # no bound holds for it: only unknown intents are left
-            doubtful = [parts[:1] for parts in doubtful[2:]]
+        stores_text = self.context_types.get(self.confidence) == ANY_TEXT  # no bound holds for a text
+        doubtful = [parts[:1] for parts in self._doubtful[2:]] if stores_text else self._doubtful
         other = make_condition(self.intent, "notIn", [self.fallback.intent])
         first = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
         rules = (replace(first, conditions=normalized_conditions([other, *parts])) for parts in doubtful)

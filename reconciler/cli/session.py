@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import RouteTestResult, check
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
 Result = TypeVar("Result")
-_GIT_SECONDS: Final = 60
 
 
 @dataclass(slots=True)
@@ -220,7 +219,7 @@ def _read_revision(revision: str, directory: str) -> list[tuple[str, bytes]]:
     command = ["git", "-C", directory, "archive", "--format=tar", revision, "--", "*.y*ml"]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         if not revision.startswith("-"):  # it would be an option of git
-            archive = subprocess.run(command, capture_output=True, check=True, timeout=_GIT_SECONDS).stdout  # noqa: S603
+            archive = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout  # noqa: S603
             with tarfile.open(fileobj=io.BytesIO(archive)) as files:
                 manifests = (file for file in files if file.isfile() and file.name.endswith((".yaml", ".yml")))
                 named = {file.name: files.extractfile(file) for file in manifests if "/." not in f"/{file.name}"}
