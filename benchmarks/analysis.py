@@ -24,29 +24,35 @@ Question = Callable[[], tuple[int, int]]
 QUERIES = 1_000
 
 
-def lint_of(entries: Entries) -> Question:
-    """Ask for the facts about a list; counted are those of all kinds."""
-    from reconciler.behaviour.facts.rule_facts import analyze_rules
+def facts_of(entries: Entries, work: int) -> Question:
+    """Ask for the facts about a list, within a bound of work; counted are those of all kinds."""
+    from reconciler.behaviour.facts.rule_facts import analyze_slices
+    from reconciler.behaviour.space.slices import PivotSlices
+    from reconciler.behaviour.space.space import Space
 
     def ask() -> tuple[int, int]:
-        facts = analyze_rules(entries, "lowest-first")
+        ordered = order_entries(entries)
+        space = Space((ordered,))
+        space.budget.remaining = work
+        facts = analyze_slices(PivotSlices(space, ordered))
         found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
         return found, len(facts.undecided)
 
     return ask
+
+
+def lint_of(entries: Entries) -> Question:
+    """Ask for the facts about a list."""
+    from reconciler.behaviour.budget import DEFAULT_WORK
+
+    return facts_of(entries, DEFAULT_WORK)
 
 
 def bounded_lint_of(entries: Entries) -> Question:
     """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
-    from reconciler.behaviour.facts.rule_facts import analyze_rules
     from reconciler.checks.lint import lint_work
 
-    def ask() -> tuple[int, int]:
-        facts = analyze_rules(entries, work=lint_work(len(entries)))
-        found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
-        return found, len(facts.undecided)
-
-    return ask
+    return facts_of(entries, lint_work(len(entries)))
 
 
 def difference_of(old: Entries, new: Entries) -> Question:
@@ -63,8 +69,7 @@ def difference_of(old: Entries, new: Entries) -> Question:
 def promises_of(count: int) -> Question:
     """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
     from reconciler.behaviour.diff.promises import check_promises
-    from reconciler.behaviour.endpoint_stage import EndpointStage
-    from reconciler.model.fallback import FallbackPolicy
+    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 
     entries, promises = mix.mix(count), mix.promises(100, count)
     stage = EndpointStage(fallback=FallbackPolicy("none", 0.35, frozenset()))
@@ -108,17 +113,16 @@ def explain_of(entries: Entries) -> Question:
 
 def adequacy_of(entries: Entries) -> Question:
     """Ask which single edits 1,000 route tests and 100 promises do not notice; counted are all that move callers."""
-    from reconciler.behaviour.endpoint_stage import EndpointStage
+    from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
     from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
     from reconciler.checks.adequacy import measure_adequacy
     from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.desired.promises import StatedPromise
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.fallback import FallbackPolicy
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
-    from reconciler.text.labels import Labels
+    from reconciler.text.phrases import Labels
 
     environment = Environment(name="sandbox", owner="bench")
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}

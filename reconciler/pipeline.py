@@ -24,7 +24,8 @@ from reconciler.apply.progress import ApplyReport, matches_intent, matches_revie
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
-from reconciler.checks.explain import Explanation, explain_event
+from reconciler.checks.explain import Explanation
+from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cxone.rule_json import read_rules_file
@@ -144,7 +145,7 @@ def build_plan(
 
 def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
     """Return the desired rule that takes a conversation, and why earlier ones do not; names are those of the API."""
-    return explain_event(desired_entries(plan.desired), conversation, plan.desired.endpoint, environment)
+    return explain_entries(desired_entries(plan.desired), conversation, environment, plan.desired.endpoint)
 
 
 async def apply_plan(

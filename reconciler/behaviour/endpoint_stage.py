@@ -1,18 +1,21 @@
 """The endpoint before the rules: a bot's event is routed by rules(endpoint(event)) (semantics "The endpoint").
 
-Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its fallback. The
-analysis compares lists of rules on events, so each rule is replaced by rules on events that match the same: its parts.
+Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its fallback, by the
+definition here. The analysis compares lists of rules on events: each rule is replaced by its parts, which are rules on
+events, and match exactly the events whose context the rule matches.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from hashlib import sha256
+from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.evaluate import canonical_attributes, holds
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
-from reconciler.model.fallback import NO_FALLBACK, Doubt, FallbackPolicy
 from reconciler.model.rule import (
+    CANONICAL_JSON,
     EXISTENCE,
     RANGES,
     Condition,
@@ -26,7 +29,42 @@ from reconciler.model.rule import (
 )
 
 Conditions = Sequence[Condition | Opaque]
+Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
+_LOWER_BOUNDS: Final = frozenset({"greaterThanOrEqual", "greaterThan", "between", "equals"})
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackPolicy:
+    """The fallback: `intent` replaces an unknown or uncertain one. None: every intent is written unchanged."""
+
+    intent: str | None = None
+    min_confidence: float = 0.0
+    known_intents: AbstractSet[str] = frozenset()  # empty: every intent is known
+
+    def doubt(self, intent: object, confidence: object) -> Doubt | None:
+        """Return why an event is doubtful: its intent is unknown, or its confidence is missing or too low."""
+        if self.known_intents and intent not in self.known_intents:
+            return "unknown"
+        if self.intent is None or (isinstance(confidence, int | float) and confidence >= self.min_confidence):
+            return None
+        return "unsure"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return as JSON what decides what the endpoint writes. Without a fallback, the rest has no effect."""
+        if self.intent is None:
+            return {"intent": None, "minConfidence": 0, "knownIntents": []}
+        least, known = float(self.min_confidence), sorted(self.known_intents)
+        return {"intent": self.intent, "minConfidence": least, "knownIntents": known}
+
+    @property
+    def digest(self) -> str:
+        """Return 12 hex digits. Fallbacks with one digest write the same for every event."""
+        return sha256(CANONICAL_JSON.encode(self.settings).encode()).hexdigest()[:12]
+
+
+NO_FALLBACK: Final = FallbackPolicy()
 
 
 class EndpointContext(NamedTuple):
@@ -57,6 +95,10 @@ class EndpointStage:
         events: Types = {self.intent: ANY_TEXT, self.confidence: SHARE} if self.analyses_events else {}
         return {**self.context_types, **events}
 
+    def compared_with(self, other: "EndpointStage") -> "EndpointStage":
+        """Return this endpoint for a comparison with another one."""
+        return replace(self, compared=other.fallback)
+
     def context(self, event: Mapping[str, Scalar | None]) -> EndpointContext:
         """Return what the rules read after an event. A conversation without an intent had none: it stays unchanged."""
         attributes: dict[str, str | int | float] = canonical_attributes(event)
@@ -68,96 +110,74 @@ class EndpointStage:
 
     def pull_back(self, entries: Iterable[RoutingEntry]) -> tuple[RoutingEntry, ...]:
         """Return rules on events that match an event exactly if these rules match its context."""
-        return tuple(part for entry in entries for part in self._parts(entry)) if self.analyses_events else (*entries,)
+        if not self.analyses_events:
+            return (*entries,)
+        return tuple(_part(entry, part) for entry in entries for part in self._parts(entry.rule.conditions))
 
     def unreachable(self) -> tuple[RoutingEntry, ...]:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        replacement, known = self.fallback.intent, self.fallback.known_intents
-        contexts: list[Conditions] = [(make_condition(self.intent, "notIn", [*known, replacement]),)] if known else []
-        if not self._stores_text:
-            others = make_condition(self.intent, "notIn", [replacement])
-            contexts += [(others, part) for part in self._unsure]
-        rule = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
-        rules = (replace(rule, conditions=normalized_conditions(parts)) for parts in contexts)
-        return tuple(RoutingEntry(name=ENDPOINT, rule=each) for each in rules)
+        stores_text = self.context_types.get(self.confidence) == ANY_TEXT  # no bound holds for a text
+        doubtful = [parts[:1] for parts in self._doubtful[2:]] if stores_text else self._doubtful
+        other = make_condition(self.intent, "notIn", [self.fallback.intent])
+        first = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
+        rules = (replace(first, conditions=normalized_conditions([other, *parts])) for parts in doubtful)
+        return tuple(RoutingEntry(name=ENDPOINT, rule=rule) for rule in rules)
 
     @property
-    def _stores_text(self) -> bool:
-        return self.context_types.get(self.confidence) == ANY_TEXT
+    def _doubtful(self) -> list[list[Condition]]:
+        """The conditions of doubtful events: the lists exclude each other."""
+        known, least = self.fallback.known_intents, self.fallback.min_confidence
+        operators = ("notExists", "lessThan", "greaterThanOrEqual")
+        missing, low, high = (make_condition(self.confidence, operator, least) for operator in operators)
+        present, unknown = make_condition(self.intent, "exists", None), make_condition(self.intent, "notIn", [*known])
+        return [[present, missing], [present, low], *([[unknown, high]] if known else [])]
 
-    @property
-    def _sure(self) -> Condition:
-        return make_condition(self.confidence, "greaterThanOrEqual", self.fallback.min_confidence)
-
-    @property
-    def _unsure(self) -> tuple[Condition, ...]:
-        """The conditions on the confidence of doubtful events: they exclude each other."""
-        too_low = make_condition(self.confidence, "lessThan", self.fallback.min_confidence)
-        return make_condition(self.confidence, "notExists", None), too_low
-
-    def _parts(self, entry: RoutingEntry) -> Iterator[RoutingEntry]:
-        conditions, fallback = self._on_events(entry.rule.conditions), self.fallback.intent
-        if conditions is None:
-            return
+    def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
+        """Yield the conditions of each part on events of a rule with these conditions on contexts."""
+        fallback, known = self.fallback.intent, self.fallback.known_intents
+        conditions = list(map(self._on_event, conditions))
         on_intent = [part for part in conditions if isinstance(part, Condition) and part.attribute == self.intent]
+        others = [part for part in conditions if part not in on_intent]
+        operators = {part.operator for part in on_intent}
         # A condition on the presence of an intent holds for an event exactly if it holds for its context.
-        is_about_presence = any(part.operator == "notExists" for part in on_intent) or all(
-            part.operator == "exists" for part in on_intent
-        )
-        if fallback is None or is_about_presence:
-            yield _part(entry, conditions)
+        if fallback is None or "notExists" in operators or operators <= {"exists"}:
+            yield conditions
             return
-        others = [part for part in conditions if not isinstance(part, Condition) or part.attribute != self.intent]
-        sure = others if any(map(self._implies_sure, others)) else [*others, self._sure]
-        known_intent = self._known(on_intent)
-        if known_intent is not None:
-            yield _part(entry, [*known_intent, *sure])
-        if _all_hold(on_intent, self.intent, fallback):
-            any_intent = make_condition(self.intent, "exists", None)
-            for unsure in self._unsure:
-                yield _part(entry, [any_intent, *others, unsure])
-            if self.fallback.known_intents:
-                yield _part(entry, [make_condition(self.intent, "notIn", [*self.fallback.known_intents]), *sure])
+        if self._fulfils(on_intent, fallback):
+            yield from ([*others, *doubtful] for doubtful in self._doubtful)
+        if not any(map(self._implies_sure, others)):
+            others.append(make_condition(self.confidence, "greaterThanOrEqual", self.fallback.min_confidence))
+        named = {part.value for part in on_intent if part.operator == "equals"}
+        intents = sorted(name for name in (known & named if named else known) if self._fulfils(on_intent, name))
+        if not known:
+            yield [*on_intent, *others]
+        elif intents:
+            yield [make_condition(self.intent, *(("equals", intents[0]) if named else ("in", intents))), *others]
 
-    def _known(self, on_intent: Sequence[Condition]) -> Sequence[Condition] | None:
-        """Return the conditions on the intent, for known intents; None if no known intent fulfils them."""
-        known = self.fallback.known_intents
-        first = on_intent[0]
-        if not known or (len(on_intent) == 1 and first.operator == "equals" and first.value in known):
-            return on_intent
-        intents = sorted(name for name in known if _all_hold(on_intent, self.intent, name))
-        return (make_condition(self.intent, "in", intents),) if intents else None
+    def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
+        return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
     def _implies_sure(self, part: Condition | Opaque) -> bool:
         """Return whether a condition holds only for confidences that are high enough."""
-        if not isinstance(part, Condition) or part.attribute != self.confidence:
+        if not isinstance(part, Condition) or part.attribute != self.confidence or part.operator not in _LOWER_BOUNDS:
             return False
-        least = part.value[0] if part.operator == "between" and isinstance(part.value, tuple) else part.value
-        is_bound = part.operator in ("greaterThanOrEqual", "greaterThan", "between", "equals")
-        return is_bound and isinstance(least, int | float) and least >= self.fallback.min_confidence
+        least = part.value[0] if isinstance(part.value, tuple) else part.value
+        return isinstance(least, int | float) and least >= self.fallback.min_confidence
 
-    def _on_events(self, conditions: Conditions) -> Conditions | None:
-        """Return conditions on an event's confidence, which is a number; None if its stored text never fulfils them."""
-        parts: list[Condition | Opaque] = []
-        for part in conditions:
-            if isinstance(part, Opaque):
-                parts.append(self._on_its_own_context(part))
-            elif not self._stores_text or part.attribute != self.confidence or part.operator in EXISTENCE:
-                parts.append(part)
-            elif part.operator in RANGES:
-                return None
-            else:  # which numbers have such a text is not decided: the result depends on it, and says so
-                parts.append(make_opaque(to_api_json(part)))
-        return parts
-
-    def _on_its_own_context(self, part: Opaque) -> Opaque:
-        """Return a condition of an unknown kind; one on the intent may differ behind the endpoint compared."""
-        form = to_api_json(part)
-        if form.get("attributeName") != self.intent or self.compared.digest == self.fallback.digest:
+    def _on_event(self, part: Condition | Opaque) -> Condition | Opaque:
+        """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this one."""
+        if isinstance(part, Opaque):  # one on the intent may differ behind the other endpoint
+            form, is_same = to_api_json(part), self.compared.digest == self.fallback.digest
+            is_own = form.get("attributeName") == self.intent and not is_same
+            return make_opaque({**form, "fallback": self.fallback.digest}) if is_own else part
+        stored = self.context_types.get(self.confidence)
+        if stored != ANY_TEXT or part.attribute != self.confidence or part.operator in EXISTENCE:
             return part
-        return make_opaque({**form, "fallback": self.fallback.digest})
+        if part.operator in RANGES:  # no text fulfils it
+            return make_condition(self.confidence, "in", [])
+        return make_opaque(to_api_json(part))  # which numbers have such a text is not decided: results depend on it
 
 
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
@@ -171,10 +191,6 @@ def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for name, value in attributes.items()
     }
-
-
-def _all_hold(conditions: Iterable[Condition], attribute: str, value: str) -> bool:
-    return all(holds(condition, {attribute: value}) for condition in conditions)
 
 
 def _part(entry: RoutingEntry, conditions: Conditions) -> RoutingEntry:

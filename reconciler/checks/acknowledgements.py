@@ -16,9 +16,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan, is_selected, replace_findings
 
-OFFLINE_CODES: Final = frozenset(
-    {"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211", "CXR213"}
-)
+OFFLINE_CODES: Final = frozenset(f"CXR{number}" for number in (113, 117, 120, 201, 206, 207, 210, 211, 213))
 """Findings that live rules cannot add: if an offline check does not have them, they do not exist."""
 RULE_CODES: Final = frozenset({"CXR120", "CXR213", *(f"CXR{number}" for number in range(201, 212))})
 """Findings about the rules of the manifests, with or without live rules."""

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
 from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
-from reconciler.model.fallback import Doubt
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
@@ -32,15 +31,15 @@ class NonMatch:
 class Explanation:
     """The route of a conversation, and the reasons; `undecided` names rules with conditions that are not understood."""
 
+    event: Mapping[str, str | int | float]  # what the bot sent
+    endpoint: EndpointStage
+    fallback: Doubt | None  # why the endpoint replaced the intent; None if it did not
     conversation: Mapping[str, str | int | float]  # the context: what the rules read
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it without the winner
     tied_rules: tuple[RoutingEntry, ...]  # rules of the winner's priority that would take it too: the platform chooses
     switched_off: tuple[RoutingEntry, ...]  # disabled rules before the winner that would take it
-    event: Mapping[str, str | int | float] | None = None  # what the bot sent, if not the context itself was given
-    endpoint: EndpointStage = DIRECT
-    fallback: Doubt | None = None  # why the endpoint replaced the intent; None if it did not
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
@@ -48,9 +47,11 @@ class Explanation:
         return tuple(each for each in self.non_matches if each.undecided)
 
 
-def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:
-    """Return the explanation of one context: the names of its attributes are those in rules."""
-    conversation = canonical_attributes(attributes)
+def explain(
+    entries: Sequence[RoutingEntry], event: Attributes, environment: Environment, endpoint: EndpointStage = DIRECT
+) -> Explanation:
+    """Return the explanation of an event, or of a context without an endpoint; the names are those in rules."""
+    conversation, doubt = endpoint.context(event)
     evaluation = environment.api.evaluation
     ordered = order_entries(entries, evaluation)
     parts = (part for entry in entries for part in entry.rule.conditions)
@@ -71,6 +72,9 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
         earlier = (entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner)
         switched_off = tuple(earlier)
     return Explanation(
+        event=canonical_attributes(event),
+        endpoint=endpoint,
+        fallback=doubt,
         conversation=conversation,
         winner=winner,
         non_matches=non_matches,
@@ -78,15 +82,6 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
         tied_rules=tuple(tied),
         switched_off=switched_off,
     )
-
-
-def explain_event(
-    entries: Sequence[RoutingEntry], event: Attributes, endpoint: EndpointStage, environment: Environment
-) -> Explanation:
-    """Return the explanation of the conversation into which the endpoint writes a bot's event."""
-    attributes, doubt = endpoint.context(event)
-    explanation = explain(entries, attributes, environment)
-    return replace(explanation, event=canonical_attributes(event), endpoint=endpoint, fallback=doubt)
 
 
 def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:

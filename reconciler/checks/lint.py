@@ -8,10 +8,9 @@ from typing import Final
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.checks import lint_names
 from reconciler.checks.lint_confidence import check_confidence
-from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
 from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
-from reconciler.checks.vocabulary import check_vocabulary
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
@@ -46,11 +45,11 @@ def lint(
     budget.remaining = max(0, budget.remaining) + work // 4
     findings = [
         *check_rules(view, facts),
-        *check_queues(manifests, environment),
-        *check_field_idents(manifests, environment),
-        *check_vocabulary(manifests, environment, view.ordered),
-        *_check_within_budget(view, "intents without a rule", check_intents(view, facts)),
-        *_check_within_budget(view, "attributes that nothing writes", check_attributes(view)),
+        *lint_names.check_queues(manifests, environment),
+        *lint_names.check_field_idents(manifests, environment),
+        *lint_names.check_vocabulary(view, manifests, environment),
+        *_check_within_budget(view, "intents without a rule", lint_names.check_intents(view, facts)),
+        *_check_within_budget(view, "attributes that nothing writes", lint_names.check_attributes(view)),
         *_check_within_budget(view, "ranges of the confidence without a rule", check_confidence(view)),
     ]
     return tuple(sorted(findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))

@@ -43,8 +43,7 @@ class GapSearch:
     def __init__(self, view: LintView, domain: Domain) -> None:
         self.view, self.domain = view, domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
-        possible = (atom for atom in bits(domain.number_mask) if _can_be_confidence(domain, atom, least))
-        self.confidence_mask = sum(1 << atom for atom in possible)
+        self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
@@ -168,11 +167,9 @@ def _has_atom(atoms: int, atom: int) -> bool:
 def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
     """Return whether rules read such a confidence beside an intent of the bot: from `least`, by the fallback."""
     low, high, named = domain.interval(atom)
-    if least > 0 and (low is None or low < least):
-        return False
     if named:
-        return low is not None and 0 <= low <= 1
-    return (high is None or high > 0) and (low is None or low < 1)
+        return low is not None and least <= low <= 1
+    return (high is None or high > least) and (low is None or low < 1)
 
 
 def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:

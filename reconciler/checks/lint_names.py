@@ -1,27 +1,27 @@
-"""Findings about names: intents (CXR205, CXR206), attributes (CXR207), queues (CXR210), custom fields (CXR211)."""
+"""Findings about names: intents (CXR205, CXR206), attributes and values (CXR207, CXR213), queues, custom fields."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any, Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint_view import LintView, list_names
-from reconciler.checks.vocabulary import rules_in
+from reconciler.checks.lint_view import MAX_LISTED_VALUES, LintView, StatedCondition, items_of, list_names
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
-from reconciler.desired.substitution import fill_variables
-from reconciler.manifest.documents import QueueRef
+from reconciler.desired.substitution import describe_value, fill_variables
+from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, QueueRef, fits_type
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
-from reconciler.text.escape import pluralize, quote
+from reconciler.model.finding import Finding
+from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
+from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
 
 _MAX_UNKNOWN_INTENTS: Final = 20  # unknown intents with a separate finding: finding the nearest name is costly
@@ -70,7 +70,7 @@ def _is_caught(view: LintView, intent: str) -> bool:
     return find_winner(managed, _confident_conversation(view, intent)) is not None
 
 
-def _confident_conversation(view: LintView, intent: str) -> dict[str, Scalar]:
+def _confident_conversation(view: LintView, intent: str) -> dict[str, str | float]:
     confidence = max(_HIGH_CONFIDENCE, view.fallback.min_confidence)
     return {view.attributes.intent: intent, view.attributes.confidence: confidence}
 
@@ -89,7 +89,7 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         too = f", and by {pluralize(len(others), 'further rule')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
         hint = suggest(intent, view.intents) or "add it there if the bot can return it"
-        yield view.finding_at(view.finding("CXR206", "warning", message, first, hint), first, intent)
+        yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         count = pluralize(len(further), "further intent")
         message = f"{count} in no Intents document: {list_names(further)}"
@@ -127,20 +127,17 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
                 managed.setdefault(name, []).append(entry)
     rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
     similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
-    for name in rank:
+    for name in rank if declared is None else ():
         for part in _one_letter_deletions(name):
             similar.setdefault(part, []).append(name)
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it
-        if declared is not None:
-            yield _attribute_finding(view, name, entries, None)
-        else:
-            candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar[part]}
-            view.space.budget.spend(len(candidates))
-            rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
-            typos = (candidate for candidate in candidates - rare if is_typo(name, candidate))
-            yield _attribute_finding(view, name, entries, min(typos, key=rank.__getitem__, default=None))
+        candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar.get(part, ())}
+        view.space.budget.spend(len(candidates))
+        rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
+        typos = (candidate for candidate in candidates - rare if is_typo(name, candidate))
+        yield _attribute_finding(view, name, entries, min(typos, key=rank.__getitem__, default=None))
 
 
 def _one_letter_deletions(name: str) -> set[str]:
@@ -151,17 +148,15 @@ def _one_letter_deletions(name: str) -> set[str]:
 
 
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
-    first = entries[0]
-    severity: Severity = "info" if suggestion is None else "warning"
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
-    if suggestion is None:
-        message += "; the context endpoint does not write it"
-        hint = "make sure that another source writes it: the phone menu, a script, the customer data"
-        if view.declared_attributes is not None:
-            hint = "name the system that writes it: `writtenBy` in the Attributes document"
-    else:
+    if suggestion is not None:
         message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
-    return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
+        return view.finding_at(name, "CXR207", "warning", message, entries[0], hint)
+    hint = "make sure that another source writes it: the phone menu, a script, the customer data"
+    if view.declared_attributes is not None:
+        hint = "name the system that writes it: `writtenBy` in the Attributes document"
+    message += "; the context endpoint does not write it"
+    return view.finding_at(name, "CXR207", "info", message, entries[0], hint)
 
 
 def is_typo(name: str, candidate: str) -> bool:
@@ -184,6 +179,77 @@ def _letters(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")
 
 
+_MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding the nearest one is costly
+
+_Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
+
+
+def check_vocabulary(view: LintView, manifests: Manifests, environment: Environment) -> Iterator[Finding]:
+    """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
+    declared, names = view.declared_attributes, environment.attributes
+    if declared is None:
+        return
+    known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
+    found: dict[str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]] = {}  # by message
+    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(manifests, environment)):
+        value = condition.raw_value
+        for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
+            if problem := _find_problem(condition, each, known):
+                found.setdefault(problem[1], []).append((problem, loaded, (*path, step)))
+    addresses = {entry.source: entry.address for entry in view.ordered}
+    for number, places in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
+        (code, message, hint, text, candidates), loaded, path = places[0]
+        if number == _MAX_UNDECLARED:
+            further = pluralize(len(found) - number, "further difference")
+            message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
+        else:
+            others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
+            message += f"; also in {pluralize(others, 'further place')}" if others else ""
+            hint = suggest(text, (each for each in candidates if isinstance(each, str))) or hint
+        index = loaded.source_map.index(path if code == "CXR213" else (*path[:-2], "attribute"))
+        if code == "CXR207" and path[0] == "tests":  # there, a name is a key
+            index = loaded.source_map.key_index(path[:-1])
+        finding = loaded.source_map.text.finding(code, index, message, hint)
+        yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
+
+
+def _test_attributes(manifests: Manifests, environment: Environment) -> Iterator[StatedCondition]:
+    """Yield the attributes of route tests as conditions."""
+    short = {"intent": environment.attributes.intent, "confidence": environment.attributes.confidence}
+    tests = ((loaded, *pair) for loaded in manifests.route_tests for pair in enumerate(loaded.document.tests))
+    for loaded, index, test in tests:
+        field = "attributes" if test.given.context is None else "context"
+        for name, value in getattr(test.given, field).items():
+            with suppress(KeyError, ValueError):  # an invalid variable: the test fails
+                attribute = fill_variables(short.get(name, name) if field == "context" else name, environment.vars)
+                filled = fill_variables(value, environment.vars) if isinstance(value, str) else value
+                condition = Condition(str(attribute), "exists" if value is None else "equals", filled, filled)
+                yield loaded, ("tests", index, "given", field, name), condition
+
+
+def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
+    """Return why the attribute, the operator or a value of a condition is not as declared."""
+    name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
+    if name not in known:
+        message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
+        return "CXR207", message, hint, name[:100], known
+    entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
+    compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
+    if type_ and compared != type_:
+        message = f"{operator} compares {compared}s, and {subject} is declared as {TYPE_PHRASES[type_]}"
+        return "CXR213", message, "use another operator, or correct the `type`", "", ()
+    if operator not in EQUALITIES | SETS:
+        return None
+    hint = f"declared: {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
+    if type_ and not fits_type(value, type_):
+        is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
+        hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
+        return "CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint, "", ()
+    if values and canonical_scalar(value) not in entry.canonical_values:
+        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:100], values
+    return None
+
+
 _SKILL_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{2,30}", re.ASCII)
 """From public documents: 2 to 30 of these characters."""
 
@@ -193,29 +259,20 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
     if environment.api.queues != "acd-skills":
         return
     aliases = resolve_aliases(manifests, environment.name)
-    checked: set[str] = set()
-    for loaded, text, path in _queue_references(manifests, environment):
-        try:
-            name = fill_variables(text, environment.vars)
-        except (KeyError, ValueError):
-            continue  # another check reports it
-        target = aliases.get(name, name) if isinstance(name, str) else None
-        live_name = target.name if isinstance(target, QueueRef) else target
-        if live_name is not None and live_name not in checked:
-            checked.add(live_name)
-            if not _SKILL_NAME.fullmatch(live_name):
-                message = (
-                    f"queue {quote(live_name)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
-                )
+    checked: set[str | None] = set()
+    for loaded, index, entry in items_of(manifests.rulesets, "rules", environment):
+        for text, _, path in list_targets(entry):
+            try:
+                name = fill_variables(text, environment.vars)
+            except (KeyError, ValueError):
+                continue  # another check reports it
+            target = aliases.get(name, name) if isinstance(name, str) else None
+            skill = target.name if isinstance(target, QueueRef) else target
+            if skill is not None and skill not in checked and not _SKILL_NAME.fullmatch(skill):
+                message = f"queue {quote(skill)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
                 hint = "correct it, or write the skill's id in a Queues document"
-                yield loaded.finding("CXR210", message, *path, severity="warning", hint=hint)
-
-
-def _queue_references(
-    manifests: Manifests, environment: Environment
-) -> Iterator[tuple[LoadedDocument[RuleSet], str, tuple[PathStep, ...]]]:
-    for loaded, index, entry in rules_in(manifests, environment):
-        yield from ((loaded, text, ("rules", index, *path)) for text, _, path in list_targets(entry))
+                yield loaded.finding("CXR210", message, "rules", index, *path, severity="warning", hint=hint)
+            checked.add(skill)
 
 
 _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)

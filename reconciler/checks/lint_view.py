@@ -1,8 +1,8 @@
 """The input of the lint: one environment's rules in order, their intents, and names for messages."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Final, TypeVar
+from functools import cached_property, partial
+from typing import Any, Final, TypeVar
 
 from reconciler.behaviour.endpoint_stage import ENDPOINT
 from reconciler.behaviour.evaluate import find_winner
@@ -12,17 +12,19 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.desired.desired import DesiredState
+from reconciler.desired.expand import RuleExpander
+from reconciler.desired.promises import PromiseExpander
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
+from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Condition, Opaque, Scalar, Source
+from reconciler.model.rule import Condition, Opaque, Queue, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.phrases import conversation_phrase, queues_phrase
+from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
+StatedCondition = tuple[LoadedDocument[Any], tuple[PathStep, ...], Condition]  # with the path of its value
 
 _NAMING_OPERATORS: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
 MAX_LISTED_VALUES: Final = 8  # the number of values that one sentence lists
@@ -42,7 +44,7 @@ class LintView:
     ) -> None:
         self.attributes: Final = environment.attributes
         self.types, self.queues = desired.endpoint.context_types, queues
-        self.labels: Final = desired.labels.names_only  # a finding is about the text of manifests
+        self.labels: Final = Labels(desired.labels.short)  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
@@ -58,8 +60,7 @@ class LintView:
         self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-        self._rulesets = manifests.rulesets
-        self._positions: dict[Source, tuple[LoadedDocument[RuleSet], int]] = {}
+        self._manifests, self._environment = manifests, environment
 
     @property
     def rules_by_intent(self) -> Mapping[str, Sequence[RoutingEntry]]:
@@ -144,35 +145,42 @@ class LintView:
         source, address = entry.source, entry.address
         return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
-    def finding_at(self, base: Finding, entry: RoutingEntry, named_value: str) -> Finding:
-        """Return a finding with the position of an attribute or an intent in a rule, if the rule states it."""
-        if not self._positions:
-            for loaded in self._rulesets:
-                for index in range(len(loaded.document.rules)):
-                    self._positions[loaded.source_of("rules", index)] = loaded, index
-        if entry.source not in self._positions:
-            return base
-        loaded, index = self._positions[entry.source]
-        path = _path_of_value(loaded.document, index, named_value)
-        if path is None:
-            return base
-        severity, hint, address = base.severity, base.hint, base.address
-        return loaded.finding(base.code, base.message, *path, severity=severity, hint=hint, address=address)
+    def finding_at(
+        self, name: str, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str
+    ) -> Finding:
+        """Return a finding at an attribute or an intent, if the manifest of the rule states it."""
+        for loaded, path, condition in self.stated.get(entry.source, ()):
+            values = condition.raw_value if isinstance(condition.raw_value, tuple) else (condition.raw_value,)
+            if name in (condition.attribute, *values):
+                at = (*path, values.index(name)) if name in values else (*path[:-1], "attribute")
+                return loaded.finding(code, message, *at, severity=severity, hint=hint, address=entry.address)
+        return self.finding(code, severity, message, entry, hint)
+
+    @cached_property
+    def stated(self) -> dict[Source | None, list[StatedCondition]]:
+        """Return the conditions of each rule and promise of the manifests, by the position of the rule or promise."""
+        stated: dict[Source | None, list[StatedCondition]] = {}
+        environment, queue = self._environment, partial(Queue, "")  # the queues make no difference
+        for loaded, index, entry in items_of(self._manifests.rulesets, "rules", environment):
+            parts = RuleExpander(environment, queue, loaded.document, entry).conditions()
+            listed = [(loaded, ("rules", index, *path), condition) for condition, path in parts]
+            stated[loaded.source_of("rules", index)] = listed
+        for loaded, index, entry in items_of(self._manifests.promises, "promises", environment):
+            parts = PromiseExpander(environment, queue, entry).conditions()
+            listed = [(loaded, ("promises", index, "for", *path), condition) for condition, path in parts]
+            stated[loaded.source_of("promises", index)] = listed
+        return stated
 
 
-def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str | int, ...] | None:
-    rule = document.rules[index]
-    if rule.intent == named_value:
-        return ("rules", index, "intent")
-    intents = rule.intents if isinstance(rule.intents, tuple) else ()
-    if named_value in intents:
-        return ("rules", index, "intents", intents.index(named_value))
-    for at, condition in enumerate(rule.when):
-        if condition.attribute == named_value:
-            return ("rules", index, "when", at, "attribute")
-        if condition.value == named_value:
-            return ("rules", index, "when", at, condition.operator)
-    return None
+def items_of(
+    documents: Iterable[LoadedDocument[Any]], field: str, environment: Environment
+) -> Iterator[tuple[LoadedDocument[Any], int, Any]]:
+    """Yield the rules or promises of one environment, each with its document and its position in it."""
+    for loaded in documents:
+        for index, item in enumerate(getattr(loaded.document, field)):
+            scopes = (loaded.document.environments, item.environments)
+            if all(scope is None or environment.name in scope for scope in scopes):
+                yield loaded, index, item
 
 
 def is_endpoint(entry: RoutingEntry) -> bool:

@@ -32,7 +32,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
 
 Documents = Iterable[LoadedDocument[RouteTests]]
@@ -101,9 +101,8 @@ class _RouteTestRunner:
         context: Conversation = {}
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
-            given, expected = self._read_given(test.given), self._read_expected(test)
-            conversation = given
-            context = given if test.given.context is not None else self._endpoint.context(given).attributes
+            conversation, expected = self._read_given(test.given), self._read_expected(test)
+            context = conversation if test.given.context else self._endpoint.context(conversation).attributes
             winner = self._rules.find_winner(context, self._assumed)
             actual = None if winner is None else destination_of(winner.rule.targets)
             if actual != expected:
@@ -130,16 +129,13 @@ class _RouteTestRunner:
     def _read_given(self, given: Given) -> Conversation:
         """Return the conversation, variables filled in. Raises _InvalidTestError."""
         names, filled = self.environment.attributes, self._require_kind
-        attributes: dict[str, Json] = {}
-        others = given.attributes
-        if given.context is None:
-            attributes[names.intent] = filled(given.intent, TEXT, "intent")
-            attributes[names.confidence] = filled(given.confidence, SHARE, "confidence")
-        else:
-            short = {"intent": names.intent, "confidence": names.confidence}
-            others = {short.get(name, name): value for name, value in given.context.items()}
+        attributes: dict[str, Json] = {names.intent: filled(given.intent, TEXT, "intent")}
+        attributes[names.confidence] = filled(given.confidence, SHARE, "confidence")
+        others, short = given.attributes, {}
+        if given.context is not None:
+            others, short = given.context, {"intent": names.intent, "confidence": names.confidence}
         for raw_name, value in others.items():
-            name = str(filled(raw_name, TEXT, "the name of an attribute"))
+            name = str(filled(short.get(raw_name, raw_name), TEXT, "the name of an attribute"))
             if attributes.get(name) is not None:
                 raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
             attributes[name] = filled(value, SCALAR, "an attribute")

@@ -105,7 +105,7 @@ class CommandLine:
         start += [word for address in options.only for word in ("--only", address)]
         start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
         start += ["--traffic", options.traffic] if options.traffic else []
-        start += ["--base", options.base.name] if options.base else []
+        start += ["--base", options.base] if options.base else []
         undo = ["--undo", self.undo.run.id] if self.undo else []
         return shlex.join([*start, *undo, *self._journal, *words])
 

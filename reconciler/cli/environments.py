@@ -17,7 +17,6 @@ from secrets import token_hex
 from typing import Final, Literal
 
 from reconciler.apply.settings import Result
-from reconciler.cli.base import BaseManifests, load_base
 from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
@@ -26,7 +25,7 @@ from reconciler.cli.session import Cancellation, Session, build_session, load_se
 from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.manifest.load import Manifests
 from reconciler.plan.document import ReviewedPlan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
@@ -88,14 +87,13 @@ class EnvironmentSelection:
     listed: bool = False
     """The report is a list, with a table and a part for each environment, even for one environment or none."""
     nothing: str = ""  # why the list is empty
-    base: BaseManifests | None = None  # the manifests before the change
 
     @classmethod
     def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> "EnvironmentSelection":
         """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
-        manifests = load_manifests(Path(options.manifests))
+        manifests = load_selected_manifests(options, options.environment)
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         nothing = ""
         if options.shard is not None:
@@ -104,22 +102,18 @@ class EnvironmentSelection:
             listed = f": {', '.join(names)}" if names else ""
             output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
             nothing = f"Shard {shard} has no environments: nothing to do.\n"
-        base = load_base(getattr(options, "base", None), options.manifests)
-        return cls(
-            manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing, base=base
-        )
+        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
     def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
         names = (choose_environment(manifests, name).name,)
-        base = load_base(getattr(options, "base", None), options.manifests)
-        return cls(manifests=manifests, names=names, options=options, output=output, base=base)
+        return cls(manifests=manifests, names=names, options=options, output=output)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
-        return build_session(self.manifests, self.options, output, name, self.base)
+        return build_session(self.manifests, self.options, output, name)
 
     def folder(self, path: str, name: str) -> Path:
         """Return the folder of one environment's report. In a list, each environment has its own."""

@@ -2,13 +2,10 @@
 
 import argparse
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
-from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
@@ -23,7 +20,7 @@ from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -108,24 +105,17 @@ def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
 def labels(first: DiffSide, second: DiffSide) -> Labels:
     """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
     sessions = [source.session for source in (first, second) if source.session]
-    sides = [labels_of(session.manifests, session.environment) for session in sessions]
-    return reduce(or_, sides) if sides else short_labels(BotAttributes())
+    sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
+    short = {name: label for side in sides for name, label in side.short.items()}
+    return Labels(short, {name: label for side in sides for name, label in side.texts.items()})
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
     """Return the endpoint of each side; a file has that of the other side, and two files have none."""
-    left, right = (
-        endpoint_stage(source.session.manifests, source.session.environment) if source.session else None
-        for source in (first, second)
-    )
-    known = next((stage for stage in (left, right) if stage is not None), DIRECT)
-    before, after = (known if stage is None else stage for stage in (left, right))
-    return replace(before, compared=after.fallback), replace(after, compared=before.fallback)
-
-
-def shared_types(left: EndpointStage, right: EndpointStage) -> Types:
-    """Return the types of attributes on which both sides agree."""
-    return {name: type_ for name, type_ in left.types.items() if right.types.get(name) == type_}
+    sessions = (first.session, second.session)
+    left, right = (each and endpoint_stage(each.manifests, each.environment) for each in sessions)
+    before, after = left or right or DIRECT, right or left or DIRECT
+    return before.compared_with(after), after.compared_with(before)
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:

@@ -2,23 +2,27 @@
 
 import asyncio
 import contextlib
+import io
 import signal
+import subprocess
+import tarfile
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import RouteTestResult, check
-from reconciler.cli.base import BaseManifests
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar, Terminal
+from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_environment, load_manifests
+from reconciler.manifest.load import Manifests, load_contents, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.plan import LiveState, PlanOptions
@@ -188,13 +192,52 @@ class Session:
 
 
 def load_selected_manifests(options: Namespace, environment: str | None, undo: str | None = None) -> Manifests:
-    """Load the manifests, or for an undo the Environment alone. Raises ManifestError."""
+    """Load the manifests (for an undo the Environment alone) and those of --base. Raises ManifestError, UsageError."""
     try:
-        return load_manifests(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
-        return load_environment(Path(options.manifests), env_name(environment))
+        manifests = load_environment(Path(options.manifests), env_name(environment))
+    base = getattr(options, "base", None)
+    return manifests if base is None else replace(manifests, base=_load_base(base, options.manifests))
+
+
+def _load_base(name: str, directory: str) -> Manifests:
+    """Return the manifests before the change: of a directory, or of a git revision of it. Raises UsageError."""
+    try:
+        if name and Path(name).is_dir():
+            return load_manifests(Path(name))
+        return load_contents(_read_revision(name, directory))
+    except ManifestError as error:
+        reason = f"the manifests there are invalid: {str(error).splitlines()[0]}"
+        raise UsageError(f"--base {name[:100]}: {reason}") from None
+
+
+def _read_revision(revision: str, directory: str) -> list[tuple[str, bytes]]:
+    """Return the manifests of a git revision, by path, without links and hidden files. Raises UsageError."""
+    command = ["git", "-C", directory, "archive", "--format=tar", revision, "--", "*.y*ml"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if not revision.startswith("-"):  # it would be an option of git
+            archive = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout  # noqa: S603
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                manifests = (file for file in files if file.isfile() and file.name.endswith((".yaml", ".yml")))
+                named = {file.name: files.extractfile(file) for file in manifests if "/." not in f"/{file.name}"}
+                return sorted((f"{revision}:{name}", file.read()) for name, file in named.items() if file)
+    reason = f"neither a directory nor a git revision with manifests in {directory} (git must be installed)"
+    raise UsageError(f"--base {revision[:100]}: {reason}")
+
+
+def _base_fallback(base: Manifests, name: str, environment: Environment) -> FallbackPolicy | None:
+    """Return the fallback of an Environment before the change; None if the Environment is new. Raises UsageError."""
+    if environment.name not in base.environments:
+        return None
+    before = base.environments[environment.name].document
+    if (before.attributes, before.context.writer) != (environment.attributes, environment.context.writer):
+        field = "context.writer" if before.attributes == environment.attributes else "attributes"
+        reason = f"the Environment has other `{field}` there, and rules on both cannot be compared"
+        raise UsageError(f"--base {name[:100]}: {reason}")
+    return endpoint_stage(base, before).fallback
 
 
 def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
@@ -203,13 +246,7 @@ def open_session(options: Namespace, output: Output, environment: str | None = N
     return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def build_session(
-    manifests: Manifests,
-    options: Namespace,
-    output: Output,
-    environment: str | None,
-    base: BaseManifests | None = None,
-) -> Session:
+def build_session(manifests: Manifests, options: Namespace, output: Output, environment: str | None) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
     manifests = replace(manifests, labelled=output.loudness != "verbose")
@@ -218,6 +255,7 @@ def build_session(
         sample = load_traffic(options.traffic, chosen.attributes)
     elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
         sample = declared_traffic(loaded, Path(options.manifests))
+    before = _base_fallback(manifests.base, options.base, chosen) if manifests.base else None
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -225,7 +263,8 @@ def build_session(
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
-        base=base.endpoint(chosen) if base else None,
+        base=options.base if before else None,
+        base_fallback=before,
     )
     return Session(
         manifests=manifests,

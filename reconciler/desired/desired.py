@@ -1,11 +1,11 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
+from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
@@ -24,12 +24,11 @@ from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.escape import sanitize
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
 
 
@@ -113,19 +112,12 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
     """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
     names, context = environment.attributes, environment.context
-    types: Types = {}
-    if "context" in environment.model_fields_set:
-        types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
-    return EndpointStage(
-        intent=names.intent,
-        confidence=names.confidence,
-        fallback=FallbackPolicy(
-            context.below.intent if context.below else None,
-            context.min_confidence or 0.0,
-            frozenset(intent for loaded in manifests.intents for intent in loaded.document.names),
-        ),
-        context_types=types,
-    )
+    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    types = types if "context" in environment.model_fields_set else {}
+    intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
+    fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
+    stage = EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)
+    return stage.compared_with(stage)
 
 
 def short_labels(names: BotAttributes) -> Labels:
@@ -134,32 +126,22 @@ def short_labels(names: BotAttributes) -> Labels:
 
 
 def labels_of(manifests: Manifests, environment: Environment) -> Labels:
-    """Return the labels of the Attributes and Intents documents."""
-    bot, declared = short_labels(environment.attributes), manifests.declared_attributes
-    if not manifests.labelled:
-        return bot
-    attributes = {name: entry.label for name, entry in declared.items() if entry.label and name not in bot.short}
-    by_attribute = {name: (dict(entry.value_labels), [*entry.known_values]) for name, entry in declared.items()}
-    intents, known = by_attribute.setdefault(bot.intent, ({}, []))
-    for loaded in reversed(manifests.intents):  # the first label of an intent is the one to use
-        intents.update(reversed(loaded.document.labels))
-        known += loaded.document.names
-    return Labels(
-        bot.short,
-        _distinct(attributes, (*declared, *bot.short, *bot.short.values())),
-        {
-            (name, value): label
-            for name, (labels, names) in by_attribute.items()
-            for value, label in _distinct(labels, map(str, names)).items()
-        },
-    )
-
-
-def _distinct(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the labels that no other name has, as a label or as the name itself: a text must mean one name."""
-    uses, taken = Counter(map(sanitize, labels.values())), set(map(sanitize, names))
-    unique = ((name, label) for name, label in labels.items() if uses[sanitize(label)] == 1)
-    return {name: label for name, label in unique if sanitize(label) not in taken}
+    """Return the labels of the Attributes and Intents documents that no other name has, as a label or as the name."""
+    bot, intent = short_labels(environment.attributes), environment.attributes.intent
+    names: set[tuple[str, ...]] = {(name,) for name in (*bot.short, *bot.short.values())}
+    labels: dict[tuple[str, ...], str] = {}
+    for name, entry in manifests.declared_attributes.items() if manifests.labelled else ():
+        names |= {(name,), *((name, str(value)) for value in entry.values or ())}
+        labels |= {(name,): entry.label} if entry.label and name not in bot.short else {}
+        if isinstance(entry.values, dict):
+            labels |= {(name, value): label for value, label in entry.values.items()}
+    for loaded in reversed(manifests.intents) if manifests.labelled else ():  # of two labels of an intent, the first
+        names |= {(intent, name) for name in loaded.document.names}
+        labelled = (entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str))
+        labels |= {(intent, entry.name): entry.label for entry in labelled}
+    texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
+    uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
+    return replace(bot, texts={key: label for key, label in labels.items() if uses[texts[key]] == 1})
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

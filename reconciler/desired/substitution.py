@@ -28,10 +28,6 @@ class FieldType(NamedTuple):
     accepts: Callable[[Json], bool]
 
 
-def _is_list_of_texts(value: Json) -> bool:
-    return isinstance(value, tuple) and bool(value) and all(isinstance(item, str) for item in value)
-
-
 def _is_number(value: Json, highest: float) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= highest
 
@@ -43,7 +39,9 @@ WEIGHT: Final = FieldType(f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: 
 FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 TEXT: Final = FieldType("a text", lambda value: isinstance(value, str))
 SCALAR: Final = FieldType("a text, a number, true or false", lambda value: isinstance(value, str | bool | int | float))
-TEXTS: Final = FieldType("a list of one or more texts", _is_list_of_texts)
+TEXTS: Final = FieldType(
+    "a list of one or more texts", lambda value: isinstance(value, tuple) and {*map(type, value)} == {str}
+)
 
 
 class TextLimitError(Exception):

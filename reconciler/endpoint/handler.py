@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.behaviour.endpoint_stage import NO_FALLBACK, Doubt, FallbackPolicy
 from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
 from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
 from reconciler.endpoint.messages import (
@@ -18,7 +19,6 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
-from reconciler.model.fallback import NO_FALLBACK, Doubt, FallbackPolicy
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]

@@ -19,7 +19,7 @@ from reconciler.model.rule import Queue, Target
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.kinds.attributes import TYPE_PHRASES, fits_type
+from reconciler.manifest.documents import TYPE_PHRASES, fits_type
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
 from reconciler.text.escape import quote_name

@@ -4,18 +4,19 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Field, Tag, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 import reconciler.manifest.kinds.fields as f
-from reconciler.manifest.kinds.attributes import Attributes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.promises import PromiseEntry, Promises
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
+from reconciler.model.rule import Scalar, canonical_scalar
 
 
 class QueueRef(f.StrictModel):
@@ -41,7 +42,7 @@ class Queues(f.ManifestDocument):
         f.NonEmptyText,
         Annotated[
             Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
-            f.text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
+            f.of_shape("must be a live queue's name, or a mapping of environments"),
         ],
     ] = f.required(
         "Each alias, and its live queue: by name, or for each environment by id or name.",
@@ -66,7 +67,7 @@ class Intents(f.ManifestDocument):
     intents: f.YamlList[
         Annotated[
             Annotated[str, Tag("<text>")] | Annotated[IntentEntry, Tag("<mapping>")],
-            Discriminator(lambda entry: "<mapping>" if isinstance(entry, Mapping | IntentEntry) else "<text>"),
+            f.of_shape("must be the name of an intent, or {name: ..., label: ...}"),
         ]
     ] = f.required(
         "Each intent of the bot, exactly as the bot writes it: its name, or a name and a label.",
@@ -78,10 +79,66 @@ class Intents(f.ManifestDocument):
         """Return the intents, in order."""
         return tuple(entry if isinstance(entry, str) else entry.name for entry in self.intents)
 
-    @property
-    def labels(self) -> tuple[tuple[str, str], ...]:
-        """Return the intents that have a label, each with its label."""
-        return tuple((entry.name, entry.label) for entry in self.intents if isinstance(entry, IntentEntry))
+
+TYPE_PHRASES: Final[Mapping[str, str]] = {"text": "a text", "number": "a number", "boolean": "true or false"}
+
+
+def fits_type(value: Scalar | None, declared: str) -> bool:
+    """Return whether a value is of a declared type; a boolean can be written as a text (semantics S4)."""
+    if declared == "boolean":
+        return value in ("true", "false") if isinstance(value, str) else isinstance(value, bool)
+    return isinstance(value, str) if declared == "text" else type(value) in (int, float)
+
+
+class AttributeEntry(f.StrictModel):
+    """An attribute of conversations, for the checks of rules, promises and route tests: no platform enforces it."""
+
+    label: f.Omittable[f.Label] = f.omittable(
+        "What people read instead of the attribute's name, in text, comments and pages.", "Customer tier"
+    )
+    type: f.Omittable[Literal["text", "number", "boolean"]] = f.omittable(
+        "The type of its values. Default: that of all `values`, if they have one type; otherwise any.", "number"
+    )
+    values: f.Omittable[
+        Annotated[
+            Annotated[f.NonEmptyList[f.Scalar], Tag("<list>")]
+            | Annotated[dict[f.NonEmptyText, f.Label], Tag("<mapping>")],
+            f.of_shape("must be a list of values, or a mapping of texts to their labels"),
+        ]
+    ] = f.omittable(
+        "All values that it can have: a list, or for texts a mapping to the labels that people read. Default: any.",
+        ["gold", "platinum", "standard"],
+    )
+    written_by: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The system that writes it. Without it, and if no unmanaged rule uses the attribute, CXR207 asks for it.",
+        "the IVR",
+    )
+
+    @cached_property
+    def canonical_values(self) -> frozenset[Scalar]:
+        """Return the declared values as rules compare them; empty if it can have any."""
+        return frozenset(map(canonical_scalar, self.values or ()))
+
+    @cached_property
+    def declared_type(self) -> str | None:
+        """Return the type, or that of all values; None if it can have values of several types."""
+        common = (each for each in TYPE_PHRASES if all(fits_type(value, each) for value in self.values or (None,)))
+        return self.type or next(common, None)
+
+
+class Attributes(f.ManifestDocument):
+    """The attributes of conversations: their labels, values, types and writers."""
+
+    kind: Literal["Attributes"] = f.optional(
+        "Attributes",
+        "This document declares the attributes of rules, promises and tests, to find misspelt names and values.",
+    )
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "bank")
+    attributes: dict[f.NonEmptyText, AttributeEntry] = f.required(
+        "Each attribute, by its name in rules. The bot's three attributes (the Environment's `attributes`) need no"
+        " entry.",
+        {"customerTier": {"label": "Customer tier", "writtenBy": "the IVR"}, "transferAmount": {"type": "number"}},
+    )
 
 
 class Given(f.StrictModel):

@@ -10,10 +10,9 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues, RouteTests
+from reconciler.manifest.documents import ITEM_FIELDS, KINDS, AttributeEntry, Attributes, Intents, Queues, RouteTests
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
-from reconciler.manifest.kinds.attributes import AttributeEntry, Attributes
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.promises import Promises
@@ -55,6 +54,7 @@ class Manifests:
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     attributes: tuple[LoadedDocument[Attributes], ...] = ()
     labelled: bool = True  # whether people read labels; with -v they read names
+    base: "Manifests | None" = None  # the manifests before a change
     errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
 
     def environment(self, name: str) -> Environment:

@@ -157,9 +157,9 @@ with or without the live rules. Remove the entry, so that it does not hide a lat
 findings that need no tenant; `plan`, without `--only` and `--undo`, for all others. As an info: other Environments have
 the rule, too, and the finding may exist there; move an `accept:` that only one Environment needs into that Environment.
 An error cannot be acknowledged.
-CXR213 value that is not declared: A rule or a route test compares an attribute with a value that is not among the
-`values` of its Attributes document, or of another type than its `type`; a text never equals a number. The platform does
-not enforce these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
+the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
+enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and

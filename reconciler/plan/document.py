@@ -10,14 +10,14 @@ from typing import Any, Final
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
-from reconciler.plan.plan import BaseEndpoint, Plan, PlanOptions
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
@@ -62,13 +62,10 @@ def plan_to_json(plan: Plan) -> Document:
             "keepDrift": options.keep_drift,
             "undo": options.undo,
             "traffic": sample and {"file": sample.name, "digest": sample.digest},
-            "base": options.base and options.base.name,
+            "base": options.base,
         },
         "endpoint": options.base
-        and {
-            name: _fallback_to_json(stage.fallback)
-            for name, stage in zip(("before", "after"), plan.endpoints, strict=True)
-        },
+        and {name: stage.fallback.settings for name, stage in zip(("before", "after"), plan.endpoints, strict=True)},
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
@@ -159,7 +156,8 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
                 adopt=options["adopt"],
                 keep_drift=options["keepDrift"],
                 undo=None if options["undo"] is None else _require_text(options["undo"]),
-                base=_parse_base(form),
+                base=options.get("base") and _require_text(options["base"]),
+                base_fallback=options.get("base") and _parse_fallback(form["endpoint"]["before"]),
             ),
             generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
             changes=frozenset(_change_identity(change) for change in form["changes"]),
@@ -180,23 +178,9 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     return reviewed
 
 
-def _fallback_to_json(fallback: FallbackPolicy) -> Document:
-    if fallback.intent is None:  # the other settings have no effect
-        return {"intent": None, "minConfidence": 0, "knownIntents": []}
-    least, known = fallback.min_confidence, sorted(fallback.known_intents)
-    return {"intent": fallback.intent, "minConfidence": least, "knownIntents": known}
-
-
-def _parse_base(form: Mapping[str, Any]) -> BaseEndpoint | None:
-    name = form["options"].get("base")
-    if name is None:
-        return None
-    before = form["endpoint"]["before"]
-    intent = None if before["intent"] is None else _require_text(before["intent"])
-    fallback = FallbackPolicy(
-        intent, float(before["minConfidence"]), frozenset(map(_require_text, before["knownIntents"]))
-    )
-    return BaseEndpoint(_require_text(name), fallback)
+def _parse_fallback(form: Mapping[str, Any]) -> FallbackPolicy:
+    intent = None if form["intent"] is None else _require_text(form["intent"])
+    return FallbackPolicy(intent, float(form["minConfidence"]), frozenset(map(_require_text, form["knownIntents"])))
 
 
 def _require_text(value: object) -> str:

@@ -18,19 +18,17 @@ def plan_schema() -> Schema:
     fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
-    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS, "unwatched"), _COUNT)
+    counts = dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT)
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
-        "environment": _TEXT,
-        "owner": _TEXT,
+        **dict.fromkeys(("environment", "owner"), _TEXT),
         "generatedAt": {"type": "string", "format": "date-time"},
-        "manifestDigest": _hex(64),
-        "liveDigest": _hex(64),
+        **dict.fromkeys(("manifestDigest", "liveDigest"), _hex(64)),
         "planId": _hex(12),
         "options": _object(options),
         "endpoint": _or_null(_object({"before": fallback, "after": fallback})),
-        "summary": _object(counts, optional=(*_DRIFT_COUNTS, "unwatched")),
+        "summary": _object(counts, optional=_FURTHER_COUNTS),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
@@ -56,7 +54,7 @@ def plan_schema() -> Schema:
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
-_DRIFT_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted")  # of `cxroute drift` alone
+_FURTHER_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted", "unwatched")  # of some plans
 
 
 def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:

@@ -8,28 +8,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
     from reconciler.plan.traffic_shares import TrafficImpact
-
-
-@dataclass(frozen=True, slots=True)
-class BaseEndpoint:
-    """The endpoint before a change: where its manifests are, as `--base` names it, and its fallback."""
-
-    name: str
-    fallback: FallbackPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +32,8 @@ class PlanOptions:
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
     traffic: str | None = None  # the path of a traffic sample other than that of the manifests
-    base: BaseEndpoint | None = None  # the endpoint before the change; None: that of the manifests
+    base: str | None = None  # where the manifests before the change are
+    base_fallback: FallbackPolicy | None = None  # the endpoint's fallback there; None: that of these manifests
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
@@ -95,6 +87,7 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
+    changes_endpoint: bool = False  # whether the endpoint's fallback is another one after the change
     steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
@@ -115,20 +108,9 @@ class Plan:
     @property
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
         """Return the endpoint before the change, which the live rules are behind, and the one after it."""
-        endpoint = self.desired.endpoint
-        base = self.options.base.fallback if self.options.base else endpoint.fallback
-        return replace(endpoint, fallback=base, compared=endpoint.fallback), replace(endpoint, compared=base)
-
-    @property
-    def changes_endpoint(self) -> bool:
-        """Return whether the endpoint writes something else for an event after the change."""
-        before, after = self.endpoints
-        return before.fallback.digest != after.fallback.digest
-
-    @property
-    def differs(self) -> bool:
-        """Return whether rules or the endpoint's fallback change."""
-        return bool(self.changes) or self.changes_endpoint
+        after = self.desired.endpoint
+        before = replace(after, fallback=self.options.base_fallback or after.fallback)
+        return before.compared_with(after), after.compared_with(before)
 
     @property
     def manifest_digest(self) -> str:
@@ -166,7 +148,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     comparison = compare_rules(target, owned if desired.scope is None else owned.restricted_to(desired.scope))
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
-    findings = (*desired.findings, *text_findings, *comparison.findings)
+    findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
@@ -183,6 +165,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         desired=desired,
         live=live,
         generated_at=now,
+        changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
     )
 
 

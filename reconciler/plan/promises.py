@@ -13,8 +13,7 @@ from reconciler.model.finding import Document, Finding
 from reconciler.plan.behaviour_json import violation_to_json
 from reconciler.plan.routing_table import route_phrase
 from reconciler.text.escape import pluralize, quote
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import conversation_phrase
+from reconciler.text.phrases import Labels, conversation_phrase
 
 ABOUT_NOTHING: Final = "CXR222"
 
@@ -53,7 +52,7 @@ def run_promises(
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
     pairs = zip(desired.promises, results, strict=True)
     failures = [
-        (stated, facts, _failure(stated, facts, desired.labels.names_only, queue_names)) for stated, facts in pairs
+        (stated, facts, _failure(stated, facts, Labels(desired.labels.short), queue_names)) for stated, facts in pairs
     ]
     return tuple(
         PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)

@@ -11,8 +11,7 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import quote
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import split_phrase
+from reconciler.text.phrases import Labels, split_phrase
 
 
 @dataclass(frozen=True, slots=True)

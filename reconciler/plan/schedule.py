@@ -108,11 +108,11 @@ def _schedule_leftovers_first(
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     """Return the plan with the conversations that it moves, and their share of a sample."""
     behaviour, evaluation, (base, endpoint) = BehaviourChange(regions=()), plan.desired.evaluation, plan.endpoints
-    if not plan.differs and sample is None:
+    if not plan.changes and not plan.changes_endpoint and sample is None:
         return replace(plan, behaviour=behaviour)
     now = build_transition(plan)
     before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
-    if plan.differs:
+    if plan.changes or plan.changes_endpoint:
         behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
     if sample is None:
         return replace(plan, behaviour=behaviour)

@@ -22,7 +22,7 @@ from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Ta
 from reconciler.plan.plan import Plan
 from reconciler.text import phrases
 from reconciler.text.escape import quote
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 Names = Mapping[str, str]
 _Edit = Update | Adopt

@@ -3,17 +3,17 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import range_phrase
+from reconciler.text.phrases import Labels, range_phrase
 
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
 _Conditions = Sequence[_SignedCondition]
+_Listed = Callable[..., str]  # a condition, and a noun for a list that is cut -> its values in words
 
 FEW_VALUES: Final = 6  # values of a list that is cut
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
@@ -29,42 +29,26 @@ _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "en
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return the conversations in words, up to `values` of a list; or `every conversation`."""
-    style = _Style(labels, values)
-    phrases = _phrases(clauses, style, lambda about: _intents(about, style))
-    return ", ".join(phrases) or "every conversation"
+    listed = partial(_values, labels, values)
+    return ", ".join(_phrases(clauses, labels, listed, partial(_intents, listed))) or "every conversation"
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return an exception in words. In it the intent is written like any other attribute."""
-    style = _Style(labels, values)
-    return ", ".join(_phrases(clauses, style, lambda about: f"intent {_attribute_phrase(about, style)}"))
+    listed = partial(_values, labels, values)
+    return ", ".join(_phrases(clauses, labels, listed, lambda about: f"intent {_attribute_phrase(listed, about)}"))
 
 
-class _Style(NamedTuple):
-    """The labels, and the number of values of a list to write."""
-
-    labels: Labels
-    most: int
-
-    def values(self, part: Condition, noun: str = "") -> str:
-        """Return the values of `equals` or `in`."""
-        values = part.value if isinstance(part.value, tuple) else (part.value,)
-        items = list(map(partial(self.labels.value, part.attribute), values))
-        if len(items) > self.most + 1:
-            return f"{join_first(items, self.most)}{noun}"
-        *first, last = items or ["nothing"]
-        return f"{', '.join(first)} or {last}" if first else last
-
-
-def _phrases(clauses: Iterable[Clause], style: _Style, intents: Callable[[_Conditions], str]) -> Iterator[str]:
+def _phrases(
+    clauses: Iterable[Clause], labels: Labels, listed: _Listed, intents: Callable[[_Conditions], str]
+) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
-    labels = style.labels
     order = {name: rank for rank, name in enumerate(labels.short)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
         groups.setdefault(part.attribute, []).append((part, negate))
     for name, about in groups.items():
-        yield intents(about) if labels.is_intent(name) else f"{labels.name(name)} {_attribute_phrase(about, style)}"
+        yield intents(about) if labels.is_intent(name) else f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):
             yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
@@ -79,24 +63,24 @@ def _opaque_phrase(part: Opaque) -> str:
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
-def _intents(about: Sequence[_SignedCondition], style: _Style) -> str:
+def _intents(listed: _Listed, about: _Conditions) -> str:
     operators = [(part.operator, negate) for part, negate in about]
     if operators in ([("equals", False)], [("in", False)]):
-        return style.values(about[0][0], " intents")
+        return listed(about[0][0], " intents")
     if operators in ([("equals", True)], [("in", True)]):
-        return f"any intent except {style.values(about[0][0])}, or none"
+        return f"any intent except {listed(about[0][0])}, or none"
     if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
-        return f"any intent except {style.values(about[1][0])}"
+        return f"any intent except {listed(about[1][0])}"
     if operators in ([("exists", False)], [("notExists", False)]):
         return "any intent" if operators[0][0] == "exists" else "no intent"
-    return f"intent {_attribute_phrase(about, style)}"
+    return f"intent {_attribute_phrase(listed, about)}"
 
 
-def _attribute_phrase(about: Sequence[_SignedCondition], style: _Style) -> str:
+def _attribute_phrase(listed: _Listed, about: _Conditions) -> str:
     """Return `below 0.7 (or not known)`: not known is an attribute that is missing or, for a bound, not a number."""
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
     bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
-    others = (_phrase(pair, style) for pair in about if pair not in bounds)
+    others = (_phrase(listed, pair) for pair in about if pair not in bounds)
     phrase = " and ".join([*_range(bounds), *others])
     return f"{phrase} (or not known)" if maybe_missing else phrase
 
@@ -116,12 +100,12 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(pair: _SignedCondition, style: _Style) -> str:
+def _phrase(listed: _Listed, pair: _SignedCondition) -> str:
     part, negate = pair
     positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
-        return f"other than {style.values(part)}" if denied else style.values(part)
+        return f"other than {listed(part)}" if denied else listed(part)
     if positive == "contains" and part.value == "":
         if part.operator == "notContains":  # present, and not a text
             return "not a number" if negate else "any number"
@@ -135,3 +119,13 @@ def _phrase(pair: _SignedCondition, style: _Style) -> str:
     else:
         phrase = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
     return f"not {phrase}" if denied else phrase
+
+
+def _values(labels: Labels, most: int, part: Condition, noun: str = "") -> str:
+    """Return the values of `equals` or `in`."""
+    values = part.value if isinstance(part.value, tuple) else (part.value,)
+    items = [labels.value(part.attribute, value) for value in values]
+    if len(items) > most + 1:
+        return f"{join_first(items, most)}{noun}"
+    *first, last = items or ["nothing"]
+    return f"{', '.join(first)} or {last}" if first else last

@@ -23,7 +23,7 @@ from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
-from reconciler.render.summary import ENDPOINT_TITLE, PlanSummary
+from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 MAX_LANES: Final = 24  # rules; on a larger map the unchanged rules of one queue are drawn as one
@@ -146,12 +146,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
 _TYPESET: Final = (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%"))
 _MAX_UNBREAKABLE: Final = 20
-SENTENCES: Final = {
-    "not_known": UNKNOWN_NOTE,
-    "others": OTHERS_UNCHANGED,
-    "waiting": WAITING_NOTE,
-    "endpoint": ENDPOINT_TITLE,
-}
+SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
 
 
 class TextPiece(NamedTuple):

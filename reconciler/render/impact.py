@@ -15,8 +15,7 @@ from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
+from reconciler.text.phrases import Labels, conversation_phrase, queue_phrase, split_phrase
 
 Names = Mapping[str, str]
 _Pair = tuple[ImpactRow, ShareRange | None]

@@ -14,7 +14,6 @@ from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote, unquote_values
 from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.labels import Labels
 from reconciler.text.phrases import conditions_phrase
 
 LaneState = Literal["same", "new", "gone", "changed", "off"]  # an `off` rule is disabled before and after the plan
@@ -80,15 +79,15 @@ def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, 
     entry = new or old or after or before
     if entry is None:
         raise AssertionError("a move is of a rule")
-    labels = plan.labels
-    intents, conditions = _listed_intents(entry.rule, labels), conditions_phrase(entry.rule, labels)
+    intent = plan.desired.endpoint.intent
+    intents, conditions = _listed_intents(entry.rule, intent), conditions_phrase(entry.rule, plan.labels)
     state: LaneState = "new" if new else "gone" if old else "off"
     if old and new:
         before_parts = (old.rule.conditions, old.rule.priority, old.rule.targets)
         state = "same" if before_parts == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
     return Lane(
         rule=sanitize(entry.name) if entry.address else quote(entry.name),
-        callers=join_first(intents, _MAX_INTENTS, partial(labels.value, labels.intent)) if intents else conditions,
+        callers=join_first(intents, _MAX_INTENTS, partial(plan.labels.value, intent)) if intents else conditions,
         conditions=conditions,
         before=_queues(old, plan.queue_names),
         after=_queues(new, plan.queue_names),
@@ -107,9 +106,9 @@ def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, 
     return tuple(unquote(destination_phrase(part, names)) for part in parts)
 
 
-def _listed_intents(rule: Rule, labels: Labels) -> tuple[str, ...]:
+def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
     for part in rule.conditions:
-        if isinstance(part, Condition) and labels.is_intent(part.attribute) and part.operator in ("equals", "in"):
+        if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
             return tuple(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
     return ()
 
@@ -119,7 +118,7 @@ def _intent_shares(plan: Plan) -> dict[str, float]:
     if plan.traffic_impact is None:
         return {}
     sample, shares = plan.traffic_impact.sample, defaultdict[str, float](float)
-    attribute = plan.labels.intent
+    attribute = plan.desired.endpoint.intent
     for row in sample.rows:
         if attribute in row.attributes:
             shares[str(row.attributes[attribute])] += 100 * row.count / sample.total

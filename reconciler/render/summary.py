@@ -1,6 +1,6 @@
 """A plan in words for all report formats."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -38,7 +38,7 @@ class PlanSummary:
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
     impact: ImpactSummary | None  # None if nothing changes
-    endpoint: tuple[str, ...]  # the changes of the endpoint's fallback, one setting each
+    endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
     notes: tuple[Finding, ...]  # warnings and infos
@@ -59,7 +59,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     impact, counts = None, count_changes(plan)
-    if plan.behaviour is not None and plan.differs:
+    if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
@@ -78,7 +78,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
         conflicts=plan.conflicts,
         impact=impact,
-        endpoint=tuple(_endpoint_changes(plan)) if plan.changes_endpoint else (),
+        endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
@@ -90,22 +90,20 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     )
 
 
-ENDPOINT_TITLE: Final = "The fallback of the context endpoint changes:"
-
-
-def _endpoint_changes(plan: Plan) -> Iterator[str]:
-    before, after = (stage.fallback for stage in plan.endpoints)
-    intents = ["no fallback" if each.intent is None else quote(each.intent) for each in (before, after)]
-    bounds = [f"{each.min_confidence:g}" for each in (before, after)]
-    for name, (old, new) in (("fallback intent", intents), ("lowest confidence", bounds)):
-        if old != new:
-            yield f"{name}: {old} -> {new}"
-    for name, added in (
-        ("intents of the bot that were unknown before", after.known_intents - before.known_intents),
-        ("intents that are unknown now", before.known_intents - after.known_intents),
-    ):
-        if added:
-            yield f"{name}: {join_first(sorted(added), _MAX_INTENTS, quote)}"
+def _endpoint_text(plan: Plan) -> str:
+    """Return the changes of the endpoint's fallback as a sentence."""
+    before, after = (stage.fallback.settings for stage in plan.endpoints)
+    intents = [
+        f"{quote(each['intent'])} below {quote(each['minConfidence'])}" if each["intent"] is not None else "no fallback"
+        for each in (before, after)
+    ]
+    changes = [" -> ".join(intents)] if intents[0] != intents[1] else []
+    old, new = ({*settings["knownIntents"]} for settings in (before, after))  # empty: every intent is known
+    listed = {"now known: ": old and new - old, "now unknown: ": new and old - new}
+    listed |= {} if old else {"now unknown: every intent except ": new}
+    changes += [f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}" for title, names in listed.items() if names]
+    changes += ["now known: every intent"] if old and not new else []
+    return f"The fallback of the context endpoint changes: {', '.join(changes)}."
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:

@@ -1,13 +1,13 @@
 """Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target
+from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
 from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
-from reconciler.text.labels import Labels
 
 _VERBS: Final = {
     "equals": "is",
@@ -28,6 +28,38 @@ _VERBS: Final = {
     "lessThanOrEqual": "<=",
     "between": "is between",
 }
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What people read instead of names. A text means one name: a name that is the label of another one is marked."""
+
+    short: Mapping[str, str] = field(default_factory=dict)  # of the bot's attributes, which phrases begin with
+    texts: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # by attribute, or by attribute and value
+
+    def is_intent(self, attribute: str) -> bool:
+        """Return whether an attribute holds the bot's intent."""
+        return self.short.get(attribute) == "intent"
+
+    def name(self, attribute: str) -> str:
+        """Return an attribute in words."""
+        label = self.short.get(attribute) or self.texts.get((attribute,))
+        return sanitize(label or attribute) + self._mark(label, attribute)
+
+    def value(self, attribute: str, value: object) -> str:
+        """Return a value of an attribute, or a list of them, in quotes."""
+        if isinstance(value, list | tuple):
+            return f"[{join_first(value, MAX_ITEMS, partial(self.value, attribute))}]"
+        text = str(canonical_scalar(value)) if isinstance(value, str | bool) else ""
+        label = self.texts.get((attribute, text))
+        return quote(label or value) + self._mark(label, attribute, text)
+
+    def _mark(self, label: str | None, *name: str) -> str:
+        return "" if label or name not in self._labels else " (undeclared)"
+
+    @cached_property
+    def _labels(self) -> frozenset[tuple[str, ...]]:
+        return frozenset((*name[:-1], label) for name, label in self.texts.items())
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.rule import Opaque
 from reconciler.plan.behaviour_json import behaviour_to_json
 from tests.support.brute_force import Json

@@ -10,7 +10,6 @@ import pytest
 from reconciler.behaviour.budget import DEFAULT_WORK
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.evaluate import canonical_attributes
-from reconciler.behaviour.facts.rule_facts import analyze_rules
 from reconciler.behaviour.ordering.constraints import Constraints, Move
 from reconciler.behaviour.ordering.graph import build_waves
 from reconciler.behaviour.ordering.order import order_moves
@@ -29,6 +28,7 @@ from reconciler.behaviour.space.patterns import PatternSet, TextPattern
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import Scalar, make_condition
 from tests.support.brute_force import Json
+from tests.support.facts import analyze_rules
 from tests.support.random_rules import attribute, entries, entry, rule
 
 

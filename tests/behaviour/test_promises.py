@@ -10,9 +10,8 @@ from typing import Any, Final
 import pytest
 
 from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.plan.behaviour_json import violation_to_json
 from tests.support.brute_force import Json, winner
 from tests.support.brute_force_checks import QUEUES, holds_where

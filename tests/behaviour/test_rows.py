@@ -13,7 +13,7 @@ from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.colour import no_style
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import (
     QUEUES,

@@ -9,13 +9,14 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_rules, analyze_slices
+from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_slices
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import Condition, to_api_json
 from tests.support.brute_force import Json, Universe, destination, in_routing_order, inputs_for, matches
 from tests.support.brute_force_checks import completions, rules_text
+from tests.support.facts import analyze_rules
 from tests.support.random_rules import LISTS, Evaluation, a_list, attribute, entries, rule
 
 BLOCKS, SIZE = 26, 120

@@ -20,7 +20,7 @@ from reconciler.model.rule import RANGES, Condition
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
 from reconciler.render.impact import ALL_ROWS, summarize_impact
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
 from tests.support.program import Program, write

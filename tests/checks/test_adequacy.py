@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
 from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.promises import StatedPromise
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source, to_api_json
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json, is_supported
 from tests.support.brute_force_checks import QUEUES
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key

@@ -20,7 +20,7 @@ from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Target, make_condition
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_rules, analyze_slices
+from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_slices
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import order_entries
@@ -18,6 +18,7 @@ from reconciler.behaviour.space.space import Space
 from reconciler.checks import lint as lint_module
 from reconciler.checks.lint import is_complete, lint_work, plan_lint_work
 from tests.support.brute_force import Json
+from tests.support.facts import analyze_rules
 from tests.support.program import Program, write
 from tests.support.random_rules import a_list, attribute, entries, rule
 

@@ -32,6 +32,7 @@ attributes:
   mixed: {values: [1, one], writtenBy: the IVR}
   free: {}
 """
+PROMISES = "apiVersion: routing/v1\nkind: Promises\nname: p\npromises:\n"
 TESTS = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
 Lint = Callable[..., list[Finding]]
 
@@ -40,10 +41,11 @@ Lint = Callable[..., list[Finding]]
 def linted(room: Path) -> Lint:
     """Return the findings about the vocabulary; a rule is one line, the first on line 5 of rules.yaml."""
 
-    def run(*conditions: str, attributes: str = ATTRIBUTES, tests: str = "") -> list[Finding]:
+    def run(*conditions: str, attributes: str = ATTRIBUTES, tests: str = "", promises: str = "") -> list[Finding]:
         rules = "".join(f"  - {{key: k{n}, when: [{each}], queue: Q{n}}}\n" for n, each in enumerate(conditions))
         texts = {"prod": ENVIRONMENT + VARS, "rules": HEAD + rules, "attributes": attributes}
         texts |= {"tests": TESTS + tests} if tests else {}
+        texts |= {"promises": PROMISES + promises} if promises else {}
         for name, text in texts.items():
             (room / f"{name}.yaml").write_text(text, encoding="utf-8")
         manifests = load_manifests(room)
@@ -239,6 +241,24 @@ def test_route_tests_use_the_vocabulary(linted: Lint) -> None:
         (7, 41, 'did you mean "platinum"?'),
     ] == [(*place(each)[1:], each.hint) for each in found]
     assert {None} == {each.address for each in found}
+
+
+def test_promises_use_the_vocabulary(linted: Lint) -> None:
+    """Their conditions, with variables; not those of another environment; a rule with the same problem comes first."""
+    never = "never: {default: true}}"
+    found = linted(
+        "{attribute: tier, equals: gold}",
+        promises=f"  - {{name: a, for: {{when: [{{attribute: customerTier, in: [gold, god]}}]}}, {never}\n"
+        f"  - {{name: b, for: {{when: [{{attribute: '${{name}}', exists: true}}]}}, {never}\n"
+        f"  - {{name: c, environments: [sandbox], for: {{when: [{{attribute: x, exists: true}}]}}, {never}\n"
+        f"  - {{name: d, for: {{intent: a, when: [{{attribute: tier, equals: gold}}]}}, {never}\n",
+    )
+    assert [
+        ("manifests/promises.yaml", 5, 65, 'did you mean "gold"?'),
+        ("manifests/promises.yaml", 6, 40, 'did you mean "customerTier"?'),
+        ("manifests/rules.yaml", 5, 34, "declare it there, or correct the name"),
+    ] == [(*place(each), each.hint) for each in found]
+    assert found[-1].message.endswith("; also in 1 further place")
 
 
 def test_many_problems_are_counted(linted: Lint) -> None:

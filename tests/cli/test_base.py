@@ -140,6 +140,24 @@ def test_changed_intents_alone_are_a_change(small: Program) -> None:
     assert ([], ["card", "none"]) == tuple(found["endpoint"][side]["knownIntents"] for side in ("before", "after"))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("", "card, none", 'now unknown: every intent except "card", "none"'),
+        ("card, none", "", "now known: every intent"),
+        ("card, x", "card, y", 'now known: "y", now unknown: "x"'),
+    ],
+)
+def test_changed_intents_are_listed(small: Program, before: str, after: str, change: str) -> None:
+    """Without an Intents document every intent is known."""
+    shutil.copytree("manifests", "old")
+    for names, directory in ((before, "old"), (after, "manifests")):
+        if names:
+            Path(f"{directory}/bot.yaml").write_text(INTENTS.format(names=names), encoding="utf-8")
+    assert 0 == small("plan", "-e", "prod", "--live", "live.json", "--base", "old")
+    assert f"The fallback of the context endpoint changes: {change}.\n" in small.out
+
+
 def test_without_a_change_of_the_endpoint_nothing_changes(small: Program) -> None:
     """With and without --base: exit code 0, no rows."""
     for words in ((), ("--base", "HEAD")):
@@ -218,7 +236,7 @@ def test_explain_shows_both_steps(small: Program) -> None:
     """Text and JSON: the event, what the rules read, and why."""
     words = ["explain", "-e", "prod", "--intent", "lost", "--confidence", "0.2"]
     assert 0 == small(*words)
-    assert 'reads as intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
+    assert 'has intent "none", confidence 0.2 after the endpoint\'s fallback' in small.out
     code, found = small.json(*words)
     assert (0, "unsure", "cards/rest") == (code, found["fallback"], found["winner"])
     assert ("lost", "none") == tuple(found[name]["cognigyDetectedIntent"] for name in ("input", "context"))

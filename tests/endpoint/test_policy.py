@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.endpoint.handler import EventPolicy
-from reconciler.model.fallback import FallbackPolicy
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
 FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"})))

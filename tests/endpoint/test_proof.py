@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.checks.explain import explain_event
+from reconciler.checks.explain import explain
 from reconciler.desired.desired import desire_offline
 from reconciler.manifest.load import load_manifests
 from reconciler.plan.routing_table import desired_entries
@@ -45,7 +45,7 @@ def test_endpoint_explain_and_evaluation_agree(tmp_path: Path, seed: int) -> Non
             reply = http.post("/api/route", json=event).json()
             expected = winner(rules, (context_of(event, environment, known), {}))
             attributes = {INTENT: event["intent"], CONFIDENCE: event.get("confidence")}
-            explanation = explain_event(entries, attributes, desired.endpoint, environment)
+            explanation = explain(entries, attributes, environment, desired.endpoint)
             assert (expected and expected["id"]) == (explanation.winner and explanation.winner.name), event
             assert (expected and expected["id"]) == reply["route"]["rule"], (event, reply)
             assert explanation.fallback == reply.get("fallback"), (event, reply)

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.diff.promises import Promise
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
 from reconciler.desired.desired import DesiredRule
 from reconciler.desired.promises import StatedPromise
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Source, Target

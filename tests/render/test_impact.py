@@ -12,7 +12,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange, compare_behavi
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.render.impact import ALL_ROWS, summarize_impact
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import generate_pair

@@ -19,8 +19,7 @@ from reconciler.render.colour import no_style
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import quote
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import condition_phrase, conversation_phrase, rule_phrase
+from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, rule_phrase
 from tests.support.brute_force_checks import QUEUES
 from tests.support.builders import LABELS
 from tests.support.grown_pairs import generate_pair
@@ -84,24 +83,19 @@ def some_labels(random: Random, rules: Iterable[Rule], short: dict[str, str]) ->
         ((part.attribute, value) for value in (part.value if isinstance(part.value, tuple) else (part.value,)))
         for part in parts
     )
-    texts = {pair for pair in values if isinstance(pair[1], str) and quote(pair[1]) == f'"{pair[1]}"'}
     # A boolean has the label of its text, and is written without quotes.
-    texts = {(name, value) for name, value in texts if value not in ("", "true", "false")}
+    strings = {(name, value) for name, value in values if isinstance(value, str) and value not in ("", "true", "false")}
+    texts = {pair for pair in strings if quote(pair[1]) == f'"{pair[1]}"'}
     signs = map(chr, range(0x4E00, 0x9000))
     attributes = sorted({part.attribute for part in parts} - {*short})
-    return Labels(
-        short,
-        {name: next(signs) * len(name) for name in attributes if random.random() < 0.7},
-        {pair: next(signs) * len(str(pair[1])) for pair in sorted(texts, key=str) if random.random() < 0.7},
-    )
+    names: list[tuple[str, ...]] = [*((name,) for name in attributes), *sorted(texts)]
+    return Labels(short, {name: next(signs) * len(name[-1]) for name in names if random.random() < 0.7})
 
 
 def with_names(text: str, labels: Labels) -> str:
     """Return a text in which each label is replaced by its name."""
-    for (_, value), label in labels.values.items():
-        text = text.replace(label, str(value))
-    for name, label in labels.attributes.items():
-        text = text.replace(label, name)
+    for name, label in labels.texts.items():
+        text = text.replace(label, name[-1])
     return text
 
 
@@ -148,8 +142,8 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
     if not name:
         return  # an empty label is an error in manifests
     plain = hostile_plan("Billing")
-    values = {(INTENT, "Billing"): name, ("Billing", "Billing"): name}
-    made = replace(plain, labels=Labels(LABELS.short, {"Billing": name}, values))
+    texts = {("Billing",): name, (INTENT, "Billing"): name, ("Billing", "Billing"): name}
+    made = replace(plain, labels=Labels(LABELS.short, texts))
     uncounted = ("code", "a", "span")
     for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
         expected, actual = parse(write_page(plain)), parse(write_page(made))
@@ -186,7 +180,7 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
         assert len(attributes) == len({labels.name(name) for name in attributes})
         for attribute in attributes:
             assert len(words) == len({labels.value(attribute, value) for value in words})
-        dropped += len(labels.attributes) < len(names)
+        dropped += sum(len(name) == 1 for name in labels.texts) < len(names)
         marked += any("(undeclared)" in labels.name(name) for name in attributes)
     assert dropped
     assert marked
@@ -194,7 +188,7 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
 
 def test_only_compared_values_have_labels() -> None:
     """A part of a text, a bound and a number are not values: their words stay."""
-    labels = Labels({}, {"tier": "Tier"}, {("tier", "gold"): "Gold", ("tier", "true"): "Yes"})
+    labels = Labels({}, {("tier",): "Tier", ("tier", "gold"): "Gold", ("tier", "true"): "Yes"})
     phrases: dict[tuple[str, Any], str] = {
         ("equals", "gold"): 'Tier is "Gold"',
         ("in", ("gold", "new", 3)): 'Tier is one of "Gold", "new", 3',

@@ -19,7 +19,7 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.plan.plan import LiveState
-from reconciler.text.labels import Labels
+from reconciler.text.phrases import Labels
 
 OWNER = "acme"
 MARKER = Marker(OWNER, Address("cards", "vip"), "00000000")

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
-from reconciler.model.fallback import FallbackPolicy
 from tests.support.brute_force import (
     Destination,
     Input,

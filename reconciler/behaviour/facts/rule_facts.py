@@ -4,19 +4,19 @@ A rule that the work budget did not suffice to decide is in `undecided`. Also th
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Final
 
-from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
+from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import Example, Space, Texts, find_contradiction
+from reconciler.behaviour.space.space import Example, find_contradiction
 from reconciler.model.rule import Condition, Opaque
 
 MAX_TIES_PER_RULE: Final = 20
@@ -154,19 +154,6 @@ class RuleFacts:
     redundant: tuple[RedundantRule, ...]
     ties: tuple[Tie, ...]
     undecided: tuple[RoutingEntry, ...]
-
-
-def analyze_rules(
-    entries: Iterable[RoutingEntry],
-    evaluation: Evaluation = "lowest-first",
-    texts: Texts | None = None,
-    work: int = DEFAULT_WORK,
-) -> RuleFacts:
-    """Return the facts about a list of rules; `texts` are further values of attributes to distinguish."""
-    ordered = order_entries(entries, evaluation)
-    space = Space((ordered,), texts)
-    space.budget.remaining = work
-    return analyze_slices(PivotSlices(space, ordered))
 
 
 def analyze_slices(slices: PivotSlices) -> RuleFacts:

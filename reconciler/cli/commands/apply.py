@@ -15,7 +15,7 @@ from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
-from reconciler.cli.commands.plan import add_base_option, add_plan_options, next_command, plan_file_text
+from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments import EnvironmentReport, EnvironmentResult, EnvironmentSelection, SavedPlans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
@@ -45,8 +45,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
-    add_base_option(parser)
-    execute.add_undo_options(parser)
+    execute.add_change_options(parser)
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
     add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.cli import rule_sources
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
-from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources
+from reconciler.cli.rule_sources import endpoints, evaluation, labels, parse_source, read_sources
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -37,8 +36,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     first, second = (parse_source(name, options, output) for name in (options.left, options.right))
     order = evaluation(first, second)
     before, after = read_sources(first, second)
-    left, right = rule_sources.endpoints(first, second)
-    types = rule_sources.shared_types(left, right)
+    left, right = endpoints(first, second)
+    types = {name: type_ for name, type_ in left.types.items() if right.types.get(name) == type_}
     difference = compare_behaviour(left.pull_back(before.entries), right.pull_back(after.entries), order, types=types)
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (difference.changed or not difference.complete) else 0

@@ -2,23 +2,24 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
-import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
+import httpx
+
+from reconciler.cli.clients import ca_file, credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session, run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
+from reconciler.cxone.transport.tls import load_tls_context
 from reconciler.desired.desired import endpoint_stage
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
-from reconciler.model.fallback import FallbackPolicy
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB
@@ -44,8 +45,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     doctor = _Doctor(session, read_tenant_settings(session))
     run_interruptibly(lambda _stop: doctor.run())
     if options.endpoint:
-        fallback = endpoint_stage(session.manifests, session.environment).fallback
-        doctor.lines.append(run_interruptibly(lambda _stop: check_endpoint(options.endpoint, fallback)))
+        run_interruptibly(lambda _stop: doctor.check_endpoint(options.endpoint))
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
@@ -137,54 +137,24 @@ class _Doctor:
             self.add("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []
 
-
-_ENDPOINT_SECONDS: Final = 10
-_OK: Final = 200
-_DIGEST: Final = re.compile(r'^cxroute_fallback_info\{digest="([0-9a-f]{12})"\} 1$', re.MULTILINE)
-
-
-async def check_endpoint(url: str, fallback: FallbackPolicy) -> CheckResult:
-    """Return whether the endpoint at this address writes as the manifests say. Raises UsageError for the address."""
-    if request_url(url) is None:
-        raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
-    try:
-        async with asyncio.timeout(_ENDPOINT_SECONDS):
-            text = await _read_metrics(f"{url.rstrip('/')}/metrics")
-    except (TimeoutError, OSError, ValueError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "there is no usable response"
-        message = f"its /metrics cannot be read: {reason}"
-        return CheckResult("endpoint", "fail", message, "Check that `cxroute serve` runs there")
-    match = _DIGEST.search(text)
-    if match is None:
-        message, advice = "its /metrics do not name the fallback", "Update cxroute there, and restart it"
-        return CheckResult("endpoint", "fail", message, advice)
-    if match[1] != fallback.digest:
-        message = "it has another fallback than the manifests: `context` or an Intents document differs"
-        advice = "Plans show what the manifests say: restart `cxroute serve` with these manifests"
-        return CheckResult("endpoint", "fail", message, advice)
-    return CheckResult("endpoint", "ok", "its fallback is that of the manifests")
-
-
-async def _read_metrics(url: str) -> str:
-    """Return the text of a page. Raises ValueError with the reason, and OSError."""
-    import httpx  # noqa: PLC0415 - HTTP is needed only here
-
-    from reconciler.cxone.transport.tls import load_tls_context  # noqa: PLC0415 - as above
-
-    authorities = os.environ.get("CXROUTE_CA_FILE")
-    verify = load_tls_context(Path(authorities) if authorities else None)
-    try:
-        async with (
-            httpx.AsyncClient(verify=verify, timeout=_ENDPOINT_SECONDS) as client,
-            client.stream("GET", url) as response,
-        ):
-            if response.status_code != _OK:
-                raise ValueError(f"status {response.status_code}")
-            body = b""
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > MIB:
-                    raise ValueError("the response is too large")
-    except httpx.HTTPError as error:
-        raise OSError from error
-    return body.decode(errors="replace")
+    async def check_endpoint(self, url: str) -> None:
+        """Add whether the endpoint at this address writes as the manifests say. Raises UsageError for the address."""
+        if request_url(url) is None:
+            raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
+        expected, text = endpoint_stage(self.session.manifests, self.session.environment).fallback.digest, ""
+        problem, advice = "there is no usable response", "Check that `cxroute serve` runs there"
+        with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL, CxrouteError):
+            async with (
+                asyncio.timeout(MAX_CALL_SECONDS),
+                httpx.AsyncClient(verify=load_tls_context(ca_file()), trust_env=False) as client,
+                client.stream("GET", f"{url.rstrip('/')}/metrics") as response,
+            ):
+                text = await anext(response.aiter_text(MIB), "")
+                problem = "" if response.is_success else f"status {response.status_code}"
+        if problem:
+            problem = f"its /metrics cannot be read: {problem}"
+        elif f'cxroute_fallback_info{{digest="{expected}"}}' not in text:
+            problem = "its fallback is not that of the manifests: `context` or an Intents document differs"
+            advice = "Plans show what the manifests say: restart `cxroute serve` with these manifests, in this version"
+        status: CheckStatus = "fail" if problem else "ok"
+        self.add("endpoint", status, problem or "its fallback is that of the manifests", advice if problem else "")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from reconciler.checks.explain import explain_event, misspellings
+from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import list_rules, read_tenant
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     words = conversation.read_conversation(options, environment.attributes)
     stage = endpoint_stage(session.manifests, environment)
     entries, names = list_rules(session, read_tenant(session) if options.live else None)
-    explanation = explain_event(entries, words, stage, environment)
+    explanation = explain(entries, words, environment, stage)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, names)})

@@ -9,7 +9,7 @@ from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
 from reconciler.cli.clients import open_reading_client
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
-from reconciler.cli.execute import add_undo_options, check_undo_options, with_undo
+from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
@@ -35,8 +35,7 @@ _MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 def options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
-    add_base_option(parser)
-    add_undo_options(parser)
+    add_change_options(parser)
     add_live_file_option(parser)
     add = parser.add_argument
     add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
@@ -46,12 +45,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--report", metavar="DIR", help="also write plan.json, plan.md and plan.html to this directory")
     add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
-
-
-def add_base_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option of plan and apply that names the endpoint before the change."""
-    base = "manifests before the change, a directory or a git revision: shows what a changed endpoint fallback moves"
-    parser.add_argument("--base", metavar="DIR|REV", help=base)
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -155,10 +148,10 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     infos = len(plan.findings) - len(output.without_infos(plan.findings))
     if infos and output.loudness != "quiet":
         output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
-    if plan.changes_endpoint and not (plan.changes or plan.conflicts or plan.failed_tests):
-        output.result("Nothing was changed. The endpoint reads its settings at its start: restart `cxroute serve`.\n")
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
+    elif plan.changes_endpoint:
+        output.result("Nothing was changed. The endpoint reads its settings at its start: restart `cxroute serve`.\n")
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
@@ -182,7 +175,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return RefusedError.exit_code
-    return PENDING if options.detailed_exitcode and (plan.differs or plan.conflicts) else 0
+    return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
 def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:

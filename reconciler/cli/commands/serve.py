@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from reconciler.behaviour.endpoint_stage import store_values
-from reconciler.behaviour.evaluate import canonical_attributes
+from reconciler.behaviour.endpoint_stage import NO_FALLBACK
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
@@ -146,11 +145,11 @@ def _event_policy(options: Namespace, session: Session) -> EventPolicy:
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
     (entries, names), stage = list_rules(session), endpoint_stage(session.manifests, session.environment)
+    written = replace(stage, fallback=NO_FALLBACK)  # what is explained has passed the fallback
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
         scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        values = store_values(stage.context_types, canonical_attributes(scalars))
-        document = explain_document(explain(entries, values, session.environment), names)
+        document = explain_document(explain(entries, scalars, session.environment, written), names)
         queues: dict[str, Any] = {key: document[key] for key in ("destination", "otherwise") if key in document}
         return {"rule": document["winner"], **queues}
 

@@ -267,15 +267,17 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 
-def _text_or_mapping(value: object) -> str | None:
+def _shape(value: object) -> str | None:
     if isinstance(value, str):
         return "<text>"
+    if isinstance(value, (list, tuple)):
+        return "<list>"
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def text_or_mapping_of(message: str) -> Discriminator:
-    """Return the discriminator of `<text>` and `<mapping>`, with the message for other values."""
-    return Discriminator(_text_or_mapping, custom_error_type="CXR104", custom_error_message=message)
+def of_shape(message: str) -> Discriminator:
+    """Return the discriminator of `<text>`, `<list>` and `<mapping>`, with the message for other values."""
+    return Discriminator(_shape, custom_error_type="CXR104", custom_error_message=message)
 
 
 def require_exactly_one(document: StrictModel, *names: str) -> None:

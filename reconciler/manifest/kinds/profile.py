@@ -148,9 +148,6 @@ class AllAtOnce(f.StrictModel):
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
 
 
-AnyPaging = PageNumber | SkipTop | NextLink | ScrollToken | AllAtOnce
-
-
 def _style(value: object) -> str | None:
     style = value.get("style") if isinstance(value, Mapping) else getattr(value, "style", None)
     return style if isinstance(style, str) and style in PAGING_STYLES else None

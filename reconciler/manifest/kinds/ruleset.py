@@ -35,7 +35,7 @@ class AdoptById(f.StrictModel):
 
 Adopt = Annotated[
     Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
-    f.text_or_mapping_of("must be the live rule's name, or {id: ...}"),
+    f.of_shape("must be the live rule's name, or {id: ...}"),
 ]
 
 

@@ -182,9 +182,7 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
         hidden = len(failed) - limit
         lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
         blocks.append(alert("CAUTION", lines))
-    if summary.endpoint:
-        changed = [f"- {escape_markdown(line)}" for line in summary.endpoint]
-        blocks.append("\n".join([texts.ENDPOINT_TITLE, "", *changed]))
+    blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
     guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
     lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]

@@ -56,7 +56,7 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     reasons += [result.name for result in guard_refusals(plan)]
     if reasons:
         return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
-    return _row(plan, "differs" if plan.differs else "same")
+    return _row(plan, "differs" if plan.changes or plan.changes_endpoint else "same")
 
 
 def drift_row(drift: Drift) -> EnvironmentRow:
@@ -84,7 +84,7 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
-    counts = count_changes(plan)
+    counts, moves = count_changes(plan), plan.changes or plan.changes_endpoint
     words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
@@ -92,7 +92,7 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.differs else "none",
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none",
         status=status,
         detail=detail,
     )

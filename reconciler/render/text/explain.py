@@ -12,8 +12,7 @@ from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
+from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
@@ -48,7 +47,7 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     unsure = {"winner": None, "destination": None, "otherwise": sure}
     following = explanation.next_match
     return {
-        "input": dict(explanation.conversation if explanation.event is None else explanation.event),
+        "input": dict(explanation.event),
         "context": dict(explanation.conversation),
         "fallback": explanation.fallback,
         **(unsure if explanation.undecided else sure),
@@ -63,10 +62,12 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
 
 def _text(explanation: Explanation, names: DisplayNames, style: Style, non_matches: Sequence[NonMatch]) -> str:
     rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
-    event = explanation.conversation if explanation.event is None else explanation.event
-    lines = [f"By {names.rules_label}, a conversation with {conversation_phrase(event, names.labels)}"]
+    event, context = (conversation_phrase(each, names.labels) for each in (explanation.event, explanation.conversation))
+    lines = [f"By {names.rules_label}, a conversation with {event}"]
     if explanation.fallback:
-        lines.append(f"reads as {_context_phrase(explanation, names)}, and")
+        reason = f"the confidence is missing or below {quote(explanation.endpoint.fallback.min_confidence)}"
+        reason = "the intent is in no Intents document" if explanation.fallback == "unknown" else reason
+        lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
     if first := explanation.winner:
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
         lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
@@ -81,15 +82,6 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, non_match
         lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
     notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
     return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
-
-
-def _context_phrase(explanation: Explanation, names: DisplayNames) -> str:
-    reasons = {
-        "unknown": "the intent is in no Intents document",
-        "unsure": f"the confidence is missing or below {explanation.endpoint.fallback.min_confidence:g}",
-    }
-    phrase = conversation_phrase(explanation.conversation, names.labels)
-    return f"{phrase} after the endpoint's fallback ({reasons[explanation.fallback or 'unsure']})"
 
 
 def _non_match_row(non_match: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
@@ -116,7 +108,7 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
     hidden = len(explanation.non_matches) - len(non_matches)
     others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
-        has_intent = any(names.labels.is_intent(name) for name in explanation.conversation)
+        has_intent = any(map(names.labels.is_intent, explanation.conversation))
         why = "is for another intent" if others == 1 else "are for other intents"
         if not has_intent:
             why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"

@@ -97,8 +97,7 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
     lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
-    endpoint = [f"  {texts.ENDPOINT_TITLE}"] if summary.endpoint else []
-    endpoint += [f"      {line}" for line in summary.endpoint]
+    endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
     for part in (allowed, refused, endpoint, impact):
         lines += [*part, ""] if part else []
     return lines

@@ -15,8 +15,7 @@ from reconciler.checks.route_tests import RouteTestResult
 from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.labels import Labels
-from reconciler.text.phrases import conversation_phrase
+from reconciler.text.phrases import Labels, conversation_phrase
 
 
 def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseResult]) -> str:
@@ -97,7 +96,7 @@ def junit_document(
 def _title(check: RouteTestResult | PromiseResult, labels: Labels) -> str:
     if isinstance(check, PromiseResult):
         return f"promise {quote(check.name)}"
-    return f"{check.number}. {conversation_phrase(check.conversation, labels.names_only)}"
+    return f"{check.number}. {conversation_phrase(check.conversation, Labels(labels.short))}"
 
 
 def _suite(
