@@ -39,6 +39,15 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
     assert done.fraction() >= 0.90
 
 
+@pytest.mark.parametrize("ratio", [0.5, 0.6, 0.7])
+def test_a_short_run_pays_for_its_429s(ratio: float) -> None:
+    """A thousand creates take ten seconds at best: the 429s that show the limit leave four fifths of it."""
+    done = create_rules(LIMIT / ratio, 1000)
+    assert 0 == done.failed()
+    assert 1 <= done.refused == done.retries <= 20
+    assert done.fraction() >= 0.80
+
+
 @pytest.mark.parametrize("burst", [5, 50])
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
 def test_a_tenant_with_an_unexpected_limit_fails_no_create(burst: int, retry_after: str) -> None:
