@@ -35,15 +35,19 @@ class Listing:
     began: int
     total: int
     pages: int
-    ids: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    rules: dict[str, dict[str, Json]] = field(default_factory=dict)
+    read: dict[int, list[dict[str, Json]]] = field(default_factory=dict)
+    """The rules of each page that arrived."""
     steady: bool = True
 
     @property
     def complete(self) -> bool:
         """Return whether all pages arrived, with as many different ids as their total."""
-        every = self.steady and len(self.ids) >= self.pages
-        return every and len({one for page in self.ids.values() for one in page}) == self.total
+        return self.steady and len(self.read) >= self.pages and len(self.rules) == self.total
+
+    @property
+    def rules(self) -> dict[str, dict[str, Json]]:
+        """Return the rules that arrived, by id."""
+        return {rule["id"]: rule for page in self.read.values() for rule in page}
 
 
 @dataclass(slots=True)
@@ -142,8 +146,7 @@ class Process:
             self.listing = Listing(sent, total, max(1, -(-total // len(found))) if found else 1)
         if self.listing is None:
             return
-        self.listing.ids[number] = tuple(rule["id"] for rule in rules)
-        self.listing.rules |= {rule["id"]: rule for rule in rules}
+        self.listing.read[number] = rules
         self.listing.steady = self.listing.steady and total == self.listing.total
         if self.listing.complete:
             self.listings.append(self.listing)

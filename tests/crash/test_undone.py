@@ -15,8 +15,9 @@ from tests.crash.killer import Killer
 from tests.crash.stage import CrashRun, CrashSetup, finish
 from tests.tiers import FULL
 
-POINTS: Final = tuple(range(12, 100, 3)) if FULL else (12, 30, 55)
-"""Requests at which the process is killed, after the first writes."""
+EVERY_POINT: Final = tuple(range(12, 64, 3))
+"""Requests at which the process is killed: from the first writes to the last ones."""
+POINTS: Final = EVERY_POINT if FULL else (12, 30, 55)
 ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
 
 
@@ -37,6 +38,14 @@ def killed(trial: CrashRun, at: int, *arguments: str) -> None:
 
 def run_of(trial: CrashRun, number: int) -> str:
     return read_runs(trial.folder / ".cxroute/journal.jsonl")[number].id
+
+
+def test_the_points_reach_the_end_of_the_run(stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
+    """A few requests after the last point the run has ended."""
+    trial = CrashRun(stages("C"), tmp_path)
+    trial.app = counter = Killer(trial.app, 0, "after")
+    assert 0 == trial.here("apply", "--yes"), trial.warned
+    assert EVERY_POINT[-1] < counter.seen <= EVERY_POINT[-1] + 6
 
 
 @pytest.mark.parametrize("at", POINTS)

@@ -88,9 +88,9 @@ def test_a_false_list_is_refused(place: Workspace, case: str) -> None:
 def test_a_false_total_does_not_cause_a_million_requests(place: Workspace) -> None:
     """Each page has the same rule and a total of a million: the second page shows the contradiction."""
     tenant = HostileTenant(scripts={"list": page(total=1_000_000)})
-    place.patience = 3
     ended = run(place, tenant, "plan")
     assert_refused(ended, tenant)
+    assert ended.cpu_seconds < 3
     assert len(tenant.asked) < 200
 
 

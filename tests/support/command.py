@@ -137,12 +137,13 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
 
 
 class RunResult(NamedTuple):
-    """The end of a run; `seconds` and `peak`, the bytes of memory, if they were measured."""
+    """The end of a run; its seconds, by the clock and of the processor, and its `peak` bytes, if they were measured."""
 
     code: int
     out: str
     err: str
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     peak: int = 0
 
 
@@ -165,4 +166,4 @@ def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, s
         seconds = time.monotonic() - started
     said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return RunResult(process.returncode, said, warned, seconds, peak)
+    return RunResult(process.returncode, said, warned, seconds, usage.ru_utime + usage.ru_stime, peak)
