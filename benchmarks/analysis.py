@@ -64,10 +64,10 @@ def promises_of(count: int) -> Question:
     """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
     from reconciler.behaviour.diff.promises import check_promises
     from reconciler.behaviour.endpoint_stage import EndpointStage
-    from reconciler.model.fallback import Fallback
+    from reconciler.model.fallback import FallbackPolicy
 
     entries, promises = mix.mix(count), mix.promises(100, count)
-    stage = EndpointStage(fallback=Fallback("none", 0.35, frozenset()))
+    stage = EndpointStage(fallback=FallbackPolicy("none", 0.35, frozenset()))
 
     def ask() -> tuple[int, int]:
         results = check_promises(stage.pull_back(entries), promises, types=stage.types)
@@ -114,19 +114,20 @@ def adequacy_of(entries: Entries) -> Question:
     from reconciler.checks.route_tests import Checked, RouteTestResult
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.fallback import Fallback
+    from reconciler.model.fallback import FallbackPolicy
     from reconciler.model.rule import Source
+    from reconciler.text.labels import Labels
 
     environment = Environment(name="sandbox", owner="bench")
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
-    endpoint = EndpointStage(fallback=Fallback("none", 0.35), context_types=types)
+    endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.35), context_types=types)
     rules = {
         one.address: DesiredRule(address=one.address, rule=one.rule, fingerprint="", source=None, hold=None, adopt=None)
         for one in entries
         if one.address
     }
     state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
-    desired = DesiredState(**state, labels={}, endpoint=endpoint)  # type: ignore[arg-type]
+    desired = DesiredState(**state, labels=Labels(), endpoint=endpoint)  # type: ignore[arg-type]
     tests = tuple(
         RouteTestResult(
             environment="sandbox",

@@ -4,14 +4,19 @@ A test notices an edit if it passes now and fails on the edited rules. An edit c
 or the new rule matches, so the tests are not run again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from functools import reduce
+from itertools import chain, count, islice, product
+from math import inf, lcm
+from operator import or_
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.single_edit import RuleEdit, SingleEdits
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, first_failing_condition, holds
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
     Evaluation,
@@ -23,15 +28,28 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.desired.desired import DesiredState
+from reconciler.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Change, Create, is_copy_removal
-from reconciler.model.rule import RANGES, Condition, Opaque, Scalar, Target, make_condition, normalized_conditions
+from reconciler.model.rule import (
+    RANGES,
+    Address,
+    Condition,
+    Json,
+    Opaque,
+    Scalar,
+    Target,
+    make_condition,
+    normalized_conditions,
+)
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
 
 CONFIDENCE_STEP: Final = 0.05
-WORK_PER_RULE: Final = 20_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
+WORK_PER_RULE: Final = 9_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
+WATCH_WORK: Final = 4_000_000  # comparisons of all questions of a plan to promises: about a second
 _DIGITS: Final = 6  # of a moved bound
 
 _Conditions = Sequence[Condition | Opaque]
@@ -44,11 +62,7 @@ class UnnoticedEdit(NamedTuple):
     event: Conversation
     before: Destination
     after: Destination
-    traffic: float  # conversations of the traffic sample that the edit may move; 0 without a sample
-
-
-# Whether a promise that holds now is broken by an edit. It is asked only about edits that no test notices.
-Notices = Callable[[UnnoticedEdit], bool]
+    traffic: float  # conversations of the traffic sample that the rule may take that takes the event today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,28 +70,44 @@ class Adequacy:
     """The number of edits that move callers, and the unnoticed ones of them, the highest traffic first."""
 
     checked: Checked
-    desired: DesiredState
     index: RuleIndex
     edits: int
     unnoticed: tuple[UnnoticedEdit, ...]
     undecided: int  # edits of which it is not known whether they move callers: `edits` does not count them
 
 
+class _Winner(NamedTuple):
+    key: tuple[float, str, str]
+    destination: Destination
+    entry: RoutingEntry | None = None
+
+
+_DEFAULT: Final = _Winner((inf, "", ""), None)
+
+
 class ConversationTable:
     """What rules read in some conversations, and the first two rules of a list that match each."""
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
-        self._contexts, self._evaluation = contexts, evaluation
-        self.winners = [tuple(islice(index.matching_entries(context), 2)) for context in contexts]  # and the next rule
+        self._evaluation, self._all = evaluation, (1 << len(contexts)) - 1
+        self.winners: list[list[_Winner]] = []  # of each conversation: two, the last one is the default routing
+        self._won: dict[int, int] = {}
         self._by_value: dict[str, dict[Scalar | None, int]] = {name: {} for each in contexts for name in each}
-        for name, masks in self._by_value.items():
-            for number, context in enumerate(contexts):
+        for number, context in enumerate(contexts):
+            entries = islice(index.matching_entries(context), 2)
+            self.winners.append([*map(self._winner, entries), _DEFAULT, _DEFAULT][:2])
+            first = id(self.winners[-1][0].entry)
+            self._won[first] = self._won.get(first, 0) | 1 << number
+            for name, masks in self._by_value.items():
                 masks[context.get(name)] = masks.get(context.get(name), 0) | 1 << number
         self._masks: dict[Condition | Opaque, int] = {}
 
+    def _winner(self, entry: RoutingEntry) -> _Winner:
+        return _Winner(evaluation_key(entry, self._evaluation), destination_of(entry.rule.targets), entry)
+
     def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
-        mask = (1 << len(self._contexts)) - 1
+        mask = self._all
         for part in conditions:
             if part not in self._masks:
                 self._masks[part] = self._fulfilling(part) if isinstance(part, Condition) else 0
@@ -85,118 +115,104 @@ class ConversationTable:
         return mask
 
     def _fulfilling(self, part: Condition) -> int:
-        masks = self._by_value.get(part.attribute, {None: (1 << len(self._contexts)) - 1})
+        masks = self._by_value.get(part.attribute, {None: self._all})
         if part.operator == "equals" and isinstance(part.value, Scalar):  # most conditions
             return masks.get(part.value, 0)
         return sum(mask for value, mask in masks.items() if holds(part, canonical_attributes({part.attribute: value})))
 
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
-        near = self.matched(edit.before.rule.conditions)
-        near |= self.matched(edit.after.rule.conditions) if edit.after else 0
-        return sum(1 << number for number in bits(near) if len({*self.destinations(number, edit)}) > 1)
+        return sum(1 << number for number, before, after in self.destinations(edit) if before != after)
 
-    def destinations(self, number: int, edit: RuleEdit) -> tuple[Destination, Destination]:
-        """Return where a conversation goes before and after an edit."""
-        entries, after = self.winners[number], edit.after
-        winner = next((entry for entry in entries if entry is not edit.before), None)
-        if after is not None and first_failing_condition(after.rule, self._contexts[number], {}) is None:
-            key = evaluation_key(after, self._evaluation)
-            winner = after if winner is None or key < evaluation_key(winner, self._evaluation) else winner
-        first = destination_of(entries[0].rule.targets) if entries else None
-        return first, destination_of(winner.rule.targets) if winner else None
+    def destinations(self, edit: RuleEdit) -> Iterator[tuple[int, Destination, Destination]]:
+        """Yield where the conversations go, before and after, of which the old or the new rule may take some."""
+        taken = self.matched(edit.after.rule.conditions) if edit.after else 0
+        edited = self._winner(edit.after) if edit.after else _DEFAULT
+        for number in bits(taken | self._won.get(id(edit.before), 0)):
+            first, second = self.winners[number]
+            winner = second if first.entry is edit.before else first
+            winner = edited if taken >> number & 1 and edited.key < winner.key else winner
+            yield number, first.destination, winner.destination
 
 
-def measure_adequacy(
-    checked: Checked,
-    sample: TrafficSample | None = None,
-    notices: Notices = lambda _edit: False,
-) -> Adequacy:
+def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> Adequacy:
     """Return which edits of the valid rules of an environment move callers, and which of them are unnoticed."""
     assert checked.desired is not None  # noqa: S101 - invalid rules are an error of the command
-    return _Measurement(checked, checked.desired, sample).run(notices)
+    return _Measurement(checked, checked.desired).run(sample)
 
 
 class _Measurement:
-    def __init__(self, checked: Checked, desired: DesiredState, sample: TrafficSample | None) -> None:
-        self.checked, self.desired, self.endpoint = checked, desired, desired.endpoint
+    def __init__(self, checked: Checked, desired: DesiredState) -> None:
+        self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
-        passed = [result for result in checked.tried if result.failure is None]
-        self.tests = self._table([result.context for result in passed], self.index)
-        self.possible_tests = sum(1 << number for number, result in enumerate(passed) if self._is_possible(result))
-        rows = convert_sample(self.endpoint.types, sample).rows if sample else ()
-        self.sample = self._table([canonical_attributes(row.attributes) for row in rows], RuleIndex(()))
-        self.counts, self.columns = [row.count for row in rows], {name for row in rows[:1] for name in row.attributes}
-        self.traffic: dict[int, float] = {}  # the sum of the counts of rows, by their mask
-        entries, confidence = self.index.ordered, checked.environment.attributes.confidence
-        targets = [part for rule in desired.rules.values() for part in rule.rule.targets]
+        self.tests = self._table(result.context for result in checked.tried if result.failure is None)
+        self.promises = [result.promise for result in checked.promises if result.facts.holds]
+        ordered, confidence = self.index.ordered, checked.environment.attributes.confidence
+        targets = [part for entry in ordered for part in entry.rule.targets]
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
-        self.listed = {entry.name: list(list_edits(entry, queues, confidence)) for entry in entries}
-        edits = [edit for each in self.listed.values() for edit in each]
-        self.search = SingleEdits(entries, edits, self.endpoint, desired.evaluation)
-        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(entries))
+        self.edits = [edit for entry in ordered for edit in list_edits(entry, queues, confidence)]
+        edited = (edit.after for edit in self.edits if edit.after)
+        self.search = SingleEdits(ordered, edited, self.promises, self.endpoint, self.evaluation)
+        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(ordered))
 
-    def run(self, notices: Notices) -> Adequacy:
-        noticed = undecided = 0
-        unnoticed: list[UnnoticedEdit] = []
-        for edit in self._edits():
-            moved_tests = self.tests.moved(edit)
+    def run(self, sample: TrafficSample | None) -> Adequacy:
+        edits = undecided = 0
+        unnoticed, traffic = list[UnnoticedEdit](), self._traffic_by_rule(sample)
+        for edit in chain(self.edits, self._edits_of_priorities()):
             try:
-                moved = None if moved_tests & self.possible_tests else self._prove(edit)
+                moved = self._find_moved(edit, traffic)
+                is_noticed = moved and (self.tests.moved(edit) or self._breaks_promise(edit))
             except UndecidedError:
                 undecided += 1
                 continue
-            if moved and not moved_tests and not notices(moved):
-                unnoticed.append(moved)
-            elif moved or moved_tests & self.possible_tests:
-                noticed += 1
+            edits += moved is not None
+            unnoticed += [moved] if moved and not is_noticed else []
         return Adequacy(
             checked=self.checked,
-            desired=self.desired,
             index=self.index,
-            edits=noticed + len(unnoticed),
+            edits=edits,
             unnoticed=tuple(sorted(unnoticed, key=lambda each: (-each.traffic, each.edit.before.name))),
             undecided=undecided,
         )
 
-    def _edits(self) -> Iterator[RuleEdit]:
-        sign = 1 if self.desired.evaluation == "lowest-first" else -1
+    def _edits_of_priorities(self) -> Iterator[RuleEdit]:
+        sign = 1 if self.evaluation == "lowest-first" else -1
         for entry in self.index.ordered:
-            yield from self.listed[entry.name]
             for rival, step in zip(self.search.rivals(entry), (-sign, sign), strict=True):
                 if rival is not None:
                     yield RuleEdit(entry, replace(entry, rule=replace(entry.rule, priority=rival.rule.priority + step)))
 
-    def _prove(self, edit: RuleEdit) -> UnnoticedEdit | None:
+    def _find_moved(self, edit: RuleEdit, traffic: Mapping[str, float]) -> UnnoticedEdit | None:
         """Return the edit with an event that it moves, or None if it moves none. Raises UndecidedError."""
         example = self.search.find_moved(edit)
         if example is None:
             return None
-        table = self._table([self.endpoint.context(example.attributes).attributes], self.index)
-        before, after = table.destinations(0, edit)
-        if before == after and example.assumed:  # depends on the text of a number, which is not decided
+        table = self._table([self.endpoint.context(example.attributes).attributes])
+        for _, before, after in table.destinations(edit):
+            if before != after:
+                name = _name(table.winners[0][0].entry)
+                return UnnoticedEdit(edit, example.attributes, before, after, traffic[name])
+        if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
-        if before == after:
-            raise AssertionError(f"the example {example} is not moved by {edit}")
-        near = self._possible_rows(edit.before) | (self._possible_rows(edit.after) if edit.after else 0)
-        near &= self._possible_rows(table.winners[0][0]) if table.winners[0] else near
-        if near not in self.traffic:
-            self.traffic[near] = sum(self.counts[number] for number in bits(near))
-        return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[near])
+        raise AssertionError(f"the example {example} is not moved by {edit}")
 
-    def _possible_rows(self, entry: RoutingEntry) -> int:
-        """Return the rows of the sample that a rule may match, as a mask."""
-        parts = (part for part in entry.rule.conditions if isinstance(part, Condition))
-        return self.sample.matched(part for part in parts if part.attribute in self.columns)
+    def _breaks_promise(self, edit: RuleEdit) -> bool:
+        return any(self.search.breaks(edit, promise) for promise in self.promises)
 
-    def _table(self, contexts: Sequence[Conversation], index: RuleIndex) -> ConversationTable:
-        return ConversationTable(index, contexts, self.desired.evaluation)
+    def _traffic_by_rule(self, sample: TrafficSample | None) -> Mapping[str, float]:
+        """Return the conversations of a sample that each rule may take; "" is the default routing."""
+        counts, rules = defaultdict[str, float](float), RuleIndex(self.endpoint.pull_back(self.index.ordered))
+        for row in convert_sample(self.endpoint.types, sample).rows if sample else ():
+            for name in {_name(entry) for entry in rules.possible_winners(row.attributes)}:
+                counts[name] += row.count
+        return counts
 
-    def _is_possible(self, result: RouteTestResult) -> bool:
-        """Return whether an event of the bot leads to what the rules read in a test."""
-        event, types = result.conversation if self.endpoint.analyses_events else result.context, self.endpoint.types
-        is_typed = all(types[name].contains(value) for name, value in event.items() if name in types)
-        return is_typed and self.endpoint.context(event).attributes == result.context
+    def _table(self, contexts: Iterable[Conversation]) -> ConversationTable:
+        return ConversationTable(self.index, list(contexts), self.evaluation)
+
+
+def _name(entry: RoutingEntry | None) -> str:
+    return entry.whole.name if entry else ""
 
 
 def list_edits(entry: RoutingEntry, queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
@@ -227,12 +243,13 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
 
 
-def count_unwatched(
-    plan: Plan, tests: Sequence[RouteTestResult], watches: Callable[[Change], bool] = lambda _change: False
-) -> int | None:
-    """Return the number of changed rules without a test or a promise (`watches`); None if there are no tests."""
+def count_unwatched(plan: Plan, tests: Sequence[RouteTestResult]) -> int | None:
+    """Return the number of changed rules that no test and no promise watches; None without tests and promises."""
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
-    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation.
+    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
+    # watches a rule if an event would break it without the rule.
+    if not tests and not plan.desired.promises:
+        return None
     passed = [result for result in tests if result.failure is None]
     table = ConversationTable(RuleIndex(()), [result.context for result in passed], plan.desired.evaluation)
     watched = {result.winner.address for result in passed if result.winner}
@@ -244,4 +261,98 @@ def count_unwatched(
         return table.matched(change.live.rule.conditions) > 0
 
     changes = [change for change in plan.changes if not is_copy_removal(change) and change.address not in watched]
-    return sum(not matches_test(change) and not watches(change) for change in changes) if tests else None
+    unwatched = [change.address for change in changes if not matches_test(change)]
+    return len(unwatched) - sum(map(unwatched.count, _watched_by_promises(plan.desired, set(unwatched))))
+
+
+def _watched_by_promises(desired: DesiredState, addresses: Set[Address]) -> Iterator[Address]:
+    """Yield the addresses of rules without which a promise would be broken, as far as the bound of work allows."""
+    ordered = order_entries(desired_entries(desired), desired.evaluation)
+    entries = [entry for entry in ordered if entry.address in addresses]
+    promises = [stated.promise for stated in desired.promises if entries]
+    search = SingleEdits(ordered if promises else (), (), promises, desired.endpoint, desired.evaluation)
+    search.space.budget.remaining = WATCH_WORK
+    for entry in entries if promises else ():
+        with suppress(UndecidedError):
+            if entry.address and any(search.breaks(RuleEdit(entry, None), promise) for promise in promises):
+                yield entry.address
+
+
+def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:
+    """Yield a route test of each unnoticed edit, as in a manifest: an event of the bot, and its destination today."""
+    aliases: dict[str, str] = {}
+    for alias in resolver.aliases:
+        with suppress(QueueError):  # the alias has no queue in this environment
+            aliases.setdefault(resolver.resolve(alias).id, alias)
+    names = adequacy.checked.environment.attributes
+    for unnoticed in adequacy.unnoticed:
+        yield {"given": _given(unnoticed.event, names), "expect": _expect(unnoticed.before, aliases)}
+
+
+def _given(event: Conversation, names: BotAttributes) -> Json:
+    fields: dict[str, Json] = {}
+    attributes: dict[str, Json] = {}
+    for name, value in event.items():
+        if name == names.intent and isinstance(value, str):
+            fields["intent"] = _literal(value)
+        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
+            fields["confidence"] = value
+        else:
+            attributes[_literal(name)] = _literal(value) if isinstance(value, str) else value
+    return {**dict(sorted(fields.items(), reverse=True)), **({"attributes": attributes} if attributes else {})}
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", "$$")  # a dollar begins a variable
+
+
+def _expect(destination: Destination, aliases: Mapping[str, str]) -> Json:
+    if destination is None:
+        return {"default": True}
+    total = lcm(100, *(share.denominator for _, share in destination))  # percent if they are exact
+    split = {_literal(aliases.get(queue, queue)): int(share * total) for queue, share in destination}
+    return {"split": split} if len(split) > 1 else {"queue": next(iter(split))}
+
+
+def find_noticed(adequacies: Sequence[Adequacy], results: Sequence[Sequence[RouteTestResult]]) -> dict[int, int]:
+    """Return the edits, as a mask, that each test notices, by its number, if it passes in all environments."""
+    # `results` are of all tests, in the environments of `adequacies` and then in further ones.
+    passed = [at for at, alike in enumerate(zip(*results, strict=True)) if not any(each.failure for each in alike)]
+    masks, edits = dict.fromkeys(passed, 0), 0
+    for adequacy, tried in zip(adequacies, results, strict=False):
+        evaluation = adequacy.checked.environment.api.evaluation
+        table = ConversationTable(adequacy.index, [result.context for result in tried], evaluation)
+        for unnoticed in adequacy.unnoticed:
+            for at in masks.keys() & bits(table.moved(unnoticed.edit)):
+                masks[at] |= 1 << edits
+            edits += 1
+    return masks
+
+
+def without_noticed(adequacies: Sequence[Adequacy], mask: int) -> list[Adequacy]:
+    """Return the adequacies without the edits of a mask from `find_noticed`."""
+    edits = count()
+    return [
+        replace(each, unnoticed=tuple(unnoticed for unnoticed in each.unnoticed if not mask >> next(edits) & 1))
+        for each in adequacies
+    ]
+
+
+def choose_tests(noticed: Mapping[int, int], sizes: Sequence[int]) -> list[int]:
+    """Return the fewest tests that notice all edits that any test notices; `sizes` are their numbers of attributes."""
+    # Each time the test that notices most further edits, and of these the shortest, which readers understand first.
+    missing, chosen = union(noticed.values()), list[int]()
+    while missing:
+        chosen.append(max(noticed, key=lambda at: ((noticed[at] & missing).bit_count(), -sizes[at], -at)))
+        missing &= ~noticed[chosen[-1]]
+    counts = Counter(edit for at in chosen for edit in bits(noticed[at]))
+    for at in list(chosen):
+        if all(counts[edit] > 1 for edit in bits(noticed[at])):
+            chosen.remove(at)
+            counts.subtract(bits(noticed[at]))
+    return sorted(chosen)
+
+
+def union(masks: Iterable[int]) -> int:
+    """Return the edits of all masks."""
+    return reduce(or_, masks, 0)

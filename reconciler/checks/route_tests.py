@@ -9,7 +9,13 @@ from typing import Literal
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of,
+    destination_of_rule,
+    order_entries,
+)
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import (
@@ -105,7 +111,7 @@ class _RouteTestRunner:
             conversation = given
             context = given if test.given.context is not None else self._endpoint.context(given).attributes
             winner = self._rules.find_winner(context, self._assumed)
-            actual = None if winner is None else destination_of(winner.rule.targets)
+            actual = destination_of_rule(winner)
             if actual != expected:
                 names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"

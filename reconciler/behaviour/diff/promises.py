@@ -9,26 +9,25 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
+from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, merge_regions
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, SliceWalk, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Space
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Rule
 
 _PROBE: Final = 0  # the rank of a promise in its own list
-_ORDINARY_SLICE: Final = -1
 _MAX_PARTS: Final = 8  # into which the work that is left is divided
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Promise:
     """What must hold for all conversations that fulfil `conditions`; each field restricts their routes."""
 
@@ -38,6 +37,12 @@ class Promise:
     never_default: bool = False
     shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
     decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
+
+    @cached_property
+    def probe(self) -> RoutingEntry:
+        """The promise as a rule on top of a list."""
+        rule = Rule(name="", description="", priority=0, enabled=True, conditions=self.conditions, targets=())
+        return RoutingEntry(name="", rule=rule)
 
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""
@@ -50,9 +55,10 @@ class Promise:
 
     def is_broken_by(self, destination: Destination, entry: RoutingEntry | None) -> bool:
         """Return whether a rule with this destination breaks the promise where it takes a conversation."""
-        address = entry.whole.address if entry and self.decided_by else None
-        is_decisive = not self.decided_by or (address and fnmatchcase(str(address), self.decided_by))
-        return not (is_decisive and self.allows(destination))
+        address = entry.whole.address if entry else None
+        if self.decided_by and not (address and fnmatchcase(str(address), self.decided_by)):
+            return True
+        return not self.allows(destination)
 
 
 class PromiseFacts(NamedTuple):
@@ -80,123 +86,82 @@ def check_promises(
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
-    space = Space((ordered, map(_probe, promises)), types=types)
+    checker = _PromiseChecker(Space((ordered, [promise.probe for promise in promises]), types=types), ordered)
     remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
-    index, formatter = _RuleListIndex(PivotSlices(space, ordered)), RegionFormatter(space)
-    results = []
+    budget, results = checker.space.budget, []
     for number, promise in enumerate(promises):
-        space.budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
-        results.append(_check(promise, index, formatter))
-        remaining -= share - space.budget.remaining
-    _confirm_examples(ordered, promises, results)
+        budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
+        results.append(checker.check(promise))
+        remaining -= share - budget.remaining
     return tuple(results)
 
 
-def _probe(promise: Promise) -> RoutingEntry:
-    rule = Rule(name="", description="", priority=0, enabled=True, conditions=promise.conditions, targets=())
-    return RoutingEntry(name="", rule=rule)
-
-
-class _RuleListIndex:
+class _PromiseChecker:
     """A list of rules, and what all promises need of it."""
 
-    def __init__(self, slices: PivotSlices) -> None:
-        self.slices, self.walk = slices, SliceWalk(slices)
-        self.ranks_by_destination: dict[Destination, list[int]] = {}
-        for rank, destination in enumerate(slices.destinations):
+    def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
+        self.space, self.slices, self.formatter = space, PivotSlices(space, ordered), RegionFormatter(space)
+        self.walk = SliceWalk(self.slices)
+        self.ranks_by_destination: dict[Destination, list[int]] = {None: [DEFAULT_RANK]}
+        for rank, destination in enumerate(self.slices.destinations):
             self.ranks_by_destination.setdefault(destination, []).append(rank)
-        self._ends: dict[int, int] = {}
+        self._ordered = ordered
 
-    def slices_of(self, rank: int, probe: PivotSlices) -> Iterable[int]:
-        """Return the slices in which earlier rules with most values may leave a rule conversations of a probe."""
-        slices, shapes, masks = self.slices, self.slices.space.shapes, self.slices.prefix_masks
-        shape = probe.boxes[_PROBE].shape
-        if shape not in self._ends:  # of most slices: the first rule that takes all of the shape
-            covering = bits(shapes.covering(shape) & masks.mask_before(DEFAULT_RANK))
-            self._ends[shape] = min((masks.first_rank_of[number] for number in covering), default=DEFAULT_RANK)
-        is_open = rank <= self._ends[shape]
-        if slices.is_narrow(rank):
-            return (atom for atom in slices.boxes[rank].atoms if is_open or atom in masks.late_ranks)
-        head = slices.shape_of_rank(_ORDINARY_SLICE, rank)
-        if not (is_open and shapes.may_leave_any(shape, masks.mask_before(rank), head)):
-            atoms: Iterable[int] = (UNNAMED_SLICE, *masks.late_ranks)
-            return atoms if rank == DEFAULT_RANK else (atom for atom in atoms if slices.holds(atom, rank))
-        return probe.atoms(_PROBE) if rank == DEFAULT_RANK else slices.atoms(rank)
+    @cached_property
+    def _index(self) -> RuleIndex:
+        return RuleIndex(self._ordered)
+
+    def check(self, promise: Promise) -> PromiseFacts:
+        probe = PivotSlices(self.space, [promise.probe])
+        if not probe.entries:
+            return PromiseFacts((), is_empty=True)
+        pairs = _Violations(promise, probe, self)
+        drafts = DraftRegionBuilder(pairs).build_drafts()
+        merged = merge_regions(
+            self.space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole))
+        )
+        regions = sorted(
+            map(self.formatter.format_region, merged),
+            key=lambda region: (region.unlikely, region.example.assumed != {}),
+        )
+        for region in regions:
+            self._confirm_example(promise, region)
+        return PromiseFacts(tuple(regions), complete=not pairs.unknown)
+
+    def _confirm_example(self, promise: Promise, region: Region) -> None:
+        """Verify an example rule by rule, independently of the analysis."""
+        example = region.example
+        winner = self._index.find_winner(example.attributes, example.assumed)
+        is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
+        attributes, rule = canonical_attributes(example.attributes), promise.probe.rule
+        is_meant = first_failing_condition(rule, attributes, example.assumed) is None
+        if not (is_broken and is_meant and (winner and winner.whole) is region.after_rule):
+            raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
 
 
-class _ProbePairs(WinnerPairs):
+class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
-    def __init__(self, promise: Promise, probe: PivotSlices, index: _RuleListIndex) -> None:
-        self._promise, self._index = promise, index
-        super().__init__(probe, index.slices, [index.walk])
+    def __init__(self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker) -> None:
+        self._promise, self._groups = promise, checker.ranks_by_destination.items()
+        super().__init__(probe, checker.slices, [checker.walk])
 
     def _find_pairs(self) -> None:
         """Search the slices of the promise; if these are many, those of each rule that breaks it."""
         if self.old.boxes[_PROBE].atoms:
             self._pair_with_takers(_PROBE, self.old, self.new)
             return
-        groups = self._index.ranks_by_destination.items()
-        ranks = [ranks for place, ranks in groups if self._promise.decided_by or not self._promise.allows(place)]
-        for rank in sorted(chain([DEFAULT_RANK], *ranks)):
-            try:
-                if self._is_relevant((_PROBE, rank)):
-                    self._pair_with_rule(rank)
-            except UndecidedError:
-                self.unknown[_PROBE, rank] = None
-
-    def _pair_with_rule(self, rank: int) -> None:
-        for atom in self._index.slices_of(rank, self.old):
-            if not self.old.holds(atom, _PROBE):
-                continue
-            self.space.budget.spend()
-            shapes, heads = self.new.shapes(atom), (self.old.shape(atom, _PROBE), self.new.shape_of_rank(atom, rank))
-            box = shapes.find_free_box(*heads, self.new.mask_before(atom, rank))
-            if box is not None:
-                self._record(atom, (_PROBE, rank), box)
-                if not self.new.is_narrow(rank):
-                    return
+        any_rule = self._promise.decided_by
+        ranks = (ranks for place, ranks in self._groups if any_rule or not self._promise.allows(place))
+        for rank in sorted(chain.from_iterable(ranks)):
+            if self._is_relevant((_PROBE, rank)):
+                self._pair_rules(_PROBE, rank)
 
     def _is_relevant(self, pair: RankPair) -> bool:
         rank = pair[1]
-        entry = self.new.entries[rank] if rank < len(self.new.entries) else None
-        return self._promise.is_broken_by(self.new.destination_of_rank(rank), entry)
+        return self._promise.is_broken_by(self.new.destination_of_rank(rank), self.new.entry_of_rank(rank))
 
     def group_of(self, pair: RankPair) -> Hashable:
         """Return the identity of the rule: each region of a promise is about one rule."""
-        rank = pair[1]
-        return id(self.new.entries[rank].whole) if rank < len(self.new.entries) else None
-
-
-def _check(promise: Promise, index: _RuleListIndex, formatter: RegionFormatter) -> PromiseFacts:
-    space = formatter.space
-    probe = PivotSlices(space, [_probe(promise)])
-    if not probe.entries:
-        return PromiseFacts((), is_empty=True)
-    pairs = _ProbePairs(promise, probe, index)
-    drafts = DraftRegionBuilder(pairs).build_drafts()
-    merged = merge_regions(space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole)))
-    regions = sorted(
-        map(formatter.format_region, merged), key=lambda region: (region.unlikely, region.example.assumed != {})
-    )
-    return PromiseFacts(tuple(regions), complete=not pairs.unknown)
-
-
-def _confirm_examples(
-    ordered: Sequence[RoutingEntry], promises: Sequence[Promise], results: Sequence[PromiseFacts]
-) -> None:
-    """Verify each example rule by rule, independently of the analysis."""
-    if not any(facts.violations for facts in results):
-        return
-    index = RuleIndex(ordered)
-    for promise, facts in zip(promises, results, strict=True):
-        rule = _probe(promise).rule
-        for region in facts.violations:
-            example = region.example
-            winner = index.find_winner(example.attributes, example.assumed)
-            destination = None if winner is None else destination_of(winner.rule.targets)
-            is_broken = promise.is_broken_by(destination, winner) and (winner and winner.whole) is region.after_rule
-            if not is_broken or first_failing_condition(
-                rule, canonical_attributes(example.attributes), example.assumed
-            ):
-                raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
+        entry = self.new.entry_of_rank(pair[1])
+        return entry and id(entry.whole)

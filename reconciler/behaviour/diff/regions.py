@@ -286,6 +286,4 @@ class DraftRegionBuilder:
 
     def rules_of(self, pair: RankPair) -> RulePair:
         """Return both rules of a pair."""
-        sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
-        old, new = (slices.entries[rank] if rank < len(slices.entries) else None for slices, rank in sides)
-        return old, new
+        return self.pairs.old.entry_of_rank(pair[0]), self.pairs.new.entry_of_rank(pair[1])

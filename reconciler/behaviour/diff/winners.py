@@ -145,7 +145,7 @@ class WinnerPairs:
             if twin is None:
                 self._pair_with_takers(rank, old, new)
             elif old.destinations[rank] != new.destinations[twin]:
-                self._pair_equal_rules(rank, twin)
+                self._pair_rules(rank, twin)
             else:
                 self.unchanged_ranks.add(twin)
         twins = set(twin_of.values())
@@ -186,27 +186,33 @@ class WinnerPairs:
         except UndecidedError:
             self.unknown[(rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)] = None
 
-    def _pair_equal_rules(self, old: int, new: int) -> None:
-        """Find whether two rules with equal conditions win a conversation; one slice is enough for many values."""
+    def _pair_rules(self, old: int, new: int) -> None:
+        """Find whether two rules win a conversation; one slice is enough for many values."""
         try:
             for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
-                shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
+                shapes, heads = self.new.shapes(atom), (self.old.shape(atom, old), self.new.shape_of_rank(atom, new))
                 box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
                     self._record(atom, (old, new), box)
-                    if not self.old.boxes[old].atoms:
+                    if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
                         return
         except UndecidedError:
             self.unknown[old, new] = None
 
     def _open_atoms(self, old: int, new: int) -> Iterable[int]:
-        """Return the slices of two twins in which the rules with most values may leave conversations to them."""
-        box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
-        if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
-            return self.old.atoms(old)
-        unnamed = (UNNAMED_SLICE,) if box.rest >= 0 else ()
-        return [*unnamed, *(atom for atom in wide[0].late_ranks | wide[1].late_ranks if self.old.holds(atom, old))]
+        """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
+        wide, shapes = (self.old.prefix_masks, self.new.prefix_masks), self.space.shapes
+        heads = self.old.boxes[old].shape, self.new.shape_of_rank(_ORDINARY_SLICE, new)
+        narrow = self.new.is_narrow(new)
+        atoms: Iterable[int] = self.new.boxes[new].atoms if narrow else self.old.atoms(old)
+        if not (
+            narrow
+            or self.old.is_narrow(old)
+            or shapes.may_leave_any(*heads, wide[0].mask_before(old) | wide[1].mask_before(new))
+        ):
+            atoms = (UNNAMED_SLICE, *(wide[0].late_ranks | wide[1].late_ranks))
+        return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
         """Record a pair that takes a box in a slice, if it is relevant."""

@@ -1,22 +1,29 @@
-"""The results of route tests and promises as one line, as JSON, and as JUnit XML.
+"""The results of route tests and promises as one line, as JSON, and as JUnit XML; and the adequacy of both.
 
 The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in `testsuites`, no file or
 line in a `testcase`, and empty parts in each suite.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.checks.route_tests import RouteTestResult
+from reconciler.model.finding import source_to_json
+from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
+from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.labels import Labels
-from reconciler.text.phrases import conversation_phrase
+from reconciler.text.phrases import condition_phrase, conversation_phrase, queues_phrase
+
+_MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
 
 
 def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseResult]) -> str:
@@ -122,3 +129,75 @@ def _suite(
     ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
     ET.SubElement(suite, "system-err")
     return suite
+
+
+def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
+    """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each environment."""
+    texts: dict[str, str] = {}
+    for adequacy in adequacies:
+        labels, queues = adequacy.checked.labels, adequacy.checked.queues
+        for edit in adequacy.unnoticed:
+            source = edit.edit.before.source
+            where = f"   {source_location(source)}" if source else ""
+            way = " -> ".join(destination_phrase(each, queues) for each in (edit.before, edit.after))
+            head = f"  {sanitize(edit.edit.before.name)}: {_edit_phrase(edit, adequacy)}{where}"
+            texts.setdefault(head, f"{head}\n      {conversation_phrase(edit.event, labels)}: {way}")
+    yield from list(texts.values())[:limit]
+    if len(texts) > limit:
+        yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
+    for adequacy in adequacies:
+        edits, noticed = adequacy.edits, adequacy.edits - len(adequacy.unnoticed)
+        share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
+        undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
+        count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"
+        name = sanitize(adequacy.checked.environment.name)
+        yield f"Adequacy in {name}: the tests and promises notice {count}."
+
+
+def _edit_phrase(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> str:
+    """Return an edit in words: `confidence >= 0.45 instead of confidence >= 0.4`."""
+    labels, queues, (entry, edited) = adequacy.checked.labels, adequacy.checked.queues, unnoticed.edit
+    if edited is None:
+        return "without the rule"
+    before, after = entry.rule, edited.rule
+    if after.targets != before.targets:
+        return f"to {queues_phrase(after.targets, queues)} instead of {queues_phrase(before.targets, queues)}"
+    if after.priority != before.priority:
+        return f"priority {quote(after.priority)} instead of {quote(before.priority)}"
+    removed, added = (
+        " and ".join(condition_phrase(part, labels) for part in first.conditions if part not in second.conditions)
+        for first, second in ((before, after), (after, before))
+    )
+    return f"{added} instead of {removed}" if added else f"without the condition {removed}"
+
+
+def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
+    """Return the adequacy of all environments together as JSON, with a limited number of examples."""
+    pairs = [(unnoticed, adequacy) for adequacy in adequacies for unnoticed in adequacy.unnoticed]
+    pairs.sort(key=lambda pair: -pair[0].traffic)
+    edits = sum(each.edits for each in adequacies)
+    limit = 1 + _MAX_LISTED_RULES // max(1, *(len(each.index.ordered) for each in adequacies))
+    return {
+        "edits": edits,
+        "unnoticed": len(pairs),
+        "percent": 100 * len(pairs) / edits if edits else 0.0,
+        "undecided": sum(each.undecided for each in adequacies),
+        "examples": [_example(*pair) for pair in pairs[:limit]],
+    }
+
+
+def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
+    (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
+    rules = [edited if each is entry else each for each in adequacy.index.ordered]
+    return {
+        "environment": adequacy.checked.environment.name,
+        "edit": _edit_phrase(unnoticed, adequacy),
+        "address": entry.name,
+        "source": source_to_json(entry.source),
+        "witness": dict(unnoticed.event),
+        "before": destination_to_json(unnoticed.before, queues),
+        "after": destination_to_json(unnoticed.after, queues),
+        "rules": [
+            {"id": each.name, **rule_to_json(each.rule, each.rule.description, queues)} for each in rules if each
+        ],
+    }
