@@ -5,23 +5,25 @@ or the new rule matches, so the tests are not run again.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
-from itertools import chain, count, islice, product
+from itertools import islice, product
 from math import inf, lcm
 from operator import or_
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.single_edit import RuleEdit, SingleEdits
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
+from reconciler.behaviour.diff.promises import RuleEdit, SingleEdits
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
     Evaluation,
     RoutingEntry,
     destination_of,
+    destination_of_rule,
     evaluation_key,
     order_entries,
 )
@@ -30,14 +32,12 @@ from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.change import Change, Create, is_copy_removal
+from reconciler.model.change import Create, is_copy_removal
 from reconciler.model.rule import (
     RANGES,
-    Address,
     Condition,
     Json,
     Opaque,
-    Scalar,
     Target,
     make_condition,
     normalized_conditions,
@@ -48,7 +48,7 @@ from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
 
 CONFIDENCE_STEP: Final = 0.05
-WORK_PER_RULE: Final = 9_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
+WORK_PER_RULE: Final = 6_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
 WATCH_WORK: Final = 4_000_000  # comparisons of all questions of a plan to promises: about a second
 _DIGITS: Final = 6  # of a moved bound
 
@@ -65,60 +65,51 @@ class UnnoticedEdit(NamedTuple):
     traffic: float  # conversations of the traffic sample that the rule may take that takes the event today
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adequacy:
+class Adequacy(NamedTuple):
     """The number of edits that move callers, and the unnoticed ones of them, the highest traffic first."""
 
     checked: Checked
-    index: RuleIndex
+    rules: RuleIndex
     edits: int
-    unnoticed: tuple[UnnoticedEdit, ...]
+    unnoticed: Sequence[UnnoticedEdit]
     undecided: int  # edits of which it is not known whether they move callers: `edits` does not count them
 
 
 class _Winner(NamedTuple):
     key: tuple[float, str, str]
     destination: Destination
-    entry: RoutingEntry | None = None
+    entry: RoutingEntry | None
 
 
-_DEFAULT: Final = _Winner((inf, "", ""), None)
+_DEFAULT: Final = _Winner((inf, "", ""), None, None)
 
 
 class ConversationTable:
     """What rules read in some conversations, and the first two rules of a list that match each."""
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
-        self._evaluation, self._all = evaluation, (1 << len(contexts)) - 1
-        self.winners: list[list[_Winner]] = []  # of each conversation: two, the last one is the default routing
-        self._won: dict[int, int] = {}
-        self._by_value: dict[str, dict[Scalar | None, int]] = {name: {} for each in contexts for name in each}
+        self._contexts, self._evaluation = contexts, evaluation
+        self._fulfilling: dict[Condition | Opaque, int] = {}
+        self._won: dict[int, int] = {}  # by rule, the conversations that it takes
+        self.winners: list[Sequence[_Winner]] = []  # of each conversation, and the next rule
         for number, context in enumerate(contexts):
             entries = islice(index.matching_entries(context), 2)
-            self.winners.append([*map(self._winner, entries), _DEFAULT, _DEFAULT][:2])
-            first = id(self.winners[-1][0].entry)
-            self._won[first] = self._won.get(first, 0) | 1 << number
-            for name, masks in self._by_value.items():
-                masks[context.get(name)] = masks.get(context.get(name), 0) | 1 << number
-        self._masks: dict[Condition | Opaque, int] = {}
+            winners = [*map(self._winner, entries), _DEFAULT, _DEFAULT][:2]
+            self._won[id(winners[0].entry)] = self._won.get(id(winners[0].entry), 0) | 1 << number
+            self.winners.append(winners)
 
     def _winner(self, entry: RoutingEntry) -> _Winner:
-        return _Winner(evaluation_key(entry, self._evaluation), destination_of(entry.rule.targets), entry)
+        return _Winner(evaluation_key(entry, self._evaluation), destination_of_rule(entry), entry)
 
     def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
-        mask = self._all
+        mask = (1 << len(self._contexts)) - 1
         for part in conditions:
-            if part not in self._masks:
-                self._masks[part] = self._fulfilling(part) if isinstance(part, Condition) else 0
-            mask &= self._masks[part]
+            if part not in self._fulfilling:
+                fulfils = [isinstance(part, Condition) and holds(part, context) for context in self._contexts]
+                self._fulfilling[part] = sum(1 << number for number, fulfilled in enumerate(fulfils) if fulfilled)
+            mask &= self._fulfilling[part]
         return mask
-
-    def _fulfilling(self, part: Condition) -> int:
-        masks = self._by_value.get(part.attribute, {None: self._all})
-        if part.operator == "equals" and isinstance(part.value, Scalar):  # most conditions
-            return masks.get(part.value, 0)
-        return sum(mask for value, mask in masks.items() if holds(part, canonical_attributes({part.attribute: value})))
 
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
@@ -138,51 +129,37 @@ class ConversationTable:
 def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> Adequacy:
     """Return which edits of the valid rules of an environment move callers, and which of them are unnoticed."""
     assert checked.desired is not None  # noqa: S101 - invalid rules are an error of the command
-    return _Measurement(checked, checked.desired).run(sample)
+    return _Measurement(checked, checked.desired, sample).run()
 
 
 class _Measurement:
-    def __init__(self, checked: Checked, desired: DesiredState) -> None:
+    def __init__(self, checked: Checked, desired: DesiredState, sample: TrafficSample | None) -> None:
         self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
-        self.tests = self._table(result.context for result in checked.tried if result.failure is None)
+        self.tests = self._table([result.context for result in checked.tried if result.failure is None])
+        self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
+        self.edits = list(list_edits(self.index.ordered, checked.environment.attributes.confidence))
         self.promises = [result.promise for result in checked.promises if result.facts.holds]
-        ordered, confidence = self.index.ordered, checked.environment.attributes.confidence
-        targets = [part for entry in ordered for part in entry.rule.targets]
-        queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
-        self.edits = [edit for entry in ordered for edit in list_edits(entry, queues, confidence)]
         edited = (edit.after for edit in self.edits if edit.after)
-        self.search = SingleEdits(ordered, edited, self.promises, self.endpoint, self.evaluation)
-        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(ordered))
+        self.search = SingleEdits(self.index.ordered, edited, self.promises, self.endpoint, self.evaluation)
+        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
 
-    def run(self, sample: TrafficSample | None) -> Adequacy:
+    def run(self) -> Adequacy:
         edits = undecided = 0
-        unnoticed, traffic = list[UnnoticedEdit](), self._traffic_by_rule(sample)
-        for edit in chain(self.edits, self._edits_of_priorities()):
+        unnoticed: list[UnnoticedEdit] = []
+        for edit in self.edits:
             try:
-                moved = self._find_moved(edit, traffic)
-                is_noticed = moved and (self.tests.moved(edit) or self._breaks_promise(edit))
+                moved = self._find_moved(edit)
+                is_unnoticed = moved and not self.tests.moved(edit) and not self._breaks_promise(edit)
             except UndecidedError:
                 undecided += 1
                 continue
             edits += moved is not None
-            unnoticed += [moved] if moved and not is_noticed else []
-        return Adequacy(
-            checked=self.checked,
-            index=self.index,
-            edits=edits,
-            unnoticed=tuple(sorted(unnoticed, key=lambda each: (-each.traffic, each.edit.before.name))),
-            undecided=undecided,
-        )
+            unnoticed += [moved] if moved and is_unnoticed else []
+        unnoticed.sort(key=lambda each: (-each.traffic, each.edit.before.name))
+        return Adequacy(self.checked, self.index, edits, unnoticed, undecided)
 
-    def _edits_of_priorities(self) -> Iterator[RuleEdit]:
-        sign = 1 if self.evaluation == "lowest-first" else -1
-        for entry in self.index.ordered:
-            for rival, step in zip(self.search.rivals(entry), (-sign, sign), strict=True):
-                if rival is not None:
-                    yield RuleEdit(entry, replace(entry, rule=replace(entry.rule, priority=rival.rule.priority + step)))
-
-    def _find_moved(self, edit: RuleEdit, traffic: Mapping[str, float]) -> UnnoticedEdit | None:
+    def _find_moved(self, edit: RuleEdit) -> UnnoticedEdit | None:
         """Return the edit with an event that it moves, or None if it moves none. Raises UndecidedError."""
         example = self.search.find_moved(edit)
         if example is None:
@@ -190,43 +167,47 @@ class _Measurement:
         table = self._table([self.endpoint.context(example.attributes).attributes])
         for _, before, after in table.destinations(edit):
             if before != after:
-                name = _name(table.winners[0][0].entry)
-                return UnnoticedEdit(edit, example.attributes, before, after, traffic[name])
+                traffic = self.traffic[_name(table.winners[0][0].entry)]
+                return UnnoticedEdit(edit, example.attributes, before, after, traffic)
         if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
         raise AssertionError(f"the example {example} is not moved by {edit}")
 
     def _breaks_promise(self, edit: RuleEdit) -> bool:
-        return any(self.search.breaks(edit, promise) for promise in self.promises)
+        return any(self.search.find_moved(edit, promise) for promise in self.promises)
 
-    def _traffic_by_rule(self, sample: TrafficSample | None) -> Mapping[str, float]:
-        """Return the conversations of a sample that each rule may take; "" is the default routing."""
-        counts, rules = defaultdict[str, float](float), RuleIndex(self.endpoint.pull_back(self.index.ordered))
-        for row in convert_sample(self.endpoint.types, sample).rows if sample else ():
-            for name in {_name(entry) for entry in rules.possible_winners(row.attributes)}:
-                counts[name] += row.count
-        return counts
+    def _table(self, contexts: Sequence[Conversation]) -> ConversationTable:
+        return ConversationTable(self.index, contexts, self.evaluation)
 
-    def _table(self, contexts: Iterable[Conversation]) -> ConversationTable:
-        return ConversationTable(self.index, list(contexts), self.evaluation)
+
+def _traffic_by_rule(index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None) -> dict[str, float]:
+    """Return the conversations of a sample that each rule may take, by its name; "" is the default routing."""
+    counts = defaultdict[str, float](float)
+    for row in convert_sample(endpoint.types, sample).rows if sample else ():
+        for name in set(map(_name, index.possible_winners(row.attributes))):
+            counts[name] += row.count
+    return counts
 
 
 def _name(entry: RoutingEntry | None) -> str:
     return entry.whole.name if entry else ""
 
 
-def list_edits(entry: RoutingEntry, queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
-    """Yield the single edits of a rule except those of its priority: no rule, another queue, other conditions."""
-    rule = entry.rule
-    yield RuleEdit(entry, None)
-    choices = ((Target(queue, 1),) for queue in queues)
-    other = next((each for each in choices if destination_of(each) != destination_of(rule.targets)), rule.targets)
-    edited = [replace(rule, targets=other)]
-    edited += (
-        replace(rule, conditions=normalized_conditions(parts))
-        for parts in _edit_conditions(rule.conditions, confidence)
-    )
-    yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
+def list_edits(ordered: Sequence[RoutingEntry], confidence: str) -> Iterator[RuleEdit]:
+    """Yield the single edits of each rule: no rule, another queue, another priority, other conditions."""
+    targets = (part for entry in ordered for part in entry.rule.targets)
+    queues = [(Target(queue, 1),) for queue in sorted({part.queue_id for part in targets if isinstance(part, Target)})]
+    levels = sorted({entry.rule.priority for entry in ordered})
+    for entry in ordered:
+        rule, at = entry.rule, levels.index(entry.rule.priority)
+        others = (each for each in queues if destination_of(each) != destination_of(rule.targets))
+        edited = [replace(rule, targets=each) for each in islice(others, 1)]
+        edited += [replace(rule, priority=level - 1) for level in levels[max(0, at - 1) : at + 1][:1]]
+        edited += [replace(rule, priority=level + 1) for level in levels[at : at + 2][-1:]]
+        for parts in _edit_conditions(rule.conditions, confidence):
+            edited.append(replace(rule, conditions=normalized_conditions(parts)))
+        yield RuleEdit(entry, None)
+        yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
 
 
 def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Conditions]:
@@ -248,34 +229,25 @@ def count_unwatched(plan: Plan, tests: Sequence[RouteTestResult]) -> int | None:
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
     # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
     # watches a rule if an event would break it without the rule.
-    if not tests and not plan.desired.promises:
+    desired, passed = plan.desired, [result for result in tests if result.failure is None]
+    if not tests and not desired.promises:
         return None
-    passed = [result for result in tests if result.failure is None]
-    table = ConversationTable(RuleIndex(()), [result.context for result in passed], plan.desired.evaluation)
+    entries = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
+    changes = [change for change in plan.changes if not is_copy_removal(change)]
     watched = {result.winner.address for result in passed if result.winner}
-
-    def matches_test(change: Change) -> bool:
-        after = plan.desired.rules.get(change.address)
-        if isinstance(change, Create) or (after and after.rule.enabled) or not change.live.rule.enabled:
-            return False
-        return table.matched(change.live.rule.conditions) > 0
-
-    changes = [change for change in plan.changes if not is_copy_removal(change) and change.address not in watched]
-    unwatched = [change.address for change in changes if not matches_test(change)]
-    return len(unwatched) - sum(map(unwatched.count, _watched_by_promises(plan.desired, set(unwatched))))
-
-
-def _watched_by_promises(desired: DesiredState, addresses: Set[Address]) -> Iterator[Address]:
-    """Yield the addresses of rules without which a promise would be broken, as far as the bound of work allows."""
-    ordered = order_entries(desired_entries(desired), desired.evaluation)
-    entries = [entry for entry in ordered if entry.address in addresses]
-    promises = [stated.promise for stated in desired.promises if entries]
-    search = SingleEdits(ordered if promises else (), (), promises, desired.endpoint, desired.evaluation)
+    table = ConversationTable(RuleIndex(()), [result.context for result in passed], desired.evaluation)
+    for change in changes:
+        if change.address not in entries and not isinstance(change, Create) and change.live.rule.enabled:
+            watched |= {change.address} if table.matched(change.live.rule.conditions) else set()
+    unwatched = [change.address for change in changes if change.address not in watched]
+    promises = [stated.promise for stated in desired.promises if unwatched]
+    search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
     search.space.budget.remaining = WATCH_WORK
-    for entry in entries if promises else ():
-        with suppress(UndecidedError):
-            if entry.address and any(search.breaks(RuleEdit(entry, None), promise) for promise in promises):
-                yield entry.address
+    for address in unwatched if promises else ():
+        with suppress(UndecidedError):  # counts as not watched
+            edit = RuleEdit(entries[address], None) if address in entries else None
+            watched |= {address} if edit and any(search.find_moved(edit, each) for each in promises) else set()
+    return sum(address not in watched for address in unwatched)
 
 
 def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:
@@ -314,45 +286,30 @@ def _expect(destination: Destination, aliases: Mapping[str, str]) -> Json:
     return {"split": split} if len(split) > 1 else {"queue": next(iter(split))}
 
 
-def find_noticed(adequacies: Sequence[Adequacy], results: Sequence[Sequence[RouteTestResult]]) -> dict[int, int]:
-    """Return the edits, as a mask, that each test notices, by its number, if it passes in all environments."""
-    # `results` are of all tests, in the environments of `adequacies` and then in further ones.
+def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[RouteTestResult]]) -> list[int]:
+    """Return the fewest tests that notice all edits that any test notices, by their numbers."""
+    # `results` are of all tests, in the environments of `adequacies` and then in further ones: a test must pass in all.
     passed = [at for at, alike in enumerate(zip(*results, strict=True)) if not any(each.failure for each in alike)]
     masks, edits = dict.fromkeys(passed, 0), 0
     for adequacy, tried in zip(adequacies, results, strict=False):
         evaluation = adequacy.checked.environment.api.evaluation
-        table = ConversationTable(adequacy.index, [result.context for result in tried], evaluation)
+        table = ConversationTable(adequacy.rules, [result.context for result in tried], evaluation)
         for unnoticed in adequacy.unnoticed:
             for at in masks.keys() & bits(table.moved(unnoticed.edit)):
                 masks[at] |= 1 << edits
             edits += 1
-    return masks
+    return choose_masks(masks)
 
 
-def without_noticed(adequacies: Sequence[Adequacy], mask: int) -> list[Adequacy]:
-    """Return the adequacies without the edits of a mask from `find_noticed`."""
-    edits = count()
-    return [
-        replace(each, unnoticed=tuple(unnoticed for unnoticed in each.unnoticed if not mask >> next(edits) & 1))
-        for each in adequacies
-    ]
-
-
-def choose_tests(noticed: Mapping[int, int], sizes: Sequence[int]) -> list[int]:
-    """Return the fewest tests that notice all edits that any test notices; `sizes` are their numbers of attributes."""
-    # Each time the test that notices most further edits, and of these the shortest, which readers understand first.
-    missing, chosen = union(noticed.values()), list[int]()
+def choose_masks(masks: Mapping[int, int]) -> list[int]:
+    """Return the keys of few masks that have the bits of all masks; each of them has a bit that no other has."""
+    missing, chosen = reduce(or_, masks.values(), 0), list[int]()
     while missing:
-        chosen.append(max(noticed, key=lambda at: ((noticed[at] & missing).bit_count(), -sizes[at], -at)))
-        missing &= ~noticed[chosen[-1]]
-    counts = Counter(edit for at in chosen for edit in bits(noticed[at]))
+        chosen.append(max(masks, key=lambda at: (masks[at] & missing).bit_count()))
+        missing &= ~masks[chosen[-1]]
+    counts = Counter(bit for at in chosen for bit in bits(masks[at]))
     for at in list(chosen):
-        if all(counts[edit] > 1 for edit in bits(noticed[at])):
+        if all(counts[bit] > 1 for bit in bits(masks[at])):
             chosen.remove(at)
-            counts.subtract(bits(noticed[at]))
+            counts.subtract(bits(masks[at]))
     return sorted(chosen)
-
-
-def union(masks: Iterable[int]) -> int:
-    """Return the edits of all masks."""
-    return reduce(or_, masks, 0)

@@ -1,15 +1,19 @@
 """Expansion of one manifest rule to the desired rule (docs/manifests.md#ruleset)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Final, cast
 
+from reconciler.behaviour.diff.promises import Promise
 from reconciler.desired.queues import QueueError
 from reconciler.desired.substitution import (
     FLAG,
     MAX_NAME_BYTES,
     MAX_TEXT_BYTES,
+    PERCENT,
     PRIORITY,
     SHARE,
     TEXTS,
@@ -22,14 +26,18 @@ from reconciler.desired.substitution import (
     text_size,
     unquoted_hint,
 )
+from reconciler.manifest.documents import Conversations, PromiseEntry
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
 from reconciler.model.rule import (
+    OPERATORS,
     Condition,
     Json,
     Queue,
     Rule,
+    Source,
     Target,
     make_condition,
     normalized_conditions,
@@ -78,6 +86,7 @@ class RuleExpander:
     ) -> None:
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
+        self.operators: Collection[str] = environment.api.operators
         self._budget = budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
 
@@ -120,7 +129,7 @@ class RuleExpander:
             return (self._fill_text(self.entry.intent, ("intent",)),)
         intents = self.entry.intents or ()
         if isinstance(intents, str):
-            return cast("tuple[str, ...]", self._typed_value(intents, TEXTS, "intents"))
+            return cast("tuple[str, ...]", self.typed_value(intents, TEXTS, "intents"))
         return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
@@ -191,7 +200,7 @@ class RuleExpander:
 
     def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
-        return cast("int | float", self._typed_value(raw, WEIGHT, *path[:-1], "weight"))
+        return cast("int | float", self.typed_value(raw, WEIGHT, *path[:-1], "weight"))
 
     def weights(self) -> list[int | float]:
         """Return the weight of each target. An enabled rule requires a positive weight."""
@@ -213,7 +222,7 @@ class RuleExpander:
     def condition(self, test: _Test) -> Condition:
         """Return one condition with variables filled in. Raises InvalidRuleError."""
         attribute, operator, value, path = test
-        if operator not in self.environment.api.operators:
+        if operator not in self.operators:
             message = f"{self.environment.name} does not support operator {operator!r} (api.operators)"
             raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
@@ -233,7 +242,7 @@ class RuleExpander:
         if path == ("minConfidence",) and self.entry.min_confidence is None:
             return self._default_value(value, SHARE, "minConfidence")
         if path in (("minConfidence",), ("belowConfidence",)):
-            return self._typed_value(value, SHARE, *path)
+            return self.typed_value(value, SHARE, *path)
         return self._fill_value(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
@@ -261,7 +270,7 @@ class RuleExpander:
             return self._substitute_once(value, path)
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
-    def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
+    def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
         """Return the value of a field that is not text: its own, or that of its variable."""
         value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
         if field_type.accepts(value):
@@ -274,11 +283,11 @@ class RuleExpander:
         raw: Json = getattr(self.entry, name)
         if raw is None:
             return self._default_value(getattr(self.ruleset.defaults, name), field_type, name)
-        return self._typed_value(raw, field_type, name)
+        return self.typed_value(raw, field_type, name)
 
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
         try:
-            return self._typed_value(raw, field_type, "defaults", name)
+            return self.typed_value(raw, field_type, "defaults", name)
         except InvalidRuleError as error:
             raise InvalidDefaultError(error.code, str(error), *error.path, hint=error.hint) from None
 
@@ -320,3 +329,50 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
         return [(entry.queue, 1, ("queue",))]
     targets = enumerate(entry.targets or ())
     return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedPromise:
+    """A promise of the manifests in one environment."""
+
+    document: str
+    name: str
+    promise: Promise
+    source: Source
+    finding: Finding  # at the promise, without a message; its severity is that of a broken promise
+
+
+def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
+    """Return the name and the path of each queue of a promise, without expansion."""
+    fields = {"always": stated.always and stated.always.queues, "never": stated.never and stated.never.queues}
+    names = [(name, (field, "queues", at)) for field, queues in fields.items() for at, name in enumerate(queues or ())]
+    return [*names, *((name, ("split", name)) for name in stated.split or ())]
+
+
+def expand_promise(
+    environment: Environment, resolve_queue: Callable[[str], Queue], stated: PromiseEntry, budget: TextBudget
+) -> Promise:
+    """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
+    entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
+    expander = RuleExpander(environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget)
+    expander.operators = OPERATORS  # the tenant, which does not support all of them, does not evaluate promises
+    try:
+        conditions = normalized_conditions([condition for condition, _ in expander.conditions()])
+    except InvalidRuleError as error:
+        error.path = ("for", *error.path)
+        raise
+    ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
+    shares = []
+    for name, bounds in (stated.split or {}).items():
+        ends = [("least", bounds.least), ("most", bounds.most)]
+        percents = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        least, most = (Fraction(str(percent)) / 100 for percent in percents)
+        shares.append((ids["split", name], least, most))
+    return Promise(
+        conditions=conditions,
+        always=frozenset(queue for path, queue in ids.items() if path[0] == "always") or None,
+        never=frozenset(queue for path, queue in ids.items() if path[0] == "never"),
+        never_default=stated.never is not None and stated.never.default is True,
+        shares=tuple(shares),
+        decided_by=stated.decided_by or "",
+    )

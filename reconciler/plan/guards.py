@@ -174,7 +174,7 @@ def _check_promises(plan: Plan) -> GuardResult:
     """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
     desired, names, transition = plan.desired, plan.queue_names, build_transition(plan)
     base, endpoint = plan.endpoints
-    demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
+    demanded = tuple(stated for stated in desired.promises if stated.finding.severity == "error")
     after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
     broken = {stated: result for stated, result in zip(demanded, after, strict=True) if not result.facts.holds}
     today = run_promises(replace(desired, endpoint=base, promises=tuple(broken)), transition.before, names)

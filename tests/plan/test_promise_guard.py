@@ -12,7 +12,7 @@ from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
 from reconciler.desired.desired import DesiredRule
-from reconciler.desired.promises import StatedPromise
+from reconciler.desired.expand import StatedPromise
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.fallback import FallbackPolicy
 from reconciler.model.finding import Finding
@@ -31,9 +31,7 @@ FRAUD = [Target("q-fraud", 1)]
 def stated(name: str = "safe", severity: Any = "error", **promise: Any) -> StatedPromise:
     finding = Finding(code="CXR221", severity=severity, message="", source=SOURCE)
     fields: dict[str, Any] = {"conditions": (intent_is("vip"),), "always": frozenset(["q-cards"]), **promise}
-    return StatedPromise(
-        document="d", name=name, severity=severity, source=SOURCE, finding=finding, promise=Promise(**fields)
-    )
+    return StatedPromise(document="d", name=name, source=SOURCE, finding=finding, promise=Promise(**fields))
 
 
 SAFE = (stated(),)

@@ -5,25 +5,36 @@ of them and that the promise does not allow is a pair of winners, (probe, rule),
 two lists. All promises share the space, the slices of the rules, and what the walks computed.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
+from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, merge_regions
-from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, SliceWalk, WinnerPairs
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    Evaluation,
+    RoutingEntry,
+    destination_of_rule,
+    evaluation_key,
+    order_entries,
+)
 from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Conditions, Space
+from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Rule
 
 _PROBE: Final = 0  # the rank of a promise in its own list
+_ALL: Final = Fraction(1)
+_QUESTION_COST: Final = 25  # of a question about an edit and a promise, in comparisons
 _MAX_PARTS: Final = 8  # into which the work that is left is divided
 
 
@@ -101,15 +112,10 @@ class _PromiseChecker:
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space, self.slices, self.formatter = space, PivotSlices(space, ordered), RegionFormatter(space)
-        self.walk = SliceWalk(self.slices)
-        self.ranks_by_destination: dict[Destination, list[int]] = {None: [DEFAULT_RANK]}
+        self.ranks_by_destination: dict[Destination, list[int]] = {}
         for rank, destination in enumerate(self.slices.destinations):
             self.ranks_by_destination.setdefault(destination, []).append(rank)
-        self._ordered = ordered
-
-    @cached_property
-    def _index(self) -> RuleIndex:
-        return RuleIndex(self._ordered)
+        self._index = cache(lambda: RuleIndex(ordered))
 
     def check(self, promise: Promise) -> PromiseFacts:
         probe = PivotSlices(self.space, [promise.probe])
@@ -117,25 +123,20 @@ class _PromiseChecker:
             return PromiseFacts((), is_empty=True)
         pairs = _Violations(promise, probe, self)
         drafts = DraftRegionBuilder(pairs).build_drafts()
-        merged = merge_regions(
-            self.space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole))
-        )
-        regions = sorted(
-            map(self.formatter.format_region, merged),
-            key=lambda region: (region.unlikely, region.example.assumed != {}),
-        )
-        for region in regions:
+        merged = merge_regions(self.space, drafts, lambda draft: (draft.before, draft.excepts))
+        regions = map(self.formatter.format_region, merged)
+        violations = sorted(regions, key=lambda region: (region.unlikely, region.example.assumed != {}))
+        for region in violations:
             self._confirm_example(promise, region)
-        return PromiseFacts(tuple(regions), complete=not pairs.unknown)
+        return PromiseFacts(tuple(violations), complete=not pairs.unknown)
 
     def _confirm_example(self, promise: Promise, region: Region) -> None:
         """Verify an example rule by rule, independently of the analysis."""
-        example = region.example
-        winner = self._index.find_winner(example.attributes, example.assumed)
+        example, rule = region.example, promise.probe.rule
+        winner = self._index().find_winner(example.attributes, example.assumed)
         is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
-        attributes, rule = canonical_attributes(example.attributes), promise.probe.rule
-        is_meant = first_failing_condition(rule, attributes, example.assumed) is None
-        if not (is_broken and is_meant and (winner and winner.whole) is region.after_rule):
+        failing = first_failing_condition(rule, canonical_attributes(example.attributes), example.assumed)
+        if failing or not is_broken or (winner and winner.whole) is not region.after_rule:
             raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
 
 
@@ -144,24 +145,115 @@ class _Violations(WinnerPairs):
 
     def __init__(self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker) -> None:
         self._promise, self._groups = promise, checker.ranks_by_destination.items()
-        super().__init__(probe, checker.slices, [checker.walk])
+        super().__init__(probe, checker.slices)
 
     def _find_pairs(self) -> None:
-        """Search the slices of the promise; if these are many, those of each rule that breaks it."""
-        if self.old.boxes[_PROBE].atoms:
-            self._pair_with_takers(_PROBE, self.old, self.new)
+        """Pair the promise with each rule that breaks it: a rule in its slices, or any rule if these are many."""
+        promise, new, atoms = self._promise, self.new, self.old.boxes[_PROBE].atoms
+        try:
+            ranks = {DEFAULT_RANK, *chain.from_iterable(map(new.first_ranks_in, atoms))}
+        except UndecidedError:
+            self.unknown[_PROBE, DEFAULT_RANK] = None
             return
-        any_rule = self._promise.decided_by
-        ranks = (ranks for place, ranks in self._groups if any_rule or not self._promise.allows(place))
-        for rank in sorted(chain.from_iterable(ranks)):
-            if self._is_relevant((_PROBE, rank)):
+        if not atoms:
+            ranks.update(*(ranks for place, ranks in self._groups if promise.decided_by or not promise.allows(place)))
+        for rank in sorted(ranks):
+            if promise.is_broken_by(new.destination_of_rank(rank), new.entry_of_rank(rank)):
                 self._pair_rules(_PROBE, rank)
 
-    def _is_relevant(self, pair: RankPair) -> bool:
-        rank = pair[1]
-        return self._promise.is_broken_by(self.new.destination_of_rank(rank), self.new.entry_of_rank(rank))
+    def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
+        """Return the destination of the rule, and as that of the promise its identity: a region is about one rule."""
+        return ((f"rule {id(self.new.entry_of_rank(pair[1]))}", _ALL),), self.new.destination_of_rank(pair[1])
 
-    def group_of(self, pair: RankPair) -> Hashable:
-        """Return the identity of the rule: each region of a promise is about one rule."""
-        entry = self.new.entry_of_rank(pair[1])
-        return entry and id(entry.whole)
+
+class RuleEdit(NamedTuple):
+    """An edit of one rule of a list, of its queues, conditions or priority; `after` is None if the rule is removed."""
+
+    before: RoutingEntry
+    after: RoutingEntry | None
+
+
+_Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
+_Place = tuple[int, tuple[int, ...], int]  # a slice, shapes, and blockers: the boxes of all shapes that none touches
+
+
+class SingleEdits:
+    """Finds the events that edits of a list move, and the promises that they break, in one space for all of them."""
+
+    # An edit moves what the rule takes today and not afterwards, or the reverse. A later rule takes it in the other
+    # list: it has a box in common with the rule that no rule before it touches.
+
+    def __init__(
+        self,
+        ordered: Sequence[RoutingEntry],
+        edited: Iterable[RoutingEntry],
+        promises: Iterable[Promise],
+        endpoint: EndpointStage,
+        evaluation: Evaluation,
+    ) -> None:
+        forms = {entry.rule.conditions: entry for entry in (*ordered, *edited)}.values()
+        lists = [endpoint.pull_back(ordered), endpoint.pull_back(forms), [promise.probe for promise in promises]]
+        self.space, self.evaluation = Space(lists, types=endpoint.types), evaluation
+        self._slices, self._forms, self._probes = (PivotSlices(self.space, entries) for entries in lists)
+        self._keys = [evaluation_key(entry, evaluation) for entry in self._slices.entries]
+        self._boxes: dict[Conditions, list[int]] = {}  # by rank in `_forms`: several for a rule behind an endpoint
+        for rank, entry in enumerate(self._forms.entries):
+            self._boxes.setdefault(entry.whole.rule.conditions, []).append(rank)
+        self._probe_ranks = {id(entry): rank for rank, entry in enumerate(self._probes.entries)}
+
+    def find_moved(self, edit: RuleEdit, promise: Promise | None = None) -> Example | None:
+        """Return an event that an edit sends elsewhere, or that breaks a promise only then. Raises UndecidedError."""
+        self.space.budget.spend(_QUESTION_COST)
+        probe = self._probe_ranks.get(id(promise.probe)) if promise else None
+        if promise and probe is None:
+            return None
+        before, after = edit
+        first, last = ((destination_of_rule(entry), entry) for entry in edit)
+        retargeted = after is not None and after.rule.targets != before.rule.targets  # it takes the same conversations
+        for rule, other in [(before, None)] if retargeted else [(before, after), (after, before)]:
+            for taker, place in self._takers(before, rule, other, probe) if rule else ():
+                old, new = (first, last) if retargeted else (first, taker) if rule is before else (taker, last)
+                is_moved = old[0] != new[0]
+                if promise:
+                    is_moved = promise.is_broken_by(*new) and not promise.is_broken_by(*old)
+                box = self._slices.find_free_box(*place) if is_moved else None
+                if box is not None:
+                    return self.space.example(box)
+        return None
+
+    def _takers(
+        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None, probe: int | None
+    ) -> Iterator[tuple[_Route, _Place]]:
+        """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
+        slices, own, end = self._slices, self._ranks(before), len(self._keys)
+        place, other_place = (end if entry is None else self._ranks(entry).start for entry in (rule, other))
+        start = min(own.start, place)
+        for form in self._boxes.get(rule.rule.conditions, ()):
+            for atom in self._forms.atoms(form):
+                if probe is not None and not self._probes.holds(atom, probe):
+                    continue
+                shapes, shape = slices.shapes(atom), self._forms.shape(atom, form)
+                overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
+                within = () if probe is None else (self._probes.shape(atom, probe),)
+                taken, blocked = slices.mask_before(atom, start), self._mask(atom, other)
+                taken |= blocked if start >= other_place else 0
+                for rank in () if taken & covering else (*slices.ranks_in(atom), end):
+                    if rank < start or rank in own:
+                        continue
+                    taken |= blocked if rank >= other_place else 0
+                    if taken & covering:
+                        break
+                    taker = slices.shape_of_rank(atom, rank)
+                    if (overlapping & ~taken) >> taker & 1:
+                        if rank >= place:
+                            route = slices.destination_of_rank(rank), slices.entry_of_rank(rank)
+                            yield route, (atom, (shape, taker, *within), taken)
+                        taken |= 1 << taker
+
+    def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
+        forms = self._boxes.get(rule.rule.conditions, ()) if rule else ()
+        return sum({1 << self._forms.shape(atom, form) for form in forms if self._forms.holds(atom, form)})
+
+    def _ranks(self, entry: RoutingEntry) -> range:
+        key = evaluation_key(entry, self.evaluation)
+        return range(bisect_left(self._keys, key), bisect_right(self._keys, key))

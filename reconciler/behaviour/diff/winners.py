@@ -5,7 +5,7 @@ left. The rules with most values of the pivot take the same in most slices, so t
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Final, NamedTuple
@@ -120,8 +120,7 @@ class NarrowPair:
 class WinnerPairs:
     """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
 
-    def __init__(self, old: PivotSlices, new: PivotSlices, walks: Iterable[SliceWalk] = ()) -> None:
-        """Find the pairs; `walks` of these lists that exist already keep what they computed."""
+    def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.old, self.new, self.space = old, new, old.space
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
@@ -133,7 +132,6 @@ class WinnerPairs:
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
-        self._walks |= {id(walk.slices): walk for walk in walks}
         self._find_pairs()
 
     def _find_pairs(self) -> None:
@@ -156,10 +154,6 @@ class WinnerPairs:
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
-
-    def group_of(self, pair: RankPair) -> Hashable:
-        """Return a value that is equal for pairs whose regions may be merged."""
-        return self.destinations_of(pair)
 
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
@@ -215,10 +209,12 @@ class WinnerPairs:
         return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
-        """Record a pair that takes a box in a slice, if it is relevant."""
+        """Record a pair that takes a box in a slice, unless both rules have one destination."""
         if pair in self.wide:
             return
-        if not self._is_relevant(pair):
+        before, after = self.destinations_of(pair)
+        if before == after:
+            self.same_destination.setdefault(pair[1], set()).add(pair[0])
             return
         if box is None:
             self.unknown[pair] = None
@@ -230,13 +226,6 @@ class WinnerPairs:
             self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = earlier
         else:
             self.wide[pair] = box
-
-    def _is_relevant(self, pair: RankPair) -> bool:
-        """Return whether the destinations of a pair differ, and remember the pair if they do not."""
-        before, after = self.destinations_of(pair)
-        if before == after:
-            self.same_destination.setdefault(pair[1], set()).add(pair[0])
-        return before != after
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
         """Return the shapes that take conversations before a pair; spends the work of building its region."""

@@ -130,8 +130,8 @@ class PivotSlices:
         return self.destinations[rank] if rank < len(self.boxes) else None
 
     def entry_of_rank(self, rank: int) -> RoutingEntry | None:
-        """Return a rule; None for the default routing, beyond the last rule."""
-        return self.entries[rank] if rank < len(self.entries) else None
+        """Return a rule, or that of which it is a part; None for the default routing, beyond the last rule."""
+        return self.entries[rank].whole if rank < len(self.entries) else None
 
     def is_narrow(self, rank: int) -> bool:
         """Return whether a rule has few values of the pivot; the default routing has not."""
@@ -241,9 +241,11 @@ class PivotSlices:
         if self.space.pivot >= 0:  # without a pivot all slices are alike
             yield from bits(box.pivot[0] & ~REST)
 
-    def find_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> Box | None:
-        """Return a box of a slice in both shapes that none of the blockers touches. Raises UndecidedError."""
-        box = self.shapes(atom).find_free_box(heads[0], heads[1], blockers)
+    def find_free_box(self, atom: int, heads: Sequence[int], blockers: int) -> Box | None:
+        """Return a box of a slice in two or more shapes that none of the blockers touches. Raises UndecidedError."""
+        first, second, *others = heads
+        shapes = self.shapes(atom)
+        box = shapes.find_free_box_in_all(heads, blockers) if others else shapes.find_free_box(first, second, blockers)
         if box is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
             return box
         return {**box, self.space.pivot: (1 << atom, 0, 0)}

@@ -11,10 +11,7 @@ from reconciler.checks.adequacy import (
     Adequacy,
     candidate_tests,
     choose_tests,
-    find_noticed,
     measure_adequacy,
-    union,
-    without_noticed,
 )
 from reconciler.checks.route_tests import Checked, RouteTestResult, check, check_live, with_promises
 from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
@@ -70,7 +67,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if options.adequacy:
             adequacies = _measure(options, manifests, checked)
         if options.write is not None:
-            adequacies, added = _TestFile(options, manifests).add_missing(adequacies)
+            added = {"added": _TestFile(options, manifests).add_missing(adequacies)}
+            manifests = load_manifests(Path(options.manifests))
+            checked = _offline(manifests, options)
+            adequacies = _measure(options, manifests, checked)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     promises = [result for each in checked for result in each.promises]
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         lines = [*([""] if failed else []), tests_line(results, promises), *adequacy_lines(adequacies, limit)]
         lines += [f"{pluralize(each['tests'], 'route test')} added to {each['file']}." for each in added.values()]
         output.result("\n".join(lines) + "\n")
-    edits, unnoticed = (sum(each.edits for each in adequacies), sum(len(each.unnoticed) for each in adequacies))
-    if 100 * (edits - unnoticed) < required * edits:
+    edits = sum(each.edits for each in adequacies)
+    if 100 * (edits - sum(len(each.unnoticed) for each in adequacies)) < required * edits:
         output.warn(f"the tests and promises notice less than {required:g} % of the edits (--fail-under)")
         return ManifestError.exit_code
     return ManifestError.exit_code if any(finding.severity == "error" for finding in failed) else 0
@@ -143,18 +143,16 @@ class _TestFile:
         names = [loaded.document.name for loaded in manifests.route_tests]
         self.document = self.loaded.document.name if self.loaded else find_free_name(self.path.stem, names)
 
-    def add_missing(self, adequacies: Sequence[Adequacy]) -> tuple[list[Adequacy], dict[str, Any]]:
-        """Add the fewest tests that notice most edits, and return what is unnoticed then, and the added tests."""
+    def add_missing(self, adequacies: Sequence[Adequacy]) -> Json:
+        """Add the fewest tests that notice most edits. Return the file and their number."""
         names = [each.checked.environment.name for each in adequacies]
         resolvers = [OfflineQueueResolver(name, resolve_aliases(self.manifests, name)) for name in names]
         candidates = [test for pair in zip(adequacies, resolvers, strict=True) for test in candidate_tests(*pair)]
         tests = list({CANONICAL_JSON.encode(test): test for test in candidates}.values())
-        noticed = find_noticed(adequacies, results := self._try_tests(tests, names)) if tests else {}
-        chosen = choose_tests(noticed, [len(result.conversation) for result in results[0]]) if tests else []
+        chosen = choose_tests(adequacies, self._try_tests(tests, names)) if tests else []
         if chosen:
             write_text(self.path, self._with_tests([tests[at] for at in chosen]))
-        added = {"file": self.name, "tests": len(chosen)}
-        return without_noticed(adequacies, union(noticed[at] for at in chosen)), {"added": added}
+        return {"file": self.name, "tests": len(chosen)}
 
     def _try_tests(self, tests: Sequence[Json], names: Sequence[str]) -> list[list[RouteTestResult]]:
         """Return the results of the tests in these environments, then in the others that run tests."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json

@@ -11,9 +11,9 @@ from itertools import groupby
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from reconciler.behaviour.diff.promises import RuleEdit
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
 from reconciler.checks.route_tests import RouteTestResult
-from reconciler.model.finding import source_to_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
@@ -136,12 +136,12 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     texts: dict[str, str] = {}
     for adequacy in adequacies:
         labels, queues = adequacy.checked.labels, adequacy.checked.queues
-        for edit in adequacy.unnoticed:
-            source = edit.edit.before.source
-            where = f"   {source_location(source)}" if source else ""
-            way = " -> ".join(destination_phrase(each, queues) for each in (edit.before, edit.after))
-            head = f"  {sanitize(edit.edit.before.name)}: {_edit_phrase(edit, adequacy)}{where}"
-            texts.setdefault(head, f"{head}\n      {conversation_phrase(edit.event, labels)}: {way}")
+        for unnoticed in adequacy.unnoticed:
+            entry, _ = unnoticed.edit
+            where = f"   {source_location(entry.source)}" if entry.source else ""
+            way = " -> ".join(destination_phrase(each, queues) for each in (unnoticed.before, unnoticed.after))
+            head = f"  {sanitize(entry.name)}: {_edit_phrase(unnoticed.edit, labels, queues)}{where}"
+            texts.setdefault(head, f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}")
     yield from list(texts.values())[:limit]
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
@@ -154,18 +154,20 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
         yield f"Adequacy in {name}: the tests and promises notice {count}."
 
 
-def _edit_phrase(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> str:
+def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:
     """Return an edit in words: `confidence >= 0.45 instead of confidence >= 0.4`."""
-    labels, queues, (entry, edited) = adequacy.checked.labels, adequacy.checked.queues, unnoticed.edit
-    if edited is None:
+    if edit.after is None:
         return "without the rule"
-    before, after = entry.rule, edited.rule
-    if after.targets != before.targets:
-        return f"to {queues_phrase(after.targets, queues)} instead of {queues_phrase(before.targets, queues)}"
-    if after.priority != before.priority:
-        return f"priority {quote(after.priority)} instead of {quote(before.priority)}"
+    before, after = (
+        [
+            f"to {queues_phrase(entry.rule.targets, queues)}",
+            f"priority {quote(entry.rule.priority)}",
+            *(condition_phrase(part, labels) for part in entry.rule.conditions),
+        ]
+        for entry in (edit.before, edit.after)
+    )
     removed, added = (
-        " and ".join(condition_phrase(part, labels) for part in first.conditions if part not in second.conditions)
+        " and ".join(part for part in first if part not in second)
         for first, second in ((before, after), (after, before))
     )
     return f"{added} instead of {removed}" if added else f"without the condition {removed}"
@@ -176,7 +178,7 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
     pairs = [(unnoticed, adequacy) for adequacy in adequacies for unnoticed in adequacy.unnoticed]
     pairs.sort(key=lambda pair: -pair[0].traffic)
     edits = sum(each.edits for each in adequacies)
-    limit = 1 + _MAX_LISTED_RULES // max(1, *(len(each.index.ordered) for each in adequacies))
+    limit = 1 + _MAX_LISTED_RULES // max(1, *(len(each.rules.ordered) for each in adequacies))
     return {
         "edits": edits,
         "unnoticed": len(pairs),
@@ -188,12 +190,11 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
 
 def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
     (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
-    rules = [edited if each is entry else each for each in adequacy.index.ordered]
+    rules = [edited if each is entry else each for each in adequacy.rules.ordered]
     return {
         "environment": adequacy.checked.environment.name,
-        "edit": _edit_phrase(unnoticed, adequacy),
+        "edit": _edit_phrase(unnoticed.edit, adequacy.checked.labels, queues),
         "address": entry.name,
-        "source": source_to_json(entry.source),
         "witness": dict(unnoticed.event),
         "before": destination_to_json(unnoticed.before, queues),
         "after": destination_to_json(unnoticed.after, queues),
