@@ -138,7 +138,9 @@ class _Measurement:
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
         self.tests = self._table([result.context for result in checked.tried if result.failure is None])
         self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
-        self.edits = list(list_edits(self.index.ordered, checked.environment.attributes.confidence))
+        targets = (part for rule in desired.rules.values() for part in rule.rule.targets)
+        queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
+        self.edits = list(list_edits(self.index.ordered, queues, checked.environment.attributes.confidence))
         self.promises = [result.promise for result in checked.promises if result.facts.holds]
         edited = (edit.after for edit in self.edits if edit.after)
         self.search = SingleEdits(self.index.ordered, edited, self.promises, self.endpoint, self.evaluation)
@@ -193,14 +195,13 @@ def _name(entry: RoutingEntry | None) -> str:
     return entry.whole.name if entry else ""
 
 
-def list_edits(ordered: Sequence[RoutingEntry], confidence: str) -> Iterator[RuleEdit]:
+def list_edits(ordered: Sequence[RoutingEntry], queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
     """Yield the single edits of each rule: no rule, another queue, another priority, other conditions."""
-    targets = (part for entry in ordered for part in entry.rule.targets)
-    queues = [(Target(queue, 1),) for queue in sorted({part.queue_id for part in targets if isinstance(part, Target)})]
+    places = [(Target(queue, 1),) for queue in queues]
     levels = sorted({entry.rule.priority for entry in ordered})
     for entry in ordered:
         rule, at = entry.rule, levels.index(entry.rule.priority)
-        others = (each for each in queues if destination_of(each) != destination_of(rule.targets))
+        others = (each for each in places if destination_of(each) != destination_of(rule.targets))
         edited = [replace(rule, targets=each) for each in islice(others, 1)]
         edited += [replace(rule, priority=level - 1) for level in levels[max(0, at - 1) : at + 1][:1]]
         edited += [replace(rule, priority=level + 1) for level in levels[at : at + 2][-1:]]

@@ -68,7 +68,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     changed, verb = sum(map(counts.__getitem__, COUNTED_ACTIONS)), "is" if plan.unwatched == 1 else "are"
-    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} not watched by a test."
+    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} watched by no test and no promise."
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,

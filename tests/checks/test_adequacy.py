@@ -1,4 +1,4 @@
-"""Which single edits of rules move callers, and which the route tests notice (semantics "Adequacy of route tests")."""
+"""Which single edits of rules move callers, and which are noticed (semantics "Adequacy of tests and promises")."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import pytest
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit, measure_adequacy
-from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
 from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.desired.expand import StatedPromise
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.fallback import FallbackPolicy
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source, to_api_json
 from reconciler.text.labels import Labels
 from tests.support.brute_force import Json
 from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key
+from tests.support.random_promises import AuthoredPromise, a_promise
 from tests.support.random_rules import entry
 from tests.tiers import FULL
 
@@ -28,8 +31,16 @@ KNOWN = {"intent": None, "conf": (0, 1)}
 TYPES = {"intent": ANY_TEXT, "conf": SHARE}
 
 
+SOURCE = Source("promises.yaml", 1, 1)
+
+
 def checked_of(
-    rules: list[Json], evaluation: str, endpoint: PlainEndpoint, events: list[Json], contexts: list[Json]
+    rules: list[Json],
+    evaluation: str,
+    endpoint: PlainEndpoint,
+    events: list[Json],
+    contexts: list[Json],
+    promises: list[AuthoredPromise],
 ) -> Checked:
     """Rules of an environment whose route tests all pass: some give events, others what the rules read."""
     stage = EndpointStage(
@@ -53,6 +64,16 @@ def checked_of(
         labels=Labels(),
         evaluation=evaluation,  # type: ignore[arg-type]
         endpoint=stage,
+        promises=tuple(
+            StatedPromise(
+                document="all",
+                name=str(number),
+                promise=promise.promise,
+                source=SOURCE,
+                finding=Finding(code="CXR221", severity="error", message="", source=SOURCE),
+            )
+            for number, promise in enumerate(promises)
+        ),
     )
     fields: Any = {"intent": "intent", "confidence": "conf"}
     environment = Environment(name="sandbox", owner="acme", attributes=fields, api={"evaluation": evaluation})  # type: ignore[arg-type]
@@ -70,7 +91,7 @@ def checked_of(
         )
         for number, (conversation, context) in enumerate(pairs, 1)
     )
-    return Checked(environment=environment, findings=(), tried=results, desired=state, queues={})
+    return with_promises(Checked(environment=environment, findings=(), tried=results, desired=state, queues={}))
 
 
 def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
@@ -92,14 +113,15 @@ def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
-    """Against all events and plain re-evaluation: counted edits move callers, unnoticed ones fail no test."""
+    """By plain re-evaluation of all events: counted edits move callers; unnoticed ones break no test or promise."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"adequacy {seed}")
         rules, evaluation, endpoint = adequacy_sample(random)
-        oracle = EditOracle(rules, evaluation, endpoint, KNOWN)
+        promises = [a_promise(random, rules) for _ in range(random.randrange(3))] if rules else []
+        oracle = EditOracle(rules, evaluation, endpoint, KNOWN, promises)
         events = [random.choice(oracle.events) for _ in range(random.randrange(4))]
         contexts = [random.choice(oracle.events) | random.choice(IMPOSSIBLE) for _ in range(random.randrange(2))]
-        found = measure_adequacy(checked_of(rules, evaluation, endpoint, events, contexts))
+        found = measure_adequacy(checked_of(rules, evaluation, endpoint, events, contexts, promises))
         read = [*map(endpoint.context, events), *contexts]
         moving = {key: edited for key, edited in oracle.edited_lists().items() if oracle.moves(edited)}
         expected = {
@@ -108,8 +130,10 @@ def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
             if all(
                 oracle.destination_of_context(edited, one) == oracle.destination_of_context(rules, one) for one in read
             )
+            and not any(oracle.breaks(edited, promise) for promise in oracle.promises)
         }
-        report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\nevents: {events}\ncontexts: {contexts}"
+        given = f"events: {events}\ncontexts: {contexts}\npromises: {promises}"
+        report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\n{given}"
         assert (len(moving), 0) == (found.edits, found.undecided), report
         assert expected == {list_key(edited_list(rules, each)) for each in found.unnoticed}, report
         assert len(expected) == len(found.unnoticed), report

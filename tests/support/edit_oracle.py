@@ -15,14 +15,13 @@ from tests.support.brute_force import (
     Json,
     Known,
     destination,
-    in_routing_order,
     inputs_for,
     is_number,
     is_supported,
-    matches,
     numeral,
     winner,
 )
+from tests.support.random_promises import AuthoredPromise, holds_all
 from tests.support.random_rules import a_list, attribute, chance, queue
 
 BOUNDS = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between")
@@ -98,17 +97,26 @@ def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
 class EditOracle:
     """All single edits of a list, in lists of rules; and the moves of each, event by event."""
 
-    def __init__(self, rules: Sequence[Json], evaluation: str, endpoint: PlainEndpoint, known: Known) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Json],
+        evaluation: str,
+        endpoint: PlainEndpoint,
+        known: Known,
+        promises: Sequence[AuthoredPromise] = (),
+    ) -> None:
         self.rules, self.evaluation, self.endpoint = list(rules), evaluation, endpoint
         self.queues = sorted({target["queueId"] for rule in rules for target in rule["targets"]})
         conditional = [edited for rule in rules if rule["enabled"] for edited in self._edits_of_conditions(rule)]
-        lists = [rules, conditional, endpoint.thresholds()]
+        asked = [{"id": "promise", "enabled": True, "conditions": promise.conditions} for promise in promises]
+        lists = [rules, conditional, endpoint.thresholds(), asked]
         axes = inputs_for(*lists, known=known).axes
         names = list(axes)
         events = (dict(zip(names, values, strict=True)) for values in product(*axes.values()))
         self.events = [{name: value for name, value in event.items() if value is not None} for event in events]
         self.inputs: list[Input] = [(endpoint.context(event), {}) for event in self.events]
         self.before = [self._destination(rules, one) for one in self.inputs]
+        self.promises = [promise for promise in promises if not self.breaks(rules, promise)]
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
@@ -129,6 +137,13 @@ class EditOracle:
     def moves(self, edited: Sequence[Json]) -> bool:
         """Return whether an event goes elsewhere."""
         return any(self._destination(edited, one) != was for one, was in zip(self.inputs, self.before, strict=True))
+
+    def breaks(self, rules: Sequence[Json], promise: AuthoredPromise) -> bool:
+        """Return whether an event breaks a promise."""
+        return any(
+            holds_all(promise.conditions, event) and not promise.is_kept(winner(rules, read, self.evaluation))
+            for event, read in zip(self.events, self.inputs, strict=True)
+        )
 
     def destination_of_context(self, rules: Sequence[Json], context: Mapping[str, Any]) -> Destination:
         """Return where rules send what they read."""
@@ -158,15 +173,8 @@ class EditOracle:
             )
 
     def _passing(self, rule: Json) -> Iterator[Json]:
-        """Yield the rule with the priority just beyond its nearest rival in each direction."""
-        ordered = in_routing_order(self.rules, self.evaluation)
-        at, sign = ordered.index(rule), -1 if self.evaluation == "highest-first" else 1
-        for near, step in ((ordered[:at][::-1], -sign), (ordered[at + 1 :], sign)):
-            rival = next((one for one in near if self._meet(rule, one)), None)
-            if rival is not None:
-                yield {**rule, "priority": rival["priority"] + step}
-
-    def _meet(self, rule: Json, other: Json) -> bool:
-        if destination(rule) == destination(other):
-            return False
-        return any(matches(rule, one) and matches(other, one) for one in self.inputs)
+        """Yield the rule with a priority beyond the next lower and the next higher one, or beyond its own."""
+        levels = [one["priority"] for one in self.rules if one["enabled"]]
+        lower = max((level for level in levels if level < rule["priority"]), default=rule["priority"])
+        higher = min((level for level in levels if level > rule["priority"]), default=rule["priority"])
+        yield from ({**rule, "priority": priority} for priority in (lower - 1, higher + 1))

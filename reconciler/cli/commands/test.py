@@ -46,7 +46,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
     add("--junit", metavar="FILE", help="also write the results as JUnit XML")
     add("--adequacy", action="store_true", help="report which single edits of the rules move callers unnoticed")
-    percent = "with --adequacy: exit 3 if the tests notice less than this share of the edits"
+    percent = "with --adequacy: exit 3 if tests and promises notice less of the edits than this"
     add("--fail-under", metavar="PERCENT", help=percent)
     add("--write", metavar="FILE", help="with --adequacy: add the fewest route tests that notice them to this manifest")
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
