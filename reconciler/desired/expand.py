@@ -73,7 +73,67 @@ def make_slug(text: str) -> str:
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
 
 
-class RuleExpander:
+class FieldExpander:
+    """Fills variables in fields of manifests, and resolves their queues."""
+
+    def __init__(
+        self, environment: Environment, resolve_queue: Callable[[str], Queue], budget: TextBudget | None = None
+    ) -> None:
+        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
+        self.environment, self.resolve_queue, self._budget = environment, resolve_queue, budget or TextBudget()
+        self._substituted: dict[tuple[_Path, str], Json] = {}
+
+    def queue(self, reference: str, path: _Path) -> Queue:
+        """Return the live queue of a reference."""
+        name = self.fill_text(reference, path)
+        try:
+            return self.resolve_queue(name)
+        except QueueError as error:
+            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
+
+    def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
+        """Return the value of a field that is not text: its own, or that of its variable."""
+        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
+        if field_type.accepts(value):
+            return value
+        actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
+        message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
+        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
+
+    def fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
+        """Return a text with variables filled in."""
+        value = self._substitute_once(text, path, limit)
+        if isinstance(value, str):
+            return value
+        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
+        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
+
+    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
+        if "$" not in text:
+            return text
+        position = (path, text)
+        if position not in self._substituted:
+            variables = self.environment.vars
+            try:
+                value = self._substituted[position] = fill_variables(text, variables, limit)
+            except KeyError as error:
+                name = str(error.args[0])
+                message = f"{self.environment.name} has no variable {name!r} in its vars"
+                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
+            except ValueError as error:
+                raise InvalidRuleError("CXR104", str(error), *path) from None
+            self._spend(value, path)
+        return self._substituted[position]
+
+    def _spend(self, value: Json, path: _Path) -> None:
+        try:
+            self._budget.spend(value)
+        except TextLimitError as error:
+            hint = "shorten the variables, or split the file"
+            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
+
+
+class RuleExpander(FieldExpander):
     """Expands one manifest rule to a desired rule."""
 
     def __init__(
@@ -84,11 +144,10 @@ class RuleExpander:
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
-        self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
+        """Take the rule, and the RuleSet with its defaults; the other arguments are those of FieldExpander."""
+        super().__init__(environment, resolve_queue, budget)
+        self.ruleset, self.entry = ruleset, entry
         self.operators: Collection[str] = environment.api.operators
-        self._budget = budget or TextBudget()
-        self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def rule(self) -> Rule:
         """Return the desired rule. Raises InvalidRuleError at the first error."""
@@ -126,11 +185,11 @@ class RuleExpander:
     def intents(self) -> tuple[str, ...]:
         """Return the intents of `intent` or `intents`."""
         if self.entry.intent is not None:
-            return (self._fill_text(self.entry.intent, ("intent",)),)
+            return (self.fill_text(self.entry.intent, ("intent",)),)
         intents = self.entry.intents or ()
         if isinstance(intents, str):
             return cast("tuple[str, ...]", self.typed_value(intents, TEXTS, "intents"))
-        return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(intents))
+        return tuple(self.fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
         """Return the rule's `key`, or the slug of its only intent."""
@@ -150,7 +209,7 @@ class RuleExpander:
     def name(self) -> str:
         """Return the rule's `name`, or the default name with the intent or key."""
         if self.entry.name is not None:
-            name = self._fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
+            name = self.fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
         else:
             intents = self.intents()
             name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
@@ -162,7 +221,7 @@ class RuleExpander:
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the `description`, or a default with intents and queues; "" for a rule without intents."""
         raw = self.entry.description
-        text = self._default_description(queues) if raw is None else self._fill_text(raw, ("description",))
+        text = self._default_description(queues) if raw is None else self.fill_text(raw, ("description",))
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description must have at most {MAX_TEXT_BYTES:,} bytes"
@@ -188,15 +247,7 @@ class RuleExpander:
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
         adopt = self.entry.adopt
-        return self._fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
-
-    def queue(self, reference: str, path: _Path) -> Queue:
-        """Return the live queue of a reference."""
-        name = self._fill_text(reference, path)
-        try:
-            return self.resolve_queue(name)
-        except QueueError as error:
-            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
+        return self.fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
 
     def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
@@ -227,7 +278,7 @@ class RuleExpander:
             raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
         try:
-            return make_condition(self._fill_text(attribute, path), operator, filled)
+            return make_condition(self.fill_text(attribute, path), operator, filled)
         except ValueError as error:
             message = f"{operator} {error}"
             if isinstance(value, str):
@@ -236,7 +287,7 @@ class RuleExpander:
 
     def _operand(self, value: Json, path: _Path) -> Json:
         if path == ("intent",):
-            return self._fill_text(value, path)
+            return self.fill_text(value, path)
         if path == ("intents",):
             return self.intents()
         if path == ("minConfidence",) and self.entry.min_confidence is None:
@@ -270,15 +321,6 @@ class RuleExpander:
             return self._substitute_once(value, path)
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
-    def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
-        """Return the value of a field that is not text: its own, or that of its variable."""
-        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
-        if field_type.accepts(value):
-            return value
-        actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
-        message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
-        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
-
     def _value_or_default(self, name: str, field_type: FieldType) -> Json:
         raw: Json = getattr(self.entry, name)
         if raw is None:
@@ -290,37 +332,6 @@ class RuleExpander:
             return self.typed_value(raw, field_type, "defaults", name)
         except InvalidRuleError as error:
             raise InvalidDefaultError(error.code, str(error), *error.path, hint=error.hint) from None
-
-    def _fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
-        value = self._substitute_once(text, path, limit)
-        if isinstance(value, str):
-            return value
-        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
-        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
-
-    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
-        if "$" not in text:
-            return text
-        position = (path, text)
-        if position not in self._substituted:
-            variables = self.environment.vars
-            try:
-                value = self._substituted[position] = fill_variables(text, variables, limit)
-            except KeyError as error:
-                name = str(error.args[0])
-                message = f"{self.environment.name} has no variable {name!r} in its vars"
-                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
-            except ValueError as error:
-                raise InvalidRuleError("CXR104", str(error), *path) from None
-            self._spend(value, path)
-        return self._substituted[position]
-
-    def _spend(self, value: Json, path: _Path) -> None:
-        try:
-            self._budget.spend(value)
-        except TextLimitError as error:
-            hint = "shorten the variables, or split the file"
-            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
 
 def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:

@@ -94,19 +94,19 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
         (
             "{given: {intent: vip, confidence: '${word}'}, expect: {default: true}}",
             "CXR104",
-            "confidence must be a number from 0 to 1, and ${word} is not",
+            'confidence must be a number from 0 to 1, and ${word} is the text "x" in prod',
             "",
         ),
         (
             "{given: {intent: vip}, expect: {split: {Fraud: '${word}'}}}",
             "CXR104",
-            "split must be a number from 0 to 1e+300, and ${word} is not",
+            'weight must be a number from 0 to 1e+300, and ${word} is the text "x" in prod',
             "",
         ),
         (
             "{given: {intent: '${word'}, expect: {default: true}}",
             "CXR107",
-            'the Environment has no variable "${word" in its vars',
+            "prod has no variable '${word' in its vars",
             'did you mean "word"?',
         ),
         (
@@ -118,7 +118,7 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
         (
             "{given: {intent: vip}, expect: {queue: '${wrod}'}}",
             "CXR107",
-            'the Environment has no variable "wrod" in its vars',
+            "prod has no variable 'wrod' in its vars",
             'did you mean "word"?',
         ),
         (
