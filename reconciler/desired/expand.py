@@ -26,9 +26,9 @@ from reconciler.desired.substitution import (
     text_size,
     unquoted_hint,
 )
-from reconciler.manifest.documents import Conversations, PromiseEntry
+from reconciler.manifest.documents import PromiseEntry
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.manifest.kinds.ruleset import AdoptById, Conversations, RuleEntry, RuleSet
 from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
 from reconciler.model.rule import (

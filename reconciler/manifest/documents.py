@@ -12,10 +12,9 @@ from pydantic_core import PydanticCustomError
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.attributes import Attributes
-from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
-from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
+from reconciler.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
 
 
 class QueueRef(f.StrictModel):
@@ -148,28 +147,6 @@ class RouteTests(f.ManifestDocument):
         "The tests. If one fails, plan exits with code 3 and apply refuses.",
         [{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}],
     )
-
-
-class Conversations(f.StrictModel):
-    """The conversations of a promise, as the bot sends them: all fields must hold."""
-
-    intent: f.Omittable[str] = f.omittable("The bot detected exactly this intent.", "lost_or_stolen_card")
-    intents: f.Omittable[f.OrVariable[f.NonEmptyList[str]]] = f.omittable(
-        "The bot detected any of these intents.", ["lost_or_stolen_card"]
-    )
-    min_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable("The bot's lowest confidence, from 0 to 1.", 0.4)
-    below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
-        "The bot's confidence is lower than this, from 0 to 1.", 0.95
-    )
-    when: f.LongList[ConditionEntry] = f.optional(
-        (), "Further conditions, all of which must hold.", [{"attribute": "customerTier", "equals": "platinum"}]
-    )
-
-    @model_validator(mode="after")
-    def _check_one_form(self) -> Self:
-        if self.intent is not None and self.intents is not None:
-            raise PydanticCustomError("CXR104", "has either intent or intents, not both")
-        return self
 
 
 class Always(f.StrictModel):

@@ -59,7 +59,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     impact, counts = None, count_changes(plan)
-    if plan.behaviour is not None and plan.differs:
+    if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
         impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
@@ -78,7 +78,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
         conflicts=plan.conflicts,
         impact=impact,
-        endpoint=tuple(_endpoint_changes(plan)) if plan.changes_endpoint else (),
+        endpoint=tuple(_endpoint_changes(plan)) if plan.options.base and plan.changes_endpoint else (),
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
@@ -137,7 +137,7 @@ def _totals_text(plan: Plan) -> str:
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
-    if plan.changes_endpoint and not plan.changes and not plan.conflicts and not plan.held:
+    if not plan.changes and plan.changes_endpoint and not plan.conflicts and not plan.held:
         return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
         same = match_phrase(plan)

@@ -174,7 +174,7 @@ def test_an_error_of_expansion_has_its_position(
         (
             "{name: p, for: {intent: a, intents: [b]}, decidedBy: a/b}",
             "CXR104",
-            "has either intent or intents, not both",
+            'a promise has either "intent" or "intents", not both',
         ),
         ("{name: p, severity: info, decidedBy: a/b}", "CXR104", "must be one of error, warning"),
         ("{name: p, allways: {queues: [a]}}", "CXR102", 'unknown field "allways"'),

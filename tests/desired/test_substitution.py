@@ -172,7 +172,7 @@ def test_route_tests_take_variables_too(cxroute: Program) -> None:
         "confidence must be a number from 0 to 1, and ${huge} is 7 in prod",
         "n must be a text, a number, true or false, and ${tiers} is a list in prod",
         "${first} must be a text here, and is 10 in prod",
-        "intent must be a text, a number, true or false, and ${tiers} is a list in prod",
+        "cognigyDetectedIntent must be a text, a number, true or false, and ${tiers} is a list in prod",
         "${first} must be a text here, and is 10 in prod",
         "${first} must be a text here, and is 10 in prod",
     )

@@ -155,7 +155,7 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     infos = len(plan.findings) - len(output.without_infos(plan.findings))
     if infos and output.loudness != "quiet":
         output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
-    if plan.changes_endpoint and not (plan.changes or plan.conflicts or plan.failed_tests):
+    if not (plan.changes or plan.conflicts or plan.failed_tests) and plan.changes_endpoint:
         output.result("Nothing was changed. The endpoint reads its settings at its start: restart `cxroute serve`.\n")
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
