@@ -28,7 +28,7 @@ from reconciler.behaviour.routing_entry import (
     order_entries,
 )
 from reconciler.behaviour.space.patterns import bits
-from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.checks.route_tests import Checked, CheckResult, RouteTestResult
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.manifest.kinds.environment import BotAttributes
@@ -43,6 +43,7 @@ from reconciler.model.rule import (
     normalized_conditions,
 )
 from reconciler.plan.plan import Plan
+from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
@@ -136,12 +137,14 @@ class _Measurement:
     def __init__(self, checked: Checked, desired: DesiredState, sample: TrafficSample | None) -> None:
         self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
-        self.tests = self._table([result.context for result in checked.tried if result.failure is None])
+        tests = (result for result in checked.tried if isinstance(result, RouteTestResult) and not result.failure)
+        self.tests = self._table([result.context for result in tests])
         self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
         targets = (part for rule in desired.rules.values() for part in rule.rule.targets)
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
         self.edits = list(list_edits(self.index.ordered, queues, checked.environment.attributes.confidence))
-        self.promises = [result.promise for result in checked.promises if result.facts.holds]
+        promises = (result for result in checked.tried if isinstance(result, PromiseResult))
+        self.promises = [result.promise for result in promises if result.facts.holds]
         edited = (edit.after for edit in self.edits if edit.after)
         self.search = SingleEdits(self.index.ordered, edited, self.promises, self.endpoint, self.evaluation)
         self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
@@ -225,12 +228,13 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
 
 
-def count_unwatched(plan: Plan, tests: Sequence[RouteTestResult]) -> int | None:
+def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
     """Return the number of changed rules that no test and no promise watches; None without tests and promises."""
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
     # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
     # watches a rule if an event would break it without the rule.
-    desired, passed = plan.desired, [result for result in tests if result.failure is None]
+    passed = [result for result in tests if isinstance(result, RouteTestResult) and not result.failure]
+    desired = plan.desired
     if not tests and not desired.promises:
         return None
     entries = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}

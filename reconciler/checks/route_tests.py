@@ -49,6 +49,9 @@ class RouteTestResult:
     failure: Finding | None
 
 
+CheckResult = RouteTestResult | PromiseResult
+
+
 def run_route_tests(
     documents: Documents, environment: Environment, resolver: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
@@ -156,11 +159,10 @@ class Checked:
 
     environment: Environment
     findings: tuple[Finding, ...]
-    tried: tuple[RouteTestResult, ...]
+    tried: tuple[CheckResult, ...]
     desired: DesiredState | None  # the rules; None if they are invalid
     queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
-    promises: tuple[PromiseResult, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -184,7 +186,8 @@ def with_promises(checked: Checked) -> Checked:
     """Return the rules of the manifests with the results of all promises, if they are valid."""
     if checked.desired is None:
         return checked
-    return replace(checked, promises=run_promises(checked.desired, desired_entries(checked.desired), checked.queues))
+    results = run_promises(checked.desired, desired_entries(checked.desired), checked.queues)
+    return replace(checked, tried=(*checked.tried, *results))
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
@@ -196,11 +199,10 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     return Checked(
         environment=environment,
         findings=(),
-        tried=tried,
+        tried=(*tried, *run_promises(desired, entries, queues)),
         desired=desired,
         queues=queues,
         rules="live",
-        promises=run_promises(desired, entries, queues),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.checks.route_tests import RouteTestResult, check
+from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import BaseManifests
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
@@ -103,7 +103,7 @@ class Session:
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
-    tests: tuple[RouteTestResult, ...] = ()  # the results of all route tests, offline
+    tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
 
     @property
     def output(self) -> Output:

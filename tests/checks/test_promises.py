@@ -51,7 +51,8 @@ def write_promises(*promises: str, more: str = "") -> None:
 def results(environment: str = "prod") -> tuple[PromiseResult, ...]:
     """Check the promises of the manifests in one environment."""
     manifests = load_manifests(Path("manifests"))
-    return with_promises(check(manifests, manifests.environments[environment].document)).promises
+    checked = with_promises(check(manifests, manifests.environments[environment].document))
+    return tuple(result for result in checked.tried if isinstance(result, PromiseResult))
 
 
 def message(environment: str = "prod") -> str:

@@ -73,18 +73,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
             adequacies = _measure(options, manifests, checked)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
-    promises = [result for each in checked for result in each.promises]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), junit_document(results, promises, labels, utc_now()))
+        write_text(Path(options.junit), junit_document(results, labels, utc_now()))
     if output.form == "json":
         queues = {each.environment.name: each.queues for each in checked}
         further = {"adequacy": adequacy_document(adequacies) | added} if options.adequacy else {}
-        output.document(tests_document(results, promises, queues) | further)
+        output.document(tests_document(results, queues) | further)
     else:
         output.findings(failed, sys.stdout)
         limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
-        lines = [*([""] if failed else []), tests_line(results, promises), *adequacy_lines(adequacies, limit)]
+        lines = [*([""] if failed else []), tests_line(results), *adequacy_lines(adequacies, limit)]
         lines += [f"{pluralize(each['tests'], 'route test')} added to {each['file']}." for each in added.values()]
         output.result("\n".join(lines) + "\n")
     edits = sum(each.edits for each in adequacies)
@@ -159,8 +158,9 @@ class _TestFile:
         manifests = load_with_changes(self.directory, {self.name: self._with_tests(tests).encode()})
         others = [name for name in test_environments(manifests, None) if runs_route_tests(manifests, None, name)]
         environments = [choose_environment(manifests, name) for name in dict.fromkeys([*names, *others])]
-        results = [check(manifests, environment).tried for environment in environments]
-        return [[each for each in tried if each.document == self.document][-len(tests) :] for tried in results]
+        tried = (check(manifests, environment).tried for environment in environments)
+        results = ([each for each in some if isinstance(each, RouteTestResult)] for some in tried)
+        return [[each for each in some if each.document == self.document][-len(tests) :] for some in results]
 
     def _with_tests(self, tests: Sequence[Json]) -> str:
         """Return the text of the file with further tests; its comments and other documents stay. Raises UsageError."""

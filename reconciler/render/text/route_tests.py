@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from reconciler.behaviour.diff.promises import RuleEdit
 from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
-from reconciler.checks.route_tests import RouteTestResult
+from reconciler.checks.route_tests import CheckResult, RouteTestResult
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
@@ -26,13 +26,12 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase, queue
 _MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
 
 
-def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseResult]) -> str:
+def tests_line(results: Sequence[CheckResult]) -> str:
     """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
-    tests = [(result.environment, result.failure is not None) for result in results]
-    checked = [(result.environment, result.facts.holds is not True) for result in promises]
-    lines = [_totals("route test", "passed", "failed", tests) if tests or not checked else ""]
-    lines += [_totals("promise", "kept", "not kept", checked) if checked else ""]
-    return " ".join(filter(None, lines))
+    tests = [(each.environment, bool(each.failure)) for each in results if isinstance(each, RouteTestResult)]
+    promises = [(each.environment, not each.facts.holds) for each in results if isinstance(each, PromiseResult)]
+    lines = [_totals("route test", "passed", "failed", tests)] if tests or not promises else []
+    return " ".join([*lines, *([_totals("promise", "kept", "not kept", promises)] if promises else [])])
 
 
 def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]) -> str:
@@ -52,13 +51,8 @@ def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bo
     return f"{text}; all {passed} in {join_names(fine)}." if fine else f"{text}."
 
 
-def tests_document(
-    results: Sequence[RouteTestResult],
-    promises: Sequence[PromiseResult],
-    queues: Mapping[str, Mapping[str, str]],
-) -> dict[str, Any]:
+def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return the totals, every test and every promise as JSON; `queues` are the names by id, by environment."""
-    failed = sum(result.failure is not None for result in results)
     tests = [
         {
             "environment": result.environment,
@@ -71,10 +65,15 @@ def tests_document(
             "message": result.failure.message if result.failure else None,
         }
         for result in results
+        if isinstance(result, RouteTestResult)
     ]
-    broken = any(result.failure and result.failure.severity == "error" for result in promises)
-    totals = {"passed": not failed and not broken, "tests": len(results), "failed": failed, "results": tests}
-    return {**totals, "promises": [result.to_json(queues[result.environment]) for result in promises]}
+    return {
+        "passed": not any(result.failure and result.failure.severity == "error" for result in results),
+        "tests": len(tests),
+        "failed": sum(not test["passed"] for test in tests),
+        "results": tests,
+        "promises": [each.to_json(queues[each.environment]) for each in results if isinstance(each, PromiseResult)],
+    }
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -83,31 +82,23 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def junit_document(
-    results: Sequence[RouteTestResult],
-    promises: Sequence[PromiseResult],
-    labels: Mapping[str, Labels],
-    now: datetime,
-) -> str:
+def junit_document(results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
-    checks: list[RouteTestResult | PromiseResult] = [*results, *promises]
-    suites = groupby(checks, lambda check: (check.environment, check.source.file, check.document))
+    suites = groupby(results, lambda check: (check.environment, check.source.file, check.document))
     for number, ((environment, _, name), group) in enumerate(suites):
         root.append(_suite(number, sanitize(name), list(group), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _title(check: RouteTestResult | PromiseResult, labels: Labels) -> str:
+def _title(check: CheckResult, labels: Labels) -> str:
     if isinstance(check, PromiseResult):
         return f"promise {quote(check.name)}"
     return f"{check.number}. {conversation_phrase(check.conversation, labels.names_only)}"
 
 
-def _suite(
-    number: int, name: str, checks: Sequence[RouteTestResult | PromiseResult], labels: Labels, now: datetime
-) -> ET.Element:
+def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime) -> ET.Element:
     environment = checks[0].environment
     names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
