@@ -31,6 +31,7 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.route_tests import Checked, CheckResult, RouteTestResult
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Create, is_copy_removal
 from reconciler.model.rule import (
@@ -267,16 +268,13 @@ def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Itera
 
 
 def _given(event: Conversation, names: BotAttributes) -> Json:
+    attributes = {_literal(name): _literal(value) if isinstance(value, str) else value for name, value in event.items()}
     fields: dict[str, Json] = {}
-    attributes: dict[str, Json] = {}
-    for name, value in event.items():
-        if name == names.intent and isinstance(value, str):
-            fields["intent"] = _literal(value)
-        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
-            fields["confidence"] = value
-        else:
-            attributes[_literal(name)] = _literal(value) if isinstance(value, str) else value
-    return {**dict(sorted(fields.items(), reverse=True)), **({"attributes": attributes} if attributes else {})}
+    if isinstance(event.get(names.intent), str):
+        fields["intent"] = attributes.pop(_literal(names.intent))
+    if SHARE.accepts(event.get(names.confidence)):
+        fields["confidence"] = attributes.pop(_literal(names.confidence))
+    return {**fields, **({"attributes": attributes} if attributes else {})}
 
 
 def _literal(text: str) -> str:

@@ -216,15 +216,9 @@ class _EnvironmentExpander:
                     self._report(loaded, ("rules", index), rule_error)
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
-        for index, entry, budget in self._list_items(loaded, loaded.document.promises):
+        for index, _, budget in self._list_items(loaded, loaded.document.promises):
             try:
-                stated = StatedPromise(
-                    document=loaded.document.name,
-                    name=entry.name,
-                    promise=expand_promise(self.environment, self._resolve_queue, entry, budget),
-                    source=loaded.source_of("promises", index),
-                    finding=loaded.finding("CXR221", "", "promises", index, severity=entry.severity),
-                )
+                stated = expand_promise(self.environment, self._resolve_queue, loaded, index, budget)
                 self.promises.append(stated)
             except InvalidRuleError as error:
                 self._report(loaded, ("promises", index), error)

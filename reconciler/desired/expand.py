@@ -26,9 +26,10 @@ from reconciler.desired.substitution import (
     text_size,
     unquoted_hint,
 )
-from reconciler.manifest.documents import PromiseEntry
+from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Conversations, RuleEntry, RuleSet
+from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
 from reconciler.model.rule import (
@@ -342,7 +343,7 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
     return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StatedPromise:
     """A promise of the manifests in one environment."""
 
@@ -361,9 +362,14 @@ def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
 
 
 def expand_promise(
-    environment: Environment, resolve_queue: Callable[[str], Queue], stated: PromiseEntry, budget: TextBudget
-) -> Promise:
+    environment: Environment,
+    resolve_queue: Callable[[str], Queue],
+    loaded: LoadedDocument[Promises],
+    index: int,
+    budget: TextBudget,
+) -> StatedPromise:
     """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
+    stated = loaded.document.promises[index]
     entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
     expander = RuleExpander(environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget)
     expander.operators = OPERATORS  # the tenant, which does not support all of them, does not evaluate promises
@@ -373,17 +379,18 @@ def expand_promise(
         error.path = ("for", *error.path)
         raise
     ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
-    shares = []
+    shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
     for name, bounds in (stated.split or {}).items():
-        ends = [("least", bounds.least), ("most", bounds.most)]
-        percents = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
-        least, most = (Fraction(str(percent)) / 100 for percent in percents)
-        shares.append((ids["split", name], least, most))
-    return Promise(
+        ends = {"least": bounds.least, "most": bounds.most}.items()
+        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        shares.append((ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100))
+    promise = Promise(
         conditions=conditions,
         always=frozenset(queue for path, queue in ids.items() if path[0] == "always") or None,
-        never=frozenset(queue for path, queue in ids.items() if path[0] == "never"),
         never_default=stated.never is not None and stated.never.default is True,
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
     )
+    source = loaded.source_of("promises", index)
+    finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
+    return StatedPromise(loaded.document.name, stated.name, promise, source, finding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_without_tests_nothing_is_counted() -> None:
         ({"conditions": (intent_is("same"),), "always": frozenset(["q-cards"])}, 4),
         ({"conditions": (intent_is("moved"),), "always": frozenset(["q-fraud"])}, 4),
         ({"decided_by": "cards/*"}, 2),
-        ({"conditions": (intent_is("moved"),), "never": frozenset(["q-cards"])}, 4),
+        ({"conditions": (intent_is("moved"),), "shares": (("q-cards", Fraction(0), Fraction(0)),)}, 4),
         ({"conditions": (intent_is("moved"), intent_is("new")), "never_default": True}, 4),
     ],
 )

@@ -44,7 +44,6 @@ class Promise:
 
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
-    never: frozenset[str] = frozenset()  # queues by id
     never_default: bool = False
     shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
     decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
@@ -58,7 +57,7 @@ class Promise:
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""
         parts = dict(destination or ())
-        if (self.never_default and destination is None) or self.never & parts.keys():
+        if self.never_default and destination is None:
             return False
         if self.always is not None and not (parts and parts.keys() <= self.always):
             return False

@@ -189,24 +189,23 @@ class WinnerPairs:
                 box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
                     self._record(atom, (old, new), box)
-                    if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
+                    if not self._is_narrow((old, new)):
                         return
         except UndecidedError:
             self.unknown[old, new] = None
 
-    def _open_atoms(self, old: int, new: int) -> Iterable[int]:
+    def _open_atoms(self, old: int, new: int) -> Iterator[int]:
         """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
-        wide, shapes = (self.old.prefix_masks, self.new.prefix_masks), self.space.shapes
+        wide = self.old.prefix_masks, self.new.prefix_masks
+        taken = wide[0].mask_before(old) | wide[1].mask_before(new)
         heads = self.old.boxes[old].shape, self.new.shape_of_rank(_ORDINARY_SLICE, new)
-        narrow = self.new.is_narrow(new)
-        atoms: Iterable[int] = self.new.boxes[new].atoms if narrow else self.old.atoms(old)
-        if not (
-            narrow
-            or self.old.is_narrow(old)
-            or shapes.may_leave_any(*heads, wide[0].mask_before(old) | wide[1].mask_before(new))
-        ):
+        atoms: Iterable[int] = self.new.boxes[new].atoms if self.new.is_narrow(new) else self.old.atoms(old)
+        if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(*heads, taken):
             atoms = (UNNAMED_SLICE, *(wide[0].late_ranks | wide[1].late_ranks))
         return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
+
+    def _is_narrow(self, pair: RankPair) -> bool:
+        return self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1])
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
         """Record a pair that takes a box in a slice, unless both rules have one destination."""
@@ -222,7 +221,7 @@ class WinnerPairs:
         earlier = self._charge_region(atom, pair, box)
         if atom != UNNAMED_SLICE:
             box = {**box, self.space.pivot: (1 << atom, 0, 0)}
-        if self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1]):
+        if self._is_narrow(pair):
             self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = earlier
         else:
             self.wide[pair] = box
