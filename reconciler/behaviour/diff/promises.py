@@ -30,11 +30,11 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
-from reconciler.model.rule import Rule
+from reconciler.model.rule import Address, Rule
 
 _PROBE: Final = 0  # the rank of a promise in its own list
 _ALL: Final = Fraction(1)
-_QUESTION_COST: Final = 25  # of a question about an edit and a promise, in comparisons
+_PLACE_COST: Final = 5  # of a place where an edit may move events, in comparisons
 _MAX_PARTS: Final = 8  # into which the work that is left is divided
 
 
@@ -173,11 +173,11 @@ class RuleEdit(NamedTuple):
 
 
 _Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
-_Place = tuple[int, tuple[int, ...], int]  # a slice, shapes, and blockers: the boxes of all shapes that none touches
+_Place = tuple[int, tuple[int, int], int]  # a slice, two shapes, and blockers: the boxes of both that none touches
 
 
 class SingleEdits:
-    """Finds the events that edits of a list move, and the promises that they break, in one space for all of them."""
+    """Finds the events that edits of a list move, and whether they break promises, in one space for all of them."""
 
     # An edit moves what the rule takes today and not afterwards, or the reverse. A later rule takes it in the other
     # list: it has a box in common with the rule that no rule before it touches.
@@ -186,7 +186,7 @@ class SingleEdits:
         self,
         ordered: Sequence[RoutingEntry],
         edited: Iterable[RoutingEntry],
-        promises: Iterable[Promise],
+        promises: Sequence[Promise],
         endpoint: EndpointStage,
         evaluation: Evaluation,
     ) -> None:
@@ -198,30 +198,49 @@ class SingleEdits:
         self._boxes: dict[Conditions, list[int]] = {}  # by rank in `_forms`: several for a rule behind an endpoint
         for rank, entry in enumerate(self._forms.entries):
             self._boxes.setdefault(entry.whole.rule.conditions, []).append(rank)
-        self._probe_ranks = {id(entry): rank for rank, entry in enumerate(self._probes.entries)}
+        probes = {id(entry) for entry in self._probes.entries}
+        self._promises = [promise for promise in promises if id(promise.probe) in probes]  # by rank in `_probes`
+        self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
-    def find_moved(self, edit: RuleEdit, promise: Promise | None = None) -> Example | None:
-        """Return an event that an edit sends elsewhere, or that breaks a promise only then. Raises UndecidedError."""
-        self.space.budget.spend(_QUESTION_COST)
-        probe = self._probe_ranks.get(id(promise.probe)) if promise else None
-        if promise and probe is None:
-            return None
-        before, after = edit
-        first, last = ((destination_of_rule(entry), entry) for entry in edit)
-        retargeted = after is not None and after.rule.targets != before.rule.targets  # it takes the same conversations
-        for rule, other in [(before, None)] if retargeted else [(before, after), (after, before)]:
-            for taker, place in self._takers(before, rule, other, probe) if rule else ():
-                old, new = (first, last) if retargeted else (first, taker) if rule is before else (taker, last)
-                is_moved = old[0] != new[0]
-                if promise:
-                    is_moved = promise.is_broken_by(*new) and not promise.is_broken_by(*old)
-                box = self._slices.find_free_box(*place) if is_moved else None
-                if box is not None:
-                    return self.space.example(box)
+    def find_moved(self, edit: RuleEdit) -> Example | None:
+        """Return an event that an edit sends elsewhere; None if there is none. Raises UndecidedError."""
+        for old, new, place in self._moves(edit):
+            box = self._slices.find_free_box(*place) if old[0] != new[0] else None
+            if box is not None:
+                return self.space.example(box)
         return None
 
+    def breaks_promise(self, edit: RuleEdit) -> bool:
+        """Return whether after an edit an event breaks a promise that it keeps now. Raises UndecidedError."""
+        for old, new, (atom, shapes, blockers) in self._moves(edit) if self._promises else ():
+            for probe in self._broken_by(new) - self._broken_by(old):
+                heads = (*shapes, self._probes.shape(atom, probe))
+                if self._probes.holds(atom, probe) and self._slices.find_free_box(atom, heads, blockers) is not None:
+                    return True
+        return False
+
+    def _broken_by(self, route: _Route) -> frozenset[int]:
+        """Return the promises, by rank, that conversations with a route break."""
+        key = route[0], route[1].address if route[1] else None
+        if key not in self._broken:
+            self.space.budget.spend(len(self._promises))
+            broken = (rank for rank, promise in enumerate(self._promises) if promise.is_broken_by(*route))
+            self._broken[key] = frozenset(broken)
+        return self._broken[key]
+
+    def _moves(self, edit: RuleEdit) -> Iterator[tuple[_Route, _Route, _Place]]:
+        """Yield the possible changes of routes, each of which exists if its place has a free box."""
+        before, after = edit
+        first, last = ((destination_of_rule(entry), entry) for entry in edit)
+        if after is not None and after.rule.targets != before.rule.targets:  # it takes the same conversations
+            yield from ((first, last, place) for _, place in self._takers(before, before, None))
+            return
+        yield from ((first, taker, place) for taker, place in self._takers(before, before, after))
+        if after is not None:
+            yield from ((taker, last, place) for taker, place in self._takers(before, after, before))
+
     def _takers(
-        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None, probe: int | None
+        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
     ) -> Iterator[tuple[_Route, _Place]]:
         """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
         slices, own, end = self._slices, self._ranks(before), len(self._keys)
@@ -229,11 +248,9 @@ class SingleEdits:
         start = min(own.start, place)
         for form in self._boxes.get(rule.rule.conditions, ()):
             for atom in self._forms.atoms(form):
-                if probe is not None and not self._probes.holds(atom, probe):
-                    continue
+                self.space.budget.spend(_PLACE_COST)
                 shapes, shape = slices.shapes(atom), self._forms.shape(atom, form)
                 overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
-                within = () if probe is None else (self._probes.shape(atom, probe),)
                 taken, blocked = slices.mask_before(atom, start), self._mask(atom, other)
                 taken |= blocked if start >= other_place else 0
                 for rank in () if taken & covering else (*slices.ranks_in(atom), end):
@@ -245,8 +262,9 @@ class SingleEdits:
                     taker = slices.shape_of_rank(atom, rank)
                     if (overlapping & ~taken) >> taker & 1:
                         if rank >= place:
+                            self.space.budget.spend(_PLACE_COST)
                             route = slices.destination_of_rank(rank), slices.entry_of_rank(rank)
-                            yield route, (atom, (shape, taker, *within), taken)
+                            yield route, (atom, (shape, taker), taken)
                         taken |= 1 << taker
 
     def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
