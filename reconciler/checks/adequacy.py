@@ -241,18 +241,14 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
     table = ConversationTable(RuleIndex(()), [result.context for result in passed], desired.evaluation)
     for change in changes:
         if change.address not in entries and not isinstance(change, Create) and change.live.rule.enabled:
-            watched |= {change.address} if table.matched(change.live.rule.conditions) else set()
+            watched.update([change.address] if table.matched(change.live.rule.conditions) else ())
     unwatched = [change.address for change in changes if change.address not in watched]
     promises = [stated.promise for stated in desired.promises if unwatched]
     search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
-    remaining, budget = WATCH_WORK, search.space.budget
-    for number, address in enumerate(unwatched if promises else ()):
-        budget.remaining = share = remaining // min(len(unwatched) - number, 8)
+    for address in search.space.budget.share(unwatched, WATCH_WORK) if promises else ():
         with suppress(UndecidedError):  # counts as not watched
-            watched |= (
-                {address} if address in entries and search.breaks_promise(RuleEdit(entries[address], None)) else set()
-            )
-        remaining -= share - budget.remaining
+            if address in entries and search.breaks_promise(RuleEdit(entries[address], None)):
+                watched.add(address)
     return sum(address not in watched for address in unwatched)
 
 

@@ -32,8 +32,6 @@ from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
 from reconciler.text.labels import Labels
 
-Documents = Iterable[LoadedDocument[RouteTests]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTestResult:
@@ -53,25 +51,20 @@ CheckResult = RouteTestResult | PromiseResult
 
 
 def run_route_tests(
-    documents: Documents, environment: Environment, resolver: OfflineQueueResolver, desired: DesiredState
-) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests. `resolver` must be the one that `desired` was expanded with."""
-    return _RouteTestRunner(environment, resolver, desired.endpoint, desired_entries(desired), {}).run_all(documents)
-
-
-def run_route_tests_live(
-    documents: Documents,
+    documents: Iterable[LoadedDocument[RouteTests]],
     environment: Environment,
     resolver: QueueResolver,
-    endpoint: EndpointStage,
-    entries: Sequence[RoutingEntry],
+    desired: DesiredState,
+    live: Sequence[RoutingEntry] | None = None,
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests on all live rules, whose queues are those of `resolver`."""
-    # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
-    # rule that may take conversations through this condition.
-    parts = (part for entry in entries for part in entry.rule.conditions)
-    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _RouteTestRunner(environment, resolver, endpoint, entries, assumed).run_all(documents)
+    """Return the results of all tests on the desired or on all live rules, whose queues are those of `resolver`."""
+    entries = desired_entries(desired) if live is None else live
+    runner = _RouteTestRunner(environment, resolver, desired.endpoint, entries)
+    # A live condition that is not understood counts as not fulfilled, because no test can state its value. Drift
+    # reports a rule that may take conversations through this condition.
+    parts = (part for entry in live or () for part in entry.rule.conditions)
+    runner.assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
 
 class _RouteTestRunner:
@@ -81,14 +74,11 @@ class _RouteTestRunner:
         resolver: QueueResolver,
         endpoint: EndpointStage,
         entries: Iterable[RoutingEntry],
-        assumed: Mapping[str, bool],
     ) -> None:
-        self.environment, self.resolver, self._endpoint, self._assumed = environment, resolver, endpoint, assumed
+        self.environment, self.resolver, self._endpoint = environment, resolver, endpoint
+        self.assumed: Mapping[str, bool] = {}
         self._budgets: dict[str, TextBudget] = {}
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-
-    def run_all(self, documents: Documents) -> tuple[RouteTestResult, ...]:
-        return tuple(self.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
         budget = self._budgets.setdefault(loaded.file, TextBudget())
@@ -100,7 +90,7 @@ class _RouteTestRunner:
             given, expected = self._read_given(test.given, expander), _read_expected(test, expander)
             conversation = given
             context = given if test.given.context is not None else self._endpoint.context(given).attributes
-            winner = self._rules.find_winner(context, self._assumed)
+            winner = self._rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
             if actual != expected:
                 names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
@@ -194,7 +184,7 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     """Return the results of every route test and promise on all live rules, also unmanaged ones."""
     resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
-    tried = run_route_tests_live(manifests.route_tests, environment, resolver, desired.endpoint, entries)
+    tried = run_route_tests(manifests.route_tests, environment, resolver, desired, entries)
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(
         environment=environment,

@@ -183,11 +183,9 @@ class PromiseEntry(f.StrictModel):
     """One promise: its conversations, and exactly one of always, never, decidedBy, split."""
 
     name: f.NonEmptyText = f.required("The name of the promise, unique in its document.", "fraud decides first")
-    conversations: f.Omittable[Conversations] = Field(
-        alias="for",
-        default=None,
-        description="The conversations that the promise is about. Default: all.",
-        examples=[{"intents": ["lost_or_stolen_card"], "minConfidence": 0.4}],
+    conversations: Annotated[f.Omittable[Conversations], Field(alias="for")] = f.omittable(
+        "The conversations that the promise is about. Default: all.",
+        {"intents": ["lost_or_stolen_card"], "minConfidence": 0.4},
     )
     always: f.Omittable[Always] = f.omittable(
         "Each conversation reaches one of these queues, with every part of a split.", {"queues": ["fraud"]}

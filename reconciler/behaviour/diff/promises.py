@@ -35,7 +35,6 @@ from reconciler.model.rule import Address, Rule
 _PROBE: Final = 0  # the rank of a promise in its own list
 _ALL: Final = Fraction(1)
 _PLACE_COST: Final = 5  # of a place where an edit may move events, in comparisons
-_MAX_PARTS: Final = 8  # into which the work that is left is divided
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +91,13 @@ def check_promises(
     work: int | None = None,
 ) -> tuple[PromiseFacts, ...]:
     """Return the facts about each promise, with an example of each region that the list confirms."""
-    # `work` limits all searches together, in comparisons; each promise may use a part of what is left.
+    # `work` limits all searches together, in comparisons.
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
     checker = _PromiseChecker(Space((ordered, [promise.probe for promise in promises]), types=types), ordered)
-    remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
-    budget, results = checker.space.budget, []
-    for number, promise in enumerate(promises):
-        budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
-        results.append(checker.check(promise))
-        remaining -= share - budget.remaining
-    return tuple(results)
+    work = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
+    return tuple(map(checker.check, checker.space.budget.share(promises, work)))
 
 
 class _PromiseChecker:
