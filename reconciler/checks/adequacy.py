@@ -115,17 +115,15 @@ class ConversationTable:
 
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
-        return sum(1 << number for number, before, after in self.destinations(edit) if before != after)
-
-    def destinations(self, edit: RuleEdit) -> Iterator[tuple[int, Destination, Destination]]:
-        """Yield where the conversations go, before and after, of which the old or the new rule may take some."""
+        moved = 0
         taken = self.matched(edit.after.rule.conditions) if edit.after else 0
         edited = self._winner(edit.after) if edit.after else _DEFAULT
         for number in bits(taken | self._won.get(id(edit.before), 0)):
             first, second = self.winners[number]
             winner = second if first.entry is edit.before else first
             winner = edited if taken >> number & 1 and edited.key < winner.key else winner
-            yield number, first.destination, winner.destination
+            moved |= (winner.destination != first.destination) << number
+        return moved
 
 
 def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> Adequacy:
@@ -167,14 +165,12 @@ class _Measurement:
 
     def _find_moved(self, edit: RuleEdit) -> UnnoticedEdit | None:
         """Return the edit with an event that it moves, or None if it moves none. Raises UndecidedError."""
-        example = self.search.find_moved(edit)
-        if example is None:
+        move = self.search.find_moved(edit)
+        if move is None:
             return None
-        table = self._table([self.endpoint.context(example.attributes).attributes])
-        for _, before, after in table.destinations(edit):
-            if before != after:
-                traffic = self.traffic[_name(table.winners[0][0].entry)]
-                return UnnoticedEdit(edit, example.attributes, before, after, traffic)
+        example, (before, rule), (after, _) = move
+        if self._table([self.endpoint.context(example.attributes).attributes]).moved(edit):
+            return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[_name(rule)])
         if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
         raise AssertionError(f"the example {example} is not moved by {edit}")

@@ -166,7 +166,7 @@ class RuleEdit(NamedTuple):
     after: RoutingEntry | None
 
 
-_Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
+Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
 _Place = tuple[int, tuple[int, int], int]  # a slice, two shapes, and blockers: the boxes of both that none touches
 
 
@@ -196,12 +196,12 @@ class SingleEdits:
         self._promises = [promise for promise in promises if id(promise.probe) in probes]  # by rank in `_probes`
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
-    def find_moved(self, edit: RuleEdit) -> Example | None:
-        """Return an event that an edit sends elsewhere; None if there is none. Raises UndecidedError."""
+    def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
+        """Return an event that an edit sends elsewhere, and its routes; None without one. Raises UndecidedError."""
         for old, new, place in self._moves(edit):
             box = self._slices.find_free_box(*place) if old[0] != new[0] else None
             if box is not None:
-                return self.space.example(box)
+                return self.space.example(box), old, new
         return None
 
     def breaks_promise(self, edit: RuleEdit) -> bool:
@@ -213,7 +213,7 @@ class SingleEdits:
                     return True
         return False
 
-    def _broken_by(self, route: _Route) -> frozenset[int]:
+    def _broken_by(self, route: Route) -> frozenset[int]:
         """Return the promises, by rank, that conversations with a route break."""
         key = route[0], route[1].address if route[1] else None
         if key not in self._broken:
@@ -222,7 +222,7 @@ class SingleEdits:
             self._broken[key] = frozenset(broken)
         return self._broken[key]
 
-    def _moves(self, edit: RuleEdit) -> Iterator[tuple[_Route, _Route, _Place]]:
+    def _moves(self, edit: RuleEdit) -> Iterator[tuple[Route, Route, _Place]]:
         """Yield the possible changes of routes, each of which exists if its place has a free box."""
         before, after = edit
         first, last = ((destination_of_rule(entry), entry) for entry in edit)
@@ -235,7 +235,7 @@ class SingleEdits:
 
     def _takers(
         self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
-    ) -> Iterator[tuple[_Route, _Place]]:
+    ) -> Iterator[tuple[Route, _Place]]:
         """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
         slices, own, end = self._slices, self._ranks(before), len(self._keys)
         place, other_place = (end if entry is None else self._ranks(entry).start for entry in (rule, other))
