@@ -38,7 +38,6 @@ from reconciler.model.rule import (
     Json,
     Queue,
     Rule,
-    Source,
     Target,
     make_condition,
     normalized_conditions,
@@ -350,7 +349,6 @@ class StatedPromise:
     document: str
     name: str
     promise: Promise
-    source: Source
     finding: Finding  # at the promise, without a message; its severity is that of a broken promise
 
 
@@ -391,6 +389,5 @@ def expand_promise(
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
     )
-    source = loaded.source_of("promises", index)
     finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
-    return StatedPromise(loaded.document.name, stated.name, promise, source, finding)
+    return StatedPromise(loaded.document.name, stated.name, promise, finding)

@@ -69,7 +69,6 @@ def checked_of(
                 document="all",
                 name=str(number),
                 promise=promise.promise,
-                source=SOURCE,
                 finding=Finding(code="CXR221", severity="error", message="", source=SOURCE),
             )
             for number, promise in enumerate(promises)

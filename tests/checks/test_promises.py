@@ -117,7 +117,7 @@ def test_a_broken_promise_names_an_example_and_the_rule(promise: str, said: str)
     assert 'promise "p" ' in message()
     assert said in message()
     (result,) = results()
-    assert ("manifests/promises.yaml", 2, 1) == result.source
+    assert ("manifests/promises.yaml", 2, 1) == result.finding.source
 
 
 def test_variables_and_environments_decide_by_environment() -> None:

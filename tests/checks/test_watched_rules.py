@@ -100,9 +100,7 @@ def test_a_promise_watches_a_rule_without_which_it_is_broken(promise: dict[str, 
     """A conversation that keeps the promise now would break it; a rule that is not live any more has no promise."""
     plan = planned()
     finding = Finding(code="CXR221", severity="error", message="", source=SOURCE)
-    stated = StatedPromise(
-        document="d", name="p", promise=Promise(**{"conditions": (), **promise}), source=SOURCE, finding=finding
-    )
+    stated = StatedPromise(document="d", name="p", promise=Promise(**{"conditions": (), **promise}), finding=finding)
     promised = replace(plan, desired=replace(plan.desired, promises=(stated,)))
     assert unwatched == count_unwatched(promised, [])
     assert unwatched == count_unwatched(promised, [passed("same", "cards/same")])

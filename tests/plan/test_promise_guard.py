@@ -31,7 +31,7 @@ FRAUD = [Target("q-fraud", 1)]
 def stated(name: str = "safe", severity: Any = "error", **promise: Any) -> StatedPromise:
     finding = Finding(code="CXR221", severity=severity, message="", source=SOURCE)
     fields: dict[str, Any] = {"conditions": (intent_is("vip"),), "always": frozenset(["q-cards"]), **promise}
-    return StatedPromise(document="d", name=name, source=SOURCE, finding=finding, promise=Promise(**fields))
+    return StatedPromise(document="d", name=name, finding=finding, promise=Promise(**fields))
 
 
 SAFE = (stated(),)

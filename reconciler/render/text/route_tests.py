@@ -85,7 +85,7 @@ def join_names(names: Iterable[str]) -> str:
 def junit_document(results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
-    suites = groupby(results, lambda check: (check.environment, check.source.file, check.document))
+    suites = groupby(results, lambda check: (check.environment, type(check), check.document))
     for number, ((environment, _, name), group) in enumerate(suites):
         root.append(_suite(number, sanitize(name), list(group), labels[environment], now))
     ET.indent(root)
@@ -112,7 +112,7 @@ def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels
         case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
         if check.failure:
             message = sanitize(check.failure.message)
-            text = f"{source_location(check.source)}: {message}"
+            text = f"{source_location(check.failure.source)}: {message}" if check.failure.source else message
             if check.failure.severity == "error":
                 ET.SubElement(case, "failure", message=message, type=check.failure.code).text = text
             else:
