@@ -118,7 +118,7 @@ def adequacy_of(entries: Entries) -> Question:
     from reconciler.checks.adequacy import measure_adequacy
     from reconciler.checks.route_tests import Checked, RouteTestResult, with_promises
     from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.desired.promises import StatedPromise
+    from reconciler.desired.expand import StatedPromise
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
@@ -135,7 +135,7 @@ def adequacy_of(entries: Entries) -> Question:
     state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
     source, finding = Source("promises.yaml", 1, 1), Finding(code="CXR221", severity="error", message="")
     promises = tuple(
-        StatedPromise(document="all", name=str(number), promise=one, severity="error", source=source, finding=finding)
+        StatedPromise(document="all", name=str(number), promise=one, source=source, finding=finding)
         for number, one in enumerate(mix.promises(100, len(entries)))
     )
     desired = DesiredState(**state, labels=Labels(), endpoint=endpoint, promises=promises)  # type: ignore[arg-type]

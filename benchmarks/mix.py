@@ -256,14 +256,14 @@ def promises(count: int, rules: int, seed: int = 6) -> list[Promise]:
     overflow = "overflow"
     kinds: list[Callable[[], Promise]] = [
         lambda: Promise(conditions=(), always=frozenset(random.sample(QUEUES, 11))),
-        lambda: Promise(conditions=(), never=frozenset([random.choice(QUEUES)])),
+        lambda: Promise(conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(0)),)),
         lambda: Promise(conditions=(), never_default=True),
         lambda: Promise(conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(1, 2)),)),
         lambda: Promise(conditions=(), decided_by=f"mix/rule-{random.randrange(10)}*"),
     ]
     wide: list[Callable[[], Promise]] = [
         lambda: Promise(conditions=(), always=every),
-        lambda: Promise(conditions=(), never=frozenset([overflow])),
+        lambda: Promise(conditions=(), shares=((overflow, Fraction(0), Fraction(0)),)),
         lambda: Promise(conditions=(), never_default=True),
         lambda: Promise(conditions=(), shares=((overflow, Fraction(0), Fraction(1, 2)),)),
     ]

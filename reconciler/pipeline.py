@@ -27,7 +27,7 @@ from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import lint, plan_lint_work
-from reconciler.checks.route_tests import RouteTestResult
+from reconciler.checks.route_tests import CheckResult
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
@@ -79,7 +79,7 @@ class Planner:
     advise: Callable[[Plan], Sequence[Finding]] | None = None
     findings: tuple[Finding, ...] = ()  # about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
-    tests: tuple[RouteTestResult, ...] = ()  # the results of all route tests
+    tests: tuple[CheckResult, ...] = ()  # the results of all route tests
 
     def build(self, live: LiveState) -> Plan:
         """Return the plan after all stages."""

@@ -1,11 +1,15 @@
 """The work budget of one analysis, in comparisons: every analysis is bounded, with equal results on every machine."""
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
 
 DEFAULT_WORK: Final = 40_000_000  # for one question, about ten seconds. Ten thousand ordinary rules need 1,000,000
 WORK_PER_RULE: Final = 500  # the further work for each rule of a difference
 WORK_PER_SEARCH: Final = 2_000_000
 _WIDE_MASK_BITS: Final = 4_096
+_MAX_PARTS: Final = 8  # into which the work for several questions is divided
+
+ItemT = TypeVar("ItemT")
 
 
 class UndecidedError(Exception):
@@ -33,6 +37,13 @@ class WorkBudget:
             self.charge(comparisons)
         if self.remaining < 0:
             raise UndecidedError
+
+    def share(self, items: Sequence[ItemT], work: int) -> Iterator[ItemT]:
+        """Yield the items, each with a part of the comparisons that the earlier ones leave."""
+        for number, item in enumerate(items):
+            self.remaining = share = work // min(len(items) - number, _MAX_PARTS)
+            yield item
+            work -= share - self.remaining
 
     def is_exhausted(self) -> bool:
         """Return whether the budget is spent."""

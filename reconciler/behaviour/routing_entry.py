@@ -45,6 +45,11 @@ def evaluation_key(entry: RoutingEntry, evaluation: Evaluation) -> tuple[float, 
     return priority if evaluation == "lowest-first" else -priority, entry.rule.name, entry.id
 
 
+def destination_of_rule(entry: RoutingEntry | None) -> Destination:
+    """Return the destination of a rule; None, the default routing, without a rule."""
+    return destination_of(entry.rule.targets) if entry else None
+
+
 def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
     """Return the normalised split (S10); a target of an unknown type is a separate destination, named by its JSON."""
     if len(targets) == 1 and isinstance(targets[0], Target) and targets[0].weight > 0:

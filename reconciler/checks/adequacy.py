@@ -1,37 +1,57 @@
 """Single edits of an environment's rules that move callers, and which of them no route test and no promise notices.
 
-A test, or a promise, notices an edit if it passes now and fails on the edited rules. An edit concerns only
-conversations that the old or the new rule matches, so the tests are not run again.
+A test notices an edit if it passes now and fails on the edited rules. An edit concerns only conversations that the old
+or the new rule matches, so the tests are not run again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import reduce
 from itertools import islice, product
+from math import inf, lcm
+from operator import or_
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.single_edit import RuleEdit, SingleEdits
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, first_failing_condition, holds
+from reconciler.behaviour.diff.promises import RuleEdit, SingleEdits
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
     Evaluation,
     RoutingEntry,
     destination_of,
+    destination_of_rule,
     evaluation_key,
     order_entries,
 )
 from reconciler.behaviour.space.patterns import bits
-from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.checks.route_tests import Checked, CheckResult, RouteTestResult
 from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Change, Create, is_copy_removal
-from reconciler.model.rule import RANGES, Condition, Opaque, Scalar, Target, make_condition, normalized_conditions
+from reconciler.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.desired.substitution import SHARE
+from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.model.change import Create, is_copy_removal
+from reconciler.model.rule import (
+    RANGES,
+    Condition,
+    Json,
+    Opaque,
+    Target,
+    make_condition,
+    normalized_conditions,
+)
 from reconciler.plan.plan import Plan
+from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
 
 CONFIDENCE_STEP: Final = 0.05
-WORK_PER_RULE: Final = 20_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
+WORK_PER_RULE: Final = 9_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
+WATCH_WORK: Final = 3_000_000  # comparisons of all questions of a plan to promises: about two seconds
 _DIGITS: Final = 6  # of a moved bound
 
 _Conditions = Sequence[Condition | Opaque]
@@ -44,19 +64,26 @@ class UnnoticedEdit(NamedTuple):
     event: Conversation
     before: Destination
     after: Destination
-    traffic: float  # conversations of the traffic sample that the edit may move; 0 without a sample
+    traffic: float  # conversations of the traffic sample that the rule may take that takes the event today
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adequacy:
+class Adequacy(NamedTuple):
     """The number of edits that move callers, and the unnoticed ones of them, the highest traffic first."""
 
     checked: Checked
-    desired: DesiredState
-    index: RuleIndex
+    rules: RuleIndex
     edits: int
-    unnoticed: tuple[UnnoticedEdit, ...]
+    unnoticed: Sequence[UnnoticedEdit]
     undecided: int  # edits of which it is not known whether they move callers: `edits` does not count them
+
+
+class _Winner(NamedTuple):
+    key: tuple[float, str, str]
+    destination: Destination
+    entry: RoutingEntry | None
+
+
+_DEFAULT: Final = _Winner((inf, "", ""), None, None)
 
 
 class ConversationTable:
@@ -64,43 +91,39 @@ class ConversationTable:
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
         self._contexts, self._evaluation = contexts, evaluation
-        self.winners = [tuple(islice(index.matching_entries(context), 2)) for context in contexts]  # and the next rule
-        self._by_value: dict[str, dict[Scalar | None, int]] = {name: {} for each in contexts for name in each}
-        for name, masks in self._by_value.items():
-            for number, context in enumerate(contexts):
-                masks[context.get(name)] = masks.get(context.get(name), 0) | 1 << number
-        self._masks: dict[Condition | Opaque, int] = {}
+        self._fulfilling: dict[Condition | Opaque, int] = {}
+        self._won: dict[int, int] = {}  # by rule, the conversations that it takes
+        self.winners: list[Sequence[_Winner]] = []  # of each conversation, and the next rule
+        for number, context in enumerate(contexts):
+            entries = islice(index.matching_entries(context), 2)
+            winners = [*map(self._winner, entries), _DEFAULT, _DEFAULT][:2]
+            self._won[id(winners[0].entry)] = self._won.get(id(winners[0].entry), 0) | 1 << number
+            self.winners.append(winners)
+
+    def _winner(self, entry: RoutingEntry) -> _Winner:
+        return _Winner(evaluation_key(entry, self._evaluation), destination_of_rule(entry), entry)
 
     def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
         mask = (1 << len(self._contexts)) - 1
         for part in conditions:
-            if part not in self._masks:
-                self._masks[part] = self._fulfilling(part) if isinstance(part, Condition) else 0
-            mask &= self._masks[part]
+            if part not in self._fulfilling:
+                fulfils = [isinstance(part, Condition) and holds(part, context) for context in self._contexts]
+                self._fulfilling[part] = sum(1 << number for number, fulfilled in enumerate(fulfils) if fulfilled)
+            mask &= self._fulfilling[part]
         return mask
-
-    def _fulfilling(self, part: Condition) -> int:
-        masks = self._by_value.get(part.attribute, {None: (1 << len(self._contexts)) - 1})
-        if part.operator == "equals" and isinstance(part.value, Scalar):  # most conditions
-            return masks.get(part.value, 0)
-        return sum(mask for value, mask in masks.items() if holds(part, canonical_attributes({part.attribute: value})))
 
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
-        near = self.matched(edit.before.rule.conditions)
-        near |= self.matched(edit.after.rule.conditions) if edit.after else 0
-        return sum(1 << number for number in bits(near) if len({*self.destinations(number, edit)}) > 1)
-
-    def destinations(self, number: int, edit: RuleEdit) -> tuple[Destination, Destination]:
-        """Return where a conversation goes before and after an edit."""
-        entries, after = self.winners[number], edit.after
-        winner = next((entry for entry in entries if entry is not edit.before), None)
-        if after is not None and first_failing_condition(after.rule, self._contexts[number], {}) is None:
-            key = evaluation_key(after, self._evaluation)
-            winner = after if winner is None or key < evaluation_key(winner, self._evaluation) else winner
-        first = destination_of(entries[0].rule.targets) if entries else None
-        return first, destination_of(winner.rule.targets) if winner else None
+        moved = 0
+        taken = self.matched(edit.after.rule.conditions) if edit.after else 0
+        edited = self._winner(edit.after) if edit.after else _DEFAULT
+        for number in bits(taken | self._won.get(id(edit.before), 0)):
+            first, second = self.winners[number]
+            winner = second if first.entry is edit.before else first
+            winner = edited if taken >> number & 1 and edited.key < winner.key else winner
+            moved |= (winner.destination != first.destination) << number
+        return moved
 
 
 def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> Adequacy:
@@ -111,100 +134,78 @@ def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> A
 
 class _Measurement:
     def __init__(self, checked: Checked, desired: DesiredState, sample: TrafficSample | None) -> None:
-        self.checked, self.desired, self.endpoint = checked, desired, desired.endpoint
+        self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
-        passed = [result for result in checked.tried if result.failure is None]
-        self.tests = self._table([result.context for result in passed], self.index)
-        self.possible_tests = sum(1 << number for number, result in enumerate(passed) if self._is_possible(result))
-        rows = convert_sample(self.endpoint.types, sample).rows if sample else ()
-        self.sample = self._table([canonical_attributes(row.attributes) for row in rows], RuleIndex(()))
-        self.counts, self.columns = [row.count for row in rows], {name for row in rows[:1] for name in row.attributes}
-        self.traffic: dict[int, float] = {}  # the sum of the counts of rows, by their mask
-        entries, confidence = self.index.ordered, checked.environment.attributes.confidence
-        targets = [part for rule in desired.rules.values() for part in rule.rule.targets]
+        tests = (result for result in checked.tried if isinstance(result, RouteTestResult) and not result.failure)
+        self.tests = self._table([result.context for result in tests])
+        self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
+        targets = (part for rule in desired.rules.values() for part in rule.rule.targets)
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
-        self.listed = {entry.name: list(list_edits(entry, queues, confidence)) for entry in entries}
-        edits = [edit for each in self.listed.values() for edit in each]
-        kept = [result.promise for result in checked.promises if result.facts.holds]
-        self.search = SingleEdits(entries, edits, self.endpoint, desired.evaluation, kept)
-        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(entries))
+        self.edits = list(list_edits(self.index.ordered, queues, checked.environment.attributes.confidence))
+        results = (result for result in checked.tried if isinstance(result, PromiseResult))
+        promises = [result.promise for result in results if result.facts.holds]
+        edited = (edit.after for edit in self.edits if edit.after)
+        self.search = SingleEdits(self.index.ordered, edited, promises, self.endpoint, self.evaluation)
+        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
 
     def run(self) -> Adequacy:
-        noticed = undecided = 0
+        edits = undecided = 0
         unnoticed: list[UnnoticedEdit] = []
-        for edit in self._edits():
-            moved_tests = self.tests.moved(edit)
+        for edit in self.edits:
             try:
-                moved = None if moved_tests & self.possible_tests else self._prove(edit)
-                is_noticed = moved_tests or (moved and self.search.breaks_promise(edit))
+                moved = self._find_moved(edit)
+                is_unnoticed = moved and not self.tests.moved(edit) and not self.search.breaks_promise(edit)
             except UndecidedError:
                 undecided += 1
                 continue
-            if moved and not is_noticed:
-                unnoticed.append(moved)
-            elif moved or moved_tests & self.possible_tests:
-                noticed += 1
-        return Adequacy(
-            checked=self.checked,
-            desired=self.desired,
-            index=self.index,
-            edits=noticed + len(unnoticed),
-            unnoticed=tuple(sorted(unnoticed, key=lambda each: (-each.traffic, each.edit.before.name))),
-            undecided=undecided,
-        )
+            edits += moved is not None
+            unnoticed += [moved] if moved and is_unnoticed else []
+        unnoticed.sort(key=lambda each: (-each.traffic, each.edit.before.name))
+        return Adequacy(self.checked, self.index, edits, unnoticed, undecided)
 
-    def _edits(self) -> Iterator[RuleEdit]:
-        sign = 1 if self.desired.evaluation == "lowest-first" else -1
-        for entry in self.index.ordered:
-            yield from self.listed[entry.name]
-            for rival, step in zip(self.search.rivals(entry), (-sign, sign), strict=True):
-                if rival is not None:
-                    yield RuleEdit(entry, replace(entry, rule=replace(entry.rule, priority=rival.rule.priority + step)))
-
-    def _prove(self, edit: RuleEdit) -> UnnoticedEdit | None:
+    def _find_moved(self, edit: RuleEdit) -> UnnoticedEdit | None:
         """Return the edit with an event that it moves, or None if it moves none. Raises UndecidedError."""
-        example = self.search.find_moved(edit)
-        if example is None:
+        move = self.search.find_moved(edit)
+        if move is None:
             return None
-        table = self._table([self.endpoint.context(example.attributes).attributes], self.index)
-        before, after = table.destinations(0, edit)
-        if before == after and example.assumed:  # depends on the text of a number, which is not decided
+        example, (before, rule), (after, _) = move
+        if self._table([self.endpoint.context(example.attributes).attributes]).moved(edit):
+            return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[_name(rule)])
+        if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
-        if before == after:
-            raise AssertionError(f"the example {example} is not moved by {edit}")
-        near = self._possible_rows(edit.before) | (self._possible_rows(edit.after) if edit.after else 0)
-        near &= self._possible_rows(table.winners[0][0]) if table.winners[0] else near
-        if near not in self.traffic:
-            self.traffic[near] = sum(self.counts[number] for number in bits(near))
-        return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[near])
+        raise AssertionError(f"the example {example} is not moved by {edit}")
 
-    def _possible_rows(self, entry: RoutingEntry) -> int:
-        """Return the rows of the sample that a rule may match, as a mask."""
-        parts = (part for part in entry.rule.conditions if isinstance(part, Condition))
-        return self.sample.matched(part for part in parts if part.attribute in self.columns)
-
-    def _table(self, contexts: Sequence[Conversation], index: RuleIndex) -> ConversationTable:
-        return ConversationTable(index, contexts, self.desired.evaluation)
-
-    def _is_possible(self, result: RouteTestResult) -> bool:
-        """Return whether an event of the bot leads to what the rules read in a test."""
-        event, types = result.conversation if self.endpoint.analyses_events else result.context, self.endpoint.types
-        is_typed = all(types[name].contains(value) for name, value in event.items() if name in types)
-        return is_typed and self.endpoint.context(event).attributes == result.context
+    def _table(self, contexts: Sequence[Conversation]) -> ConversationTable:
+        return ConversationTable(self.index, contexts, self.evaluation)
 
 
-def list_edits(entry: RoutingEntry, queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
-    """Yield the single edits of a rule except those of its priority: no rule, another queue, other conditions."""
-    rule = entry.rule
-    yield RuleEdit(entry, None)
-    choices = ((Target(queue, 1),) for queue in queues)
-    other = next((each for each in choices if destination_of(each) != destination_of(rule.targets)), rule.targets)
-    edited = [replace(rule, targets=other)]
-    edited += (
-        replace(rule, conditions=normalized_conditions(parts))
-        for parts in _edit_conditions(rule.conditions, confidence)
-    )
-    yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
+def _traffic_by_rule(index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None) -> dict[str, float]:
+    """Return the conversations of a sample that each rule may take, by its name; "" is the default routing."""
+    counts = defaultdict[str, float](float)
+    for row in convert_sample(endpoint.types, sample).rows if sample else ():
+        for name in set(map(_name, index.possible_winners(row.attributes))):
+            counts[name] += row.count
+    return counts
+
+
+def _name(entry: RoutingEntry | None) -> str:
+    return entry.whole.name if entry else ""
+
+
+def list_edits(ordered: Sequence[RoutingEntry], queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
+    """Yield the single edits of each rule: no rule, another queue, another priority, other conditions."""
+    places = [(Target(queue, 1),) for queue in queues]
+    levels = sorted({entry.rule.priority for entry in ordered})
+    for entry in ordered:
+        rule, at = entry.rule, levels.index(entry.rule.priority)
+        others = (each for each in places if destination_of(each) != destination_of(rule.targets))
+        edited = [replace(rule, targets=each) for each in islice(others, 1)]
+        edited += [replace(rule, priority=level - 1) for level in levels[max(0, at - 1) : at + 1][:1]]
+        edited += [replace(rule, priority=level + 1) for level in levels[at : at + 2][-1:]]
+        for parts in _edit_conditions(rule.conditions, confidence):
+            edited.append(replace(rule, conditions=normalized_conditions(parts)))
+        yield RuleEdit(entry, None)
+        yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
 
 
 def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Conditions]:
@@ -221,21 +222,89 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
 
 
-def count_unwatched(
-    plan: Plan, tests: Sequence[RouteTestResult], watches: Callable[[Change], bool] = lambda _change: False
-) -> int | None:
-    """Return the number of changed rules without a test or a promise (`watches`); None if there are no tests."""
+def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
+    """Return the number of changed rules that no test and no promise watches; None without tests and promises."""
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
-    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation.
-    passed = [result for result in tests if result.failure is None]
-    table = ConversationTable(RuleIndex(()), [result.context for result in passed], plan.desired.evaluation)
+    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
+    # watches a rule if an event would break it without the rule.
+    passed = [result for result in tests if isinstance(result, RouteTestResult) and not result.failure]
+    desired = plan.desired
+    if not tests and not desired.promises:
+        return None
+    entries = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
+    changes = [change for change in plan.changes if not is_copy_removal(change)]
     watched = {result.winner.address for result in passed if result.winner}
+    table = ConversationTable(RuleIndex(()), [result.context for result in passed], desired.evaluation)
+    for change in changes:
+        if change.address not in entries and not isinstance(change, Create) and change.live.rule.enabled:
+            watched.update([change.address] if table.matched(change.live.rule.conditions) else ())
+    unwatched = [change.address for change in changes if change.address not in watched]
+    promises = [stated.promise for stated in desired.promises if unwatched]
+    search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
+    for address in search.space.budget.share(unwatched, WATCH_WORK) if promises else ():
+        with suppress(UndecidedError):  # counts as not watched
+            if address in entries and search.breaks_promise(RuleEdit(entries[address], None)):
+                watched.add(address)
+    return sum(address not in watched for address in unwatched)
 
-    def matches_test(change: Change) -> bool:
-        after = plan.desired.rules.get(change.address)
-        if isinstance(change, Create) or (after and after.rule.enabled) or not change.live.rule.enabled:
-            return False
-        return table.matched(change.live.rule.conditions) > 0
 
-    changes = [change for change in plan.changes if not is_copy_removal(change) and change.address not in watched]
-    return sum(not matches_test(change) and not watches(change) for change in changes) if tests else None
+def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:
+    """Yield a route test of each unnoticed edit, as in a manifest: an event of the bot, and its destination today."""
+    aliases: dict[str, str] = {}
+    for alias in resolver.aliases:
+        with suppress(QueueError):  # the alias has no queue in this environment
+            aliases.setdefault(resolver.resolve(alias).id, alias)
+    names = adequacy.checked.environment.attributes
+    for unnoticed in adequacy.unnoticed:
+        yield {"given": _given(unnoticed.event, names), "expect": _expect(unnoticed.before, aliases)}
+
+
+def _given(event: Conversation, names: BotAttributes) -> Json:
+    attributes = {_literal(name): _literal(value) if isinstance(value, str) else value for name, value in event.items()}
+    fields: dict[str, Json] = {}
+    if isinstance(event.get(names.intent), str):
+        fields["intent"] = attributes.pop(_literal(names.intent))
+    if SHARE.accepts(event.get(names.confidence)):
+        fields["confidence"] = attributes.pop(_literal(names.confidence))
+    return {**fields, **({"attributes": attributes} if attributes else {})}
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", "$$")  # a dollar begins a variable
+
+
+def _expect(destination: Destination, aliases: Mapping[str, str]) -> Json:
+    if destination is None:
+        return {"default": True}
+    total = lcm(100, *(share.denominator for _, share in destination))  # percent if they are exact
+    split = {_literal(aliases.get(queue, queue)): int(share * total) for queue, share in destination}
+    return {"split": split} if len(split) > 1 else {"queue": next(iter(split))}
+
+
+def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[RouteTestResult]]) -> list[int]:
+    """Return the fewest tests that notice all edits that any test notices, by their numbers."""
+    # `results` are of all tests, in the environments of `adequacies` and then in further ones: a test must pass in all.
+    passed = [at for at, alike in enumerate(zip(*results, strict=True)) if not any(each.failure for each in alike)]
+    masks, edits = dict.fromkeys(passed, 0), 0
+    for adequacy, tried in zip(adequacies, results, strict=False):
+        evaluation = adequacy.checked.environment.api.evaluation
+        table = ConversationTable(adequacy.rules, [result.context for result in tried], evaluation)
+        for unnoticed in adequacy.unnoticed:
+            for at in masks.keys() & bits(table.moved(unnoticed.edit)):
+                masks[at] |= 1 << edits
+            edits += 1
+    return choose_masks(masks)
+
+
+def choose_masks(masks: Mapping[int, int]) -> list[int]:
+    """Return the keys of few masks that have the bits of all masks; each of them has a bit that no other has."""
+    missing, chosen = reduce(or_, masks.values(), 0), list[int]()
+    while missing:
+        chosen.append(max(masks, key=lambda at: (masks[at] & missing).bit_count()))
+        missing &= ~masks[chosen[-1]]
+    counts = Counter(bit for at in chosen for bit in bits(masks[at]))
+    for at in list(chosen):
+        if all(counts[bit] > 1 for bit in bits(masks[at])):
+            chosen.remove(at)
+            counts.subtract(bits(masks[at]))
+    return sorted(chosen)

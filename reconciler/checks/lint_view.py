@@ -12,8 +12,7 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import RuleExpander
-from reconciler.desired.promises import PromiseExpander
+from reconciler.desired.expand import RuleExpander, promise_expander
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
@@ -166,7 +165,7 @@ class LintView:
             listed = [(loaded, ("rules", index, *path), condition) for condition, path in parts]
             stated[loaded.source_of("rules", index)] = listed
         for loaded, index, entry in items_of(self._manifests.promises, "promises", environment):
-            parts = PromiseExpander(environment, queue, entry).conditions()
+            parts = promise_expander(environment, queue, entry).conditions()
             listed = [(loaded, ("promises", index, "for", *path), condition) for condition, path in parts]
             stated[loaded.source_of("promises", index)] = listed
         return stated

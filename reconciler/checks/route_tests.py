@@ -5,23 +5,21 @@ Offline, the rules are the desired ones; with a tenant, they are all live rules,
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
-from reconciler.desired.desired import DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
-from reconciler.desired.substitution import (
-    SCALAR,
-    SHARE,
-    TEXT,
-    WEIGHT,
-    FieldType,
-    TextBudget,
-    TextLimitError,
-    fill_variables,
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of,
+    destination_of_rule,
+    order_entries,
 )
+from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.expand import FieldExpander, InvalidRuleError
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import Given, RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
@@ -33,9 +31,6 @@ from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
 from reconciler.text.phrases import Labels
-from reconciler.text.suggest import suggest
-
-Documents = Iterable[LoadedDocument[RouteTests]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +47,24 @@ class RouteTestResult:
     failure: Finding | None
 
 
-class _InvalidTestError(Exception):
-    """The test itself is invalid in this environment. The arguments: a code, a message, and a hint."""
+CheckResult = RouteTestResult | PromiseResult
 
 
 def run_route_tests(
-    documents: Documents, environment: Environment, resolver: OfflineQueueResolver, desired: DesiredState
-) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests. `resolver` must be the one that `desired` was expanded with."""
-    return _RouteTestRunner(environment, resolver, desired.endpoint, desired_entries(desired), {}).run_all(documents)
-
-
-def run_route_tests_live(
-    documents: Documents,
+    documents: Iterable[LoadedDocument[RouteTests]],
     environment: Environment,
     resolver: QueueResolver,
-    endpoint: EndpointStage,
-    entries: Sequence[RoutingEntry],
+    desired: DesiredState,
+    live: Sequence[RoutingEntry] | None = None,
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests on all live rules, whose queues are those of `resolver`."""
-    # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
-    # rule that may take conversations through this condition.
-    parts = (part for entry in entries for part in entry.rule.conditions)
-    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _RouteTestRunner(environment, resolver, endpoint, entries, assumed).run_all(documents)
+    """Return the results of all tests on the desired or on all live rules, whose queues are those of `resolver`."""
+    entries = desired_entries(desired) if live is None else live
+    runner = _RouteTestRunner(environment, resolver, desired.endpoint, entries)
+    # A live condition that is not understood counts as not fulfilled, because no test can state its value. Drift
+    # reports a rule that may take conversations through this condition.
+    parts = (part for entry in live or () for part in entry.rule.conditions)
+    runner.assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
 
 class _RouteTestRunner:
@@ -85,33 +74,30 @@ class _RouteTestRunner:
         resolver: QueueResolver,
         endpoint: EndpointStage,
         entries: Iterable[RoutingEntry],
-        assumed: Mapping[str, bool],
     ) -> None:
-        self.environment, self.resolver, self._endpoint, self._assumed = environment, resolver, endpoint, assumed
-        self._budget = TextBudget()
+        self.environment, self.resolver, self._endpoint = environment, resolver, endpoint
+        self.assumed: Mapping[str, bool] = {}
         self._budgets: dict[str, TextBudget] = {}
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
-    def run_all(self, documents: Documents) -> tuple[RouteTestResult, ...]:
-        return tuple(self.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
-
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
-        self._budget = self._budgets.setdefault(loaded.file, TextBudget())
+        budget = self._budgets.setdefault(loaded.file, TextBudget())
+        expander = FieldExpander(self.environment, self.resolver.resolve, budget)
         conversation: Conversation = {}
         context: Conversation = {}
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
-            conversation, expected = self._read_given(test.given), self._read_expected(test)
-            context = conversation if test.given.context else self._endpoint.context(conversation).attributes
-            winner = self._rules.find_winner(context, self._assumed)
-            actual = None if winner is None else destination_of(winner.rule.targets)
+            given, expected = self._read_given(test.given, expander), _read_expected(test, expander)
+            conversation = given
+            context = given if test.given.context is not None else self._endpoint.context(given).attributes
+            winner = self._rules.find_winner(context, self.assumed)
+            actual = destination_of_rule(winner)
             if actual != expected:
                 names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
-        except _InvalidTestError as error:
-            code, message, hint = error.args
-            failure = loaded.finding(code, message, "tests", index, hint=hint)
+        except InvalidRuleError as error:
+            failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
         except OpaqueConditionError as error:
             message = f"the destination is unknown: a rule has a condition that cxroute does not understand, {error}"
             failure = loaded.finding("CXR220", message, "tests", index)
@@ -126,58 +112,25 @@ class _RouteTestRunner:
             failure=failure,
         )
 
-    def _read_given(self, given: Given) -> Conversation:
-        """Return the conversation, variables filled in. Raises _InvalidTestError."""
-        names, filled = self.environment.attributes, self._require_kind
-        attributes: dict[str, Json] = {names.intent: filled(given.intent, TEXT, "intent")}
-        attributes[names.confidence] = filled(given.confidence, SHARE, "confidence")
-        others, short = given.attributes, {}
-        if given.context is not None:
-            others, short = given.context, {"intent": names.intent, "confidence": names.confidence}
+    def _read_given(self, given: Given, expander: FieldExpander) -> Conversation:
+        """Return the conversation, variables filled in. Raises InvalidRuleError."""
+        names, confidence = self.environment.attributes, given.confidence
+        attributes: dict[str, Json] = {}
+        others = given.attributes
+        if given.context is None:
+            attributes[names.intent] = given.intent and expander.fill_text(given.intent, ("intent",))
+            attributes[names.confidence] = (
+                None if confidence is None else expander.typed_value(confidence, SHARE, "confidence")
+            )
+        else:
+            short = {"intent": names.intent, "confidence": names.confidence}
+            others = {short.get(name, name): value for name, value in given.context.items()}
         for raw_name, value in others.items():
-            name = str(filled(short.get(raw_name, raw_name), TEXT, "the name of an attribute"))
+            name = expander.fill_text(raw_name, ("attributes", raw_name))
             if attributes.get(name) is not None:
-                raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
-            attributes[name] = filled(value, SCALAR, "an attribute")
+                raise InvalidRuleError("CXR104", f'the conversation sets "{name}" twice')
+            attributes[name] = None if value is None else expander.typed_value(value, SCALAR, "attributes", raw_name)
         return canonical_attributes(attributes)
-
-    def _read_expected(self, test: RouteTest) -> Destination:
-        """Return the expected destination, variables filled in. Raises _InvalidTestError."""
-        if test.expect.default:
-            return None
-        expected = _expected_weights(test).items()
-        weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
-        try:
-            targets = [
-                Target(self.resolver.resolve(str(self._require_kind(name, TEXT, "queue"))).id, weight)
-                for name, weight in weights
-            ]
-        except QueueError as error:
-            raise _InvalidTestError(error.code, str(error), error.hint) from None
-        return destination_of(targets)
-
-    def _require_kind(self, raw_value: Json, kind: FieldType, name: str) -> Json:
-        """Return the value of a field that is not text, or of the variable in that field."""
-        value = self._fill_variables(raw_value)
-        if value is not None and not kind.accepts(value):
-            raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not", "")
-        return value
-
-    def _fill_variables(self, value: Json) -> Json:
-        variables = self.environment.vars
-        if not isinstance(value, str) or "$" not in value:
-            return value
-        try:
-            filled = fill_variables(value, variables)
-            self._budget.spend(filled)
-        except TextLimitError as error:
-            raise _InvalidTestError("CXR010", str(error), "shorten the variables, or split the file") from None
-        except KeyError as missing:
-            message = f'the Environment has no variable "{missing.args[0]}" in its vars'
-            raise _InvalidTestError("CXR107", message, suggest(str(missing.args[0]), variables)) from None
-        except ValueError as error:
-            raise _InvalidTestError("CXR104", str(error), "") from None
-        return filled
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
@@ -196,11 +149,10 @@ class Checked:
 
     environment: Environment
     findings: tuple[Finding, ...]
-    tried: tuple[RouteTestResult, ...]
+    tried: tuple[CheckResult, ...]
     desired: DesiredState | None  # the rules; None if they are invalid
     queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
-    promises: tuple[PromiseResult, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -224,26 +176,36 @@ def with_promises(checked: Checked) -> Checked:
     """Return the rules of the manifests with the results of all promises, if they are valid."""
     if checked.desired is None:
         return checked
-    return replace(checked, promises=run_promises(checked.desired, desired_entries(checked.desired), checked.queues))
+    results = run_promises(checked.desired, desired_entries(checked.desired), checked.queues)
+    return replace(checked, tried=(*checked.tried, *results))
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
     """Return the results of every route test and promise on all live rules, also unmanaged ones."""
     resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
-    tried = run_route_tests_live(manifests.route_tests, environment, resolver, desired.endpoint, entries)
+    tried = run_route_tests(manifests.route_tests, environment, resolver, desired, entries)
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(
         environment=environment,
         findings=(),
-        tried=tried,
+        tried=(*tried, *run_promises(desired, entries, queues)),
         desired=desired,
         queues=queues,
         rules="live",
-        promises=run_promises(desired, entries, queues),
     )
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
     expect = test.expect
     return {expect.queue: 1} if expect.queue is not None else expect.split or {}
+
+
+def _read_expected(test: RouteTest, expander: FieldExpander) -> Destination:
+    """Return the expected destination, variables filled in. Raises InvalidRuleError."""
+    weights = [
+        (name, cast("float", expander.typed_value(weight, WEIGHT, "split", name, "weight")))
+        for name, weight in _expected_weights(test).items()
+    ]
+    targets = [Target(expander.queue(name, ("queue", name)).id, weight) for name, weight in weights]
+    return None if test.expect.default else destination_of(targets)

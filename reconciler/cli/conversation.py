@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.checks.route_tests import Checked, RouteTestResult
+from reconciler.checks.route_tests import Checked, CheckResult
 from reconciler.cli.command_line import program
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.plan.promises import PromiseResult
 from reconciler.render.text.route_tests import join_names
 
 _LONGEST: Final = 60
@@ -92,10 +91,8 @@ def _quoted(text: str) -> str:
 
 def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
     """Return a finding for each distinct failure of a test or promise; the hint is the command that explains it."""
-    alike: dict[Finding, list[RouteTestResult | PromiseResult]] = {}
-    results: list[RouteTestResult | PromiseResult] = [result for each in checked for result in each.tried]
-    results += [result for each in checked for result in each.promises]
-    for result in results:
+    alike: dict[Finding, list[CheckResult]] = {}
+    for result in (result for each in checked for result in each.tried):
         if result.failure:
             alike.setdefault(result.failure, []).append(result)
     environments = {each.environment.name: each for each in checked}

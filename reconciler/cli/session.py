@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.checks.route_tests import RouteTestResult, check
+from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
@@ -107,7 +107,7 @@ class Session:
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
-    tests: tuple[RouteTestResult, ...] = ()  # the results of all route tests, offline
+    tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
 
     @property
     def output(self) -> Output:

@@ -1,9 +1,9 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation
@@ -12,16 +12,18 @@ from reconciler.desired.expand import (
     InvalidDefaultError,
     InvalidRuleError,
     RuleExpander,
+    StatedPromise,
     SubstitutionLimitError,
+    expand_promise,
+    list_queues,
     list_targets,
 )
-from reconciler.desired.promises import PromiseExpander, StatedPromise, list_queues
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
+from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
-from reconciler.manifest.kinds.promises import Promises
-from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
+from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleEntry, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
@@ -30,6 +32,8 @@ from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
+
+ItemT = TypeVar("ItemT", RuleEntry, PromiseEntry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,12 +186,7 @@ class _EnvironmentExpander:
         self._resolved_queues: dict[str, Queue] = {}
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
-        budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
-        for index, entry in enumerate(loaded.document.rules):
-            if self._error_count >= MAX_FINDINGS:
-                break
-            if not _applies(entry.environments, self.environment.name):
-                continue
+        for index, entry, budget in self._list_items(loaded, loaded.document.rules):
             expander = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
             try:
                 self._add_rule(expander, loaded, index)
@@ -199,26 +198,23 @@ class _EnvironmentExpander:
                     self._report(loaded, ("rules", index), rule_error)
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
-        budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
-        for index, entry in enumerate(loaded.document.promises):
-            if self._error_count >= MAX_FINDINGS:
-                break
-            if not _applies(entry.environments, self.environment.name):
-                continue
+        for index, _, budget in self._list_items(loaded, loaded.document.promises):
             try:
-                promise = PromiseExpander(self.environment, self._resolve_queue, entry, budget).promise()
+                stated = expand_promise(self.environment, self._resolve_queue, loaded, index, budget)
+                self.promises.append(stated)
             except InvalidRuleError as error:
                 self._report(loaded, ("promises", index), error)
-                continue
-            stated = StatedPromise(
-                document=loaded.document.name,
-                name=entry.name,
-                severity=entry.severity,
-                source=loaded.source_of("promises", index),
-                finding=loaded.finding("CXR221", "", "promises", index, severity=entry.severity),
-                promise=promise,
-            )
-            self.promises.append(stated)
+
+    def _list_items(
+        self, loaded: LoadedDocument[Any], items: Sequence[ItemT]
+    ) -> Iterator[tuple[int, ItemT, TextBudget]]:
+        """Yield the items of this environment, with the file's text budget, until there are too many errors."""
+        budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
+        for index, entry in enumerate(items):
+            if self._error_count >= MAX_FINDINGS:
+                break
+            if _applies(entry.environments, self.environment.name):
+                yield index, entry, budget
 
     def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
         parents = () if isinstance(error, InvalidDefaultError) else item

@@ -1,15 +1,19 @@
 """Expansion of one manifest rule to the desired rule (docs/manifests.md#ruleset)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from typing import Final, cast
 
+from reconciler.behaviour.diff.promises import Promise
 from reconciler.desired.queues import QueueError
 from reconciler.desired.substitution import (
     FLAG,
     MAX_NAME_BYTES,
     MAX_TEXT_BYTES,
+    PERCENT,
     PRIORITY,
     SHARE,
     TEXTS,
@@ -22,10 +26,14 @@ from reconciler.desired.substitution import (
     text_size,
     unquoted_hint,
 )
+from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
+from reconciler.manifest.kinds.ruleset import AdoptById, Conversations, RuleEntry, RuleSet
+from reconciler.manifest.source_map import LoadedDocument
+from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
 from reconciler.model.rule import (
+    OPERATORS,
     Condition,
     Json,
     Queue,
@@ -65,7 +73,67 @@ def make_slug(text: str) -> str:
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
 
 
-class RuleExpander:
+class FieldExpander:
+    """Fills variables in fields of manifests, and resolves their queues."""
+
+    def __init__(
+        self, environment: Environment, resolve_queue: Callable[[str], Queue], budget: TextBudget | None = None
+    ) -> None:
+        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
+        self.environment, self.resolve_queue, self._budget = environment, resolve_queue, budget or TextBudget()
+        self._substituted: dict[tuple[_Path, str], Json] = {}
+
+    def queue(self, reference: str, path: _Path) -> Queue:
+        """Return the live queue of a reference."""
+        name = self.fill_text(reference, path)
+        try:
+            return self.resolve_queue(name)
+        except QueueError as error:
+            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
+
+    def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
+        """Return the value of a field that is not text: its own, or that of its variable."""
+        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
+        if field_type.accepts(value):
+            return value
+        actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
+        message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
+        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
+
+    def fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
+        """Return a text with variables filled in."""
+        value = self._substitute_once(text, path, limit)
+        if isinstance(value, str):
+            return value
+        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
+        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
+
+    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
+        if "$" not in text:
+            return text
+        position = (path, text)
+        if position not in self._substituted:
+            variables = self.environment.vars
+            try:
+                value = self._substituted[position] = fill_variables(text, variables, limit)
+            except KeyError as error:
+                name = str(error.args[0])
+                message = f"{self.environment.name} has no variable {name!r} in its vars"
+                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
+            except ValueError as error:
+                raise InvalidRuleError("CXR104", str(error), *path) from None
+            self._spend(value, path)
+        return self._substituted[position]
+
+    def _spend(self, value: Json, path: _Path) -> None:
+        try:
+            self._budget.spend(value)
+        except TextLimitError as error:
+            hint = "shorten the variables, or split the file"
+            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
+
+
+class RuleExpander(FieldExpander):
     """Expands one manifest rule to a desired rule."""
 
     def __init__(
@@ -76,10 +144,10 @@ class RuleExpander:
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
-        self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
-        self._budget = budget or TextBudget()
-        self._substituted: dict[tuple[_Path, str], Json] = {}
+        """Take the rule, and the RuleSet with its defaults; the other arguments are those of FieldExpander."""
+        super().__init__(environment, resolve_queue, budget)
+        self.ruleset, self.entry = ruleset, entry
+        self.operators: Collection[str] = environment.api.operators
 
     def rule(self) -> Rule:
         """Return the desired rule. Raises InvalidRuleError at the first error."""
@@ -117,11 +185,11 @@ class RuleExpander:
     def intents(self) -> tuple[str, ...]:
         """Return the intents of `intent` or `intents`."""
         if self.entry.intent is not None:
-            return (self._fill_text(self.entry.intent, ("intent",)),)
+            return (self.fill_text(self.entry.intent, ("intent",)),)
         intents = self.entry.intents or ()
         if isinstance(intents, str):
-            return cast("tuple[str, ...]", self._typed_value(intents, TEXTS, "intents"))
-        return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(intents))
+            return cast("tuple[str, ...]", self.typed_value(intents, TEXTS, "intents"))
+        return tuple(self.fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
         """Return the rule's `key`, or the slug of its only intent."""
@@ -141,7 +209,7 @@ class RuleExpander:
     def name(self) -> str:
         """Return the rule's `name`, or the default name with the intent or key."""
         if self.entry.name is not None:
-            name = self._fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
+            name = self.fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
         else:
             intents = self.intents()
             name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
@@ -153,7 +221,7 @@ class RuleExpander:
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the `description`, or a default with intents and queues; "" for a rule without intents."""
         raw = self.entry.description
-        text = self._default_description(queues) if raw is None else self._fill_text(raw, ("description",))
+        text = self._default_description(queues) if raw is None else self.fill_text(raw, ("description",))
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description must have at most {MAX_TEXT_BYTES:,} bytes"
@@ -179,19 +247,11 @@ class RuleExpander:
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
         adopt = self.entry.adopt
-        return self._fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
-
-    def queue(self, reference: str, path: _Path) -> Queue:
-        """Return the live queue of a reference."""
-        name = self._fill_text(reference, path)
-        try:
-            return self.resolve_queue(name)
-        except QueueError as error:
-            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
+        return self.fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
 
     def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
-        return cast("int | float", self._typed_value(raw, WEIGHT, *path[:-1], "weight"))
+        return cast("int | float", self.typed_value(raw, WEIGHT, *path[:-1], "weight"))
 
     def weights(self) -> list[int | float]:
         """Return the weight of each target. An enabled rule requires a positive weight."""
@@ -213,12 +273,12 @@ class RuleExpander:
     def condition(self, test: _Test) -> Condition:
         """Return one condition with variables filled in. Raises InvalidRuleError."""
         attribute, operator, value, path = test
-        if operator not in self.environment.api.operators:
+        if operator not in self.operators:
             message = f"{self.environment.name} does not support operator {operator!r} (api.operators)"
             raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
         try:
-            return make_condition(self._fill_text(attribute, path), operator, filled)
+            return make_condition(self.fill_text(attribute, path), operator, filled)
         except ValueError as error:
             message = f"{operator} {error}"
             if isinstance(value, str):
@@ -227,13 +287,13 @@ class RuleExpander:
 
     def _operand(self, value: Json, path: _Path) -> Json:
         if path == ("intent",):
-            return self._fill_text(value, path)
+            return self.fill_text(value, path)
         if path == ("intents",):
             return self.intents()
         if path == ("minConfidence",) and self.entry.min_confidence is None:
             return self._default_value(value, SHARE, "minConfidence")
         if path in (("minConfidence",), ("belowConfidence",)):
-            return self._typed_value(value, SHARE, *path)
+            return self.typed_value(value, SHARE, *path)
         return self._fill_value(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
@@ -261,57 +321,17 @@ class RuleExpander:
             return self._substitute_once(value, path)
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
-    def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
-        """Return the value of a field that is not text: its own, or that of its variable."""
-        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
-        if field_type.accepts(value):
-            return value
-        actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
-        message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
-        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
-
     def _value_or_default(self, name: str, field_type: FieldType) -> Json:
         raw: Json = getattr(self.entry, name)
         if raw is None:
             return self._default_value(getattr(self.ruleset.defaults, name), field_type, name)
-        return self._typed_value(raw, field_type, name)
+        return self.typed_value(raw, field_type, name)
 
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
         try:
-            return self._typed_value(raw, field_type, "defaults", name)
+            return self.typed_value(raw, field_type, "defaults", name)
         except InvalidRuleError as error:
             raise InvalidDefaultError(error.code, str(error), *error.path, hint=error.hint) from None
-
-    def _fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
-        value = self._substitute_once(text, path, limit)
-        if isinstance(value, str):
-            return value
-        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
-        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
-
-    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
-        if "$" not in text:
-            return text
-        position = (path, text)
-        if position not in self._substituted:
-            variables = self.environment.vars
-            try:
-                value = self._substituted[position] = fill_variables(text, variables, limit)
-            except KeyError as error:
-                name = str(error.args[0])
-                message = f"{self.environment.name} has no variable {name!r} in its vars"
-                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
-            except ValueError as error:
-                raise InvalidRuleError("CXR104", str(error), *path) from None
-            self._spend(value, path)
-        return self._substituted[position]
-
-    def _spend(self, value: Json, path: _Path) -> None:
-        try:
-            self._budget.spend(value)
-        except TextLimitError as error:
-            hint = "shorten the variables, or split the file"
-            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
 
 def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
@@ -320,3 +340,65 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
         return [(entry.queue, 1, ("queue",))]
     targets = enumerate(entry.targets or ())
     return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
+
+
+@dataclass(frozen=True)
+class StatedPromise:
+    """A promise of the manifests in one environment."""
+
+    document: str
+    name: str
+    promise: Promise
+    finding: Finding  # at the promise, without a message; its severity is that of a broken promise
+
+
+def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
+    """Return the name and the path of each queue of a promise, without expansion."""
+    fields = {"always": stated.always and stated.always.queues, "never": stated.never and stated.never.queues}
+    names = [(name, (field, "queues", at)) for field, queues in fields.items() for at, name in enumerate(queues or ())]
+    return [*names, *((name, ("split", name)) for name in stated.split or ())]
+
+
+def promise_expander(
+    environment: Environment,
+    resolve_queue: Callable[[str], Queue],
+    stated: PromiseEntry,
+    budget: TextBudget | None = None,
+) -> RuleExpander:
+    """Return the expander of a promise: its conversations are stated like the conditions of a rule."""
+    entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
+    expander = RuleExpander(environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget)
+    expander.operators = OPERATORS  # the tenant, which does not support all of them, does not evaluate promises
+    return expander
+
+
+def expand_promise(
+    environment: Environment,
+    resolve_queue: Callable[[str], Queue],
+    loaded: LoadedDocument[Promises],
+    index: int,
+    budget: TextBudget,
+) -> StatedPromise:
+    """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
+    stated = loaded.document.promises[index]
+    expander = promise_expander(environment, resolve_queue, stated, budget)
+    try:
+        conditions = normalized_conditions([condition for condition, _ in expander.conditions()])
+    except InvalidRuleError as error:
+        error.path = ("for", *error.path)
+        raise
+    ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
+    shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
+    for name, bounds in (stated.split or {}).items():
+        ends = {"least": bounds.least, "most": bounds.most}.items()
+        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        shares.append((ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100))
+    promise = Promise(
+        conditions=conditions,
+        always=frozenset(queue for path, queue in ids.items() if path[0] == "always") or None,
+        never_default=stated.never is not None and stated.never.default is True,
+        shares=tuple(shares),
+        decided_by=stated.decided_by or "",
+    )
+    finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
+    return StatedPromise(loaded.document.name, stated.name, promise, finding)

@@ -33,25 +33,34 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
     if kind == "Attributes":
         yield from _check_attributes(source_map)
     if kind == "Promises":
-        yield from _check_promise_names(source_map)
+        yield from _check_promises(source_map)
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
     for index, rule in enumerate(_items(source_map, "rules")):
         if not isinstance(rule, Map):
             continue
-        for first, second in (("queue", "targets"), ("intent", "intents")):
-            if first in rule and second in rule:
-                message = f'a rule has either "{first}" or "{second}", not both'
-                yield DocumentProblem(source_map, "CXR104", ("rules", index, second), message)
+        yield from _check_choice(source_map, ("rules", index), rule, "queue", "targets")
+        yield from _check_choice(source_map, ("rules", index), rule, "intent", "intents")
         if "queue" not in rule and "targets" not in rule:
             yield DocumentProblem(source_map, "CXR103", ("rules", index), 'missing field "queue" (or "targets")')
 
 
-def _check_promise_names(source_map: SourceMap) -> Iterator[DocumentProblem]:
+def _check_choice(
+    source_map: SourceMap, path: tuple[PathStep, ...], fields: object, first: str, second: str
+) -> Iterator[DocumentProblem]:
+    if isinstance(fields, Map) and first in fields and second in fields:
+        message = f'a {str(path[0]).removesuffix("s")} has either "{first}" or "{second}", not both'
+        yield DocumentProblem(source_map, "CXR104", (*path, second), message)
+
+
+def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
     first: dict[str, int] = {}
     for index, promise in enumerate(_items(source_map, "promises")):
-        name = promise.get("name") if isinstance(promise, Map) else None
+        if not isinstance(promise, Map):
+            continue
+        yield from _check_choice(source_map, ("promises", index, "for"), promise.get("for"), "intent", "intents")
+        name = promise.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             line = source_map.text.source(source_map.index(("promises", first[name]))).line
             message = f"promise {quote_name(name)} is already in line {line} of this file"

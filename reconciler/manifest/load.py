@@ -10,12 +10,20 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import ITEM_FIELDS, KINDS, AttributeEntry, Attributes, Intents, Queues, RouteTests
+from reconciler.manifest.documents import (
+    ITEM_FIELDS,
+    KINDS,
+    AttributeEntry,
+    Attributes,
+    Intents,
+    Promises,
+    Queues,
+    RouteTests,
+)
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
-from reconciler.manifest.kinds.promises import Promises
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file

@@ -172,17 +172,11 @@ def _check_transient(plan: Plan) -> GuardResult:
 
 def _check_promises(plan: Plan) -> GuardResult:
     """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
-    desired, names, transition = plan.desired, plan.queue_names, build_transition(plan)
-    base, endpoint = plan.endpoints
-    demanded = tuple(stated for stated in desired.promises if stated.severity == "error")
-    after = run_promises(replace(desired, endpoint=endpoint, promises=demanded), transition.after, names)
-    broken = {stated: result for stated, result in zip(demanded, after, strict=True) if not result.facts.holds}
-    today = run_promises(replace(desired, endpoint=base, promises=tuple(broken)), transition.before, names)
-    problems = [
-        f"{result.failure.message if result.failure else ''}{'' if now.facts.holds else ' (broken today, too)'}"
-        for result, now in zip(broken.values(), today, strict=True)
-    ]
-    message = join_first(problems, _MAX_LISTED) if problems else "the rules after this plan keep every promise"
+    demanded = tuple(stated for stated in plan.desired.promises if stated.finding.severity == "error")
+    desired = replace(plan.desired, endpoint=plan.endpoints[1], promises=demanded)
+    results = run_promises(desired, build_transition(plan).after, plan.queue_names)
+    broken = [result.failure.message for result in results if result.failure and not result.facts.holds]
+    message = join_first(broken, _MAX_LISTED) if broken else "the rules after this plan keep every promise"
     return _result("promises", len(broken), message)
 
 

@@ -8,7 +8,7 @@ from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.promises import StatedPromise
+from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Document, Finding
 from reconciler.plan.behaviour_json import violation_to_json
 from reconciler.plan.routing_table import route_phrase
@@ -37,7 +37,7 @@ class PromiseResult(StatedPromise):
             "environment": self.environment,
             "document": self.document,
             "name": self.name,
-            "severity": self.severity,
+            "severity": self.finding.severity,
             "holds": self.facts.holds,
             "violations": [violation_to_json(region, queue_names) for region in self.facts.violations],
         }
@@ -47,16 +47,17 @@ def run_promises(
     desired: DesiredState, entries: Iterable[RoutingEntry], queue_names: Mapping[str, str]
 ) -> tuple[PromiseResult, ...]:
     """Return the result of each promise on rules behind the environment's endpoint."""
-    promises = [stated.promise for stated in desired.promises]
+    promises, labels = [stated.promise for stated in desired.promises], Labels(desired.labels.short)
     events = desired.endpoint.pull_back(entries) if promises else ()
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
-    pairs = zip(desired.promises, results, strict=True)
-    failures = [
-        (stated, facts, _failure(stated, facts, Labels(desired.labels.short), queue_names)) for stated, facts in pairs
-    ]
     return tuple(
-        PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
-        for stated, facts, failure in failures
+        PromiseResult(
+            **vars(stated),
+            environment=desired.environment,
+            facts=facts,
+            failure=_failure(stated, facts, labels, queue_names),
+        )
+        for stated, facts in zip(desired.promises, results, strict=True)
     )
 
 

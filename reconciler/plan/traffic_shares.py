@@ -13,7 +13,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -134,7 +134,7 @@ def _compute_balance(
     for side, index in enumerate(sides):
         for row in sample.rows:
             winners = index.possible_winners(row.attributes)
-            splits = {_split_parts(None if entry is None else destination_of(entry.rule.targets)) for entry in winners}
+            splits = {_split_parts(destination_of_rule(entry)) for entry in winners}
             for queue in {queue: None for split in splits for queue, _ in split}:
                 parts = [float(dict(split).get(queue, 0)) for split in splits]
                 total = sums.setdefault(queue, (_Sum(), _Sum()))[side]

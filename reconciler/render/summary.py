@@ -68,7 +68,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     changed, verb = sum(map(counts.__getitem__, COUNTED_ACTIONS)), "is" if plan.unwatched == 1 else "are"
-    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} not watched by a test."
+    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} watched by no test and no promise."
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
@@ -135,7 +135,7 @@ def _totals_text(plan: Plan) -> str:
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
-    if plan.changes_endpoint and not plan.changes and not plan.conflicts and not plan.held:
+    if not plan.changes and plan.changes_endpoint and not plan.conflicts and not plan.held:
         return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
         same = match_phrase(plan)

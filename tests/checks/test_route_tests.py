@@ -149,7 +149,7 @@ def test_correct_tests_pass(test: str) -> None:
         ),
         (
             "{given: {intent: '${crad}'}, expect: {default: true}}",
-            'the Environment has no variable "crad" in its vars',
+            "prod has no variable 'crad' in its vars",
         ),
     ],
 )

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.checks.route_tests import RouteTestResult, run_route_tests, run_route_tests_live
+from reconciler.checks.route_tests import RouteTestResult, run_route_tests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_manifests
@@ -42,8 +41,8 @@ def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEU
     """Run these tests on live rules."""
     manifests, environment = said(*tests)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
-    entries = live_entries(rules, desired())
-    return run_route_tests_live(manifests.route_tests, environment, catalogue, EndpointStage(), entries)
+    state = desired()
+    return run_route_tests(manifests.route_tests, environment, catalogue, state, live_entries(rules, state))
 
 
 def failure(found: RouteTestResult) -> tuple[str, str, str]:
@@ -94,19 +93,19 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
         (
             "{given: {intent: vip, confidence: '${word}'}, expect: {default: true}}",
             "CXR104",
-            "confidence must be a number from 0 to 1, and ${word} is not",
+            'confidence must be a number from 0 to 1, and ${word} is the text "x" in prod',
             "",
         ),
         (
             "{given: {intent: vip}, expect: {split: {Fraud: '${word}'}}}",
             "CXR104",
-            "split must be a number from 0 to 1e+300, and ${word} is not",
+            'weight must be a number from 0 to 1e+300, and ${word} is the text "x" in prod',
             "",
         ),
         (
             "{given: {intent: '${word'}, expect: {default: true}}",
             "CXR107",
-            'the Environment has no variable "${word" in its vars',
+            "prod has no variable '${word' in its vars",
             'did you mean "word"?',
         ),
         (
@@ -118,7 +117,7 @@ def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
         (
             "{given: {intent: vip}, expect: {queue: '${wrod}'}}",
             "CXR107",
-            'the Environment has no variable "wrod" in its vars',
+            "prod has no variable 'wrod' in its vars",
             'did you mean "word"?',
         ),
         (

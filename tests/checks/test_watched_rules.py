@@ -1,20 +1,26 @@
-"""How many changed rules of a plan no route test watches (semantics "Adequacy of route tests")."""
+"""How many changed rules of a plan nothing watches (semantics "Adequacy of tests and promises")."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reconciler.behaviour.diff.promises import Promise
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.route_tests import RouteTestResult
+from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from tests.support.builders import NOW, QUEUES, address, desired, managed, rule, unmanaged, wanted
+from tests.support.builders import NOW, QUEUES, address, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.program import Program, write
+
+SOURCE = Source("p.yaml", 1, 1)
 
 
 def passed(intent: str, winner: str | None) -> RouteTestResult:
@@ -70,13 +76,40 @@ def test_a_test_watches_the_rule_that_takes_its_conversation(
     assert unwatched == count_unwatched(planned(), [passed(*each) for each in tests])
 
 
-def test_without_tests_nothing_is_counted_and_a_promise_counts_like_a_test() -> None:
+def test_without_tests_nothing_is_counted() -> None:
     """A failed test watches nothing."""
     plan, test = planned(), passed("new", "cards/new")
     finding = Finding(code="CXR220", severity="error", message="expected another queue")
     assert count_unwatched(plan, []) is None
-    assert 3 == count_unwatched(plan, [passed("same", "cards/same")], lambda change: change.address.key == "moved")
     assert 4 == count_unwatched(plan, [replace(test, failure=finding)])
+
+
+@pytest.mark.parametrize(
+    ("promise", "unwatched"),
+    [
+        ({"conditions": (intent_is("moved"),), "always": frozenset(["q-cards"])}, 3),
+        ({"never_default": True}, 2),
+        ({"conditions": (intent_is("same"),), "always": frozenset(["q-cards"])}, 4),
+        ({"conditions": (intent_is("moved"),), "always": frozenset(["q-fraud"])}, 4),
+        ({"decided_by": "cards/*"}, 2),
+        ({"conditions": (intent_is("moved"),), "shares": (("q-cards", Fraction(0), Fraction(0)),)}, 4),
+        ({"conditions": (intent_is("moved"), intent_is("new")), "never_default": True}, 4),
+    ],
+)
+def test_a_promise_watches_a_rule_without_which_it_is_broken(promise: dict[str, Any], unwatched: int) -> None:
+    """A conversation that keeps the promise now would break it; a rule that is not live any more has no promise."""
+    plan = planned()
+    finding = Finding(code="CXR221", severity="error", message="", source=SOURCE)
+    stated = StatedPromise(document="d", name="p", promise=Promise(**{"conditions": (), **promise}), finding=finding)
+    promised = replace(plan, desired=replace(plan.desired, promises=(stated,)))
+    assert unwatched == count_unwatched(promised, [])
+    assert unwatched == count_unwatched(promised, [passed("same", "cards/same")])
+
+
+def test_what_the_bound_of_work_leaves_undecided_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of unwatched rules is never too low."""
+    monkeypatch.setattr("reconciler.checks.adequacy.WATCH_WORK", 0)
+    test_a_promise_watches_a_rule_without_which_it_is_broken({"never_default": True}, 4)
 
 
 MANIFESTS = """\
@@ -100,14 +133,14 @@ def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:
     """Text, brief text, Markdown, the page and JSON; without route tests none does."""
     write("rules.yaml", MANIFESTS)
     write("tests.yaml", TESTS)
-    sentence = "1 of its 2 changed rules is not watched by a test."
+    sentence = "1 of its 2 changed rules is watched by no test and no promise."
     for options in ([], ["-q"], ["--format", "markdown"], ["--format", "html"]):
         assert 0 == cxroute("plan", *options)
         assert sentence in cxroute.out, options
     assert 1 == cxroute.json("plan")[1]["summary"]["unwatched"]
     write("tests.yaml", TESTS + "  - {given: {intent: pin}, expect: {queue: Cards}}\n")
     assert 0 == cxroute("plan")
-    assert "0 of its 2 changed rules are not watched by a test." in cxroute.out
+    assert "0 of its 2 changed rules are watched by no test and no promise." in cxroute.out
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("plan")
     assert "watched" not in cxroute.out

@@ -169,15 +169,15 @@ def test_route_tests_take_variables_too(cxroute: Program) -> None:
     )
     assert 3 == cxroute("test", "-e", "prod")
     expected = (
-        "confidence must be a number from 0 to 1, and ${huge} is not",
-        "an attribute must be a text, a number, true or false, and ${tiers} is not",
-        "the name of an attribute must be a text, and ${first} is not",
-        "an attribute must be a text, a number, true or false, and ${tiers} is not",
-        "intent must be a text, and ${first} is not",
-        "queue must be a text, and ${first} is not",
+        "confidence must be a number from 0 to 1, and ${huge} is 7 in prod",
+        "n must be a text, a number, true or false, and ${tiers} is a list in prod",
+        "${first} must be a text here, and is 10 in prod",
+        "cognigyDetectedIntent must be a text, a number, true or false, and ${tiers} is a list in prod",
+        "${first} must be a text here, and is 10 in prod",
+        "${first} must be a text here, and is 10 in prod",
     )
     assert [f"error[CXR104]: {message}" for message in expected] == [
-        line.partition(": ")[2].partition("; why")[0] for line in cxroute.out.splitlines() if "error[" in line
+        line.partition(": ")[2].partition("; ")[0] for line in cxroute.out.splitlines() if "error[" in line
     ]
     _, form = cxroute.json("test", "-e", "prod")
     assert {"n": 10, "off": "false", "text": "0.7"} == form["results"][2]["input"]

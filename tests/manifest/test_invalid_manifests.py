@@ -53,7 +53,7 @@ def test_an_unknown_field_without_a_similar_name_lists_all(room: Path) -> None:
     """The hint lists the valid names."""
     (room / "a.yaml").write_text(HEAD + "  - {intent: lost_card, queue: fraud, xyzzy: true}\n")
     (hint,) = [one.hint for one in findings(room)]
-    assert hint.startswith("available: key, intent, intents, ")
+    assert hint.startswith("available: intent, intents, minConfidence, ")
 
 
 def test_an_excerpt_has_no_control_characters(room: Path) -> None:

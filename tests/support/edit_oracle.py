@@ -15,11 +15,9 @@ from tests.support.brute_force import (
     Json,
     Known,
     destination,
-    in_routing_order,
     inputs_for,
     is_number,
     is_supported,
-    matches,
     numeral,
     winner,
 )
@@ -110,15 +108,15 @@ class EditOracle:
         self.rules, self.evaluation, self.endpoint = list(rules), evaluation, endpoint
         self.queues = sorted({target["queueId"] for rule in rules for target in rule["targets"]})
         conditional = [edited for rule in rules if rule["enabled"] for edited in self._edits_of_conditions(rule)]
-        probes = [{"id": "p", "enabled": True, "conditions": stated.conditions} for stated in promises]
-        lists = [rules, conditional, endpoint.thresholds(), probes]
+        asked = [{"id": "promise", "enabled": True, "conditions": promise.conditions} for promise in promises]
+        lists = [rules, conditional, endpoint.thresholds(), asked]
         axes = inputs_for(*lists, known=known).axes
         names = list(axes)
         events = (dict(zip(names, values, strict=True)) for values in product(*axes.values()))
         self.events = [{name: value for name, value in event.items() if value is not None} for event in events]
         self.inputs: list[Input] = [(endpoint.context(event), {}) for event in self.events]
         self.before = [self._destination(rules, one) for one in self.inputs]
-        self.kept = [stated for stated in promises if self.keeps(rules, stated)]
+        self.promises = [promise for promise in promises if not self.breaks(rules, promise)]
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
@@ -140,12 +138,11 @@ class EditOracle:
         """Return whether an event goes elsewhere."""
         return any(self._destination(edited, one) != was for one, was in zip(self.inputs, self.before, strict=True))
 
-    def keeps(self, rules: Sequence[Json], stated: AuthoredPromise) -> bool:
-        """Return whether rules keep a promise for every event."""
-        return all(
-            stated.is_kept(winner(rules, one, self.evaluation))
-            for event, one in zip(self.events, self.inputs, strict=True)
-            if holds_all(stated.conditions, event)
+    def breaks(self, rules: Sequence[Json], promise: AuthoredPromise) -> bool:
+        """Return whether an event breaks a promise."""
+        return any(
+            holds_all(promise.conditions, event) and not promise.is_kept(winner(rules, read, self.evaluation))
+            for event, read in zip(self.events, self.inputs, strict=True)
         )
 
     def destination_of_context(self, rules: Sequence[Json], context: Mapping[str, Any]) -> Destination:
@@ -176,15 +173,8 @@ class EditOracle:
             )
 
     def _passing(self, rule: Json) -> Iterator[Json]:
-        """Yield the rule with the priority just beyond its nearest rival in each direction."""
-        ordered = in_routing_order(self.rules, self.evaluation)
-        at, sign = ordered.index(rule), -1 if self.evaluation == "highest-first" else 1
-        for near, step in ((ordered[:at][::-1], -sign), (ordered[at + 1 :], sign)):
-            rival = next((one for one in near if self._meet(rule, one)), None)
-            if rival is not None:
-                yield {**rule, "priority": rival["priority"] + step}
-
-    def _meet(self, rule: Json, other: Json) -> bool:
-        if destination(rule) == destination(other):
-            return False
-        return any(matches(rule, one) and matches(other, one) for one in self.inputs)
+        """Yield the rule with a priority beyond the next lower and the next higher one, or beyond its own."""
+        levels = [one["priority"] for one in self.rules if one["enabled"]]
+        lower = max((level for level in levels if level < rule["priority"]), default=rule["priority"])
+        higher = min((level for level in levels if level > rule["priority"]), default=rule["priority"])
+        yield from ({**rule, "priority": priority} for priority in (lower - 1, higher + 1))

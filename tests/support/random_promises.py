@@ -61,10 +61,10 @@ class AuthoredPromise:
         return Promise(
             conditions=entry(rule("p", 1, self.conditions, "A")).rule.conditions,
             always=self.always,
-            never=self.never,
             never_default=self.never_default,
             shares=tuple(
-                (name, Fraction(str(low)) / 100, Fraction(str(high)) / 100) for name, (low, high) in self.split.items()
+                (name, Fraction(str(low)) / 100, Fraction(str(high)) / 100)
+                for name, (low, high) in {**dict.fromkeys(self.never, (0, 0)), **self.split}.items()
             ),
             decided_by=pattern,
         )

@@ -14,7 +14,7 @@ from reconciler.behaviour.diff.exceptions import RunningExceptions
 from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, Region, RegionFormatter, merge_regions
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of_rule, order_entries
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, is_expressible, simplify
 from reconciler.behaviour.space.domain import intersect, subtract
@@ -52,7 +52,7 @@ def build_rows(builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter
 
 def region_to_row(region: Region) -> ImpactRow:
     """Return a region, merged or not, as a row."""
-    origins = (None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules)
+    origins = map(destination_of_rule, region.before_rules)
     return ImpactRow(
         where=region.where,
         excepts=region.excepts,

@@ -5,44 +5,58 @@ of them and that the promise does not allow is a pair of winners, (probe, rule),
 two lists. All promises share the space, the slices of the rules, and what the walks computed.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import cache, cached_property
 from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, merge_regions
-from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, SliceWalk, WinnerPairs
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
-from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import Conditions, Space
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    Evaluation,
+    RoutingEntry,
+    destination_of_rule,
+    evaluation_key,
+    order_entries,
+)
+from reconciler.behaviour.space.slices import PivotSlices
+from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
-from reconciler.model.rule import Rule
+from reconciler.model.rule import Address, Rule
 
 _PROBE: Final = 0  # the rank of a promise in its own list
-_ORDINARY_SLICE: Final = -1
-_MAX_PARTS: Final = 8  # into which the work that is left is divided
+_ALL: Final = Fraction(1)
+_PLACE_COST: Final = 5  # of a place where an edit may move events, in comparisons
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Promise:
     """What must hold for all conversations that fulfil `conditions`; each field restricts their routes."""
 
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
-    never: frozenset[str] = frozenset()  # queues by id
     never_default: bool = False
     shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
     decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
 
+    @cached_property
+    def probe(self) -> RoutingEntry:
+        """The promise as a rule on top of a list."""
+        rule = Rule(name="", description="", priority=0, enabled=True, conditions=self.conditions, targets=())
+        return RoutingEntry(name="", rule=rule)
+
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""
         parts = dict(destination or ())
-        if (self.never_default and destination is None) or self.never & parts.keys():
+        if self.never_default and destination is None:
             return False
         if self.always is not None and not (parts and parts.keys() <= self.always):
             return False
@@ -50,9 +64,10 @@ class Promise:
 
     def is_broken_by(self, destination: Destination, entry: RoutingEntry | None) -> bool:
         """Return whether a rule with this destination breaks the promise where it takes a conversation."""
-        address = entry.whole.address if entry and self.decided_by else None
-        is_decisive = not self.decided_by or (address and fnmatchcase(str(address), self.decided_by))
-        return not (is_decisive and self.allows(destination))
+        address = entry.whole.address if entry else None
+        if self.decided_by and not (address and fnmatchcase(str(address), self.decided_by)):
+            return True
+        return not self.allows(destination)
 
 
 class PromiseFacts(NamedTuple):
@@ -76,128 +91,180 @@ def check_promises(
     work: int | None = None,
 ) -> tuple[PromiseFacts, ...]:
     """Return the facts about each promise, with an example of each region that the list confirms."""
-    # `work` limits all searches together, in comparisons; each promise may use a part of what is left.
+    # `work` limits all searches together, in comparisons.
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
-    space = Space((ordered, map(probe_of, promises)), types=types)
-    remaining = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
-    index, formatter = _RuleListIndex(PivotSlices(space, ordered)), RegionFormatter(space)
-    results = []
-    for number, promise in enumerate(promises):
-        space.budget.remaining = share = remaining // min(len(promises) - number, _MAX_PARTS)
-        results.append(_check(promise, index, formatter))
-        remaining -= share - space.budget.remaining
-    _confirm_examples(ordered, promises, results)
-    return tuple(results)
+    checker = _PromiseChecker(Space((ordered, [promise.probe for promise in promises]), types=types), ordered)
+    work = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
+    return tuple(map(checker.check, checker.space.budget.share(promises, work)))
 
 
-def probe_of(promise: Promise) -> RoutingEntry:
-    """Return the promise as a rule: its conditions select its conversations."""
-    rule = Rule(name="", description="", priority=0, enabled=True, conditions=promise.conditions, targets=())
-    return RoutingEntry(name="", rule=rule)
-
-
-class _RuleListIndex:
+class _PromiseChecker:
     """A list of rules, and what all promises need of it."""
 
-    def __init__(self, slices: PivotSlices) -> None:
-        self.slices, self.walk = slices, SliceWalk(slices)
+    def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
+        self.space, self.slices, self.formatter = space, PivotSlices(space, ordered), RegionFormatter(space)
         self.ranks_by_destination: dict[Destination, list[int]] = {}
-        for rank, destination in enumerate(slices.destinations):
+        for rank, destination in enumerate(self.slices.destinations):
             self.ranks_by_destination.setdefault(destination, []).append(rank)
-        self._ends: dict[int, int] = {}
+        self._index = cache(lambda: RuleIndex(ordered))
 
-    def slices_of(self, rank: int, probe: PivotSlices) -> Iterable[int]:
-        """Return the slices in which earlier rules with most values may leave a rule conversations of a probe."""
-        slices, shapes, masks = self.slices, self.slices.space.shapes, self.slices.prefix_masks
-        shape = probe.boxes[_PROBE].shape
-        if shape not in self._ends:  # of most slices: the first rule that takes all of the shape
-            covering = bits(shapes.covering(shape) & masks.mask_before(DEFAULT_RANK))
-            self._ends[shape] = min((masks.first_rank_of[number] for number in covering), default=DEFAULT_RANK)
-        is_open = rank <= self._ends[shape]
-        if slices.is_narrow(rank):
-            return (atom for atom in slices.boxes[rank].atoms if is_open or atom in masks.late_ranks)
-        head = slices.shape_of_rank(_ORDINARY_SLICE, rank)
-        if not (is_open and shapes.may_leave_any(shape, masks.mask_before(rank), head)):
-            atoms: Iterable[int] = (UNNAMED_SLICE, *masks.late_ranks)
-            return atoms if rank == DEFAULT_RANK else (atom for atom in atoms if slices.holds(atom, rank))
-        return probe.atoms(_PROBE) if rank == DEFAULT_RANK else slices.atoms(rank)
+    def check(self, promise: Promise) -> PromiseFacts:
+        probe = PivotSlices(self.space, [promise.probe])
+        if not probe.entries:
+            return PromiseFacts((), is_empty=True)
+        pairs = _Violations(promise, probe, self)
+        drafts = DraftRegionBuilder(pairs).build_drafts()
+        merged = merge_regions(self.space, drafts, lambda draft: (draft.before, draft.excepts))
+        regions = map(self.formatter.format_region, merged)
+        violations = sorted(regions, key=lambda region: (region.unlikely, region.example.assumed != {}))
+        for region in violations:
+            self._confirm_example(promise, region)
+        return PromiseFacts(tuple(violations), complete=not pairs.unknown)
+
+    def _confirm_example(self, promise: Promise, region: Region) -> None:
+        """Verify an example rule by rule, independently of the analysis."""
+        example, rule = region.example, promise.probe.rule
+        winner = self._index().find_winner(example.attributes, example.assumed)
+        is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
+        failing = first_failing_condition(rule, canonical_attributes(example.attributes), example.assumed)
+        if failing or not is_broken or (winner and winner.whole) is not region.after_rule:
+            raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
 
 
-class _ProbePairs(WinnerPairs):
+class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
-    def __init__(self, promise: Promise, probe: PivotSlices, index: _RuleListIndex) -> None:
-        self._promise, self._index = promise, index
-        super().__init__(probe, index.slices, [index.walk])
+    def __init__(self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker) -> None:
+        self._promise, self._groups = promise, checker.ranks_by_destination.items()
+        super().__init__(probe, checker.slices)
 
     def _find_pairs(self) -> None:
-        """Search the slices of the promise; if these are many, those of each rule that breaks it."""
-        if self.old.boxes[_PROBE].atoms:
-            self._pair_with_takers(_PROBE, self.old, self.new)
+        """Pair the promise with each rule that breaks it: a rule in its slices, or any rule if these are many."""
+        promise, new, atoms = self._promise, self.new, self.old.boxes[_PROBE].atoms
+        try:
+            ranks = {DEFAULT_RANK, *chain.from_iterable(map(new.first_ranks_in, atoms))}
+        except UndecidedError:
+            self.unknown[_PROBE, DEFAULT_RANK] = None
             return
-        groups = self._index.ranks_by_destination.items()
-        ranks = [ranks for place, ranks in groups if self._promise.decided_by or not self._promise.allows(place)]
-        for rank in sorted(chain([DEFAULT_RANK], *ranks)):
-            try:
-                if self._is_relevant((_PROBE, rank)):
-                    self._pair_with_rule(rank)
-            except UndecidedError:
-                self.unknown[_PROBE, rank] = None
+        if not atoms:
+            ranks.update(*(ranks for place, ranks in self._groups if promise.decided_by or not promise.allows(place)))
+        for rank in sorted(ranks):
+            if promise.is_broken_by(new.destination_of_rank(rank), new.entry_of_rank(rank)):
+                self._pair_rules(_PROBE, rank)
 
-    def _pair_with_rule(self, rank: int) -> None:
-        for atom in self._index.slices_of(rank, self.old):
-            if not self.old.holds(atom, _PROBE):
-                continue
-            self.space.budget.spend()
-            shapes, heads = self.new.shapes(atom), (self.old.shape(atom, _PROBE), self.new.shape_of_rank(atom, rank))
-            box = shapes.find_free_box(*heads, self.new.mask_before(atom, rank))
+    def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
+        """Return the destination of the rule, and as that of the promise its identity: a region is about one rule."""
+        return ((f"rule {id(self.new.entry_of_rank(pair[1]))}", _ALL),), self.new.destination_of_rank(pair[1])
+
+
+class RuleEdit(NamedTuple):
+    """An edit of one rule of a list, of its queues, conditions or priority; `after` is None if the rule is removed."""
+
+    before: RoutingEntry
+    after: RoutingEntry | None
+
+
+Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
+_Place = tuple[int, tuple[int, int], int]  # a slice, two shapes, and blockers: the boxes of both that none touches
+
+
+class SingleEdits:
+    """Finds the events that edits of a list move, and whether they break promises, in one space for all of them."""
+
+    # An edit moves what the rule takes today and not afterwards, or the reverse. A later rule takes it in the other
+    # list: it has a box in common with the rule that no rule before it touches.
+
+    def __init__(
+        self,
+        ordered: Sequence[RoutingEntry],
+        edited: Iterable[RoutingEntry],
+        promises: Sequence[Promise],
+        endpoint: EndpointStage,
+        evaluation: Evaluation,
+    ) -> None:
+        forms = {entry.rule.conditions: entry for entry in (*ordered, *edited)}.values()
+        lists = [endpoint.pull_back(ordered), endpoint.pull_back(forms), [promise.probe for promise in promises]]
+        self.space, self.evaluation = Space(lists, types=endpoint.types), evaluation
+        self._slices, self._forms, self._probes = (PivotSlices(self.space, entries) for entries in lists)
+        self._keys = [evaluation_key(entry, evaluation) for entry in self._slices.entries]
+        self._boxes: dict[Conditions, list[int]] = {}  # by rank in `_forms`: several for a rule behind an endpoint
+        for rank, entry in enumerate(self._forms.entries):
+            self._boxes.setdefault(entry.whole.rule.conditions, []).append(rank)
+        probes = {id(entry) for entry in self._probes.entries}
+        self._promises = [promise for promise in promises if id(promise.probe) in probes]  # by rank in `_probes`
+        self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
+
+    def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
+        """Return an event that an edit sends elsewhere, and its routes; None without one. Raises UndecidedError."""
+        for old, new, place in self._moves(edit):
+            box = self._slices.find_free_box(*place) if old[0] != new[0] else None
             if box is not None:
-                self._record(atom, (_PROBE, rank), box)
-                if not self.new.is_narrow(rank):
-                    return
+                return self.space.example(box), old, new
+        return None
 
-    def _is_relevant(self, pair: RankPair) -> bool:
-        rank = pair[1]
-        entry = self.new.entries[rank] if rank < len(self.new.entries) else None
-        return self._promise.is_broken_by(self.new.destination_of_rank(rank), entry)
+    def breaks_promise(self, edit: RuleEdit) -> bool:
+        """Return whether after an edit an event breaks a promise that it keeps now. Raises UndecidedError."""
+        for old, new, (atom, shapes, blockers) in self._moves(edit) if self._promises else ():
+            for probe in self._broken_by(new) - self._broken_by(old):
+                heads = (*shapes, self._probes.shape(atom, probe))
+                if self._probes.holds(atom, probe) and self._slices.find_free_box(atom, heads, blockers) is not None:
+                    return True
+        return False
 
-    def group_of(self, pair: RankPair) -> Hashable:
-        """Return the identity of the rule: each region of a promise is about one rule."""
-        rank = pair[1]
-        return id(self.new.entries[rank].whole) if rank < len(self.new.entries) else None
+    def _broken_by(self, route: Route) -> frozenset[int]:
+        """Return the promises, by rank, that conversations with a route break."""
+        key = route[0], route[1].address if route[1] else None
+        if key not in self._broken:
+            self.space.budget.spend(len(self._promises))
+            broken = (rank for rank, promise in enumerate(self._promises) if promise.is_broken_by(*route))
+            self._broken[key] = frozenset(broken)
+        return self._broken[key]
 
+    def _moves(self, edit: RuleEdit) -> Iterator[tuple[Route, Route, _Place]]:
+        """Yield the possible changes of routes, each of which exists if its place has a free box."""
+        before, after = edit
+        first, last = ((destination_of_rule(entry), entry) for entry in edit)
+        if after is not None and after.rule.targets != before.rule.targets:  # it takes the same conversations
+            yield from ((first, last, place) for _, place in self._takers(before, before, None))
+            return
+        yield from ((first, taker, place) for taker, place in self._takers(before, before, after))
+        if after is not None:
+            yield from ((taker, last, place) for taker, place in self._takers(before, after, before))
 
-def _check(promise: Promise, index: _RuleListIndex, formatter: RegionFormatter) -> PromiseFacts:
-    space = formatter.space
-    probe = PivotSlices(space, [probe_of(promise)])
-    if not probe.entries:
-        return PromiseFacts((), is_empty=True)
-    pairs = _ProbePairs(promise, probe, index)
-    drafts = DraftRegionBuilder(pairs).build_drafts()
-    merged = merge_regions(space, drafts, lambda draft: (draft.excepts, draft.rules[1] and id(draft.rules[1].whole)))
-    regions = sorted(
-        map(formatter.format_region, merged), key=lambda region: (region.unlikely, region.example.assumed != {})
-    )
-    return PromiseFacts(tuple(regions), complete=not pairs.unknown)
+    def _takers(
+        self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
+    ) -> Iterator[tuple[Route, _Place]]:
+        """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
+        slices, own, end = self._slices, self._ranks(before), len(self._keys)
+        place, other_place = (end if entry is None else self._ranks(entry).start for entry in (rule, other))
+        start = min(own.start, place)
+        for form in self._boxes.get(rule.rule.conditions, ()):
+            for atom in self._forms.atoms(form):
+                self.space.budget.spend(_PLACE_COST)
+                shapes, shape = slices.shapes(atom), self._forms.shape(atom, form)
+                overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
+                taken, blocked = slices.mask_before(atom, start), self._mask(atom, other)
+                taken |= blocked if start >= other_place else 0
+                for rank in () if taken & covering else (*slices.ranks_in(atom), end):
+                    if rank < start or rank in own:
+                        continue
+                    taken |= blocked if rank >= other_place else 0
+                    if taken & covering:
+                        break
+                    taker = slices.shape_of_rank(atom, rank)
+                    if (overlapping & ~taken) >> taker & 1:
+                        if rank >= place:
+                            self.space.budget.spend(_PLACE_COST)
+                            route = slices.destination_of_rank(rank), slices.entry_of_rank(rank)
+                            yield route, (atom, (shape, taker), taken)
+                        taken |= 1 << taker
 
+    def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
+        forms = self._boxes.get(rule.rule.conditions, ()) if rule else ()
+        return sum({1 << self._forms.shape(atom, form) for form in forms if self._forms.holds(atom, form)})
 
-def _confirm_examples(
-    ordered: Sequence[RoutingEntry], promises: Sequence[Promise], results: Sequence[PromiseFacts]
-) -> None:
-    """Verify each example rule by rule, independently of the analysis."""
-    if not any(facts.violations for facts in results):
-        return
-    index = RuleIndex(ordered)
-    for promise, facts in zip(promises, results, strict=True):
-        rule = probe_of(promise).rule
-        for region in facts.violations:
-            example = region.example
-            winner = index.find_winner(example.attributes, example.assumed)
-            destination = None if winner is None else destination_of(winner.rule.targets)
-            is_broken = promise.is_broken_by(destination, winner) and (winner and winner.whole) is region.after_rule
-            if not is_broken or first_failing_condition(
-                rule, canonical_attributes(example.attributes), example.assumed
-            ):
-                raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
+    def _ranks(self, entry: RoutingEntry) -> range:
+        key = evaluation_key(entry, self.evaluation)
+        return range(bisect_left(self._keys, key), bisect_right(self._keys, key))

@@ -20,7 +20,8 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
 from reconciler.model.rule import Condition
 
-Key = tuple[Hashable, int, int, int]  # the group, the shapes of both rules, and earlier shapes that overlap both
+# Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
+Key = tuple[tuple[Destination, Destination], int, int, int]
 RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; None is the default routing
 
 
@@ -129,15 +130,15 @@ class RegionFormatter:
 
     def format_region(self, draft: DraftRegion) -> Region:
         """Return the region as conditions, with its example as a conversation."""
-        pairs = [(_whole(before), _whole(after)) for before, after in (draft.rules, *draft.other_rules)]
+        pairs = [draft.rules, *draft.other_rules]
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=pairs[0][0],
-            after_rule=pairs[0][1],
+            before_rule=draft.rules[0],
+            after_rule=draft.rules[1],
             before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
             after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
             unlikely=self.space.unlikely_attributes(draft.box),
@@ -170,10 +171,6 @@ class RegionFormatter:
         return clauses
 
 
-def _whole(entry: RoutingEntry | None) -> RoutingEntry | None:
-    return entry and entry.whole
-
-
 def _accepts_unnamed_text(clause: Clause) -> bool:
     part = clause.condition
     return not isinstance(part, Condition) or (holds(part, {part.attribute: ""}) is not clause.negate)
@@ -201,7 +198,7 @@ class DraftRegionBuilder:
             if others:
                 yield self.build_separate(pair, narrow)
             else:
-                key = (self.pairs.group_of(pair), *self.shapes_of(pair), first)
+                key = (self.pairs.destinations_of(pair), *self.shapes_of(pair), first)
                 alike.setdefault(key, []).append((pair, narrow))
         for (_, old, new, before), group in alike.items():
             atoms = sum(1 << atom for _, narrow in group for atom in narrow.masks_by_atom)
@@ -286,6 +283,4 @@ class DraftRegionBuilder:
 
     def rules_of(self, pair: RankPair) -> RulePair:
         """Return both rules of a pair."""
-        sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
-        old, new = (slices.entries[rank] if rank < len(slices.entries) else None for slices, rank in sides)
-        return old, new
+        return self.pairs.old.entry_of_rank(pair[0]), self.pairs.new.entry_of_rank(pair[1])

@@ -5,7 +5,7 @@ left. The rules with most values of the pivot take the same in most slices, so t
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from sys import maxsize
 from typing import Final, NamedTuple
@@ -120,8 +120,7 @@ class NarrowPair:
 class WinnerPairs:
     """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
 
-    def __init__(self, old: PivotSlices, new: PivotSlices, walks: Iterable[SliceWalk] = ()) -> None:
-        """Find the pairs; `walks` of these lists that exist already keep what they computed."""
+    def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.old, self.new, self.space = old, new, old.space
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
@@ -133,7 +132,6 @@ class WinnerPairs:
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
-        self._walks |= {id(walk.slices): walk for walk in walks}
         self._find_pairs()
 
     def _find_pairs(self) -> None:
@@ -145,7 +143,7 @@ class WinnerPairs:
             if twin is None:
                 self._pair_with_takers(rank, old, new)
             elif old.destinations[rank] != new.destinations[twin]:
-                self._pair_equal_rules(rank, twin)
+                self._pair_rules(rank, twin)
             else:
                 self.unchanged_ranks.add(twin)
         twins = set(twin_of.values())
@@ -156,10 +154,6 @@ class WinnerPairs:
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
-
-    def group_of(self, pair: RankPair) -> Hashable:
-        """Return a value that is equal for pairs whose regions may be merged."""
-        return self.destinations_of(pair)
 
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
@@ -186,33 +180,40 @@ class WinnerPairs:
         except UndecidedError:
             self.unknown[(rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)] = None
 
-    def _pair_equal_rules(self, old: int, new: int) -> None:
-        """Find whether two rules with equal conditions win a conversation; one slice is enough for many values."""
+    def _pair_rules(self, old: int, new: int) -> None:
+        """Find whether two rules win a conversation; one slice is enough for many values."""
         try:
             for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
-                shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
+                shapes, heads = self.new.shapes(atom), (self.old.shape(atom, old), self.new.shape_of_rank(atom, new))
                 box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
                     self._record(atom, (old, new), box)
-                    if not self.old.boxes[old].atoms:
+                    if not self._is_narrow((old, new)):
                         return
         except UndecidedError:
             self.unknown[old, new] = None
 
-    def _open_atoms(self, old: int, new: int) -> Iterable[int]:
-        """Return the slices of two twins in which the rules with most values may leave conversations to them."""
-        box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
-        if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
-            return self.old.atoms(old)
-        unnamed = (UNNAMED_SLICE,) if box.rest >= 0 else ()
-        return [*unnamed, *(atom for atom in wide[0].late_ranks | wide[1].late_ranks if self.old.holds(atom, old))]
+    def _open_atoms(self, old: int, new: int) -> Iterator[int]:
+        """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
+        wide = self.old.prefix_masks, self.new.prefix_masks
+        taken = wide[0].mask_before(old) | wide[1].mask_before(new)
+        heads = self.old.boxes[old].shape, self.new.shape_of_rank(_ORDINARY_SLICE, new)
+        atoms: Iterable[int] = self.new.boxes[new].atoms if self.new.is_narrow(new) else self.old.atoms(old)
+        if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(*heads, taken):
+            atoms = (UNNAMED_SLICE, *(wide[0].late_ranks | wide[1].late_ranks))
+        return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
+
+    def _is_narrow(self, pair: RankPair) -> bool:
+        return self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1])
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
-        """Record a pair that takes a box in a slice, if it is relevant."""
+        """Record a pair that takes a box in a slice, unless both rules have one destination."""
         if pair in self.wide:
             return
-        if not self._is_relevant(pair):
+        before, after = self.destinations_of(pair)
+        if before == after:
+            self.same_destination.setdefault(pair[1], set()).add(pair[0])
             return
         if box is None:
             self.unknown[pair] = None
@@ -220,17 +221,10 @@ class WinnerPairs:
         earlier = self._charge_region(atom, pair, box)
         if atom != UNNAMED_SLICE:
             box = {**box, self.space.pivot: (1 << atom, 0, 0)}
-        if self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1]):
+        if self._is_narrow(pair):
             self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = earlier
         else:
             self.wide[pair] = box
-
-    def _is_relevant(self, pair: RankPair) -> bool:
-        """Return whether the destinations of a pair differ, and remember the pair if they do not."""
-        before, after = self.destinations_of(pair)
-        if before == after:
-            self.same_destination.setdefault(pair[1], set()).add(pair[0])
-        return before != after
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
         """Return the shapes that take conversations before a pair; spends the work of building its region."""

@@ -107,7 +107,7 @@ class _PriorityLevel:
                     return Tie(slices.entries[first], slices.entries[second], slices.space.example(box))
                 for rank, head in zip((first, second), heads, strict=True):
                     # A rule that better priorities cover in a slice has no tie there.
-                    if not slices.shapes(atom).may_leave_any(head, before):
+                    if not slices.shapes(atom).may_leave_any(head, head, before):
                         self._open_masks[rank] &= ~(1 << atom)
         except UndecidedError:
             self.undecided |= {first: None, second: None}

@@ -156,10 +156,10 @@ class Shapes:
             plain.append(_PlainValues(values, MaskLayers(masks)))
         return plain
 
-    def may_leave_any(self, shape: int, blockers: int, other: int | None = None) -> bool:
-        """Return whether the blockers leave a free box in a shape, or in two; also true where that is undecided."""
+    def may_leave_any(self, first: int, second: int, blockers: int) -> bool:
+        """Return whether the blockers leave a free box in both shapes; also true where that is undecided."""
         try:
-            return self.has_free_box(shape, shape if other is None else other, blockers)
+            return self.has_free_box(first, second, blockers)
         except UndecidedError:
             return True
 

@@ -325,11 +325,13 @@ class Domain:
 
     def _example_number(self, atoms: int) -> int | float:
         """Return a number of the atoms with few digits, from 0 to 1 where possible."""
-        ranges = [self.interval(atom) for atom in bits(atoms)]
-        inside = (number for low, high, single in ranges if not single for number in _confidences_between(low, high))
+        intervals = (self.interval(atom) for atom in bits(atoms))
+        inside = (number for low, high, single in intervals if not single for number in _confidences_between(low, high))
         number = next(inside, None)
-        if number is None:
-            number = next((low for low, _, single in ranges if single and low is not None), None)
+        if number is not None:
+            return number
+        ranges = [self.interval(atom) for atom in bits(atoms)]
+        number = next((low for low, _, single in ranges if single and low is not None), None)
         if number is not None:
             return number
         low, high, _ = ranges[0]

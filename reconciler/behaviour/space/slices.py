@@ -129,6 +129,10 @@ class PivotSlices:
         """Return a rule's destination; None for the default routing, beyond the last rule."""
         return self.destinations[rank] if rank < len(self.boxes) else None
 
+    def entry_of_rank(self, rank: int) -> RoutingEntry | None:
+        """Return a rule, or that of which it is a part; None for the default routing, beyond the last rule."""
+        return self.entries[rank].whole if rank < len(self.entries) else None
+
     def is_narrow(self, rank: int) -> bool:
         """Return whether a rule has few values of the pivot; the default routing has not."""
         return rank < len(self.boxes) and bool(self.boxes[rank].atoms)
@@ -167,7 +171,8 @@ class PivotSlices:
     def _is_open(self, rank: int, above: int) -> bool:
         """Return whether the rules with most values, if they were in every slice, may leave conversations to a rule."""
         box = self.boxes[rank]
-        return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, self.prefix_masks.mask_before(above))
+        wide = self.prefix_masks.mask_before(above)
+        return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, box.shape, wide)
 
     def same_destination_mask_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its destination."""
@@ -196,7 +201,9 @@ class PivotSlices:
         return PrefixMasks((rank, boxes[rank].shape) for rank in self.general_ranks if boxes[rank].pivot == every)
 
     def holds(self, atom: int, rank: int) -> bool:
-        """Return whether a rule is in a slice."""
+        """Return whether a rule is in a slice; the default routing, beyond the last rule, is in each."""
+        if rank >= len(self.boxes):
+            return True
         box = self.boxes[rank]
         if atom == UNNAMED_SLICE:
             return box.rest >= 0
@@ -234,9 +241,11 @@ class PivotSlices:
         if self.space.pivot >= 0:  # without a pivot all slices are alike
             yield from bits(box.pivot[0] & ~REST)
 
-    def find_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> Box | None:
-        """Return a box of a slice in both shapes that none of the blockers touches. Raises UndecidedError."""
-        box = self.shapes(atom).find_free_box(heads[0], heads[1], blockers)
+    def find_free_box(self, atom: int, heads: Sequence[int], blockers: int) -> Box | None:
+        """Return a box of a slice in two or more shapes that none of the blockers touches. Raises UndecidedError."""
+        first, second, *others = heads
+        shapes = self.shapes(atom)
+        box = shapes.find_free_box_in_all(heads, blockers) if others else shapes.find_free_box(first, second, blockers)
         if box is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
             return box
         return {**box, self.space.pivot: (1 << atom, 0, 0)}

@@ -5,9 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from reconciler.checks.adequacy import Adequacy, measure_adequacy
-from reconciler.checks.missing_tests import candidate_tests, choose_tests, find_noticed, union
+from reconciler.checks.adequacy import (
+    Adequacy,
+    candidate_tests,
+    choose_tests,
+    measure_adequacy,
+)
 from reconciler.checks.route_tests import Checked, RouteTestResult, check, check_live, with_promises
 from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
 from reconciler.cli.conversation import failure_findings
@@ -17,15 +22,21 @@ from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import open_session
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, UsageError
+from reconciler.export.names import find_free_name
 from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.manifest.yaml_patch import apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
 from reconciler.render.impact import MAX_SHOWN
-from reconciler.render.text.adequacy import AdequacyReport, adequacy_document, adequacy_lines
-from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
-from reconciler.text.escape import escape_invisible, sanitize
+from reconciler.render.text.route_tests import (
+    adequacy_document,
+    adequacy_lines,
+    junit_document,
+    tests_document,
+    tests_line,
+)
+from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.traffic.sample import declared_traffic
 
@@ -35,7 +46,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
     add("--junit", metavar="FILE", help="also write the results as JUnit XML")
     add("--adequacy", action="store_true", help="report which single edits of the rules move callers unnoticed")
-    percent = "with --adequacy: exit 3 if the tests notice less than this share of the edits"
+    percent = "with --adequacy: exit 3 if tests and promises notice less of the edits than this"
     add("--fail-under", metavar="PERCENT", help=percent)
     add("--write", metavar="FILE", help="with --adequacy: add the fewest route tests that notice them to this manifest")
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
@@ -43,7 +54,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Check every test and promise in every environment (or in those of -e). Return 3 if one of them fails."""
-    required, report = _required_percent(options), None
+    required, adequacies, added = _required_percent(options), list[Adequacy](), dict[str, Any]()
     if options.live:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
@@ -53,24 +64,31 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         manifests = load_manifests(Path(options.manifests))
         checked = _offline(manifests, options)
-        report = _adequacy_report(options, manifests, checked)
+        if options.adequacy:
+            adequacies = _measure(options, manifests, checked)
+        if options.write is not None:
+            added = {"added": _TestFile(options, manifests).add_missing(adequacies)}
+            manifests = load_manifests(Path(options.manifests))
+            checked = _offline(manifests, options)
+            adequacies = _measure(options, manifests, checked)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
-    promises = [result for each in checked for result in each.promises]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), junit_document(results, promises, labels, utc_now()))
+        write_text(Path(options.junit), junit_document(results, labels, utc_now()))
     if output.form == "json":
         queues = {each.environment.name: each.queues for each in checked}
-        further = {"adequacy": adequacy_document(report)} if report else {}
-        output.document(tests_document(results, promises, queues) | further)
+        further = {"adequacy": adequacy_document(adequacies) | added} if options.adequacy else {}
+        output.document(tests_document(results, queues) | further)
     else:
         output.findings(failed, sys.stdout)
         limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
-        lines = [*([""] if failed else []), tests_line(results, promises)]
-        output.result("\n".join([*lines, *(adequacy_lines(report, limit) if report else ())]) + "\n")
-    if report and not report.reaches(required):
-        output.warn(f"the tests notice less than {required:g} % of the edits (--fail-under)")
+        lines = [*([""] if failed else []), tests_line(results), *adequacy_lines(adequacies, limit)]
+        lines += [f"{pluralize(each['tests'], 'route test')} added to {each['file']}." for each in added.values()]
+        output.result("\n".join(lines) + "\n")
+    edits = sum(each.edits for each in adequacies)
+    if 100 * (edits - sum(len(each.unnoticed) for each in adequacies)) < required * edits:
+        output.warn(f"the tests and promises notice less than {required:g} % of the edits (--fail-under)")
         return ManifestError.exit_code
     return ManifestError.exit_code if any(finding.severity == "error" for finding in failed) else 0
 
@@ -99,64 +117,52 @@ def _required_percent(options: argparse.Namespace) -> float:
     return percent
 
 
-def _adequacy_report(
-    options: argparse.Namespace, manifests: Manifests, checked: Sequence[Checked]
-) -> AdequacyReport | None:
-    """Return the report of `--adequacy`, None without it; `--write` adds tests. Raises ManifestError and UsageError."""
-    if not options.adequacy:
-        return None
+def _measure(options: argparse.Namespace, manifests: Manifests, checked: Sequence[Checked]) -> list[Adequacy]:
     loaded = [manifests.environments.get(each.environment.name) for each in checked]
     samples = [declared_traffic(each, Path(options.manifests)) if each else None for each in loaded]
-    adequacies = [measure_adequacy(each, sample) for each, sample in zip(checked, samples, strict=True)]
-    return AdequacyReport(adequacies) if options.write is None else _add_missing_tests(options, manifests, adequacies)
-
-
-def _add_missing_tests(
-    options: argparse.Namespace, manifests: Manifests, adequacies: Sequence[Adequacy]
-) -> AdequacyReport:
-    root, real = os.path.realpath(options.manifests), Path(os.path.realpath(options.write))
-    parts = Path(os.path.relpath(real, root)).parts
-    if real.suffix not in (".yaml", ".yml") or any(part.startswith(".") for part in parts) or not real.parent.is_dir():
-        place = f"must be a .yaml file in a directory of {sanitize(options.manifests)}, where its tests run"
-        raise UsageError(f"--write {sanitize(options.write)}: {place}")
-    file = _TestFile(manifests, Path(options.manifests), Path(options.manifests, *parts))
-    names = [each.checked.environment.name for each in adequacies]
-    resolvers = [OfflineQueueResolver(name, resolve_aliases(manifests, name)) for name in names]
-    tests = [test for pair in zip(adequacies, resolvers, strict=True) for test in candidate_tests(*pair)]
-    tests = list({CANONICAL_JSON.encode(test): test for test in tests}.values())
-    noticed = find_noticed(adequacies, results := file.try_tests(tests, names))
-    chosen = choose_tests(noticed, [len(result.conversation) for result in results[0]])
-    if chosen:
-        write_text(file.path, file.with_tests([tests[at] for at in chosen]))
-    return AdequacyReport(adequacies, file.name, len(chosen), union(noticed[at] for at in chosen).bit_count())
+    return [measure_adequacy(each, sample) for each, sample in zip(checked, samples, strict=True)]
 
 
 class _TestFile:
     """A manifest, existing or new, to whose last RouteTests document tests are added."""
 
-    def __init__(self, manifests: Manifests, directory: Path, path: Path) -> None:
-        self.directory, self.path, self.name = directory, path, escape_invisible(path.as_posix())
+    def __init__(self, options: argparse.Namespace, manifests: Manifests) -> None:
+        """Find the document of `--write`. Raises UsageError."""
+        root, real = os.path.realpath(options.manifests), Path(os.path.realpath(options.write))
+        parts = Path(os.path.relpath(real, root)).parts
+        is_hidden = any(part.startswith(".") for part in parts)
+        if real.suffix not in (".yaml", ".yml") or is_hidden or not real.parent.is_dir():
+            place = f"must be a .yaml file in a directory of {sanitize(options.manifests)}, where its tests run"
+            raise UsageError(f"--write {sanitize(options.write)}: {place}")
+        self.manifests, self.directory = manifests, Path(options.manifests)
+        self.path = Path(self.directory, *parts)
+        self.name = escape_invisible(self.path.as_posix())
         documents = [loaded for loaded in manifests.route_tests if loaded.file == self.name]
         self.loaded = documents[-1] if documents else None
-        used, name = {loaded.document.name for loaded in manifests.route_tests}, path.stem
-        while name in used:
-            name += "-2"
-        self.document = self.loaded.document.name if self.loaded else name
+        names = [loaded.document.name for loaded in manifests.route_tests]
+        self.document = self.loaded.document.name if self.loaded else find_free_name(self.path.stem, names)
 
-    def try_tests(self, tests: Sequence[Json], names: Sequence[str]) -> list[list[RouteTestResult]]:
+    def add_missing(self, adequacies: Sequence[Adequacy]) -> Json:
+        """Add the fewest tests that notice most edits. Return the file and their number."""
+        names = [each.checked.environment.name for each in adequacies]
+        resolvers = [OfflineQueueResolver(name, resolve_aliases(self.manifests, name)) for name in names]
+        candidates = [test for pair in zip(adequacies, resolvers, strict=True) for test in candidate_tests(*pair)]
+        tests = list({CANONICAL_JSON.encode(test): test for test in candidates}.values())
+        chosen = choose_tests(adequacies, self._try_tests(tests, names)) if tests else []
+        if chosen:
+            write_text(self.path, self._with_tests([tests[at] for at in chosen]))
+        return {"file": self.name, "tests": len(chosen)}
+
+    def _try_tests(self, tests: Sequence[Json], names: Sequence[str]) -> list[list[RouteTestResult]]:
         """Return the results of the tests in these environments, then in the others that run tests."""
-        manifests = load_with_changes(self.directory, {self.name: self.with_tests(tests).encode()}) if tests else None
-        if manifests is None:
-            return [[] for _ in names]
+        manifests = load_with_changes(self.directory, {self.name: self._with_tests(tests).encode()})
         others = [name for name in test_environments(manifests, None) if runs_route_tests(manifests, None, name)]
         environments = [choose_environment(manifests, name) for name in dict.fromkeys([*names, *others])]
-        results = [check(manifests, environment).tried for environment in environments]
-        return [[each for each in tried if self._has(each)][-len(tests) :] for tried in results]
+        tried = (check(manifests, environment).tried for environment in environments)
+        results = ([each for each in some if isinstance(each, RouteTestResult)] for some in tried)
+        return [[each for each in some if each.document == self.document][-len(tests) :] for some in results]
 
-    def _has(self, result: RouteTestResult) -> bool:
-        return (result.source.file, result.document) == (self.name, self.document)
-
-    def with_tests(self, tests: Sequence[Json]) -> str:
+    def _with_tests(self, tests: Sequence[Json]) -> str:
         """Return the text of the file with further tests; its comments and other documents stay. Raises UsageError."""
         try:
             text = read_file(self.path, MAX_FILE_BYTES).decode() if self.path.exists() else ""
@@ -166,8 +172,5 @@ class _TestFile:
             fields = {"apiVersion": "routing/v1", "kind": "RouteTests", "name": self.document, "tests": tests}
             return "\n".join([*([text.rstrip(), "---"] if text.strip() else []), *format_mapping(fields, 0), ""])
         source_map = self.loaded.source_map
-        old = dict(source_map.root)
-        edits = compute_edits(
-            text, find_mapping(text, source_map.index(())), old, old | {"tests": [*old["tests"], *tests]}
-        )
-        return apply_edits(text, edits)
+        old, node = dict(source_map.root), find_mapping(text, source_map.index(()))
+        return apply_edits(text, compute_edits(text, node, old, old | {"tests": [*old["tests"], *tests]}))

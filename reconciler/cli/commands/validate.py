@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
-from reconciler.checks.route_tests import RouteTestResult, check, with_promises
+from reconciler.checks.route_tests import CheckResult, check, with_promises
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
@@ -18,7 +18,6 @@ from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
-from reconciler.plan.promises import PromiseResult
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
@@ -33,8 +32,7 @@ class _Validation(NamedTuple):
     findings: list[Finding]  # without acknowledged findings; one for each cause
     acknowledged: list[Finding]
     unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
-    test_results: tuple[RouteTestResult, ...]
-    promise_results: tuple[PromiseResult, ...]
+    results: tuple[CheckResult, ...]
     files: int
 
 
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return error.exit_code
     wrong = any(finding.severity == "error" for finding in validated.findings)
     if output.form == "json":
-        results = validated.test_results
+        results = validated.results
         tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
         document = {"valid": not wrong, "findings": list(map(finding_to_json, validated.findings))}
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
@@ -71,8 +69,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(options: argparse.Namespace) -> _Validation:
-    results: tuple[RouteTestResult, ...] = ()
-    promises: tuple[PromiseResult, ...] = ()
+    results: tuple[CheckResult, ...] = ()
     unhandled: list[str] = []
     try:
         manifests = load_manifests(Path(options.manifests))
@@ -81,21 +78,18 @@ def _validate(options: argparse.Namespace) -> _Validation:
             each = with_promises(check(manifests, choose_environment(manifests, name)))
             # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
             meant = runs_route_tests(manifests, options.environment, name)
-            checked.append(each if meant else replace(each, tried=(), promises=(), desired=None))
+            checked.append(each if meant else replace(each, tried=(), desired=None))
         results = tuple(result for each in checked for result in each.tried)
-        promises = tuple(result for each in checked for result in each.promises)
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
         rules = offline_findings(manifests, checked, tenants, options.environment)
-        tests = failure_findings([each for each in checked if each.tried or each.promises], options.manifests)
+        tests = failure_findings([each for each in checked if each.tried], options.manifests)
         findings = sorted([*rules, *tests], key=lambda finding: (finding.source or ("", 0, 0), finding.code))
         unhandled = left_to_catch_alls(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
     remaining = group_findings(finding for finding in findings if not finding.acknowledged)
     acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Validation(
-        remaining, acknowledged, unhandled, results, promises, len(set(Path(options.manifests).rglob("*.y*ml")))
-    )
+    return _Validation(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
 def _print_for_github(validated: _Validation, output: Output) -> None:
@@ -114,8 +108,7 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
 
 
 def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
-    results = validated.test_results, validated.promise_results
-    tests_too = f" {tests_line(*results)}" if any(results) else ""
+    tests_too = f" {tests_line(validated.results)}" if validated.results else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
     count, rest = len(validated.unhandled_intents), ""
     if count:

@@ -39,18 +39,36 @@ Adopt = Annotated[
 ]
 
 
-class RuleEntry(f.StrictModel):
-    """A rule of a manifest: its conditions and its queues."""
+class Conversations(f.StrictModel):
+    """Conversations as the bot sends them: all fields must hold."""
 
-    key: f.Omittable[f.Slug] = f.omittable(
-        "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with hyphens.", "card-help"
-    )
     intent: f.Omittable[str] = f.omittable(
         "Matches conversations in which the bot detected exactly this intent.", "lost_or_stolen_card"
     )
     intents: f.Omittable[f.OrVariable[f.NonEmptyList[str]]] = f.omittable(
         "Matches conversations in which the bot detected any of these intents. A rule with several needs a `key`.",
         ["card_not_working", "card_acceptance"],
+    )
+    min_confidence: f.OrVariable[f.Share] | None = f.omittable(
+        "The lowest confidence of the bot, from 0 to 1, that matches. In a rule, null removes the condition that the"
+        " RuleSet's defaults would add.",
+        0.7,
+    )
+    below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
+        "Matches only if the bot's confidence is lower than this, from 0 to 1.", 0.95
+    )
+    when: f.LongList[ConditionEntry] = f.optional(
+        (),
+        "Further conditions, all of which must hold. An empty list confirms that a rule has no condition at all.",
+        [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
+    )
+
+
+class RuleEntry(Conversations):
+    """A rule of a manifest: its conditions and its queues."""
+
+    key: f.Omittable[f.Slug] = f.omittable(
+        "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with hyphens.", "card-help"
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable(
         'The name of the rule in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
@@ -63,19 +81,6 @@ class RuleEntry(f.StrictModel):
     )
     enabled: f.Omittable[f.OrVariable[bool]] = Field(
         default=None, description="Whether the rule is enabled. Default: the RuleSet's, or true.", examples=[False]
-    )
-    min_confidence: f.OrVariable[f.Share] | None = f.omittable(
-        "The lowest confidence of the bot, from 0 to 1, at which the rule matches. null removes the condition that the"
-        " RuleSet's defaults would add.",
-        0.7,
-    )
-    below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
-        "The rule matches only if the bot's confidence is lower than this, from 0 to 1.", 0.95
-    )
-    when: f.LongList[ConditionEntry] = f.optional(
-        (),
-        "Further conditions, all of which must hold. An empty list confirms that a rule has no condition at all.",
-        [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
     queue: f.Omittable[f.NonEmptyText] = f.omittable(
         "The queue that receives the conversations: an alias from a Queues document, or a live queue's name.", "fraud"

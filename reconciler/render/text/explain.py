@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
@@ -154,7 +154,7 @@ def _non_match_document(non_match: NonMatch) -> Document:
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
-    form = destination_to_json(destination_of(entry.rule.targets) if entry else None, names.queues)
+    form = destination_to_json(destination_of_rule(entry), names.queues)
     for queue in form.get("queues", ()):
         # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

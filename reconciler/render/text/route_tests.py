@@ -1,32 +1,38 @@
-"""The results of route tests and promises as one line, as JSON, and as JUnit XML.
+"""The results of route tests and promises as one line, as JSON, and as JUnit XML; and the adequacy of both.
 
 The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in `testsuites`, no file or
 line in a `testcase`, and empty parts in each suite.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from reconciler.checks.route_tests import RouteTestResult
+from reconciler.behaviour.diff.promises import RuleEdit
+from reconciler.checks.adequacy import Adequacy, UnnoticedEdit
+from reconciler.checks.route_tests import CheckResult, RouteTestResult
+from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
+from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import Labels, conversation_phrase
+from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, queues_phrase
+
+_MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
 
 
-def tests_line(results: Sequence[RouteTestResult], promises: Sequence[PromiseResult]) -> str:
+def tests_line(results: Sequence[CheckResult]) -> str:
     """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
-    tests = [(result.environment, result.failure is not None) for result in results]
-    checked = [(result.environment, result.facts.holds is not True) for result in promises]
-    lines = [_totals("route test", "passed", "failed", tests)] if tests or not checked else []
-    sizes = Counter(name for name, _ in checked)  # an environment may have promises of its own
-    groups = ([each for each in checked if sizes[each[0]] == size] for size in dict.fromkeys(sizes.values()))
-    lines += [_totals("promise", "kept", "not kept", group) for group in groups]
-    return " ".join(lines)
+    tests = [(each.environment, bool(each.failure)) for each in results if isinstance(each, RouteTestResult)]
+    promises = [(each.environment, not each.facts.holds) for each in results if isinstance(each, PromiseResult)]
+    lines = [_totals("route test", "passed", "failed", tests)] if tests or not promises else []
+    sizes = Counter(name for name, _ in promises)  # an environment may have promises of its own
+    groups = ([each for each in promises if sizes[each[0]] == size] for size in dict.fromkeys(sizes.values()))
+    return " ".join([*lines, *(_totals("promise", "kept", "not kept", group) for group in groups)])
 
 
 def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]) -> str:
@@ -46,13 +52,8 @@ def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bo
     return f"{text}; all {passed} in {join_names(fine)}." if fine else f"{text}."
 
 
-def tests_document(
-    results: Sequence[RouteTestResult],
-    promises: Sequence[PromiseResult],
-    queues: Mapping[str, Mapping[str, str]],
-) -> dict[str, Any]:
+def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return the totals, every test and every promise as JSON; `queues` are the names by id, by environment."""
-    failed = sum(result.failure is not None for result in results)
     tests = [
         {
             "environment": result.environment,
@@ -65,10 +66,15 @@ def tests_document(
             "message": result.failure.message if result.failure else None,
         }
         for result in results
+        if isinstance(result, RouteTestResult)
     ]
-    broken = any(result.failure and result.failure.severity == "error" for result in promises)
-    totals = {"passed": not failed and not broken, "tests": len(results), "failed": failed, "results": tests}
-    return {**totals, "promises": [result.to_json(queues[result.environment]) for result in promises]}
+    return {
+        "passed": not any(result.failure and result.failure.severity == "error" for result in results),
+        "tests": len(tests),
+        "failed": sum(not test["passed"] for test in tests),
+        "results": tests,
+        "promises": [each.to_json(queues[each.environment]) for each in results if isinstance(each, PromiseResult)],
+    }
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -77,31 +83,23 @@ def join_names(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def junit_document(
-    results: Sequence[RouteTestResult],
-    promises: Sequence[PromiseResult],
-    labels: Mapping[str, Labels],
-    now: datetime,
-) -> str:
+def junit_document(results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime) -> str:
     """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
     root = ET.Element("testsuites")
-    checks: list[RouteTestResult | PromiseResult] = [*results, *promises]
-    suites = groupby(checks, lambda check: (check.environment, check.source.file, check.document))
+    suites = groupby(results, lambda check: (check.environment, type(check), check.document))
     for number, ((environment, _, name), group) in enumerate(suites):
         root.append(_suite(number, sanitize(name), list(group), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _title(check: RouteTestResult | PromiseResult, labels: Labels) -> str:
+def _title(check: CheckResult, labels: Labels) -> str:
     if isinstance(check, PromiseResult):
         return f"promise {quote(check.name)}"
     return f"{check.number}. {conversation_phrase(check.conversation, Labels(labels.short))}"
 
 
-def _suite(
-    number: int, name: str, checks: Sequence[RouteTestResult | PromiseResult], labels: Labels, now: datetime
-) -> ET.Element:
+def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime) -> ET.Element:
     environment = checks[0].environment
     names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
@@ -115,7 +113,7 @@ def _suite(
         case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
         if check.failure:
             message = sanitize(check.failure.message)
-            text = f"{source_location(check.source)}: {message}"
+            text = f"{source_location(check.failure.source)}: {message}" if check.failure.source else message
             if check.failure.severity == "error":
                 ET.SubElement(case, "failure", message=message, type=check.failure.code).text = text
             else:
@@ -123,3 +121,76 @@ def _suite(
     ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
     ET.SubElement(suite, "system-err")
     return suite
+
+
+def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
+    """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each environment."""
+    texts: dict[str, str] = {}
+    for adequacy in adequacies:
+        labels, queues = adequacy.checked.labels, adequacy.checked.queues
+        for unnoticed in adequacy.unnoticed:
+            entry, _ = unnoticed.edit
+            where = f"   {source_location(entry.source)}" if entry.source else ""
+            way = " -> ".join(destination_phrase(each, queues) for each in (unnoticed.before, unnoticed.after))
+            head = f"  {sanitize(entry.name)}: {_edit_phrase(unnoticed.edit, labels, queues)}{where}"
+            texts.setdefault(head, f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}")
+    yield from list(texts.values())[:limit]
+    if len(texts) > limit:
+        yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
+    for adequacy in adequacies:
+        edits, noticed = adequacy.edits, adequacy.edits - len(adequacy.unnoticed)
+        share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
+        undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
+        count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"
+        name = sanitize(adequacy.checked.environment.name)
+        yield f"Adequacy in {name}: the tests and promises notice {count}."
+
+
+def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:
+    """Return an edit in words: `confidence >= 0.45 instead of confidence >= 0.4`."""
+    if edit.after is None:
+        return "without the rule"
+    before, after = (
+        [
+            f"to {queues_phrase(entry.rule.targets, queues)}",
+            f"priority {quote(entry.rule.priority)}",
+            *(condition_phrase(part, labels) for part in entry.rule.conditions),
+        ]
+        for entry in (edit.before, edit.after)
+    )
+    removed, added = (
+        " and ".join(part for part in first if part not in second)
+        for first, second in ((before, after), (after, before))
+    )
+    return f"{added} instead of {removed}" if added else f"without the condition {removed}"
+
+
+def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
+    """Return the adequacy of all environments together as JSON, with a limited number of examples."""
+    pairs = [(unnoticed, adequacy) for adequacy in adequacies for unnoticed in adequacy.unnoticed]
+    pairs.sort(key=lambda pair: -pair[0].traffic)
+    edits = sum(each.edits for each in adequacies)
+    limit = 1 + _MAX_LISTED_RULES // max(1, *(len(each.rules.ordered) for each in adequacies))
+    return {
+        "edits": edits,
+        "unnoticed": len(pairs),
+        "percent": 100 * len(pairs) / edits if edits else 0.0,
+        "undecided": sum(each.undecided for each in adequacies),
+        "examples": [_example(*pair) for pair in pairs[:limit]],
+    }
+
+
+def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
+    (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
+    rules = [edited if each is entry else each for each in adequacy.rules.ordered]
+    return {
+        "environment": adequacy.checked.environment.name,
+        "edit": _edit_phrase(unnoticed.edit, adequacy.checked.labels, queues),
+        "address": entry.name,
+        "witness": dict(unnoticed.event),
+        "before": destination_to_json(unnoticed.before, queues),
+        "after": destination_to_json(unnoticed.after, queues),
+        "rules": [
+            {"id": each.name, **rule_to_json(each.rule, each.rule.description, queues)} for each in rules if each
+        ],
+    }
