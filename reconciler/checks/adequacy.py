@@ -36,6 +36,7 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Create, is_copy_removal
 from reconciler.model.rule import (
     RANGES,
+    Address,
     Condition,
     Json,
     Opaque,
@@ -43,7 +44,7 @@ from reconciler.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
@@ -222,8 +223,8 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
 
 
-def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
-    """Return the number of changed rules that no test and no promise watches; None without tests and promises."""
+def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | None:
+    """Return how many changed rules no test and no promise watches; None without tests and promises."""
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
     # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
     # watches a rule if an event would break it without the rule.
@@ -241,11 +242,15 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
     unwatched = [change.address for change in changes if change.address not in watched]
     promises = [stated.promise for stated in desired.promises if unwatched]
     search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
+    undecided = set[Address]()
     for address in search.space.budget.share(unwatched, WATCH_WORK) if promises else ():
-        with suppress(UndecidedError):  # counts as not watched
+        try:
             if address in entries and search.breaks_promise(RuleEdit(entries[address], None)):
                 watched.add(address)
-    return sum(address not in watched for address in unwatched)
+        except UndecidedError:
+            undecided.add(address)
+    is_undecided = Counter(address in undecided for address in unwatched if address not in watched)
+    return WatchCounts(is_undecided[False], is_undecided[True])
 
 
 def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:
