@@ -118,8 +118,7 @@ class ContextApp:
 
     async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
         if path not in _PROBES:
-            unknown = error_response(404, "path", "unknown path; post to /api/route")
-            return unknown._replace(closes_connection=True)
+            raise messages.RequestRefusedError(404, "path", "unknown path; post to /api/route")
         if scope["method"] not in ("GET", "HEAD"):
             return error_response(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(closes_connection=True)
         if path == b"/health":

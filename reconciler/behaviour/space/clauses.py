@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.boxes import Box, Shape
 from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
@@ -79,11 +79,8 @@ def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> li
         by_patterns.setdefault(part[1:], []).append(part)
     result: list[ValueSet] = []
     for (yes, no), alike in by_patterns.items():
-        atoms = 0
-        for part in alike:
-            atoms |= part[0]
-        union = (atoms, yes, no)
-        result += alike if len(alike) > 1 and not is_expressible(domain, union) else [union]
+        united = (union(part[0] for part in alike), yes, no)
+        result += alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
     return result
 
 
