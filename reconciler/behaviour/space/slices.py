@@ -147,7 +147,8 @@ class PivotSlices:
         if done > count:
             done, mask = 0, 0
         self.space.budget.charge(count - done + len(self.prefix_masks.late_ranks.get(atom, ())))
-        mask |= union(1 << self.boxes[earlier].shape for earlier in about[done:count])
+        for earlier in about[done:count]:
+            mask |= 1 << self.boxes[earlier].shape
         self._running_masks[atom] = count, mask
         return self.prefix_masks.mask_before(rank, atom) | mask
 
