@@ -100,7 +100,7 @@ class Planner:
         findings = (self.advise or self.lint)(plan)
         annotated = add_findings(add_findings(plan, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
-        return replace(acknowledged, failed_tests=self.failed_tests, unwatched=count_unwatched(plan, self.tests))
+        return replace(acknowledged, failed_tests=self.failed_tests, watch=count_unwatched(plan, self.tests))
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""

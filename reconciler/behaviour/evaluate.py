@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
 
 Attributes = Mapping[str, Scalar | None]
@@ -43,11 +43,6 @@ class Route:
 
     winner: RoutingEntry | None
     passed_rules: tuple[PassedRule, ...]
-
-    @property
-    def destination(self) -> Destination:
-        """Return the destination of the conversation."""
-        return None if self.winner is None else destination_of(self.winner.rule.targets)
 
 
 def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
@@ -157,18 +152,19 @@ class RuleIndex:
 
     def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
-        position = next(self._matching_positions(attributes, assumed or {}), None)
-        return None if position is None else self.ordered[position]
+        return next(self.matching_entries(attributes, assumed), None)
 
-    def matching_entries(self, attributes: Attributes) -> Iterator[RoutingEntry]:
+    def matching_entries(self, attributes: Attributes, assumed: Truths | None = None) -> Iterator[RoutingEntry]:
         """Yield every entry whose conditions all hold, in order. Raises OpaqueConditionError."""
-        return (self.ordered[position] for position in self._matching_positions(attributes, {}))
-
-    def route_conversation(self, attributes: Attributes, assumed: Truths | None = None) -> Route:
-        """Return the route of a conversation, with the rules tried before the winner. Raises OpaqueConditionError."""
-        position = next(self._matching_positions(attributes, assumed or {}), None)
-        ordered = self.ordered if position is None else self.ordered[: position + 1]
-        return route_conversation(ordered, attributes, assumed)
+        conversation = canonical_attributes(attributes)
+        positions = list(self._unindexed)
+        for attribute, by_text in self._positions_by_text.items():
+            value = conversation.get(attribute)
+            if isinstance(value, str):
+                positions += by_text.get(value, ())
+        for entry in map(self.ordered.__getitem__, sorted(positions)):
+            if first_failing_condition(entry.rule, conversation, assumed or {}) is None:
+                yield entry
 
     def possible_winners(self, attributes: Attributes) -> Iterator[RoutingEntry | None]:
         """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it."""
@@ -189,17 +185,6 @@ class RuleIndex:
             if all(truths):
                 return
         yield None
-
-    def _matching_positions(self, attributes: Attributes, assumed: Truths) -> Iterator[int]:
-        conversation = canonical_attributes(attributes)
-        positions = list(self._unindexed)
-        for attribute, by_text in self._positions_by_text.items():
-            value = conversation.get(attribute)
-            if isinstance(value, str):
-                positions += by_text.get(value, ())
-        for position in sorted(positions):
-            if first_failing_condition(self.ordered[position].rule, conversation, assumed) is None:
-                yield position
 
 
 def _required_texts(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:

@@ -8,15 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import reduce
 from itertools import islice, product
 from math import inf, lcm
-from operator import or_
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.promises import RuleEdit, SingleEdits
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import Conditions, EndpointStage
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
@@ -27,7 +25,7 @@ from reconciler.behaviour.routing_entry import (
     evaluation_key,
     order_entries,
 )
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 from reconciler.checks.route_tests import Checked, CheckResult, RouteTestResult
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
@@ -36,6 +34,7 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Create, is_copy_removal
 from reconciler.model.rule import (
     RANGES,
+    Address,
     Condition,
     Json,
     Opaque,
@@ -43,7 +42,7 @@ from reconciler.model.rule import (
     make_condition,
     normalized_conditions,
 )
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample
@@ -53,8 +52,6 @@ CONFIDENCE_STEP: Final = 0.05
 WORK_PER_RULE: Final = 9_000  # comparisons for each rule, of 1,000 at least: 1,000 rules take at most ten seconds
 WATCH_WORK: Final = 3_000_000  # comparisons of all questions of a plan to promises: about two seconds
 _DIGITS: Final = 6  # of a moved bound
-
-_Conditions = Sequence[Condition | Opaque]
 
 
 class UnnoticedEdit(NamedTuple):
@@ -208,7 +205,7 @@ def list_edits(ordered: Sequence[RoutingEntry], queues: Iterable[str], confidenc
         yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
 
 
-def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Conditions]:
+def _edit_conditions(conditions: Conditions, confidence: str) -> Iterator[Conditions]:
     """Yield the conditions without each, and with each bound of the confidence moved up and down, within 0 to 1."""
     for part in conditions:
         rest = [other for other in conditions if other is not part]
@@ -222,8 +219,8 @@ def _edit_conditions(conditions: _Conditions, confidence: str) -> Iterator[_Cond
             yield [*rest, make_condition(part.attribute, part.operator, moved if len(moved) > 1 else moved[0])]
 
 
-def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
-    """Return the number of changed rules that no test and no promise watches; None without tests and promises."""
+def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | None:
+    """Return how many changed rules no test and no promise watches; None without tests and promises."""
     # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
     # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
     # watches a rule if an event would break it without the rule.
@@ -241,11 +238,15 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> int | None:
     unwatched = [change.address for change in changes if change.address not in watched]
     promises = [stated.promise for stated in desired.promises if unwatched]
     search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
+    undecided = set[Address]()
     for address in search.space.budget.share(unwatched, WATCH_WORK) if promises else ():
-        with suppress(UndecidedError):  # counts as not watched
+        try:
             if address in entries and search.breaks_promise(RuleEdit(entries[address], None)):
                 watched.add(address)
-    return sum(address not in watched for address in unwatched)
+        except UndecidedError:
+            undecided.add(address)
+    is_undecided = Counter(address in undecided for address in unwatched if address not in watched)
+    return WatchCounts(is_undecided[False], is_undecided[True])
 
 
 def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:
@@ -298,7 +299,7 @@ def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[Rout
 
 def choose_masks(masks: Mapping[int, int]) -> list[int]:
     """Return the keys of few masks that have the bits of all masks; each of them has a bit that no other has."""
-    missing, chosen = reduce(or_, masks.values(), 0), list[int]()
+    missing, chosen = union(masks.values()), list[int]()
     while missing:
         chosen.append(max(masks, key=lambda at: (masks[at] & missing).bit_count()))
         missing &= ~masks[chosen[-1]]

@@ -16,7 +16,7 @@ from reconciler.endpoint import messages
 from reconciler.endpoint.auth import ApiKeys, Deduplicator, InMemoryMessageIds, MessageIdStore, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
 from reconciler.endpoint.event import InvalidEventError, format_timestamp, parse_event
-from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes, ignore_conversations
+from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
 from reconciler.endpoint.metrics import Metrics
 from reconciler.text.prometheus import CONTENT_TYPE
@@ -86,8 +86,7 @@ class ContextApp:
         stores = deps.stores or Stores(ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
         self.metrics, self.draining = Metrics(rules.fallback.digest), False
         limit, share = bounds.max_waiting, deps.limit_share
-        handler = EventHandler(write, rules, stores.locks, self.metrics, lambda: limit * share())
-        self._handle = ignore_conversations(handler.handle, rules.ignored_conversations)
+        self._handler = EventHandler(write, rules, stores.locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
         self._deduplicator = Deduplicator(stores.message_ids)
         self._dependencies, self._limits = deps, bounds
@@ -118,8 +117,7 @@ class ContextApp:
 
     async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
         if path not in _PROBES:
-            unknown = error_response(404, "path", "unknown path; post to /api/route")
-            return unknown._replace(closes_connection=True)
+            raise messages.RequestRefusedError(404, "path", "unknown path; post to /api/route")
         if scope["method"] not in ("GET", "HEAD"):
             return error_response(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(closes_connection=True)
         if path == b"/health":
@@ -156,7 +154,7 @@ class ContextApp:
         except InvalidEventError as error:
             return error_response(400, "invalid", str(error))
         scope[_CONVERSATION] = event.conversation
-        return await self._handle(event, message_id, self._dependencies.now(), deadline)
+        return await self._handler.handle(event, message_id, self._dependencies.now(), deadline)
 
     def _record_request(self, path: bytes, scope: "Scope", response: EndpointResponse, seconds: float) -> None:
         if path == _ROUTE:

@@ -25,7 +25,6 @@ WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
 # Writes attributes to a conversation's context within a number of seconds and returns the upstream's JSON. Raises
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
-HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
 ExplainRoute = Callable[[Mapping[str, Any]], Any]  # attributes of a conversation -> its route as JSON
 
 _MIN_WRITE_SECONDS: Final = 0.05
@@ -47,7 +46,7 @@ class EventPolicy:
     names: AttributeNames = AttributeNames()
     fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
-    ignored_conversations: AbstractSet[str] = frozenset()
+    ignored_conversations: AbstractSet[str] = frozenset()  # not written, such as a bot's test chats
 
 
 class EventHandler:
@@ -66,6 +65,8 @@ class EventHandler:
 
     async def handle(self, event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
         """Return an event's response. `message_id` orders events of one time; `deadline` is by the loop's clock."""
+        if event.conversation in self._policy.ignored_conversations:
+            return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
         if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
         self._metrics.waiting_requests += 1
@@ -138,16 +139,3 @@ def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiErr
         case errors.RetryLaterError():
             return retry_later(502, "upstream_away", "the tenant is unavailable; nothing was sent", error.retry_after)
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
-
-
-def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> HandleEvent:
-    """Return a handler that does not write the events of ignored conversations, such as a bot's test chats."""
-    if not ignored:
-        return handle
-
-    async def handle_others(event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
-        if event.conversation in ignored:
-            return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
-        return await handle(event, message_id, now, deadline)
-
-    return handle_others

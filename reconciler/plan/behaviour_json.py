@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
-from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
-from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.regions import ImpactRow, Region
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
@@ -90,7 +90,7 @@ def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> Documen
     return document | ({"assumed": assumed} if (assumed := _assumed(region.example)) else {})
 
 
-def _rules(part: ImpactRow | Region) -> Document:
+def _rules(part: ImpactRow) -> Document:
     pairs = (("beforeRules", part.before_rules), ("afterRules", part.after_rules))
     return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
 

@@ -92,7 +92,8 @@ def count_changes(plan: Plan) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
-    watched = {} if plan.unwatched is None else {"unwatched": plan.unwatched}
+    watched = {"unwatched": plan.watch.unwatched} if plan.watch else {}
+    watched |= {"undecidedWatch": plan.watch.undecided} if plan.watch and plan.watch.undecided else {}
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged, **watched}
 
 

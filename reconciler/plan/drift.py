@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour, region_to_row
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.desired import DesiredState
@@ -167,10 +167,11 @@ def _measure_impact(
     if only:
         # A row may hold conversations of several origins, selected or not; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
-        behaviour = replace(behaviour, regions=regions, rows=tuple(map(region_to_row, regions)))
-    if sample is None:
-        return Impact(behaviour, None)
-    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)))
+        behaviour = replace(behaviour, regions=regions, rows=regions)
+    impact = (
+        None if sample is None else measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
+    )
+    return Impact(behaviour, impact)
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:

@@ -54,7 +54,8 @@ def plan_schema() -> Schema:
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
-_FURTHER_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted", "unwatched")  # of some plans
+_DRIFT_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted")
+_FURTHER_COUNTS: Final = (*_DRIFT_COUNTS, "unwatched", "undecidedWatch")  # of some plans
 
 
 def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
@@ -68,6 +68,13 @@ class GuardResult:
     allowed: str | None = None
 
 
+class WatchCounts(NamedTuple):
+    """The changed rules that no test and no promise watches, and those of which the bound of work left that open."""
+
+    unwatched: int
+    undecided: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The changes, and everything that a reader or a guard needs to accept or refuse them."""
@@ -96,7 +103,7 @@ class Plan:
     guards: tuple[GuardResult, ...] = ()
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
-    unwatched: int | None = None  # changed rules that no test and no promise watches; None without route tests
+    watch: WatchCounts | None = None  # None without route tests and promises
     _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest(self, name: str, compute: Callable[[], str]) -> str:

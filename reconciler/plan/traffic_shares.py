@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
-from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.regions import ImpactRow, Region
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
@@ -162,7 +162,7 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
 class _ConversationIndex:
     """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
 
-    def __init__(self, parts: Sequence[Region | ImpactRow]) -> None:
+    def __init__(self, parts: Sequence[ImpactRow]) -> None:
         self.parts = parts
         self.by_value: dict[str, dict[object, list[int]]] = {}
         self.unindexed: list[int] = []
@@ -191,7 +191,7 @@ class _ConversationIndex:
                 yield index, is_inside is True
 
 
-def _contains_row(part: Region | ImpactRow, row: SampleRow, values: Conversation) -> bool | None:
+def _contains_row(part: ImpactRow, row: SampleRow, values: Conversation) -> bool | None:
     """Return whether a set contains a row's conversations; None if it may contain some."""
 
     def clause_holds(clause: Clause) -> bool | None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase

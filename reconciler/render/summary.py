@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
@@ -45,7 +45,7 @@ class PlanSummary:
     acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
     counts: dict[str, int]
     totals_text: str
-    watch_text: str  # how many changed rules no test watches; empty without route tests
+    watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
     @property
@@ -67,8 +67,6 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
     schedule += " each conversation goes to its old or its new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
-    changed, verb = sum(map(counts.__getitem__, COUNTED_ACTIONS)), "is" if plan.unwatched == 1 else "are"
-    watched = f"{plan.unwatched} of its {pluralize(changed, 'changed rule')} {verb} watched by no test and no promise."
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
@@ -85,9 +83,17 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=counts,
         totals_text=_totals_text(plan),
-        watch_text=watched if changed and plan.unwatched is not None else "",
+        watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
+
+
+def _watch_text(watch: WatchCounts, changed: int) -> str:
+    """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
+    unwatched, undecided = (f"{count} {'is' if count == 1 else 'are'}" for count in watch)
+    of_changed = unwatched.replace(" ", f" of its {pluralize(changed, 'changed rule')} ")
+    rest = f"; {undecided} not decided" if watch.undecided else ""
+    return f"{of_changed} watched by no test and no promise{rest}." if changed else ""
 
 
 def _endpoint_text(plan: Plan) -> str:

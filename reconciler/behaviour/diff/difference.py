@@ -11,58 +11,38 @@ from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
 from reconciler.behaviour.diff.exceptions import RunningExceptions
-from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, Region, RegionFormatter, merge_regions
+from reconciler.behaviour.diff.regions import (
+    DraftRegion,
+    DraftRegionBuilder,
+    ImpactRow,
+    Region,
+    RegionFormatter,
+    merge_regions,
+)
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, is_expressible, simplify
 from reconciler.behaviour.space.domain import intersect, subtract
 from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Example, Space
+from reconciler.behaviour.space.space import Space
 from reconciler.behaviour.space.value_type import Types
 
 _MAX_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
 _MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImpactRow:
-    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`."""
-
-    where: tuple[Clause, ...]
-    excepts: tuple[tuple[Clause, ...], ...]
-    origins: tuple[Destination, ...]
-    after: Destination
-    example: Example
-    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change; None: the default routing
-    after_rules: tuple[RoutingEntry | None, ...]
-    unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
-
-
-def build_rows(builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter: RegionFormatter) -> list[ImpactRow]:
+def build_rows(
+    builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter: RegionFormatter
+) -> Sequence[ImpactRow]:
     """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
     row_builder = _RowBuilder(builder)
     rows = list(row_builder.build_all())
     if rows:
         drafts = [*rows, *builder.build_drafts(row_builder.covered_ranks)]
     merged = merge_regions(builder.space, drafts, lambda draft: (draft.after, draft.excepts))
-    return sorted(map(region_to_row, map(formatter.format_region, merged)), key=lambda row: bool(row.unlikely))
-
-
-def region_to_row(region: Region) -> ImpactRow:
-    """Return a region, merged or not, as a row."""
-    origins = map(destination_of_rule, region.before_rules)
-    return ImpactRow(
-        where=region.where,
-        excepts=region.excepts,
-        origins=tuple(dict.fromkeys(origins)),
-        after=region.after,
-        example=region.example,
-        before_rules=region.before_rules,
-        after_rules=region.after_rules,
-        unlikely=region.unlikely,
-    )
+    return sorted(map(formatter.format_region, merged), key=lambda row: bool(row.unlikely))
 
 
 class _RowTooLongError(Exception):

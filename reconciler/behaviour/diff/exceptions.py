@@ -112,12 +112,9 @@ class PatternExceptions:
 
     def _mask_before(self, atom: int, pair: RankPair) -> int:
         """Return the shapes before a pair in a slice that overlap both rules; charges for a look at each."""
-        overlapping, before = -1, 0
-        for slices, rank in zip((self.pairs.old, self.pairs.new), pair, strict=True):
-            before |= slices.mask_before(atom, rank)
-            overlapping &= slices.shapes(atom).overlapping(slices.shape_of_rank(atom, rank))
-        self.space.budget.charge((overlapping & before).bit_count())
-        return overlapping & before
+        mask = self.pairs.mask_before(pair, atom)
+        self.space.budget.charge(mask.bit_count())
+        return mask
 
     def _unnamed_extents(self, pair: RankPair, literals: int, atoms_by_shape: dict[int, int]) -> Iterator[_RuleExtent]:
         """Yield the rules that take unnamed texts; of rules that differ in named values only, one before the pair."""

@@ -27,6 +27,7 @@ from reconciler.behaviour.routing_entry import (
     evaluation_key,
     order_entries,
 )
+from reconciler.behaviour.space.patterns import union
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
@@ -263,7 +264,7 @@ class SingleEdits:
 
     def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
         forms = self._boxes.get(rule.rule.conditions, ()) if rule else ()
-        return sum({1 << self._forms.shape(atom, form) for form in forms if self._forms.holds(atom, form)})
+        return union(1 << self._forms.shape(atom, form) for form in forms if self._forms.holds(atom, form))
 
     def _ranks(self, entry: RoutingEntry) -> range:
         key = evaluation_key(entry, self.evaluation)

@@ -10,9 +10,9 @@ from functools import cached_property
 from itertools import chain
 
 from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
-from reconciler.behaviour.diff.winners import NarrowPair, RankPair, WinnerPairs
+from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
@@ -26,19 +26,26 @@ RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
-    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`."""
+class ImpactRow:
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
-    before: Destination
+    origins: tuple[Destination, ...]
     after: Destination
     example: Example
-    before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
-    after_rule: RoutingEntry | None
-    before_rules: tuple[RoutingEntry | None, ...]  # take all conversations
+    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change; None: the default routing
     after_rules: tuple[RoutingEntry | None, ...]
     unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region(ImpactRow):
+    """A row of one origin, `before`."""
+
+    before: Destination
+    before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
+    after_rule: RoutingEntry | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,15 +138,17 @@ class RegionFormatter:
     def format_region(self, draft: DraftRegion) -> Region:
         """Return the region as conditions, with its example as a conversation."""
         pairs = [draft.rules, *draft.other_rules]
+        before_rules = tuple(dict.fromkeys(before for before, _ in pairs))
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
+            origins=tuple(dict.fromkeys(map(destination_of_rule, before_rules))),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
             before_rule=draft.rules[0],
             after_rule=draft.rules[1],
-            before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
+            before_rules=before_rules,
             after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
             unlikely=self.space.unlikely_attributes(draft.box),
         )
@@ -198,7 +207,7 @@ class DraftRegionBuilder:
             if others:
                 yield self.build_separate(pair, narrow)
             else:
-                key = (self.pairs.destinations_of(pair), *self.shapes_of(pair), first)
+                key = (self.pairs.destinations_of(pair), *self.pairs.shapes_of(pair, ORDINARY_SLICE), first)
                 alike.setdefault(key, []).append((pair, narrow))
         for (_, old, new, before), group in alike.items():
             atoms = sum(1 << atom for _, narrow in group for atom in narrow.masks_by_atom)
@@ -208,14 +217,6 @@ class DraftRegionBuilder:
                 yield self.make_draft([pair for pair, _ in group], full_box, excepts, group[0][1].box)
             else:
                 yield from (self.build_separate(pair, narrow) for pair, narrow in group)
-
-    def shapes_of(self, pair: RankPair) -> tuple[int, int]:
-        """Return the shapes of both rules."""
-        old, new = (
-            slices.boxes[rank].shape if rank < len(slices.boxes) else self.space.always.shape
-            for slices, rank in zip((self.pairs.old, self.pairs.new), pair, strict=True)
-        )
-        return old, new
 
     def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
         """Return the common part of two shapes and the exceptions that earlier shapes make, simplified."""
@@ -270,8 +271,8 @@ class DraftRegionBuilder:
 
     def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
         """Return the shapes that earlier rules take from a pair."""
-        old, new = self.shapes_of(pair)
-        return exceptions.shapes_before(pair, self.space.shapes.overlapping(old) & self.space.shapes.overlapping(new))
+        old, new = map(self.space.shapes.overlapping, self.pairs.shapes_of(pair, ORDINARY_SLICE))
+        return exceptions.shapes_before(pair, old & new)
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""

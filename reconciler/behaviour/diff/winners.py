@@ -18,7 +18,7 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
-_ORDINARY_SLICE: Final = -1
+ORDINARY_SLICE: Final = -1
 _EXCEPTION_COST: Final = 100  # of an exception of a region or a value of its example, in comparisons
 _CONDITION_COST: Final = 50  # of each further condition of an exception, or ten values of one
 
@@ -67,7 +67,7 @@ class SliceWalk:
 
     def _takers_between(self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
-        kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else _ORDINARY_SLICE
+        kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else ORDINARY_SLICE
         run = self._runs.get((kind, shape, before))
         if run is None:
             takers = list(self._wide_takers(atom, kind, shape, before))
@@ -155,6 +155,15 @@ class WinnerPairs:
         """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
 
+    def shapes_of(self, pair: RankPair, atom: int) -> tuple[int, int]:
+        """Return the shapes of both rules of a pair in a slice."""
+        return self.old.shape_of_rank(atom, pair[0]), self.new.shape_of_rank(atom, pair[1])
+
+    def mask_before(self, pair: RankPair, atom: int) -> int:
+        """Return the shapes in a slice that come before a pair and overlap both rules."""
+        first, second = map(self.old.shapes(atom).overlapping, self.shapes_of(pair, atom))
+        return (self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1])) & first & second
+
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
         box: Box | None = {}
@@ -185,7 +194,7 @@ class WinnerPairs:
         try:
             for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
-                shapes, heads = self.new.shapes(atom), (self.old.shape(atom, old), self.new.shape_of_rank(atom, new))
+                shapes, heads = self.new.shapes(atom), self.shapes_of((old, new), atom)
                 box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
                     self._record(atom, (old, new), box)
@@ -198,7 +207,7 @@ class WinnerPairs:
         """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
         wide = self.old.prefix_masks, self.new.prefix_masks
         taken = wide[0].mask_before(old) | wide[1].mask_before(new)
-        heads = self.old.boxes[old].shape, self.new.shape_of_rank(_ORDINARY_SLICE, new)
+        heads = self.shapes_of((old, new), ORDINARY_SLICE)
         atoms: Iterable[int] = self.new.boxes[new].atoms if self.new.is_narrow(new) else self.old.atoms(old)
         if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(*heads, taken):
             atoms = (UNNAMED_SLICE, *(wide[0].late_ranks | wide[1].late_ranks))
@@ -228,12 +237,8 @@ class WinnerPairs:
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
         """Return the shapes that take conversations before a pair; spends the work of building its region."""
-        taken = self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1])
-        shapes = []
-        for slices, rank in zip((self.old, self.new), pair, strict=True):
-            shapes.append(slices.shape_of_rank(atom, rank))
-            taken &= slices.shapes(atom).overlapping(shapes[-1])
-        key = (*shapes, taken)
+        taken = self.mask_before(pair, atom)
+        key = (*self.shapes_of(pair, atom), taken)
         if key not in self._priced:
             price = _EXCEPTION_COST * (1 + len(box)) + sum(self._price(atom, number) for number in bits(taken))
             self.space.budget.spend(price + self.space.cost_of_example(box))

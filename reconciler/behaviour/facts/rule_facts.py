@@ -6,6 +6,7 @@ A rule that the work budget did not suffice to decide is in `undecided`. Also th
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Final
@@ -14,7 +15,7 @@ from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, covers
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Example, find_contradiction
 from reconciler.model.rule import Condition, Opaque
@@ -46,7 +47,7 @@ class _PriorityLevel:
         self.slices, self.ranks, self.undecided = slices, ranks, undecided
         self.general_by_shape = self._group_by_shape(slices.general_ranks)
         self.wide_by_shape = self._group_by_shape([rank for rank in ranks if not slices.boxes[rank].atoms])
-        self._masks_before: dict[int, int] = {}
+        self._mask_before = cache(lambda atom: slices.mask_before(atom, ranks[0]))
         self._open_masks: dict[int, int] = {}
 
     def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
@@ -97,9 +98,7 @@ class _PriorityLevel:
             unnamed = (UNNAMED_SLICE,) if atoms & REST else ()  # first: most rules have a free conversation there
             for atom in chain(unnamed, bits(atoms & ~REST)):
                 slices.space.budget.spend()
-                before = self._masks_before.get(atom)
-                if before is None:
-                    before = self._masks_before[atom] = slices.mask_before(atom, self.ranks[0])
+                before = self._mask_before(atom)
                 heads = slices.shape(atom, first), slices.shape(atom, second)
                 box = slices.find_free_box(atom, heads, before)
                 if box is not None:
@@ -288,10 +287,8 @@ class _ShadowingSearch:
         """Return a slice, and conversations of a rule in it that none of the others takes."""
         for atom in self.distinct_slices(rank, others):
             self.space.budget.spend(1 + len(others))
-            blockers = 0
-            for blocker in others:
-                if self.slices.holds(atom, blocker):
-                    blockers |= 1 << self.slices.shape(atom, blocker)
+            inside = (blocker for blocker in others if self.slices.holds(atom, blocker))
+            blockers = union(1 << self.slices.shape(atom, blocker) for blocker in inside)
             shape = self.slices.shape(atom, rank)
             box = self.slices.find_free_box(atom, (shape, shape), blockers)
             if box is not None:

@@ -59,12 +59,9 @@ class Constraints:
         self.undecided: set[int] = set()
         self._remaining_checks = MAX_PAIR_CHECKS
         self._find_dependencies()
-        self.dependencies = Dependencies(
-            frozenset(self.add_before_remove),
-            frozenset(self.remove_before_remove),
-            frozenset(self.add_before_add),
-            _name_dependencies(moves, fixed),
-        )
+        names = _name_dependencies(moves, fixed)
+        links = (self.add_before_remove, self.remove_before_remove, self.add_before_add, names)
+        self.dependencies = Dependencies(*map(frozenset, links))
 
     def _versions(self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]) -> dict[int, RuleVersion]:
         """Return the versions that take part: enabled, and without a contradiction."""

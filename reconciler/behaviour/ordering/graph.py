@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal, NamedTuple, TypeVar
 
 Node = TypeVar("Node", bound="Hashable")
@@ -173,18 +173,15 @@ class Dependencies(NamedTuple):
 
 def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
-    group = list(range(count))
-
-    def root(move: int) -> int:
-        while group[move] != move:
-            group[move] = group[group[move]]
-            move = group[move]
-        return move
-
-    for pairs in dependencies:
-        for first, then in pairs:
-            group[root(first)] = root(then)
-    groups: dict[int, list[int]] = {}
-    for move in range(count):
-        groups.setdefault(root(move), []).append(move)
-    return list(groups.values())
+    linked: Graph[int] = {move: set() for move in range(count)}
+    for first, then in chain.from_iterable(dependencies):
+        linked[first].add(then)
+        linked[then].add(first)
+    groups: list[list[int]] = []
+    grouped = set[int]()
+    for move in linked:
+        if move not in grouped:
+            group = reachable(linked, [move])
+            grouped |= group
+            groups.append(sorted(group))
+    return groups

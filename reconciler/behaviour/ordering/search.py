@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.ordering.constraints import Constraints, RuleVersion
+from reconciler.behaviour.space.patterns import union
 
 MAX_CLASSES: Final = 20_000
 MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up
@@ -170,14 +171,9 @@ class _SliceClasses:
     ) -> bool:
         self.constraints.space.budget.spend(len(self.versions) + len(self.fixed_rules))
         inside = {id(version) for version in fitting}
-        blockers = 0
-        for version in self.versions:
-            if id(version) not in inside and version.level <= level:
-                blockers |= 1 << self.shape(version)
-        for at, shape, _ in self.fixed_rules:
-            if at < level:
-                blockers |= 1 << shape
+        outside = (version for version in self.versions if id(version) not in inside and version.level <= level)
+        taken = [*map(self.shape, outside), *(shape for at, shape, _ in self.fixed_rules if at < level)]
+        taken += [shape for shape, goal in tied if (shape, goal) not in takers]
         heads = [self.shape(version) for version in fitting if version.level <= level]
         heads += [shape for shape, goal in tied if (shape, goal) in takers]
-        blockers |= sum({1 << shape for shape, goal in tied if (shape, goal) not in takers})
-        return self.shapes.find_free_box_in_all(heads, blockers) is not None
+        return self.shapes.find_free_box_in_all(heads, union(1 << shape for shape in taken)) is not None

@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.space.domain import REST, Domain, ValueSet
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 
 _MAX_REMEMBERED: Final = 20_000
 
@@ -104,12 +104,8 @@ class _ShapeTables:
         atoms, yes, no = part
         spans = list(bit_runs(atoms & ~REST))
         self.budget.charge(len(spans) + len(self.scattered))
-        result = 0
-        for first, last in spans:
-            result |= self.started[last] & ~self.ended[first]
-        for mask, shapes in self.scattered:
-            if mask & atoms:
-                result |= shapes
+        result = union(self.started[last] & ~self.ended[first] for first, last in spans)
+        result |= union(shapes for mask, shapes in self.scattered if mask & atoms)
         if atoms & REST:
             result |= self.rest & ~(self.required.shapes_matching(no) | self.excluded.shapes_matching(yes))
         return result
@@ -121,10 +117,7 @@ class _ShapeTables:
         result = self.every
         spans = list(bit_runs(named))
         self.budget.charge(len(spans) + len(self.scattered))
-        scattered = 0
-        for mask, shapes in self.scattered:
-            if not named & ~mask:
-                scattered |= shapes
+        scattered = union(shapes for mask, shapes in self.scattered if not named & ~mask)
         for first, last in spans:
             result &= self.started[first] & ~self.ended[last] | scattered
         if atoms & REST:
@@ -159,18 +152,12 @@ class _PatternIndex:
         few, many = near.bit_count(), far.bit_count()
         if few <= many:
             self._budget.charge(few)
-            return self._union(near)
-        others = self._union(far)
+            return union(map(self._shapes_by_pattern.__getitem__, bits(near)))
+        others = union(map(self._shapes_by_pattern.__getitem__, bits(far)))
         several = others & self._multi_pattern_shapes
         self._budget.charge(many + several.bit_count())
         also = sum(1 << shape for shape in bits(several) if self._masks_by_shape[shape] & numbers)
         return self._all_shapes & ~others | also
-
-    def _union(self, numbers: int) -> int:
-        shapes = 0
-        for number in bits(numbers):
-            shapes |= self._shapes_by_pattern[number]
-        return shapes
 
 
 def bit_runs(mask: int) -> Iterator[tuple[int, int]]:

@@ -126,11 +126,8 @@ class Shapes:
         blockers &= ~plain.apart.outside(box)
         if not blockers:
             return True
-        values = {
-            attribute: plain.values[attribute]
-            for attribute in self._restricted_attributes(blockers)
-            if attribute not in box
-        }
+        others = (attribute for attribute in self._restricted_attributes(blockers) if attribute not in box)
+        values = {attribute: plain.values[attribute] for attribute in others}
         return bool(box and values) and self._search({**box, **values}, blockers) is not None
 
     def _restricted_attributes(self, shapes: int) -> Iterable[int]:

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from reconciler.behaviour.space.attribute_index import bit_runs
 from reconciler.behaviour.space.boxes import Box, Shape
 from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
@@ -79,11 +80,8 @@ def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> li
         by_patterns.setdefault(part[1:], []).append(part)
     result: list[ValueSet] = []
     for (yes, no), alike in by_patterns.items():
-        atoms = 0
-        for part in alike:
-            atoms |= part[0]
-        union = (atoms, yes, no)
-        result += alike if len(alike) > 1 and not is_expressible(domain, union) else [union]
+        united = (union(part[0] for part in alike), yes, no)
+        result += alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
     return result
 
 
@@ -203,14 +201,10 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
 def _number_runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
     """Yield the first and last atom of each run; atoms without a number are part of the run around them."""
     gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
-    while numbers:
-        first = last = (numbers & -numbers).bit_length() - 1
-        while (numbers | gaps) >> last + 1 & 1:
-            last += 1
-        while not numbers >> last & 1:
-            last -= 1
-        yield first, last
-        numbers &= ~((1 << last + 1) - 1)
+    for first, last in bit_runs(numbers | gaps):
+        run = numbers & ((1 << last + 1) - (1 << first))
+        if run:
+            yield _hull(run)
 
 
 def _make_clause(domain: Domain, operator: str, value: Json) -> Clause:

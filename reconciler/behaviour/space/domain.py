@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 from math import floor
 from typing import Final, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits
+from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
@@ -111,17 +112,14 @@ def collect_named_values(conditions: Iterable[Condition]) -> NamedValues:
 
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
     """Return for each pattern the atoms of the texts that fit it."""
-    masks: dict[TextPattern, int] = {}
-    by_operator: dict[str, list[str]] = {}
-    for operator, text in patterns:
-        by_operator.setdefault(operator, []).append(text)
-    for start, mask in _match_prefixes(texts, by_operator.get("startsWith", ())):
-        masks[TextPattern("startsWith", start)] = mask
-    backwards = [text[::-1] for text in texts] if "endsWith" in by_operator else []
-    for end, mask in _match_prefixes(backwards, [text[::-1] for text in by_operator.get("endsWith", ())]):
-        masks[TextPattern("endsWith", end[::-1])] = mask
-    for part, mask in _match_substrings(texts, by_operator.get("contains", ())):
-        masks[TextPattern("contains", part)] = mask
+    starts, ends, parts = (
+        [text for operator, text in patterns if operator == kind] for kind in ("startsWith", "endsWith", "contains")
+    )
+    backwards = [text[::-1] for text in texts] if ends else []
+    ending = _match_prefixes(backwards, [text[::-1] for text in ends])
+    masks = {TextPattern("startsWith", start): mask for start, mask in _match_prefixes(texts, starts)}
+    masks |= {TextPattern("endsWith", end[::-1]): mask for end, mask in ending}
+    masks |= {TextPattern("contains", part): mask for part, mask in _match_substrings(texts, parts)}
     return [masks.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
 
 
@@ -160,9 +158,7 @@ def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[t
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
     joined = joint.join(texts) + joint
-    starts = [0]
-    for text in texts:
-        starts.append(starts[-1] + len(text) + 1)
+    starts = [0, *accumulate(len(text) + 1 for text in texts)]
     for part in parts:
         mask, at = 0, joined.find(part)
         while at >= 0:
@@ -268,10 +264,7 @@ class Domain:
         if operator in EQUALITIES:
             return (self._equal_atom(value), 0, 0)
         if operator in SETS:
-            atoms = 0
-            for item in cast("tuple[Scalar, ...]", value):
-                atoms |= self._equal_atom(item)
-            return (atoms, 0, 0)
+            return (union(map(self._equal_atom, cast("tuple[Scalar, ...]", value))), 0, 0)
         if operator not in PATTERNS:
             return (self._range_atoms(operator, value), 0, 0)
         if not value:

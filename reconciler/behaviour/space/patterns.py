@@ -8,7 +8,9 @@ implication; they contradict each other exactly when they have a bit in common.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import Final, NamedTuple
 
 _MAX_REMEMBERED: Final = 2_000
@@ -95,9 +97,7 @@ class PatternSet:
         if denied is None:
             if len(self._minimal_excluded) > _MAX_REMEMBERED:
                 self._minimal_excluded.clear()
-            excluded = 0
-            for number in required:
-                excluded |= self.excluded(number)
+            excluded = union(map(self.excluded, required))
             denied = self._minimal_excluded[key] = tuple(self._minimal(no & ~excluded, self.implied))
         return required, denied
 
@@ -157,6 +157,11 @@ def bits(mask: int) -> Iterator[int]:
         low = mask & -mask
         yield low.bit_length() - 1
         mask ^= low
+
+
+def union(masks: Iterable[int]) -> int:
+    """Return the bits of all masks."""
+    return reduce(or_, masks, 0)
 
 
 def _join_patterns(patterns: Sequence[TextPattern], joint: str, joint_always: str = "") -> str:

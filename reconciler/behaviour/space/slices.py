@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.behaviour.space.boxes import Box, Shapes
 from reconciler.behaviour.space.domain import REST
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import CompiledRule, Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
@@ -189,10 +189,7 @@ class PivotSlices:
         about = self.ranks_by_atom.get(atom, ()) if not unnamed else ()
         after = about[bisect_right(about, rank) :]
         self.space.budget.charge(len(after))
-        for later in after:
-            if self.destinations[later] == destination:
-                mask |= 1 << self.boxes[later].shape
-        return mask
+        return mask | union(1 << self.boxes[later].shape for later in after if self.destinations[later] == destination)
 
     @cached_property
     def always_masks(self) -> PrefixMasks:

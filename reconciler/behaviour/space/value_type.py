@@ -16,12 +16,6 @@ class ValueType(NamedTuple):
         """Return `a text` or `a number from 0 to 1`."""
         return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
 
-    def contains(self, value: str | float) -> bool:
-        """Return whether an attribute of this type can have a value."""
-        if isinstance(value, str):
-            return self.texts
-        return self.numbers is not None and self.numbers[0] <= value <= self.numbers[1]
-
 
 EVERY_NUMBER: Final = (float("-inf"), float("inf"))
 ANY_VALUE: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
