@@ -10,16 +10,21 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
-from reconciler.plan.plan import GuardResult, Plan
-from reconciler.plan.promises import run_promises
+from reconciler.plan.plan import GuardResult, Plan, add_findings
+from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.schedule import build_transition
 from reconciler.text.escape import join_first, quote
 
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:
     """Return the plan with the result of each guard of the environment, at the plan's own time."""
-    results = (_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment))
-    return replace(plan, guards=tuple(results))
+    desired = replace(plan.desired, endpoint=plan.endpoints[1])
+    promises = run_promises(desired, build_transition(plan).after, plan.queue_names) if desired.promises else ()
+    results = [*_check_all(plan, environment), *([_check_promises(promises)] if promises else [])]
+    guards = (_apply_allowance(result, environment, plan.generated_at) for result in results)
+    failures = (result.failure for result in promises if result.failure)
+    warnings = (finding for finding in failures if finding.severity == "warning")
+    return add_findings(replace(plan, guards=tuple(guards)), warnings)
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
@@ -62,8 +67,6 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     if environment.freeze:
         yield _check_freeze(environment, plan.generated_at)
     yield _check_transient(plan)
-    if plan.desired.promises:
-        yield _check_promises(plan)
 
 
 def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
@@ -170,14 +173,16 @@ def _check_transient(plan: Plan) -> GuardResult:
     return _result("transient", len(plan.unproven), message)
 
 
-def _check_promises(plan: Plan) -> GuardResult:
+def _check_promises(promises: Iterable[PromiseResult]) -> GuardResult:
     """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
-    demanded = tuple(stated for stated in plan.desired.promises if stated.finding.severity == "error")
-    desired = replace(plan.desired, endpoint=plan.endpoints[1], promises=demanded)
-    results = run_promises(desired, build_transition(plan).after, plan.queue_names)
-    broken = [result.failure.message for result in results if result.failure and not result.facts.holds]
-    message = join_first(broken, _MAX_LISTED) if broken else "the rules after this plan keep every promise"
-    return _result("promises", len(broken), message)
+    failed = [(each.name, each.failure) for each in promises if each.failure and each.failure.severity == "error"]
+    if not failed:
+        return _result("promises", 0, "the rules after this plan keep every promise")
+    message = failed[0][1].message
+    if len(failed) > 1:
+        names = join_first([name for name, _ in failed], _MAX_LISTED, quote)
+        message = f"{len(failed)} promises are not kept: {names}. The first: {message}"
+    return _result("promises", len(failed), message)
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:

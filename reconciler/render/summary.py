@@ -13,6 +13,7 @@ from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
+_MAX_MESSAGE: Final = 2_000
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -73,7 +74,9 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(GuardSummary(item.name, sanitize(item.message), sanitize(why)) for item, why in allowed),
-        refusals=tuple(GuardSummary(item.name, sanitize(item.message)) for item in plan.guards if not item.ok),
+        refusals=tuple(
+            GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE)) for item in plan.guards if not item.ok
+        ),
         conflicts=plan.conflicts,
         impact=impact,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
@@ -90,10 +93,12 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
 
 def _watch_text(watch: WatchCounts, changed: int) -> str:
     """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
-    unwatched, undecided = (f"{count} {'is' if count == 1 else 'are'}" for count in watch)
-    of_changed = unwatched.replace(" ", f" of its {pluralize(changed, 'changed rule')} ")
-    rest = f"; {undecided} not decided" if watch.undecided else ""
-    return f"{of_changed} watched by no test and no promise{rest}." if changed else ""
+    rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
+    return (
+        f"Changed rules that no route test and no promise watches: {watch.unwatched} of {changed}{rest}."
+        if changed
+        else ""
+    )
 
 
 def _endpoint_text(plan: Plan) -> str:
@@ -109,7 +114,8 @@ def _endpoint_text(plan: Plan) -> str:
     listed |= {} if old else {"now unknown: every intent except ": new}
     changes += [f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}" for title, names in listed.items() if names]
     changes += ["now known: every intent"] if old and not new else []
-    return f"The fallback of the context endpoint changes: {', '.join(changes)}."
+    change = f"The fallback of the context endpoint changes: {', '.join(changes)}."
+    return f"{change} It takes effect when `cxroute serve` starts again."
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:

@@ -185,10 +185,10 @@ def test_each_form_of_a_plan_states_what_is_undecided(cxroute: Program, monkeypa
     write("rules.yaml", MANIFESTS)
     write("promises.yaml", PROMISE)
     assert 0 == cxroute("plan")
-    assert "1 of its 2 changed rules is watched by no test and no promise." in cxroute.out
+    assert "Changed rules that no route test and no promise watches: 1 of 2." in cxroute.out
     assert "undecidedWatch" not in cxroute.json("plan")[1]["summary"]
     monkeypatch.setattr("reconciler.checks.adequacy.WATCH_WORK", 0)
-    sentence = "0 of its 2 changed rules are watched by no test and no promise; 2 are not decided."
+    sentence = "Changed rules that no route test and no promise watches: 0 of 2; not decided: 2."
     for options in FORMS:
         assert 0 == cxroute("plan", *options)
         assert sentence in cxroute.out, options
@@ -196,21 +196,21 @@ def test_each_form_of_a_plan_states_what_is_undecided(cxroute: Program, monkeypa
     assert (0, 2) == (summary["unwatched"], summary["undecidedWatch"])
     write("tests.yaml", TESTS)
     assert 0 == cxroute("plan")
-    assert "0 of its 2 changed rules are watched by no test and no promise; 1 is not decided." in cxroute.out
+    assert "Changed rules that no route test and no promise watches: 0 of 2; not decided: 1." in cxroute.out
 
 
 def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:
     """Text, brief text, Markdown, the page and JSON; without route tests none does."""
     write("rules.yaml", MANIFESTS)
     write("tests.yaml", TESTS)
-    sentence = "1 of its 2 changed rules is watched by no test and no promise."
+    sentence = "Changed rules that no route test and no promise watches: 1 of 2."
     for options in FORMS:
         assert 0 == cxroute("plan", *options)
         assert sentence in cxroute.out, options
     assert 1 == cxroute.json("plan")[1]["summary"]["unwatched"]
     write("tests.yaml", TESTS + "  - {given: {intent: pin}, expect: {queue: Cards}}\n")
     assert 0 == cxroute("plan")
-    assert "0 of its 2 changed rules are watched by no test and no promise." in cxroute.out
+    assert "Changed rules that no route test and no promise watches: 0 of 2." in cxroute.out
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("plan")
     assert "watched" not in cxroute.out

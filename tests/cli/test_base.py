@@ -155,7 +155,7 @@ def test_changed_intents_are_listed(small: Program, before: str, after: str, cha
         if names:
             Path(f"{directory}/bot.yaml").write_text(INTENTS.format(names=names), encoding="utf-8")
     assert 0 == small("plan", "-e", "prod", "--live", "live.json", "--base", "old")
-    assert f"The fallback of the context endpoint changes: {change}.\n" in small.out
+    assert f"The fallback of the context endpoint changes: {change}. It takes effect when" in small.out
 
 
 def test_without_a_change_of_the_endpoint_nothing_changes(small: Program) -> None:

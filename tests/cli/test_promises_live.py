@@ -44,7 +44,8 @@ def test_every_report_shows_a_broken_promise(stage: WatchSetup, cxroute: Program
     assert 0 == cxroute("test", "-e", "prod", "--live")
     assert "2 promises kept in prod.\n" in cxroute.out
     other.add(HAND)
-    broken = f'promise "billing reaches billing" is broken for intent "billing": it goes to "Support" by rule "{HAND}"'
+    broken = 'promise "billing reaches billing" is broken for intent "billing": '
+    broken += f'expected only "Billing", but goes to "Support" by rule "{HAND}"'
     assert 2 == cxroute("drift", "-e", "prod")
     assert "error[CXR221]" in cxroute.out
     assert broken in cxroute.out

@@ -17,7 +17,7 @@ from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs
 from reconciler.model.rule import Address
-from reconciler.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.plan.drift import BROKEN_PROMISE, Acceptance, Drift, drift_to_json, find_drift
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
@@ -61,7 +61,8 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
         Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", index) if loaded else None)
         for index, rule in enumerate(session.environment.unmanaged.accept)
     ]
-    drift = find_drift(plan, accept, session.sample)
+    findings = tuple(finding for finding in plan.findings if finding.code != BROKEN_PROMISE)  # about other rules
+    drift = find_drift(replace(plan, findings=findings), accept, session.sample)
     checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
     failures = failure_findings([checked], session.directory)
     failed = (*drift.failed_checks, *(finding for finding in failures if finding.severity == "error"))

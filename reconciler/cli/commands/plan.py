@@ -150,8 +150,6 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
         output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
-    elif plan.changes_endpoint:
-        output.result("Nothing was changed. The endpoint reads its settings at its start: restart `cxroute serve`.\n")
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
