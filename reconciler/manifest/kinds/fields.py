@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     GetPydanticSchema,
     Tag,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
@@ -280,7 +281,12 @@ def of_shape(message: str) -> Discriminator:
     return Discriminator(_shape, custom_error_type="CXR104", custom_error_message=message)
 
 
-def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Raise unless exactly one of the fields is set; for small parts, because `cross_checks` handles rules."""
-    if sum(getattr(document, name) is not None for name in names) != 1:
-        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")
+def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
+    """Return the check that exactly one of the fields is set; for small parts: `cross_checks` handles rules."""
+
+    def check(document: StrictModel) -> StrictModel:
+        if sum(getattr(document, name) is not None for name in names) != 1:
+            raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")
+        return document
+
+    return model_validator(mode="after")(check)
