@@ -188,7 +188,7 @@ class _EventReader:
 
     def _mapping(self, depth: int) -> Map:
         fields = Map()
-        marks = fields.marks = []
+        fields.marks = {}
         duplicates: list[tuple[str, int]] = []
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
@@ -201,7 +201,7 @@ class _EventReader:
                 duplicates.append((key, event.start_mark.index))
             else:
                 fields[key] = value
-                marks += event.start_mark.index, value_event.start_mark.index
+                fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
         for key, index in duplicates:
