@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
@@ -17,6 +18,7 @@ from reconciler.desired.expand import (
     expand_promise,
     list_queues,
     list_targets,
+    promise_expander,
 )
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
@@ -28,7 +30,7 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Queue, Rule, Source
+from reconciler.model.rule import Address, Rule, Source
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -52,6 +54,11 @@ class DesiredRule:
     def marker_digest(self) -> str:
         """The digest in the marker of the written rule."""
         return self.fingerprint[:8]
+
+    @property
+    def location(self) -> str:
+        """The file and line of the rule in its manifest; empty if its source is not a manifest."""
+        return f"{self.source.file}:{self.source.line}" if self.source else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +181,7 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment, self.resolver = environment, resolver
+        self.environment = environment
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
@@ -183,7 +190,7 @@ class _EnvironmentExpander:
         self._budgets: dict[str, TextBudget] = {}
         self._default_findings: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
-        self._resolved_queues: dict[str, Queue] = {}
+        self._resolve_queue = cache(resolver.resolve)
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
         for index, entry, budget in self._list_items(loaded, loaded.document.rules):
@@ -198,10 +205,10 @@ class _EnvironmentExpander:
                     self._report(loaded, ("rules", index), rule_error)
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
-        for index, _, budget in self._list_items(loaded, loaded.document.promises):
+        for index, entry, budget in self._list_items(loaded, loaded.document.promises):
+            expander = promise_expander(self.environment, self._resolve_queue, entry, budget)
             try:
-                stated = expand_promise(self.environment, self._resolve_queue, loaded, index, budget)
-                self.promises.append(stated)
+                self.promises.append(expand_promise(expander, loaded, index))
             except InvalidRuleError as error:
                 self._report(loaded, ("promises", index), error)
 
@@ -242,22 +249,13 @@ class _EnvironmentExpander:
         )
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
-            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {_location(first)}"
+            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {first.location}"
             raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
-            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {_location(first)}"
+            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {first.location}"
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
         if expander.is_implicit_catch_all():
             message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
-
-    def _resolve_queue(self, name: str) -> Queue:
-        if name not in self._resolved_queues:
-            self._resolved_queues[name] = self.resolver.resolve(name)
-        return self._resolved_queues[name]
-
-
-def _location(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else str(desired.address)

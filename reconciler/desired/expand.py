@@ -178,9 +178,7 @@ class RuleExpander(FieldExpander):
 
     def is_implicit_catch_all(self) -> bool:
         """Return whether the rule matches every conversation without an explicit `when: []`."""
-        entry = self.entry
-        conditions = (entry.intent, entry.intents or None, entry.min_confidence, entry.below_confidence)
-        return all(condition is None for condition in conditions) and "when" not in entry.model_fields_set
+        return "when" not in self.entry.model_fields_set and not any(self._tests())
 
     def intents(self) -> tuple[str, ...]:
         """Return the intents of `intent` or `intents`."""
@@ -372,16 +370,9 @@ def promise_expander(
     return expander
 
 
-def expand_promise(
-    environment: Environment,
-    resolve_queue: Callable[[str], Queue],
-    loaded: LoadedDocument[Promises],
-    index: int,
-    budget: TextBudget,
-) -> StatedPromise:
+def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], index: int) -> StatedPromise:
     """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
     stated = loaded.document.promises[index]
-    expander = promise_expander(environment, resolve_queue, stated, budget)
     try:
         conditions = normalized_conditions([condition for condition, _ in expander.conditions()])
     except InvalidRuleError as error:

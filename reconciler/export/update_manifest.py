@@ -259,13 +259,11 @@ def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
     """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
-    expected = {address: desired.rule for address, desired in before.rules.items()}
-    expected |= {address: rule.rule for address, rule in live.items()}
-    actual = {address: desired.rule for address, desired in after.rules.items()}
-    unintended = {address for address in {*expected, *actual} if expected.get(address) != actual.get(address)}
-    pairs = {address: (before.rules[address], after.rules[address]) for address in before.rules.keys() & after.rules}
-    unintended |= {address for address, (old, new) in pairs.items() if (old.hold, old.adopt) != (new.hold, new.adopt)}
-    return sorted(unintended)
+    rules = {address: desired.rule for address, desired in before.rules.items()}
+    rules |= {address: rule.rule for address, rule in live.items()}
+    expected = {address: (rules[address], desired.hold, desired.adopt) for address, desired in before.rules.items()}
+    actual = {address: (desired.rule, desired.hold, desired.adopt) for address, desired in after.rules.items()}
+    return sorted(address for address in {*expected, *actual} if expected.get(address) != actual.get(address))
 
 
 def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
@@ -286,7 +284,7 @@ def all_edits(
         try:
             edits.append(build_manifest_edit(live, desired, manifests, tenant))
         except NotRepresentableError as error:
-            refused.append(f"{desired.address} ({place_of(desired)}): {sanitize(str(error))}")
+            refused.append(f"{desired.address} ({desired.location}): {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return edits
@@ -318,13 +316,8 @@ def _refusal_text(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[
     lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
     for edit in edits:
         if any(edit.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {edit.desired.address}   {place_of(edit.desired)}")
+            lines.append(f"  {edit.desired.address}   {edit.desired.location}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
     lines.append("in the manifest. Otherwise, add a separate rule for this environment there (`environments`).")
     return "\n".join(lines)
-
-
-def place_of(desired: DesiredRule) -> str:
-    """Return the file and line of a rule in its manifest."""
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""
