@@ -185,10 +185,9 @@ class _EnvironmentExpander:
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
-        self._error_count = 0
         self._budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
         self._budgets: dict[str, TextBudget] = {}
-        self._default_findings: set[Finding] = set()
+        self._errors: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
         self._resolve_queue = cache(resolver.resolve)
 
@@ -218,7 +217,7 @@ class _EnvironmentExpander:
         """Yield the items of this environment, with the file's text budget, until there are too many errors."""
         budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
         for index, entry in enumerate(items):
-            if self._error_count >= MAX_FINDINGS:
+            if len(self._errors) >= MAX_FINDINGS:
                 break
             if _applies(entry.environments, self.environment.name):
                 yield index, entry, budget
@@ -226,14 +225,11 @@ class _EnvironmentExpander:
     def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
         parents = () if isinstance(error, InvalidDefaultError) else item
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
-        if isinstance(error, InvalidDefaultError):
-            # All rules share the defaults: an error in the defaults is reported once.
-            if finding in self._default_findings:
-                return
-            self._default_findings.add(finding)
+        if finding in self._errors:  # all rules share the defaults: an error in the defaults is reported once
+            return
+        self._errors.add(finding)
         self.findings.append(finding)
-        self._error_count += 1
-        if self._error_count == MAX_FINDINGS:
+        if len(self._errors) == MAX_FINDINGS:
             message = f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not checked"
             self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 

@@ -29,7 +29,7 @@ from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Rule, Target
+from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
@@ -151,9 +151,7 @@ class _RuleUpdater:
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
             for name, weight, path in list_targets(expander.entry)
         ]
-        remaining = [target for target in self.live.targets if isinstance(target, Target)]
-        if len(remaining) < len(self.live.targets):
-            raise NotRepresentableError("it has a kind of target that cxroute does not understand")
+        remaining = [understood(target, "kind of target") for target in self.live.targets]
         shares = sorted((queue, weight) for _, _, weight, queue in placed)
         if shares == sorted((target.queue_id, target.weight) for target in remaining):
             return fields

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
@@ -12,9 +12,6 @@ from reconciler.manifest.yaml_writer import format_flow
 from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, parse_number
 from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"
 _MAX_LENGTH: Final = 120
@@ -101,14 +98,12 @@ class ConditionEntry:
     value: Scalar | tuple[Scalar, ...]
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> core_schema.CoreSchema:
         """Validate in one function, which is faster and clearer than a model with a field for each operator."""
         return core_schema.no_info_plain_validator_function(_validate_entry)
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: "GetJsonSchemaHandler"
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
         """Describe one alternative for each operator."""
         return {
             "title": "Condition",
