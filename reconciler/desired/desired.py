@@ -10,7 +10,6 @@ from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackP
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
-    InvalidDefaultError,
     InvalidRuleError,
     RuleExpander,
     StatedPromise,
@@ -223,7 +222,7 @@ class _EnvironmentExpander:
                 yield index, entry, budget
 
     def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
-        parents = () if isinstance(error, InvalidDefaultError) else item
+        parents = () if error.path[:1] == ("defaults",) else item
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
         if finding in self._errors:  # all rules share the defaults: an error in the defaults is reported once
             return

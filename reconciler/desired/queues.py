@@ -84,10 +84,10 @@ class OfflineQueueResolver(QueueResolver):
 
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
     """Return the queue of each alias in the environment; None without an entry, in the sandbox the alias itself."""
-    aliases = {alias: value for loaded in manifests.queues for alias, value in loaded.document.queues.items()}
     return {
         alias: value
         if isinstance(value, str)
         else value.get(environment) or (alias if environment == "sandbox" else None)
-        for alias, value in aliases.items()
+        for loaded in manifests.queues
+        for alias, value in loaded.document.queues.items()
     }

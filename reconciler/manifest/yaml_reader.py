@@ -156,8 +156,7 @@ class _EventReader:
         if kind is AliasEvent:
             self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
             return None
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_properties(event)
+        self._refuse_properties(event)
         if kind is ScalarEvent:
             return event.value if event.style else self._plain_scalar(event)
         if depth == MAX_DEPTH:
@@ -221,8 +220,7 @@ class _EventReader:
                 self._refuse(event, "CXR009", "a key must be text, not a list or mapping")
             self._node(event, depth)
             return None
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_properties(event)
+        self._refuse_properties(event)
         if event.value == "<<" and not event.style:
             self._refuse(event, "CXR007", "the merge key << is refused")
             return None

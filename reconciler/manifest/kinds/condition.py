@@ -130,8 +130,6 @@ class ConditionEntry:
 
 
 def _validate_entry(value: object) -> ConditionEntry:
-    if isinstance(value, ConditionEntry):
-        return value
     if not isinstance(value, dict):
         example = suggest_condition(value) or EXAMPLE_CONDITION
         raise PydanticCustomError("CXR104", f"must be a mapping, such as {example}")

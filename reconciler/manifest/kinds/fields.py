@@ -5,6 +5,7 @@ Checks raise PydanticCustomError with a CXR code as its type; `error_messages` a
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -207,13 +208,11 @@ def parse_timestamp(value: object) -> object:
     """Return the instant of an RFC 3339 text."""
     if isinstance(value, datetime):
         return value
-    try:
+    with suppress(ValueError):
         if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
             instant = datetime.fromisoformat(value.upper())
             if FIRST_YEAR <= instant.year <= LAST_YEAR:
                 return instant
-    except ValueError:
-        pass
     raise PydanticCustomError("CXR104", "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00")
 
 
