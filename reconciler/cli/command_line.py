@@ -22,7 +22,7 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Return the queues that the manifests use in an environment, expanded offline. Raises ManifestError."""
-    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].assumed_queues.values())
+    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].queues_by_id.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:

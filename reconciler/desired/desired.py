@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
-    InvalidDefaultError,
     InvalidRuleError,
     RuleExpander,
     StatedPromise,
@@ -17,6 +17,7 @@ from reconciler.desired.expand import (
     expand_promise,
     list_queues,
     list_targets,
+    promise_expander,
 )
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
@@ -28,7 +29,7 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Queue, Rule, Source
+from reconciler.model.rule import Address, Rule, Source
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -52,6 +53,11 @@ class DesiredRule:
     def marker_digest(self) -> str:
         """The digest in the marker of the written rule."""
         return self.fingerprint[:8]
+
+    @property
+    def location(self) -> str:
+        """The file and line of the rule in its manifest; empty if its source is not a manifest."""
+        return f"{self.source.file}:{self.source.line}" if self.source else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,16 +180,15 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment, self.resolver = environment, resolver
+        self.environment = environment
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
-        self._error_count = 0
         self._budget = TextBudget(MAX_FILLED_BYTES_TOTAL)
         self._budgets: dict[str, TextBudget] = {}
-        self._default_findings: set[Finding] = set()
+        self._errors: set[Finding] = set()
         self._names: dict[str, DesiredRule] = {}
-        self._resolved_queues: dict[str, Queue] = {}
+        self._resolve_queue = cache(resolver.resolve)
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
         for index, entry, budget in self._list_items(loaded, loaded.document.rules):
@@ -198,10 +203,10 @@ class _EnvironmentExpander:
                     self._report(loaded, ("rules", index), rule_error)
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
-        for index, _, budget in self._list_items(loaded, loaded.document.promises):
+        for index, entry, budget in self._list_items(loaded, loaded.document.promises):
+            expander = promise_expander(self.environment, self._resolve_queue, entry, budget)
             try:
-                stated = expand_promise(self.environment, self._resolve_queue, loaded, index, budget)
-                self.promises.append(stated)
+                self.promises.append(expand_promise(expander, loaded, index))
             except InvalidRuleError as error:
                 self._report(loaded, ("promises", index), error)
 
@@ -211,22 +216,19 @@ class _EnvironmentExpander:
         """Yield the items of this environment, with the file's text budget, until there are too many errors."""
         budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
         for index, entry in enumerate(items):
-            if self._error_count >= MAX_FINDINGS:
+            if len(self._errors) >= MAX_FINDINGS:
                 break
             if _applies(entry.environments, self.environment.name):
                 yield index, entry, budget
 
     def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
-        parents = () if isinstance(error, InvalidDefaultError) else item
+        parents = () if error.path[:1] == ("defaults",) else item
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
-        if isinstance(error, InvalidDefaultError):
-            # All rules share the defaults: an error in the defaults is reported once.
-            if finding in self._default_findings:
-                return
-            self._default_findings.add(finding)
+        if finding in self._errors:  # all rules share the defaults: an error in the defaults is reported once
+            return
+        self._errors.add(finding)
         self.findings.append(finding)
-        self._error_count += 1
-        if self._error_count == MAX_FINDINGS:
+        if len(self._errors) == MAX_FINDINGS:
             message = f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not checked"
             self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 
@@ -242,22 +244,13 @@ class _EnvironmentExpander:
         )
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
-            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {_location(first)}"
+            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {first.location}"
             raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
-            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {_location(first)}"
+            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {first.location}"
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
         if expander.is_implicit_catch_all():
             message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
-
-    def _resolve_queue(self, name: str) -> Queue:
-        if name not in self._resolved_queues:
-            self._resolved_queues[name] = self.resolver.resolve(name)
-        return self._resolved_queues[name]
-
-
-def _location(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else str(desired.address)

@@ -46,6 +46,7 @@ from reconciler.model.rule import (
 from reconciler.text.suggest import suggest
 
 _Path = tuple[str | int, ...]
+_Resolve = Callable[[str], Queue]
 _Test = tuple[str, str, Json, _Path]
 
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
@@ -53,7 +54,7 @@ _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class InvalidRuleError(Exception):
-    """An error of one rule, at `path` below the rule."""
+    """An error of one rule, at `path` below the rule; in the defaults of its RuleSet, below the document."""
 
     def __init__(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
         super().__init__(message)
@@ -64,10 +65,6 @@ class SubstitutionLimitError(InvalidRuleError):
     """The variables of the rule's file exceed the text budget: the file's other rules are not expanded."""
 
 
-class InvalidDefaultError(InvalidRuleError):
-    """An error in the defaults of a RuleSet, at `path` below the document."""
-
-
 def make_slug(text: str) -> str:
     """Return the key of an intent: lower case, other characters than [a-z0-9] as one dash, trimmed; may be ""."""
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
@@ -76,9 +73,7 @@ def make_slug(text: str) -> str:
 class FieldExpander:
     """Fills variables in fields of manifests, and resolves their queues."""
 
-    def __init__(
-        self, environment: Environment, resolve_queue: Callable[[str], Queue], budget: TextBudget | None = None
-    ) -> None:
+    def __init__(self, environment: Environment, resolve_queue: _Resolve, budget: TextBudget | None = None) -> None:
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         self.environment, self.resolve_queue, self._budget = environment, resolve_queue, budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
@@ -139,7 +134,7 @@ class RuleExpander(FieldExpander):
     def __init__(
         self,
         environment: Environment,
-        resolve_queue: Callable[[str], Queue],
+        resolve_queue: _Resolve,
         ruleset: RuleSet,
         entry: RuleEntry,
         budget: TextBudget | None = None,
@@ -178,9 +173,7 @@ class RuleExpander(FieldExpander):
 
     def is_implicit_catch_all(self) -> bool:
         """Return whether the rule matches every conversation without an explicit `when: []`."""
-        entry = self.entry
-        conditions = (entry.intent, entry.intents or None, entry.min_confidence, entry.below_confidence)
-        return all(condition is None for condition in conditions) and "when" not in entry.model_fields_set
+        return "when" not in self.entry.model_fields_set and not any(self._tests())
 
     def intents(self) -> tuple[str, ...]:
         """Return the intents of `intent` or `intents`."""
@@ -291,7 +284,7 @@ class RuleExpander(FieldExpander):
         if path == ("intents",):
             return self.intents()
         if path == ("minConfidence",) and self.entry.min_confidence is None:
-            return self._default_value(value, SHARE, "minConfidence")
+            return self.typed_value(value, SHARE, "defaults", "minConfidence")
         if path in (("minConfidence",), ("belowConfidence",)):
             return self.typed_value(value, SHARE, *path)
         return self._fill_value(value, path)
@@ -324,14 +317,8 @@ class RuleExpander(FieldExpander):
     def _value_or_default(self, name: str, field_type: FieldType) -> Json:
         raw: Json = getattr(self.entry, name)
         if raw is None:
-            return self._default_value(getattr(self.ruleset.defaults, name), field_type, name)
+            return self.typed_value(getattr(self.ruleset.defaults, name), field_type, "defaults", name)
         return self.typed_value(raw, field_type, name)
-
-    def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
-        try:
-            return self.typed_value(raw, field_type, "defaults", name)
-        except InvalidRuleError as error:
-            raise InvalidDefaultError(error.code, str(error), *error.path, hint=error.hint) from None
 
 
 def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
@@ -360,10 +347,7 @@ def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
 
 
 def promise_expander(
-    environment: Environment,
-    resolve_queue: Callable[[str], Queue],
-    stated: PromiseEntry,
-    budget: TextBudget | None = None,
+    environment: Environment, resolve_queue: _Resolve, stated: PromiseEntry, budget: TextBudget | None = None
 ) -> RuleExpander:
     """Return the expander of a promise: its conversations are stated like the conditions of a rule."""
     entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
@@ -372,16 +356,9 @@ def promise_expander(
     return expander
 
 
-def expand_promise(
-    environment: Environment,
-    resolve_queue: Callable[[str], Queue],
-    loaded: LoadedDocument[Promises],
-    index: int,
-    budget: TextBudget,
-) -> StatedPromise:
+def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], index: int) -> StatedPromise:
     """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
     stated = loaded.document.promises[index]
-    expander = promise_expander(environment, resolve_queue, stated, budget)
     try:
         conditions = normalized_conditions([condition for condition, _ in expander.conditions()])
     except InvalidRuleError as error:

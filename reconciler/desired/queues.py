@@ -20,12 +20,14 @@ class QueueError(Exception):
 class QueueResolver:
     """The tenant's live queues, and the aliases that the manifests give them in one environment."""
 
-    def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None], queues: Iterable[Queue]) -> None:
+    def __init__(
+        self, environment: str, aliases: Mapping[str, str | QueueRef | None], queues: Iterable[Queue] = ()
+    ) -> None:
         """Index the queues. An alias whose value is None has no entry for this environment."""
         self.environment, self.aliases = environment, aliases
-        self._by_id = {queue.id: queue for queue in queues}
+        self.queues_by_id = {queue.id: queue for queue in queues}
         self._by_name: dict[str, list[Queue]] = defaultdict(list)
-        for queue in self._by_id.values():
+        for queue in self.queues_by_id.values():
             self._by_name[queue.name].append(queue)
 
     def resolve(self, name: str) -> Queue:
@@ -48,13 +50,14 @@ class QueueResolver:
         if queues:
             message = f"{len(queues)} live queues of {self.environment} are named {label}"
             raise QueueError("CXR106", message, "select one by id in a Queues document")
+        hint = suggest(live_name, [*self.aliases, *self._by_name])
         where = "not a live queue" if name != live_name else "neither an alias nor a live queue"
-        raise QueueError("CXR105", f"queue {label} is {where} of {self.environment}", self.suggest(live_name))
+        raise QueueError("CXR105", f"queue {label} is {where} of {self.environment}", hint)
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
-        if queue_id not in self._by_id:
+        if queue_id not in self.queues_by_id:
             raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
-        return self._require_active(self._by_id[queue_id])
+        return self._require_active(self.queues_by_id[queue_id])
 
     def _require_active(self, queue: Queue) -> Queue:
         if not queue.active:
@@ -62,48 +65,29 @@ class QueueResolver:
             raise QueueError("CXR121", message, "activate it in CXone, or use another queue")
         return queue
 
-    @property
-    def queues_by_id(self) -> Mapping[str, Queue]:
-        """The queues by id."""
-        return self._by_id
-
-    def suggest(self, name: str) -> str:
-        """Return a hint with the nearest alias or live name, or ""."""
-        return suggest(name, [*self.aliases, *self._by_name])
-
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is assumed to exist; `assumed_queues` holds these by id."""
-
-    def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
-        """Start without queues. The id of a queue is its name if the manifest has no id."""
-        super().__init__(environment, aliases, ())
-        self.assumed_queues: dict[str, Queue] = {}
-
-    @property
-    def queues_by_id(self) -> Mapping[str, Queue]:
-        """The assumed queues by id."""
-        return self.assumed_queues
+    """Offline: every queue that a manifest names is assumed to exist, with its name as its id if it has no id there."""
 
     @property
     def names(self) -> dict[str, str]:
         """The names of the assumed queues by id."""
-        return {queue.id: queue.name for queue in self.assumed_queues.values()}
+        return {queue.id: queue.name for queue in self.queues_by_id.values()}
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
-        return self.assumed_queues.setdefault(live_name, Queue(live_name, live_name))
+        return self.queues_by_id.setdefault(live_name, Queue(live_name, live_name))
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
-        return self.assumed_queues.setdefault(queue_id, Queue(queue_id, name))
+        return self.queues_by_id.setdefault(queue_id, Queue(queue_id, name))
 
 
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
     """Return the queue of each alias in the environment; None without an entry, in the sandbox the alias itself."""
-    aliases = {alias: value for loaded in manifests.queues for alias, value in loaded.document.queues.items()}
     return {
         alias: value
         if isinstance(value, str)
         else value.get(environment) or (alias if environment == "sandbox" else None)
-        for alias, value in aliases.items()
+        for loaded in manifests.queues
+        for alias, value in loaded.document.queues.items()
     }

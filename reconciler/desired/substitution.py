@@ -37,7 +37,6 @@ SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value,
 PERCENT: Final = FieldType("a number from 0 to 100", lambda value: _is_number(value, 100))
 WEIGHT: Final = FieldType(f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value, MAX_WEIGHT))
 FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
-TEXT: Final = FieldType("a text", lambda value: isinstance(value, str))
 SCALAR: Final = FieldType("a text, a number, true or false", lambda value: isinstance(value, str | bool | int | float))
 TEXTS: Final = FieldType(
     "a list of one or more texts", lambda value: isinstance(value, tuple) and {*map(type, value)} == {str}

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from reconciler.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.export.names import (
@@ -26,8 +26,9 @@ from reconciler.model.live import (
     normalize_line_ends,
     parse_marker,
 )
-from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, Rule, Scalar, Target
+from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, Opaque, Rule, Scalar, Target
 
+PartT = TypeVar("PartT", Condition, Target)
 Fields = dict[str, Any]
 _DEFAULT_PRIORITY: Final = 100
 _SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
@@ -219,9 +220,7 @@ def target_fields(rule: Rule, queues: QueueNames) -> Fields:
     """Return `queue` or `targets`, in the order of the description, then by weight. Raises NotRepresentableError."""
     if not rule.targets:
         raise NotRepresentableError("it has no target")
-    targets = [target for target in rule.targets if isinstance(target, Target)]
-    if len(targets) < len(rule.targets):
-        raise NotRepresentableError("it has a kind of target that cxroute does not understand")
+    targets = [understood(target, "kind of target") for target in rule.targets]
 
     def position(target: Target) -> tuple[int, float, str]:
         name = queues.live_name(target.queue_id)
@@ -239,11 +238,11 @@ def target_fields(rule: Rule, queues: QueueNames) -> Fields:
     return {"targets": items}
 
 
-def understood(condition: object) -> Condition:
-    """Return the condition. Raises NotRepresentableError if it is not understood."""
-    if isinstance(condition, Condition):
-        return condition
-    raise NotRepresentableError("it has a condition that cxroute does not understand")
+def understood(part: PartT | Opaque, noun: str = "condition") -> PartT:
+    """Return the condition or target. Raises NotRepresentableError if it is not understood."""
+    if isinstance(part, Opaque):
+        raise NotRepresentableError(f"it has a {noun} that cxroute does not understand")
+    return part
 
 
 def find_sugar_field(condition: Condition, attributes: BotAttributes) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.desired.desired import DesiredState
 from reconciler.export.names import SkippedRule
 from reconciler.model.live import LiveRule
 from reconciler.plan.ownership import LiveRulesByOwner
@@ -55,11 +55,11 @@ class _RuleSelector:
         address = self._managed.get(live.id)
         if address is not None:
             rule = self.desired.rules.get(address)
-            return f"it is in {_location(rule)}" if rule else ""
+            return f"it is in {rule.location}" if rule else ""
         if live.marker is not None:
             return ""
         rule = self._adopting.get(("id", live.id)) or self._adopting.get(live.rule.name)
-        return f"{rule.address} adopts it, in {_location(rule)}" if rule else ""
+        return f"{rule.address} adopts it, in {rule.location}" if rule else ""
 
     def exclusion_reason(self, live: LiveRule) -> str:
         marker = live.marker
@@ -71,12 +71,8 @@ class _RuleSelector:
             return f"it is managed by {marker.owner}"
         if rule := self._names.get(live.rule.name):
             advice = "write `adopt:` there" if marker is None else "it would be moved"
-            return f"{rule.address} has its name, in {_location(rule)}: {advice}"
+            return f"{rule.address} has its name, in {rule.location}: {advice}"
         if marker is not None and marker.address.ruleset in self.rulesets:
             name = marker.address.ruleset
             return f"RuleSet {name} is in {self.rulesets[name]}: add the rule there, or leave it to be deleted"
         return ""
-
-
-def _location(desired: DesiredRule) -> str:
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else "the manifests"

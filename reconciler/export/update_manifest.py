@@ -29,7 +29,7 @@ from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Rule, Target
+from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
@@ -151,9 +151,7 @@ class _RuleUpdater:
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
             for name, weight, path in list_targets(expander.entry)
         ]
-        remaining = [target for target in self.live.targets if isinstance(target, Target)]
-        if len(remaining) < len(self.live.targets):
-            raise NotRepresentableError("it has a kind of target that cxroute does not understand")
+        remaining = [understood(target, "kind of target") for target in self.live.targets]
         shares = sorted((queue, weight) for _, _, weight, queue in placed)
         if shares == sorted((target.queue_id, target.weight) for target in remaining):
             return fields
@@ -259,13 +257,11 @@ def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
     """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
-    expected = {address: desired.rule for address, desired in before.rules.items()}
-    expected |= {address: rule.rule for address, rule in live.items()}
-    actual = {address: desired.rule for address, desired in after.rules.items()}
-    unintended = {address for address in {*expected, *actual} if expected.get(address) != actual.get(address)}
-    pairs = {address: (before.rules[address], after.rules[address]) for address in before.rules.keys() & after.rules}
-    unintended |= {address for address, (old, new) in pairs.items() if (old.hold, old.adopt) != (new.hold, new.adopt)}
-    return sorted(unintended)
+    rules = {address: desired.rule for address, desired in before.rules.items()}
+    rules |= {address: rule.rule for address, rule in live.items()}
+    expected = {address: (rules[address], desired.hold, desired.adopt) for address, desired in before.rules.items()}
+    actual = {address: (desired.rule, desired.hold, desired.adopt) for address, desired in after.rules.items()}
+    return sorted(address for address in {*expected, *actual} if expected.get(address) != actual.get(address))
 
 
 def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
@@ -286,7 +282,7 @@ def all_edits(
         try:
             edits.append(build_manifest_edit(live, desired, manifests, tenant))
         except NotRepresentableError as error:
-            refused.append(f"{desired.address} ({place_of(desired)}): {sanitize(str(error))}")
+            refused.append(f"{desired.address} ({desired.location}): {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return edits
@@ -318,13 +314,8 @@ def _refusal_text(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[
     lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
     for edit in edits:
         if any(edit.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {edit.desired.address}   {place_of(edit.desired)}")
+            lines.append(f"  {edit.desired.address}   {edit.desired.location}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
     lines.append("in the manifest. Otherwise, add a separate rule for this environment there (`environments`).")
     return "\n".join(lines)
-
-
-def place_of(desired: DesiredRule) -> str:
-    """Return the file and line of a rule in its manifest."""
-    return f"{desired.source.file}:{desired.source.line}" if desired.source else ""

@@ -37,9 +37,7 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    for index, rule in enumerate(_items(source_map, "rules")):
-        if not isinstance(rule, Map):
-            continue
+    for index, rule in _items(source_map, "rules"):
         yield from _check_choice(source_map, ("rules", index), rule, "queue", "targets")
         yield from _check_choice(source_map, ("rules", index), rule, "intent", "intents")
         if "queue" not in rule and "targets" not in rule:
@@ -56,9 +54,7 @@ def _check_choice(
 
 def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
     first: dict[str, int] = {}
-    for index, promise in enumerate(_items(source_map, "promises")):
-        if not isinstance(promise, Map):
-            continue
+    for index, promise in _items(source_map, "promises"):
         yield from _check_choice(source_map, ("promises", index, "for"), promise.get("for"), "intent", "intents")
         name = promise.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
@@ -67,9 +63,11 @@ def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
             yield DocumentProblem(source_map, "CXR111", ("promises", index, "name"), message)
 
 
-def _items(source_map: SourceMap, field: str) -> Sequence[Any]:
+def _items(source_map: SourceMap, field: str) -> Iterator[tuple[int, Map]]:
+    """Yield the mappings in a list of a document, with their positions."""
     items = source_map.root.get(field)
-    return items if isinstance(items, List) else ()
+    numbered = enumerate(items if isinstance(items, List) else ())
+    return ((index, item) for index, item in numbered if isinstance(item, Map))
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -134,10 +132,10 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
         field = _ITEMS_IN_ENVIRONMENTS.get(str(source_map.root.get("kind")))
         if field is None:
             continue
-        parts: list[tuple[tuple[PathStep, ...], Any]] = [((), source_map.root)]
-        parts += [((field, index), item) for index, item in enumerate(_items(source_map, field))]
+        parts: list[tuple[tuple[PathStep, ...], Map]] = [((), source_map.root)]
+        parts += [((field, index), item) for index, item in _items(source_map, field)]
         for path, part in parts:
-            environments = part.get("environments") if isinstance(part, Map) else None
+            environments = part.get("environments")
             for index, name in enumerate(environments if isinstance(environments, List) else ()):
                 if isinstance(name, str) and name not in names:
                     message = f"no Environment document is named {quote_name(name)}"

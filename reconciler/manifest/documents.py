@@ -5,7 +5,7 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import yaml
 from pydantic import Field, Tag, TypeAdapter, model_validator
@@ -25,11 +25,7 @@ class QueueRef(f.StrictModel):
         "The queue's id in CXone, for a name that several queues have.", "12345678-1234-1234-1234-123456789012"
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable("The queue's name, exactly as CXone shows it.", "Fraud Test")
-
-    @model_validator(mode="after")
-    def _check_id_or_name(self) -> Self:
-        f.require_exactly_one(self, "id", "name")
-        return self
+    _exactly_one = f.require_exactly_one("id", "name")
 
 
 class Queues(f.ManifestDocument):
@@ -177,11 +173,7 @@ class Expect(f.StrictModel):
     default: f.Omittable[Literal[True]] = f.omittable(
         "True if no rule may match the conversation: the tenant's default destination receives it."
     )
-
-    @model_validator(mode="after")
-    def _check_single_destination(self) -> Self:
-        f.require_exactly_one(self, "queue", "split", "default")
-        return self
+    _exactly_one = f.require_exactly_one("queue", "split", "default")
 
 
 class RouteTest(f.StrictModel):
@@ -262,11 +254,7 @@ class PromiseEntry(f.StrictModel):
     environments: f.Omittable[f.YamlList[str]] = f.omittable(
         "The Environments that have this promise. Default: those of the document.", ["prod"]
     )
-
-    @model_validator(mode="after")
-    def _check_one_requirement(self) -> Self:
-        f.require_exactly_one(self, "always", "never", "decided_by", "split")
-        return self
+    _exactly_one = f.require_exactly_one("always", "never", "decided_by", "split")
 
 
 class Promises(f.ManifestDocument):
@@ -289,16 +277,7 @@ ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RouteTests": ("tests", RouteTest),
     "Promises": ("promises", PromiseEntry),
 }  # the field that makes a document of a kind long, and the model of its items
-KINDS: Final[Mapping[str, type[Any]]] = {
-    "Environment": Environment,
-    "Queues": Queues,
-    "RuleSet": RuleSet,
-    "Intents": Intents,
-    "Attributes": Attributes,
-    "RouteTests": RouteTests,
-    "Promises": Promises,
-    "Profile": Profile,
-}
+KINDS: Final[Mapping[str, type[Any]]] = {model.__name__: model for model in get_args(AnyDocument)}
 
 _HEAD: Final = """\
 # The default profile: the tutorial's contract, unverified against a tenant. These are the defaults of every Profile.

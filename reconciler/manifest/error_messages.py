@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 _TYPE_MESSAGES: Final = {
     "string_type": "must be text",
@@ -51,7 +49,7 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
         _report_error(details, validated, collector)
 
 
-def _report_error(details: "ErrorDetails", validated: ValidatedValue, collector: ErrorCollector) -> None:
+def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
     source_map, loc = validated.source_map, details["loc"]
     path = source_map.document_path((*validated.path, *loc))
     name = str(loc[-1]) if loc else ""
@@ -73,7 +71,7 @@ def _report_error(details: "ErrorDetails", validated: ValidatedValue, collector:
 
 
 def _report_value_error(
-    details: "ErrorDetails", path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
+    details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
     code, requirement, names = _find_requirement(details)
     value = details["input"]
@@ -97,7 +95,7 @@ def _report_value_error(
     collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
-def _find_requirement(details: "ErrorDetails") -> tuple[str, str, Sequence[str]]:
+def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:

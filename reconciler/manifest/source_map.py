@@ -13,29 +13,20 @@ from reconciler.text.suggest import suggest
 
 T = TypeVar("T")
 
-_MAX_UNINDEXED_KEYS: Final = 32
-
 
 class Map(dict[str, Any]):
-    """A mapping that records positions: `marks` holds the index of each key and its value, alternating."""
+    """A mapping that records positions: `marks` holds the indexes of each key and its value."""
 
-    __slots__ = ("_positions", "marks")
-    marks: list[int]
+    __slots__ = ("marks",)
+    marks: dict[str, tuple[int, int]]
 
     def key_index(self, key: str) -> int:
         """Return the index of a key."""
-        return self.marks[2 * self._position(key)]
+        return self.marks[key][0]
 
     def value_index(self, key: str) -> int:
         """Return the index of a key's value."""
-        return self.marks[2 * self._position(key) + 1]
-
-    def _position(self, key: str) -> int:
-        if len(self) <= _MAX_UNINDEXED_KEYS:
-            return list(self).index(key)
-        if not hasattr(self, "_positions"):
-            self._positions = {name: position for position, name in enumerate(self)}
-        return self._positions[key]
+        return self.marks[key][1]
 
 
 class List(list[Any]):

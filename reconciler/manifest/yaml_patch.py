@@ -205,10 +205,8 @@ class _Patcher:
         """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
         if node.is_flow:
-            where = node.values[-1].end if behind else node.values[at].start
-            self._add_edit(
-                where, where, f", {yaml_writer.format_flow(item)}" if behind else f"{yaml_writer.format_flow(item)}, "
-            )
+            where, text = node.values[-1].end if behind else node.values[at].start, yaml_writer.format_flow(item)
+            self._add_edit(where, where, f", {text}" if behind else f"{text}, ")
             return
         column = self.column(self.find_dash(node.values[0]))
         lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]

@@ -13,6 +13,7 @@ from yaml import (
     AliasEvent,
     MappingEndEvent,
     MappingStartEvent,
+    Mark,
     ScalarEvent,
     SequenceEndEvent,
     StreamEndEvent,
@@ -41,6 +42,8 @@ _MAX_FAST_DIGITS: Final = 16
 _KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
 _NUMERIC: Final = frozenset("-0123456789")
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
+
+_FILE_START: Final = Mark("", 0, 0, 0, None, 0)  # of an error without a position
 
 _Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
@@ -153,8 +156,7 @@ class _EventReader:
         if kind is AliasEvent:
             self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
             return None
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_properties(event)
+        self._refuse_properties(event)
         if kind is ScalarEvent:
             return event.value if event.style else self._plain_scalar(event)
         if depth == MAX_DEPTH:
@@ -188,7 +190,7 @@ class _EventReader:
 
     def _mapping(self, depth: int) -> Map:
         fields = Map()
-        marks = fields.marks = []
+        fields.marks = {}
         duplicates: list[tuple[str, int]] = []
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
@@ -201,7 +203,7 @@ class _EventReader:
                 duplicates.append((key, event.start_mark.index))
             else:
                 fields[key] = value
-                marks += event.start_mark.index, value_event.start_mark.index
+                fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
         for key, index in duplicates:
@@ -218,8 +220,7 @@ class _EventReader:
                 self._refuse(event, "CXR009", "a key must be text, not a list or mapping")
             self._node(event, depth)
             return None
-        if event.anchor is not None or event.tag is not None:
-            self._refuse_properties(event)
+        self._refuse_properties(event)
         if event.value == "<<" and not event.style:
             self._refuse(event, "CXR007", "the merge key << is refused")
             return None
@@ -249,11 +250,9 @@ class _ErrorContext(NamedTuple):
 
     text: str
     position: int
-    line: int
     start: int
     start_line: int
     start_column: int
-    problem: str
     context: str
 
     @property
@@ -269,18 +268,16 @@ def _describe_yaml_error(error: YAMLError, text: str) -> _SyntaxError:
     if marker := _CONFLICT_MARKER.search(text):
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
         return marker.start(), "an unresolved merge conflict", hint
-    mark: Any = getattr(error, "problem_mark", None)
+    mark: Any = getattr(error, "problem_mark", None) or _FILE_START
     began: Any = getattr(error, "context_mark", None) or mark
     problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
-    spot = _ErrorContext(text, 0, 1, 0, 1, 1, problem, context)
-    if mark is not None:
-        index, start = min(mark.index, len(text)), min(began.index, len(text))
-        spot = _ErrorContext(text, index, mark.line + 1, start, began.line + 1, began.column + 1, problem, context)
+    index, start = min(mark.index, len(text)), min(began.index, len(text))
+    spot = _ErrorContext(text, index, start, began.line + 1, began.column + 1, context)
     for opening, describe in _DESCRIPTIONS.items():
         if problem.startswith(opening):
             return describe(spot)
     where = f", {context}" if context else ""
-    if where and spot.start_line != spot.line:
+    if where and began.line != mark.line:
         where += f" that began on line {spot.start_line}"
     return spot.error(f"not YAML: {problem}{where}")
 

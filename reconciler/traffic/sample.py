@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from io import StringIO
 from itertools import accumulate
@@ -115,9 +116,8 @@ class _SampleReader:
     attribute_names: BotAttributes
     names: list[str] = field(default_factory=list)  # the cells of the header
     attributes: tuple[str, ...] = ()  # the attributes of the columns, without `count`
-    _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
-    """The parsed values of each column by cell: most cells occur in many rows."""
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
+    """Of each column, with a cache: most cells occur in many rows."""
 
     def records(self) -> Iterator[_Record]:
         """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
@@ -185,8 +185,7 @@ class _SampleReader:
         if self.collector.collected:
             raise StopReadingError
         parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
-        self._value_cache = [{} for _ in attributes]
+        self._parsers = [cache(parsers.get(attribute, _parse_value)) for attribute in attributes]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
@@ -203,15 +202,12 @@ class _SampleReader:
         count: int | float = 0
         invalid = False
         for index, cell in enumerate(cells):
-            cache = self._value_cache[index]
             try:
-                if cell not in cache:
-                    cache[cell] = self._parsers[index](cell)
+                value = self._parsers[index](cell)
             except ValueError as error:
                 self.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
                 invalid = True
                 continue
-            value = cache[cell]
             if self.names[index] != COUNT_COLUMN:
                 values.append(value)
             elif isinstance(value, (int, float)):

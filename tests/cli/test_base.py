@@ -53,7 +53,7 @@ def live_file(environment: str = "prod") -> str:
         }
         for address, rule in desired.rules.items()
     ]
-    named = [{"id": queue.id, "name": queue.name} for queue in queues.assumed_queues.values()]
+    named = [{"id": queue.id, "name": queue.name} for queue in queues.queues_by_id.values()]
     Path("live.json").write_text(json.dumps({"rules": rules, "queues": named}), encoding="utf-8")
     return "live.json"
 

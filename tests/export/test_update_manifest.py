@@ -52,7 +52,7 @@ def bench(folder: Path) -> Bench:
     environment = manifests.environments["prod"].document
     named = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     expand_manifests(manifests, environment, named)
-    queues = (*named.assumed_queues.values(), *NEW)
+    queues = (*named.queues_by_id.values(), *NEW)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
     return Bench(
         manifests,

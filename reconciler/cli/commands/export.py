@@ -30,7 +30,7 @@ from reconciler.export.export import (
 )
 from reconciler.export.names import find_free_name
 from reconciler.export.selection import ExportSelection, match_rules, select_rules
-from reconciler.export.update_manifest import all_edits, edit_texts, place_of, prove_edits
+from reconciler.export.update_manifest import all_edits, edit_texts, prove_edits
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
@@ -318,7 +318,7 @@ def _update(
     session.terminal.print_banner(session.banner)
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
-        session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
+        session.output.result(f"{edit.desired.address}   {edit.desired.location}: {names}\n")
     rules = pluralize(len(edits), "rule")
     match = f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes."
     session.output.result(f"{match}\nNext: {session.command_line.command('plan')}\n")

@@ -12,26 +12,6 @@ from reconciler.manifest.kinds.profile import ApiPath, Operator
 from reconciler.model.rule import OPERATORS
 
 
-class AuthSettings(f.StrictModel):
-    """How to authenticate: with a client's id and secret, or with an access key."""
-
-    auth: Literal["client-credentials", "access-key"] = f.optional(
-        "client-credentials",
-        "The credentials of a token request: a client's id and secret, as in the tutorial, or an access key, as NICE"
-        " documents it. An access key requires `issuer` or `area`.",
-    )
-    issuer: f.Omittable[f.ServiceUrl] = f.omittable(
-        "With an access key: the issuer of tokens. Its documents contain the addresses of the token endpoint and of the"
-        " tenant's API. The client's id and secret are required too.",
-        "https://cxone.niceincontact.com",
-    )
-    area: f.Omittable[Annotated[str, Field(pattern=f.AREA)]] = f.omittable(
-        "Instead of `issuer`: the tenant's area. One call gets a token, without a client's id. The API is at"
-        " api-AREA.niceincontact.com.",
-        "na1",
-    )
-
-
 class Credentials(f.StrictModel):
     """Names of environment variables, never values. NAME_FILE, the path of a file with the value, works too."""
 
@@ -49,9 +29,24 @@ class Credentials(f.StrictModel):
     )
 
 
-class Api(AuthSettings):
+class Api(f.StrictModel):
     """How to call the tenant's API. The defaults are the tutorial's contract, unverified against a tenant."""
 
+    auth: Literal["client-credentials", "access-key"] = f.optional(
+        "client-credentials",
+        "The credentials of a token request: a client's id and secret, as in the tutorial, or an access key, as NICE"
+        " documents it. An access key requires `issuer` or `area`.",
+    )
+    issuer: f.Omittable[f.ServiceUrl] = f.omittable(
+        "With an access key: the issuer of tokens. Its documents contain the addresses of the token endpoint and of the"
+        " tenant's API. The client's id and secret are required too.",
+        "https://cxone.niceincontact.com",
+    )
+    area: f.Omittable[Annotated[str, Field(pattern=f.AREA)]] = f.omittable(
+        "Instead of `issuer`: the tenant's area. One call gets a token, without a client's id. The API is at"
+        " api-AREA.niceincontact.com.",
+        "na1",
+    )
     base_url: f.Omittable[f.BaseUrl] = f.omittable(
         "Address of the tenant's API, without a path. Default: derived from `tenant` or `area`, or from the issuer.",
         "https://acme.my.cxone.com",
@@ -192,11 +187,7 @@ class Notify(f.StrictModel):
         " the path of a file with the address, works too.",
         "CXROUTE_WEBHOOK_URL",
     )
-
-    @model_validator(mode="after")
-    def _check_single_address(self) -> Self:
-        f.require_exactly_one(self, "url", "url_env")
-        return self
+    _exactly_one = f.require_exactly_one("url", "url_env")
 
 
 class Traffic(f.StrictModel):

@@ -5,6 +5,7 @@ Checks raise PydanticCustomError with a CXR code as its type; `error_messages` a
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ from pydantic import (
     Field,
     GetPydanticSchema,
     Tag,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
@@ -206,13 +208,11 @@ def parse_timestamp(value: object) -> object:
     """Return the instant of an RFC 3339 text."""
     if isinstance(value, datetime):
         return value
-    try:
+    with suppress(ValueError):
         if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
             instant = datetime.fromisoformat(value.upper())
             if FIRST_YEAR <= instant.year <= LAST_YEAR:
                 return instant
-    except ValueError:
-        pass
     raise PydanticCustomError("CXR104", "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00")
 
 
@@ -280,7 +280,12 @@ def of_shape(message: str) -> Discriminator:
     return Discriminator(_shape, custom_error_type="CXR104", custom_error_message=message)
 
 
-def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Raise unless exactly one of the fields is set; for small parts, because `cross_checks` handles rules."""
-    if sum(getattr(document, name) is not None for name in names) != 1:
-        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")
+def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
+    """Return the check that exactly one of the fields is set; for small parts: `cross_checks` handles rules."""
+
+    def check(document: StrictModel) -> StrictModel:
+        if sum(getattr(document, name) is not None for name in names) != 1:
+            raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")
+        return document
+
+    return model_validator(mode="after")(check)
