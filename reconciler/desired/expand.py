@@ -43,12 +43,14 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
+from reconciler.text.escape import join_first, quote
 from reconciler.text.suggest import suggest
 
 _Path = tuple[str | int, ...]
 _Resolve = Callable[[str], Queue]
 _Test = tuple[str, str, Json, _Path]
 
+_MAX_LISTED: Final = 4
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
@@ -337,6 +339,7 @@ class StatedPromise:
     name: str
     promise: Promise
     finding: Finding  # at the promise, without a message; its severity is that of a broken promise
+    requirement: str  # what the promise demands, in words and in the manifest's names
 
 
 def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
@@ -369,6 +372,9 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
     for name, bounds in (stated.split or {}).items():
         ends = {"least": bounds.least, "most": bounds.most}.items()
         least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        if least > most or not bounds.model_fields_set:
+            message = '"split" needs "least", "most", or both, and "least" must not be above "most"'
+            raise InvalidRuleError("CXR104", message, "split", name)
         shares.append((ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100))
     promise = Promise(
         conditions=conditions,
@@ -378,4 +384,19 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         decided_by=stated.decided_by or "",
     )
     finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
-    return StatedPromise(loaded.document.name, stated.name, promise, finding)
+    return StatedPromise(loaded.document.name, stated.name, promise, finding, _requirement(stated))
+
+
+def _requirement(stated: PromiseEntry) -> str:
+    """Return what a promise demands: `only "fraud"`, or `60 to 100 % "cards"`."""
+    if stated.always:
+        return f"only {join_first(stated.always.queues, _MAX_LISTED, quote)}"
+    if stated.decided_by:
+        return f"rule {stated.decided_by}"
+    shares = (stated.split or {}).items()
+    parts = [f"{bounds.least} to {bounds.most} % {quote(name)}" for name, bounds in shares]
+    if stated.never:
+        excluded = stated.never.queues or ()
+        parts += [f"other queues than {join_first(excluded, _MAX_LISTED, quote)}"] if excluded else []
+        parts += ["a rule"] if stated.never.default else []
+    return join_first(parts, _MAX_LISTED)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
+from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
@@ -12,11 +12,10 @@ from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Document, Finding
 from reconciler.plan.behaviour_json import violation_to_json
 from reconciler.plan.routing_table import route_phrase
-from reconciler.text.escape import join_first, pluralize, quote
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, conversation_phrase
 
 ABOUT_NOTHING: Final = "CXR222"
-_MAX_LISTED: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,24 +77,7 @@ def _failure(
     route = route_phrase(first.after_rule, first.after, queue_names)
     attributes = first.example.attributes
     example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
-    message = f"{name} is broken for {example}: expected {_requirement(stated.promise, queue_names)}, but {route}"
+    message = f"{name} is broken for {example}: expected {stated.requirement}, but {route}"
     message += ", depending on a condition that cxroute does not understand" if first.example.assumed else ""
     hint = f"{pluralize(others, 'other case')}: cxroute test --format json" if others else ""
     return replace(stated.finding, message=message, hint=hint)
-
-
-def _requirement(promise: Promise, queue_names: Mapping[str, str]) -> str:
-    """Return what a promise demands: `only "Fraud Desk"`, or `at least 60 % "Cards"`."""
-
-    def names(queues: Iterable[str]) -> str:
-        return join_first([queue_names.get(queue, queue) for queue in sorted(queues)], _MAX_LISTED, quote)
-
-    excluded = {queue for queue, _, most in promise.shares if most == 0}
-    parts = [f"only {names(promise.always)}"] if promise.always else []
-    parts += [f"other queues than {names(excluded)}"] if excluded else []
-    parts += ["a rule"] if promise.never_default else []
-    parts += [f"rule {promise.decided_by}"] if promise.decided_by else []
-    for queue, least, most in promise.shares:
-        parts += [f"at least {float(100 * least):g} % {names([queue])}"] if least else []
-        parts += [f"at most {float(100 * most):g} % {names([queue])}"] if 0 < most < 1 else []
-    return join_first(parts, _MAX_LISTED)

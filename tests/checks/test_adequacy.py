@@ -68,6 +68,7 @@ def checked_of(
                 document="all",
                 name=str(number),
                 promise=promise.promise,
+                requirement="",
                 finding=Finding(code="CXR221", severity="error", message="", source=SOURCE),
             )
             for number, promise in enumerate(promises)

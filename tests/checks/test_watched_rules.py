@@ -50,7 +50,7 @@ def passed(intent: str, winner: str | None) -> RouteTestResult:
 def promised(plan: Plan, promise: Promise) -> Plan:
     """The plan with a promise."""
     finding = Finding(code="CXR221", severity="error", message="", source=SOURCE)
-    stated = StatedPromise(document="d", name="p", promise=promise, finding=finding)
+    stated = StatedPromise(document="d", name="p", promise=promise, finding=finding, requirement="")
     return replace(plan, desired=replace(plan.desired, promises=(stated,)))
 
 

@@ -30,7 +30,9 @@ FRAUD = [Target("q-fraud", 1)]
 def stated(name: str = "safe", severity: Any = "error", **promise: Any) -> StatedPromise:
     finding = Finding(code="CXR221", severity=severity, message="", source=SOURCE)
     fields: dict[str, Any] = {"conditions": (intent_is("vip"),), "always": frozenset(["q-cards"]), **promise}
-    return StatedPromise(document="d", name=name, finding=finding, promise=Promise(**fields))
+    return StatedPromise(
+        document="d", name=name, finding=finding, promise=Promise(**fields), requirement='only "cards"'
+    )
 
 
 SAFE = (stated(),)
@@ -64,7 +66,7 @@ def test_a_promise_that_would_be_broken_refuses_the_plan() -> None:
     """With its name, an example, the destination and the rule; a reason lifts it."""
     plan = guarded(wanted("cards/vip", rule(targets=FRAUD)), at=(managed("1", "cards/vip", rule()),))
     expected = 'promise "safe" is broken for intent "vip": '
-    expected += 'expected only "Card Services", but goes to "Fraud" by rule cards/vip (manifests/x.yaml:1)'
+    expected += 'expected only "cards", but goes to "Fraud" by rule cards/vip (manifests/x.yaml:1)'
     assert (1, False, expected) == (result(plan).value, result(plan).ok, result(plan).message)
     assert ["promises"] == [guard.name for guard in guard_refusals(plan)]
     assert () == guard_refusals(lift_guards(plan, ["promises"], "why"))
