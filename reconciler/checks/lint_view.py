@@ -5,7 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from reconciler.behaviour.endpoint_stage import ENDPOINT
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
 from reconciler.behaviour.space.patterns import bits
@@ -56,7 +56,7 @@ class LintView:
         self.ordered: Final = (*desired.endpoint.unreachable(), *rules)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, self.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
-        self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
+        self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
         self._manifests, self._environment = manifests, environment
@@ -99,11 +99,9 @@ class LintView:
         yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(values[0] & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
-        """Return the rule that takes a conversation with a known intent; None: the default routing."""
-        intent = conversation.get(self.attributes.intent)
+        """Return the rule that takes a conversation; None: the default routing."""
         self.space.budget.spend(len(self.general_rules))
-        near = [*self.rules_by_intent.get(str(intent), ()), *self.general_rules]
-        return find_winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._assumed)
+        return self._index.find_winner(conversation, self._assumed)
 
     def names_one_intent(self, entry: RoutingEntry) -> bool:
         """Return whether a rule has conditions only on one intent, and on the confidence."""
