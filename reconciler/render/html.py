@@ -128,10 +128,7 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
     yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)
     for queue in lane.queues:
-        box, state = queues[queue], lane.state
-        if state != "same":
-            missing: LaneState = "new" if queue not in (lane.before or ()) else state
-            state = missing if queue in (lane.after or ()) else "gone"
+        box, state = queues[queue], lane.edge_state(queue)
         suffix = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
         yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{suffix}")

@@ -40,6 +40,12 @@ class Lane:
         """Return the queues before and after the plan, those after it first."""
         return tuple(dict.fromkeys([*(self.after or ()), *(self.before or ())]))
 
+    def edge_state(self, queue: str) -> LaneState:
+        """Return the state of the line from the rule to one of its queues."""
+        if queue not in (self.after or ()):
+            return "gone"
+        return self.state if queue in (self.before or ()) else "new"
+
 
 @dataclass(frozen=True, slots=True)
 class RoutingMap:
@@ -177,8 +183,6 @@ def label(text: str) -> str:
 def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
     yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
-    after, before = lane.after or (), lane.before or ()
     for queue in lane.queues:
-        state: LaneState = "gone" if queue not in after else "new" if queue not in before else "changed"
-        state = state if lane.state == "changed" else lane.state
+        state = lane.edge_state(queue)
         yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"
