@@ -116,9 +116,8 @@ class _RouteTestRunner:
         others = given.attributes
         if given.context is None:
             attributes[names.intent] = given.intent and expander.fill_text(given.intent, ("intent",))
-            attributes[names.confidence] = (
-                None if confidence is None else expander.typed_value(confidence, SHARE, "confidence")
-            )
+            if confidence is not None:
+                attributes[names.confidence] = expander.typed_value(confidence, SHARE, "confidence")
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
             others = {short.get(name, name): value for name, value in given.context.items()}

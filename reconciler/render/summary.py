@@ -48,11 +48,6 @@ class PlanSummary:
     watch_text: str  # how many changed rules no test watches; empty without route tests
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
-    @property
-    def blocked(self) -> bool:
-        """Return whether apply will refuse."""
-        return bool(self.refusals or self.conflicts)
-
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
     """Return the plan in words, with up to `limit` cases of its impact."""

@@ -103,7 +103,7 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
         return "not known"
     summary = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not summary.cases:
-        return "none" if summary.is_complete else "not known"
+        return "not known" if summary.unknown else "none"
     share = f", {summary.share}" if moved else ""
     return f"{pluralize(len(summary.cases) + summary.hidden_cases, 'case')}{share}"
 

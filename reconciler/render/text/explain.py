@@ -11,12 +11,12 @@ from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
+from reconciler.render.impact import DEFAULT_ROUTING
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
-_DEFAULT: Final = "the tenant's default routing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,10 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, non_match
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
         lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
     else:
-        lines.append(f"goes to {style('bold', _DEFAULT)}: no rule takes it.")
+        lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
     if explanation.undecided:
-        rule, condition = (
-            ("the rule", "its condition")
-            if len(explanation.undecided) == 1
-            else ("one of the rules", "their conditions")
-        )
+        alone = len(explanation.undecided) == 1
+        rule, condition = ("the rule", "its condition") if alone else ("one of the rules", "their conditions")
         lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
     notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
     return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
@@ -129,7 +126,7 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
             f" is not defined, and by name the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
-        destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
+        destination = queues_phrase(following.rule.targets, names.queues) if following else DEFAULT_ROUTING
         by = f", by {_name(following)}   {_where(following)}" if following else ""
         yield f"Without {_name(first)} it would go to {destination}{by or '.'}"
 
