@@ -18,6 +18,7 @@ from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
+_OPERATORS: Final = {">=": "greaterThanOrEqual", ">": "greaterThan", "<=": "lessThanOrEqual", "<": "lessThan"}
 
 
 class ConfidenceRange(NamedTuple):
@@ -100,16 +101,12 @@ class GapSearch:
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         low, over, high, under = self.ends(gap)
         conditions = gap.other_conditions
-        if low is not None:
-            operator = "greaterThanOrEqual" if over == ">=" else "greaterThan"
-            conditions += (make_condition(names.confidence, operator, low),)
-        if high is not None:
-            operator = "lessThanOrEqual" if under == "<=" else "lessThan"
-            conditions += (make_condition(names.confidence, operator, high),)
+        for bound, sign in ((low, over), (high, under)):
+            if bound is not None:
+                conditions += (make_condition(names.confidence, _OPERATORS[sign], bound),)
         priority, targets = len(rules), (Target("gap", 1),)
         rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
-        probe = RoutingEntry(name="gap", rule=rule)
-        result = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
+        result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
         budget.spend(result.work)
         return result.regions[0].example.attributes if result.regions else None
 

@@ -91,18 +91,16 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         hint = suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
-        count = pluralize(len(further), "further intent")
-        message = f"{count} in no Intents document: {list_names(further)}"
+        message = f"{pluralize(len(further), 'further intent')} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
 
 
 def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
     for part in entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == view.attributes.intent:
-            if part.operator in SETS and isinstance(part.value, tuple):
-                yield from (text for text in part.value if isinstance(text, str))
-            elif part.operator in EQUALITIES and isinstance(part.value, str):
-                yield part.value
+            values = part.value if isinstance(part.value, tuple) else (part.value,)
+            texts = (value for value in values if isinstance(value, str))
+            yield from texts if part.operator in EQUALITIES | SETS else ()
 
 
 _MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
@@ -113,8 +111,6 @@ _MAX_TYPO_LENGTH: Final = 100
 def check_attributes(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
-    if all(domain.attribute in names for domain in view.space.domains):
-        return
     declared = view.declared_attributes
     managed: dict[str, list[RoutingEntry]] = {}
     unmanaged: set[str] = set()

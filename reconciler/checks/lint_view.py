@@ -61,31 +61,28 @@ class LintView:
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
         self._manifests, self._environment = manifests, environment
 
-    @property
-    def rules_by_intent(self) -> Mapping[str, Sequence[RoutingEntry]]:
-        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
-        return self._rules_by_naming[0]
-
-    @property
-    def general_rules(self) -> Sequence[RoutingEntry]:
-        """Return the rules that name no intent, in order, such as a catch-all. Raises UndecidedError if too many."""
-        return self._rules_by_naming[1]
-
     @cached_property
-    def _rules_by_naming(self) -> tuple[dict[str, list[RoutingEntry]], list[RoutingEntry]]:
+    def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
+        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
         naming: dict[str, list[RoutingEntry]] = {}
-        general: list[RoutingEntry] = []
-        intent = self.attributes.intent
         never = {id(entry) for entry in self.slices.never_matching}
         for entry in self.ordered:
-            parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
-            if not any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts):
-                general.append(entry)
-            elif id(entry) not in never:
+            if id(entry) not in never and (parts := self._naming_conditions(entry)):
                 for text in self._named_intents(parts):
                     self.space.budget.spend()
                     naming.setdefault(text, []).append(entry)
-        return naming, general
+        return naming
+
+    @cached_property
+    def general_rules(self) -> list[RoutingEntry]:
+        """Return the rules that name no intent, in order, such as a catch-all."""
+        return [entry for entry in self.ordered if not self._naming_conditions(entry)]
+
+    def _naming_conditions(self, entry: RoutingEntry) -> list[Condition]:
+        """Return the conditions on the intent, if one of them names intents."""
+        intent = self.attributes.intent
+        parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
+        return parts if any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts) else []
 
     def _named_intents(self, conditions: Sequence[Condition]) -> Iterator[str]:
         if len(conditions) == 1 and conditions[0].operator == "equals":

@@ -22,7 +22,7 @@ from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unq
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
+from reconciler.render.routing_map import Lane, LaneState, RoutingMap
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
@@ -172,7 +172,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         drawing=draw_map(routing),
         width=WIDTH,
         shown=MAX_SHOWN,
-        queues=list(lanes_by_queue(routing)),
+        queues=[(queue, [lane for lane in routing.lanes if queue in lane.queues]) for queue in routing.queues],
         policy=policy,
         style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
         script=Markup(script),  # noqa: S704 - the same

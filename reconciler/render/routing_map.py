@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -129,12 +129,6 @@ def _intent_shares(plan: Plan) -> dict[str, float]:
         if attribute in row.attributes:
             shares[str(row.attributes[attribute])] += 100 * row.count / sample.total
     return shares
-
-
-def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
-    """Yield each queue with its lanes, before or after the plan."""
-    for queue in routing.queues:
-        yield queue, [lane for lane in routing.lanes if queue in lane.queues]
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable

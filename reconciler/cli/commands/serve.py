@@ -123,8 +123,7 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    policy = _event_policy(options, session)
-    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+    return ContextApp(write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits)
 
 
 def max_calls(rate: float) -> int:
