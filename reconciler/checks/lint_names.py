@@ -29,14 +29,10 @@ _HIGH_CONFIDENCE: Final = 0.99
 
 
 def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield the findings about intents, if an Intents document lists those of the bot."""
-    if view.intents:
-        yield from _unrouted_intents(view, facts)
-        yield from _unknown_intents(view)
-
-
-def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield one finding about all intents that no rule of the manifests takes; CXR202 reports shadowed rules."""
+    """Yield a finding about all intents that no rule of the manifests takes, and findings about unknown intents."""
+    if not view.intents:
+        return
+    # CXR202 reports shadowed rules.
     shadowed = {id(rule.entry) for rule in facts.shadowed}
     unrouted = [
         intent
@@ -45,13 +41,13 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
         and not _is_caught(view, intent)
     ]
-    if not unrouted:
-        return
-    example = view.example_phrase(_confident_conversation(view, unrouted[0]))
-    count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
-    message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-    source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
-    yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
+    if unrouted:
+        example = view.example_phrase(_confident_conversation(view, unrouted[0]))
+        count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
+        message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
+        source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
+        yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
+    yield from _unknown_intents(view)
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:
@@ -285,6 +281,5 @@ def check_field_idents(manifests: Manifests, environment: Environment) -> Iterat
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
             reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
-            message = f"{quote(name)} {reason}"
-            hint = "write the ident that the field has in CXone"
+            message, hint = f"{quote(name)} {reason}", "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

@@ -182,14 +182,8 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     entries = live_entries(live.rules, desired)
     tried = run_route_tests(manifests.route_tests, environment, resolver, desired, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(
-        environment=environment,
-        findings=(),
-        tried=(*tried, *run_promises(desired, entries, queues)),
-        desired=desired,
-        queues=queues,
-        rules="live",
-    )
+    checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))
+    return Checked(environment=environment, findings=(), tried=checks, desired=desired, queues=queues, rules="live")
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

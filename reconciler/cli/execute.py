@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
-# The start of a file with the plans of several environments.
-_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
+_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a file with several plans
 
 
 async def execute_plan(

@@ -154,8 +154,7 @@ def _decider(new_body: Callable[[Post, DesiredComment], str | None], reason: str
                 text = new_body(comment, desired)
                 if text is None:
                     return Skip("a newer run wrote it, or the plan was applied since")
-                is_equal = text.strip() == body.strip()
-                return Skip("it is up to date") if is_equal else EditComment(comment.id, text)
+                return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
         return Skip(reason) if reason else CreateComment(compose_comment(desired))
 
     return decide

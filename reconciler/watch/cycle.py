@@ -286,9 +286,7 @@ class WatchMetrics:
     """Counts cycles, their API calls and changes, and notifications; keeps the figures of the last cycle."""
 
     def __init__(self) -> None:
-        self.cycles: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-        self.notifications: Counter[str] = Counter()
+        self.cycles, self.calls, self.notifications = Counter[str](), Counter[str](), Counter[str]()
         self._applied = self._failures = 0
         self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0)

@@ -88,8 +88,7 @@ async def _serve(options: Namespace, session: Session, settings: "ServeSettings"
         session.output.flush()
 
     name = session.environment.name
-    context_client = open_context_client(session, DEADLINE)
-    async with context_client as client, open_cluster(settings.shared, name, client) as join:
+    async with open_context_client(session, DEADLINE) as client, open_cluster(settings.shared, name, client) as join:
         await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
 
 

@@ -89,12 +89,9 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
+    impact = _impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none"
     return EnvironmentRow(
-        environment=plan.environment,
-        changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none",
-        status=status,
-        detail=detail,
+        environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
     )
 
 

@@ -105,13 +105,11 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
     hidden = len(explanation.non_matches) - len(non_matches)
     others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
-        has_intent = any(map(names.labels.is_intent, explanation.conversation))
         why = "is for another intent" if others == 1 else "are for other intents"
-        if not has_intent:
+        if not any(map(names.labels.is_intent, explanation.conversation)):
             why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
-    if hidden > others:
-        rest = hidden - others
+    if (rest := hidden - others) > 0:
         yield f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take it; -v lists all."
 
 
@@ -142,12 +140,8 @@ def _where(entry: RoutingEntry) -> str:
 
 
 def _non_match_document(non_match: NonMatch) -> Document:
-    source = non_match.entry.source
-    return {
-        "rule": non_match.entry.name,
-        "condition": to_api_json(non_match.condition),
-        "source": source and source._asdict(),
-    }
+    name, source = non_match.entry.name, non_match.entry.source
+    return {"rule": name, "condition": to_api_json(non_match.condition), "source": source and source._asdict()}
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
