@@ -1,11 +1,11 @@
 """One conversation x a list of rules -> the rule that takes it, why each earlier rule does not, and the next match."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
 from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, evaluation_key, order_entries
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
@@ -68,9 +68,8 @@ def explain(
         tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
         tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
         tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
-        enabled = [(entry, replace(entry, rule=replace(entry.rule, enabled=True))) for entry in switched_off]
-        earlier = (entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner)
-        switched_off = tuple(earlier)
+        key = evaluation_key(winner, evaluation)
+        switched_off = tuple(entry for entry in switched_off if evaluation_key(entry, evaluation) <= key)
     return Explanation(
         event=canonical_attributes(event),
         endpoint=endpoint,

@@ -95,13 +95,12 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     for rule in facts.redundant:
         # A rule may state explicitly that one intent has the destination of the catch-all.
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
-        if rule.entry.address and not is_explicit:
-            destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
-            same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
-            hint = (
-                "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
-            )
-            yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
+        if is_explicit or not rule.entry.address:
+            continue
+        destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
+        same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
+        hint = "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
+        yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
     yield from _tie_findings(view, facts.ties)
     cause = "the analysis stopped before it was known which rules are reached"
     message = f"not checked: too many overlaps with other rules; {cause}"

@@ -1,24 +1,24 @@
 """Ranges of the bot's confidence that no rule for an intent takes: gaps between rules, and below all (CXR208)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.domain import Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, make_condition
+from reconciler.model.rule import Condition, Rule, Scalar, Target, make_condition
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
+_OPERATORS: Final = {">=": "greaterThanOrEqual", ">": "greaterThan", "<=": "lessThanOrEqual", "<": "lessThan"}
 
 
 class ConfidenceRange(NamedTuple):
@@ -45,7 +45,6 @@ class GapSearch:
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
         self._values_by_condition: dict[Condition, ValueSet] = {}
-        self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
         self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
@@ -102,16 +101,12 @@ class GapSearch:
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         low, over, high, under = self.ends(gap)
         conditions = gap.other_conditions
-        if low is not None:
-            operator = "greaterThanOrEqual" if over == ">=" else "greaterThan"
-            conditions += (make_condition(names.confidence, operator, low),)
-        if high is not None:
-            operator = "lessThanOrEqual" if under == "<=" else "lessThan"
-            conditions += (make_condition(names.confidence, operator, high),)
+        for bound, sign in ((low, over), (high, under)):
+            if bound is not None:
+                conditions += (make_condition(names.confidence, _OPERATORS[sign], bound),)
         priority, targets = len(rules), (Target("gap", 1),)
         rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
-        probe = RoutingEntry(name="gap", rule=rule)
-        result = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
+        result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
         budget.spend(result.work)
         return result.regions[0].example.attributes if result.regions else None
 
@@ -129,35 +124,11 @@ class GapSearch:
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
-        top = below.bit_length() - 1
-        if top not in self._takers:
-            confidence = cast("float", self.domain.example_value((1 << top, 0, 0)))
-            self._takers[top] = confidence, self._intent_conditions(confidence)
-        confidence, takers = self._takers[top]
-        if takers is None:
-            return None
-        self.view.space.budget.spend(len(ranges) + len(takers))
+        confidence = cast("float", self.domain.example_value((1 << below.bit_length() - 1, 0, 0)))
+        self.view.space.budget.spend(len(ranges))
         names = self.view.attributes
-        conversation: dict[str, str | int | float] = {names.intent: intent, names.confidence: confidence}
-        special = (interval.entry.rule.conditions for interval in ranges if interval.other_conditions)
-        return None if any(_all_hold(rule, conversation) for rule in chain(special, takers)) else confidence
-
-    def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
-        """Return the conditions on the intent of general rules for this confidence; None: one takes every intent."""
-        self.view.space.budget.spend(len(self.view.general_rules))
-        names = self.view.attributes
-        results: list[list[Condition]] = []
-        for entry in self.view.general_rules:
-            if _all_hold(_drop_attribute(entry.rule.conditions, names.intent), {names.confidence: confidence}):
-                parts = [part for part in entry.rule.conditions if isinstance(part, Condition)]
-                results.append([part for part in parts if part.attribute == names.intent and part.operator != "exists"])
-                if not results[-1]:
-                    return None
-        return results
-
-
-def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[str, str | int | float]) -> bool:
-    return all(isinstance(part, Condition) and holds(part, conversation) for part in conditions)
+        winner = self.view.find_winner({names.intent: intent, names.confidence: confidence})
+        return confidence if winner is None else None
 
 
 def _has_atom(atoms: int, atom: int) -> bool:

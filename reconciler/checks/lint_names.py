@@ -29,14 +29,10 @@ _HIGH_CONFIDENCE: Final = 0.99
 
 
 def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield the findings about intents, if an Intents document lists those of the bot."""
-    if view.intents:
-        yield from _unrouted_intents(view, facts)
-        yield from _unknown_intents(view)
-
-
-def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield one finding about all intents that no rule of the manifests takes; CXR202 reports shadowed rules."""
+    """Yield a finding about all intents that no rule of the manifests takes, and findings about unknown intents."""
+    if not view.intents:
+        return
+    # CXR202 reports shadowed rules.
     shadowed = {id(rule.entry) for rule in facts.shadowed}
     unrouted = [
         intent
@@ -45,13 +41,13 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
         and not _is_caught(view, intent)
     ]
-    if not unrouted:
-        return
-    example = view.example_phrase(_confident_conversation(view, unrouted[0]))
-    count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
-    message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-    source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
-    yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
+    if unrouted:
+        example = view.example_phrase(_confident_conversation(view, unrouted[0]))
+        count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
+        message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
+        source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
+        yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
+    yield from _unknown_intents(view)
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:
@@ -91,18 +87,16 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         hint = suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
-        count = pluralize(len(further), "further intent")
-        message = f"{count} in no Intents document: {list_names(further)}"
+        message = f"{pluralize(len(further), 'further intent')} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
 
 
 def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
     for part in entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == view.attributes.intent:
-            if part.operator in SETS and isinstance(part.value, tuple):
-                yield from (text for text in part.value if isinstance(text, str))
-            elif part.operator in EQUALITIES and isinstance(part.value, str):
-                yield part.value
+            values = part.value if isinstance(part.value, tuple) else (part.value,)
+            texts = (value for value in values if isinstance(value, str))
+            yield from texts if part.operator in EQUALITIES | SETS else ()
 
 
 _MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
@@ -113,8 +107,6 @@ _MAX_TYPO_LENGTH: Final = 100
 def check_attributes(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
-    if all(domain.attribute in names for domain in view.space.domains):
-        return
     declared = view.declared_attributes
     managed: dict[str, list[RoutingEntry]] = {}
     unmanaged: set[str] = set()
@@ -289,6 +281,5 @@ def check_field_idents(manifests: Manifests, environment: Environment) -> Iterat
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
             reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
-            message = f"{quote(name)} {reason}"
-            hint = "write the ident that the field has in CXone"
+            message, hint = f"{quote(name)} {reason}", "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

@@ -5,7 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from reconciler.behaviour.endpoint_stage import ENDPOINT
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
 from reconciler.behaviour.space.patterns import bits
@@ -56,36 +56,33 @@ class LintView:
         self.ordered: Final = (*desired.endpoint.unreachable(), *rules)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, self.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
-        self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
+        self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
         self._manifests, self._environment = manifests, environment
 
-    @property
-    def rules_by_intent(self) -> Mapping[str, Sequence[RoutingEntry]]:
-        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
-        return self._rules_by_naming[0]
-
-    @property
-    def general_rules(self) -> Sequence[RoutingEntry]:
-        """Return the rules that name no intent, in order, such as a catch-all. Raises UndecidedError if too many."""
-        return self._rules_by_naming[1]
-
     @cached_property
-    def _rules_by_naming(self) -> tuple[dict[str, list[RoutingEntry]], list[RoutingEntry]]:
+    def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
+        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
         naming: dict[str, list[RoutingEntry]] = {}
-        general: list[RoutingEntry] = []
-        intent = self.attributes.intent
         never = {id(entry) for entry in self.slices.never_matching}
         for entry in self.ordered:
-            parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
-            if not any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts):
-                general.append(entry)
-            elif id(entry) not in never:
+            if id(entry) not in never and (parts := self._naming_conditions(entry)):
                 for text in self._named_intents(parts):
                     self.space.budget.spend()
                     naming.setdefault(text, []).append(entry)
-        return naming, general
+        return naming
+
+    @cached_property
+    def general_rules(self) -> list[RoutingEntry]:
+        """Return the rules that name no intent, in order, such as a catch-all."""
+        return [entry for entry in self.ordered if not self._naming_conditions(entry)]
+
+    def _naming_conditions(self, entry: RoutingEntry) -> list[Condition]:
+        """Return the conditions on the intent, if one of them names intents."""
+        intent = self.attributes.intent
+        parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
+        return parts if any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts) else []
 
     def _named_intents(self, conditions: Sequence[Condition]) -> Iterator[str]:
         if len(conditions) == 1 and conditions[0].operator == "equals":
@@ -99,11 +96,9 @@ class LintView:
         yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(values[0] & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
-        """Return the rule that takes a conversation with a known intent; None: the default routing."""
-        intent = conversation.get(self.attributes.intent)
+        """Return the rule that takes a conversation; None: the default routing."""
         self.space.budget.spend(len(self.general_rules))
-        near = [*self.rules_by_intent.get(str(intent), ()), *self.general_rules]
-        return find_winner(sorted(near, key=lambda entry: self._rank[id(entry)]), conversation, self._assumed)
+        return self._index.find_winner(conversation, self._assumed)
 
     def names_one_intent(self, entry: RoutingEntry) -> bool:
         """Return whether a rule has conditions only on one intent, and on the confidence."""

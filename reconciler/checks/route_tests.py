@@ -3,8 +3,9 @@
 Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged ones.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
@@ -59,38 +60,34 @@ def run_route_tests(
 ) -> tuple[RouteTestResult, ...]:
     """Return the results of all tests on the desired or on all live rules, whose queues are those of `resolver`."""
     entries = desired_entries(desired) if live is None else live
-    runner = _RouteTestRunner(environment, resolver, desired.endpoint, entries)
     # A live condition that is not understood counts as not fulfilled, because no test can state its value. Drift
     # reports a rule that may take conversations through this condition.
     parts = (part for entry in live or () for part in entry.rule.conditions)
-    runner.assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    rules = RuleIndex(order_entries(entries, environment.api.evaluation))
+    runner = _RouteTestRunner(environment, resolver, desired.endpoint, rules, assumed)
     return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
 
+@dataclass(frozen=True, slots=True)
 class _RouteTestRunner:
-    def __init__(
-        self,
-        environment: Environment,
-        resolver: QueueResolver,
-        endpoint: EndpointStage,
-        entries: Iterable[RoutingEntry],
-    ) -> None:
-        self.environment, self.resolver, self._endpoint = environment, resolver, endpoint
-        self.assumed: Mapping[str, bool] = {}
-        self._budgets: dict[str, TextBudget] = {}
-        self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
+    environment: Environment
+    resolver: QueueResolver
+    endpoint: EndpointStage
+    rules: RuleIndex
+    assumed: Mapping[str, bool]
+    budgets: defaultdict[str, TextBudget] = field(default_factory=lambda: defaultdict(TextBudget))  # by file
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
-        budget = self._budgets.setdefault(loaded.file, TextBudget())
-        expander = FieldExpander(self.environment, self.resolver.resolve, budget)
+        expander = FieldExpander(self.environment, self.resolver.resolve, self.budgets[loaded.file])
         conversation: Conversation = {}
         context: Conversation = {}
         winner, failure, test = None, None, loaded.document.tests[index]
         try:
             given, expected = self._read_given(test.given, expander), _read_expected(test, expander)
             conversation = given
-            context = given if test.given.context is not None else self._endpoint.context(given).attributes
-            winner = self._rules.find_winner(context, self.assumed)
+            context = given if test.given.context is not None else self.endpoint.context(given).attributes
+            winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
             if actual != expected:
                 names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
@@ -119,9 +116,8 @@ class _RouteTestRunner:
         others = given.attributes
         if given.context is None:
             attributes[names.intent] = given.intent and expander.fill_text(given.intent, ("intent",))
-            attributes[names.confidence] = (
-                None if confidence is None else expander.typed_value(confidence, SHARE, "confidence")
-            )
+            if confidence is not None:
+                attributes[names.confidence] = expander.typed_value(confidence, SHARE, "confidence")
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
             others = {short.get(name, name): value for name, value in given.context.items()}
@@ -186,14 +182,8 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     entries = live_entries(live.rules, desired)
     tried = run_route_tests(manifests.route_tests, environment, resolver, desired, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(
-        environment=environment,
-        findings=(),
-        tried=(*tried, *run_promises(desired, entries, queues)),
-        desired=desired,
-        queues=queues,
-        rules="live",
-    )
+    checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))
+    return Checked(environment=environment, findings=(), tried=checks, desired=desired, queues=queues, rules="live")
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

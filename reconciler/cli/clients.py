@@ -134,8 +134,7 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
 
-        queues = expected_queues(session.manifests, session.environment.name)
-        with sandbox(session.environment, queues) as transport:
+        with sandbox(session.environment, expected_queues(session.manifests, session.environment.name)) as transport:
             yield transport_over(transport)
         return
     async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:

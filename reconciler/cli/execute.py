@@ -5,40 +5,36 @@ import getpass
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.progress import ApplyReport
 from reconciler.cli.command_line import utc_now
+from reconciler.cli.environments import is_list
 from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.journal.journal import Journal, Recorder, run_name
+from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, run_name
+from reconciler.journal.undo import REAPPLIED
+from reconciler.journal.undo_request import UndoRequest
+from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.pipeline import Planner, apply_plan
 from reconciler.plan.document import ReviewedPlan, read_saved_plan
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, PlanOptions
+from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
 if TYPE_CHECKING:
     from reconciler.cxone.client import WritingClient
-from collections.abc import Iterator
-
-from reconciler.cli.environments import is_list
-from reconciler.journal.journal import find_run, read_runs
-from reconciler.journal.undo import REAPPLIED
-from reconciler.journal.undo_request import UndoRequest
-from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.plan.plan import PlanOptions
-from reconciler.text.escape import sanitize
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
-# The start of a file with the plans of several environments.
-_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
+_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a file with several plans
 
 
 async def execute_plan(

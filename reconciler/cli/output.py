@@ -34,8 +34,7 @@ class Output:
     def of(cls, options: argparse.Namespace) -> "Output":
         """Return the output by the options that every command has."""
         form, asks = getattr(options, "format", "text"), not options.no_input
-        log_format = options.log_format
-        return cls(colour=options.color, loudness=options.loudness, log_format=log_format, form=form, asks=asks)
+        return cls(colour=options.color, loudness=options.loudness, log_format=options.log_format, form=form, asks=asks)
 
     @property
     def paint(self) -> Style:

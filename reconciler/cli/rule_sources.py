@@ -44,8 +44,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
         message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
     remedy = "add `queues`, each with id and name, next to `rules`"
     changed = f"a rule looks changed if the file has only the id of its queue: {remedy}"
-    hint = "" if export.lists_queues else changed
-    finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
+    finding = Finding(code="CXR320", severity="warning", message=message, hint="" if export.lists_queues else changed)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 

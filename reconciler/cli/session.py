@@ -72,11 +72,10 @@ def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> R
 
     async def guarded() -> Result:
         stop = Cancellation(task=asyncio.current_task())
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             # Windows does not have these handlers; there, Ctrl-C ends the run immediately.
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop.request)
+                asyncio.get_running_loop().add_signal_handler(number, stop.request)
         try:
             return await command(stop)
         except asyncio.CancelledError:
@@ -161,7 +160,6 @@ class Session:
             desired, advise = self.undo_request.target(*inputs, self.options, live)
         else:
             desired, advise = expand(*inputs, live, self.options), None
-        findings = (self.live_file.finding,) if self.live_file else ()
         return Planner(
             manifests=self.manifests,
             environment=self.environment,
@@ -172,7 +170,7 @@ class Session:
             allowed=allowed,
             reason=reason,
             advise=advise,
-            findings=findings,
+            findings=(self.live_file.finding,) if self.live_file else (),
             failed_tests=self.failed_tests,
             tests=self.tests,
         )

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_file, read_text
+from reconciler.text.hosts import request_url
 
 MANUAL_EVENT: Final = "workflow_dispatch"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
@@ -19,7 +19,6 @@ _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
 _PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
 _UNSAFE: Final = re.compile(r"[\s()<>]")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +71,8 @@ def _matching_variable(variables: Mapping[str, str], name: str, pattern: re.Patt
 def _address(variables: Mapping[str, str], name: str, default: str) -> str:
     """Return a base address without a slash at its end. The token is sent there: it must be https, or loopback."""
     address = (variables.get(name) or default).rstrip("/")
-    try:
-        parts = urlsplit(address)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-        is_plain = parts.hostname and not (parts.username or parts.query or parts.fragment or _UNSAFE.search(address))
-    except ValueError:
-        is_safe = is_plain = False
-    if not is_safe or not is_plain:
+    parts = request_url(address)
+    if parts is None or parts.query or parts.fragment or _UNSAFE.search(address):
         raise UsageError(f"{name} is not an https:// address: the token is not sent there")
     return address
 

@@ -14,7 +14,6 @@ from reconciler.github.actions import as_object
 from reconciler.text.escape import sanitize
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
-_NO_ACCESS_STATUSES: Final = (403, 404)
 MAX_PAGES: Final = 100  # ten thousand comments
 _ATTEMPTS: Final = 4
 _MINUTE: Final = 60.0  # for a rate limit without a time
@@ -134,9 +133,8 @@ class GitHub:
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status != _OK:
-            raise GitHubError(
-                f"cannot {purpose.task}: HTTP {response.status} from GitHub's link to it", response.status
-            )
+            text = f"cannot {purpose.task}: HTTP {response.status} from GitHub's link to it"
+            raise GitHubError(text, response.status)
         return response.body
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
@@ -241,7 +239,7 @@ def fetch_login(github: GitHub) -> str:
     try:
         login = github.get("/user", Purpose("read the token's account", "none"))
     except GitHubError as error:
-        if error.status in _NO_ACCESS_STATUSES:
+        if error.status in (_FORBIDDEN, _MISSING):
             return BOT
         raise
     return str(login["login"]) if isinstance(login, dict) and login.get("login") else BOT

@@ -50,10 +50,9 @@ class DriftObservation:
 
 def difference_digest(plan: Mapping[str, Any]) -> str:
     """Return a digest of the difference; empty if live rules and manifests agree."""
-    findings = list_objects(plan, "findings")
     changes = list_objects(plan, "changes")
     parts: list[object] = [{name: change.get(name) for name in _COMPARED_FIELDS} for change in changes]
-    parts += [finding.get("message") for finding in findings if finding.get("severity") == "error"]
+    parts += [each.get("message") for each in list_objects(plan, "findings") if each.get("severity") == "error"]
     lines = sorted(json.dumps(part, sort_keys=True) for part in parts)
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""
 

@@ -42,9 +42,7 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     if report.get("converged") is True and not missing:
         text = "**Applied**" if total else "**Nothing was left to apply**"
         return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
-    lines = [
-        f"- {code_span(str(outcome.get('address')))} {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]
-    ]
+    lines = [f"- {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]]
     lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     lines = lines or ["After another read, the tenant still differs from the manifests."]
     advice = "The remaining changes are part of the reviewed plan: run it again to continue."
@@ -65,8 +63,8 @@ def _reason_lines(text: str) -> list[str]:
 
 def _outcome_text(outcome: Mapping[str, Any]) -> str:
     words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run checks"}
-    word = words.get(str(outcome.get("status")), "unknown")
-    return f"{word}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else word
+    text = f"{code_span(str(outcome.get('address')))} {words.get(str(outcome.get('status')), 'unknown')}"
+    return f"{text}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else text
 
 
 def _when(run: WorkflowRun, now: datetime) -> str:
@@ -156,8 +154,7 @@ def _decider(new_body: Callable[[Post, DesiredComment], str | None], reason: str
                 text = new_body(comment, desired)
                 if text is None:
                     return Skip("a newer run wrote it, or the plan was applied since")
-                is_equal = text.strip() == body.strip()
-                return Skip("it is up to date") if is_equal else EditComment(comment.id, text)
+                return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
         return Skip(reason) if reason else CreateComment(compose_comment(desired))
 
     return decide

@@ -60,10 +60,8 @@ def is_edited(text: str) -> bool:
 def check_settings(settings: WorkflowSettings) -> None:
     """Raise UsageError for text that could have another meaning in a workflow, and for an action that is not pinned."""
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
-        raise UsageError(
-            f"--action {settings.action}: specify the source of cxroute as OWNER/REPOSITORY@COMMIT,"
-            " with a commit's full hash: a tag can be moved to other code"
-        )
+        source = "the source of cxroute as OWNER/REPOSITORY@COMMIT, with a commit's full hash"
+        raise UsageError(f"--action {settings.action}: specify {source}: a tag can be moved to other code")
     parts = settings.manifests.split("/")
     if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):
         text = "for workflows, specify a folder below this one, of letters, digits, . _ -"

@@ -137,8 +137,7 @@ def acceptance_title(drift: Drift) -> str:
 def acceptance_lines(drift: Drift) -> list[str]:
     """Return the lines of YAML that accept every rule in the way, with its exact name in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
-    accepted = dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way)
-    for name, content in accepted:
+    for name, content in dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way):
         # A character that a terminal does not show is written as an escape.
         text = format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
         head.append(f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}")

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Final
 
 from reconciler.model.finding import CODES, Finding
+from reconciler.render.escape_markdown import code_block
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import join_first, sanitize
 
@@ -48,10 +49,7 @@ def job_summary(text: str) -> str:
     summary = "".join(lines[:count])
     if count < len(lines):
         summary += f"and {len(lines) - count:,} more lines\n"
-    # The fence is longer than any run of backticks in the text, so that no name closes the block.
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", summary)), default=0))
-    end = "" if summary.endswith("\n") else "\n"
-    return f"{fence}text\n{summary}{end}{fence}\n"
+    return code_block(summary, "text")
 
 
 def _command(finding: Finding) -> str:

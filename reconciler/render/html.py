@@ -22,7 +22,7 @@ from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unq
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
+from reconciler.render.routing_map import Lane, LaneState, RoutingMap
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
@@ -128,10 +128,7 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
     yield Edge(_curve(sum(_CALLERS), middle, _RULE[0], middle), thick, lane.state, title)
     for queue in lane.queues:
-        box, state = queues[queue], lane.state
-        if state != "same":
-            missing: LaneState = "new" if queue not in (lane.before or ()) else state
-            state = missing if queue in (lane.after or ()) else "gone"
+        box, state = queues[queue], lane.edge_state(queue)
         suffix = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
         yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{suffix}")
@@ -175,7 +172,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         drawing=draw_map(routing),
         width=WIDTH,
         shown=MAX_SHOWN,
-        queues=list(lanes_by_queue(routing)),
+        queues=[(queue, [lane for lane in routing.lanes if queue in lane.queues]) for queue in routing.queues],
         policy=policy,
         style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
         script=Markup(script),  # noqa: S704 - the same

@@ -80,11 +80,6 @@ class ImpactSummary:
     unknown: tuple[str, ...]  # conversations with an unknown impact; of many, the last text counts the others
     premise: str = ""  # the known types of attributes on which the result depends
 
-    @property
-    def is_complete(self) -> bool:
-        """Return whether all other conversations are proven to be unaffected."""
-        return not self.unknown
-
     def rest_text(self, extra_hidden: int = 0) -> str:
         """Return the number of hidden rows, `extra_hidden` of `cases` among them, or an empty text."""
         count = self.hidden_cases + extra_hidden

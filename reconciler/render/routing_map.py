@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -39,6 +39,12 @@ class Lane:
     def queues(self) -> tuple[str, ...]:
         """Return the queues before and after the plan, those after it first."""
         return tuple(dict.fromkeys([*(self.after or ()), *(self.before or ())]))
+
+    def edge_state(self, queue: str) -> LaneState:
+        """Return the state of the line from the rule to one of its queues."""
+        if queue not in (self.after or ()):
+            return "gone"
+        return self.state if queue in (self.before or ()) else "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +131,6 @@ def _intent_shares(plan: Plan) -> dict[str, float]:
     return shares
 
 
-def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
-    """Yield each queue with its lanes, before or after the plan."""
-    for queue in routing.queues:
-        yield queue, [lane for lane in routing.lanes if queue in lane.queues]
-
-
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
 _MAX_LABEL: Final = 60
 _STYLES: Final = {
@@ -177,8 +177,6 @@ def label(text: str) -> str:
 def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
     yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
-    after, before = lane.after or (), lane.before or ()
     for queue in lane.queues:
-        state: LaneState = "gone" if queue not in after else "new" if queue not in before else "changed"
-        state = state if lane.state == "changed" else lane.state
+        state = lane.edge_state(queue)
         yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"

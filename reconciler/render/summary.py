@@ -49,11 +49,6 @@ class PlanSummary:
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
 
-    @property
-    def blocked(self) -> bool:
-        """Return whether apply will refuse."""
-        return bool(self.refusals or self.conflicts)
-
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
     """Return the plan in words, with up to `limit` cases of its impact."""
@@ -103,13 +98,11 @@ def _watch_text(watch: WatchCounts, changed: int) -> str:
 
 def _endpoint_text(plan: Plan) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
-    before, after = (stage.fallback.settings for stage in plan.endpoints)
-    intents = [
-        f"{quote(each['intent'])} below {quote(each['minConfidence'])}" if each["intent"] is not None else "no fallback"
-        for each in (before, after)
-    ]
+    settings = [stage.fallback.settings for stage in plan.endpoints]
+    below = [(each["intent"], each["minConfidence"]) for each in settings]
+    intents = ["no fallback" if name is None else f"{quote(name)} below {quote(bound)}" for name, bound in below]
     changes = [" -> ".join(intents)] if intents[0] != intents[1] else []
-    old, new = ({*settings["knownIntents"]} for settings in (before, after))  # empty: every intent is known
+    old, new = ({*each["knownIntents"]} for each in settings)  # empty: every intent is known
     listed = {"now known: ": old and new - old, "now unknown: ": new and old - new}
     listed |= {} if old else {"now unknown: every intent except ": new}
     changes += [f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}" for title, names in listed.items() if names]

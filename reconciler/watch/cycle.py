@@ -3,7 +3,7 @@
 import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
@@ -148,18 +148,6 @@ def applied_outcomes(report: ApplyReport) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Applied))
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """The time between the starts of two cycles, in seconds."""
-
-    seconds: float
-
-    def next_delay(self, failures: int, chance: float) -> float:
-        """Return the delay from one start to the next. Each failure in a row doubles it; `chance` is from 0 to 1."""
-        longest = max(self.seconds, MAX_BACKOFF)
-        return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
-
-
 Cycle = Callable[[], Awaitable[CycleResult]]
 OnResult = Callable[[CycleResult, float], Awaitable[object]]
 
@@ -168,7 +156,7 @@ OnResult = Callable[[CycleResult, float], Awaitable[object]]
 class WatchLoop:
     """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
 
-    interval: Interval
+    interval: float  # seconds between the starts of two cycles
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
@@ -183,20 +171,25 @@ class WatchLoop:
             self._started_at, self._is_running = self.clock(), True
             result = await cycle()
             self.failures = self.failures + 1 if result.should_back_off else 0
-            due = self._started_at + self.interval.next_delay(self.failures, self.random())
+            due = self._started_at + self._next_delay()
             self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
             await on_result(result, self._due_at - self.clock())
             if should_stop():
                 return result
             await self.sleep(max(self._due_at - self.clock(), 0.0))
 
+    def _next_delay(self) -> float:
+        """Return the seconds from one start to the next, which each failure in a row doubles."""
+        delay = min(self.interval * 2.0 ** min(self.failures, _MAX_DOUBLINGS), max(self.interval, MAX_BACKOFF))
+        return delay * (1 - _JITTER + 2 * _JITTER * self.random())
+
     @property
     def is_alive(self) -> bool:
         """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
         now = self.clock()
         if self._is_running:
-            return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)
-        return now - self._due_at <= 2 * self.interval.seconds
+            return now - self._started_at <= max(3 * self.interval, _MAX_CYCLE_SECONDS)
+        return now - self._due_at <= 2 * self.interval
 
 
 Message = dict[str, Any]
@@ -293,9 +286,7 @@ class WatchMetrics:
     """Counts cycles, their API calls and changes, and notifications; keeps the figures of the last cycle."""
 
     def __init__(self) -> None:
-        self.cycles: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-        self.notifications: Counter[str] = Counter()
+        self.cycles, self.calls, self.notifications = Counter[str](), Counter[str](), Counter[str]()
         self._applied = self._failures = 0
         self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
@@ -303,8 +294,7 @@ class WatchMetrics:
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
         """Count a cycle. `failures` is the number of consecutive failures. A cycle without a plan keeps the gauges."""
         self.cycles[cycle.status] += 1
-        calls = cycle.calls
-        self.calls.update(requests=calls.requests, retries=calls.retries, throttled=calls.throttled)
+        self.calls.update(asdict(cycle.calls))
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
         self._seconds += cycle.seconds
         self._last_seconds, self._failures = cycle.seconds, failures

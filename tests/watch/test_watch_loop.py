@@ -18,7 +18,6 @@ from reconciler.watch.cycle import (
     REMINDER_SECONDS,
     ApiCallCounts,
     CycleResult,
-    Interval,
     NotificationState,
     WatchLoop,
     WatchMetrics,
@@ -72,7 +71,7 @@ def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, ch
     async def told(_round: CycleResult, _following: float) -> None:
         await asyncio.sleep(0)
 
-    loop = WatchLoop(interval=Interval(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+    loop = WatchLoop(interval=every, clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
     assert rounds[-1] is asyncio.run(loop.run(one, told, lambda: len(began) == len(rounds)))
     return [*began, time.seconds - 1000]
 
@@ -109,7 +108,7 @@ def test_health_depends_on_the_loop_and_not_on_the_tenant() -> None:
     """Healthy before the first round, during waits and in long rounds; unhealthy if none starts or ends for long."""
     time = FakeClock()
     seen: list[tuple[float, bool]] = []
-    loop = WatchLoop(interval=Interval(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+    loop = WatchLoop(interval=60, clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
 
     async def one() -> CycleResult:
         for seconds in (0.0, 1799.0, 2.0):

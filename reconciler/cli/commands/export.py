@@ -228,8 +228,7 @@ def _header(session: Session) -> ManifestHeader:
 
 def _plan_with(session: Session, live: LiveState, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
     """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
-    texts = {file: text.encode() for file, text in changed.items()}
-    manifests = load_with_changes(Path(session.directory), texts)
+    manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
     return manifests, replace(session, manifests=manifests).planner(live).desired
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import httpx
 
+from reconciler.cli.clients import ca_file
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
@@ -46,12 +47,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    reviewed.add_argument(
-        "--workflow",
-        metavar="FILE",
-        default="routing-plan.yml",
-        help="file name of the plan workflow (default: routing-plan.yml)",
-    )
+    workflow = "file name of the plan workflow (default: routing-plan.yml)"
+    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help=workflow)
     drift = parser.add_argument_group("drift-issue")
     drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
     drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
@@ -168,9 +165,8 @@ def _open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise UsageError("GITHUB_TOKEN is not set or not valid. Set it for this step only")
-    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
-    verify = load_tls_context(Path(ca_file) if ca_file else None)
-    transport = httpx.HTTPTransport(verify=verify, proxy=parse_proxy(proxy) if proxy else None)
+    proxy = os.environ.get("CXROUTE_PROXY")
+    transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
     # The client reads no netrc and no other proxy variables, and follows redirects only where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)

@@ -9,9 +9,8 @@ from reconciler.plan.json_schema import plan_schema
 
 def options(parser: argparse.ArgumentParser) -> None:
     choices = ("manifest", "plan", "profile")
-    parser.add_argument(
-        "of", nargs="?", choices=choices, default="manifest", help="the schema or profile to print (default: manifest)"
-    )
+    of = "the schema or profile to print (default: manifest)"
+    parser.add_argument("of", nargs="?", choices=choices, default="manifest", help=of)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -88,8 +88,7 @@ async def _serve(options: Namespace, session: Session, settings: "ServeSettings"
         session.output.flush()
 
     name = session.environment.name
-    context_client = open_context_client(session, DEADLINE)
-    async with context_client as client, open_cluster(settings.shared, name, client) as join:
+    async with open_context_client(session, DEADLINE) as client, open_cluster(settings.shared, name, client) as join:
         await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
 
 
@@ -123,8 +122,7 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    policy = _event_policy(options, session)
-    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+    return ContextApp(write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits)
 
 
 def max_calls(rate: float) -> int:

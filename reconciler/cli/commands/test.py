@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.checks.adequacy import (
-    Adequacy,
-    candidate_tests,
-    choose_tests,
-    measure_adequacy,
-)
+from reconciler.checks.adequacy import Adequacy, candidate_tests, choose_tests, measure_adequacy
 from reconciler.checks.route_tests import Checked, RouteTestResult, check, check_live, with_promises
 from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
 from reconciler.cli.conversation import failure_findings
@@ -62,15 +57,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         tenants = ((each, read_tenant(each)) for each in sessions)
         checked = [check_live(s.manifests, s.environment, s.planner(live).desired, live) for s, live in tenants]
     else:
-        manifests = load_manifests(Path(options.manifests))
-        checked = _offline(manifests, options)
-        if options.adequacy:
-            adequacies = _measure(options, manifests, checked)
+        manifests, checked, adequacies = _check_offline(options)
         if options.write is not None:
             added = {"added": _TestFile(options, manifests).add_missing(adequacies)}
-            manifests = load_manifests(Path(options.manifests))
-            checked = _offline(manifests, options)
-            adequacies = _measure(options, manifests, checked)
+            _, checked, adequacies = _check_offline(options)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
@@ -93,13 +83,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return ManifestError.exit_code if any(finding.severity == "error" for finding in failed) else 0
 
 
-def _offline(manifests: Manifests, options: argparse.Namespace) -> list[Checked]:
+def _check_offline(options: argparse.Namespace) -> tuple[Manifests, list[Checked], list[Adequacy]]:
+    """Return the manifests, their checked environments and, with --adequacy, the adequacy in each of these."""
+    manifests = load_manifests(Path(options.manifests))
     names = test_environments(manifests, options.environment)
     chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
     checked = [with_promises(check(manifests, choose_environment(manifests, name))) for name in chosen]
     if wrong := [finding for each in checked for finding in each.findings if finding.severity == "error"]:
         raise ManifestError(list(dict.fromkeys(wrong)))
-    return checked
+    loaded = [(each, manifests.environments.get(each.environment.name)) for each in checked if options.adequacy]
+    samples = [(each, declared_traffic(at, Path(options.manifests)) if at else None) for each, at in loaded]
+    return manifests, checked, [measure_adequacy(each, sample) for each, sample in samples]
 
 
 def _required_percent(options: argparse.Namespace) -> float:
@@ -115,12 +109,6 @@ def _required_percent(options: argparse.Namespace) -> float:
     if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
         raise UsageError(f"--fail-under {sanitize(options.fail_under)}: must be a number from 0 to 100")
     return percent
-
-
-def _measure(options: argparse.Namespace, manifests: Manifests, checked: Sequence[Checked]) -> list[Adequacy]:
-    loaded = [manifests.environments.get(each.environment.name) for each in checked]
-    samples = [declared_traffic(each, Path(options.manifests)) if each else None for each in loaded]
-    return [measure_adequacy(each, sample) for each, sample in zip(checked, samples, strict=True)]
 
 
 class _TestFile:

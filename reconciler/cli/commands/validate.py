@@ -110,7 +110,6 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
 def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
     tests_too = f" {tests_line(validated.results)}" if validated.results else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
-    count, rest = len(validated.unhandled_intents), ""
-    if count:
-        rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all."
+    count = len(validated.unhandled_intents)
+    rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all." if count else ""
     return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"

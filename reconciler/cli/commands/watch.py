@@ -27,6 +27,7 @@ from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
+from reconciler.text.hosts import url_of
 from reconciler.text.prometheus import CONTENT_TYPE
 from reconciler.watch import cycle as cycles
 from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
@@ -63,7 +64,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    interval = cycles.Interval(_parse_interval(options.every))
+    interval = _parse_interval(options.every)
     listener = _open_health_listener(options.listen) if options.listen else None
     with listener or contextlib.nullcontext():
         session = open_session(options, output)
@@ -101,7 +102,7 @@ class _Watch:
     options: argparse.Namespace
     output: Output
     session: Session  # the latest session that could be opened
-    interval: cycles.Interval
+    interval: float  # seconds
     loop: WatchLoop = field(init=False)
     cycle: CycleResult = field(init=False)  # the current cycle so far
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # starts the next round now
@@ -117,8 +118,7 @@ class _Watch:
             if listener is not None:
                 server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
                 await stack.enter_async_context(server)
-                host, port = listener.getsockname()[:2]
-                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
+                where = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)

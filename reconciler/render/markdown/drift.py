@@ -62,8 +62,7 @@ def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:
     yield f"#### {section.title}"
     head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
     yield "\n".join([*head, *(line for group in visible for line in _rows(group, links))])
-    hidden = len(section.rules) - sum(map(len, visible))
-    if hidden > 0:
+    if hidden := len(section.rules) - sum(map(len, visible)):
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 

@@ -211,7 +211,7 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     rule = "|---|---|---|" + ("---:|" if shares else "")
     rest = impact.rest_text(len(impact.cases) - len(visible))
     after = [f"{escape_markdown(rest)}; see plan.html."] if rest else []
-    after += [OTHERS_UNCHANGED] if impact.is_complete else []
+    after += [] if impact.unknown else [OTHERS_UNCHANGED]
     after += [escape_markdown(impact.premise)] if impact.premise else []
     balance = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in item)} |" for item in impact.balance]
     balance_head = ("| Queue | Today | After this change | Change |", "|---|---:|---:|---:|")
@@ -235,7 +235,7 @@ def _unknown(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 
 
 def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
-    if not summary.blocked:
+    if not summary.refusals and not summary.conflicts:
         return []
     lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
     limit = max(level.findings, 5)
@@ -243,11 +243,8 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     hidden = len(summary.conflicts) - limit
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
-        names = " ".join(code_span(item.name) for item in summary.refusals)
-        lines += [
-            "",
-            f"If this is intended, allow it where it is reviewed: `guard.allow` of the Environment ({names}).",
-        ]
+        allow = f"`guard.allow` of the Environment ({' '.join(code_span(item.name) for item in summary.refusals)})"
+        lines += ["", f"If this is intended, allow it where it is reviewed: {allow}."]
     return [alert("CAUTION", lines)]
 
 

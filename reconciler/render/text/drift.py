@@ -71,8 +71,7 @@ def _head(drift: Drift) -> Iterator[str]:
     differences = f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
     yield differences if plan.changes else match_phrase(plan)
     if count := len(drift.in_the_way):
-        are = "is" if count == 1 else "are"
-        yield f"{pluralize(count, 'unmanaged live rule')} {are} in the way of the manifests."
+        yield f"{pluralize(count, 'unmanaged live rule')} {'is' if count == 1 else 'are'} in the way of the manifests."
     if accepted := words.accepted_phrase(drift):
         yield f"{accepted}."
 
@@ -110,8 +109,7 @@ def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
     for group in visible:
         yield from _rules(group, style, ALL_ROWS if limit == ALL_ROWS else MAX_NAMED)
         yield ""
-    hidden = len(section.rules) - sum(map(len, visible))
-    if hidden > 0:
+    if hidden := len(section.rules) - sum(map(len, visible)):
         yield from (f"  and {pluralize(hidden, 'further rule')}; -v shows all of them.", "")
 
 
@@ -121,8 +119,7 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     yield from (style("bold", f"{words.FAILED}:"), "")
     visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
     yield from (line for finding in visible for line in finding_lines(finding, style))
-    hidden = len(drift.failed_checks) - len(visible)
-    if hidden > 0:
+    if hidden := len(drift.failed_checks) - len(visible):
         yield f"  and {pluralize(hidden, 'further check')}; -v shows all of them."
     yield ""
 

@@ -89,12 +89,9 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
+    impact = _impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none"
     return EnvironmentRow(
-        environment=plan.environment,
-        changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none",
-        status=status,
-        detail=detail,
+        environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
     )
 
 
@@ -103,7 +100,7 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
         return "not known"
     summary = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not summary.cases:
-        return "none" if summary.is_complete else "not known"
+        return "not known" if summary.unknown else "none"
     share = f", {summary.share}" if moved else ""
     return f"{pluralize(len(summary.cases) + summary.hidden_cases, 'case')}{share}"
 

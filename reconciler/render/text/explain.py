@@ -11,12 +11,12 @@ from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
+from reconciler.render.impact import DEFAULT_ROUTING
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
-_DEFAULT: Final = "the tenant's default routing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,10 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, non_match
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
         lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
     else:
-        lines.append(f"goes to {style('bold', _DEFAULT)}: no rule takes it.")
+        lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
     if explanation.undecided:
-        rule, condition = (
-            ("the rule", "its condition")
-            if len(explanation.undecided) == 1
-            else ("one of the rules", "their conditions")
-        )
+        alone = len(explanation.undecided) == 1
+        rule, condition = ("the rule", "its condition") if alone else ("one of the rules", "their conditions")
         lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
     notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
     return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
@@ -108,13 +105,11 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
     hidden = len(explanation.non_matches) - len(non_matches)
     others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
     if others:
-        has_intent = any(map(names.labels.is_intent, explanation.conversation))
         why = "is for another intent" if others == 1 else "are for other intents"
-        if not has_intent:
+        if not any(map(names.labels.is_intent, explanation.conversation)):
             why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
-    if hidden > others:
-        rest = hidden - others
+    if (rest := hidden - others) > 0:
         yield f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take it; -v lists all."
 
 
@@ -129,7 +124,7 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
             f" is not defined, and by name the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
-        destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
+        destination = queues_phrase(following.rule.targets, names.queues) if following else DEFAULT_ROUTING
         by = f", by {_name(following)}   {_where(following)}" if following else ""
         yield f"Without {_name(first)} it would go to {destination}{by or '.'}"
 
@@ -145,12 +140,8 @@ def _where(entry: RoutingEntry) -> str:
 
 
 def _non_match_document(non_match: NonMatch) -> Document:
-    source = non_match.entry.source
-    return {
-        "rule": non_match.entry.name,
-        "condition": to_api_json(non_match.condition),
-        "source": source and source._asdict(),
-    }
+    name, source = non_match.entry.name, non_match.entry.source
+    return {"rule": name, "condition": to_api_json(non_match.condition), "source": source and source._asdict()}
 
 
 def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:

@@ -46,9 +46,9 @@ def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = 
     """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
     summary = texts.summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
-    noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
-    watched = f" {summary.watch_text}" if summary.watch_text else ""
-    return "\n".join([*_head(summary, style), f"{summary.totals_text}{watched}{noted}"]) + "\n"
+    noted = f"{pluralize(warnings, 'warning')}." if warnings else ""
+    totals = " ".join(filter(None, (summary.totals_text, summary.watch_text, noted)))
+    return "\n".join([*_head(summary, style), totals]) + "\n"
 
 
 def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:

@@ -109,8 +109,7 @@ def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels
     ET.SubElement(suite, "properties")
     warnings = []
     for check in checks:
-        title = _title(check, labels)
-        case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
+        case = ET.SubElement(suite, "testcase", name=_title(check, labels), classname=f"{environment}.{name}", time="0")
         if check.failure:
             message = sanitize(check.failure.message)
             text = f"{source_location(check.failure.source)}: {message}" if check.failure.source else message
@@ -158,10 +157,8 @@ def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> s
         ]
         for entry in (edit.before, edit.after)
     )
-    removed, added = (
-        " and ".join(part for part in first if part not in second)
-        for first, second in ((before, after), (after, before))
-    )
+    removed = " and ".join(part for part in before if part not in after)
+    added = " and ".join(part for part in after if part not in before)
     return f"{added} instead of {removed}" if added else f"without the condition {removed}"
 
 
@@ -182,7 +179,8 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
 
 def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
     (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
-    rules = [edited if each is entry else each for each in adequacy.rules.ordered]
+    ordered = (edited if each is entry else each for each in adequacy.rules.ordered)
+    rules = [{"id": each.name, **rule_to_json(each.rule, each.rule.description, queues)} for each in ordered if each]
     return {
         "environment": adequacy.checked.environment.name,
         "edit": _edit_phrase(unnoticed.edit, adequacy.checked.labels, queues),
@@ -190,7 +188,5 @@ def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
         "witness": dict(unnoticed.event),
         "before": destination_to_json(unnoticed.before, queues),
         "after": destination_to_json(unnoticed.after, queues),
-        "rules": [
-            {"id": each.name, **rule_to_json(each.rule, each.rule.description, queues)} for each in rules if each
-        ],
+        "rules": rules,
     }
