@@ -133,7 +133,7 @@ def adequacy_of(entries: Entries) -> Question:
         if one.address
     }
     state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
-    source, finding = Source("promises.yaml", 1, 1), Finding(code="CXR221", severity="error", message="")
+    finding = Finding(code="CXR221", severity="error", message="")
     promises = tuple(
         StatedPromise(document="all", name=str(number), promise=one, finding=finding, requirement="")
         for number, one in enumerate(mix.promises(100, len(entries)))

@@ -15,7 +15,7 @@ from reconciler.checks.lint_view import MAX_LISTED_VALUES, LintView, StatedCondi
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
-from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, QueueRef, fits_type
+from reconciler.manifest.documents import AttributeEntry, QueueRef, fits_type
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
@@ -74,15 +74,14 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
     entries_by_intent: dict[str, list[RoutingEntry]] = {}
-    for entry in view.ordered:
-        if entry.address:
-            for intent in _named_intents(view, entry):
-                if intent not in view.intents and intent != view.fallback.intent:
-                    entries_by_intent.setdefault(intent, []).append(entry)
+    for entry in (*(entry for entry in view.ordered if entry.address), *view.promises):
+        for intent in _named_intents(view, entry):
+            if intent not in view.intents and intent != view.fallback.intent:
+                entries_by_intent.setdefault(intent, []).append(entry)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
-        too = f", and by {pluralize(len(others), 'further rule')}" if others else ""
+        too = f", and in {pluralize(len(others), 'further place')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
         hint = suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
@@ -228,7 +227,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
     entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
-        message = f"{operator} compares {compared}s, and {subject} is declared as {TYPE_PHRASES[type_]}"
+        message = f"{operator} compares {compared}s, and {subject} has the type {type_}"
         return "CXR213", message, "use another operator, or correct the `type`", "", ()
     if operator not in EQUALITIES | SETS:
         return None
@@ -236,7 +235,7 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
     if type_ and not fits_type(value, type_):
         is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
         hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
-        return "CXR213", f"{subject} is declared as {TYPE_PHRASES[type_]}, not {describe_value(value)}", hint, "", ()
+        return "CXR213", f"{subject} has the type {type_}, and {describe_value(value)} is not of it", hint, "", ()
     if values and canonical_scalar(value) not in entry.canonical_values:
         return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:100], values
     return None

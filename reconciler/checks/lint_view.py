@@ -1,6 +1,7 @@
 """The input of the lint: one environment's rules in order, their intents, and names for messages."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
@@ -51,6 +52,7 @@ class LintView:
         }  # the bot's intents, with their positions
         self.declared_attributes: Final = manifests.declared_attributes if manifests.attributes else None
         self.fallback: Final = desired.endpoint.fallback
+        self.promises: Final = [replace(each.promise.probe, source=each.finding.source) for each in desired.promises]
         rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
         # The endpoint never writes some contexts: a rule that comes first takes them, so that no finding is about them.
         self.ordered: Final = (*desired.endpoint.unreachable(), *rules)

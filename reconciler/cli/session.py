@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import io
 import signal
-import subprocess
-import tarfile
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,15 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
+from reconciler.cli.base import fallback_before, load_base
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar, Terminal
-from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_contents, load_environment, load_manifests
+from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.plan import LiveState, PlanOptions
@@ -104,6 +101,7 @@ class Session:
     terminal: Terminal
     sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     live_file: LiveFile | None = None
+    findings: tuple[Finding, ...] = ()  # about the options
     undo_request: UndoRequest | None = None
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
@@ -170,7 +168,7 @@ class Session:
             allowed=allowed,
             reason=reason,
             advise=advise,
-            findings=(self.live_file.finding,) if self.live_file else (),
+            findings=(*self.findings, *([self.live_file.finding] if self.live_file else [])),
             failed_tests=self.failed_tests,
             tests=self.tests,
         )
@@ -198,44 +196,7 @@ def load_selected_manifests(options: Namespace, environment: str | None, undo: s
             raise
         manifests = load_environment(Path(options.manifests), env_name(environment))
     base = getattr(options, "base", None)
-    return manifests if base is None else replace(manifests, base=_load_base(base, options.manifests))
-
-
-def _load_base(name: str, directory: str) -> Manifests:
-    """Return the manifests before the change: of a directory, or of a git revision of it. Raises UsageError."""
-    try:
-        if name and Path(name).is_dir():
-            return load_manifests(Path(name))
-        return load_contents(_read_revision(name, directory))
-    except ManifestError as error:
-        reason = f"the manifests there are invalid: {str(error).splitlines()[0]}"
-        raise UsageError(f"--base {name[:100]}: {reason}") from None
-
-
-def _read_revision(revision: str, directory: str) -> list[tuple[str, bytes]]:
-    """Return the manifests of a git revision, by path, without links and hidden files. Raises UsageError."""
-    command = ["git", "-C", directory, "archive", "--format=tar", revision, "--", "*.y*ml"]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        if not revision.startswith("-"):  # it would be an option of git
-            archive = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout  # noqa: S603
-            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-                manifests = (file for file in files if file.isfile() and file.name.endswith((".yaml", ".yml")))
-                named = {file.name: files.extractfile(file) for file in manifests if "/." not in f"/{file.name}"}
-                return sorted((f"{revision}:{name}", file.read()) for name, file in named.items() if file)
-    reason = f"neither a directory nor a git revision with manifests in {directory} (git must be installed)"
-    raise UsageError(f"--base {revision[:100]}: {reason}")
-
-
-def _base_fallback(base: Manifests, name: str, environment: Environment) -> FallbackPolicy | None:
-    """Return the fallback of an Environment before the change; None if the Environment is new. Raises UsageError."""
-    if environment.name not in base.environments:
-        return None
-    before = base.environments[environment.name].document
-    if (before.attributes, before.context.writer) != (environment.attributes, environment.context.writer):
-        field = "context.writer" if before.attributes == environment.attributes else "attributes"
-        reason = f"the Environment has other `{field}` there, and rules on both cannot be compared"
-        raise UsageError(f"--base {name[:100]}: {reason}")
-    return endpoint_stage(base, before).fallback
+    return manifests if base is None else replace(manifests, base=load_base(base, options.manifests))
 
 
 def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
@@ -253,7 +214,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         sample = load_traffic(options.traffic, chosen.attributes)
     elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
         sample = declared_traffic(loaded, Path(options.manifests))
-    before = _base_fallback(manifests.base, options.base, chosen) if manifests.base else None
+    before = fallback_before(manifests.base, options.base, chosen) if manifests.base else None
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -261,8 +222,8 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
-        base=options.base if before else None,
-        base_fallback=before,
+        base=options.base if isinstance(before, FallbackPolicy) else None,
+        base_fallback=before if isinstance(before, FallbackPolicy) else None,
     )
     return Session(
         manifests=manifests,
@@ -271,4 +232,5 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         options=planning,
         terminal=Terminal(output, ProgressBar(output)),
         sample=sample,
+        findings=(before,) if isinstance(before, Finding) else (),
     )

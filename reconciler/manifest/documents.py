@@ -88,7 +88,7 @@ def fits_type(value: Scalar | None, declared: str) -> bool:
 class AttributeEntry(f.StrictModel):
     """An attribute of conversations, for the checks of rules, promises and route tests: no platform enforces it."""
 
-    label: f.Omittable[f.Label] = f.omittable(
+    label: f.Omittable[Annotated[str, Field(pattern=f.PLAIN_LABEL)]] = f.omittable(
         "What people read instead of the attribute's name, in text, comments and pages.", "Customer tier"
     )
     type: f.Omittable[Literal["text", "number", "boolean"]] = f.omittable(
@@ -207,12 +207,12 @@ class Always(f.StrictModel):
 
 
 class Never(f.StrictModel):
-    """What must not receive the conversations."""
+    """The queues that must not receive the conversations."""
 
     queues: f.Omittable[f.NonEmptyList[f.NonEmptyText]] = f.omittable(
         "The queues: aliases, or live queues' names. No part of a split reaches one of them.", ["overflow-partner"]
     )
-    default: f.Omittable[Literal[True]] = f.omittable("True if a rule must take each conversation.")
+    default: f.Omittable[Literal[True]] = f.omittable("True: no conversation may go to the tenant's default routing.")
 
     @model_validator(mode="after")
     def _check_any(self) -> Self:
@@ -245,24 +245,24 @@ class PromiseEntry(f.StrictModel):
         "fraud/*",
     )
     split: f.Omittable[Annotated[dict[f.NonEmptyText, ShareBounds], Field(min_length=1)]] = f.omittable(
-        "The share of each conversation's split that these queues have. A queue outside the split has 0 %.",
+        "For each queue, the least and the most percent of a conversation's split. A queue outside it has 0 %.",
         {"cards": {"least": 60}},
     )
     severity: Literal["error", "warning"] = f.optional(
         "error", "Whether a broken promise is an error, which fails the checks, or a warning.", "warning"
     )
-    environments: f.Omittable[f.YamlList[str]] = f.omittable(
+    environments: f.Omittable[f.NonEmptyList[str]] = f.omittable(
         "The Environments that have this promise. Default: those of the document.", ["prod"]
     )
     _exactly_one = f.require_exactly_one("always", "never", "decided_by", "split")
 
 
 class Promises(f.ManifestDocument):
-    """What must hold for all conversations; checked, exactly, by `cxroute validate` and before every apply."""
+    """Statements about all conversations, which `cxroute validate` proves, and every plan before an apply."""
 
     kind: Literal["Promises"] = f.optional("Promises", "This document states what must hold for all conversations.")
     name: f.NonEmptyText = f.required("The name of this document in messages.", "safety")
-    environments: f.Omittable[f.YamlList[str]] = f.omittable(
+    environments: f.Omittable[f.NonEmptyList[str]] = f.omittable(
         "The Environments that have these promises. Default: all.", ["prod", "staging"]
     )
     promises: f.YamlList[PromiseEntry] = f.required(

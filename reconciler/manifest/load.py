@@ -60,7 +60,7 @@ class Manifests:
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     attributes: tuple[LoadedDocument[Attributes], ...] = ()
     labelled: bool = True  # whether people read labels; with -v they read names
-    base: "Manifests | None" = None  # the manifests before a change
+    base: "Manifests | Finding | None" = None  # the manifests before a change, or why they are unknown
     errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
 
     def environment(self, name: str) -> Environment:

@@ -212,6 +212,9 @@ them. Keep one; delete the others, or remove the last line of their descriptions
 date, set it in the Profile: `rule: {dateCreated: NAME}`.
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
+CXR321 fallback not compared: The manifests of `--base` are invalid or have no such Environment, so the plan does not
+show which conversations a changed fallback of the endpoint moves. This is expected for a new Environment, and for a
+change that corrects invalid manifests; otherwise specify another revision or directory.
 CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.

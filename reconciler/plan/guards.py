@@ -177,7 +177,7 @@ def _check_promises(promises: Iterable[PromiseResult]) -> GuardResult:
     """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
     failed = [(each.name, each.failure) for each in promises if each.failure and each.failure.severity == "error"]
     if not failed:
-        return _result("promises", 0, "the rules after this plan keep every promise")
+        return _result("promises", 0, "the rules after this plan keep every promise of severity error")
     message = failed[0][1].message
     if len(failed) > 1:
         names = join_first([name for name, _ in failed], _MAX_LISTED, quote)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.checks import adequacy
 from reconciler.checks.adequacy import choose_masks
 from reconciler.manifest.documents import Given
 from reconciler.manifest.load import load_manifests
@@ -68,7 +69,8 @@ def test_the_report_names_each_unnoticed_edit(cxroute: Program) -> None:
     lines = cxroute.out.splitlines()
     assert "1 route test passed in prod." == lines[0]
     total = "Adequacy in prod: the tests and promises notice 3 of 17 single edits that move callers (17.6 %)."
-    assert total == lines[-1]
+    advice = "To add tests that notice them: cxroute test --adequacy --write manifests/FILE.yaml"
+    assert [total, advice] == lines[-2:]
     at = lines.index("  cards/pin: confidence >= 0.65 instead of confidence >= 0.6   manifests/rules.yaml:13")
     example = '      intent "pin", confidence 0.63: 80 % "Cards", 20 % "General" -> "General"'
     assert example == lines[at + 1]
@@ -156,6 +158,15 @@ def test_a_low_share_of_noticed_edits_is_exit_3(cxroute: Program, percent: str, 
     assert 3 == cxroute("test", "--adequacy", "--fail-under", percent)
 
 
+def test_an_edit_that_is_not_decided_is_not_noticed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any work each edit is undecided: the share of an empty number is not enough for `--fail-under`."""
+    write_bank()
+    monkeypatch.setattr(adequacy, "WORK_PER_RULE", 0)
+    assert 3 == cxroute("test", "--adequacy", "--fail-under", "1")
+    assert "notice 0 of 0 single edits that move callers; " in cxroute.out
+    assert 0 == cxroute("test", "--adequacy", "--fail-under", "0")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -163,6 +174,7 @@ def test_a_low_share_of_noticed_edits_is_exit_3(cxroute: Program, percent: str, 
         (["--write", "manifests/new.yaml"], "--fail-under and --write need --adequacy"),
         (["--adequacy", "--live"], "--adequacy is about the rules of the manifests: omit --live"),
         (["--adequacy", "--fail-under", "101"], "--fail-under 101: must be a number from 0 to 100"),
+        (["--adequacy", "--fail-under", ""], "--fail-under : must be a number from 0 to 100"),
         (["--adequacy", "--fail-under", "most"], "--fail-under most: must be a number from 0 to 100"),
         (["--adequacy", "--write", "new.yaml"], "--write new.yaml: must be a .yaml file in a directory of manifests"),
         (["--adequacy", "--write", "manifests/new.txt"], "must be a .yaml file in a directory of manifests"),

@@ -168,6 +168,14 @@ def accepted(desk: Desk) -> set[str]:
     return desk.said("drift")
 
 
+def unknown_base(desk: Desk) -> set[str]:
+    """Return the codes of a plan whose base has no such Environment."""
+    Path("old").mkdir()
+    Path("old/all.yaml").write_text(documents(ENVIRONMENT.replace("prod", "other")), "utf-8")
+    desk.planned(ruleset(VIP))
+    return desk.said("plan", "-e", "prod", "--live", "live.json", "--base", "old")
+
+
 INTENTS: Final = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [%s]\n"
 PROMISES: Final = """\
 apiVersion: routing/v1
@@ -290,6 +298,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR311": disowned,
     "CXR312": lambda desk: desk.planned(ruleset(VIP), *EDITED),
     "CXR320": lambda desk: desk.planned(ruleset(VIP)) | desk.said("plan", "-e", "prod", "--live", "live.json"),
+    "CXR321": unknown_base,
     "CXR330": accepted,
     "CXR331": bounded_drift,
     "CXR340": lambda desk: desk.planned(

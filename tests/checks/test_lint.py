@@ -242,7 +242,7 @@ def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
     rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
     (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
     assert (
-        'intent "card_stollen" is used here, and by 1 further rule, but it is in no Intents document' in found.message
+        'intent "card_stollen" is used here, and in 1 further place, but it is in no Intents document' in found.message
     )
     assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
     assert [] == said(linted("{intent: anything, queue: Cards}"))

@@ -143,6 +143,8 @@ def test_variables_and_environments_decide_by_environment() -> None:
             "minConfidence must be a number from",
         ),
         ("for: {when: [{attribute: a, in: '${floor}'}]}, decidedBy: a/b", "CXR104", (2, 43), "in must be a list"),
+        ("split: {a: {least: 60, most: 50}}", "CXR104", (2, 21), '"least" must not be above "most"'),
+        ("split: {a: {}}", "CXR104", (2, 21), '"split" needs "least", "most", or both'),
     ],
 )
 def test_an_error_of_expansion_has_its_position(
@@ -170,6 +172,7 @@ def test_an_error_of_expansion_has_its_position(
         ("{name: p, never: {}}", "CXR104", "needs queues or default"),
         ("{name: p, always: {queues: []}}", "CXR104", "must not be empty"),
         ("{name: p, split: {}}", "CXR104", "must not be empty"),
+        ("{name: p, environments: [], decidedBy: a/b}", "CXR104", "must not be empty"),
         ("{name: p, split: {a: {least: 101}}}", "CXR104", "must be a number from 0 to 100"),
         ("{name: p, decidedBy: 'Fraud/*'}", "CXR108", "must be an address, ruleset/key, or a pattern of addresses"),
         (
@@ -193,6 +196,16 @@ def test_an_invalid_document_is_reported_with_its_line(cxroute: Program, promise
     code_of_run, form = cxroute.json("validate")
     found = [(one["code"], one["source"]["line"]) for one in form["findings"] if said in one["message"]]
     assert (3, [(code, 2 + promise.count("\n"))]) == (code_of_run, found), form["findings"]
+
+
+def test_an_intent_that_the_bot_does_not_have_is_a_warning(cxroute: Program) -> None:
+    """A misspelt intent would be a promise about nothing, too: the finding is at its name, with the nearest one."""
+    write("bot.yaml", "{apiVersion: routing/v1, kind: Intents, name: bot, intents: [lost_card, pin]}\n")
+    write_promises("{name: p, for: {intents: [pin, lost_crad]}, never: {queues: [cards]}}")
+    found = [one for one in cxroute.json("validate", "-e", "prod")[1]["findings"] if one["code"] == "CXR206"]
+    (place,) = [(one["source"]["line"], one["source"]["column"]) for one in found if "lost_crad" in one["message"]]
+    assert (2, 32) == place
+    assert ["did you mean 'lost_card'?"] == [one["hint"] for one in found if "lost_crad" in one["message"]]
 
 
 def test_a_queue_without_an_alias_is_a_warning(cxroute: Program) -> None:

@@ -184,10 +184,14 @@ def test_an_apply_needs_the_reviewed_move_of_the_endpoint(small: Program) -> Non
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("nowhere", "--base nowhere: neither a directory nor a git revision with manifests in manifests"),
+        (
+            "nowhere",
+            '--base "nowhere" is not a git revision and not a directory (a revision needs git, and its history)',
+        ),
+        ("\x1b[31m", '--base "\\u001b[31m" is not a git revision'),
         ("--help", "expected one argument"),
         ("-x", "expected one argument"),
-        ("", "neither a directory nor a git revision"),
+        ("", '--base "" is not a git revision'),
     ],
 )
 def test_an_unknown_base_is_an_error(small: Program, base: str, message: str) -> None:
@@ -196,27 +200,78 @@ def test_an_unknown_base_is_an_error(small: Program, base: str, message: str) ->
     assert message in small.err
 
 
-def test_an_invalid_base_is_an_error(small: Program) -> None:
-    """Other attributes there, and invalid manifests there."""
+def test_another_attribute_in_the_base_is_an_error(small: Program) -> None:
+    """Rules on two names of the intent cannot be compared."""
     shutil.copytree("manifests", "old")
     Path("old/prod.yaml").write_text(PROD.format(least=0.5) + "attributes: {intent: other}\n", encoding="utf-8")
     assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "old")
     assert "the Environment has other `attributes` there" in small.err
-    Path("old/prod.yaml").write_text("kind: Environment\n", encoding="utf-8")
-    Path("older").mkdir()
-    shutil.copy("old/prod.yaml", "older/prod.yaml")
-    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "older")
-    assert "the manifests there are invalid" in small.err
 
 
-def test_a_base_revision_is_read_without_links_and_hidden_files(small: Program) -> None:
-    """A revision may come from a fork: a link in it does not lead anywhere."""
-    Path("manifests/link.yaml").symlink_to("/etc/passwd")
+def test_a_base_that_cannot_be_compared_is_a_warning(small: Program) -> None:
+    """Invalid or missing manifests, or no such Environment: the plan says so, because a change may correct them."""
+    Path("old").mkdir()
+    for text, reason in (
+        ("kind: Environment\n", 'its manifests are invalid: prod.yaml:1: missing field "apiVersion"'),
+        (PROD.format(least=0.5).replace("name: prod", "name: other"), 'it has no Environment "prod"'),
+        (None, "its manifests are invalid: no *.yaml or *.yml file in this directory"),
+    ):
+        Path("old/prod.yaml").unlink(missing_ok=True)
+        if text:
+            Path("old/prod.yaml").write_text(text, encoding="utf-8")
+        code, found = plan(small, "--base", "old")
+        (finding,) = (one for one in found["findings"] if one["code"] == "CXR321")
+        message = f'a change of the endpoint\'s fallback since --base "old" is not shown: {reason}'
+        assert (0, None, "warning", message) == (
+            code,
+            found["options"]["base"],
+            finding["severity"],
+            finding["message"],
+        )
+    shutil.move("manifests", "elsewhere")  # as in the first change with manifests
+    code, found = plan(small, "--base", "HEAD", "-m", "elsewhere")
+    assert "CXR321" in [one["code"] for one in found["findings"]]
+
+
+def test_a_revision_comes_before_a_directory_of_its_name(small: Program) -> None:
+    """A change that adds such a directory does not hide what it moves; ./ names the directory."""
+    write("prod.yaml", PROD.format(least=0.5))
+    shutil.copytree("manifests", "HEAD")
+    code, found = plan(small, "--base", "HEAD")
+    assert (2, 0.35) == (code, found["endpoint"]["before"]["minConfidence"])
+    assert 0 == plan(small, "--base", "./HEAD")[0]
+
+
+@pytest.mark.parametrize(
+    "attributes", ["*.yaml export-ignore", "*.yaml working-tree-encoding=UTF-16", "*.yaml filter=x", "*.yaml ident"]
+)
+def test_attributes_of_git_do_not_change_the_base(small: Program, attributes: str) -> None:
+    """Those of the revision, of the change and of the manifests' directory."""
+    for path in (".gitattributes", "manifests/.gitattributes"):
+        Path(path).write_text(f"{attributes}\n", encoding="utf-8")
+    code, found = plan(small, "--base", "HEAD")
+    assert (0, []) == (code, [one for one in found["findings"] if one["code"] == "CXR321"])
+    write("prod.yaml", PROD.format(least=0.5))
+    assert 2 == plan(small, "--base", "HEAD")[0]
+
+
+def test_a_base_revision_is_read_like_a_directory(small: Program) -> None:
+    """A link within the manifests counts; one that leads out of them, and a hidden file, have no effect."""
+    write("bot.yaml", INTENTS.format(names="card, lost"))
+    shutil.move("manifests/bot.yaml", "manifests/bot.txt")
+    Path("manifests/bot.yaml").symlink_to("bot.txt")
     Path("manifests/.hidden.yaml").write_text("kind: Nothing\n", encoding="utf-8")
     git("add", "-A")
     git("commit", "-qm", "links")
+    code, found = plan(small, "--base", "HEAD")
+    assert (0, ["card", "lost"]) == (code, found["endpoint"]["before"]["knownIntents"])
+    Path("manifests/link.yaml").symlink_to("/etc/passwd")
+    git("add", "-A")
+    git("commit", "-qm", "links")
     Path("manifests/link.yaml").unlink()
-    assert 0 == plan(small, "--base", "HEAD")[0]
+    code, found = plan(small, "--base", "HEAD")
+    (finding,) = (one for one in found["findings"] if one["code"] == "CXR321")
+    assert "link.yaml:1: the symbolic link leads out of the manifests' directory" in finding["message"]
 
 
 def test_given_is_the_bots_event_and_context_is_what_rules_read(small: Program) -> None:

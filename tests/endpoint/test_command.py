@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import resource
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from reconciler.endpoint.server import open_listener
+from reconciler.text.files import MIB
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support import canary_secrets as canary
+from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
 from tests.support.program import Program, write
 from tests.support.server_process import KEY, server_process
@@ -133,8 +138,19 @@ def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.Monkey
     assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err
 
 
+def answering(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
+    """Return an ASGI application with one response."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
 def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) -> None:
-    """Equal; another bound in the manifests; not an endpoint; no server; an address that may not be used."""
+    """Equal; another bound; not an endpoint; a small answer that expands to much; no server; a refused address."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
     with served(tmp_path) as (_, url):
         upstream = str(re.findall(r"http://[0-9.:]+", (tmp_path / "manifests/all.yaml").read_text())[0])
 
@@ -148,4 +164,9 @@ def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) 
         assert "fail" == status(url)[0]
         assert ("fail", "its /metrics cannot be read: status 404") == status(upstream)
         assert "there is no usable response" in status("http://127.0.0.1:9")[1]
+        with loopback_server() as other:
+            for headers, body in (([], b"up 1\n"), ([(b"content-encoding", b"gzip")], gzip.compress(bytes(64 * MIB)))):
+                other.app = answering(headers, body)
+                assert "its /metrics does not say which fallback it uses" in status(other.url)[1]
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 64 * 1024
         assert 64 == cxroute("doctor", "-e", "prod", "--endpoint", "http://example.com")

@@ -51,7 +51,7 @@ def result(plan: Plan) -> GuardResult:
 def test_a_plan_that_keeps_its_promises_is_not_refused() -> None:
     """The guard is one of the plan's, with a value of 0."""
     found = result(guarded(wanted("cards/vip", rule())))
-    expected = (0, 0, True, "the rules after this plan keep every promise")
+    expected = (0, 0, True, "the rules after this plan keep every promise of severity error")
     assert expected == (found.value, found.limit, found.ok, found.message)
 
 
@@ -158,3 +158,16 @@ def test_apply_refuses_and_a_reason_lifts_the_guard(cxroute: Program) -> None:
     assert 4 == cxroute("apply", "--yes")
     assert '--allow promises --reason "why"' in cxroute.err
     assert 0 == cxroute("apply", "--yes", "--allow", "promises", "--reason", "CHG-1"), cxroute.err
+
+
+def test_a_broken_promise_that_is_a_warning_is_in_each_form_of_the_plan(cxroute: Program) -> None:
+    """It does not refuse; the guard is about promises of severity error."""
+    assert 0 == cxroute("init")
+    write("promises.yaml", f"{PROMISE.replace('[cards]', '[nobody]')}    severity: warning\n")
+    code, form = cxroute.json("plan")
+    (guard,) = [one for one in form["guards"] if one["name"] == "promises"]
+    (finding,) = [one for one in form["findings"] if one["code"] == "CXR221"]
+    assert (0, True, "warning") == (code, guard["ok"], finding["severity"])
+    for options in ([], ["--format", "markdown"], ["--format", "html"]):
+        assert 0 == cxroute("plan", *options)
+        assert "lost cards reach cards" in cxroute.out

@@ -147,12 +147,16 @@ class _Doctor:
             async with (
                 asyncio.timeout(MAX_CALL_SECONDS),
                 httpx.AsyncClient(verify=load_tls_context(ca_file()), trust_env=False) as client,
-                client.stream("GET", f"{url.rstrip('/')}/metrics") as response,
+                client.stream("GET", f"{url.rstrip('/')}/metrics", headers={"Accept-Encoding": "identity"}) as response,
             ):
-                text = await anext(response.aiter_text(MIB), "")
+                text = (await anext(response.aiter_raw(MIB), b"")).decode(
+                    errors="replace"
+                )  # a little may expand to much
                 problem = "" if response.is_success else f"status {response.status_code}"
         if problem:
             problem = f"its /metrics cannot be read: {problem}"
+        elif "cxroute_fallback_info{" not in text:
+            problem = "its /metrics does not say which fallback it uses: is it `cxroute serve`, in this version?"
         elif f'cxroute_fallback_info{{digest="{expected}"}}' not in text:
             problem = "its fallback is not that of the manifests: `context` or an Intents document differs"
             advice = "Plans show what the manifests say: restart `cxroute serve` with these manifests, in this version"

@@ -41,9 +41,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
     add("--junit", metavar="FILE", help="also write the results as JUnit XML")
     add("--adequacy", action="store_true", help="report which single edits of the rules move callers unnoticed")
-    percent = "with --adequacy: exit 3 if tests and promises notice less of the edits than this"
+    percent = "with --adequacy: exit 3 if tests and promises notice less than this percentage of the edits"
     add("--fail-under", metavar="PERCENT", help=percent)
-    add("--write", metavar="FILE", help="with --adequacy: add the fewest route tests that notice them to this manifest")
+    add(
+        "--write",
+        metavar="FILE",
+        help="with --adequacy: add a small set of route tests that notice them to this manifest",
+    )
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
@@ -75,9 +79,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
         lines = [*([""] if failed else []), tests_line(results), *adequacy_lines(adequacies, limit)]
         lines += [f"{pluralize(each['tests'], 'route test')} added to {each['file']}." for each in added.values()]
+        if not options.write and any(each.unnoticed for each in adequacies):
+            lines += [f"To add tests that notice them: cxroute test --adequacy --write {options.manifests}/FILE.yaml"]
         output.result("\n".join(lines) + "\n")
-    edits = sum(each.edits for each in adequacies)
-    if 100 * (edits - sum(len(each.unnoticed) for each in adequacies)) < required * edits:
+    edits = sum(each.edits + each.undecided for each in adequacies)  # an undecided edit is not proven to be noticed
+    if 100 * sum(each.edits - len(each.unnoticed) for each in adequacies) < required * edits:
         output.warn(f"the tests and promises notice less than {required:g} % of the edits (--fail-under)")
         return ManifestError.exit_code
     return ManifestError.exit_code if any(finding.severity == "error" for finding in failed) else 0
@@ -103,7 +109,7 @@ def _required_percent(options: argparse.Namespace) -> float:
     if not options.adequacy and (options.fail_under is not None or options.write is not None):
         raise UsageError("--fail-under and --write need --adequacy")
     try:
-        percent = parse_number(options.fail_under or "0")
+        percent = parse_number("0" if options.fail_under is None else options.fail_under)
     except ValueError:
         percent = -1
     if not 0 <= percent <= 100:  # noqa: PLR2004 - percent

@@ -65,7 +65,7 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, non_match
     event, context = (conversation_phrase(each, names.labels) for each in (explanation.event, explanation.conversation))
     lines = [f"By {names.rules_label}, a conversation with {event}"]
     if explanation.fallback:
-        reason = f"the confidence is missing or below {quote(explanation.endpoint.fallback.min_confidence)}"
+        reason = f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is required"
         reason = "the intent is in no Intents document" if explanation.fallback == "unknown" else reason
         lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
     if first := explanation.winner:

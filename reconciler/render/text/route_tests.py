@@ -159,7 +159,7 @@ def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> s
     )
     removed = " and ".join(part for part in before if part not in after)
     added = " and ".join(part for part in after if part not in before)
-    return f"{added} instead of {removed}" if added else f"without the condition {removed}"
+    return f"{added} instead of {removed.removeprefix('to ')}" if added else f"without the condition {removed}"
 
 
 def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
