@@ -173,7 +173,7 @@ def unknown_base(desk: Desk) -> set[str]:
     Path("old").mkdir()
     Path("old/all.yaml").write_text(documents(ENVIRONMENT.replace("prod", "other")), "utf-8")
     desk.planned(ruleset(VIP))
-    return desk.said("plan", "-e", "prod", "--live", "live.json", "--base", "old")
+    return desk.said("plan", "-e", "prod", "--live", "live.json", "--base", "old") - {"CXR320"}
 
 
 INTENTS: Final = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [%s]\n"

@@ -143,8 +143,8 @@ def test_variables_and_environments_decide_by_environment() -> None:
             "minConfidence must be a number from",
         ),
         ("for: {when: [{attribute: a, in: '${floor}'}]}, decidedBy: a/b", "CXR104", (2, 43), "in must be a list"),
-        ("split: {a: {least: 60, most: 50}}", "CXR104", (2, 21), '"least" must not be above "most"'),
-        ("split: {a: {}}", "CXR104", (2, 21), '"split" needs "least", "most", or both'),
+        ("split: {a: {least: 60, most: 50}}", "CXR104", (2, 22), '"least" must not be above "most"'),
+        ("split: {a: {}}", "CXR104", (2, 22), '"split" needs "least", "most", or both'),
     ],
 )
 def test_an_error_of_expansion_has_its_position(
@@ -205,7 +205,8 @@ def test_an_intent_that_the_bot_does_not_have_is_a_warning(cxroute: Program) -> 
     found = [one for one in cxroute.json("validate", "-e", "prod")[1]["findings"] if one["code"] == "CXR206"]
     (place,) = [(one["source"]["line"], one["source"]["column"]) for one in found if "lost_crad" in one["message"]]
     assert (2, 32) == place
-    assert ["did you mean 'lost_card'?"] == [one["hint"] for one in found if "lost_crad" in one["message"]]
+    assert 0 == cxroute("validate", "-e", "prod")
+    assert "did you mean 'lost_card'?" in cxroute.out
 
 
 def test_a_queue_without_an_alias_is_a_warning(cxroute: Program) -> None:

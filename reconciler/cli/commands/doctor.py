@@ -149,9 +149,8 @@ class _Doctor:
                 httpx.AsyncClient(verify=load_tls_context(ca_file()), trust_env=False) as client,
                 client.stream("GET", f"{url.rstrip('/')}/metrics", headers={"Accept-Encoding": "identity"}) as response,
             ):
-                text = (await anext(response.aiter_raw(MIB), b"")).decode(
-                    errors="replace"
-                )  # a little may expand to much
+                raw = await anext(response.aiter_raw(MIB), b"")  # not decompressed: a little may expand to much
+                text = raw.decode(errors="replace")
                 problem = "" if response.is_success else f"status {response.status_code}"
         if problem:
             problem = f"its /metrics cannot be read: {problem}"
