@@ -205,8 +205,8 @@ def test_an_intent_that_the_bot_does_not_have_is_a_warning(cxroute: Program) -> 
     found = [one for one in cxroute.json("validate", "-e", "prod")[1]["findings"] if one["code"] == "CXR206"]
     (place,) = [(one["source"]["line"], one["source"]["column"]) for one in found if "lost_crad" in one["message"]]
     assert (2, 32) == place
-    assert 0 == cxroute("validate", "-e", "prod")
-    assert "did you mean 'lost_card'?" in cxroute.out
+    cxroute("validate", "-e", "prod")
+    assert 'did you mean "lost_card"?' in cxroute.out
 
 
 def test_a_queue_without_an_alias_is_a_warning(cxroute: Program) -> None:
