@@ -143,6 +143,10 @@ class _Measurement:
         promises = [result.promise for result in results if result.facts.holds]
         edited = (edit.after for edit in self.edits if edit.after)
         self.search = SingleEdits(self.index.ordered, edited, promises, self.endpoint, self.evaluation)
+        sign = 1 if self.evaluation == "lowest-first" else -1
+        for entry in self.index.ordered:
+            levels = (rival + sign * side for side, rival in self.search.rivals(entry))
+            self.edits += [RuleEdit(entry, replace(entry, rule=replace(entry.rule, priority=at))) for at in levels]
         self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
 
     def run(self) -> Adequacy:
@@ -190,17 +194,14 @@ def _name(entry: RoutingEntry | None) -> str:
 
 
 def list_edits(ordered: Sequence[RoutingEntry], queues: Iterable[str], confidence: str) -> Iterator[RuleEdit]:
-    """Yield the single edits of each rule: no rule, another queue, another priority, other conditions."""
+    """Yield the single edits of each rule except those of its priority: no rule, another queue, other conditions."""
     places = [(Target(queue, 1),) for queue in queues]
-    levels = sorted({entry.rule.priority for entry in ordered})
     for entry in ordered:
-        rule, at = entry.rule, levels.index(entry.rule.priority)
+        rule = entry.rule
         others = (each for each in places if destination_of(each) != destination_of(rule.targets))
         edited = [replace(rule, targets=each) for each in islice(others, 1)]
-        edited += [replace(rule, priority=level - 1) for level in levels[max(0, at - 1) : at + 1][:1]]
-        edited += [replace(rule, priority=level + 1) for level in levels[at : at + 2][-1:]]
-        for parts in _edit_conditions(rule.conditions, confidence):
-            edited.append(replace(rule, conditions=normalized_conditions(parts)))
+        changed = _edit_conditions(rule.conditions, confidence)
+        edited += (replace(rule, conditions=normalized_conditions(parts)) for parts in changed)
         yield RuleEdit(entry, None)
         yield from (RuleEdit(entry, replace(entry, rule=new)) for new in dict.fromkeys(edited) if new != rule)
 

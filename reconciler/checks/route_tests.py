@@ -65,11 +65,13 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    runner = _RouteTestRunner(environment, resolver, desired.endpoint, rules, assumed)
+    runner = _RouteTestRunner(
+        environment=environment, resolver=resolver, endpoint=desired.endpoint, rules=rules, assumed=assumed
+    )
     return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _RouteTestRunner:
     environment: Environment
     resolver: QueueResolver

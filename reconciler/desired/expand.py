@@ -331,7 +331,7 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
     return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StatedPromise:
     """A promise of the manifests in one environment."""
 
@@ -384,7 +384,13 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         decided_by=stated.decided_by or "",
     )
     finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
-    return StatedPromise(loaded.document.name, stated.name, promise, finding, _requirement(stated))
+    return StatedPromise(
+        document=loaded.document.name,
+        name=stated.name,
+        promise=promise,
+        finding=finding,
+        requirement=_requirement(stated),
+    )
 
 
 def _requirement(stated: PromiseEntry) -> str:

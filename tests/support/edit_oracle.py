@@ -15,9 +15,11 @@ from tests.support.brute_force import (
     Json,
     Known,
     destination,
+    in_routing_order,
     inputs_for,
     is_number,
     is_supported,
+    matches,
     numeral,
     winner,
 )
@@ -173,8 +175,15 @@ class EditOracle:
             )
 
     def _passing(self, rule: Json) -> Iterator[Json]:
-        """Yield the rule with a priority beyond the next lower and the next higher one, or beyond its own."""
-        levels = [one["priority"] for one in self.rules if one["enabled"]]
-        lower = max((level for level in levels if level < rule["priority"]), default=rule["priority"])
-        higher = min((level for level in levels if level > rule["priority"]), default=rule["priority"])
-        yield from ({**rule, "priority": priority} for priority in (lower - 1, higher + 1))
+        """Yield the rule with the priority just beyond its nearest rival in each direction."""
+        ordered = in_routing_order(self.rules, self.evaluation)
+        at, sign = ordered.index(rule), -1 if self.evaluation == "highest-first" else 1
+        for near, step in ((ordered[:at][::-1], -sign), (ordered[at + 1 :], sign)):
+            rival = next((one for one in near if self._meet(rule, one)), None)
+            if rival is not None:
+                yield {**rule, "priority": rival["priority"] + step}
+
+    def _meet(self, rule: Json, other: Json) -> bool:
+        if destination(rule) == destination(other):
+            return False
+        return any(matches(rule, one) and matches(other, one) for one in self.inputs)

@@ -214,6 +214,18 @@ class SingleEdits:
                     return True
         return False
 
+    def rivals(self, entry: RoutingEntry) -> Iterator[tuple[int, float]]:
+        """Yield the priorities of the nearest rules before (-1) and after (1) that may send common events elsewhere."""
+        slices, own, near = self._slices, self._ranks(entry), set[int]()
+        for rank in own:
+            for atom in slices.atoms(rank):
+                overlapping = slices.shapes(atom).overlapping(slices.shape_of_rank(atom, rank))
+                shapes = ((other, slices.shape_of_rank(atom, other)) for other in slices.ranks_in(atom))
+                near.update(other for other, shape in shapes if overlapping >> shape & 1)
+        near = {rank for rank in near if slices.destinations[rank] != slices.destinations[own.start]}
+        sides = ((-1, [rank for rank in near if rank < own.start]), (1, [-rank for rank in near if rank >= own.stop]))
+        yield from ((side, slices.entries[abs(max(ranks))].rule.priority) for side, ranks in sides if ranks)
+
     def _broken_by(self, route: Route) -> frozenset[int]:
         """Return the promises, by rank, that conversations with a route break."""
         key = route[0], route[1].address if route[1] else None
