@@ -8,12 +8,12 @@ Over a socket the connection really breaks: `allow_breaking` puts a function for
 """
 
 import asyncio
-import contextlib
 import signal
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
@@ -126,20 +126,16 @@ def serve(app: "ASGIApp", listener: socket.socket, announce: Callable[[], object
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
     class SimulatorServer(uvicorn.Server):
-        # Returns after a signal; uvicorn itself would raise the signal again.
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
                 announce()
 
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # uvicorn's own method records the signal, and raises it again after the end.
+            del frame
+            self.force_exit |= self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
     quiet |= {"lifespan": "on", "ws": "none", "proxy_headers": False}
