@@ -47,7 +47,8 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.simulator.app import Simulator, listening_socket
+    from reconciler.endpoint.server import open_listener
+    from reconciler.simulator.app import Simulator
     from reconciler.simulator.settings import PROFILES
     from reconciler.simulator.state import TenantState
 
@@ -56,7 +57,7 @@ def serve(folder: Path, count: int) -> None:
     workload.state(folder / "state.json", manifests)
     (manifests / "environment.yaml").unlink()
     stored = json.loads((folder / "state.json").read_text())
-    listeners = [listening_socket("127.0.0.1", 0) for _ in range(count)]
+    listeners = [open_listener("127.0.0.1", 0) for _ in range(count)]
     ports = [one.getsockname()[1] for one in listeners]
     apps = {port: Simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
 

@@ -145,7 +145,7 @@ class TenantLogin:
         if self._api_server is None and self._discovery is not None and payload.get("access_token"):
             identity = parse_identity(payload.get("id_token"))
             self._response_without_api = payload
-            self._api_server = await self._discovery.api_server(identity)
+            self._api_server = await self._discovery.api_server(*identity)
             self._response_without_api = {}
         return payload
 

@@ -37,44 +37,36 @@ _PATHS: Final = {
 _FIELD_ERROR_STATUSES: Final = (200, 400, 422)  # a profile may define a refusal with status 200
 
 
-class InteractionWriter:
-    """Merges the attributes into an interaction's context, as in the tutorial."""
-
-    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Make the call."""
-        return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
+ContextWriter = Callable[[CallTenant, str, Attributes], Awaitable[ApiResponse]]  # `str`: the path
 
 
-class CustomFieldsWriter:
-    """Sets custom fields of a digital contact. Setting the same values twice changes nothing."""
-
-    async def write(self, call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
-        """Make the call. Raises UndefinedFieldsError."""
-        fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
-        try:
-            return await call("custom fields", path, to_json(fields, ensure_ascii=True))
-        except errors.RejectedError as error:
-            if error.status not in _FIELD_ERROR_STATUSES:
-                raise
-            hint = f"{custom_fields_hint(attributes)} (status {error.status})"
-            raise errors.UndefinedFieldsError(hint, error.status) from error
+def write_interaction(call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
+    """Merge the attributes into an interaction's context, as in the tutorial."""
+    return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
 
 
-class SignalWriter:
-    """Signals the script of a voice contact. Each signal interrupts the script: none is sent twice."""
+async def write_custom_fields(call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
+    """Set custom fields of a digital contact; twice the same values change nothing. Raises UndefinedFieldsError."""
+    fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
+    try:
+        return await call("custom fields", path, to_json(fields, ensure_ascii=True))
+    except errors.RejectedError as error:
+        if error.status not in _FIELD_ERROR_STATUSES:
+            raise
+        hint = f"{custom_fields_hint(attributes)} (status {error.status})"
+        raise errors.UndefinedFieldsError(hint, error.status) from error
 
-    def __init__(self, parameters: Mapping[str, int]) -> None:
-        """`parameters` holds the number of the parameter, p1 to p9, for each attribute."""
-        self._parameters = sorted((number, name) for name, number in parameters.items())
 
-    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Make the call. Raises AmbiguousWriteError if the signal may have been sent."""
-        values = [f"p{number}={quote(value_text(attributes.get(name)), safe='')}" for number, name in self._parameters]
+def signal_writer(parameters: Mapping[str, int]) -> ContextWriter:
+    """Return a writer that signals a voice contact's script; `parameters` numbers p1 to p9, by attribute."""
+    # Each signal interrupts the script: none is sent twice. AmbiguousWriteError: it may have been sent.
+    numbers = sorted((number, name) for name, number in parameters.items())
+
+    def write(call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
+        values = [f"p{number}={quote(value_text(attributes.get(name)), safe='')}" for number, name in numbers]
         return call("signal", f"{path}?{'&'.join(values)}", b"")
 
-
-ContextWriter = InteractionWriter | CustomFieldsWriter | SignalWriter
-INTERACTION_WRITER: Final = InteractionWriter()
+    return write
 
 
 def value_text(value: str | float | None) -> str:
@@ -97,8 +89,8 @@ def choose_writer(environment: Environment) -> ContextWriter:
     names, signal, writer = environment.attributes, environment.context.signal, environment.context.writer
     if writer == "voice-signal":
         numbers = {names.intent: signal.intent, names.confidence: signal.confidence}
-        return SignalWriter({**numbers, names.updated_at: signal.updated_at})
-    return CustomFieldsWriter() if writer == "digital-custom-fields" else INTERACTION_WRITER
+        return signal_writer({**numbers, names.updated_at: signal.updated_at})
+    return write_custom_fields if writer == "digital-custom-fields" else write_interaction
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
@@ -122,7 +114,7 @@ class ContextClient(ReadingClient):
         credentials: ClientCredentials,
         time: TimeSource,
         path_template: str,
-        writer: ContextWriter = INTERACTION_WRITER,
+        writer: ContextWriter = write_interaction,
     ) -> None:
         """`path_template` holds {conversationId}. Raises UsageError for a path that servers would normalize."""
         super().__init__(transport, tenant, credentials, time)
@@ -147,7 +139,7 @@ class ContextClient(ReadingClient):
         deadline = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(deadline)
         try:
-            response = await self._writer.write(self._call, path, attributes)
+            response = await self._writer(self._call, path, attributes)
         except CancelledError:
             raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:

@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
@@ -28,13 +28,6 @@ _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)  # no dot segments
-
-
-class Identity(NamedTuple):
-    """Issuer and tenant id from an id token."""
-
-    issuer: str
-    tenant: str
 
 
 class Discovery:
@@ -57,10 +50,10 @@ class Discovery:
         """Read the issuer's document again before the next token."""
         self._token_server = None
 
-    async def api_server(self, identity: Identity) -> ServerUrl:
+    async def api_server(self, issuer: str, tenant_id: str) -> ServerUrl:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
-        issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
-        request = openid_request(issuer, f"{_CXONE}?{urlencode({'tenantId': identity.tenant})}")
+        server = _check_server(issuer.rstrip("/"), "the id token", "iss", self._tenant)
+        request = openid_request(server, f"{_CXONE}?{urlencode({'tenantId': tenant_id})}")
         document = await self._fetch_document(request, "set api.baseUrl to do without it")
         url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
@@ -117,8 +110,8 @@ def _server_objection(url: str, tenant: TenantSettings) -> str:
     return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is not a path that can be requested unchanged"
 
 
-def parse_identity(id_token: object) -> Identity:
-    """Return the identity in an id token. Raises UnexpectedResponseError."""
+def parse_identity(id_token: object) -> tuple[str, str]:
+    """Return the issuer and the tenant's id in an id token. Raises UnexpectedResponseError."""
     # The signature is not verified: the issuer sent the token over TLS, and it only names the next server.
     parts = id_token.split(".") if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else []
     payload: object = None
@@ -132,4 +125,4 @@ def parse_identity(id_token: object) -> Identity:
             "the token response has no id_token with the tenant's iss and tenantId, so the API's address is unknown;"
             " set api.baseUrl"
         )
-    return Identity(issuer, tenant)
+    return issuer, tenant

@@ -5,6 +5,7 @@ A file holds a list of rules, or one page with all rules and, optionally, queues
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -88,10 +89,8 @@ def _condition(form: Json) -> model.Condition | model.Opaque:
     if type(form) is dict and form.get("type") == "attribute":
         attribute, operator = form.get("attributeName"), form.get("operator")
         if isinstance(attribute, str) and isinstance(operator, str) and operator in model.OPERATORS:
-            try:
+            with suppress(ValueError):
                 return model.make_condition(attribute, operator, form.get("value"))
-            except ValueError:
-                return model.make_opaque(form)
     return model.make_opaque(form)
 
 

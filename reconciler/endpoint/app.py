@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from reconciler.endpoint import messages
-from reconciler.endpoint.auth import ApiKeys, Deduplicator, InMemoryMessageIds, MessageIdStore, SignatureVerifier
+from reconciler.endpoint.auth import ApiKeys, InMemoryMessageIds, MessageIdStore, SignatureVerifier, run_once
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
 from reconciler.endpoint.event import InvalidEventError, format_timestamp, parse_event
 from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
@@ -88,7 +88,7 @@ class ContextApp:
         limit, share = bounds.max_waiting, deps.limit_share
         self._handler = EventHandler(write, rules, stores.locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
-        self._deduplicator = Deduplicator(stores.message_ids)
+        self._message_ids = stores.message_ids
         self._dependencies, self._limits = deps, bounds
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -146,7 +146,7 @@ class ContextApp:
         if message_id is None:
             return _UNAUTHORIZED
         handle = partial(self._handle_body, body, message_id, end, scope)
-        return await self._deduplicator.run_once(message_id, body, end, handle)
+        return await run_once(self._message_ids, message_id, body, end, handle)
 
     async def _handle_body(self, body: bytes, message_id: str, deadline: float, scope: "Scope") -> EndpointResponse:
         try:

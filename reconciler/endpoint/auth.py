@@ -113,27 +113,25 @@ class MessageIdStore(Protocol):
         """Store the response of the caller that processed the message; a retryable one frees the id."""
 
 
-class Deduplicator:
-    """Processes each message once."""
-
-    def __init__(self, store: MessageIdStore) -> None:
-        self._store = store
-
-    async def run_once(
-        self, message_id: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
-    ) -> EndpointResponse:
-        """Return the response of `process`, or the stored response of a repeated message; waits for a running one."""
-        stored = await self._store.claim(message_id, sha256(body).digest(), deadline)
-        if stored is not None:
-            return stored
-        response = FAILED_RESPONSE
-        try:
-            response = await process()
-        finally:
-            with contextlib.suppress(TimeoutError):  # the store completes it in the background
-                async with asyncio.timeout_at(deadline):
-                    await self._store.complete(message_id, truncated(response))
-        return response
+async def run_once(
+    store: MessageIdStore,
+    message_id: str,
+    body: bytes,
+    deadline: float,
+    process: Callable[[], Awaitable[EndpointResponse]],
+) -> EndpointResponse:
+    """Return the response of `process`, or the stored response of a repeated message; waits for a running one."""
+    stored = await store.claim(message_id, sha256(body).digest(), deadline)
+    if stored is not None:
+        return stored
+    response = FAILED_RESPONSE
+    try:
+        response = await process()
+    finally:
+        with contextlib.suppress(TimeoutError):  # the store completes it in the background
+            async with asyncio.timeout_at(deadline):
+                await store.complete(message_id, truncated(response))
+    return response
 
 
 FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")  # to requests that waited for a failed one

@@ -104,11 +104,6 @@ class ConversationState:
     waiting: int = 0  # requests that hold the lock or wait for it
     lock: asyncio.Lock | None = None  # created by the first request that has to wait
 
-    def repeated_response(self, event: Event) -> EndpointResponse | None:
-        """Return the response to an identical event, if that was the newest."""
-        same = self.latest is not None and event.timestamp is not None and event == self.latest.event
-        return self.latest.response if self.latest is not None and same else None
-
     def merge(self, latest: LatestEvent | None) -> None:
         """Store the newest event of other instances, unless it is older."""
         if latest is not None and (self.latest is None or latest.order >= self.latest.order):

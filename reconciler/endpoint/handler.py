@@ -82,11 +82,12 @@ class EventHandler:
         self, state: ConversationState, event: Event, message_id: str, now: datetime, deadline: float
     ) -> EndpointResponse:
         order = EventOrder(event.timestamp or timestamp_from_datetime(now), message_id)
-        repeated = state.repeated_response(event)
-        if repeated is not None:
-            return repeated
-        if event.timestamp is not None and state.latest is not None and order < state.latest.order:
-            return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
+        if event.timestamp is not None and state.latest is not None:
+            if event == state.latest.event:
+                return state.latest.response
+            if order < state.latest.order:
+                newer = "a newer event of this conversation was already written"
+                return success_response("stale", newer, None, stale=True)
         attributes, doubt = self._build_attributes(event, now)
         seconds = deadline - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:

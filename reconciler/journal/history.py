@@ -13,7 +13,7 @@ from reconciler.model.rule import Address
 if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
-_NOT_APPLIED: Final = ("failed", "skipped")
+NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
 _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
@@ -80,7 +80,7 @@ def _check_complete(run: "RecordedRun") -> None:
 def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     """Return one change, or None if nothing was written. Raises IncompleteJournalError."""
     is_outcome, status, rule_id = entry["event"] == "outcome", entry.get("status"), entry.get("id")
-    was_not_made = status in _NOT_APPLIED and entry.get("touched") is not True
+    was_not_made = status in NOT_APPLIED and entry.get("touched") is not True
     if is_outcome and (was_not_made or entry.get("attempts") == 0):
         return None
     text = str(entry.get("address"))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import RecordedChange
+from reconciler.journal.history import NOT_APPLIED, RecordedChange
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
 REAPPLIED: Final = "CXR310"
-_NOT_APPLIED: Final = ("failed", "skipped")
 _HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
@@ -193,7 +192,7 @@ class _UndoBuilder:
 
 
 def _last_runs(later: "Iterable[RecordedRun]") -> "Mapping[str, RecordedRun]":
-    made = ((change, run) for run in later for change in run.changes if change.get("status") not in _NOT_APPLIED)
+    made = ((change, run) for run in later for change in run.changes if change.get("status") not in NOT_APPLIED)
     return {str(change.get("address")): run for change, run in made}
 
 

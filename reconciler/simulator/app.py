@@ -8,13 +8,12 @@ Over a socket the connection really breaks: `allow_breaking` puts a function for
 """
 
 import asyncio
-import contextlib
 import signal
 import socket
 import struct
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
@@ -121,33 +120,27 @@ async def _start(response: SimResponse, send: "Send") -> None:
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
-def serve(app: "ASGIApp", host: str, port: int, announce: Callable[[str], object]) -> None:
+def serve(app: "ASGIApp", listener: socket.socket, announce: Callable[[], object]) -> None:
     """Serve until SIGTERM or SIGINT, then finish accepted requests. Raises OSError; without uvicorn, ImportError."""
-    # Port 0 selects a free port. `announce` gets the base URL when the server accepts connections.
+    # `announce` is called when the server accepts connections.
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
     class SimulatorServer(uvicorn.Server):
-        # Returns after a signal; uvicorn itself would raise the signal again.
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                name, bound = listener.getsockname()[:2]
-                announce(f"http://[{name}]:{bound}" if ":" in name else f"http://{name}:{bound}")
+                announce()
 
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # uvicorn's own method records the signal, and raises it again after the end.
+            del frame
+            self.force_exit |= self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
     quiet |= {"lifespan": "on", "ws": "none", "proxy_headers": False}
     config = uvicorn.Config(allow_breaking(app), timeout_graceful_shutdown=_GRACE, **quiet)
-    with listening_socket(host, port) as listener:
-        asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
+    asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
 
 
 def allow_breaking(app: "ASGIApp") -> "ASGIApp":
@@ -156,10 +149,8 @@ def allow_breaking(app: "ASGIApp") -> "ASGIApp":
     async def wrapped(scope: "Scope", receive: "Receive", send: "Send") -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)
         if transport is not None:
-            scope["extensions"] = {
-                **(scope.get("extensions") or {}),
-                _BREAK_EXTENSION: partial(_break_transport, transport),
-            }
+            break_off = partial(_break_transport, transport)
+            scope["extensions"] = {**(scope.get("extensions") or {}), _BREAK_EXTENSION: break_off}
         await app(scope, receive, send)
 
     return wrapped
@@ -172,19 +163,3 @@ def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
     # With SO_LINGER 0 the kernel answers RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises OSError."""
-    # `socket.create_server` does not name TCP; without it asyncio leaves Nagle's algorithm on: 40 ms a response.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

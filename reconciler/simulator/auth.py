@@ -65,7 +65,7 @@ def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.Si
     """POST an access key as JSON."""
     try:
         body = request.json()
-    except http.NotJsonError:
+    except ValueError:
         return http.error_response(400, http.ApiProblem("The body is not JSON", "invalid.body"))
     form = body if isinstance(body, dict) else {}
     if not _is_valid_pair((form.get("accessKeyId"), form.get("accessKeySecret")), tokens.settings.access_keys):

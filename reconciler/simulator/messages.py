@@ -17,10 +17,6 @@ JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-class NotJsonError(Exception):
-    """A body that is not JSON, or JSON that no server can store: NaN, an unpaired surrogate."""
-
-
 class ApiProblem(NamedTuple):
     """One problem of a request. `field` is a path in the API's notation: `targets[0].queueId`."""
 
@@ -74,12 +70,12 @@ class SimRequest:
         return int(text)
 
     def json(self) -> Json:
-        """Return the body's JSON. Raises NotJsonError."""
+        """Return the body's JSON. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
         try:
             value = json.loads(self.body)
             encode_json(value)
-        except (ValueError, RecursionError) as error:
-            raise NotJsonError from error
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
         return value
 
 
@@ -131,7 +127,7 @@ def parse_json_body(request: SimRequest) -> Json:
         raise ApiProblemError(415, ApiProblem("The body must be application/json", "invalid.media.type"))
     try:
         return request.json()
-    except NotJsonError:
+    except ValueError:
         raise ApiProblemError(400, ApiProblem("The body is not JSON", "invalid.body")) from None
 
 

@@ -103,7 +103,7 @@ class TenantProfile:
             except ValueError:
                 canonical.query = "pageNumber=0"
         if request.body:
-            with suppress(http.NotJsonError):
+            with suppress(ValueError):
                 canonical.body = http.encode_json(self._canonical_rule(request.json()))
         return canonical
 

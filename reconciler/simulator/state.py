@@ -2,6 +2,7 @@
 
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimRequest, encode_json
-from reconciler.simulator.storage import StateChange, StateError, StateFiles, fingerprint
+from reconciler.simulator.storage import StateChange, StateError, StateFiles
 
 JsonObject = dict[str, Any]
 _LOG_LIMIT: Final = 20_000
@@ -148,11 +149,12 @@ class TenantState:
             self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
 
     def _fingerprint(self, kind: str, identity: str) -> str | None:
+        """Return a short checksum of an object's JSON, which distinguishes its versions."""
         objects = self.contexts if kind == "context" else self.stored_rules
         value = objects.get(identity)
         if value is None:
             return None
-        return fingerprint(value.text if isinstance(value, StoredRule) else encode_json(value))
+        return f"{zlib.crc32(value.text if isinstance(value, StoredRule) else encode_json(value)):08x}"
 
     def _store(self, rule: JsonObject) -> StoredRule:
         self._forget_name(rule["id"])

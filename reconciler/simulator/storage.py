@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -32,11 +31,6 @@ class StateChange(NamedTuple):
     id: str
     previous_fingerprint: str | None
     value: Any
-
-
-def fingerprint(text: bytes) -> str:
-    """Return a short checksum of an object's JSON: it distinguishes the versions of an object."""
-    return f"{zlib.crc32(text):08x}"
 
 
 class StateFiles:

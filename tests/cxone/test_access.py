@@ -17,7 +17,7 @@ from reconciler import errors
 from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.connect import read_only_transport
-from reconciler.cxone.discovery import Identity, parse_identity
+from reconciler.cxone.discovery import parse_identity
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
@@ -305,8 +305,8 @@ def test_an_id_token_is_read_with_and_without_padding(length: int) -> None:
     """JWTs have no padding, but some issuers add it."""
     form = {**GOOD, "x": "ÿ?>" + "x" * length}
     head, payload, signature = jwt(form).split(".")
-    assert Identity(ISSUER, TENANT_ID) == parse_identity(jwt(form))
-    assert Identity(ISSUER, TENANT_ID) == parse_identity(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
+    assert (ISSUER, TENANT_ID) == parse_identity(jwt(form))
+    assert (ISSUER, TENANT_ID) == parse_identity(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
 
 
 def test_a_missing_token_is_reported_before_the_id_token() -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from reconciler.endpoint.server import open_listener
 from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
+from reconciler.text.hosts import url_of
 
 
 def main() -> None:
@@ -46,7 +48,8 @@ def main() -> None:
             note("asked")
         await app(scope, receive, send)
 
-    serve(asked, "127.0.0.1", 0, lambda url: print(f"Tenant on {url}", flush=True))  # noqa: T201 - as `simulate` does
+    with open_listener("127.0.0.1", 0) as listener:
+        serve(asked, listener, lambda: print(f"Tenant on {url_of(listener)}", flush=True))  # noqa: T201 - as `simulate`
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_client import INTERACTION_WRITER, CustomFieldsWriter
+from reconciler.cxone.context_client import write_custom_fields, write_interaction
 from reconciler.endpoint.messages import encode_json, written_prefix, written_response
 from reconciler.text.strict_json import STRICT_DECODER
 
@@ -56,8 +56,8 @@ def test_written_json_is_ascii(intent: str, confidence: float | None) -> None:
         sent.append(content)
 
     async def write() -> None:
-        await INTERACTION_WRITER.write(call, "/", {"intent": intent, "confidence": confidence})
-        await CustomFieldsWriter().write(call, "/", {"intent": intent})
+        await write_interaction(call, "/", {"intent": intent, "confidence": confidence})
+        await write_custom_fields(call, "/", {"intent": intent})
 
     asyncio.run(write())
     context, fields = (json.loads(content.decode("ascii")) for content in sent)

@@ -16,7 +16,7 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.endpoint.app import Limits
-from reconciler.endpoint.auth import Deduplicator, InMemoryMessageIds, MessageIdStore
+from reconciler.endpoint.auth import InMemoryMessageIds, MessageIdStore, run_once
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
@@ -171,7 +171,7 @@ def test_a_slow_redis_costs_at_most_the_deadline() -> None:
 
         held.acquire = held.given  # type: ignore[method-assign]
         before = loop.time()
-        await Deduplicator(ids).run_once("m-2", b"", in_seconds(5), process)
+        await run_once(ids, "m-2", b"", in_seconds(5), process)
         return answer.status, looked, loop.time() - before, len(held.told)
 
     assert (503, 5.0, 5.0, 1) == run(look())

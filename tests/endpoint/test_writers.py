@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from reconciler.cxone.context_client import (
     TEST_CHATS,
     ContextClient,
-    SignalWriter,
+    ContextWriter,
     choose_writer,
     context_path,
     ignored_conversations,
+    signal_writer,
     value_text,
 )
 from reconciler.cxone.settings import ClientCredentials
@@ -210,7 +211,7 @@ def test_a_value_stays_in_its_parameter(intent: str, confidence: float | None, a
     async def call(_name: str, path: str, _body: object) -> Any:
         told.append(path)
 
-    asyncio.run(posted(SignalWriter({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
+    asyncio.run(posted(signal_writer({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
     ((query),) = [path.partition("?")[2] for path in told]
     assert query.isascii()
     assert not set(query) & set(' \r\n"<>#?/\\+')
@@ -219,9 +220,9 @@ def test_a_value_stays_in_its_parameter(intent: str, confidence: float | None, a
     assert ["p1", "p4", "p9"] == list(found)
 
 
-async def posted(signal: SignalWriter, call: Any, said: Mapping[str, str | float | None]) -> None:
+async def posted(signal: ContextWriter, call: Any, said: Mapping[str, str | float | None]) -> None:
     """Send a signal."""
-    await signal.write(call, "/signal", said)
+    await signal(call, "/signal", said)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +328,6 @@ def test_a_signals_parameters_are_those_of_the_environment() -> None:
         told.append(path)
 
     writer = choose_writer(said)
-    assert isinstance(writer, SignalWriter)
     asyncio.run(posted(writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}))
     assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
 

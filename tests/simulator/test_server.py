@@ -18,7 +18,8 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.simulator.app import Simulator, allow_breaking, listening_socket
+from reconciler.endpoint.server import open_listener
+from reconciler.simulator.app import Simulator, allow_breaking
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -30,14 +31,16 @@ from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.simulator.app import Simulator
+from reconciler.endpoint.server import open_listener
+from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.app import serve
 from reconciler.simulator.state import TenantState
+from reconciler.text.hosts import url_of
 
 state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
 app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
-serve(app, "127.0.0.1", 0, lambda url: print("on", url, flush=True))
+with open_listener("127.0.0.1", 0) as listener:
+    serve(app, listener, lambda: print("on", url_of(listener), flush=True))
 """
 
 
@@ -46,7 +49,7 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
     """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of it."""
     config = uvicorn.Config(allow_breaking(app), log_level="warning", lifespan="off", ws="none", http=http)
     server = uvicorn.Server(config)
-    with listening_socket("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:

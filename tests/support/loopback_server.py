@@ -10,7 +10,8 @@ from typing import Any
 
 import uvicorn
 
-from reconciler.simulator.app import allow_breaking, listening_socket
+from reconciler.endpoint.server import open_listener
+from reconciler.simulator.app import allow_breaking
 
 App = Any
 """An ASGI application."""
@@ -53,7 +54,7 @@ class LoopbackServer:
 @contextmanager
 def loopback_server() -> Iterator[LoopbackServer]:
     """Serve until the end of the block."""
-    with listening_socket("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         here = LoopbackServer(listener.getsockname()[1])
         ready = threading.Event()
 

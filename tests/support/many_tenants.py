@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from reconciler.simulator.app import Simulator, allow_breaking, listening_socket
+from reconciler.endpoint.server import open_listener
+from reconciler.simulator.app import Simulator, allow_breaking
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 
@@ -83,7 +84,7 @@ def rule(key: str, queue: str = "Cards", **more: Any) -> Rule:
 def tenants(*names: str) -> Iterator[Tenants]:
     """Serve empty tenants of these names until the end of the block."""
     with ExitStack() as stack:
-        listeners = {name: stack.enter_context(listening_socket("127.0.0.1", 0)) for name in names}
+        listeners = {name: stack.enter_context(open_listener("127.0.0.1", 0)) for name in names}
         here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
         config = uvicorn.Config(allow_breaking(here), log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)

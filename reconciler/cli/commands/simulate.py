@@ -26,7 +26,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.settings import PROFILES
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import is_loopback, url_of
 
 _LAST_PORT: Final = 65_535
 
@@ -128,7 +128,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
         try:
-            serve(app, options.host, options.port, lambda url: _print_address(url, output))
+            from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
+
+            with open_listener(options.host, options.port) as listener:
+                serve(app, listener, lambda: _print_address(url_of(listener), output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
         except OSError as error:

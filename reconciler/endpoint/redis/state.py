@@ -200,8 +200,7 @@ class RedisState:
     def check_usable(self) -> None:
         """Raise LockUnavailableError while Redis is unusable."""
         if not self.is_usable:
-            message = "Redis is unavailable; nothing was written"
-            raise LockUnavailableError(message, "shared_away")
+            raise LockUnavailableError("Redis is unavailable; nothing was written", "shared_away")
 
     async def acquire(self, script: Script, key: str, *arguments: Argument) -> list[Any]:
         """Return the result of a script that takes a lock, once it is free. Raises LockUnavailableError."""
@@ -213,8 +212,7 @@ class RedisState:
                 result: list[Any] = await self.connection.call(*script.command(keys, self.generation, *arguments))
             except RedisUnavailableError as error:
                 self.mark_lost(str(error))
-                message = "Redis did not respond; nothing was written"
-                raise LockUnavailableError(message, "shared_away") from error
+                raise LockUnavailableError("Redis did not respond; nothing was written", "shared_away") from error
             if result[0] == b"lost":
                 self.mark_lost("Forgotten")
             if result[0] in (b"lost", b"settling"):

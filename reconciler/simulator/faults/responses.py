@@ -177,7 +177,7 @@ def _altered(call: FaultCall) -> http.SimResponse:
     field = call.argument or "description"
     body = None
     if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):
-        with suppress(http.NotJsonError):
+        with suppress(ValueError):
             body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
