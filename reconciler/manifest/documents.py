@@ -88,7 +88,7 @@ def fits_type(value: Scalar | None, declared: str) -> bool:
 class AttributeEntry(f.StrictModel):
     """An attribute of conversations, for the checks of rules, promises and route tests: no platform enforces it."""
 
-    label: f.Omittable[Annotated[str, Field(pattern=f.PLAIN_LABEL)]] = f.omittable(
+    label: f.Omittable[Annotated[f.Label, Field(pattern=f.PLAIN_LABEL)]] = f.omittable(
         "What people read instead of the attribute's name, in text, comments and pages.", "Customer tier"
     )
     type: f.Omittable[Literal["text", "number", "boolean"]] = f.omittable(
