@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from typing import Final, NamedTuple, cast
 
@@ -45,6 +45,7 @@ class GapSearch:
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
         self._values_by_condition: dict[Condition, ValueSet] = {}
+        self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
         self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
@@ -124,7 +125,7 @@ class GapSearch:
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
-        confidence = cast("float", self.domain.example_value((1 << below.bit_length() - 1, 0, 0)))
+        confidence = self._example(below.bit_length() - 1)
         self.view.space.budget.spend(len(ranges))
         names = self.view.attributes
         winner = self.view.find_winner({names.intent: intent, names.confidence: confidence})
