@@ -1,4 +1,4 @@
-"""Which conversations break promises about a list of rules, exactly (semantics "Promises").
+"""Which conversations break promises about a list of rules, and which single edits of the list move conversations.
 
 A promise is a rule on top of the list, the probe, whose conditions select its conversations. Each rule that takes one
 of them and that the promise does not allow is a pair of winners, (probe, rule), and becomes a region like the pairs of
