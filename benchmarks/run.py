@@ -161,7 +161,7 @@ def bench_start(runs: int) -> None:
     print("start-up                                         CPU s   MiB  x")
     for name, one in found.items():
         print(f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} {one.cpu / found['python -c pass'].cpu:5.1f}")
-    print("  --version and --help at most 3.0 x; validate at most 0.35 s")
+    print("  --version and --help at most 3.0 x; validate at most 0.5 s")
 
 
 def bench_transport(runs: int) -> None:
