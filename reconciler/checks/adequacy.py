@@ -71,7 +71,7 @@ class Adequacy(NamedTuple):
     rules: RuleIndex
     edits: int
     unnoticed: Sequence[UnnoticedEdit]
-    undecided: int  # edits of which it is not known whether they move callers: `edits` does not count them
+    undecided: int  # edits of which it is not known whether they move callers unnoticed: `edits` does not count them
 
 
 class _Winner(NamedTuple):
@@ -146,7 +146,8 @@ class _Measurement:
         sign = 1 if self.evaluation == "lowest-first" else -1
         for entry in self.index.ordered:
             levels = (rival + sign * side for side, rival in self.search.rivals(entry))
-            self.edits += [RuleEdit(entry, replace(entry, rule=replace(entry.rule, priority=at))) for at in levels]
+            edited = (replace(entry, rule=replace(entry.rule, priority=at)) for at in levels if -(2**31) <= at < 2**31)
+            self.edits += [RuleEdit(entry, changed) for changed in edited]
         self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
 
     def run(self) -> Adequacy:

@@ -1,8 +1,8 @@
 """`--base DIR|REV`: the manifests before a change, in a git revision or in a directory."""
 
-import contextlib
 import os
 import subprocess
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,14 +14,14 @@ from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote
 
-_SECONDS = 60
+_GIT_PLACES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX"}
 
 
 def load_base(name: str, directory: str) -> Manifests | Finding:
     """Return the manifests before the change, or why they cannot be compared. Raises UsageError for a wrong name."""
     with TemporaryDirectory(prefix="cxroute-") as folder:
         # A revision comes first: a pull request can contain a directory with the name of a revision.
-        place = _check_out(name, directory, Path(folder)) or Path(name)
+        place = _write_revision(name, directory, Path(folder, "manifests")) or Path(name)
         if not name or not place.is_dir():
             reason = "is not a git revision and not a directory (a revision needs git, and its history)"
             raise UsageError(f"--base {quote(name)} {reason}")
@@ -34,28 +34,38 @@ def load_base(name: str, directory: str) -> Manifests | Finding:
             return _not_compared(name, f"its manifests are invalid: {where}{first.message}")
 
 
-def _check_out(revision: str, directory: str, folder: Path) -> Path | None:
-    """Return the manifests' directory of a git revision, as files below `folder`; None without such a revision."""
-    # The work tree is a folder of its own, so that .gitattributes of the change have no effect.
-    base, environment = folder / "manifests", dict(os.environ)
-    base.mkdir()
+def _write_revision(revision: str, directory: str, base: Path) -> Path | None:
+    """Write the manifests' directory, as it is in a git revision, and return it; None without such a commit."""
+    # The files are written here and not by git, which would run filters and hooks of the repository.
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
 
-    def git(*words: str, at: str | Path = directory) -> str:
-        command = ["git", "-C", os.fspath(at), *words]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_SECONDS)  # noqa: S603
-        return os.fsdecode(done.stdout).strip("\n")
+    def git(*words: str, text: bytes = b"") -> bytes:
+        command = ["git", "-C", directory, "--literal-pathspecs", *words]
+        done = subprocess.run(command, env=environment, input=text, check=True, capture_output=True, timeout=60)  # noqa: S603
+        return done.stdout
 
     if revision.startswith("-"):  # it would be an option
         return None
     try:
-        commit = git("rev-parse", "--verify", "--quiet", revision)
-        prefix, repository = git("rev-parse", "--show-prefix"), git("rev-parse", "--absolute-git-dir")
+        named = git("rev-parse", "--verify", "--quiet", revision).decode().strip()
+        commit = git("rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
+        prefix = os.fsdecode(git("rev-parse", "--show-prefix")).removesuffix("\n")
     except (OSError, subprocess.SubprocessError):
         return None
-    environment |= {"GIT_DIR": repository, "GIT_WORK_TREE": str(base), "GIT_INDEX_FILE": str(folder / "index")}
-    with contextlib.suppress(OSError, subprocess.SubprocessError):  # the revision does not have the directory
-        git("read-tree", f"{commit}:{prefix}", at=base)
-        git("checkout-index", "--all", "--quiet", at=base)
+    base.mkdir()
+    try:
+        listed = git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([prefix] if prefix else []))
+        blobs = [line.partition(b"\t") for line in listed.split(b"\0") if b" blob " in line]
+        blobs.sort(key=lambda blob: blob[0].startswith(b"120000"))  # links last: no file is written through one
+        objects = BytesIO(git("cat-file", "--batch", text=b"".join(head.split()[2] + b"\n" for head, _, _ in blobs)))
+        for head, _, name in blobs:
+            content = objects.read(int(objects.readline().split()[2]) + 1)[:-1]
+            path = base / os.fsdecode(name).removeprefix(prefix)
+            if ".." not in path.parts:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(os.fsdecode(content)) if head.startswith(b"120000") else path.write_bytes(content)
+    except (OSError, subprocess.SubprocessError, IndexError):
+        raise UsageError(f"--base {quote(revision)}: git cannot read the manifests of that revision") from None
     return base
 
 

@@ -369,12 +369,16 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         raise
     ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
     shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
+    requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
         ends = {"least": bounds.least, "most": bounds.most}.items()
         least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
-        if least > most or not bounds.model_fields_set:
-            message = '"split" needs "least", "most", or both, and "least" must not be above "most"'
+        if not bounds.model_fields_set:
+            raise InvalidRuleError("CXR104", "needs least or most", "split", name)
+        if least > most:
+            message = f"least must not be above most, and {least} is above {most} in {expander.environment.name}"
             raise InvalidRuleError("CXR104", message, "split", name)
+        requirement.append(f"{float(least):g} to {float(most):g} % {quote(expander.fill_text(name, ('split',)))}")
         shares.append((ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100))
     promise = Promise(
         conditions=conditions,
@@ -389,20 +393,14 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         name=stated.name,
         promise=promise,
         finding=finding,
-        requirement=_requirement(stated),
+        requirement=" and ".join(requirement),
     )
 
 
-def _requirement(stated: PromiseEntry) -> str:
-    """Return what a promise demands: `only "fraud"`, or `60 to 100 % "cards"`."""
-    if stated.always:
-        return f"only {join_first(stated.always.queues, _MAX_LISTED, quote)}"
-    if stated.decided_by:
-        return f"rule {stated.decided_by}"
-    shares = (stated.split or {}).items()
-    parts = [f"{bounds.least} to {bounds.most} % {quote(name)}" for name, bounds in shares]
-    if stated.never:
-        excluded = stated.never.queues or ()
-        parts += [f"other queues than {join_first(excluded, _MAX_LISTED, quote)}"] if excluded else []
-        parts += ["a rule"] if stated.never.default else []
-    return join_first(parts, _MAX_LISTED)
+def _requirements(stated: PromiseEntry, expander: RuleExpander) -> list[str]:
+    """Return what a promise demands, except of a split: `only "fraud"`, or `other queues than "overflow"`."""
+    queues = [quote(expander.fill_text(name, (path[0],))) for name, path in list_queues(stated)]
+    names = join_first(queues, _MAX_LISTED)
+    demands: dict[str, object] = {f"only {names}": stated.always, f"rule {stated.decided_by}": stated.decided_by}
+    demands |= {f"other queues than {names}": stated.never and queues, "a rule": stated.never and stated.never.default}
+    return [demand for demand, is_stated in demands.items() if is_stated]

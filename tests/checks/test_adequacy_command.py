@@ -167,6 +167,16 @@ def test_an_edit_that_is_not_decided_is_not_noticed(cxroute: Program, monkeypatc
     assert 0 == cxroute("test", "--adequacy", "--fail-under", "0")
 
 
+def test_an_edited_priority_is_one_that_a_manifest_can_have(cxroute: Program) -> None:
+    """No rule passes a rival of the highest or the lowest priority."""
+    write_bank()
+    ends = RULES.replace("priority: 900", "priority: 2147483647").replace("priority: 10", "priority: -2147483648")
+    write("rules.yaml", ENVIRONMENT + ends)
+    _, form = cxroute.json("test", "--adequacy")
+    priorities = {rule["priority"] for each in form["adequacy"]["examples"] for rule in each["rules"]}
+    assert {-2147483648, 2147483647} == {min(priorities), max(priorities)}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

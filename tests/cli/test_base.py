@@ -246,13 +246,61 @@ def test_a_revision_comes_before_a_directory_of_its_name(small: Program) -> None
     "attributes", ["*.yaml export-ignore", "*.yaml working-tree-encoding=UTF-16", "*.yaml filter=x", "*.yaml ident"]
 )
 def test_attributes_of_git_do_not_change_the_base(small: Program, attributes: str) -> None:
-    """Those of the revision, of the change and of the manifests' directory."""
-    for path in (".gitattributes", "manifests/.gitattributes"):
+    """Those of the revision, of the change and of the repository; no filter and no hook runs."""
+    git("config", "filter.x.smudge", "touch ../ran; sed s/0.35/0.11/")
+    for path in (".gitattributes", "manifests/.gitattributes", ".git/info/attributes"):
+        Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(f"{attributes}\n", encoding="utf-8")
+    for path in ("post-index-change", "post-checkout"):
+        hook = Path(".git/hooks", path)
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\ntouch ran\n", encoding="utf-8")
+        hook.chmod(0o755)
+    git("add", "-f", ".gitattributes", "manifests/.gitattributes")
+    git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "attributes")
+    Path("ran").unlink(missing_ok=True)
+    index = Path(".git/index").read_bytes()
+    write("prod.yaml", PROD.format(least=0.5))
     code, found = plan(small, "--base", "HEAD")
-    assert (0, []) == (code, [one for one in found["findings"] if one["code"] == "CXR321"])
+    assert (2, 0.35, []) == (
+        code,
+        found["endpoint"]["before"]["minConfidence"],
+        [one for one in found["findings"] if one["code"] == "CXR321"],
+    )
+    assert not Path("ran").exists()
+    assert index == Path(".git/index").read_bytes()
+
+
+def test_a_revision_that_git_cannot_read_is_an_error(small: Program) -> None:
+    """A lost object, and a commit that is not in the clone: never a comparison with a part of the manifests."""
+    blob = subprocess.run(["git", "rev-parse", "HEAD:manifests/prod.yaml"], check=True, capture_output=True, text=True)
+    name = blob.stdout.strip()
+    for revision in ("1" * 40, "HEAD:manifests", "HEAD^{tree}"):
+        assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", revision)
+        assert "is not a git revision" in small.err
+    Path(".git/objects", name[:2], name[2:]).unlink()
+    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
+    assert 'error: --base "HEAD": git cannot read the manifests of that revision' in small.err
+
+
+def test_a_base_is_found_from_a_hook_and_below_a_directory(
+    small: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The variables that git sets for hooks have no effect; the manifests may be the repository or deep in it."""
+    monkeypatch.setenv("GIT_DIR", str(Path(".git").resolve()))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "none"))
     write("prod.yaml", PROD.format(least=0.5))
     assert 2 == plan(small, "--base", "HEAD")[0]
+    Path("deep/er").mkdir(parents=True)
+    shutil.copytree("manifests", "deep/er/manifests")
+    Path("elsewhere.yaml").write_text("kind: Nothing\n", encoding="utf-8")
+    monkeypatch.delenv("GIT_DIR")
+    monkeypatch.delenv("GIT_INDEX_FILE")
+    git("add", "-A")
+    git("commit", "-qm", "deep")
+    Path("deep/er/manifests/prod.yaml").write_text(PROD.format(least=0.6), encoding="utf-8")
+    code, found = plan(small, "--base", "HEAD", "-m", "deep/er/manifests")
+    assert (2, 0.5) == (code, found["endpoint"]["before"]["minConfidence"])
 
 
 def test_a_base_revision_is_read_like_a_directory(small: Program) -> None:
