@@ -387,12 +387,11 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
     )
-    finding = loaded.finding("CXR221", "", "promises", index, severity=stated.severity)
     return StatedPromise(
         document=loaded.document.name,
         name=stated.name,
         promise=promise,
-        finding=finding,
+        finding=loaded.finding("CXR221", "", "promises", index, severity=stated.severity),
         requirement=" and ".join(requirement),
     )
 

@@ -61,9 +61,7 @@ def run_promises(
     )
 
 
-def _failure(
-    stated: StatedPromise, facts: PromiseFacts, labels: Labels, queue_names: Mapping[str, str]
-) -> Finding | None:
+def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues: Mapping[str, str]) -> Finding | None:
     name = f"promise {quote(stated.name)}"
     if facts.is_empty:
         message = f"{name} is about no conversation: the conditions of its `for` contradict each other"
@@ -74,7 +72,7 @@ def _failure(
     if facts.holds:
         return None
     first, others = facts.violations[0], len(facts.violations) - 1
-    route = route_phrase(first.after_rule, first.after, queue_names)
+    route = route_phrase(first.after_rule, first.after, queues)
     attributes = first.example.attributes
     example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
     message = f"{name} is broken for {example}: expected {stated.requirement}, but {route}"

@@ -89,11 +89,8 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
 def _watch_text(watch: WatchCounts, changed: int) -> str:
     """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
     rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
-    return (
-        f"Changed rules that no route test and no promise watches: {watch.unwatched} of {changed}{rest}."
-        if changed
-        else ""
-    )
+    text = f"Changed rules that no route test and no promise watches: {watch.unwatched} of {changed}{rest}."
+    return text if changed else ""
 
 
 def _endpoint_text(plan: Plan) -> str:
