@@ -23,7 +23,7 @@ from tests.support.random_promises import AuthoredPromise, a_promise
 from tests.support.random_rules import entry
 from tests.tiers import FULL
 
-BLOCKS = 20
+BLOCKS = 20 if FULL else 8
 SIZE = 200 if FULL else 50
 IMPOSSIBLE: tuple[Json, ...] = ({}, {"conf": 7}, {"conf": "0.7"}, {"intent": 1})  # what the endpoint never writes
 KNOWN = {"intent": None, "conf": (0, 1)}
