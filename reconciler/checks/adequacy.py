@@ -143,12 +143,12 @@ class _Measurement:
         promises = [result.promise for result in results if result.facts.holds]
         edited = (edit.after for edit in self.edits if edit.after)
         self.search = SingleEdits(self.index.ordered, edited, promises, self.endpoint, self.evaluation)
+        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
         sign = 1 if self.evaluation == "lowest-first" else -1
         for entry in self.index.ordered:
             levels = (rival + sign * side for side, rival in self.search.rivals(entry))
-            edited = (replace(entry, rule=replace(entry.rule, priority=at)) for at in levels if -(2**31) <= at < 2**31)
-            self.edits += [RuleEdit(entry, changed) for changed in edited]
-        self.search.space.budget.remaining = WORK_PER_RULE * max(1_000, len(self.index.ordered))
+            rules = (replace(entry.rule, priority=at) for at in levels if -(2**31) <= at < 2**31)
+            self.edits += [RuleEdit(entry, replace(entry, rule=rule)) for rule in rules]
 
     def run(self) -> Adequacy:
         edits = undecided = 0

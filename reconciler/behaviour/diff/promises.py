@@ -27,6 +27,7 @@ from reconciler.behaviour.routing_entry import (
     evaluation_key,
     order_entries,
 )
+from reconciler.behaviour.space.domain import intersect
 from reconciler.behaviour.space.patterns import union
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Example, Space
@@ -217,11 +218,13 @@ class SingleEdits:
     def rivals(self, entry: RoutingEntry) -> Iterator[tuple[int, float]]:
         """Yield the priorities of the nearest rules before (-1) and after (1) that may send common events elsewhere."""
         slices, own, near = self._slices, self._ranks(entry), set[int]()
-        for rank in own:
-            for atom in slices.atoms(rank):
-                overlapping = slices.shapes(atom).overlapping(slices.shape_of_rank(atom, rank))
-                shapes = ((other, slices.shape_of_rank(atom, other)) for other in slices.ranks_in(atom))
-                near.update(other for other, shape in shapes if overlapping >> shape & 1)
+        for box in slices.boxes[own.start : own.stop]:
+            named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
+            ranks = [*named, *slices.general_ranks] if box.atoms else range(len(slices.boxes))
+            self.space.budget.charge(len(ranks))
+            overlapping, values = self.space.shapes.overlapping(box.shape), self.space.pivot_values(box)
+            alike = ((rank, slices.boxes[rank]) for rank in ranks if overlapping >> slices.boxes[rank].shape & 1)
+            near.update(rank for rank, other in alike if intersect(values, self.space.pivot_values(other))[0])
         near = {rank for rank in near if slices.destinations[rank] != slices.destinations[own.start]}
         sides = ((-1, [rank for rank in near if rank < own.start]), (1, [-rank for rank in near if rank >= own.stop]))
         yield from ((side, slices.entries[abs(max(ranks))].rule.priority) for side, ranks in sides if ranks)
