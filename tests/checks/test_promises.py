@@ -198,6 +198,14 @@ def test_an_invalid_document_is_reported_with_its_line(cxroute: Program, promise
     assert (3, [(code, 2 + promise.count("\n"))]) == (code_of_run, found), form["findings"]
 
 
+def test_a_promise_does_not_count_as_a_route_test(cxroute: Program) -> None:
+    """The JSON of `validate` has the number of route tests; a broken promise is one of its findings."""
+    write_promises("{name: kept, for: {intent: lost_card}, always: {queues: [fraud]}}", "{name: p, decidedBy: a/b}")
+    code, form = cxroute.json("validate", "-e", "prod")
+    assert (3, {"tests": 0, "failed": 0}) == (code, form["routeTests"])
+    assert ["CXR221"] == [one["code"] for one in form["findings"] if one["severity"] == "error"]
+
+
 def test_an_intent_that_the_bot_does_not_have_is_a_warning(cxroute: Program) -> None:
     """A misspelt intent would be a promise about nothing, too: the finding is at its name, with the nearest one."""
     write("bot.yaml", "{apiVersion: routing/v1, kind: Intents, name: bot, intents: [lost_card, pin]}\n")

@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
-from reconciler.checks.route_tests import CheckResult, check, with_promises
+from reconciler.checks.route_tests import CheckResult, RouteTestResult, check, with_promises
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return error.exit_code
     wrong = any(finding.severity == "error" for finding in validated.findings)
     if output.form == "json":
-        results = validated.results
+        results = [result for result in validated.results if isinstance(result, RouteTestResult)]
         tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
         document = {"valid": not wrong, "findings": list(map(finding_to_json, validated.findings))}
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
