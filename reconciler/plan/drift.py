@@ -168,10 +168,9 @@ def _measure_impact(
         # A row may hold conversations of several origins, selected or not; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
         behaviour = replace(behaviour, regions=regions, rows=regions)
-    impact = (
-        None if sample is None else measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
-    )
-    return Impact(behaviour, impact)
+    if sample is None:
+        return Impact(behaviour)
+    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)))
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:

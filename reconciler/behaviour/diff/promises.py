@@ -221,7 +221,7 @@ class SingleEdits:
         for box in slices.boxes[own.start : own.stop]:
             named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
             ranks = [*named, *slices.general_ranks] if box.atoms else range(len(slices.boxes))
-            self.space.budget.charge(len(ranks))
+            self.space.budget.charge(len(ranks) // 8)  # a look at a rule costs less than a comparison
             overlapping, values = self.space.shapes.overlapping(box.shape), self.space.pivot_values(box)
             alike = ((rank, slices.boxes[rank]) for rank in ranks if overlapping >> slices.boxes[rank].shape & 1)
             near.update(rank for rank, other in alike if intersect(values, self.space.pivot_values(other))[0])

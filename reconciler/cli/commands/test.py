@@ -43,11 +43,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--adequacy", action="store_true", help="report which single edits of the rules move callers unnoticed")
     percent = "with --adequacy: exit 3 if tests and promises notice less than this percentage of the edits"
     add("--fail-under", metavar="PERCENT", help=percent)
-    add(
-        "--write",
-        metavar="FILE",
-        help="with --adequacy: add a small set of route tests that notice them to this manifest",
-    )
+    further = "with --adequacy: add a small set of route tests that notice them to this manifest"
+    add("--write", metavar="FILE", help=further)
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
