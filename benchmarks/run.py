@@ -261,12 +261,23 @@ def bench_adversarial(sizes: tuple[int, ...]) -> None:
     assert not slow, f"more than {SECONDS_OF_1000} s for 1,000 rules: {'; '.join(slow)}"
 
 
+def bench_studio(runs: int) -> None:
+    """Build and read a block of 10,000 rules. Raises AssertionError where that takes more than 1.5 s."""
+    command = [sys.executable, str(HERE / "studio.py"), "10000"]
+    path = os.environ | {"PYTHONPATH": str(ROOT)}
+    costs = [json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)]
+    build, read, size = (statistics.median(one[name] for one in costs) for name in ("build", "read", "mib"))
+    print("block of a Studio script, 10,000 rules           CPU s  (at most 1.5)")
+    print(f"  build {build:.2f} and read {read:.2f}, {size:.1f} MiB {'':<17} {build + read:6.2f}")
+    assert build + read <= 1.5, "building and reading a block took more than 1.5 s"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
         nargs="*",
-        help="start plan growth transport analysis promises adversarial pace tenants endpoint; else all",
+        help="start plan growth transport analysis promises adversarial studio pace tenants endpoint; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
@@ -281,6 +292,7 @@ def main() -> None:
         "analysis": lambda: bench_analysis(options.runs, sizes),
         "promises": lambda: bench_promises(options.runs),
         "adversarial": lambda: bench_adversarial((1_000, 5_000)),
+        "studio": lambda: bench_studio(options.runs),
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
