@@ -40,9 +40,6 @@ def build_block(entries: Sequence[BlockEntry], layout: BlockLayout, queue_names:
     branches: list[str] = []
     has_case = False
     for entry in ordered:
-        if entry.text and not _is_branch(entry.text):
-            lines.append(entry.text)
-            continue
         branches += [entry.text] if entry.text else _rule_lines(entry, layout, queue_names)
         has_case = has_case or entry.rule is None or entry.rule.enabled
     text = "\n".join([*lines, *(["SELECT", "{", *branches, "}"] if has_case else branches), layout.end])
@@ -114,14 +111,9 @@ def _number_test(variable: str, bounds: Iterable[tuple[str, object]]) -> str:
     return f"( {' & '.join(tests)} )"
 
 
-def _order(entry: BlockEntry, layout: BlockLayout) -> tuple[bool, float, str, str]:
-    is_default = entry.text.lstrip()[:7].lower() == "default"
+def _order(entry: BlockEntry, layout: BlockLayout) -> tuple[float, str, str]:
     rule_id = str(entry.address or "")
-    return (is_default, *(layout.order_key(entry.rule, rule_id) if entry.rule else (float("-inf"), "", rule_id)))
-
-
-def _is_branch(text: str) -> bool:
-    return text.lstrip()[:7].lower().startswith(("//", "case", "default"))
+    return layout.order_key(entry.rule, rule_id) if entry.rule else (float("inf"), "", rule_id)
 
 
 def _helper_lines(entries: Iterable[BlockEntry], layout: BlockLayout) -> list[str]:

@@ -144,10 +144,8 @@ def _storable_condition(part: Condition | Opaque, layout: BlockLayout) -> Condit
         stored = _storable_values(part)
     except NotStorableError as error:
         raise NotStorableError(error.message, part) from None
-    if not isinstance(part.value, tuple):
-        return make_condition(part.attribute, part.operator, stored[0])
-    ordered = make_condition(part.attribute, part.operator, stored).value
-    return make_condition(part.attribute, part.operator, list(ordered) if isinstance(ordered, tuple) else ordered)
+    value = make_condition(part.attribute, part.operator, stored if isinstance(part.value, tuple) else stored[0]).value
+    return make_condition(part.attribute, part.operator, value)  # the order of a list is that of its canonical value
 
 
 def _storable_values(condition: Condition) -> list[Value]:
@@ -158,10 +156,8 @@ def _storable_values(condition: Condition) -> list[Value]:
         raise NotStorableError("a Studio script cannot hold an empty list; add a value, or remove the rule")
     if operator in EXISTENCE:
         return [None]
-    items = [
-        canonical_scalar(item) for item in (values if isinstance(values, tuple) else (values,)) if item is not None
-    ]
     read = parse_number if operator in RANGES else str
+    items = map(canonical_scalar, values if isinstance(values, tuple) else ("" if values is None else values,))
     return [_storable_value(read(item) if isinstance(item, str) else item) for item in items]
 
 

@@ -257,7 +257,7 @@ class _Reader:
             except NotStorableError:
                 return None
             if expected == text or _folded(expected) == _folded(text):
-                return make_condition(attribute, name, list(value) if isinstance(value, tuple) else value)
+                return make_condition(attribute, name, value)
         return None
 
     def _opaque(self, text: str) -> Opaque:

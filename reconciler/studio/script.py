@@ -53,17 +53,10 @@ def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     if len(blocks) != 1:
         raise _block_error(layout, len(blocks), any(match not in properties for match, _ in values))
     match, value, (start, end, first_line, newline) = blocks[0]
+    text = _CARRIAGE_RETURN.sub("\n", value[start:end])
+    holder = _name(_member(header, "lockInfo").get("lockedName"))
     return ScriptBlock(
-        master_id=_name(header.get("masterId")),
-        locked_by=_name(_member(header, "lockInfo").get("lockedName")),
-        text=_CARRIAGE_RETURN.sub("\n", value[start:end]),
-        first_line=first_line,
-        newline=newline,
-        start=match.start(),
-        end=match.end(),
-        value=value,
-        value_start=start,
-        value_end=end,
+        _name(header.get("masterId")), holder, text, first_line, newline, *match.span(), value, start, end
     )
 
 

@@ -134,15 +134,14 @@ def test_conflicts_between_rules_are_found() -> None:
 
 
 def test_kept_lines_have_their_helper_variables() -> None:
-    """Lines that are kept as they were read use variables that the block assigns; DEFAULT stays behind all CASEs."""
+    """Lines that are kept as they were read use variables that the block assigns; DEFAULT without a rule is last."""
     kept = (
         "  CASE ( ( cxr_isnum_other = 1 ) & ( cxr_num_other > 3 ) ) & ( x = 1 )\n  {\n    IF ( cxr_split < 2 ) { }\n  }"
     )
     entries = entries_of([plain_rule(5, [make_condition("intent", "exists", None)])], LAYOUT)
     entries += [BlockEntry(None, None, "", "  DEFAULT\n  {\n  }"), BlockEntry(plain_rule(1, []), None, "", kept)]
-    entries += [BlockEntry(None, None, "", "ASSIGN other = 2")]
     text = build_block(entries, LAYOUT, {})
     for line in ('ASSIGN cxr_text_other$ = "{other}"', "ASSIGN cxr_isnum_other = 0", "ASSIGN cxr_split = ("):
         assert line in text
-    places = [text.index(part) for part in ("ASSIGN other = 2", "SELECT", kept, "CASE ( cxr_text_intent$", "DEFAULT")]
+    places = [text.index(part) for part in ("SELECT", kept, "CASE ( cxr_text_intent$", "DEFAULT")]
     assert places == sorted(places)
