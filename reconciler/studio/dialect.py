@@ -1,4 +1,4 @@
-"""What nobody documents about Studio's comparisons, as the combinations that are possible."""
+"""The undocumented facts about comparisons in Studio, as the combinations that are possible."""
 
 from collections.abc import Mapping
 from itertools import product

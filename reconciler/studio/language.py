@@ -1,7 +1,7 @@
 """The documented part of Studio's SNIPPET language as a tree, and the text of expressions.
 
-A construct that is not documented becomes a node of the kind "unknown". Parentheses stay in the tree, because nobody
-documents the precedence of operators.
+A construct that is not documented becomes a node of the kind "unknown". Parentheses stay in the tree, because the
+precedence of operators is not documented.
 """
 
 import re
@@ -43,7 +43,7 @@ class Expression:
 
     text, escaped (`$"..."`), number: `text`. variable: the name in lower case is `text`. group (parentheses): one part.
     operation: the parts, with the symbols of `text` (separated by spaces, of one precedence) between them.
-    call: `text` is the method, the first part the receiver. member: likewise. unknown: the tokens are `text`.
+    call: `text` is the method, the first part the receiver. member: the same. unknown: the tokens are `text`.
     """
 
     kind: str

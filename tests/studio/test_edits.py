@@ -71,6 +71,7 @@ def test_an_edited_literal_is_another_value() -> None:
         ('= "lost" )', '= "lo{b}st" )', '( cxr_text_intent$ = "lo{b}st" )'),
         ('( cxr_text_intent$ = "lost" )', '( a$ = "x" ) | ( b$ = "y" )', '( a$ = "x" ) | ( b$ = "y" )'),
         ('( cxr_text_intent$ = "lost" )', '( a$ = "x" ) & ( b$ = "y" ) = 0', '( a$ = "x" ) & ( b$ = "y" ) = 0'),
+        ('( cxr_text_intent$ = "lost" )', '( cxr_skill.contains("4") )', '( cxr_skill.contains("4") )'),
         ('( cxr_text_intent$ = "lost" )', "( cxr_num_other = 1 )", "( cxr_num_other = 1 )"),
         ('( cxr_text_intent$ = "lost" )', '( x[1] = "lost', '( x [ 1 ] = " lost'),
         ('( cxr_text_intent$ = "lost" )', '"&"', '"&"'),
@@ -93,9 +94,10 @@ def test_understood_conditions_beside_an_opaque_one_stay() -> None:
 
 
 def test_a_number_that_no_rule_holds_exactly_is_opaque() -> None:
-    """0.1234567890123456789 is not rounded to a number that the text does not have."""
-    rule = by_id(edited(">= 0.7", ">= 0.1234567890123456789"))["cards/r1"]
-    assert [type(part) for part in rule.conditions] == [Condition, Opaque]
+    """0.1234567890123456789 is not rounded to a number that the text does not have, and 007 is not 7."""
+    for number in ("0.1234567890123456789", "007", "9" * 500):
+        rule = by_id(edited(">= 0.7", f">= {number}"))["cards/r1"]
+        assert [type(part) for part in rule.conditions] == [Condition, Opaque]
 
 
 def test_reordered_cases_change_the_fewest_priorities() -> None:
