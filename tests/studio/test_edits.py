@@ -9,11 +9,15 @@ from random import Random
 
 import pytest
 
+from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Condition, Opaque, Rule, Target, make_condition, make_opaque
-from reconciler.studio.language import SnippetError
+from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout
 from reconciler.studio.read import ReadBlock, read_block
-from tests.support.studio_rules import LAYOUT, block_of, odd_rule, plain_rule
+from tests.support.studio_rules import LAYOUT, STRICT, block_of, conversation, domain_rule, odd_rule, plain_rule
+from tests.tiers import FULL
 
 LOST = make_condition("intent", "equals", "lost")
 CARD = make_condition("intent", "equals", "card")
@@ -361,3 +365,41 @@ def test_random_damage_is_an_error_or_read() -> None:
             assert len({rule.id for rule in rules}) == len(rules)
             keys = [LAYOUT.order_key(rule.rule, rule.id) for rule in rules if rule.rule.enabled]
             assert keys == sorted(keys)
+
+
+TOKENS = (
+    *('"lost"', '"card"', '"cards"', '""', "=", ">", "<", ">=", "!=", "&", "|", "~", "(", ")", "0", "1", "0.7", "- 1"),
+    *("intent", "channel", "cxr_text_intent$", "cxr_text_channel$", "cxr_num_Score", "cxr_isnum_Score", "cxr_split"),
+    *("CASE ( 1 = 1 )", "DEFAULT", "{", "}", "ASSIGN", "cxr_skill", "cxr_rule", "4002", "50", ".contains(", "// x\n"),
+    *("IF ( 1 = 1 )", "ELSE", "\n", "name_of", "bot_sure", "TRACE", "//- ", "x"),
+)
+
+
+def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
+    """After any exchange, loss or doubling of words: where all of it is understood, it does what the rules say."""
+    compared = 0
+    for seed in range(30_000 if FULL else 700):
+        random = Random(f"truth {seed}")
+        text = block_of([domain_rule(random, random.choice((1, 2, 3))) for _ in range(random.choice((1, 2, 4)))])
+        words = re.split(r"(?<=[ \n])", text)
+        for _ in range(random.choice((1, 1, 2, 3))):
+            at = random.randrange(len(words))
+            new = random.choice((f"{random.choice(TOKENS)} ", "", words[at] * 2, random.choice(words)))
+            words[at] = new if random.random() < 0.8 else f"{new}\n"
+        text = "".join(words)
+        with suppress(SnippetError):
+            rules = read_block(text, LAYOUT).rules
+            parts = [part for rule in rules for part in (*rule.rule.conditions, *rule.rule.targets)]
+            if any(isinstance(part, Opaque) for part in parts):
+                continue
+            ordered = order_entries([RoutingEntry(name=rule.id, id=rule.id, rule=rule.rule) for rule in rules])
+            statements = parse_snippet(text)
+            for _ in range(20):
+                attributes, variables = conversation(random, STRICT)
+                winner = find_winner(ordered, attributes)
+                contact_id = random.randrange(100)
+                skill = run_snippet(statements, {"cxr_skill": 77, **variables}, STRICT, contact_id)["cxr_skill"]
+                targets = winner.rule.targets if winner else (Target("77", 1),)
+                assert str(skill) in {part.queue_id for part in targets if isinstance(part, Target)}, (text, variables)
+            compared += 1
+    assert compared > 100

@@ -10,30 +10,16 @@ import pytest
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import Rule, make_condition
-from reconciler.studio.dialect import Dialect, possible_dialects, text_key
+from reconciler.studio.dialect import possible_dialects, text_key
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout, storable_rule
-from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, block_of, conditions, conversation, odd_rule, plain_rule
+from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, STRICT, block_of, conversation, domain_rule, plain_rule
 from tests.tiers import FULL
 
 DIALECTS = possible_dialects({})
 CONVERSATIONS = 100_000 if FULL else 1_000
 PER_LIST = 50
-STRICT = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=True, mixed_is_zero=False)
-
-
-def domain_rule(random: Random, priority: int) -> Rule:
-    rule = odd_rule(random)
-    plain = plain_rule(priority, conditions(random), name=rule.name)
-    return Rule(
-        name=rule.name,
-        description="",
-        priority=priority,
-        enabled=rule.enabled,
-        conditions=plain.conditions,
-        targets=rule.targets,
-    )
 
 
 def queue_at(rule: Rule, contact_id: int) -> int:

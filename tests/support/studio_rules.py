@@ -14,6 +14,7 @@ from reconciler.studio.layout import BlockLayout, storable_rule
 
 LAYOUT: Final = BlockLayout(owner="acme-routing", block="main", variables={"sure": "bot_sure", "näme": "name_of"})
 HIGHEST_FIRST: Final = BlockLayout(owner="acme", block="b", variables=dict(LAYOUT.variables), highest_first=True)
+STRICT: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=True, mixed_is_zero=False)
 TEXTS: Final = ("lost", "card", "cards", "stolen", "é", "日本", "true", "12", "a//b", "x' or 1=1", "0.50", "$", "a = b")
 TEXT_OPERATORS: Final = ("equals", "in", "contains", "startsWith", "notEquals", "notIn", "notContains", "notStartsWith")
 ORDERS: Final = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual")
@@ -96,6 +97,20 @@ def plain_rule(priority: float, parts: Sequence[Condition], queue: str = "4001",
         enabled=True,
         conditions=normalized_conditions(parts),
         targets=(Target(queue, 1),),
+    )
+
+
+def domain_rule(random: Random, priority: int) -> Rule:
+    """Return a rule with numbers that Studio can compare, perhaps with a split."""
+    rule = odd_rule(random)
+    plain = plain_rule(priority, conditions(random), name=rule.name)
+    return Rule(
+        name=rule.name,
+        description="",
+        priority=priority,
+        enabled=rule.enabled,
+        conditions=plain.conditions,
+        targets=rule.targets,
     )
 
 
