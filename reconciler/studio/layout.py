@@ -31,6 +31,7 @@ _RESERVED: Final = frozenset(
     {"contactid", "assign", "if", "else", "select", "case", "default", "switch", "trace", "dynamic", "for", "foreach"}
 )
 _UNSAFE: Final = re.compile('["{}\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_SINGLE: Final = {"in": "equals", "notIn": "notEquals"}
 QUEUE_ID: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
@@ -144,8 +145,11 @@ def _storable_condition(part: Condition | Opaque, layout: BlockLayout) -> Condit
         stored = _storable_values(part)
     except NotStorableError as error:
         raise NotStorableError(error.message, part) from None
-    value = make_condition(part.attribute, part.operator, stored if isinstance(part.value, tuple) else stored[0]).value
-    return make_condition(part.attribute, part.operator, value)  # the order of a list is that of its canonical value
+    name, value = part.operator, stored if isinstance(part.value, tuple) else stored[0]
+    value = make_condition(part.attribute, name, value).value  # the order of a list is that of its canonical value
+    if name in _SINGLE and isinstance(value, tuple) and len(value) == 1:  # its text is that of the value alone
+        return make_condition(part.attribute, _SINGLE[name], value[0])
+    return make_condition(part.attribute, name, value)
 
 
 def _storable_values(condition: Condition) -> list[Value]:
@@ -179,9 +183,6 @@ def _storable_targets(rule: Rule) -> tuple[Target | Opaque, ...]:
     for target in rule.targets:
         if isinstance(target, Opaque):
             raise NotStorableError("a target of an unknown type cannot be written to a Studio script", target)
-        if not QUEUE_ID.fullmatch(target.queue_id):
-            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
-            raise NotStorableError(f"{message}; use a queue of the tenant", target)
     shares = destination_of(rule.targets) or ()
     if not 0 < len(shares) <= MAX_TARGETS:
         message = f"a rule in a Studio script needs 1 to {MAX_TARGETS} queues with a weight above 0"

@@ -3,7 +3,8 @@
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -11,34 +12,21 @@ from itertools import pairwise
 from math import floor
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import (
     Address,
     Condition,
     Opaque,
     Rule,
     Target,
-    Value,
-    make_condition,
     make_opaque,
     normalized_conditions,
     parse_number,
     sorted_targets,
 )
-from reconciler.studio.build import (
-    DISABLED,
-    METHODS,
-    NO_CONDITION,
-    SPLIT_LINE,
-    SYMBOLS,
-    BlockEntry,
-    build_block,
-    condition_text,
-    number_helpers,
-    text_helper,
-)
+from reconciler.studio.build import DISABLED, BlockEntry, build_block
+from reconciler.studio.conditions import ConditionReader, NotUnderstoodError, find_helpers, read_shares
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, canonical_number
+from reconciler.studio.layout import BlockLayout, NotStorableError, canonical_number
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _SLUG: Final = "([a-z0-9][a-z0-9-]{0,63})"
@@ -49,16 +37,7 @@ _RULE_COMMENT: Final = re.compile(
     re.ASCII,
 )
 _QUEUE_COMMENT: Final = re.compile(r"// ([0-9]{1,18}) (.*)", re.ASCII)
-_HELPER: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_(\w+)\$?|split)", re.ASCII | re.IGNORECASE)
-_SPLIT_TEST: Final = re.compile(r"\( cxr_split < ([1-9][0-9]?) \)", re.IGNORECASE)
-_LEAF: Final = re.compile(
-    r'\( cxr_text_(?P<text>\w+)\$ (?P<relation>[=>]) "(?P<literal>[^"{}]*)" \)'
-    r'|\( (?P<receiver>\w+)\.(?P<method>contains|beginswith)\("(?P<piece>[^"{}]*)"\) \)'
-    r"|\( cxr_num_(?P<number>\w+) (?P<symbol>[<>=]+) (?:\( 0 - (?P<negative>[0-9.]+) \)|(?P<positive>[0-9.]+)) \)",
-    re.ASCII | re.IGNORECASE,
-)
-_OPERATOR_OF: Final = {text: name for name, text in [*SYMBOLS.items(), *METHODS.items()]}
-_NEGATIVE_OF: Final = {positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()}
+_OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)\Z", re.ASCII)
 _STEP: Final = 10
 _MAX_STRAYS: Final = 1000
 
@@ -92,63 +71,51 @@ def read_block(text: str, layout: BlockLayout, first_line: int = 1) -> ReadBlock
     ordered = _with_priorities(rules, layout)
     queue_names = {queue_id: name for rule in ordered for queue_id, name in rule.queue_names.items()}
     entries = [BlockEntry(rule.rule, rule.address, rule.digest, "") for rule in ordered]
-    try:
+    is_canonical = False
+    with suppress(NotStorableError):
         is_canonical = all(rule.address for rule in ordered) and build_block(entries, layout, queue_names) == text
-    except NotStorableError:
-        is_canonical = False
     return ReadBlock(ordered, queue_names, is_canonical)
+
+
+class _Comment(NamedTuple):
+    """The comment line of a rule, and the rule in it, without conditions and targets."""
+
+    line: int
+    address: Address
+    digest: str
+    rule: Rule
 
 
 class _Reader:
     def __init__(self, text: str, layout: BlockLayout, first_line: int) -> None:
-        self.layout = layout
-        self.first_line = first_line
+        self.layout, self.first_line = layout, first_line
         self.lines = _LINE_END.split(text)
         self.statements = parse_snippet(text)
-        self.spellings: dict[str, str] = {}  # the variables whose text is known: as written, by the lower-case name
-        self.numbers: set[str] = set()  # those whose number is known, in lower case
-        self.helpers: dict[str, list[Statement]] = {}  # the assignments of helper variables
-        self.cache: dict[str, Condition | None] = {}
-        self.counts: dict[str, int] = {}  # of the ids
-        self.comment: tuple[Statement, re.Match[str], Rule] | None = None  # of the next rule
+        self.ids = Counter[str]()
+        self.comment: _Comment | None = None  # of the next rule
         self.disabled: list[Statement] = []  # the lines of a disabled rule
         self.queue_names: dict[str, str] = {}
         self.strays: list[BlockRule] = []  # statements that are not understood
-        self.cases: list[BlockRule] = []
+        self.rules: list[BlockRule] = []
         self.defaults: list[BlockRule] = []
 
     def read(self) -> list[BlockRule]:
         """Return the rules: first what may override all others, last DEFAULT."""
         kinds = [statement.kind for statement in self.statements]
         at = kinds.index("select") if "select" in kinds else len(kinds)
-        for statement in self.statements[:at]:
-            if helper := _helper_of(statement):
-                self.helpers.setdefault(helper, []).append(statement)
-        for helper in self.helpers:
-            self._check_helper(helper)
-        for item in self.statements[:at]:
+        before, after = self.statements[:at], self.statements[at + 1 :]
+        self.helpers = find_helpers(before)
+        self.conditions = ConditionReader(self.layout, self.helpers)
+        for item in before:
             is_reset = item.text == self.layout.rule.lower() and item.expressions == (Expression("text", ""),)
-            if not (_helper_of(item) or is_reset):
+            if not (is_reset or _is_own(item)):
                 self._read_item(item)
         for item in self.statements[at].body if at < len(kinds) else ():
             (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
-        for item in self.statements[at + 1 :]:
+        for item in after:
             self._read_item(item)
         self._end_comment()
-        return [*self.strays, *self.cases, *self.defaults]
-
-    def _check_helper(self, helper: str) -> None:
-        statements = self.helpers[helper]
-        if helper == "split":
-            self.numbers.update({helper} if tuple(statements) == parse_snippet(SPLIT_LINE) else ())
-            return
-        texts = [statement for statement in statements if statement.text.startswith("cxr_text_")]
-        variable = texts[0].expressions[0].text.strip("{}") if texts else ""
-        if variable.lower() == helper:
-            expected = parse_snippet("\n".join([text_helper(variable), *number_helpers(variable)]))
-            if texts == [expected[0]]:
-                self.spellings[helper] = variable
-                self.numbers.update({helper} if tuple(statements) == expected else ())
+        return [*self.strays, *self.rules, *self.defaults]
 
     def _read_item(self, item: Statement) -> None:
         """Read a comment, or a statement that is not understood."""
@@ -162,37 +129,39 @@ class _Reader:
         self._end_comment()
         if item.kind == "comment":
             self.comment = _parse_comment(item)
-        else:
-            if len(self.strays) == _MAX_STRAYS:
-                raise SnippetError(item.line, f"more than {_MAX_STRAYS:,} statements are not understood; remove them")
-            part = self._opaque("\n".join(line.strip() for line in self.lines[item.line - 1 : item.last_line]))
-            self.strays.append(self._rule(item, "statement", (part,), (part,)))
+            return
+        if len(self.strays) == _MAX_STRAYS:
+            raise SnippetError(item.line, f"more than {_MAX_STRAYS:,} statements are not understood; remove them")
+        part = _opaque(self._source(item.line, item.last_line))
+        self.strays.append(self._rule(item, "statement", (part,), (part,)))
 
     def _read_branch(self, branch: Statement) -> None:
-        if self.disabled or branch.kind == "default":
+        is_default = branch.kind == "default"
+        if self.disabled or is_default:
             self._end_comment()
-        if branch.kind == "default":
-            self.defaults.append(self._rule(branch, "DEFAULT", (), self._targets(branch, None, self.lines)))
-        else:
-            address = Address(self.comment[1][1], self.comment[1][2]) if self.comment else None
-            targets = self._targets(branch, address, self.lines)
-            self.cases.append(self._rule(branch, "CASE", self._conditions(branch.expressions), targets))
+        targets = self._targets(branch, self._source(*_body_lines(branch)))
+        conditions = () if is_default else self._conditions(branch.expressions)
+        rule = self._rule(branch, "DEFAULT" if is_default else "CASE", conditions, targets)
+        (self.defaults if is_default else self.rules).append(rule)
         self._end_comment()
 
     def _end_comment(self) -> None:
         """Read the disabled rule that ends here, if there is one."""
         if self.comment and self.disabled:
             lines = [line.text.removeprefix(DISABLED) for line in self.disabled]
-            case = Statement(kind="case", line=1, last_line=1, expressions=(Expression("unknown", "\n".join(lines)),))
+            case, body = None, "\n".join(lines)
             with suppress(SnippetError):
                 selection, *others = parse_snippet("\n".join(["SELECT {", *lines, "}"]))
                 comments = [_QUEUE_COMMENT.fullmatch(item.text) for item in selection.body]
                 self.queue_names |= {name[1]: name[2] for name in comments if name}
                 branches = [item for item in selection.body if item.kind != "comment"]
-                case = branches[0] if not others and [item.kind for item in branches] == ["case"] else case
-            targets = self._targets(case, Address(self.comment[1][1], self.comment[1][2]), ["", *lines])
-            last = replace(case, last_line=self.disabled[-1].line)
-            self.cases.append(self._rule(last, "", self._conditions(case.expressions), targets))
+                case = branches[0] if not others and [item.kind for item in branches] == ["case"] else None
+            if case:
+                first, last = _body_lines(case)
+                body = "\n".join(line.strip() for line in lines[first - 2 : last - 1])
+            conditions = self._conditions(case.expressions) if case else (_opaque(body),)
+            targets = self._targets(case, body) if case else (_opaque(body),)
+            self.rules.append(self._rule(self.disabled[-1], "", conditions, targets))
         self.comment, self.disabled, self.queue_names = None, [], {}
 
     def _rule(
@@ -203,127 +172,76 @@ class _Reader:
         targets: tuple[Target | Opaque, ...],
     ) -> BlockRule:
         """Return the rule of the current comment, or the unmanaged rule of a statement that the noun names."""
-        start = self.comment[0].line if self.comment else item.line
+        start, comment = self.comment.line if self.comment else item.line, self.comment
         line = start + self.first_line - 1
-        if self.comment:
-            _, fields, rule = self.comment
-            address, digest = Address(fields[1], fields[2]), fields[3]
-        else:
-            address, digest, name = None, "", f"{noun} in line {line}"
-            rule = Rule(name=name, description="", priority=0, enabled=True, conditions=(), targets=())
-        rule = replace(rule, enabled=not self.disabled, conditions=conditions, targets=targets)
-        rule_id = str(address or f"line {line}")
-        count = self.counts[rule_id] = self.counts.get(rule_id, 0) + 1
-        rule_id = rule_id if count == 1 else f"{rule_id} ({count})"
-        text = "\n".join(self.lines[start - 1 : item.last_line])
-        return BlockRule(rule_id, rule, address, digest, line, text, self.queue_names)
+        name = f"{noun} in line {line}"
+        rule = Rule(name=name, description="", priority=0, enabled=True, conditions=(), targets=())
+        rule = replace(
+            comment.rule if comment else rule, enabled=not self.disabled, conditions=conditions, targets=targets
+        )
+        rule_id = str(comment.address) if comment else f"line {line}"
+        self.ids[rule_id] += 1
+        return BlockRule(
+            id=rule_id if self.ids[rule_id] == 1 else f"{rule_id} ({self.ids[rule_id]})",
+            rule=rule,
+            address=comment.address if comment else None,
+            digest=comment.digest if comment else "",
+            line=line,
+            text="\n".join(self.lines[start - 1 : item.last_line]),
+            queue_names=self.queue_names,
+        )
+
+    def _source(self, first: int, last: int) -> str:
+        return "\n".join(line.strip() for line in self.lines[first - 1 : last])
 
     def _conditions(self, expressions: Sequence[Expression]) -> tuple[Condition | Opaque, ...]:
         if len(expressions) != 1:
-            return (self._opaque(" | ".join(f"( {format_expression(part)} )" for part in expressions)),)
-        expression = expressions[0]
-        parts: tuple[Expression, ...] = (expression,)
-        if expression.kind == "operation" and {*expression.text.split()} == {"&"}:
-            parts = expression.parts if all(part.kind == "group" for part in expression.parts) else parts
-        conjuncts = []
-        for part in parts:
-            text = format_expression(part)
-            if text not in self.cache:
-                self.cache[text] = self._condition(text if part.kind == "group" else f"( {text} )")
-            conjuncts.append(self.cache[text] or self._opaque(text))
-        return () if conjuncts == [self._opaque(NO_CONDITION)] else normalized_conditions(conjuncts)
+            return (_opaque(" | ".join(f"( {format_expression(part)} )" for part in expressions)),)
+        (node,) = expressions
+        is_list = node.kind == "operation" and {*node.text.split()} == {"&"}
+        parts = node.parts if is_list and all(part.kind == "group" for part in node.parts) else (node,)
+        read = [condition for part in parts for condition in self._conjunct(part)]
+        return normalized_conditions(read)
 
-    def _condition(self, text: str) -> Condition | None:
-        """Return the condition whose expression has exactly this text, or None."""
-        leaves = list(_LEAF.finditer(text))
-        negation = len(leaves) > 1 and text.startswith("( ( cxr_text_") and text.endswith(" = 0 ) )")
-        tests = leaves[1:] if negation else leaves
-        values = [value for value in map(_leaf_value, tests) if value is not None]
-        if not tests or len(values) < len(tests):
-            return None
-        variables = [leaf["text"] or leaf["receiver"] or leaf["number"] for leaf in leaves]
-        lower = variables[0].lower()
-        variable = self.spellings.get(lower, variables[0])
-        attribute = self.layout.attribute(variable)
-        is_proven = all(
-            leaf["receiver"] or lower in (self.spellings if leaf["text"] else self.numbers) for leaf in leaves
-        )
-        if attribute is None or not is_proven:
-            return None
-        for operator, value in _meanings(tests[0], values):
-            name = _NEGATIVE_OF.get(operator, "") if negation else operator
-            try:
-                expected = condition_text(Condition(attribute, name, value, value), self.layout) if name else ""
-            except NotStorableError:
-                return None
-            if expected == text or _folded(expected) == _folded(text):
-                return make_condition(attribute, name, value)
-        return None
+    def _conjunct(self, node: Expression) -> Sequence[Condition | Opaque]:
+        """Return the conditions of an expression; an opaque one where they do not say exactly the same."""
+        with suppress(NotUnderstoodError):
+            alternatives = self.conditions.alternatives(node)
+            if len(alternatives) == 1:
+                return alternatives[0]
+        return [_opaque(format_expression(node))]
 
-    def _opaque(self, text: str) -> Opaque:
-        """Return an unknown part, with the assignments of helper variables that `build_block` would write otherwise."""
-        helpers = {}
-        for match in _HELPER.finditer(text):
-            helper = match[1].lower() if match[1] else "split"
-            if helper not in (self.spellings if match[0][4] in "tT" else self.numbers) and helper in self.helpers:
-                spans = [(item.line, item.last_line) for item in self.helpers[helper]]
-                helpers[helper] = [line.strip() for first, last in spans for line in self.lines[first - 1 : last]]
-        return make_opaque({"type": "studio", "text": text} | ({"helpers": helpers} if helpers else {}))
-
-    def _targets(self, branch: Statement, address: Address | None, lines: Sequence[str]) -> tuple[Target | Opaque, ...]:
+    def _targets(self, branch: Statement, source: str) -> tuple[Target | Opaque, ...]:
         statements = [statement for statement in branch.body if statement.kind != "comment"]
         label = None
         if statements and statements[-1].kind == "assign" and statements[-1].text == self.layout.rule.lower():
             label = statements.pop().expressions[0]
-        is_labelled = address is None or label == Expression("text", str(address))
-        shares: dict[str, int] = {}
-        if is_labelled and self._add_shares(shares, statements, 0):
-            if len(shares) == 1:
-                return (Target(next(iter(shares)), 1),)
-            return sorted_targets(Target(queue_id, percent) for queue_id, percent in shares.items())
-        source = lines[branch.body[0].line - 1 : branch.body[-1].last_line] if branch.body else ()
-        return (self._opaque("\n".join(line.strip() for line in source)),)
-
-    def _add_shares(self, shares: dict[str, int], statements: Sequence[Statement], percent: int) -> bool:
-        """Add the percents of a split from `percent` on; return whether the statements are understood."""
-        if len(statements) != 1:
-            return False
-        (statement,) = statements
-        expression = next(iter(statement.expressions), Expression("unknown", ""))
-        if statement.kind == "assign" and statement.text == self.layout.skill.lower() and expression.kind == "number":
-            shares[expression.text] = shares.get(expression.text, 0) + 100 - percent
-            return QUEUE_ID.fullmatch(expression.text) is not None
-        test = _SPLIT_TEST.fullmatch(format_expression(expression))
-        if statement.kind != "if" or test is None or "split" not in self.numbers or int(test[1]) <= percent:
-            return False
-        limit = int(test[1])
-        first: dict[str, int] = {}
-        is_understood = self._add_shares(first, statement.body, 100 - limit + percent)
-        for queue_id, share in first.items():
-            shares[queue_id] = shares.get(queue_id, 0) + share
-        return (
-            is_understood
-            and statement.body[0].kind == "assign"
-            and self._add_shares(shares, statement.otherwise, limit)
-        )
+        is_labelled = not self.comment or label == Expression("text", str(self.comment.address))
+        shares = read_shares(statements, self.layout.skill.lower(), self.helpers, 0) if is_labelled else None
+        if not shares:
+            return (_opaque(source),)
+        if len(shares) == 1:
+            return (Target(next(iter(shares)), 1),)
+        return sorted_targets(Target(queue_id, percent) for queue_id, percent in shares.items())
 
 
-def _helper_of(statement: Statement) -> str:
-    """Return the variable of the helper variables that a statement assigns, "split", or the empty text."""
-    parts = [statement] if statement.kind == "assign" else [*statement.body, *statement.otherwise]
-    if statement.kind not in ("assign", "if"):
-        return ""
-    names = {match[1] or "split" if (match := _HELPER.fullmatch(part.text)) else "" for part in parts}
-    is_assigned = all(part.kind == "assign" for part in parts)
-    return names.pop() if len(names) == 1 and is_assigned else ""
+def _opaque(text: str) -> Opaque:
+    return make_opaque({"type": "studio", "text": text})
 
 
-def _folded(text: str) -> str:
-    """Return an expression with its names in lower case."""
-    return '"'.join(part if index % 2 else part.lower() for index, part in enumerate(text.split('"')))
+def _body_lines(branch: Statement) -> tuple[int, int]:
+    """Return the first and the last line of a branch's body; without a body, no line."""
+    return (branch.body[0].line, branch.body[-1].last_line) if branch.body else (1, 0)
 
 
-def _parse_comment(item: Statement) -> tuple[Statement, re.Match[str], Rule] | None:
+def _is_own(item: Statement) -> bool:
+    """Return whether a statement only assigns variables of cxroute, which have no effect outside of the block."""
+    parts = [item] if item.kind == "assign" else [*item.body, *item.otherwise]
+    is_assigned = item.kind in ("assign", "if") and all(part.kind == "assign" for part in parts)
+    return bool(parts) and is_assigned and all(_OWN_VARIABLE.match(part.text) for part in parts)
+
+
+def _parse_comment(item: Statement) -> _Comment | None:
     fields = _RULE_COMMENT.fullmatch(item.text)
     if fields is None:
         return None
@@ -333,35 +251,7 @@ def _parse_comment(item: Statement) -> tuple[Statement, re.Match[str], Rule] | N
     except ValueError:
         return None
     rule = Rule(name=name, description=description, priority=priority, enabled=True, conditions=(), targets=())
-    return item, fields, rule
-
-
-def _leaf_value(leaf: re.Match[str]) -> str | int | float | None:
-    """Return the value of a test; None for a number that no number of a rule equals exactly."""
-    number = leaf["positive"] or leaf["negative"]
-    if number is None:
-        return leaf["piece"] if leaf["literal"] is None else leaf["literal"]
-    try:
-        value = parse_number(number)
-    except ValueError:
-        return None
-    return -value if leaf["negative"] else value
-
-
-def _meanings(test: re.Match[str], values: Sequence[str | int | float]) -> Iterator[tuple[str, Value]]:
-    """Yield the operators and values that tests may stand for; the text of one of them, if any, is the expression."""
-    if test["method"]:
-        yield _OPERATOR_OF[test["method"].lower()], values[0]
-        return
-    if test["literal"] == "":
-        yield "exists" if test["relation"] == ">" else "notExists", None
-        return
-    if test["symbol"] in _OPERATOR_OF:
-        yield _OPERATOR_OF[test["symbol"]], values[0]
-        if len(values) == 2:  # noqa: PLR2004 - the lowest and the highest
-            yield "between", tuple(values)
-    yield "equals", values[0]
-    yield "in", tuple(values)
+    return _Comment(item.line, Address(fields[1], fields[2]), fields[3], rule)
 
 
 def _with_priorities(rules: Sequence[BlockRule], layout: BlockLayout) -> tuple[BlockRule, ...]:
