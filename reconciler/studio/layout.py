@@ -181,9 +181,6 @@ def _storable_targets(rule: Rule) -> tuple[Target | Opaque, ...]:
     for target in rule.targets:
         if isinstance(target, Opaque):
             raise NotStorableError("a target of an unknown type cannot be written to a Studio script", target)
-        if not QUEUE_ID.fullmatch(target.queue_id):
-            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
-            raise NotStorableError(f"{message}; use a queue of the tenant", target)
     shares = destination_of(rule.targets) or ()
     if not 0 < len(shares) <= MAX_TARGETS:
         message = f"a rule in a Studio script needs 1 to {MAX_TARGETS} queues with a weight above 0"
