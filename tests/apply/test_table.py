@@ -21,7 +21,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Rule
+from reconciler.model.rule import Rule, Target
 from reconciler.pipeline import Planner
 from reconciler.plan.plan import PlanOptions
 from reconciler.studio.layout import BlockLayout
@@ -53,6 +53,7 @@ class Table:
     log: list[str] = field(default_factory=list)
 
     async def rules(self) -> tuple[LiveRule, ...]:
+        """Return the rules, after an edit."""
         if self.before_read and (edit := self.before_read.pop(0)):
             edit(self)
         self.log.append("read")
@@ -60,6 +61,7 @@ class Table:
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
+        """Count who holds the lock."""
         self.held += 1
         self.log.append("lock")
         try:
@@ -71,7 +73,11 @@ class Table:
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
     ) -> Sequence[str]:
+        """Replace the rules, unless somebody changed them since the read."""
         assert self.held
+        assert {target.queue_id for live in after for target in live.rule.targets if isinstance(target, Target)} <= {
+            *queue_names
+        }
         if self.before_save and (edit := self.before_save.pop(0)):
             edit(self)
         if [live.content for live in read] != [live.content for live in self.rules_now]:
@@ -93,7 +99,9 @@ class Table:
         ]
 
 
-def run(table: Table, goal: DesiredState = GOAL, *, allowed: tuple[str, ...] = ("unrouted",), **settings: Any) -> ApplyReport:
+def run(
+    table: Table, goal: DesiredState = GOAL, *, allowed: tuple[str, ...] = ("unrouted",), **settings: Any
+) -> ApplyReport:
     """Plan on the rules as they are now, then apply."""
     environment = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
     planner = Planner(
@@ -155,7 +163,10 @@ def test_a_save_of_somebody_else_is_planned_again_once() -> None:
     once = Table([*OLD], before_save=[lambda table: table.edit("change", priority=77)])
     assert run(once).converged
     assert len(once.saves) == 1
-    edits: list[Edit | None] = [lambda table: table.edit("gone", priority=7), lambda table: table.edit("gone", priority=8)]
+    edits: list[Edit | None] = [
+        lambda table: table.edit("gone", priority=7),
+        lambda table: table.edit("gone", priority=8),
+    ]
     twice = Table([*OLD], before_save=edits)
     report = run(twice)
     assert [] == twice.saves
@@ -213,7 +224,9 @@ def test_a_refused_save_fails_with_the_reasons_of_the_tenant() -> None:
 
 def test_a_case_that_is_not_managed_makes_it_refuse() -> None:
     """A save would lose or keep a statement of which nobody knows the owner."""
-    table = Table([*OLD], before_read=[lambda table: table.rules_now.append(unmanaged("line 9", rule("CASE in line 9")))])
+    table = Table(
+        [*OLD], before_read=[lambda table: table.rules_now.append(unmanaged("line 9", rule("CASE in line 9")))]
+    )
     with pytest.raises(errors.RefusedError, match="CASE in line 9"):
         run(table)
     assert ["lock", "read", "unlock"] == table.log
