@@ -99,7 +99,8 @@ def read_tenant_settings(session: Session) -> TenantSettings:
     if not session.simulated:
         return tenant
     base = "http://localhost"
-    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNLIMITED)
+    token_url = f"{base}/oauth/token"
+    return replace(tenant, base_url=base, token_url=token_url, issuer="", requests_per_second=_UNLIMITED)
 
 
 def read_credentials(session: Session) -> ClientCredentials:

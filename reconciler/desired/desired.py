@@ -29,7 +29,8 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Rule, Source
+from reconciler.model.rule import Address, Condition, Rule, Source
+from reconciler.studio.layout import BlockLayout, NotStorableError, find_conflicts, storable_rule
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -79,6 +80,8 @@ class DesiredState:
     """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
     """Whether the server refuses a rule with the name of another rule, even if the rule already has this name."""
+    layout: BlockLayout | None = None
+    """The managed block of the Studio script that holds all rules: one save switches them. None: a REST API."""
 
 
 def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -90,6 +93,7 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     for stated in manifests.promises:
         if _applies(stated.document.environments, environment.name):
             expansion.expand_promises(stated)
+    expansion.check_block()
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
@@ -116,6 +120,23 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
         evaluation=environment.api.evaluation,
         endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
+        layout=block_layout(environment),
+    )
+
+
+def block_layout(environment: Environment) -> BlockLayout | None:
+    """Return the managed block of an Environment whose rules are in a Studio script."""
+    studio, names = environment.api.studio, environment.attributes
+    if studio is None:
+        return None
+    short = {"intent": names.intent, "confidence": names.confidence}
+    return BlockLayout(
+        owner=environment.owner,
+        block=studio.block,
+        variables={short.get(name, name): variable for name, variable in studio.variables.items()},
+        skill=studio.result.skill,
+        rule=studio.result.rule,
+        highest_first=environment.api.evaluation == "highest-first",
     )
 
 
@@ -180,7 +201,7 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment = environment
+        self.environment, self._layout = environment, block_layout(environment)
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
@@ -233,7 +254,7 @@ class _EnvironmentExpander:
             self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 
     def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
-        address, rule = Address(loaded.document.name, expander.key()), expander.rule()
+        address, rule = Address(loaded.document.name, expander.key()), self._stored_rule(expander)
         desired = DesiredRule(
             address=address,
             rule=rule,
@@ -254,3 +275,26 @@ class _EnvironmentExpander:
             message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
+
+    def _stored_rule(self, expander: RuleExpander) -> Rule:
+        """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
+        rule = expander.rule()
+        if self._layout is None:
+            return rule
+        try:
+            return storable_rule(rule, self._layout)
+        except NotStorableError as error:
+            queues = [path for _, _, path in list_targets(expander.entry)]
+            paths = queues[:1] + [path for test, path in expander.conditions() if test == error.part]
+            path = paths[-1] if isinstance(error.part, Condition) else paths[0]
+            raise InvalidRuleError("CXR125", str(error), *path) from None
+
+    def check_block(self) -> None:
+        """Report the rules that one block cannot hold together."""
+        conflicts = find_conflicts([rule.rule for rule in self.rules.values()], self._layout) if self._layout else ()
+        by_rule = {id(desired.rule): desired for desired in self.rules.values()}
+        for rule, message in conflicts:
+            source, address = by_rule[id(rule)].source, by_rule[id(rule)].address
+            self.findings.append(
+                Finding(code="CXR126", severity="error", message=message, source=source, address=address)
+            )

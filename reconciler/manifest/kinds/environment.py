@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
 from reconciler.manifest.kinds.profile import ApiPath, Operator
+from reconciler.manifest.kinds.studio import Studio
 from reconciler.model.rule import OPERATORS
 
 
@@ -54,6 +55,13 @@ class Api(f.StrictModel):
     token_url: f.Omittable[f.ServiceUrl] = f.omittable(
         "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or derived from `area`.",
         "https://acme.my.cxone.com/oauth/token",
+    )
+    rules: Literal["rules-api", "studio"] = f.optional(
+        "rules-api",
+        "Where the rules are: in a REST API, which no public document of NICE describes, or in a Studio script.",
+    )
+    studio: f.Omittable[Studio] = f.omittable(
+        "With `rules: studio`: the script with the rules.", {"script": "Bot\\Hand-over"}
     )
     profile: f.Omittable[f.Slug] = f.omittable(
         "Name of the Profile document that describes this tenant's API. Default: the tutorial's, which `cxroute schema"
