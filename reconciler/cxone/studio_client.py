@@ -18,6 +18,7 @@ from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.transport.request import ApiResponse
 from reconciler.model.live import LastSave, LiveRule, Marker
 from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.layout import NotStorableError
 from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
 from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
@@ -141,7 +142,10 @@ class StudioClient(StudioReadingClient):
                 text += f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
             raise errors.ConcurrentChangeError(text, HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *lines.get(rule.id, (None, ""))) for rule in after]
-        block_text = build_block(entries, self._script.layout, queue_names)
+        try:
+            block_text = build_block(entries, self._script.layout, queue_names)
+        except NotStorableError as error:
+            raise errors.ApiError(f"{self._name}: {error}") from error
         body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
         return self._check_save(await self._exchange("save script", self._script.target(), body.encode()))
 
