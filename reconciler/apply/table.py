@@ -85,7 +85,9 @@ class _TableRun:
         live = replace(self.plan.live, rules=rules)
         fresh = await self.settings.run_blocking(lambda: self.planner.plan(live))
         contents = {rule.id: rule.content for rule in rules}
-        written = {payload for each in self.progress.progress.values() for payload in (each.acknowledged, each.unconfirmed)}
+        written = {
+            payload for each in self.progress.progress.values() for payload in (each.acknowledged, each.unconfirmed)
+        }
         for rule_id in contents.keys() | self.known.keys():
             content = contents.get(rule_id)
             if content != self.known.get(rule_id) and content not in written:
@@ -126,7 +128,7 @@ class _TableRun:
             if not changes:
                 break
             self.stop(self.planner.freeze())
-            if self.stop_reason or self.settings.should_stop():
+            if self.must_stop():
                 return
             result = await self.save(fresh, changes)
             self.conflicts += result.verdict is Verdict.CONFLICT
@@ -135,10 +137,9 @@ class _TableRun:
             if result.verdict is Verdict.RETRY:
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
             fresh = await self.read()
-            if self.stop_reason:
-                return
-            if self.conflicts and (refusal := await self.find_refusal(fresh)):
-                self.stop(refusal)
+            if self.conflicts:
+                self.stop(await self.find_refusal(fresh))
+            if self.must_stop():
                 return
         if self.progress.unplanned_changes(fresh):
             self.stop(f"{self.edited_phrase()}; this plan does not cover that edit, which stays. Run `plan` again")
@@ -162,6 +163,9 @@ class _TableRun:
             self.progress.record_attempt(step, tried)
         self.recorder.wave()
         return result
+
+    def must_stop(self) -> bool:
+        return bool(self.stop_reason) or self.settings.should_stop()
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason

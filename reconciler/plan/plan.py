@@ -157,7 +157,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
     findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
-    findings = (*findings, *_foreign_cases(owned, changes) if desired.layout else ())
+    findings += tuple(_foreign_cases(owned, changes)) if desired.layout else ()
     return Plan(
         environment=desired.environment,
         owner=desired.owner,

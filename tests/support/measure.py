@@ -19,7 +19,7 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "apply/first_contact apply/progress behaviour checks desired doctor errors export"
-    " journal/history journal/undo manifest model pipeline plan render text traffic version"
+    " journal/history journal/undo manifest model pipeline plan render studio text traffic version"
     " watch/cycle"
 )
 PURE: Final = tuple(_PURE.split())

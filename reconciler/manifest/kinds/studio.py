@@ -7,12 +7,8 @@ from pydantic import Field
 import reconciler.manifest.kinds.fields as f
 
 ScriptVariable = Annotated[str, Field(pattern=f.SCRIPT_VARIABLE)]
-_FACT: Final = "Whether Studio {0}. Without it, cxroute proves that both answers route alike."
-
-
-def _fact(text: str) -> bool | None:
-    fact: bool | None = f.omittable(_FACT.format(text), True)
-    return fact
+_YES: Final = (True,)
+_UNKNOWN: Final = ". Without it, cxroute proves that both answers route alike."
 
 
 class ScriptResult(f.StrictModel):
@@ -25,10 +21,16 @@ class ScriptResult(f.StrictModel):
 class DialectFacts(f.StrictModel):
     """Facts about Studio's language that no document states; `cxroute studio probe` finds them on a tenant."""
 
-    case_sensitive: f.Omittable[bool] = _fact("distinguishes `Card` from `card`")
-    trims_blanks: f.Omittable[bool] = _fact("ignores blanks around a text in comparisons")
-    digit_text_is_number: f.Omittable[bool] = _fact("reads a text of digits as a number")
-    mixed_is_zero: f.Omittable[bool] = _fact("compares a text that is not a number as 0 with a number")
+    case_sensitive: f.Omittable[bool] = f.omittable(f"Whether Studio distinguishes `Card` from `card`{_UNKNOWN}", *_YES)
+    trims_blanks: f.Omittable[bool] = f.omittable(
+        f"Whether Studio ignores blanks around a text in comparisons{_UNKNOWN}", *_YES
+    )
+    digit_text_is_number: f.Omittable[bool] = f.omittable(
+        f"Whether Studio reads a text of digits as a number{_UNKNOWN}", *_YES
+    )
+    mixed_is_zero: f.Omittable[bool] = f.omittable(
+        f"Whether Studio compares a text that is not a number as 0 with a number{_UNKNOWN}", *_YES
+    )
 
 
 class Studio(f.StrictModel):
