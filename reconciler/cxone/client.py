@@ -128,9 +128,7 @@ class ReadingClient:
             return response
         raise self._refusal(name, response)
 
-    async def _exchange(
-        self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = _NONE
-    ) -> ApiResponse:
+    async def _exchange(self, name: str, path: str, content: bytes, headers: Mapping[str, str]) -> ApiResponse:
         """Make one call and return its response, which may be a refusal; a refused token is renewed once."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
         token = await self._login.token()

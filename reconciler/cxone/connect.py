@@ -9,7 +9,7 @@ from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.discovery import openid_request, parse_token_server
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, StudioScript, TenantSettings
-from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
+from reconciler.cxone.studio_client import StudioClient, StudioReadingClient, TenantWriter
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
@@ -25,8 +25,7 @@ def tenant_settings(
 ) -> TenantSettings:
     """Return the settings for the environment's API; `allowed_hosts` may receive credentials, too."""
     api, profile = environment.api, manifests.profile(environment)
-    queues, studio = choose_queue_list(api, profile.queues), api.studio
-    layout = BlockLayout(**environment.block_fields) if studio else None
+    queues, studio, block = choose_queue_list(api, profile.queues), api.studio, environment.block_fields
     return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
@@ -41,11 +40,11 @@ def tenant_settings(
         concurrency=api.concurrency,
         idempotency_keys=api.idempotency_keys,
         allowed_hosts=allowed_hosts,
-        studio=StudioScript(studio.script, studio.api_version, layout) if studio and layout else None,
+        studio=StudioScript(studio.script, studio.api_version, BlockLayout(**block)) if studio else None,
     )
 
 
-def client_classes(tenant: TenantSettings) -> tuple[type[ReadingClient], type[WritingClient | StudioClient]]:
+def client_classes(tenant: TenantSettings) -> tuple[type[ReadingClient], type[TenantWriter]]:
     """Return the classes of a reading and of a writing client, by the place of the tenant's rules."""
     return (StudioReadingClient, StudioClient) if tenant.studio else (ReadingClient, WritingClient)
 
@@ -70,7 +69,7 @@ async def open_client(
 @asynccontextmanager
 async def open_writing_client(
     tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
-) -> AsyncIterator[WritingClient | StudioClient]:
+) -> AsyncIterator[TenantWriter]:
     """Connect to a tenant with a client that writes."""
     async with _open_transport(tenant, proxy, ca_file) as transport:
         yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME)

@@ -75,7 +75,7 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StudioScript:
     """A Studio script with rules, and the version of the API of scripts, such as `v34.0`."""
 

@@ -5,14 +5,14 @@ A script is locked, read and saved as a whole. No method deletes a script, start
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler import errors
-from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.rule_json import rule_body
 from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.transport.request import ApiResponse
@@ -87,8 +87,8 @@ class StudioReadingClient(ReadingClient):
         content = find_member(response.payload, "scriptContent")
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
             raise errors.ApiError(
-                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules, export"
-                " the script and give the file to `--live FILE`; to manage rules, make a script in Studio"
+                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
+                " export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
             )
 
     async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
@@ -98,7 +98,7 @@ class StudioReadingClient(ReadingClient):
         except errors.RuleNotFoundError as error:
             text = f"{self._name} does not exist at the tenant: make it in Studio, with a SNIPPET action that contains"
             lines = f"the lines `{layout.begin}` and `{layout.end}`. `cxroute studio recipe` prints each step"
-            raise errors.RuleNotFoundError(f"{text} {lines} ({error})", error.status) from error
+            raise errors.ApiError(f"{text} {lines} ({error})") from error
 
 
 class StudioClient(StudioReadingClient):
@@ -109,21 +109,12 @@ class StudioClient(StudioReadingClient):
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
         """Hold the script's lock. Raises LockedError if somebody else holds it. A failed unlock becomes a note."""
-        try:
-            refusal = await self._set_lock("true")
-        except errors.RejectedError as error:
-            refusal = str(error)
-        except (errors.ScopeError, errors.UnsupportedCallError):
-            raise
-        except BaseException:  # the lock may have been acquired
-            await self._release_lock()
-            raise
-        if refusal:
-            raise await self._locked_error(refusal)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
+            if refusal := await self._set_lock("true"):
+                stack.pop_all()
+                raise await self._locked_error(refusal)
             yield
-        finally:
-            await self._release_lock()
 
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
@@ -136,26 +127,23 @@ class StudioClient(StudioReadingClient):
         lines = {live.id: (live, text) for live, text in self._read_rules(block)}
         is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
         if not is_same or list(read) != [live for live, _ in lines.values()]:
-            text = f"{self._name} changed since it was read"
-            with suppress(errors.ApiError):
-                save = await self.last_save()
-                text += f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
-            raise errors.ConcurrentChangeError(text, HTTPStatus.CONFLICT)
+            save = await self.last_save()
+            text = f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
+            raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *lines.get(rule.id, (None, ""))) for rule in after]
         try:
             block_text = build_block(entries, self._script.layout, queue_names)
         except NotStorableError as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
-        return self._check_save(await self._exchange("save script", self._script.target(), body.encode()))
+        return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
-        payload: object = response.payload
-        if response.status == HTTPStatus.CONFLICT:
-            with suppress(errors.UnexpectedResponseError):
-                payload = response.json(STRICT_DECODER)
-        elif not response.is_success:
+        if not response.is_success and response.status != HTTPStatus.CONFLICT:
             raise self._refusal("save script", response)
+        payload: object = None
+        with suppress(errors.UnexpectedResponseError):
+            payload = response.json(STRICT_DECODER)
         verdicts = find_members(payload, "results[].success")
         if response.is_success and verdicts == [True]:
             return _action_texts(payload, "warnings")
@@ -168,7 +156,10 @@ class StudioClient(StudioReadingClient):
 
     async def _set_lock(self, state: str) -> str:
         """Lock or unlock; return the reason of a refusal, or an empty text."""
-        response = await self._call_script("lock script", scriptPath=self._script.path, lockScript=state)
+        try:
+            response = await self._call_script("lock script", scriptPath=self._script.path, lockScript=state)
+        except errors.RejectedError as error:
+            return str(error)
         is_refused = find_member(response.payload, "errorState")
         if not isinstance(is_refused, bool):
             raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
@@ -192,7 +183,7 @@ class StudioClient(StudioReadingClient):
             await unlock
 
     async def _unlock(self) -> None:
-        self.rate_limiter.extend_time_limit(_UNLOCK_SECONDS)
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # it may be over
         try:
             async with self._time.deadline(_UNLOCK_SECONDS):
                 reason = await self._set_lock("false")
@@ -200,6 +191,9 @@ class StudioClient(StudioReadingClient):
             reason = str(error) or "no response in time"
         if reason:
             self.notes += (f"{self._name} may still be locked: {reason}. Unlock it in Studio",)
+
+
+TenantWriter = WritingClient | StudioClient
 
 
 def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:

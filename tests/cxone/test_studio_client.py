@@ -6,10 +6,9 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -367,7 +366,11 @@ def test_a_refused_script_is_rejected_with_the_error_keys() -> None:
 @pytest.mark.parametrize(
     ("status", "form", "expected"),
     [
-        (409, result(False, x={"actionType": "IF", "errors": [{"key": "Bad\x1b"}]}), r"IF x: Bad\\u001b \(status 409\)"),
+        (
+            409,
+            result(False, x={"actionType": "IF", "errors": [{"key": "Bad\x1b"}]}),
+            r"IF x: Bad\\u001b \(status 409\)",
+        ),
         (409, None, r"no reason given \(status 409\)"),
         (409, b"<html>", r"HTML \(status 409\)"),
         (409, b'{"results": [NaN]}', "status 409"),
@@ -527,7 +530,11 @@ def test_the_lock_of_a_person_is_respected_and_named() -> None:
     [
         (responding(200, {"errorState": True, "errorMessage": ESCAPE}), None, r"\\u001b"),
         (responding(200, {"errorState": True}), responding(500), "no reason given"),
-        (responding(200, {"errorState": True}), responding(200, {"header": {"lockInfo": {"lockedName": ESCAPE}}}), "Kim"),
+        (
+            responding(200, {"errorState": True}),
+            responding(200, {"header": {"lockInfo": {"lockedName": ESCAPE}}}),
+            "Kim",
+        ),
         (responding(423, {"message": "in use"}), None, "in use"),
         (responding(409, {"message": "in use"}), None, "in use"),
     ],

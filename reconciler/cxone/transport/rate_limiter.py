@@ -230,10 +230,6 @@ class RateLimiter:
         """Restart the time limit: the user may have taken long to confirm."""
         self._run_deadline = self._time.clock() + seconds
 
-    def extend_time_limit(self, seconds: float) -> None:
-        """Allow calls for so many seconds from now on, also after the time limit."""
-        self._run_deadline = max(self._run_deadline, self._time.clock() + seconds)
-
     async def acquire(self, deadline: float = math.inf) -> float:
         """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`."""
         # Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.

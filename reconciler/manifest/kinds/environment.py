@@ -340,8 +340,7 @@ class Environment(f.ManifestDocument):
             "owner": self.owner,
             "block": studio.block,
             "variables": {short.get(name, name): variable for name, variable in variables.items()},
-            "skill": studio.result.skill,
-            "rule": studio.result.rule,
+            **studio.result.model_dump(),
             "highest_first": self.api.evaluation == "highest-first",
         }
 
