@@ -126,18 +126,8 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
 
 def block_layout(environment: Environment) -> BlockLayout | None:
     """Return the managed block of an Environment whose rules are in a Studio script."""
-    studio, names = environment.api.studio, environment.attributes
-    if studio is None:
-        return None
-    short = {"intent": names.intent, "confidence": names.confidence}
-    return BlockLayout(
-        owner=environment.owner,
-        block=studio.block,
-        variables={short.get(name, name): variable for name, variable in studio.variables.items()},
-        skill=studio.result.skill,
-        rule=studio.result.rule,
-        highest_first=environment.api.evaluation == "highest-first",
-    )
+    fields = environment.block_fields
+    return BlockLayout(**fields) if fields else None
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
