@@ -44,7 +44,9 @@ class TenantState:
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
-        self.scripts: dict[str, JsonObject] = dict(scripts or {})  # versions, by their ids: path, content, user, date, lock
+        self.scripts: dict[str, JsonObject] = dict(
+            scripts or {}
+        )  # versions, by their ids: path, content, user, date, lock
         self.stored_rules: dict[str, StoredRule] = {}
         self.requests: list[SimRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
