@@ -141,7 +141,7 @@ class StudioTenant:
     @property
     def version(self) -> dict[str, Any]:
         """Return the version of the script that runs."""
-        return self.state.scripts[self.state.current_script(SCRIPT) or ""]
+        return self.state.scripts[self.state.current_script(SCRIPT)]
 
     @property
     def code(self) -> str:
@@ -151,5 +151,5 @@ class StudioTenant:
 
     @property
     def holder(self) -> str:
-        """Return who has the lock; empty if nobody has."""
-        return str(self.state.lock_info(SCRIPT)["lockedName"])
+        """Return who has the lock; empty without a lock."""
+        return str(self.version["lock"].get("lockedName", ""))
