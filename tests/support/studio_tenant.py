@@ -93,7 +93,7 @@ class StudioTenant:
             content = edit_content(content, lambda _code: code.replace("\n", "\r\n"))
         if content:
             self.state.save_script(SCRIPT, content, "Robin", 1_764_000_000.0)
-        usual = SimulatorSettings(users={canary.CLIENT: "cxroute"}, clock=lambda: 1_764_060_000.0)
+        usual = SimulatorSettings(clock=lambda: 1_764_060_000.0)
         self.app = Simulator(self.state, settings or usual, faults)
         self.deliver: Transport = transport_over(SimulatorTransport(self.app))
         self.replies: dict[str, Reply] = {}
