@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NoResponseError, NotSentError, Transport
 from reconciler.model.live import LastSave, LiveRule
+from reconciler.model.rule import make_condition
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
@@ -84,16 +84,6 @@ def losing(request_too: Any, failure: type[Exception] = NoResponseError, times: 
         if not request_too:
             await deliver(request)
         raise failure("lost")
-
-    return reply
-
-
-def after(change: Callable[[], object]) -> Reply:
-    """Change something at the tenant, then deliver the request."""
-
-    async def reply(request: ApiRequest, deliver: Transport) -> ApiResponse:
-        change()
-        return await deliver(request)
 
     return reply
 
@@ -280,7 +270,7 @@ def test_an_unchanged_rule_keeps_its_lines() -> None:
 def test_a_rule_that_a_script_cannot_hold_is_an_error_before_the_save() -> None:
     """The error is an ApiError with the reason, and nothing is saved."""
     tenant = StudioTenant(LOST)
-    odd = managed(replace(LOST.rule, conditions=(replace(LOST.rule.conditions[0], attribute="not a variable"),)))
+    odd = managed(replace(LOST.rule, conditions=(make_condition("not a variable", "equals", "lost"),)))
     assert "not a variable" in str(refused(tenant, odd))
     assert "save" not in tenant.calls
 

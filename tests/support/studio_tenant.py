@@ -54,9 +54,8 @@ def managed(rule: Rule) -> LiveRule:
 
 def block_of(*rules: LiveRule) -> str:
     """Return the block's text."""
-    entries = [
-        BlockEntry(live.rule, live.marker and live.marker.address, marker_digest(live.rule), "") for live in rules
-    ]
+    addresses = [(live.rule, live.marker.address if live.marker else None) for live in rules]
+    entries = [BlockEntry(rule, address, marker_digest(rule), "") for rule, address in addresses]
     return build_block(entries, LAYOUT, NAMES)
 
 
