@@ -17,11 +17,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
+from reconciler.apply.table import RuleTable, apply_to_table
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
@@ -124,7 +125,8 @@ def read_live_file(path: str) -> LiveState:
 
 async def read_live(client: "ReadingClient") -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
-    return LiveState(rules=await client.rules(), queues=await client.queues())
+    rules = await client.rules()
+    return LiveState(rules=rules, queues=await client.queues(), last_save=await client.last_save())
 
 
 def planner_for(
@@ -151,7 +153,7 @@ def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str
 async def apply_plan(
     plan: Plan,
     planner: Planner,
-    client: "RuleStore",
+    client: "RuleStore | RuleTable",
     recorder: StepRecorder | None = None,
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
@@ -167,4 +169,6 @@ async def apply_plan(
         is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
         run_blocking=run_blocking,
     )
-    return await apply_changes(plan, client, planner, recorder or NoRecorder(), settings)
+    if plan.desired.layout is not None:
+        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or NoRecorder(), settings)
+    return await apply_changes(plan, cast("RuleStore", client), planner, recorder or NoRecorder(), settings)

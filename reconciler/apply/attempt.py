@@ -84,14 +84,14 @@ class WritePayload(NamedTuple):
 
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
     """Try one call once. Does not raise the errors of `reconciler.errors`."""
-    return await _judge(_write(step.change, write_payload(step, owner), store))
+    return await judge(_write(step.change, write_payload(step, owner), store))
 
 
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
     """Try once to undo a call that led to the rule `live`: delete a created rule, or restore an updated one."""
     change = step.change
     if isinstance(change, Delete) or step.call == "create":
-        return await _judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
+        return await judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
     assert not isinstance(change, Create)  # noqa: S101 - that call is a create
     before = change.live
 
@@ -101,10 +101,10 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
             return _conflict(_DELETED if read is None else _CHANGED)
         return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
-    return await _judge(restore())
+    return await judge(restore())
 
 
-async def _judge(call: Awaitable[Attempt]) -> Attempt:
+async def judge(call: Awaitable[Attempt]) -> Attempt:
     """Return the result of an attempt; errors become verdicts."""
     try:
         return await call

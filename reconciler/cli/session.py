@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
-from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
+from reconciler.cli.command_line import (
+    PRACTICE,
+    SIMULATED,
+    CommandLine,
+    choose_environment,
+    env_name,
+    expected_queues,
+    utc_now,
+)
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar, Terminal
@@ -114,7 +122,7 @@ class Session:
     @property
     def simulated(self) -> bool:
         """Return whether the session uses the sandbox and contacts no tenant."""
-        return self.environment.name == SANDBOX
+        return self.environment.name in (SANDBOX, PRACTICE.get())
 
     @property
     def address(self) -> str:

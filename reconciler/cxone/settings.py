@@ -4,11 +4,12 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import quote_plus
+from typing import Final, NamedTuple
+from urllib.parse import quote, quote_plus, urlencode
 
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
+from reconciler.studio.layout import BlockLayout
 from reconciler.text.hosts import is_loopback
 
 # Only URLs that no two parsers read as two hosts.
@@ -74,6 +75,19 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
+class StudioScript(NamedTuple):
+    """A Studio script with rules, and the version of the API of scripts, such as `v34.0`."""
+
+    path: str  # with its folders: Bot\Hand-over
+    api_version: str
+    layout: BlockLayout
+
+    def target(self, call: str = "", **parameters: str) -> str:
+        """Return path and query of a call; `call` is below the path of the scripts."""
+        path = f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
+        return f"{path}?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """Location of a tenant's API, and its limits. Times are in seconds."""
@@ -93,6 +107,7 @@ class TenantSettings:
     issuer: str = ""  # names the token server and, without a `base_url`, the API
     run_seconds: float = 900.0  # time limit of all calls of one client
     patience_seconds: float = 90.0  # wait for a server that became unavailable
+    studio: StudioScript | None = None  # holds the rules instead of an API
 
     @property
     def known_urls(self) -> tuple[str, ...]:

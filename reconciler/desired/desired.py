@@ -29,7 +29,8 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Rule, Source
+from reconciler.model.rule import Address, Condition, Rule, Source
+from reconciler.studio.layout import BlockLayout, NotStorableError, find_conflicts, storable_rule
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -79,6 +80,8 @@ class DesiredState:
     """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
     """Whether the server refuses a rule with the name of another rule, even if the rule already has this name."""
+    layout: BlockLayout | None = None
+    """The managed block of the Studio script that holds all rules: one save switches them. None: a REST API."""
 
 
 def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -90,6 +93,7 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     for stated in manifests.promises:
         if _applies(stated.document.environments, environment.name):
             expansion.expand_promises(stated)
+    expansion.check_block()
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
@@ -116,13 +120,21 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
         evaluation=environment.api.evaluation,
         endpoint=endpoint_stage(manifests, environment),
         names_unique=environment.api.names_unique,
+        layout=block_layout(environment),
     )
+
+
+def block_layout(environment: Environment) -> BlockLayout | None:
+    """Return the managed block of an Environment whose rules are in a Studio script."""
+    fields = environment.block_fields
+    return BlockLayout(**fields) if fields else None
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
     """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
     names, context = environment.attributes, environment.context
-    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    is_number = context.writer == "interaction" or environment.api.studio is not None  # a script reads texts as numbers
+    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if is_number else ANY_TEXT}
     types = types if "context" in environment.model_fields_set else {}
     intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
     fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
@@ -180,7 +192,7 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 class _EnvironmentExpander:
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment = environment
+        self.environment, self._layout = environment, block_layout(environment)
         self.rules: dict[Address, DesiredRule] = {}
         self.promises: list[StatedPromise] = []
         self.findings: list[Finding] = []
@@ -233,7 +245,7 @@ class _EnvironmentExpander:
             self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
 
     def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
-        address, rule = Address(loaded.document.name, expander.key()), expander.rule()
+        address, rule = Address(loaded.document.name, expander.key()), self._stored_rule(expander)
         desired = DesiredRule(
             address=address,
             rule=rule,
@@ -254,3 +266,26 @@ class _EnvironmentExpander:
             message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
+
+    def _stored_rule(self, expander: RuleExpander) -> Rule:
+        """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
+        rule = expander.rule()
+        if self._layout is None:
+            return rule
+        try:
+            return storable_rule(rule, self._layout)
+        except NotStorableError as error:
+            queues = [path for _, _, path in list_targets(expander.entry)]
+            paths = queues[:1] + [path for test, path in expander.conditions() if test == error.part]
+            path = paths[-1] if isinstance(error.part, Condition) else paths[0]
+            raise InvalidRuleError("CXR125", str(error), *path) from None
+
+    def check_block(self) -> None:
+        """Report the rules that one block cannot hold together."""
+        conflicts = find_conflicts([rule.rule for rule in self.rules.values()], self._layout) if self._layout else ()
+        by_rule = {id(desired.rule): desired for desired in self.rules.values()}
+        for rule, message in conflicts:
+            source, address = by_rule[id(rule)].source, by_rule[id(rule)].address
+            self.findings.append(
+                Finding(code="CXR126", severity="error", message=message, source=source, address=address)
+            )

@@ -349,6 +349,13 @@ _EXTRA_CONSTRAINTS = {
         "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
         "then": _require("oneOf", "issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
         "else": {"properties": {"issuer": False, "area": False}},
+        "allOf": [
+            {
+                "if": {"properties": {"rules": {"const": "studio"}}, "required": ["rules"]},
+                "then": {"required": ["studio", "queues"], "properties": {"queues": {"const": "acd-skills"}}},
+                "else": {"properties": {"studio": False}},
+            }
+        ],
     },
     "Context": {"dependentRequired": {"minConfidence": ["below"]}},
     "RuleEntry": _require("oneOf", "queue", "targets") | {"not": {"required": ["intent", "intents"]}},

@@ -210,6 +210,9 @@ changed, or have different values in fields that cxroute does not know. `dateCre
 older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of
 them. Keep one; delete the others, or remove the last line of their descriptions. If the tenant has another name for the
 date, set it in the Profile: `rule: {dateCreated: NAME}`.
+CXR313 CASE that is not managed: The managed block of a Studio script contains a CASE, or another statement, without the
+comment line of cxroute. A save replaces the whole block, so it would lose the statement, or keep it without knowing who
+owns it. Nothing is written until it is moved out of the block in Studio, or adopted: `adopt: {id: line 14}`.
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
 CXR321 fallback not compared: The manifests of `--base` are invalid or have no such Environment, so the plan does not

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.model.rule import Address, Rule, canonical_json
 
@@ -41,6 +41,13 @@ class LiveRule:
         """Return the server's `dateCreated`, or an empty text."""
         created = self.raw.get("dateCreated")
         return created if isinstance(created, str) else ""
+
+
+class LastSave(NamedTuple):
+    """Who saved the rules last, and when, as the tenant says it."""
+
+    by: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)

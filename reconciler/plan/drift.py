@@ -214,11 +214,13 @@ def drift_to_json(drift: Drift) -> Document:
         tail: Document = {"before": before, "after": None, "fields": [], "source": None}
         changes.append({**head, "accept": accept, "steps": [], **tail})
     findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
+    save = {"lastSave": plan.live.last_save._asdict()} if plan.live.last_save else {}
     return with_plan_id(
         {
             **document,
             "changes": changes,
             "report": DRIFT_REPORT,
+            **save,
             "summary": {**document["summary"], **count_sections(drift)},
             "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
             "findings": document["findings"] + findings,

@@ -1,6 +1,6 @@
 """Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -12,7 +12,7 @@ from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
 from reconciler.model.finding import Finding, group_findings
-from reconciler.model.live import LiveRule
+from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
@@ -54,6 +54,7 @@ class LiveState:
 
     rules: tuple[LiveRule, ...]
     queues: tuple[Queue, ...]
+    last_save: LastSave | None = None  # of the script that holds the rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,7 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
     findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
+    findings += tuple(_foreign_cases(owned, changes)) if desired.layout else ()
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
@@ -174,6 +176,16 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         generated_at=now,
         changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
     )
+
+
+def _foreign_cases(owned: LiveRulesByOwner, changes: Iterable[Change]) -> Iterator[Finding]:
+    """Yield a conflict for each unmanaged rule in the block: a save would have to keep or to lose it."""
+    adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
+    for live in owned.unmanaged:
+        if live.id not in adopted:
+            message = f'"{live.rule.name}" of the block is not managed, and apply writes no block that contains it'
+            hint = f"move it out of the block, or take it over with `adopt: {{id: {live.id}}}`"
+            yield Finding(code="CXR313", severity="error", message=message, hint=hint)
 
 
 def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:

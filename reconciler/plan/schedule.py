@@ -51,6 +51,8 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     # Abandoned changes get no steps. Steps that must follow them get none either: they would move conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
+    if plan.desired.layout is not None:  # one save switches all rules
+        return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
     now, moves = build_transition(plan), list(enumerate(plan.changes))
     # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
     changed = {change.address: move for move, change in moves if not is_copy_removal(change)}

@@ -107,6 +107,12 @@ def accepted_phrase(drift: Drift) -> str:
     return f"{pluralize(count, 'unmanaged rule')} {'is' if count == 1 else 'are'} accepted" if count else ""
 
 
+def save_phrase(drift: Drift) -> str:
+    """Return who saved the script with the rules last, and when; empty if the rules are not in a script."""
+    save = drift.plan.live.last_save
+    return f"the script was last saved by {sanitize(save.by)}, {sanitize(save.at)}" if save else ""
+
+
 def refusal_text(drift: Drift) -> str:
     """Return that apply refuses because route tests fail, or an empty text."""
     plan = drift.plan

@@ -10,6 +10,7 @@ from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
+from reconciler.simulator.scripts import ScriptsApi
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
@@ -110,7 +111,8 @@ class SimulatorApi:
             return rate_limited
         if scope not in self.settings.scopes:
             return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
-        return http.error_response(413) if len(request.body) > MAX_BODY_BYTES else None
+        limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
+        return http.error_response(413) if len(request.body) > limit else None
 
     def _find_rule(self, request: http.SimRequest) -> StoredRule:
         stored = self.state.stored_rules.get(request.segments[-1])
@@ -188,6 +190,10 @@ def _queue_list(page: Page) -> Handler:
     return lambda api, request: page(request, api.state.queues, api.settings.page_cap)
 
 
+def _scripts(call: Callable[[ScriptsApi, http.SimRequest], http.SimResponse]) -> Handler:
+    return lambda api, request: call(ScriptsApi(api.state, api.settings, api.tokens.user(request)), request)
+
+
 # The scope and the handler of each method, by path.
 _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
@@ -199,15 +205,22 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     },
     "api/v2/routing/queues": {"GET": (_READ, _queue_list(queues_page))},
     "api/v2/interactions/interactions/[^/]*/context": {
-        "POST": (_INTERACT, lambda api, request: merge_context(api.state, request))
+        "POST": (_INTERACT, lambda api, request: merge_context(api.state, api.settings, request)),
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _queue_list(skills_page))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts": {
+        "GET": (_READ, _scripts(ScriptsApi.read)),
+        "POST": (_WRITE, _scripts(ScriptsApi.save)),
+        "PUT": (_WRITE, _scripts(ScriptsApi.lock)),
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {"GET": (_READ, _scripts(ScriptsApi.history))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {"GET": (_READ, _scripts(ScriptsApi.read_version))},
     "dfo/3[.]0/routing-queues": {"GET": (_READ, _queue_list(routing_queues_page))},
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {
         "PUT": (_INTERACT, lambda api, request: set_custom_fields(api.state, api.settings, request))
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {
-        "POST": (_INTERACT, lambda api, request: send_signal(api.state, request))
+        "POST": (_INTERACT, lambda api, request: send_signal(api.state, api.settings, request))
     },
 }
 _PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     _Asgi = tuple[Scope, Receive, Send]
 
-_MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
+_MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
 _BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 _GRACE: Final = 10
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import Address, Condition, Rule, Target
 from reconciler.studio.language import MAX_LENGTH
-from reconciler.studio.layout import BlockLayout, NotStorableError, compared_kinds
-from reconciler.text.escape import is_visible
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds
+from reconciler.text.escape import is_visible, quote_name
 
 RULE_COMMENT: Final = "// cxroute:rule "
 DISABLED: Final = "//- "
@@ -139,6 +139,10 @@ def _rule_lines(entry: BlockEntry, layout: BlockLayout, queue_names: Mapping[str
     if rule is None or not all(isinstance(part, Target) for part in rule.targets):
         raise NotStorableError("a rule with parts of an unknown type cannot be written to a Studio script")
     targets = [part for part in rule.targets if isinstance(part, Target)]
+    for target in targets:
+        if not QUEUE_ID.fullmatch(target.queue_id):
+            message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
+            raise NotStorableError(f"{message}; use a queue of the tenant", target)
     names = [
         f"// {part.queue_id} {_comment_name(queue_names[part.queue_id])}"
         for part in targets

@@ -137,7 +137,8 @@ class _ApplyCommand:
 
     def refuse(self, plan: Plan) -> None:
         """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""
-        reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in plan.conflicts]
+        named = [(f"{finding.address}: " if finding.address else "", finding) for finding in plan.conflicts]
+        reasons = [f"{address}{finding.message}; {finding.hint}" for address, finding in named]
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
             raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{self.again(plan)}")
@@ -176,6 +177,7 @@ class _ApplyCommand:
             if report:
                 document |= {"outcomes": outcomes_to_json(report), "converged": report.converged}
                 document |= {"run": report.run_id} if report.run_id else {}
+                document |= {"notes": [*report.notes]} if report.notes else {}
                 if report.error and not report.converged:
                     document["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
             output.document(document)

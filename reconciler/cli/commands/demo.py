@@ -13,32 +13,40 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.command_line import SIMULATED
+from reconciler.cli.command_line import PRACTICE, SIMULATED, choose_environment
 from reconciler.cli.files import STATE
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import open_state
 from reconciler.errors import CxrouteError
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import load_manifests
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import bank_tenant
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
+_INTENT: Final = "lost_or_stolen_card"
+_SURE: Final = ("--confidence", "0.9")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    add_help = "the same rules in a Studio script, where NICE's product decides"
+    parser.add_argument("--studio", action="store_true", help=add_help)
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, apply, apply again, explain, edit a rule in CXone, find the drift, and restore the rule. Return 0."""
-    del options
     source, steps = bank_manifests(), _next_steps(Path.cwd())
     # A temporary folder protects an existing .cxroute.
     with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder, contextlib.chdir(folder):
         shutil.copytree(source, "manifests")
+        if options.studio:
+            _Walk(output, steps, "studio").studio()
+            return 0
         with open_state(STATE, bank_tenant()):
             pass  # the sandbox starts with the bank's tenant
-        _Walk(output, steps).all()
+        _Walk(output, steps, SANDBOX).all()
     return 0
 
 
@@ -67,6 +75,7 @@ def bank_manifests() -> Path:
 class _Walk:
     output: Output
     next_steps: str
+    environment: str
 
     def all(self) -> None:
         self.say(SIMULATED.strip())
@@ -93,6 +102,30 @@ class _Walk:
         unchanged = f"{len(after)} unmanaged rules are unchanged, byte for byte."
         self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see docs/guide.md.")
 
+    def studio(self) -> None:
+        """Show the rules in a script: plan, one save, an edit in Studio, drift, and the repair."""
+        chosen = choose_environment(load_manifests(Path("manifests")), self.environment)
+        script = chosen.api.studio.script if chosen.api.studio else ""
+        token = PRACTICE.set(self.environment)
+        try:
+            self.say(SIMULATED.strip())
+            self.say(
+                f"On a tenant, a Studio script decides. {script} has one managed block, which is empty.\n"
+                "cxroute writes the rules of the manifests there, in one save."
+            )
+            self.command("Show what would change. Nothing is written.", "plan")
+            self.command("Apply the changes: the script is locked, saved once, and read again.", "apply", "--yes", "-q")
+            self.command("Which queue does the script choose?", "explain", "--live", "--intent", _INTENT, *_SURE)
+            self.say(f"Now ann deletes the text of {_INTENT} in the block, in Studio.")
+            with open_state(STATE) as state:
+                state.save_script_by_person(script, "ann", lambda text: text.replace(f'"{_INTENT}"', '"no_intent"', 1))
+            self.command("The scheduled check names the rule and who saved the script.", "drift", expected=2)
+            self.command("Restore the rule.", "apply", "--yes")
+            self.command("The script matches the manifests again.", "plan", "--detailed-exitcode")
+        finally:
+            PRACTICE.reset(token)
+        self.say(f"{self.next_steps}\nFor a script of your own tenant, see docs/studio.md.")
+
     def say(self, text: str) -> None:
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
 
@@ -103,7 +136,7 @@ class _Walk:
 
         colour = "always" if paint is ansi_style else "never"
         with contextlib.redirect_stdout(io.StringIO()) as buffer:
-            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
+            code = main(["-e", self.environment, "--color", colour, "--no-input", *arguments])
         sys.stdout.flush()
         lines = buffer.getvalue().removeprefix(SIMULATED).splitlines()
         if len(lines) > _MOST_LINES:

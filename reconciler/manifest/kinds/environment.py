@@ -1,6 +1,6 @@
 """Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
 from reconciler.manifest.kinds.profile import ApiPath, Operator
+from reconciler.manifest.kinds.studio import Studio
 from reconciler.model.rule import OPERATORS
 
 
@@ -54,6 +55,13 @@ class Api(f.StrictModel):
     token_url: f.Omittable[f.ServiceUrl] = f.omittable(
         "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or derived from `area`.",
         "https://acme.my.cxone.com/oauth/token",
+    )
+    rules: Literal["rules-api", "studio"] = f.optional(
+        "rules-api",
+        "Where the rules are: in a REST API, which no public document of NICE describes, or in a Studio script.",
+    )
+    studio: f.Omittable[Studio] = f.omittable(
+        "With `rules: studio`: the script with the rules.", {"script": "Bot\\Hand-over"}
     )
     profile: f.Omittable[f.Slug] = f.omittable(
         "Name of the Profile document that describes this tenant's API. Default: the tutorial's, which `cxroute schema"
@@ -320,6 +328,23 @@ class Environment(f.ManifestDocument):
         if self.api.area:
             return f"https://{self.api.area}.nice-incontact.com/authentication/v1/token/access-key"
         return f"{self.base_url}/oauth/token"
+
+    @property
+    def block_fields(self) -> dict[str, Any]:
+        """The fields of a BlockLayout; empty if the rules are not in a Studio script."""
+        studio, names = self.api.studio, self.attributes
+        if studio is None:
+            return {}
+        short = {"intent": names.intent, "confidence": names.confidence}
+        variables = {short.get(name, name): variable for name, variable in studio.variables.items()}
+        order = {"highest_first": self.api.evaluation == "highest-first"}
+        return {
+            "owner": self.owner,
+            "block": studio.block,
+            "variables": variables,
+            **studio.result.model_dump(),
+            **order,
+        }
 
     @property
     def address(self) -> str:

@@ -89,6 +89,9 @@ PARAMETER: Final = "^[A-Za-z_$][A-Za-z0-9_.$-]{0,63}$"
 HEADER: Final = "^[A-Za-z][A-Za-z0-9-]{0,63}$"
 WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 DIGEST: Final = "^[0-9a-f]{8}$"
+SCRIPT_VARIABLE: Final = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
+SCRIPT_PATH: Final = r"^[^\x00-\x1f\x7f/?#&%]{1,256}$"
+API_VERSION: Final = r"^v[1-9][0-9]?\.[0-9]$"
 PLAIN_LABEL: Final = r"^\w[\w '()/.-]*$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
@@ -111,6 +114,12 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     HEADER: ("CXR104", "must be the name of a header: letters, digits and -"),
     WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
     DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
+    SCRIPT_VARIABLE: ("CXR104", "must be a variable of a script: letters, digits or _, and begin with a letter"),
+    SCRIPT_PATH: (
+        "CXR104",
+        "must be the path of a script, such as Bot\\Hand-over, without control characters and /?#&%",
+    ),
+    API_VERSION: ("CXR104", "must be a version of the API, such as v34.0"),
     PLAIN_LABEL: ("CXR104", "must be letters, digits, spaces and '()/.-, and begin with a letter or digit"),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }  # code and message by pattern, because pydantic's error carries the unmatched pattern

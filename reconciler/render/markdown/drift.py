@@ -34,7 +34,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     if plan.changes:
         blocks.append(f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}")
     foot = [escape_markdown(sanitize(tenant)), f"live rules read {escape_markdown(provenance.read_at)}"]
-    foot += [words.accepted_phrase(drift)] if drift.accepted else []
+    foot += [escape_markdown(phrase) for phrase in (words.accepted_phrase(drift), words.save_phrase(drift)) if phrase]
     foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 

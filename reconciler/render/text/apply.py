@@ -41,9 +41,10 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     if not total and report.converged:
         return ["The leftovers of an earlier run are removed. Read again: no differences."]
     lines = [f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."]
+    lines += map(sanitize, report.notes)
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
-        return [f"{lines[0]} {again}"]
+        return [f"{lines[0]} {again}", *lines[1:]]
     lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
         lines.append("Interrupted: no new write was started, and running writes were finished.")

@@ -72,8 +72,8 @@ def _head(drift: Drift) -> Iterator[str]:
     yield differences if plan.changes else match_phrase(plan)
     if count := len(drift.in_the_way):
         yield f"{pluralize(count, 'unmanaged live rule')} {'is' if count == 1 else 'are'} in the way of the manifests."
-    if accepted := words.accepted_phrase(drift):
-        yield f"{accepted}."
+    for phrase in filter(None, (words.accepted_phrase(drift), words.save_phrase(drift))):
+        yield f"{phrase[:1].upper()}{phrase[1:]}."
 
 
 def _no_drift(drift: Drift) -> str:

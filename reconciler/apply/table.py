@@ -1,0 +1,197 @@
+"""Apply to a store that keeps all rules in one document: one save switches the whole table (invariants "Studio").
+
+There is no state in between, so no order of changes matters. A save is made from a read under the store's lock, and the
+store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
+from reconciler.apply.progress import ApplyProgress, ApplyReport
+from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
+from reconciler.errors import ApiError, RefusedError
+from reconciler.model.change import Change, Create, Delete, PlanStep, is_unadoption
+from reconciler.model.live import LiveRule
+from reconciler.plan.guards import guard_refusals
+from reconciler.plan.plan import Plan
+from reconciler.text.escape import join_first
+
+MAX_SAVES: Final = 4
+_MAX_NAMES: Final = 5
+
+
+class RuleTable(Protocol):
+    """All rules of a tenant in one document. Each call raises the errors of `reconciler.errors`."""
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every live rule."""
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Hold the document's lock. Raises LockedError if another user holds it."""
+
+    async def save(
+        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Replace the rules of a read and return the tenant's warnings.
+
+        A rule that is in `read`, too, stays as it was written. Raises ConcurrentChangeError if the document changed
+        since the read, and RejectedError if the tenant refuses it.
+        """
+
+
+async def apply_to_table(
+    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+) -> ApplyReport:
+    """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
+    if any(map(is_unadoption, plan.changes)):
+        raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
+    run = _TableRun(plan=plan, table=table, planner=planner, recorder=recorder, settings=settings)
+    async with table.lock():
+        fresh = await run.read()
+        if refusal := await run.find_refusal(fresh):
+            raise RefusedError(f"the script changed since the plan was made: {refusal}")
+        try:
+            await run.save_changes(fresh)
+        except ApiError as error:  # after the first save, errors are part of the report
+            run.stop(str(error))
+    return run.build_report()
+
+
+@dataclass(slots=True, kw_only=True)
+class _TableRun:
+    plan: Plan
+    table: RuleTable
+    planner: Replanner
+    recorder: StepRecorder
+    settings: ApplySettings
+    stop_reason: str = ""
+    fresh_plan: Plan | None = None
+    warnings: list[str] = field(default_factory=list)
+    edited: set[str] = field(default_factory=set)  # the rules that another user edited since the plan was made
+    conflicts: int = 0
+    progress: ApplyProgress = field(init=False)
+    known: dict[str, object] = field(init=False)  # the rules as this run last knew them, by id
+
+    def __post_init__(self) -> None:
+        self.progress = ApplyProgress(self.plan)
+        self.known = {live.id: live.content for live in self.plan.live.rules}
+
+    async def read(self) -> Plan:
+        self.fresh_plan = None
+        rules = await self.table.rules()
+        live = replace(self.plan.live, rules=rules)
+        fresh = await self.settings.run_blocking(lambda: self.planner.plan(live))
+        contents = {rule.id: rule.content for rule in rules}
+        written = {
+            payload for each in self.progress.progress.values() for payload in (each.acknowledged, each.unconfirmed)
+        }
+        for rule_id in contents.keys() | self.known.keys():
+            content = contents.get(rule_id)
+            if content != self.known.get(rule_id) and content not in written:
+                self.edited.add(rule_id)
+        self.known = dict(contents)
+        self.fresh_plan = fresh
+        return fresh
+
+    async def find_refusal(self, fresh: Plan) -> str:
+        """Return why nothing may be written; empty if the changes may be made."""
+        if self.edited and self.settings.is_within_review is not None:
+            return f"{self.edited_phrase()}. Run `plan` again"
+        if fresh.conflicts:
+            return fresh.conflicts[0].message
+        if not self.edited:
+            return ""
+        reduced = replace(fresh, changes=tuple(self.changes_to_make(fresh)))
+        assessed = await self.settings.run_blocking(lambda: self.planner.assess(reduced))
+        return next((f"now {result.message}" for result in guard_refusals(assessed)), "")
+
+    def edited_phrase(self) -> str:
+        return f"{join_first(sorted(self.edited), _MAX_NAMES)} changed in Studio meanwhile"
+
+    def changes_to_make(self, fresh: Plan) -> list[Change]:
+        """Return the planned changes that remain. An edit that the plan does not cover stays."""
+        pairs = [(change, self.progress.planned_for(change)) for change in fresh.changes]
+        return [
+            change
+            for change, planned in pairs
+            if planned is not None and (self.progress.is_own_write(change) or self.settings.accepts(planned, change))
+        ]
+
+    async def save_changes(self, fresh: Plan) -> None:
+        """Save until a read shows no remaining change, within limits."""
+        pauses = iter(self.settings.backoff)
+        for _ in range(MAX_SAVES):
+            changes = self.changes_to_make(fresh)
+            if not changes:
+                break
+            self.stop(self.planner.freeze())
+            if self.must_stop():
+                return
+            result = await self.save(fresh, changes)
+            self.conflicts += result.verdict is Verdict.CONFLICT
+            if result.verdict in (Verdict.FAILED, Verdict.ABORT) or self.conflicts > 1:
+                self.stop(result.error)
+            if result.verdict is Verdict.RETRY:
+                await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
+            fresh = await self.read()
+            if self.conflicts:
+                self.stop(await self.find_refusal(fresh))
+            if self.must_stop():
+                return
+        if self.progress.unplanned_changes(fresh):
+            self.stop(f"{self.edited_phrase()}; this plan does not cover that edit, which stays. Run `plan` again")
+
+    async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
+        """Make the changes in one save, and record it for each of them."""
+        steps = [PlanStep(change) for change in changes]
+        for step in steps:
+            self.recorder.intend(step)
+
+        async def call() -> Attempt:
+            names = self.plan.queue_names
+            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, steps), names)
+            return Attempt(verdict=Verdict.DONE)
+
+        result = await judge(call())
+        for step in steps:
+            change = step.change
+            tried = replace(result, id=str(change.address) if isinstance(change, Create) else change.live.id)
+            self.recorder.tried(step, tried)
+            self.progress.record_attempt(step, tried)
+        self.recorder.wave()
+        return result
+
+    def must_stop(self) -> bool:
+        return bool(self.stop_reason) or self.settings.should_stop()
+
+    def stop(self, reason: str) -> None:
+        self.stop_reason = self.stop_reason or reason
+
+    def build_report(self) -> ApplyReport:
+        fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
+        skip_reason = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
+        notes = [self.edited_phrase()] if self.edited else []
+        return ApplyReport(
+            outcomes=self.progress.outcomes(fresh, skip_reason),
+            converged=fresh is not None and not fresh.changes and not fresh.conflicts,
+            interrupted=is_interrupted,
+            error=self.stop_reason,
+            remaining=fresh,
+            notes=(*notes, *(f"Studio warns: {warning}" for warning in self.warnings)),
+        )
+
+
+def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
+    """Return the live rules after the steps; a changed rule has its new marker."""
+    rules = {live.id: live for live in plan.live.rules}
+    for step in steps:
+        change, payload = step.change, write_payload(step, plan.owner)
+        if isinstance(change, Delete):
+            rules.pop(change.live.id, None)
+        elif payload is not None:
+            rule_id = str(change.address) if isinstance(change, Create) else change.live.id
+            rules[rule_id] = LiveRule(rule_id, *payload, {})
+    return tuple(rules.values())

@@ -1,0 +1,208 @@
+"""Clients of rules in a block of a Studio script. No method deletes or starts a script, or takes a user's lock away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from reconciler import errors
+from reconciler.cxone.client import ReadingClient, WritingClient, rule_path
+from reconciler.cxone.rule_json import rule_body
+from reconciler.cxone.settings import StudioScript
+from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
+from reconciler.cxone.transport.request import ApiResponse
+from reconciler.model.live import LastSave, LiveRule, Marker
+from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.language import SnippetError
+from reconciler.studio.layout import NotStorableError
+from reconciler.studio.read import read_block
+from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
+from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
+from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
+
+_UNLOCK_SECONDS: Final = 30.0
+
+
+class StudioReadingClient(ReadingClient):
+    """Reads the rules in a script, and the tenant's queues."""
+
+    _last_block: ScriptBlock | None = None  # that `rules` read
+
+    @property
+    def _script(self) -> StudioScript:
+        assert self._tenant.studio is not None  # noqa: S101 - see connect.client_classes
+        return self._tenant.studio
+
+    @property
+    def _name(self) -> str:
+        return f"script {sanitize(self._script.path)}"
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every rule in the block. Raises ApiError for a script that does not exist or has no such block."""
+        if self._last_block is None:
+            await self._refuse_desktop_script()
+        _, self._last_block, rules = await self.script()
+        return tuple(live for live, _ in rules.values())
+
+    async def last_save(self) -> LastSave | None:
+        """Return who saved the running version of the script, and when; None if the tenant does not tell."""
+        version = await self._running_version()
+        save = LastSave(_display(version.get("modifyUser")), _display(version.get("modifyDate")))
+        return save if any(save) else None
+
+    async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
+        """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
+        response, layout = await self._call_script("read script", scriptPath=self._script.path), self._script.layout
+        content, rules = response.content.decode(), {}
+        try:
+            block = find_block(content, layout)
+            for rule in read_block(block.text, layout, block.first_line).rules:
+                marker = Marker(layout.owner, rule.address, rule.digest) if rule.address else None
+                raw = {"id": rule.id, **rule_body(rule.rule, marker)}
+                rules[rule.id] = LiveRule(rule.id, rule.rule, marker, raw), rule.text
+        except (ScriptError, SnippetError) as error:
+            raise errors.ApiError(f"{self._name}: {error}") from error
+        return content, block, rules
+
+    async def _running_version(self) -> dict[str, Any]:
+        """Return the entry of the version that runs, from the script's history; empty without one."""
+        response = await self._call_script("read script", "/historyByName", scriptPath=self._script.path)
+        versions = find_members(response.payload, "versions[]")
+        return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
+
+    async def _refuse_desktop_script(self) -> None:
+        """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
+        version_id, content = (await self._running_version()).get("scriptId"), None
+        with suppress(errors.RejectedError, errors.UnsupportedCallError, errors.UnexpectedResponseError):
+            path = rule_path("", str(version_id or "")[:MAX_NAME_LENGTH])
+            content = find_member((await self._call("read script", self._script.target(path))).payload, "scriptContent")
+        if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
+            text = f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
+            remedy = "export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
+            raise errors.ApiError(f"{text} {remedy}")
+
+    async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
+        layout = self._script.layout
+        try:
+            return await self._call(name, self._script.target(call, **query))
+        except errors.RuleNotFoundError as error:
+            text = f"{self._name} does not exist at the tenant: make it in Studio, with a SNIPPET action that contains"
+            lines = f"the lines `{layout.begin}` and `{layout.end}`. `cxroute studio recipe` prints each step"
+            raise errors.ApiError(f"{text} {lines} ({error})") from error
+
+
+class StudioClient(StudioReadingClient):
+    """Reads and saves the rules in a script."""
+
+    notes: tuple[str, ...] = ()  # failures that do not change the result of a run
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Hold the script's lock. Raises LockedError if another user holds it. A failed unlock becomes a note."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
+            if refusal := await self._set_lock("true"):
+                stack.pop_all()
+                raise await self._locked_error(refusal)
+            yield
+
+    async def save(
+        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError if the script changed."""
+        before, (content, block, rules) = self._last_block, await self.script()
+        is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
+        if not is_same or list(read) != [live for live, _ in rules.values()]:
+            save = await self.last_save()
+            text = f"; {save.by or 'a user'} saved it last ({save.at})" if save else ""
+            raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
+        entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
+        try:
+            block_text = build_block(entries, self._script.layout, queue_names)
+        except NotStorableError as error:
+            raise errors.ApiError(f"{self._name}: {error}") from error
+        body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
+        return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
+
+    def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
+        if not response.is_success and response.status != HTTPStatus.CONFLICT:
+            raise self._refusal("save script", response)
+        payload: object = None
+        with suppress(errors.UnexpectedResponseError):
+            payload = response.json(STRICT_DECODER)
+        verdicts = find_members(payload, "results[].success")
+        if response.is_success and verdicts == [True]:
+            return _action_texts(payload, "warnings")
+        if response.is_success and verdicts != [False]:
+            raise errors.AmbiguousWriteError(f"{response.call}: no `success` in the response; the save may be done")
+        keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(response)
+        text = f"the tenant refuses {self._name}, and nothing was saved: {keys} (status {response.status})"
+        raise errors.RejectedError(text, response.status)
+
+    async def _set_lock(self, state: str) -> str:
+        """Lock or unlock; return the reason of a refusal, or an empty text."""
+        try:
+            response = await self._call_script("lock script", scriptPath=self._script.path, lockScript=state)
+        except errors.RejectedError as error:
+            return str(error)
+        is_refused = find_member(response.payload, "errorState")
+        if not isinstance(is_refused, bool):
+            raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
+        return (_display(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
+
+    async def _locked_error(self, refusal: str) -> errors.LockedError:
+        text = f"{self._name} cannot be locked ({refusal})"
+        with suppress(errors.ApiError):
+            response = await self._call_script("read script", scriptPath=self._script.path)
+            names = ("header.lockInfo.lockedName", "header.lockInfo.lockedDate")
+            holder, since = (_display(find_member(response.payload, name)) for name in names)
+            text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
+        return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
+
+    async def _release_lock(self) -> None:
+        """Unlock, also while this task is cancelled, which continues after it."""
+        unlock = asyncio.ensure_future(self._unlock())
+        try:
+            await asyncio.shield(unlock)
+        finally:
+            await unlock
+
+    async def _unlock(self) -> None:
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # the unlock is tried after any failure
+        self._sender.circuit = WaitingBreaker(_UNLOCK_SECONDS, self._time, self.rate_limiter)
+        try:
+            async with self._time.deadline(_UNLOCK_SECONDS):
+                reason = await self._set_lock("false")
+        except (errors.ApiError, TimeoutError) as error:
+            reason = str(error) or "no response in time"
+        if reason:
+            self.notes += (f"{self._name} may still be locked: {reason}. Unlock it in Studio",)
+
+
+TenantWriter = WritingClient | StudioClient
+
+
+def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:
+    address, digest = (rule.marker.address, rule.marker.digest) if rule.marker else (None, "")
+    return BlockEntry(rule.rule, address, digest, lines if before and before.content == rule.content else "")
+
+
+def _action_texts(payload: object, name: str) -> tuple[str, ...]:
+    """Return `SNIPPET 12: KEY` for each error, or warning, in the response to a save."""
+    texts: list[str] = []
+    for actions in find_members(payload, "results[].error_code.details.actions"):
+        for action_id, action in actions.items() if isinstance(actions, dict) else ():
+            place = f"{_display(find_member(action, 'actionType')) or 'action'} {_display(action_id)}"
+            texts += (f"{place}: {_display(key)}" for key in find_members(action, f"{name}[].key"))
+    rest = len(texts) - MAX_ITEMS
+    return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
+
+
+def _display(value: object) -> str:
+    """Return a text of the tenant, safe to display. A time is in ISO form, without a zone: none is documented."""
+    text = value if isinstance(value, str) else ""
+    with suppress(ValueError):
+        return datetime.strptime(text[:MAX_NAME_LENGTH], "%m/%d/%Y %I:%M:%S %p").isoformat(" ")  # noqa: DTZ007
+    return sanitize(text, MAX_NAME_LENGTH)
