@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
@@ -15,11 +15,12 @@ from reconciler.cxone.client import rule_path
 from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
+from reconciler.cxone.studio_client import is_desktop_script, running_version
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.doctor import observations
+from reconciler.doctor import observations, script
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
 from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
@@ -79,6 +80,11 @@ class Probe:
     async def queues(self) -> tuple[ProbeReply, FirstPage | None]:
         """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
+
+    async def script(self, studio: StudioScript, call: str = "") -> ProbeReply:
+        """Request a Studio script, its history, or one of its versions."""
+        query = {"scriptPath": studio.path} if call in ("", "/historyByName") else {}
+        return await self._get(studio.target(call, **query))
 
     async def rule(self, rule_id: str) -> ProbeReply:
         """Request one rule. Raises UnexpectedResponseError for an invalid id."""
@@ -188,6 +194,12 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
+    if environment.api.studio is not None:
+        text = (
+            "not checked, because a check would be a write: the lock and the save of the script, which need the right"
+        )
+        yield CheckResult("untried", "ok", f"{text} to edit it, and the path of conversations' contexts ({path})")
+        return
     text = (
         "not checked, because a check would be a write: writing (scopes routing:write, interaction:write), the path of"
         f" conversations' contexts ({path}), and which of two priorities comes first"
@@ -219,10 +231,35 @@ class Examination:
             self._check_clock(probe)
             self.lines.append(lacking("there is no token"))
             return
-        rules = self._check_page("rules", *await probe.rules())
+        page, rules, studio = None, list[LiveRule](), self.tenant.studio
+        if studio is not None:
+            rules = await self._check_script(probe, studio)
+        else:
+            page = self._check_page("rules", *await probe.rules())
         queues = self._check_page("queues", *await probe.queues())
         self._check_clock(probe)
-        self._check_queues(await self._check_rules(probe, rules), queues, expected)
+        self._check_queues(rules if studio else await self._check_rules(probe, page), queues, expected)
+
+    async def _check_script(self, probe: Probe, studio: StudioScript) -> list[LiveRule]:
+        """Add lines on the script with the rules, and return the rules in its block."""
+        history = await probe.script(studio, "/historyByName")
+        if not self._check_reply(history, self._context_for("script")):
+            return []
+        version = running_version(history.payload)
+        self.lines.append(script.check_version(version, studio))
+        version_id = str(version.get("scriptId") or "")
+        if version_id.strip(".") and is_desktop_script(
+            (await probe.script(studio, f"/{quote(version_id, safe='')}")).payload
+        ):
+            self._add("script", "fail", script.DESKTOP, script.DESKTOP_ADVICE)
+            return []
+        reply = await probe.script(studio)
+        if not self._check_reply(reply, self._context_for("script")):
+            return []
+        lines, rules = script.check_block(reply.payload, studio)
+        self._add("script", "ok", f"{sanitize(studio.path)} can be read")
+        self.lines.extend([*lines, script.check_lock(reply.payload)])
+        return rules
 
     async def _has_token(self, probe: Probe) -> bool:
         context = self._context_for("token")
@@ -241,13 +278,17 @@ class Examination:
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
+        settings["script"] = "api.studio"
         variables = " and ".join(self.variables)
         return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
     def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            self.lines.append(explain_failure(reply, context))
+            line = explain_failure(reply, context)
+            is_plain = self.tenant.studio is None or context.name == "token" or reply.kind != "json"
+            advice = line.advice if is_plain else script.SCRIPT_ADVICE.get(reply.status, line.advice)
+            self.lines.append(replace(line, advice=advice))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
@@ -284,9 +325,10 @@ class Examination:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                self.lines.extend(
-                    observations.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names())
-                )
+                find = script.check_skills if self.tenant.studio else observations.check_queues
+                self.lines.extend(find(rules, list(map(rule_json.parse_queue, page.entries)), names()))
+            elif page is not None and self.tenant.studio:
+                self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"

@@ -12,6 +12,8 @@ from reconciler.studio.layout import BlockLayout
 from reconciler.text.strict_json import STRICT_DECODER
 
 MAX_SCRIPT: Final = 64 * 1024 * 1024
+MAX_PROVEN_BYTES: Final = 40_000
+"""The size of the largest text of a SNIPPET that is known to work."""
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LINE: Final = re.compile(r"[^\r\n]*(\r\n|\r|\n|\Z)")
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
