@@ -10,7 +10,7 @@ from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import BlockLayout, NotStorableError
 from reconciler.studio.read import BlockRule, ReadBlock, read_block
-from reconciler.studio.script import ScriptError, read_script_file
+from reconciler.studio.script import ScriptError, find_file_block
 from reconciler.text.escape import sanitize
 
 _STALE = "00000000"
@@ -43,7 +43,8 @@ def _is_framed(read: ReadBlock, text: str, layout: BlockLayout) -> bool:
 def read_block_file(path: str, layout: BlockLayout) -> RulesFile:
     """Return the rules of a script in a file: JSON, Desktop XML, or a snippet. Raises UsageError."""
     try:
-        rules = list(live_rules(read_script_file(read_file_text(path), layout), layout))
+        text, first_line = find_file_block(read_file_text(path), layout)
+        rules = list(live_rules(text, layout, first_line))
     except (ScriptError, SnippetError) as error:
         raise UsageError(f"{sanitize(path)}: {error}") from None
     names = {queue_id: name for _, rule in rules for queue_id, name in rule.queue_names.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
@@ -247,12 +247,11 @@ class Examination:
             return []
         version = running_version(history.payload)
         self.lines.append(script.check_version(version, studio))
-        version_id = str(version.get("scriptId") or "")
-        if version_id.strip(".") and is_desktop_script(
-            (await probe.script(studio, f"/{quote(version_id, safe='')}")).payload
-        ):
-            self._add("script", "fail", script.DESKTOP, script.DESKTOP_ADVICE)
-            return []
+        with suppress(UnexpectedResponseError):  # an id that is no part of a path
+            path = rule_path("", str(version.get("scriptId") or ""))
+            if is_desktop_script((await probe.script(studio, path)).payload):
+                self._add("script", "fail", script.DESKTOP, script.DESKTOP_ADVICE)
+                return []
         reply = await probe.script(studio)
         if not self._check_reply(reply, self._context_for("script")):
             return []

@@ -28,6 +28,7 @@ from reconciler.studio.build import (
     DISABLED,
     METHODS,
     NO_CONDITION,
+    RULE_COMMENT,
     SPLIT_LINE,
     SYMBOLS,
     BlockEntry,
@@ -166,8 +167,9 @@ class _Reader:
             if item.text.startswith(DISABLED):
                 self.disabled.append(item)
                 return
-            if (name := _QUEUE_COMMENT.fullmatch(item.text)) and not self.disabled:
-                self.queue_names[name[1]] = name[2]
+            if not self.disabled and not item.text.startswith(RULE_COMMENT):  # also a comment of a person
+                if name := _QUEUE_COMMENT.fullmatch(item.text):
+                    self.queue_names[name[1]] = name[2]
                 return
         self._end_comment()
         if item.kind == "comment":
