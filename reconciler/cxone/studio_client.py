@@ -18,11 +18,10 @@ from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
-from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
+from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
 _UNLOCK_SECONDS: Final = 30.0
-_MAX_TEXTS: Final = 20  # errors or warnings of a save
 
 
 class StudioReadingClient(ReadingClient):
@@ -193,8 +192,8 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
         for action_id, action in actions.items() if isinstance(actions, dict) else ():
             place = f"{display_text(find_member(action, 'actionType')) or 'action'} {display_text(action_id)}"
             texts += (f"{place}: {display_text(key)}" for key in find_members(action, f"{name}[].key"))
-    rest = len(texts) - _MAX_TEXTS
-    return (*texts[:_MAX_TEXTS], *([f"and {rest:,} more"] if rest > 0 else ()))
+    rest = len(texts) - MAX_ITEMS
+    return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
 
 
 def running_version(history: object) -> dict[str, Any]:
