@@ -204,13 +204,9 @@ def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
 def warn_of_size(plan: Plan) -> list[Finding]:
     """Return a warning if the block after the plan's changes is larger than any that is known to work."""
     layout, size = plan.desired.layout, 0
-    if layout is None or not plan.changes:
-        return []
-    rules = rules_after(plan, [PlanStep(change) for change in plan.changes])
+    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout and plan.changes else ()
     entries = [BlockEntry(live.rule, live.marker and live.marker.address, "0" * 8, "") for live in rules]
     with suppress(NotStorableError):  # of a rule that somebody edited, only the script has the text
-        size = len(build_block(entries, layout, plan.queue_names).encode())
-    if size <= MAX_PROVEN_BYTES:
-        return []
+        size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
     message = f"the block would have {size:,} bytes; the largest text that is known to work has {MAX_PROVEN_BYTES:,}"
-    return [Finding(code="CXR131", severity="warning", message=message, hint="try it in Studio's Snippet editor first")]
+    return [Finding(code="CXR131", severity="warning", message=message)] if size > MAX_PROVEN_BYTES else []

@@ -11,14 +11,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
 from reconciler.cxone.block_rules import read_block_file
 from reconciler.cxone.rule_json import RulesFile, read_rules_file
-from reconciler.desired.desired import (
-    block_layout,
-    desire_offline,
-    endpoint_stage,
-    expand_manifests,
-    labels_of,
-    short_labels,
-)
+from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests, labels_of, short_labels
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
@@ -27,6 +20,7 @@ from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames
+from reconciler.studio.layout import BlockLayout
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import Labels
 
@@ -58,8 +52,8 @@ def with_live_file(session: Session, path: str | None) -> Session:
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
-    layout = block_layout(session.environment) if session else None
-    return read_block_file(path, layout) if layout else read_rules_file(path)
+    fields = session.environment.block_fields if session else {}
+    return read_block_file(path, BlockLayout(**fields)) if fields else read_rules_file(path)
 
 
 def read_tenant(session: Session) -> LiveState:

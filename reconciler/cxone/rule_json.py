@@ -126,8 +126,8 @@ class RulesFile:
     lists_queues: bool  # whether the file lists queues; otherwise only targets may name them
 
 
-def read_file_text(path: str) -> str:
-    """Return the text of a file. Raises UsageError that names the file and the problem."""
+def read_file_text(path: str, problem: str) -> str:
+    """Return the text of a file; `problem` is that of a file that is not text. Raises UsageError."""
     name = sanitize(path)
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
@@ -138,18 +138,16 @@ def read_file_text(path: str) -> str:
     try:
         return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{name}: not text in UTF-8") from None
+        raise UsageError(f"{name}: {problem}") from None
 
 
 def read_rules_file(path: str) -> RulesFile:
     """Return the rules in a file. Raises UsageError that names the file and the problem."""
-    name, text = sanitize(path), read_file_text(path)
+    name, problem = sanitize(path), "not valid JSON; expected a list of rules, or one page as the API returns it"
     try:
-        content = STRICT_DECODER.decode(text)
+        content = STRICT_DECODER.decode(read_file_text(path, problem))
     except (ValueError, RecursionError):
-        raise UsageError(
-            f"{name}: not valid JSON; expected a list of rules, or one page as the API returns it"
-        ) from None
+        raise UsageError(f"{name}: {problem}") from None
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:

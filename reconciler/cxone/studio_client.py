@@ -70,11 +70,11 @@ class StudioReadingClient(ReadingClient):
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
-        version_id, version = (await self._running_version()).get("scriptId"), None
+        version_id, content = (await self._running_version()).get("scriptId"), None
         with suppress(errors.RejectedError, errors.UnsupportedCallError, errors.UnexpectedResponseError):
             path = rule_path("", str(version_id or "")[:MAX_NAME_LENGTH])
-            version = (await self._call("read script", self._script.target(path))).payload
-        if is_desktop_script(version):
+            content = find_member((await self._call("read script", self._script.target(path))).payload, "scriptContent")
+        if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
             text = f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
             remedy = "export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
             raise errors.ApiError(f"{text} {remedy}")
@@ -200,12 +200,6 @@ def running_version(history: object) -> dict[str, Any]:
     """Return the entry of the version that runs, from a script's history; empty without one."""
     versions = find_members(history, "versions[]")
     return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
-
-
-def is_desktop_script(version: object) -> bool:
-    """Return whether a version of a script is the XML of Desktop Studio."""
-    content = find_member(version, "scriptContent")
-    return isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<")
 
 
 def display_text(value: object) -> str:

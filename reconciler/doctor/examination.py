@@ -16,11 +16,10 @@ from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
-from reconciler.cxone.studio_client import is_desktop_script, running_version
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.doctor import observations, script
+from reconciler.doctor import observations
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
 from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
@@ -81,18 +80,13 @@ class Probe:
         """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
-    async def script(self, studio: StudioScript, call: str = "") -> ProbeReply:
-        """Request a Studio script, its history, or one of its versions."""
-        query = {"scriptPath": studio.path} if call in ("", "/historyByName") else {}
-        return await self._get(studio.target(call, **query))
-
     async def rule(self, rule_id: str) -> ProbeReply:
         """Request one rule. Raises UnexpectedResponseError for an invalid id."""
-        return await self._get(rule_path(self._tenant.rules_path, rule_id))
+        return await self.get(rule_path(self._tenant.rules_path, rule_id))
 
     async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
         query = endpoint.page_query()
-        reply = await self._get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        reply = await self.get(f"{endpoint.path}?{query}" if query else endpoint.path)
         if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
             reply = replace(reply, kind="json")
         if not reply.is_good:
@@ -105,7 +99,8 @@ class Probe:
         is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
         return reply, FirstPage(page.entities, page.total, is_complete)
 
-    async def _get(self, path: str) -> ProbeReply:
+    async def get(self, path: str) -> ProbeReply:
+        """Request a path of the API."""
         base = self._login.api_server
         headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
         reply, response = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
@@ -196,9 +191,9 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
         yield CheckResult("context", "ok", text)
     if environment.api.studio is not None:
         text = (
-            "not checked, because a check would be a write: the lock and the save of the script, which need the right"
+            "not checked, because a check would be a write: to lock and save the script, and to write a conversation's"
         )
-        yield CheckResult("untried", "ok", f"{text} to edit it, and the path of conversations' contexts ({path})")
+        yield CheckResult("untried", "ok", f"{text} context ({path})")
         return
     text = (
         "not checked, because a check would be a write: writing (scopes routing:write, interaction:write), the path of"
@@ -231,33 +226,21 @@ class Examination:
             self._check_clock(probe)
             self.lines.append(lacking("there is no token"))
             return
-        page, rules, studio = None, list[LiveRule](), self.tenant.studio
-        if studio is not None:
-            rules = await self._check_script(probe, studio)
-        else:
-            page = self._check_page("rules", *await probe.rules())
+        studio = self.tenant.studio
+        page = None if studio else self._check_page("rules", *await probe.rules())
+        in_block = await self._check_script(probe, studio) if studio else []
         queues = self._check_page("queues", *await probe.queues())
         self._check_clock(probe)
-        self._check_queues(rules if studio else await self._check_rules(probe, page), queues, expected)
+        self._check_queues(in_block or await self._check_rules(probe, page), queues, expected)
 
     async def _check_script(self, probe: Probe, studio: StudioScript) -> list[LiveRule]:
         """Add lines on the script with the rules, and return the rules in its block."""
-        history = await probe.script(studio, "/historyByName")
-        if not self._check_reply(history, self._context_for("script")):
+        paths = [studio.target(call, scriptPath=studio.path) for call in ("", "/historyByName")]
+        replies = [await probe.get(path) for path in paths]
+        if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
             return []
-        version = running_version(history.payload)
-        self.lines.append(script.check_version(version, studio))
-        with suppress(UnexpectedResponseError):  # an id that is no part of a path
-            path = rule_path("", str(version.get("scriptId") or ""))
-            if is_desktop_script((await probe.script(studio, path)).payload):
-                self._add("script", "fail", script.DESKTOP, script.DESKTOP_ADVICE)
-                return []
-        reply = await probe.script(studio)
-        if not self._check_reply(reply, self._context_for("script")):
-            return []
-        lines, rules = script.check_block(reply.payload, studio)
-        self._add("script", "ok", f"{sanitize(studio.path)} can be read")
-        self.lines.extend([*lines, script.check_lock(reply.payload)])
+        lines, rules = observations.check_script(*(reply.payload for reply in replies), studio)
+        self.lines.extend(lines)
         return rules
 
     async def _has_token(self, probe: Probe) -> bool:
@@ -277,17 +260,15 @@ class Examination:
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
-        settings["script"] = "api.studio"
         variables = " and ".join(self.variables)
         return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
     def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            line = explain_failure(reply, context)
-            is_plain = self.tenant.studio is None or context.name == "token" or reply.kind != "json"
-            advice = line.advice if is_plain else script.SCRIPT_ADVICE.get(reply.status, line.advice)
-            self.lines.append(replace(line, advice=advice))
+            line, is_script = explain_failure(reply, context), self.tenant.studio and context.name != "token"
+            advice = observations.SCRIPT_ADVICE.get(reply.status) if is_script else None
+            self.lines.append(replace(line, advice=advice or line.advice))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
@@ -324,10 +305,9 @@ class Examination:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                find = script.check_skills if self.tenant.studio else observations.check_queues
-                self.lines.extend(find(rules, list(map(rule_json.parse_queue, page.entries)), names()))
-            elif page is not None and self.tenant.studio:
-                self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
+                queues = list(map(rule_json.parse_queue, page.entries))
+                check = observations.check_skills if self.tenant.studio else observations.check_queues
+                self.lines.extend(check(rules, queues, names()))
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
