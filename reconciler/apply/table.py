@@ -205,7 +205,7 @@ def warn_of_size(plan: Plan) -> list[Finding]:
     """Return a warning if the block after the plan's changes is larger than any that is known to work."""
     layout, size = plan.desired.layout, 0
     rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout and plan.changes else ()
-    entries = [BlockEntry(live.rule, live.marker and live.marker.address, "0" * 8, "") for live in rules]
+    entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
     with suppress(NotStorableError):  # of a rule that somebody edited, only the script has the text
         size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
     message = f"the block would have {size:,} bytes; the largest text that is known to work has {MAX_PROVEN_BYTES:,}"

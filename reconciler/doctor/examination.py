@@ -239,7 +239,7 @@ class Examination:
         replies = [await probe.get(path) for path in paths]
         if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
             return []
-        lines, rules = observations.check_script(*(reply.payload for reply in replies), studio)
+        lines, rules = observations.check_script(replies[0].payload, replies[1].payload, studio)
         self.lines.extend(lines)
         return rules
 
