@@ -107,7 +107,7 @@ class StudioClient(StudioReadingClient):
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError after a change of others."""
+        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError if the script changed."""
         before, (content, block, rules) = self._last_block, await self.script()
         is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
         if not is_same or list(read) != [live for live, _ in rules.values()]:

@@ -26,6 +26,7 @@ from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NoRespon
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import make_condition
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.script_content import edit_content
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
     LAYOUT,
@@ -204,6 +205,13 @@ def test_a_script_without_exactly_one_block_is_refused(code: str) -> None:
     assert "" == tenant.holder
 
 
+def test_a_block_that_is_not_a_snippet_is_an_error_with_its_line() -> None:
+    """A brace that is not closed: the error names the script and the line in the SNIPPET."""
+    error = refused(StudioTenant(code=f"// first\n{LAYOUT.begin}\nSELECT\n{{\n{LAYOUT.end}"))
+    assert errors.ApiError is type(error)
+    assert re.search(rf"{re.escape(SCRIPT)}: line [3-6]: ", str(error))
+
+
 def test_a_desktop_script_is_recognized_without_an_outage() -> None:
     """The call that would fail with 500 is not made, and nothing waits. The error names `--live FILE`."""
     tenant = StudioTenant(content="<ScriptContainer><Actions/></ScriptContainer>")
@@ -317,6 +325,22 @@ def test_a_save_needs_the_rules_of_the_last_read() -> None:
 
     tenant.talk(misuse)
     assert 1 == tenant.calls.count("save")
+
+
+def test_an_edit_of_the_block_counts_without_a_new_version_id() -> None:
+    """A comment in the block that changes no rule is a change of the script, whatever id the tenant gives it."""
+    tenant = StudioTenant(LOST)
+
+    async def interleave(client: StudioClient) -> None:
+        rules = await client.rules()
+        content = edit_content(tenant.version["content"], lambda code: code.replace("SELECT", "// Kim\r\nSELECT"))
+        tenant.version["content"] = content
+        assert [live.id for live in rules] == [live.id for live, _ in (await client.script())[2].values()]
+        await client.save(rules, [CARD], NAMES)
+
+    with pytest.raises(errors.ConcurrentChangeError):
+        tenant.talk(interleave)
+    assert "// Kim" in tenant.code
 
 
 # Responses to a save

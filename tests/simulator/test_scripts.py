@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from reconciler.simulator.storage import StateError
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport, run
 from tests.support.studio_scripts import DESKTOP_SCRIPT, PATH, SCRIPTS, code_of, with_block, with_code
+from tests.tiers import FULL
 
 QUEUES = [{"id": "4001", "name": "Cards"}, {"id": "4002", "name": "Fraud_Desk"}]
 ONE = {"scriptPath": PATH}
@@ -124,7 +125,8 @@ def test_every_save_makes_a_version_and_runs_at_once() -> None:
     assert ["CURR", "PREV", "PREV", "PREV", "PREV"] == [version["status"] for version in versions]
     users = [version["modifyUser"] for version in versions]
     assert ("Ada Lovelace", "Studio Author", 1) == (users[0], users[-1], len(set(users[1:4])))
-    assert datetime.strptime(versions[1]["modifyDate"], "%m/%d/%Y %I:%M:%S %p")  # noqa: DTZ007 - has no time zone
+    date = datetime.strptime(versions[1]["modifyDate"], "%m/%d/%Y %I:%M:%S %p").replace(tzinfo=UTC)
+    assert clock.seconds - 60 == date.timestamp()
 
 
 def test_a_save_with_an_old_master_id_replaces_a_newer_version() -> None:
@@ -292,8 +294,8 @@ def test_a_script_may_be_eight_megabytes_long() -> None:
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         script = await read(http)
-        sizes = [8_000_000, 9_000_000]
-        bodies = [with_code(script, lambda code, size=size: code + "//" + "x" * size) for size in sizes]
+        comments = ["//" + "x" * size for size in (8_000_000, 9_000_000)]
+        bodies = [with_code(script, lambda _: f"a = 1\n{comment}") for comment in comments]  # noqa: B023 - called at once
         return [(await http.post(SCRIPTS, json=body)).status_code for body in bodies]
 
     assert [200, 413] == run(world(), talk)
@@ -313,7 +315,7 @@ PARTS = strategies.dictionaries(
 
 
 @given(actions=PARTS | ODD, properties=PARTS | ODD, header=ODD)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=1_000 if FULL else 60, deadline=None)
 def test_any_script_is_stored_or_refused(actions: Any, properties: Any, header: Any) -> None:
     """Nothing is raised by the save, a read, a contact and the history; what is stored is served."""
     app = world()
@@ -379,6 +381,19 @@ def test_custom_fields_and_contexts_run_the_script_too() -> None:
         return rules
 
     assert ["", "fraud/lost", ""] == run(app, talk)
+
+
+def test_numbers_of_any_size_reach_the_script() -> None:
+    """The longest integer that JSON may have here, and numbers near the end of the range of floats."""
+    app = world()
+
+    async def talk(http: httpx.AsyncClient) -> list[int]:
+        await save(http, *LOST_CARD)
+        values = [int("9" * 4_300), 1e308, -5e-324, True, None]
+        bodies = [{"attributes": {"cognigyConfidence": value, "other": value}} for value in values]
+        return [(await http.post(CONTEXT.format("9" * 128), json=body)).status_code for body in bodies]
+
+    assert [200] * 5 == run(app, talk)
 
 
 def test_a_tenant_without_a_script_stores_signals_alone() -> None:
