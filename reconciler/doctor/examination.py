@@ -1,5 +1,6 @@
 """Calls to a tenant without the client's retries: a token, one page of rules and of queues, one rule, the clock."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -11,27 +12,36 @@ from urllib.parse import urlsplit
 
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.block_rules import live_rules
 from reconciler.cxone.client import rule_path
 from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
+from reconciler.cxone.studio_client import display_text, running_version
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
-from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
+from reconciler.errors import ApiError, CxrouteError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
-from reconciler.text.escape import sanitize
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.model.rule import Queue
+from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
+from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.strict_json import STRICT_DECODER, find_member
 
 _RETRIED_ADVICE: Final = "Investigate if it happens often"
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
+_SCRIPT_ADVICE: Final = {
+    403: "The role of the access key's user lacks the right to view this",
+    404: "Make the script as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
+    500: "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Otherwise try again later",
+}
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
     UnexpectedResponseError: "too-large",
@@ -239,7 +249,7 @@ class Examination:
         replies = [await probe.get(path) for path in paths]
         if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
             return []
-        lines, rules = observations.check_script(replies[0].payload, replies[1].payload, studio)
+        lines, rules = check_script(replies[0].payload, replies[1].payload, studio)
         self.lines.extend(lines)
         return rules
 
@@ -267,7 +277,7 @@ class Examination:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
             line, is_script = explain_failure(reply, context), self.tenant.studio and context.name != "token"
-            advice = observations.SCRIPT_ADVICE.get(reply.status) if is_script else None
+            advice = _SCRIPT_ADVICE.get(reply.status) if is_script else None
             self.lines.append(replace(line, advice=advice or line.advice))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
@@ -306,9 +316,46 @@ class Examination:
         try:
             if page is not None and page.is_complete:
                 queues = list(map(rule_json.parse_queue, page.entries))
-                check = observations.check_skills if self.tenant.studio else observations.check_queues
+                check = check_skills if self.tenant.studio else observations.check_queues
                 self.lines.extend(check(rules, queues, names()))
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
             )
+
+
+def check_script(content: object, history: object, studio: StudioScript) -> tuple[list[CheckResult], list[LiveRule]]:
+    """Return findings from a script's JSON and its history, and the rules in its block."""
+    user, date = (display_text(running_version(history).get(name)) for name in ("modifyUser", "modifyDate"))
+    version = f"{studio.api_version} of the API answers; {user or 'an unknown user'} saved the script last, {date}"
+    holder = display_text(find_member(content, "header.lockInfo.lockedName"))
+    advice = "Close it in Studio. A lock of this access key's user stops no apply"
+    lock = CheckResult("lock", "warn", f"{holder} has locked the script", advice)
+    lines = [
+        CheckResult("script", "ok", f"{sanitize(studio.path)} can be read"),
+        CheckResult("version", "ok" if user else "warn", version),
+        lock if holder else CheckResult("lock", "ok", "nobody has locked the script"),
+    ]
+    try:
+        block = find_block(json.dumps(content), studio.layout)
+        rules = [live for live, _ in live_rules(block.text, studio.layout, block.first_line)]
+    except CxrouteError as error:
+        return [*lines, CheckResult("block", "fail", sanitize(str(error)), "Correct the script in Studio")], []
+    size, unmanaged = len(block.value.encode(errors="replace")), [live.rule.name for live in rules if not live.marker]
+    text = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
+    lines.append(CheckResult("block", "ok", text))
+    if unmanaged:
+        text = f"not managed, so apply refuses: {join_first(unmanaged, 5, sanitize)}"
+        lines.append(CheckResult("block", "warn", text, "Move them out of it, or `adopt: {id: line N}`"))
+    if size > MAX_PROVEN_BYTES:
+        text = f"the snippet has {size:,} bytes; the largest that is known to work has {MAX_PROVEN_BYTES:,}"
+        lines.append(CheckResult("block", "warn", text, "Try it in Studio's Snippet editor, or use fewer rules"))
+    return lines, rules
+
+
+def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:
+    """Return whether the queues of the manifests and of the block are active skills; `skills` must be complete."""
+    lines = observations.check_queues(rules, [skill for skill in skills if skill.active], expected)
+    ok = CheckResult("skills", "ok", f"{pluralize(len(expected), 'queue')} of the manifests: active skills")
+    texts = [line.message.replace("do not exist", "do not exist or are inactive", 1) for line in lines]
+    return [replace(line, name="skills", message=text) for line, text in zip(lines, texts, strict=True)] or [ok]

@@ -1,32 +1,20 @@
-"""Findings from good responses of a tenant: its token, its clock, its pages, its rules, and its script."""
+"""Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
-from reconciler.cxone.block_rules import live_rules
-from reconciler.cxone.settings import StudioScript
-from reconciler.cxone.studio_client import display_text, running_version
 from reconciler.doctor.check import CheckResult
-from reconciler.errors import CxrouteError
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
-from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
-from reconciler.text.strict_json import find_member
 
 _SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
 _MAX_LIFETIME: Final = 1e9
 _MAX_NAMED: Final = 5
-SCRIPT_ADVICE: Final = {
-    403: "The role of the access key's user lacks the right to view this",
-    404: "Make the script as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
-    500: "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Otherwise try again later",
-}
 
 
 def check_token(payload: Mapping[str, Any]) -> CheckResult:
@@ -154,40 +142,3 @@ def check_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], expected: I
         advice = "Create them in CXone, or correct the names. Until then, plan refuses"
         lines.append(CheckResult("queues", "fail", text, advice))
     return lines
-
-
-def check_script(content: object, history: object, studio: StudioScript) -> tuple[list[CheckResult], list[LiveRule]]:
-    """Return findings from a script's JSON and its history, and the rules in its block."""
-    user, date = (display_text(running_version(history).get(name)) for name in ("modifyUser", "modifyDate"))
-    version = f"{studio.api_version} of the API answers; {user or 'an unknown user'} saved the script last, {date}"
-    holder = display_text(find_member(content, "header.lockInfo.lockedName"))
-    advice = "Close it in Studio. A lock of this access key's user stops no apply"
-    lock = CheckResult("lock", "warn", f"{holder} has locked the script", advice)
-    lines = [
-        CheckResult("script", "ok", f"{sanitize(studio.path)} can be read"),
-        CheckResult("version", "ok" if user else "warn", version),
-        lock if holder else CheckResult("lock", "ok", "nobody has locked the script"),
-    ]
-    try:
-        block = find_block(json.dumps(content), studio.layout)
-        rules = [live for live, _ in live_rules(block.text, studio.layout, block.first_line)]
-    except CxrouteError as error:
-        return [*lines, CheckResult("block", "fail", sanitize(str(error)), "Correct the script in Studio")], []
-    size, unmanaged = len(block.value.encode(errors="replace")), [live.rule.name for live in rules if not live.marker]
-    text = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
-    lines.append(CheckResult("block", "ok", text))
-    if unmanaged:
-        text = f"not managed, so apply refuses: {join_first(unmanaged, _MAX_NAMED, sanitize)}"
-        lines.append(CheckResult("block", "warn", text, "Move them out of it, or `adopt: {id: line N}`"))
-    if size > MAX_PROVEN_BYTES:
-        text = f"the snippet has {size:,} bytes; the largest that is known to work has {MAX_PROVEN_BYTES:,}"
-        lines.append(CheckResult("block", "warn", text, "Try it in Studio's Snippet editor, or use fewer rules"))
-    return lines, rules
-
-
-def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:
-    """Return whether the queues of the manifests and of the block are active skills; `skills` must be complete."""
-    lines = check_queues(rules, [skill for skill in skills if skill.active], expected)
-    ok = CheckResult("skills", "ok", f"{pluralize(len(expected), 'queue')} of the manifests: active skills")
-    texts = [line.message.replace("do not exist", "do not exist or are inactive", 1) for line in lines]
-    return [replace(line, name="skills", message=text) for line, text in zip(lines, texts, strict=True)] or [ok]

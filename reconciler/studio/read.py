@@ -29,7 +29,6 @@ from reconciler.studio.build import (
     DISABLED,
     METHODS,
     NO_CONDITION,
-    RULE_COMMENT,
     SPLIT_LINE,
     SYMBOLS,
     BlockEntry,
@@ -49,6 +48,7 @@ _RULE_COMMENT: Final = re.compile(
     rf" name={_JSON_TEXT}(?: description={_JSON_TEXT})?",
     re.ASCII,
 )
+_NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)  # the end of a rule's comment lines
 _QUEUE_COMMENT: Final = re.compile(r"// ([0-9]{1,18}) (.*)", re.ASCII)
 _HELPER: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_(\w+)\$?|split)", re.ASCII | re.IGNORECASE)
 _SPLIT_TEST: Final = re.compile(r"\( cxr_split < ([1-9][0-9]?) \)", re.IGNORECASE)
@@ -157,7 +157,7 @@ class _Reader:
             if item.text.startswith(DISABLED):
                 self.disabled.append(item)
                 return
-            if not self.disabled and not item.text.startswith(RULE_COMMENT):  # also a comment of a person
+            if not self.disabled and not _NO_NOTE.match(item.text):
                 if name := _QUEUE_COMMENT.fullmatch(item.text):
                     self.queue_names[name[1]] = name[2]
                 return

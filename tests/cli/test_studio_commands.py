@@ -19,7 +19,7 @@ import pytest
 from reconciler.cli.command_line import PRACTICE
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
-from reconciler.doctor.observations import check_skills
+from reconciler.doctor.examination import check_skills
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.script_content import find_snippets
@@ -517,14 +517,12 @@ def locked(state: TenantState) -> None:
     state.lock_script(SCRIPT, "Kim")
 
 
-def edited(before: str, after: str) -> Callable[[TenantState], None]:
-    return lambda state: (
-        state.save_script_by_person(SCRIPT, "Ann", lambda code: code.replace(before, after, 1)) and None
-    )
+def edited(before: str, after: str) -> Callable[[TenantState], object]:
+    return lambda state: state.save_script_by_person(SCRIPT, "Ann", lambda code: code.replace(before, after, 1))
 
 
-def stored(content: Any) -> Callable[[TenantState], None]:
-    return lambda state: state.save_script(SCRIPT, content, "Ann") and None
+def stored(content: Any) -> Callable[[TenantState], object]:
+    return lambda state: state.save_script(SCRIPT, content, "Ann")
 
 
 PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
