@@ -37,10 +37,14 @@ _RETRIED_ADVICE: Final = "Investigate if it happens often"
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-_SCRIPT_ADVICE: Final = {
-    403: "The role of the access key's user lacks the right to view this",
-    404: "Make the script as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
-    500: "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Otherwise try again later",
+_STUDIO_ADVICE: Final = {
+    ("script", 403): "The role of the access key's user lacks the right to view scripts in Studio",
+    ("script", 404): "Make it as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
+    (
+        "script",
+        500,
+    ): "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Else try later",
+    ("queues", 404): "Correct api.queuesPath, or remove it: then the skills are read from the platform's path",
 }
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
@@ -270,14 +274,15 @@ class Examination:
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
+        settings["script"] = "api.studio"
         variables = " and ".join(self.variables)
         return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
     def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            line, is_script = explain_failure(reply, context), self.tenant.studio and context.name != "token"
-            advice = _SCRIPT_ADVICE.get(reply.status) if is_script else None
+            line, key = explain_failure(reply, context), (context.name, reply.status)
+            advice = _STUDIO_ADVICE.get(key) if self.tenant.studio else None
             self.lines.append(replace(line, advice=advice or line.advice))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
@@ -318,6 +323,8 @@ class Examination:
                 queues = list(map(rule_json.parse_queue, page.entries))
                 check = check_skills if self.tenant.studio else observations.check_queues
                 self.lines.extend(check(rules, queues, names()))
+            elif page is not None and self.tenant.studio:
+                self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"

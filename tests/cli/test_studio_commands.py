@@ -405,7 +405,7 @@ def test_doctor_without_the_script_or_a_right_says_what_to_do(
         assert 1 == cxroute("-e", "one", "doctor")
         assert "script" in cxroute.out
         assert "status 404" in cxroute.out
-        assert "Make the script as `cxroute studio recipe` says, or correct api.studio" in cxroute.out
+        assert "Make it as `cxroute studio recipe` says, or correct api.studio" in cxroute.out
         assert "tutorial" not in cxroute.out
         assert {"GET"} == {one.method for one in state.requests if not one.path.endswith("/token")}
 
