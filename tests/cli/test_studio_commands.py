@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,16 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
 import pytest
+import yaml
 
 from reconciler.cli.command_line import PRACTICE
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
-from reconciler.doctor.examination import check_skills
+from reconciler.cxone.connect import read_only_transport
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
+from reconciler.doctor.check import CheckResult
+from reconciler.doctor.examination import Examination, Probe, check_skills
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.script_content import find_snippets
@@ -27,8 +34,10 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from reconciler.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
+from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.program import Program
+from tests.support.studio_tenant import CREDENTIALS, SETTINGS, StudioTenant
 
 SCRIPT: Final = "Bot\\Hand-over"
 RULES: Final = """\
@@ -554,3 +563,45 @@ def test_doctor_names_a_problem_and_what_to_do(
     assert {"script", "skills", "clock"} <= set(lines)
     if "500" in message:
         assert "--live FILE" in lines[name][2]
+
+
+def examined(call: str, status: int, page_size: int = 100) -> dict[str, CheckResult]:
+    """Return doctor's lines about a tenant whose response to a call has a status; 0: its own response."""
+    tenant, lines = StudioTenant(), list[CheckResult]()
+
+    async def refuse(request: ApiRequest, deliver: Transport) -> ApiResponse:
+        return ApiResponse(request.call, status, {}, b"{}") if status else await deliver(request)
+
+    tenant.replies[call] = refuse
+    settings = replace(TENANT, studio=SETTINGS, page_size=page_size)
+    form = yaml.safe_load((ENVIRONMENT % ("one", "", "area: na1", "x")).removesuffix("---\n"))
+    examination = Examination(
+        environment=Environment.model_validate(form), tenant=settings, variables=("KEY",), lines=lines
+    )
+    probe = Probe(read_only_transport(tenant.carry, settings), settings, CREDENTIALS, tenant.clock.time)
+    asyncio.run(examination.answers(probe, lambda: ["Fraud Desk"]))
+    return {line.name: line for line in sorted(lines, key=lambda line: line.status == "fail")}
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "name", "advice"),
+    [
+        ("history", 403, "script", "lacks the right to view scripts"),
+        ("read", 500, "script", "`--live FILE`"),
+        ("read", 401, "script", "must be of one tenant"),
+        ("GET /api/v2/routing/queues", 404, "queues", "Correct api.queuesPath"),
+    ],
+)
+def test_doctor_advises_about_a_refused_call(call: str, status: int, name: str, advice: str) -> None:
+    """The line names the call and its status; the advice is about scripts or skills, not about an API of rules."""
+    line = examined(call, status)[name]
+    assert ("fail", True) == (line.status, f"status {status}" in line.message)
+    assert advice in line.advice
+    assert "tutorial" not in line.advice
+
+
+def test_doctor_says_that_it_did_not_compare_skills_of_several_pages() -> None:
+    """One page is read: with more of them, nothing is said about missing skills, and the line says why."""
+    assert "ok" == examined("-", 0)["skills"].status
+    line = examined("-", 0, page_size=1)["skills"]
+    assert ("warn", True) == (line.status, "several pages" in line.message)
