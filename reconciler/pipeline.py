@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
-from reconciler.apply.table import RuleTable, apply_to_table
+from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
@@ -98,7 +98,7 @@ class Planner:
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
-        findings = (self.advise or self.lint)(plan)
+        findings = [*(self.advise or self.lint)(plan), *warn_of_size(plan)]
         annotated = add_findings(add_findings(plan, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
         return replace(acknowledged, failed_tests=self.failed_tests, watch=count_unwatched(plan, self.tests))

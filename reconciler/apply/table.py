@@ -5,7 +5,7 @@ store refuses it if the document changed since that read: an edit of another use
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -14,9 +14,13 @@ from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, RefusedError
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_unadoption
+from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
+from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.layout import NotStorableError
+from reconciler.studio.script import MAX_PROVEN_BYTES
 from reconciler.text.escape import join_first
 
 MAX_SAVES: Final = 4
@@ -195,3 +199,14 @@ def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
             rule_id = str(change.address) if isinstance(change, Create) else change.live.id
             rules[rule_id] = LiveRule(rule_id, *payload, {})
     return tuple(rules.values())
+
+
+def warn_of_size(plan: Plan) -> list[Finding]:
+    """Return a warning if the block after the plan's changes is larger than any that is known to work."""
+    layout, size = plan.desired.layout, 0
+    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout and plan.changes else ()
+    entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
+    with suppress(NotStorableError):  # of a rule that somebody edited, only the script has the text
+        size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
+    message = f"the block would have {size:,} bytes; the largest text that is known to work has {MAX_PROVEN_BYTES:,}"
+    return [Finding(code="CXR131", severity="warning", message=message)] if size > MAX_PROVEN_BYTES else []

@@ -1,4 +1,4 @@
-"""Sources of rules: the tenant, a JSON file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
+"""Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 import argparse
 from dataclasses import dataclass, replace
@@ -9,7 +9,8 @@ from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
-from reconciler.cxone.rule_json import read_rules_file
+from reconciler.cxone.block_rules import read_block_file
+from reconciler.cxone.rule_json import RulesFile, read_rules_file
 from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests, labels_of, short_labels
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
@@ -19,6 +20,7 @@ from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames
+from reconciler.studio.layout import BlockLayout
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import Labels
 
@@ -26,6 +28,7 @@ from reconciler.text.phrases import Labels
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
     """Add the option --live of plan and export."""
     source = "read rules and queues from a JSON file in the API's format instead of the tenant; needs no access to it"
+    source += ". With `api.rules: studio`: from a script's JSON or XML, or a snippet's text"
     parser.add_argument("--live", metavar="FILE", help=source)
 
 
@@ -33,7 +36,7 @@ def with_live_file(session: Session, path: str | None) -> Session:
     """Return the session with the file instead of the tenant, if a path is given. Raises UsageError."""
     if path is None:
         return session
-    export, name = read_rules_file(path), sanitize(Path(path).name)
+    export, name = _read_file(path, session), sanitize(Path(path).name)
     message = f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
@@ -42,10 +45,15 @@ def with_live_file(session: Session, path: str | None) -> Session:
         assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
         queues += assumed
         message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
-    remedy = "add `queues`, each with id and name, next to `rules`"
-    changed = f"a rule looks changed if the file has only the id of its queue: {remedy}"
+    remedy = ": add `queues`, each with id and name, next to `rules`" if session.environment.api.studio is None else ""
+    changed = f"a rule looks changed if the file has only the id of its queue{remedy}"
     finding = Finding(code="CXR320", severity="warning", message=message, hint="" if export.lists_queues else changed)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
+
+
+def _read_file(path: str, session: Session | None) -> RulesFile:
+    fields = session.environment.block_fields if session else {}
+    return read_block_file(path, BlockLayout(**fields)) if fields else read_rules_file(path)
 
 
 def read_tenant(session: Session) -> LiveState:
@@ -128,14 +136,15 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
     across = first.environment != second.environment and "" not in (first.environment, second.environment)
     if across and first.kind == second.kind == "manifests":
         return _read_by_alias(first), _read_by_alias(second)
-    left, right = (_read_source(source, tenants.get(source.environment)) for source in sources)
+    reader = first.session or second.session  # says what the file of the other side has
+    left, right = (_read_source(source, tenants.get(source.environment), reader) for source in sources)
     return (left.by_name(), right.by_name()) if across else (left, right)
 
 
-def _read_source(source: DiffSide, tenant: LiveState | None) -> RuleList:
+def _read_source(source: DiffSide, tenant: LiveState | None, reader: Session | None) -> RuleList:
     if source.session is None:
         try:
-            export = read_rules_file(source.name)
+            export = _read_file(source.name, reader)
         except UsageError as error:
             if Path(source.name).suffix:
                 raise

@@ -3,6 +3,7 @@
 A file holds a list of rules, or one page with all rules and, optionally, queues with id and name.
 """
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -125,8 +126,8 @@ class RulesFile:
     lists_queues: bool  # whether the file lists queues; otherwise only targets may name them
 
 
-def read_rules_file(path: str) -> RulesFile:
-    """Return the rules in a file. Raises UsageError that names the file and the problem."""
+def read_file_text(path: str, problem: str) -> str:
+    """Return the text of a file; `problem` is that of a file that is not text. Raises UsageError."""
     name = sanitize(path)
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
@@ -135,11 +136,18 @@ def read_rules_file(path: str) -> RulesFile:
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
-        content = STRICT_DECODER.decode(data.decode("utf-8-sig"))
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: {problem}") from None
+
+
+def read_rules_file(path: str) -> RulesFile:
+    """Return the rules in a file. Raises UsageError that names the file and the problem."""
+    name, problem = sanitize(path), "not valid JSON; expected a list of rules, or one page as the API returns it"
+    try:
+        content = STRICT_DECODER.decode(read_file_text(path, problem))
     except (ValueError, RecursionError):
-        raise UsageError(
-            f"{name}: not valid JSON; expected a list of rules, or one page as the API returns it"
-        ) from None
+        raise UsageError(f"{name}: {problem}") from None
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:

@@ -8,16 +8,15 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from reconciler import errors
+from reconciler.cxone.block_rules import live_rules
 from reconciler.cxone.client import ReadingClient, WritingClient, rule_path
-from reconciler.cxone.rule_json import rule_body
 from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
 from reconciler.cxone.transport.request import ApiResponse
-from reconciler.model.live import LastSave, LiveRule, Marker
+from reconciler.model.live import LastSave, LiveRule
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
-from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
 from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
@@ -49,7 +48,7 @@ class StudioReadingClient(ReadingClient):
     async def last_save(self) -> LastSave | None:
         """Return who saved the running version of the script, and when; None if the tenant does not tell."""
         version = await self._running_version()
-        save = LastSave(_display(version.get("modifyUser")), _display(version.get("modifyDate")))
+        save = LastSave(display_text(version.get("modifyUser")), display_text(version.get("modifyDate")))
         return save if any(save) else None
 
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
@@ -58,10 +57,8 @@ class StudioReadingClient(ReadingClient):
         content, rules = response.content.decode(), {}
         try:
             block = find_block(content, layout)
-            for rule in read_block(block.text, layout, block.first_line).rules:
-                marker = Marker(layout.owner, rule.address, rule.digest) if rule.address else None
-                raw = {"id": rule.id, **rule_body(rule.rule, marker)}
-                rules[rule.id] = LiveRule(rule.id, rule.rule, marker, raw), rule.text
+            for live, read in live_rules(block.text, layout, block.first_line):
+                rules[live.id] = live, read.text
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         return content, block, rules
@@ -69,8 +66,7 @@ class StudioReadingClient(ReadingClient):
     async def _running_version(self) -> dict[str, Any]:
         """Return the entry of the version that runs, from the script's history; empty without one."""
         response = await self._call_script("read script", "/historyByName", scriptPath=self._script.path)
-        versions = find_members(response.payload, "versions[]")
-        return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
+        return running_version(response.payload)
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
@@ -150,14 +146,14 @@ class StudioClient(StudioReadingClient):
         is_refused = find_member(response.payload, "errorState")
         if not isinstance(is_refused, bool):
             raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
-        return (_display(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
+        return (display_text(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
 
     async def _locked_error(self, refusal: str) -> errors.LockedError:
         text = f"{self._name} cannot be locked ({refusal})"
         with suppress(errors.ApiError):
             response = await self._call_script("read script", scriptPath=self._script.path)
             names = ("header.lockInfo.lockedName", "header.lockInfo.lockedDate")
-            holder, since = (_display(find_member(response.payload, name)) for name in names)
+            holder, since = (display_text(find_member(response.payload, name)) for name in names)
             text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
         return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
 
@@ -194,13 +190,19 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
     texts: list[str] = []
     for actions in find_members(payload, "results[].error_code.details.actions"):
         for action_id, action in actions.items() if isinstance(actions, dict) else ():
-            place = f"{_display(find_member(action, 'actionType')) or 'action'} {_display(action_id)}"
-            texts += (f"{place}: {_display(key)}" for key in find_members(action, f"{name}[].key"))
+            place = f"{display_text(find_member(action, 'actionType')) or 'action'} {display_text(action_id)}"
+            texts += (f"{place}: {display_text(key)}" for key in find_members(action, f"{name}[].key"))
     rest = len(texts) - MAX_ITEMS
     return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
 
 
-def _display(value: object) -> str:
+def running_version(history: object) -> dict[str, Any]:
+    """Return the entry of the version that runs, from a script's history; empty without one."""
+    versions = find_members(history, "versions[]")
+    return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
+
+
+def display_text(value: object) -> str:
     """Return a text of the tenant, safe to display. A time is in ISO form, without a zone: none is documented."""
     text = value if isinstance(value, str) else ""
     with suppress(ValueError):

@@ -1,5 +1,6 @@
 """Calls to a tenant without the client's retries: a token, one page of rules and of queues, one rule, the clock."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -11,27 +12,40 @@ from urllib.parse import urlsplit
 
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.block_rules import live_rules
 from reconciler.cxone.client import rule_path
 from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
+from reconciler.cxone.studio_client import display_text, running_version
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations
 from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
-from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
+from reconciler.errors import ApiError, CxrouteError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
-from reconciler.text.escape import sanitize
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.model.rule import Queue
+from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
+from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.strict_json import STRICT_DECODER, find_member
 
 _RETRIED_ADVICE: Final = "Investigate if it happens often"
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
+_STUDIO_ADVICE: Final = {
+    ("script", 403): "The role of the access key's user lacks the right to view scripts in Studio",
+    ("script", 404): "Make it as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
+    (
+        "script",
+        500,
+    ): "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Else try later",
+    ("queues", 404): "Correct api.queuesPath, or remove it: then the skills are read from the platform's path",
+}
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
     UnexpectedResponseError: "too-large",
@@ -82,11 +96,11 @@ class Probe:
 
     async def rule(self, rule_id: str) -> ProbeReply:
         """Request one rule. Raises UnexpectedResponseError for an invalid id."""
-        return await self._get(rule_path(self._tenant.rules_path, rule_id))
+        return await self.get(rule_path(self._tenant.rules_path, rule_id))
 
     async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
         query = endpoint.page_query()
-        reply = await self._get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        reply = await self.get(f"{endpoint.path}?{query}" if query else endpoint.path)
         if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
             reply = replace(reply, kind="json")
         if not reply.is_good:
@@ -99,7 +113,8 @@ class Probe:
         is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
         return reply, FirstPage(page.entities, page.total, is_complete)
 
-    async def _get(self, path: str) -> ProbeReply:
+    async def get(self, path: str) -> ProbeReply:
+        """Request a path of the API."""
         base = self._login.api_server
         headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
         reply, response = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
@@ -188,6 +203,12 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
+    if environment.api.studio is not None:
+        text = (
+            "not checked, because a check would be a write: to lock and save the script, and to write a conversation's"
+        )
+        yield CheckResult("untried", "ok", f"{text} context ({path})")
+        return
     text = (
         "not checked, because a check would be a write: writing (scopes routing:write, interaction:write), the path of"
         f" conversations' contexts ({path}), and which of two priorities comes first"
@@ -219,10 +240,22 @@ class Examination:
             self._check_clock(probe)
             self.lines.append(lacking("there is no token"))
             return
-        rules = self._check_page("rules", *await probe.rules())
+        studio = self.tenant.studio
+        page = None if studio else self._check_page("rules", *await probe.rules())
+        in_block = await self._check_script(probe, studio) if studio else []
         queues = self._check_page("queues", *await probe.queues())
         self._check_clock(probe)
-        self._check_queues(await self._check_rules(probe, rules), queues, expected)
+        self._check_queues(in_block or await self._check_rules(probe, page), queues, expected)
+
+    async def _check_script(self, probe: Probe, studio: StudioScript) -> list[LiveRule]:
+        """Add lines on the script with the rules, and return the rules in its block."""
+        paths = [studio.target(call, scriptPath=studio.path) for call in ("", "/historyByName")]
+        replies = [await probe.get(path) for path in paths]
+        if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
+            return []
+        lines, rules = check_script(replies[0].payload, replies[1].payload, studio)
+        self.lines.extend(lines)
+        return rules
 
     async def _has_token(self, probe: Probe) -> bool:
         context = self._context_for("token")
@@ -241,13 +274,16 @@ class Examination:
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
+        settings["script"] = "api.studio"
         variables = " and ".join(self.variables)
         return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
     def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            self.lines.append(explain_failure(reply, context))
+            line, key = explain_failure(reply, context), (context.name, reply.status)
+            advice = _STUDIO_ADVICE.get(key) if self.tenant.studio else None
+            self.lines.append(replace(line, advice=advice or line.advice))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
@@ -284,10 +320,49 @@ class Examination:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                self.lines.extend(
-                    observations.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names())
-                )
+                queues = list(map(rule_json.parse_queue, page.entries))
+                check = check_skills if self.tenant.studio else observations.check_queues
+                self.lines.extend(check(rules, queues, names()))
+            elif page is not None and self.tenant.studio:
+                self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
         except UnexpectedResponseError as error:
             self._add(
                 "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
             )
+
+
+def check_script(content: object, history: object, studio: StudioScript) -> tuple[list[CheckResult], list[LiveRule]]:
+    """Return findings from a script's JSON and its history, and the rules in its block."""
+    user, date = (display_text(running_version(history).get(name)) for name in ("modifyUser", "modifyDate"))
+    version = f"{studio.api_version} of the API answers; {user or 'an unknown user'} saved the script last, {date}"
+    holder = display_text(find_member(content, "header.lockInfo.lockedName"))
+    advice = "Close it in Studio. A lock of this access key's user stops no apply"
+    lock = CheckResult("lock", "warn", f"{holder} has locked the script", advice)
+    lines = [
+        CheckResult("script", "ok", f"{sanitize(studio.path)} can be read"),
+        CheckResult("version", "ok" if user else "warn", version),
+        lock if holder else CheckResult("lock", "ok", "nobody has locked the script"),
+    ]
+    try:
+        block = find_block(json.dumps(content), studio.layout)
+        rules = [live for live, _ in live_rules(block.text, studio.layout, block.first_line)]
+    except CxrouteError as error:
+        return [*lines, CheckResult("block", "fail", sanitize(str(error)), "Correct the script in Studio")], []
+    size, unmanaged = len(block.value.encode(errors="replace")), [live.rule.name for live in rules if not live.marker]
+    text = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
+    lines.append(CheckResult("block", "ok", text))
+    if unmanaged:
+        text = f"not managed, so apply refuses: {join_first(unmanaged, 5, sanitize)}"
+        lines.append(CheckResult("block", "warn", text, "Move them out of it, or `adopt: {id: line N}`"))
+    if size > MAX_PROVEN_BYTES:
+        text = f"the snippet has {size:,} bytes; the largest that is known to work has {MAX_PROVEN_BYTES:,}"
+        lines.append(CheckResult("block", "warn", text, "Try it in Studio's Snippet editor, or use fewer rules"))
+    return lines, rules
+
+
+def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:
+    """Return whether the queues of the manifests and of the block are active skills; `skills` must be complete."""
+    lines = observations.check_queues(rules, [skill for skill in skills if skill.active], expected)
+    ok = CheckResult("skills", "ok", f"{pluralize(len(expected), 'queue')} of the manifests: active skills")
+    texts = [line.message.replace("do not exist", "do not exist or are inactive", 1) for line in lines]
+    return [replace(line, name="skills", message=text) for line, text in zip(lines, texts, strict=True)] or [ok]

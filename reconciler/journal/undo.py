@@ -109,6 +109,9 @@ class _UndoBuilder:
         rule = self.unmanaged_by_id.get(change.id)
         if now is None and rule is not None and rule.marker is None and rule.rule == before.rule:
             self._keep_current(change.address, None)
+        elif now is not None and self.manifests.layout is not None:
+            message = "its adoption is not undone: apply writes no block with a CASE that is not managed"
+            self._warn(change, message, "it stays managed; to give it back, move the CASE out of the block in Studio")
         elif now is None or now.id != change.id:
             self._warn(change, "the adopted rule is no longer managed", "it is not changed")
         elif not self._report_name_conflict(change, before.rule, now):

@@ -108,6 +108,9 @@ them to no queue, not even by the default routing. Set a weight above 0 for at l
 set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
 explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
+CXR131 large block: The block that apply would write is larger than 40,000 bytes, the size of the largest text of a
+SNIPPET that is known to work. No document states a limit. Try the text of `cxroute studio build` in Studio's Snippet
+editor first, use lists (`in`) for intents with one queue, or fewer rules.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
 a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.

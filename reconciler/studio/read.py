@@ -36,6 +36,7 @@ _RULE_COMMENT: Final = re.compile(
     rf" name={_JSON_TEXT}(?: description={_JSON_TEXT})?",
     re.ASCII,
 )
+_NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)  # the end of a rule's comment lines
 _QUEUE_COMMENT: Final = re.compile(r"// ([0-9]{1,18}) (.*)", re.ASCII)
 _OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)\Z", re.ASCII)
 _STEP: Final = 10
@@ -123,8 +124,9 @@ class _Reader:
             if item.text.startswith(DISABLED):
                 self.disabled.append(item)
                 return
-            if (name := _QUEUE_COMMENT.fullmatch(item.text)) and not self.disabled:
-                self.queue_names[name[1]] = name[2]
+            if not self.disabled and not _NO_NOTE.match(item.text):
+                if name := _QUEUE_COMMENT.fullmatch(item.text):
+                    self.queue_names[name[1]] = name[2]
                 return
         self._end_comment()
         if item.kind == "comment":

@@ -12,6 +12,8 @@ from reconciler.studio.layout import BlockLayout
 from reconciler.text.strict_json import STRICT_DECODER
 
 MAX_SCRIPT: Final = 64 * 1024 * 1024
+MAX_PROVEN_BYTES: Final = 40_000
+"""The size of the largest text of a SNIPPET that is known to work."""
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LINE: Final = re.compile(r"[^\r\n]*(\r\n|\r|\n|\Z)")
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
@@ -75,12 +77,17 @@ def read_script_file(text: str, layout: BlockLayout) -> str:
 
     The file has the JSON of `GET /scripts` or `GET /scripts/{scriptId}`, the XML of Desktop Studio, or a snippet.
     """
+    return find_file_block(text, layout)[0]
+
+
+def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
+    """Return what `read_script_file` returns, and the number of its first line in the snippet. Raises ScriptError."""
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
-    blocks = [value[span[0] : span[1]] for value in values for span in _spans(value, layout)]
-    snippets = blocks or [value for value in values if _CASE.search(value)]
+    blocks = [(value[span[0] : span[1]], span[2]) for value in values for span in _spans(value, layout)]
+    snippets = blocks or [(value, 1) for value in values if _CASE.search(value)]
     if len(snippets) != 1:
         raise _block_error(layout, len(blocks), bool(snippets))
-    return _CARRIAGE_RETURN.sub("\n", snippets[0])
+    return _CARRIAGE_RETURN.sub("\n", snippets[0][0]), snippets[0][1]
 
 
 def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, int, str]]:

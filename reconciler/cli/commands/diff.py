@@ -18,6 +18,7 @@ from reconciler.text.escape import pluralize, sanitize
 _HELP: Final = (
     "LEFT and RIGHT are live:ENV (the tenant's live rules), manifests:ENV (the rules of the manifests), or a JSON\n"
     "file in the API's format: a list of rules, or a page. Two files need no environment, network or credentials.\n"
+    "Beside an Environment with `api.rules: studio`, the file is a script (JSON or XML), or a snippet's text.\n"
     "Queues are compared by id; between two environments by name, and between two manifests by the names there."
 )
 

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.write and options.live:
         raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
     session = with_live_file(open_session(options, output), options.live)
-    into = _parse_target(options.into, Path(options.manifests))
+    into = parse_target(options.into, Path(options.manifests))
     if session.live_file is not None:
         session.output.warn(session.live_file.finding.message)
         live = session.live_file.live
@@ -121,7 +121,7 @@ _MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class ExportTarget:
     """A file, a folder, or neither for stdout; `manifests` is the directory of -m."""
 
     file: Path | None
@@ -130,11 +130,12 @@ class _Target:
 
     @property
     def printed(self) -> bool:
+        """Return whether the manifests are printed."""
         return self.file is None and self.folder is None
 
     @property
     def read(self) -> bool:
-        # Below the manifests' directory, cxroute reads it.
+        """Return whether cxroute reads the target, because it is below the manifests' directory."""
         path = self.file or self.folder
         return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
 
@@ -153,20 +154,21 @@ class _Target:
         return {path.as_posix(): f"{head}{links[path]}\n{text}" for path, text in texts.items()}
 
 
-def _parse_target(text: str | None, manifests: Path) -> _Target:
+def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
     if text is None:
-        return _Target(None, None, manifests)
+        return ExportTarget(None, None, manifests)
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
-        return _Target(None, path, manifests)
+        return ExportTarget(None, path, manifests)
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder in /")
     _refuse_existing(path)
-    return _Target(path, None, manifests)
+    return ExportTarget(path, None, manifests)
 
 
-def _refuse_secrets(texts: Mapping[str, str]) -> None:
+def refuse_secrets(texts: Mapping[str, str]) -> None:
+    """Raise RefusedError for a text that contains a secret of this run."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
             remedy = "Remove the secret from the rule, and replace it"
@@ -181,7 +183,7 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _export_new(
-    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: _Target
+    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
 ) -> ExportedManifests:
     """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
@@ -196,7 +198,7 @@ def _export_new(
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
     texts = into.texts(exported, _header(session))
-    _refuse_secrets(texts)
+    refuse_secrets(texts)
     try:
         _, then = _plan_with(session, live, texts)
         proof = verify_export(exported, tenant, then)
@@ -243,7 +245,7 @@ def _print_skipped(session: Session, exported: ExportedManifests, chosen: Export
         output.detail(f"in the manifests already: {line}")
 
 
-def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: _Target) -> None:
+def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
     lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
     adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
     renamed = f"; {proof.renamed:,} of them get an explicit name (`name`)" if proof.renamed else ""
@@ -325,7 +327,7 @@ def _update(
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Replace the files. Raises RefusedError if one has changed since it was read."""
-    _refuse_secrets(changed)
+    refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
     for file, text in changed.items():

@@ -26,7 +26,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     for section in words.drift_sections(drift):
         blocks += _section(section, provenance.links)
     blocks += [*_findings(drift), *_impact_table(drift)]
-    if drift.in_the_way:
+    if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
         advice = escape_markdown(" ".join((*words.BLOCKING_ADVICE, words.acceptance_title(drift))))
         lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml")
         blocks.append(f"{advice}\n\n{lines}".rstrip())
