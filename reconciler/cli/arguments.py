@@ -29,7 +29,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("context endpoint", "receive intents from the bot and write them to the conversation"),
     "cognigy": Command("context endpoint", "print the nodes of a Cognigy flow that post to `cxroute serve`"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
-    "studio": Command("set up", "build, import or set up the rules of a Studio script"),
+    "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),
