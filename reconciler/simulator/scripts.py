@@ -50,10 +50,10 @@ def lock_script(state: TenantState, settings: SimulatorSettings, request: http.S
     version, command = _find(state, request)[1], parse_qs(request.query).get("lockScript", [""])[-1]
     if command not in ("true", "false"):
         raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
-    user, message, result = (_user(request), "", "Locked") if command == "true" else ("", "", "Unlocked")
     if holder := _other_holder(version, request):
         message, result = f"The script is locked by {holder}", ""
     else:
+        user, message, result = (_user(request), "", "Locked") if command == "true" else ("", "", "Unlocked")
         state.lock_script(version["path"], user, settings.clock())
     form = {"errorState": bool(holder), "errorMessage": message, "lockUnlockResult": result}
     return http.json_response(200, form)
@@ -113,10 +113,9 @@ def _find_problems(state: TenantState, settings: SimulatorSettings, content: Jso
 
 
 def run_script(state: TenantState, settings: SimulatorSettings, contact: str, context: JsonObject) -> JsonObject:
-    """Return the skill and the rule that the tenant's script chooses for a contact; nothing without a script."""
-    scripts = (version["content"] for version in reversed(state.scripts.values()))
-    content = next((content for content in scripts if isinstance(content, dict)), None)
-    if content is None:
+    """Return the skill and the rule that the newest script chooses for a contact; nothing without JSON."""
+    content = next((version["content"] for version in reversed(state.scripts.values())), "")
+    if isinstance(content, str):
         return {}
     values = {settings.signal_variables.get(name, name).lower(): script_value(context[name]) for name in context}
     values["contactid"] = script_value(int(contact) if contact.isdigit() else crc32(contact.encode()))

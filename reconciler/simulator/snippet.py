@@ -174,11 +174,10 @@ class SimSnippet:
         return self._tokens[at][1]
 
     def _need(self, word: str) -> str:
-        text = self._take(word)
-        if text is None:
-            line = 1 + sum(kind == "END" for kind, _ in self._tokens[: self._at])
-            raise ValueError(f"line {line}: expected {word}")
-        return text
+        if (text := self._take(word)) is not None:
+            return text
+        line = 1 + sum(kind == "END" for kind, _ in self._tokens[: self._at])
+        raise ValueError(f"line {line}: expected {word}")
 
 
 def script_value(value: object) -> Value:
