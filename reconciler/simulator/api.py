@@ -2,22 +2,21 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
-from reconciler.simulator.scripts import ScriptsApi
+from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
 Handler = Callable[["SimulatorApi", http.SimRequest], http.SimResponse]
-Page = Callable[[http.SimRequest, Sequence[dict[str, Any]], int], http.SimResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
@@ -186,12 +185,8 @@ def _etag(rule: JsonObject) -> str:
     return f'"{rule_version(rule)}"'
 
 
-def _queue_list(page: Page) -> Handler:
-    return lambda api, request: page(request, api.state.queues, api.settings.page_cap)
-
-
-def _scripts(call: Callable[[ScriptsApi, http.SimRequest], http.SimResponse]) -> Handler:
-    return lambda api, request: call(ScriptsApi(api.state, api.settings, api.tokens.user(request)), request)
+def _tenant(call: Callable[[TenantState, SimulatorSettings, http.SimRequest], http.SimResponse]) -> Handler:
+    return lambda api, request: call(api.state, api.settings, request)
 
 
 # The scope and the handler of each method, by path.
@@ -203,24 +198,18 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
         "PATCH": (_WRITE, SimulatorApi.update_rule),
         "DELETE": (_WRITE, SimulatorApi.delete_rule),
     },
-    "api/v2/routing/queues": {"GET": (_READ, _queue_list(queues_page))},
-    "api/v2/interactions/interactions/[^/]*/context": {
-        "POST": (_INTERACT, lambda api, request: merge_context(api.state, api.settings, request)),
-    },
-    r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _queue_list(skills_page))},
+    "api/v2/routing/queues": {"GET": (_READ, _tenant(queues_page))},
+    "api/v2/interactions/interactions/[^/]*/context": {"POST": (_INTERACT, _tenant(merge_context))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _tenant(skills_page))},
     r"inContactAPI/services/v[1-9][0-9]?\.0/scripts": {
-        "GET": (_READ, _scripts(ScriptsApi.read)),
-        "POST": (_WRITE, _scripts(ScriptsApi.save)),
-        "PUT": (_WRITE, _scripts(ScriptsApi.lock)),
+        "GET": (_READ, _tenant(read_script)),
+        "POST": (_WRITE, _tenant(save_script)),
+        "PUT": (_WRITE, _tenant(lock_script)),
     },
-    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {"GET": (_READ, _scripts(ScriptsApi.history))},
-    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {"GET": (_READ, _scripts(ScriptsApi.read_version))},
-    "dfo/3[.]0/routing-queues": {"GET": (_READ, _queue_list(routing_queues_page))},
-    "dfo/3[.]0/contacts/[^/]*/custom-fields": {
-        "PUT": (_INTERACT, lambda api, request: set_custom_fields(api.state, api.settings, request))
-    },
-    r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {
-        "POST": (_INTERACT, lambda api, request: send_signal(api.state, api.settings, request))
-    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {"GET": (_READ, _tenant(read_history))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {"GET": (_READ, _tenant(read_version))},
+    "dfo/3[.]0/routing-queues": {"GET": (_READ, _tenant(routing_queues_page))},
+    "dfo/3[.]0/contacts/[^/]*/custom-fields": {"PUT": (_INTERACT, _tenant(set_custom_fields))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {"POST": (_INTERACT, _tenant(send_signal))},
 }
 _PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())

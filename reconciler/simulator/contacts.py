@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
-from zlib import crc32
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.scripts import run_script
@@ -76,15 +75,9 @@ def send_signal(state: TenantState, settings: SimulatorSettings, request: http.S
 
 
 def _merge(state: TenantState, settings: SimulatorSettings, contact: str, attributes: JsonObject) -> JsonObject:
-    """Merge attributes. If the tenant has a script, run it, and merge the skill and the rule that it chooses."""
-    path = next((version["path"] for version in state.scripts.values() if isinstance(version["content"], dict)), None)
-    if path is not None:
-        context = {**state.contexts.get(contact, {}), **attributes}
-        variables = {settings.signal_variables.get(name, name): value for name, value in context.items()}
-        contact_id = int(contact) if contact.isdigit() else crc32(contact.encode())
-        after = run_script(state, path, variables, contact_id, settings.studio_dialect)
-        attributes |= {"skillId": after.get("cxr_skill", ""), "cxrRule": after.get("cxr_rule", "")}
-    return state.merge(contact, attributes)
+    """Merge attributes, and what the tenant's script then chooses."""
+    context = {**state.contexts.get(contact, {}), **attributes}
+    return state.merge(contact, attributes | run_script(state, settings, contact, context))
 
 
 def _exists(conversation: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from reconciler.simulator import messages as http
 from reconciler.simulator.profile import ServedList
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import StoredRule
+from reconciler.simulator.state import StoredRule, TenantState
 
 _DIGITAL: Final = ServedList(
     path="", member="data", style="scroll-token", position="scrollToken", size="size", total="hits", next="scrollToken"
@@ -50,9 +50,9 @@ def rules_page(request: http.SimRequest, stored_rules: Sequence[StoredRule], cap
     return _page(request, stored_rules, cap, (http.RULES_PATH, attrgetter("text")))
 
 
-def queues_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
+def queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """Return a page of queues."""
-    return _page(request, queues, cap, (http.QUEUES_PATH, http.encode_json))
+    return _page(request, state.queues, settings.page_cap, (http.QUEUES_PATH, http.encode_json))
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
@@ -79,20 +79,21 @@ def _page(
     return http.json_response(200, b'{"entities":[' + entities + rest.encode())
 
 
-def skills_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
+def skills_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """Return a page of skills: skip and top, a count, a link; 204 if there are none."""
     skills = [
         {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
-        for queue in queues
+        for queue in state.queues
         if str(queue["id"]).isdigit()
     ]
-    return _list_response(request, replace(_SKILLS, path=request.path), skills, cap)
+    return _list_response(request, replace(_SKILLS, path=request.path), skills, settings.page_cap)
 
 
-def routing_queues_page(request: http.SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> http.SimResponse:
+def routing_queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """Return a page of Digital's queues: a token leads to the next page."""
-    entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
-    return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
+    entries = [{"id": queue["id"], "name": queue["name"]} for queue in state.queues if not str(queue["id"]).isdigit()]
+    cap = settings.page_cap if "size=" in request.query else min(settings.page_cap, _DEFAULT_PAGE_SIZE)
+    return _list_response(request, _DIGITAL, entries, cap)
 
 
 def _list_response(

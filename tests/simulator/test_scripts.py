@@ -77,7 +77,7 @@ async def sign_in_as(http: httpx.AsyncClient, key: str) -> None:
 
 
 def test_the_default_script_is_read_with_its_odd_parts() -> None:
-    """One SNIPPET holds the two marker lines; numbers and the order of keys survive; nobody has the lock."""
+    """One SNIPPET holds the two marker lines; numbers and the order of keys survive; the lock is free."""
 
     async def talk(http: httpx.AsyncClient) -> str:
         return (await http.get(SCRIPTS, params=ONE)).text
@@ -163,7 +163,7 @@ def test_warnings_save_and_errors_do_not() -> None:
 
 
 def test_a_comment_names_no_skill() -> None:
-    """A disabled rule's lines are comments: an unknown skill in them is no warning."""
+    """A disabled rule's lines are comments: an unknown skill in them causes no warning."""
     assert 200 == run(world(), lambda http: save(http, "//- ASSIGN cxr_skill = 4999")).status_code
 
 
@@ -410,7 +410,7 @@ def test_a_split_by_contact_id_is_exact() -> None:
     state.add_script(PATH)
     split = "IF ( ContactID % 100 ) < 20\r\n{\r\nASSIGN cxr_skill = 4002\r\n}\r\n// cxroute:end"
     state.save_script_by_person(PATH, "Ada Lovelace", lambda code: code.replace("// cxroute:end", split))
-    skills = [run_script(state, PATH, {}, 468137592041 + number)["cxr_skill"] for number in range(100)]
+    skills = [run_script(state, SimulatorSettings(), f"{468137592041 + n}", {})["skillId"] for n in range(100)]
     assert (20, 80) == (skills.count("4002"), skills.count("4001"))
 
 
@@ -505,4 +505,4 @@ def test_two_saves_at_one_time_are_two_versions() -> None:
             assert 3 == len(await history(http))
 
     asyncio.run(talk())
-    assert run_script(app.state, PATH, {}, 1)["cxr_rule"] in ("a", "b")
+    assert run_script(app.state, SimulatorSettings(), "1", {})["cxrRule"] in ("a", "b")

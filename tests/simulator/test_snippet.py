@@ -43,22 +43,17 @@ EVERYWHERE = [
     ("( 1 = 1 ) & ( 1 != 2 )", "1"),
     ("( 1 = 2 ) | ( 2 <= 2 )", "1"),
     ("( 1 = 1 ) ~ ( 2 = 2 )", "0"),
-    ('"a{n}b{N + 1}c{missing}d"', "a5b6cd"),
-    ('$"q\\"{n}\\n"', 'q"5\n'),
+    ('"a{n}b{D$}c{missing}d"', "a5b20cd"),
     ('"{"', "{"),
+    ('"{n + 1}"', "{n + 1}"),
     ("missing + 3", "3"),
     ("word + 3", "3"),
     ("word + missing", "0"),
-    ('digits + "2"', "22"),
     ('digits.contains("0")', "1"),
     ('word.beginswith("ca")', "1"),
-    ("word.left(2)", "ca"),
-    ("word.left(0 - 1)", ""),
-    ("word.length()", "4"),
-    ('word.replace("a", "{n}")', "c5rd"),
+    ('WORD.Contains("ar") & ( word.beginswith("x") = 0 )', "1"),
     ("d$ > 100", "1"),
     ("d$ + 1", "21"),
-    ("object.member", ""),
     ("ContactID % 100", "42"),
 ]
 
@@ -88,6 +83,14 @@ DEPENDENT: list[tuple[str, Callable[[SimDialect], bool]]] = [
 ]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_arithmetic_with_text_of_digits_follows_the_dialect(dialect: SimDialect) -> None:
+    """Where such text is not a number, it is ignored as any text, also as a condition."""
+    texts = ('digits + "2"', "digits + 1", '"5" + 0', '( "1" ) & ( 1 = 1 )')
+    expected = ("22", "21", "5", "1") if dialect.digit_text_is_number else ("0", "1", "0", "0")
+    assert expected == tuple(result(text, dialect, digits="20") for text in texts)
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: "".join(str(int(fact)) for fact in dialect))
 def test_a_comparison_follows_the_dialect(dialect: SimDialect) -> None:
     """Each fact decides its comparisons, and no other; with `$` digits stay text."""
@@ -102,8 +105,7 @@ STATEMENTS = [
     ("IF x = 1\n{\n  r = 1\n} ELSE { IF 1 { r = 3 } }", "3"),
     ("SELECT {\n CASE x = 1\n CASE 1 { r = 1 }\n CASE 1 { r = 2 }\n DEFAULT { r = 3 }\n}", "1"),
     ("select { case 0 { r = 1 } default { r = 3 } }", "3"),
-    ('SWITCH x { CASE "a" { r = 1 }\n CASE "b"\n CASE "c" { r = 2 } }', "2"),
-    ('r = 0\nSWITCH x { CASE "a" { r = 1 } }', "0"),
+    ("r = 0\nSELECT { CASE x = 1 { r = 1 } }", "0"),
     ("r = 1\nIF ( 1 = 2 ) { r = 1 / 0 }\nSELECT { CASE 1 { r = 2 }\n CASE ( 1 / 0 ) { r = 3 } }", "2"),
 ]
 
@@ -135,10 +137,11 @@ INVALID = [
     ("IF 1\na = 1", "line 1: expected {"),
     ("SELECT { a = 1 }", "line 1: expected case"),
     ('a = "open', "expected NAME"),
-    ("a = x.foo(1)", "expected a known method"),
-    ("a = x.length(1)", "expected a known method"),
-    ('a = "{1 +}"', "expected NAME"),
-    ('a = "{1 2}"', "expected EOF"),
+    ("a = x.foo(1)", "line 1: expected END"),
+    ("a = x.contains", "line 1: expected END"),
+    ('a = x.contains("a", 1)', "line 1: expected )"),
+    ('SWITCH x { CASE "a" { r = 1 } }', "line 1: expected ="),
+    ('a = $"x"', "expected NAME"),
     ("}", "expected NAME"),
     ("a = ?", "expected NAME"),
     ("a = 1 +", "expected NAME"),
@@ -159,7 +162,6 @@ def test_invalid_code_is_refused_without_a_run(code: str, reason: str) -> None:
     "code",
     [
         'a = "x"\n' + 'a = "{a}{a}"\n' * 60,
-        'a = "x"\n' + 'a = a.replace("x", "xx")\n' * 60,
         f'a = "{"x" * 40_000}"',
         'a = "9"\n' + 'a = "{a}9"\n' * 5_100 + "b = a + 1",
         "a = " + "9" * 6_000,
@@ -168,7 +170,7 @@ def test_invalid_code_is_refused_without_a_run(code: str, reason: str) -> None:
 )
 def test_values_are_bounded(code: str) -> None:
     """A text or number that grows without end stops the snippet."""
-    assert "_err" in run(code)
+    assert "_err" in run(code, SimDialect())
 
 
 def test_long_and_deep_code_within_the_bounds_runs() -> None:
@@ -188,7 +190,7 @@ def test_a_block_of_ten_thousand_rules_is_quick() -> None:
     assert "rule 9999" == after["r"]
 
 
-WORDS = "IF ELSE SELECT SWITCH CASE DEFAULT ASSIGN TRACE a b$ = != ( ) { } 1 0.5 . , left contains & | + / % ^ // ?"
+WORDS = "IF ELSE SELECT CASE DEFAULT ASSIGN TRACE a b$ = != ( ) { } 1 0.5 . .contains( & | + / % ^ // ?"
 PIECES = strategies.sampled_from([*re.split(" ", WORDS), "\n", '"x"', '"{a}"', '$"\\"'])
 
 
