@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, holds
+from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_VALUE
 from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
@@ -40,7 +40,7 @@ from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
 from reconciler.text.escape import quote
-from reconciler.text.phrases import conversation_phrase
+from reconciler.text.phrases import condition_phrase, conversation_phrase
 
 _MAX_WORK: Final = 4_000_000  # conditions tried with a value, and comparisons of rules: about two seconds
 _WORK_PER_RULE: Final = 20  # of one more comparison of all rules
@@ -105,7 +105,7 @@ class _Proof:
         self.declared = manifests.declared_attributes
         catalogues = {name: sorted(entry.canonical_values, key=str) for name, entry in self.declared.items()}
         if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
-            catalogues[desired.endpoint.intent] = [*intents, desired.endpoint.fallback.intent or ""]
+            catalogues[desired.endpoint.intent] = [*intents, *filter(None, [desired.endpoint.fallback.intent])]
         self.catalogues = {name: values for name, values in catalogues.items() if values and name in self.parts}
         # The values as texts, of attributes that no rule compares with numbers. A blank value counts as missing.
         self.values = {
@@ -118,14 +118,14 @@ class _Proof:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
         # The generated text compares numbers in the same way everywhere.
         reduced = (each._replace(digit_text_is_number=False, mixed_is_zero=False) for each in self.dialects)
-        limits, compared = list(self._limits()), set[object]()
+        limits, compared = list(self._limits(self.catalogues | self.values)), set[object]()
         for dialect in dict.fromkeys(reduced):
             changed = self._changed_conditions(dialect)
             if changed and (content := frozenset(changed.items())) not in compared:
                 compared.add(content)
                 others = (_with_conditions(entry, changed) for entry in self.entries)
                 for region in self._compare([*limits, *self.entries], [*limits, *others]):
-                    return self._difference(dialect, region)
+                    return self._difference(dialect, changed, region)
         count = f"all {len(self.dialects)} dialects" if len(self.dialects) > 1 else "the only dialect"
         message = (
             f"the rules do the same in {count} of Studio that the facts do not rule out, for the intents and values"
@@ -159,10 +159,10 @@ class _Proof:
                     changed[part] = make_condition(name, operator, [*found])
         return changed
 
-    def _limits(self) -> Iterator[RoutingEntry]:
-        """Yield rules that come first and take every value that is not to be compared."""
+    def _limits(self, allowed: Mapping[str, Iterable[Scalar]]) -> Iterator[RoutingEntry]:
+        """Yield rules that come first and take every value that is not allowed."""
         priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
-        for name, values in (self.catalogues | self.values).items():
+        for name, values in allowed.items():
             parts = (make_condition(name, "notIn", [*values]),)
             rule = Rule(name="", description="", priority=priority, enabled=True, conditions=parts, targets=())
             yield RoutingEntry(name="", rule=rule)
@@ -176,22 +176,22 @@ class _Proof:
             raise UndecidedError
         return change.regions
 
-    def _difference(self, dialect: Dialect, region: Region) -> Finding:
+    def _difference(self, dialect: Dialect, changed: Mapping[Condition, Condition], region: Region) -> Finding:
         """Return the error for conversations that go elsewhere in a dialect."""
-        attributes, twins = region.example.attributes, list[str]()
-        for name, value in attributes.items():
-            texts = (
-                each for each in {**self.named.get(name, {}), **self.values.get(name, {})} if isinstance(each, str)
-            )
-            equal = (each for each in texts if text_key(dialect, each) == text_key(dialect, str(value)))
-            twins += [f"{quote(value)} and {quote(each)}" for each in equal if each != value]
-        reason = f"does not tell {twins[0]} apart" if twins else "compares texts in another way"
+        conversation, labels = canonical_attributes(region.example.attributes), self.desired.labels
+        addresses = [entry.address for entry in (region.before_rule, region.after_rule) if entry and entry.address]
+        parts = (part for part in _conditions(self.desired.rules[each] for each in addresses) if part in changed)
+        cause = next(part for part in parts if holds(part, conversation) != holds(changed[part], conversation))
+        value = conversation[cause.attribute]
+        key = text_key(dialect, _text(value))
+        equal = [text for text in _literals(cause) if text != value and text_key(dialect, str(text)) == key]
+        pair = " and ".join(map(quote, (value, *equal[:1])))
+        reason = f"does not tell {pair} apart" if equal else f"reads in another way: {condition_phrase(cause, labels)}"
         message = (
-            f"{conversation_phrase(attributes, self.desired.labels)} {self._route(region.before_rule)}, but if Studio"
-            f" {reason} ({describe_dialect(dialect)}), it {self._route(region.after_rule)}"
+            f"{conversation_phrase(conversation, labels)} {self._route(region.before_rule)}, but if Studio {reason}"
+            f" ({describe_dialect(dialect)}), it {self._route(region.after_rule)}"
         )
-        remedy = f"rename one of {twins[0]}" if twins else "change these rules"
-        hint = f"{remedy}, or find out what Studio does: cxroute studio probe"
+        hint = f"{f'rename one of {pair}' if equal else 'change this condition'}, or run: cxroute studio probe"
         return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
 
     def _route(self, entry: RoutingEntry | None) -> str:
@@ -206,7 +206,9 @@ class _Proof:
             can_be_empty = "" in self.catalogues.get(name, [""]) and is_text and types.get(name, ANY_VALUE).texts
             if not can_be_empty or all(part.operator not in denials for part in parts):
                 continue
-            for region in (regions := self._compare(self._given(name, {name: ""}), self._given(name, {})))[:1]:
+            others = list(self._limits({other: self.catalogues[other] for other in self.catalogues if other != name}))
+            empty, missing = ([*others, *self._given(name, given)] for given in ({name: ""}, dict[str, str]()))
+            for region in (regions := self._compare(empty, missing))[:1]:
                 label = self.desired.labels.name(name)
                 conversation = conversation_phrase({**region.example.attributes, name: ""}, self.desired.labels)
                 routes = f"{self._route(region.before_rule)}, and without {label} it {self._route(region.after_rule)}"
