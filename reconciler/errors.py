@@ -63,6 +63,10 @@ class UnsupportedCallError(ApiError, kind="NotOffered"):
     """The server does not offer the call: a redirect, 405, 501, or a 4xx not about one rule. It did nothing."""
 
 
+class LockedError(ApiError, kind="Locked"):
+    """The script with the rules cannot be locked; the message names its holder. Nothing was written."""
+
+
 class IncompleteReadError(ApiError, kind="IncompleteRead"):
     """A listing is not proven complete, so a plan must not be based on it."""
 

@@ -11,10 +11,11 @@ from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
-from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.connect import has_token, read_only_transport, redacted, tenant_settings
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.connect import client_classes, has_token, read_only_transport, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.studio_client import TenantWriter
 from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import tls_context_for
@@ -46,7 +47,7 @@ async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
     async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
         progress = session.terminal.progress.step
-        yield ReadingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+        yield client_classes(tenant)[0](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 
 @asynccontextmanager
@@ -57,11 +58,11 @@ async def open_probe(session: Session) -> AsyncIterator[Probe]:
 
 
 @asynccontextmanager
-async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
+async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
     """Connect with a client that writes."""
     async with _connect(session, lambda transport, _tenant: transport) as (transport, tenant, on_wait):
         progress = session.terminal.progress.step
-        yield WritingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+        yield client_classes(tenant)[1](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
 if TYPE_CHECKING:
-    from reconciler.cxone.client import WritingClient
+    from reconciler.cxone.studio_client import TenantWriter
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
@@ -38,7 +38,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a fi
 
 
 async def execute_plan(
-    session: Session, client: "WritingClient", planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
+    session: Session, client: "TenantWriter", planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
 ) -> ApplyReport:
     """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
     stop.writing = True

@@ -21,7 +21,7 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.sender import RequestKind, RetryingSender
-from reconciler.model.live import FetchedRule, LiveRule, Marker
+from reconciler.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.model.rule import Json, Queue, Rule
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
@@ -42,6 +42,8 @@ class _Call(NamedTuple):
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
 _SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role gives"
+_VIEW_RIGHT: Final = "right to view scripts in Studio, which its employee's role gives"
+_EDIT_RIGHT: Final = "right to edit scripts in Studio, which its employee's role gives"
 _CALLS: Final = {
     "list": _Call("GET", RequestKind.READ, "scope routing:read"),
     "list or nothing": _Call("GET", RequestKind.PAGE, "scope routing:read"),
@@ -52,6 +54,9 @@ _CALLS: Final = {
     "context": _Call("POST", RequestKind.MERGE, "scope interaction:write", _GONE, _UNSUPPORTED),
     "custom fields": _Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, _GONE, _UNSUPPORTED),
     "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
+    "read script": _Call("GET", RequestKind.READ, _VIEW_RIGHT, _GONE),
+    "lock script": _Call("PUT", RequestKind.MERGE, _EDIT_RIGHT, _GONE, _UNSUPPORTED),
+    "save script": _Call("POST", RequestKind.WRITE, _EDIT_RIGHT, unsupported=_GONE | _UNSUPPORTED),
 }
 _REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
 
@@ -103,6 +108,10 @@ class ReadingClient:
         # A rule without an ETag that fits into a header is compared before it is written.
         return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)
 
+    async def last_save(self) -> LastSave | None:
+        """Return the last save of the script that holds the rules; None, because an API holds them."""
+        return None
+
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
             response = await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)
@@ -113,7 +122,14 @@ class ReadingClient:
     async def _call(
         self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = _NONE
     ) -> ApiResponse:
-        """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
+        """Make one call and return its success. `path` may have a query; `content` is JSON."""
+        response = await self._exchange(name, path, content, headers)
+        if response.is_success and not self._mapper.is_refusal(response):
+            return response
+        raise self._refusal(name, response)
+
+    async def _exchange(self, name: str, path: str, content: bytes, headers: Mapping[str, str]) -> ApiResponse:
+        """Make one call and return its response, which may be a refusal; a refused token is renewed once."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
         token = await self._login.token()
         server = self._login.api_server
@@ -123,13 +139,15 @@ class ReadingClient:
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
             response = await self._sender.send(request, _CALLS[name].kind)
             if response.status != HTTPStatus.UNAUTHORIZED:
-                if response.is_success and not self._mapper.is_refusal(response):
-                    return response
-                text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-                raise _refusal_error(_CALLS[name], response.status, text)
+                return response
             if attempt == 1:
                 token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
+
+    def _refusal(self, name: str, response: ApiResponse) -> errors.ApiError:
+        """Return the error for a refused call."""
+        text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+        return _refusal_error(_CALLS[name], response.status, text)
 
 
 class WritingClient(ReadingClient):

@@ -8,12 +8,14 @@ from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.discovery import openid_request, parse_token_server
 from reconciler.cxone.paging import choose_queue_list
-from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
+from reconciler.cxone.settings import ClientCredentials, ServerUrl, StudioScript, TenantSettings
+from reconciler.cxone.studio_client import StudioClient, StudioReadingClient, TenantWriter
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
+from reconciler.studio.layout import BlockLayout
 from reconciler.text.redact import REDACTOR, RotatingTokens
 from reconciler.text.strict_json import STRICT_DECODER
 
@@ -23,7 +25,7 @@ def tenant_settings(
 ) -> TenantSettings:
     """Return the settings for the environment's API; `allowed_hosts` may receive credentials, too."""
     api, profile = environment.api, manifests.profile(environment)
-    queues = choose_queue_list(api, profile.queues)
+    queues, studio, block = choose_queue_list(api, profile.queues), api.studio, environment.block_fields
     return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
@@ -38,7 +40,13 @@ def tenant_settings(
         concurrency=api.concurrency,
         idempotency_keys=api.idempotency_keys,
         allowed_hosts=allowed_hosts,
+        studio=StudioScript(studio.script, studio.api_version, BlockLayout(**block)) if studio else None,
     )
+
+
+def client_classes(tenant: TenantSettings) -> tuple[type[ReadingClient], type[TenantWriter]]:
+    """Return the classes of a reading and of a writing client, by the place of the tenant's rules."""
+    return (StudioReadingClient, StudioClient) if tenant.studio else (ReadingClient, WritingClient)
 
 
 @asynccontextmanager
@@ -55,16 +63,16 @@ async def open_client(
 ) -> AsyncIterator[ReadingClient]:
     """Connect to a tenant with a client that cannot write."""
     async with _open_transport(tenant, proxy, ca_file) as transport:
-        yield ReadingClient(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
+        yield client_classes(tenant)[0](read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager
 async def open_writing_client(
     tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
-) -> AsyncIterator[WritingClient]:
+) -> AsyncIterator[TenantWriter]:
     """Connect to a tenant with a client that writes."""
     async with _open_transport(tenant, proxy, ca_file) as transport:
-        yield WritingClient(transport, tenant, credentials, REAL_TIME)
+        yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME)
 
 
 def has_token(request: ApiRequest) -> bool:

@@ -5,10 +5,11 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
+from reconciler.studio.layout import BlockLayout
 from reconciler.text.hosts import is_loopback
 
 # Only URLs that no two parsers read as two hosts.
@@ -74,6 +75,21 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
+@dataclass(frozen=True, slots=True)
+class StudioScript:
+    """A Studio script with rules, and the version of the API of scripts, such as `v34.0`."""
+
+    path: str  # with its folders: Bot\Hand-over
+    api_version: str
+    layout: BlockLayout
+
+    def target(self, call: str = "", **parameters: str) -> str:
+        """Return path and query of a call; `call` is below the path of the scripts."""
+        query = urlencode(parameters, quote_via=quote, safe="")
+        path = f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
+        return f"{path}?{query}" if query else path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """Location of a tenant's API, and its limits. Times are in seconds."""
@@ -93,6 +109,7 @@ class TenantSettings:
     issuer: str = ""  # names the token server and, without a `base_url`, the API
     run_seconds: float = 900.0  # time limit of all calls of one client
     patience_seconds: float = 90.0  # wait for a server that became unavailable
+    studio: StudioScript | None = None  # holds the rules instead of an API
 
     @property
     def known_urls(self) -> tuple[str, ...]:

@@ -126,24 +126,15 @@ def empty_desired_state(manifests: Manifests, environment: Environment) -> Desir
 
 def block_layout(environment: Environment) -> BlockLayout | None:
     """Return the managed block of an Environment whose rules are in a Studio script."""
-    studio, names = environment.api.studio, environment.attributes
-    if studio is None:
-        return None
-    short = {"intent": names.intent, "confidence": names.confidence}
-    return BlockLayout(
-        owner=environment.owner,
-        block=studio.block,
-        variables={short.get(name, name): variable for name, variable in studio.variables.items()},
-        skill=studio.result.skill,
-        rule=studio.result.rule,
-        highest_first=environment.api.evaluation == "highest-first",
-    )
+    fields = environment.block_fields
+    return BlockLayout(**fields) if fields else None
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
     """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
     names, context = environment.attributes, environment.context
-    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if context.writer == "interaction" else ANY_TEXT}
+    is_number = context.writer == "interaction" or environment.api.studio is not None  # a script reads texts as numbers
+    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if is_number else ANY_TEXT}
     types = types if "context" in environment.model_fields_set else {}
     intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
     fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)

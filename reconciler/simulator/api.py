@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
-from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
+from reconciler.simulator.contacts import merge_context, read_context, send_signal, set_custom_fields
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
+from reconciler.simulator.scripts import ScriptsApi
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
@@ -19,6 +20,7 @@ Handler = Callable[["SimulatorApi", http.SimRequest], http.SimResponse]
 Page = Callable[[http.SimRequest, Sequence[dict[str, Any]], int], http.SimResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
+MAX_SCRIPT_BYTES: Final = 8 * MAX_BODY_BYTES
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
 _READ: Final = "routing:read"
 _WRITE: Final = "routing:write"
@@ -110,7 +112,8 @@ class SimulatorApi:
             return rate_limited
         if scope not in self.settings.scopes:
             return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
-        return http.error_response(413) if len(request.body) > MAX_BODY_BYTES else None
+        limit = MAX_SCRIPT_BYTES if request.segments[-1] == "scripts" else MAX_BODY_BYTES
+        return http.error_response(413) if len(request.body) > limit else None
 
     def _find_rule(self, request: http.SimRequest) -> StoredRule:
         stored = self.state.stored_rules.get(request.segments[-1])
@@ -188,6 +191,10 @@ def _queue_list(page: Page) -> Handler:
     return lambda api, request: page(request, api.state.queues, api.settings.page_cap)
 
 
+def _scripts(call: Callable[[ScriptsApi, http.SimRequest], http.SimResponse]) -> Handler:
+    return lambda api, request: call(ScriptsApi(api.state, api.settings, api.tokens.user(request)), request)
+
+
 # The scope and the handler of each method, by path.
 _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
@@ -199,15 +206,23 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     },
     "api/v2/routing/queues": {"GET": (_READ, _queue_list(queues_page))},
     "api/v2/interactions/interactions/[^/]*/context": {
-        "POST": (_INTERACT, lambda api, request: merge_context(api.state, request))
+        "GET": ("interaction:read", lambda api, request: read_context(api.state, request)),
+        "POST": (_INTERACT, lambda api, request: merge_context(api.state, api.settings, request)),
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _queue_list(skills_page))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts": {
+        "GET": (_READ, _scripts(ScriptsApi.read)),
+        "POST": (_WRITE, _scripts(ScriptsApi.save)),
+        "PUT": (_WRITE, _scripts(ScriptsApi.lock)),
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {"GET": (_READ, _scripts(ScriptsApi.history))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {"GET": (_READ, _scripts(ScriptsApi.read_version))},
     "dfo/3[.]0/routing-queues": {"GET": (_READ, _queue_list(routing_queues_page))},
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {
         "PUT": (_INTERACT, lambda api, request: set_custom_fields(api.state, api.settings, request))
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {
-        "POST": (_INTERACT, lambda api, request: send_signal(api.state, request))
+        "POST": (_INTERACT, lambda api, request: send_signal(api.state, api.settings, request))
     },
 }
 _PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())

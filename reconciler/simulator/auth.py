@@ -4,6 +4,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
+from zlib import crc32
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
@@ -22,7 +23,7 @@ def client_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimRes
     client = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
     if not _is_valid_pair(client, tokens.settings.clients):
         return http.oauth_error(401, "invalid_client", "Client authentication failed")
-    return tokens.token_response()
+    return tokens.token_response(client[0])
 
 
 def openid_configuration(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
@@ -58,7 +59,7 @@ def password_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimR
     owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
     segments = ({"alg": "RS256", "typ": "JWT"}, {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS})
     head, payload = (urlsafe_b64encode(http.encode_json(segment)).decode().rstrip("=") for segment in segments)
-    return tokens.token_response(id_token=f"{head}.{payload}.simulated")
+    return tokens.token_response(key[0], id_token=f"{head}.{payload}.simulated")
 
 
 def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.SimResponse:
@@ -70,7 +71,7 @@ def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.Si
     form = body if isinstance(body, dict) else {}
     if not _is_valid_pair((form.get("accessKeyId"), form.get("accessKeySecret")), tokens.settings.access_keys):
         return http.error_response(401, http.ApiProblem("The access key is not valid", "invalid.access.key"))
-    return tokens.token_response()
+    return tokens.token_response(form["accessKeyId"])
 
 
 PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
@@ -100,14 +101,15 @@ class TokenIssuer:
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
-        self._expiry: dict[str, float] = {}
+        self._grants: dict[str, tuple[float, str]] = {}  # the end, and the id of the client or key, by token
         self.issued_count = 0
 
-    def token_response(self, **extra: str) -> http.SimResponse:
+    def token_response(self, owner: str, **extra: str) -> http.SimResponse:
         """Return a response with a new token."""
         now, seconds = self.settings.clock(), self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}"
-        self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
+        valid = {name: grant for name, grant in self._grants.items() if grant[0] > now}
+        self._grants = valid | {token: (now + seconds, owner)}
         self.issued_count += 1
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
         return http.json_response(200, {**form, **extra}, ("cache-control", "no-store"))
@@ -115,8 +117,13 @@ class TokenIssuer:
     def accepts(self, request: http.SimRequest) -> bool:
         """Return whether the request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()
+        return scheme.lower() == "bearer" and self._grants.get(token, (0, ""))[0] > self.settings.clock()
+
+    def user(self, request: http.SimRequest) -> str:
+        """Return the name of the user of an accepted request."""
+        owner = self._grants[request.headers["authorization"].partition(" ")[2]][1]
+        return self.settings.users.get(owner, f"API user {crc32(owner.encode()):08x}")
 
     def revoke(self) -> None:
         """Invalidate every token, as when an operator rotates the secret."""
-        self._expiry.clear()
+        self._grants.clear()

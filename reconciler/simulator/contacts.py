@@ -7,17 +7,25 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
+from zlib import crc32
 
 from reconciler.simulator import messages as http
+from reconciler.simulator.scripts import run_script
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.simulator.state import JsonObject, TenantState
 from reconciler.simulator.validate import DECIMAL
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(state: TenantState, request: http.SimRequest) -> http.SimResponse:
+def read_context(state: TenantState, request: http.SimRequest) -> http.SimResponse:
+    """GET the attributes of a conversation: a call of this simulator alone, for tests."""
+    conversation = request.segments[4]
+    return http.json_response(200, {"id": conversation, "attributes": state.contexts.get(conversation, {})})
+
+
+def merge_context(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -35,7 +43,7 @@ def merge_context(state: TenantState, request: http.SimRequest) -> http.SimRespo
     ]
     if problems:
         raise http.ApiProblemError(422, *problems)
-    merged = state.merge(conversation, attributes)
+    merged = _merge(state, settings, conversation, attributes)
     return http.json_response(200, {"id": conversation, "attributes": merged})
 
 
@@ -56,11 +64,12 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     values = {item["ident"]: item["value"] for item in body}
     # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
     is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
-    state.merge(contact, {name: float(value) if is_number[name] else value or None for name, value in values.items()})
+    attributes = {name: float(value) if is_number[name] else value or None for name, value in values.items()}
+    _merge(state, settings, contact, attributes)
     return http.SimResponse(status=204)
 
 
-def send_signal(state: TenantState, request: http.SimRequest) -> http.SimResponse:
+def send_signal(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -68,8 +77,20 @@ def send_signal(state: TenantState, request: http.SimRequest) -> http.SimRespons
     values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
         return http.oauth_error(400, "invalid_request", "p1 is required")
-    state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
+    _merge(state, settings, contact, {name: values[name] for name in _PARAMETERS if name in values})
     return http.SimResponse(status=204)
+
+
+def _merge(state: TenantState, settings: SimulatorSettings, contact: str, attributes: JsonObject) -> JsonObject:
+    """Merge attributes. If the tenant has a script, run it, and merge the skill and the rule that it chooses."""
+    path = next((version["path"] for version in state.scripts.values() if isinstance(version["content"], dict)), None)
+    if path is not None:
+        context = {**state.contexts.get(contact, {}), **attributes}
+        variables = {settings.signal_variables.get(name, name): value for name, value in context.items()}
+        contact_id = int(contact) if contact.isdigit() else crc32(contact.encode())
+        after = run_script(state, path, variables, contact_id, settings.studio_dialect)
+        attributes |= {"skillId": str(after.get("cxr_skill", "")), "cxrRule": str(after.get("cxr_rule", ""))}
+    return state.merge(contact, attributes)
 
 
 def _exists(conversation: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimRequest, encode_json
+from reconciler.simulator.script_content import default_content, edit_content
 from reconciler.simulator.storage import StateChange, StateError, StateFiles
 
 JsonObject = dict[str, Any]
@@ -34,10 +36,17 @@ class TenantState:
 
     # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     def __init__(
-        self, queues: Iterable[JsonObject] = (), rules: Iterable[JsonObject] = (), contexts: JsonObject | None = None
+        self,
+        queues: Iterable[JsonObject] = (),
+        rules: Iterable[JsonObject] = (),
+        contexts: JsonObject | None = None,
+        scripts: JsonObject | None = None,
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
+        self.scripts: dict[str, JsonObject] = dict(
+            scripts or {}
+        )  # versions, by their ids: path, content, user, date, lock
         self.stored_rules: dict[str, StoredRule] = {}
         self.requests: list[SimRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
@@ -94,7 +103,8 @@ class TenantState:
 
     def to_document(self) -> JsonObject:
         """Return the content of the state's file."""
-        return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts}
+        scripts = {"scripts": self.scripts} if self.scripts else {}
+        return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts, **scripts}
 
     def rules(self) -> list[JsonObject]:
         """Return all rules, oldest first."""
@@ -133,11 +143,42 @@ class TenantState:
         self._notify_watchers()
         return after
 
+    def current_script(self, path: str) -> str:
+        """Return the id of the version of a script that runs, or "" for an unknown script."""
+        return next((key for key, version in reversed(self.scripts.items()) if version["path"] == path), "")
+
+    def save_script(self, path: str, content: Json, user: str, now: float | None = None, identity: str = "") -> str:
+        """Store a version of a new or existing script, and return its id. After a StateError nothing is changed."""
+        version = {"path": path, "content": content, "user": user, "date": time.time() if now is None else now}
+        lock = self.scripts.get(self.current_script(path), {}).get("lock", {})
+        return self._put_script(identity or str(uuid.uuid4()), {**version, "lock": lock})
+
+    def add_script(self, path: str, content: Json = None, block: str = "acme-routing/main") -> str:
+        """Add a script: JSON, XML of Desktop Studio, or, by default, a script with an empty block."""
+        skill = next((str(queue["id"]) for queue in self.queues if str(queue["id"]).isdigit()), "0")
+        return self.save_script(path, content or default_content(path, block, skill), "Studio Author")
+
+    def save_script_by_person(self, path: str, user: str, edit: Callable[[str], str]) -> str:
+        """Save a script with other code, as a user does in Studio. Raises KeyError for an unknown script."""
+        return self.save_script(path, edit_content(self.scripts[self.current_script(path)]["content"], edit), user)
+
+    def lock_script(self, path: str, user: str, now: float | None = None) -> None:
+        """Lock a script for a user, or unlock it for an empty name. Raises KeyError for an unknown script."""
+        date = format_timestamp(time.time() if now is None else now)
+        lock = {"lockedName": user, "lockedId": f"{zlib.crc32(user.encode())}", "lockedDate": date} if user else {}
+        self._put_script(self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
+
     def record(self, request: SimRequest) -> None:
         """Append a request to the log; a full log loses its older half."""
         if len(self.requests) >= _LOG_LIMIT:
             del self.requests[: _LOG_LIMIT // 2]
         self.requests.append(request)
+
+    def _put_script(self, identity: str, version: JsonObject) -> str:
+        self._append_change("script", identity, version)
+        self.scripts[identity] = version
+        self._notify_watchers()
+        return identity
 
     def _notify_watchers(self) -> None:
         self.revision += 1
@@ -150,7 +191,7 @@ class TenantState:
 
     def _fingerprint(self, kind: str, identity: str) -> str | None:
         """Return a short checksum of an object's JSON, which distinguishes its versions."""
-        objects = self.contexts if kind == "context" else self.stored_rules
+        objects: Mapping[str, Any] = {"context": self.contexts, "script": self.scripts}.get(kind, self.stored_rules)
         value = objects.get(identity)
         if value is None:
             return None
@@ -177,6 +218,8 @@ class TenantState:
             return
         if change.kind == "context":
             self.contexts[change.id] = change.value
+        elif change.kind == "script":
+            self.scripts[change.id] = change.value
         elif change.value is None:
             self._drop(change.id)
         else:
@@ -197,7 +240,7 @@ def format_timestamp(seconds: float) -> str:
 def _check_json(path: Path, state: TenantState) -> None:
     # Python reads more than JSON allows. Each rule stores its text.
     try:
-        encode_json([state.queues, state.contexts])
+        encode_json([state.queues, state.contexts, state.scripts])
         for stored in state.stored_rules.values():
             stored.text  # noqa: B018 - encodes and stores
     except ValueError as error:

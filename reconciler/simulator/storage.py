@@ -25,7 +25,7 @@ class StateError(Exception):
 
 
 class StateChange(NamedTuple):
-    """One change of object `id` of a kind (`rule`, `context`), from the version with that fingerprint to `value`."""
+    """One change of object `id` of a kind (`rule`, `context`, `script`), from the version with that fingerprint to `value`."""
 
     kind: str
     id: str
@@ -76,13 +76,14 @@ class StateFiles:
             raise StateError(f"{self._path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        contexts = document.get("contexts", {})
-        if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
-            raise StateError(f"{self._path}: contexts must be an object of objects")
+        objects = {key: document.get(key, {}) for key in ("contexts", "scripts")}
+        for key, values in objects.items():
+            if not isinstance(values, dict) or not all(isinstance(value, dict) for value in values.values()):
+                raise StateError(f"{self._path}: {key} must be an object of objects")
         parts = {key: document.get(key, []) for key in ("queues", "rules")}
         for key, items in parts.items():
             _check_list(self._path, key, items)
-        return {**parts, "contexts": contexts}
+        return {**parts, **objects}
 
     def changes(self) -> Iterator[StateChange]:
         """Return the log's changes, without an incomplete last line, which was not acknowledged. Raises StateError."""

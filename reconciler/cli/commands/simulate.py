@@ -16,7 +16,7 @@ from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.kinds import profile as profiles
-from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -31,7 +31,7 @@ from reconciler.text.hosts import is_loopback, url_of
 _LAST_PORT: Final = 65_535
 
 
-def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
+def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue], Environment]:
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
@@ -42,9 +42,10 @@ def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], l
         switches["new_id"] = lambda: str(randbelow(10**12))
     queues = expected_queues(manifests, environment.name)
     if choose_queue_list(api, profile.queues).ids != "number":
-        return switches, list(queues)
+        return switches, list(queues), environment
     numbered = enumerate(queues, 4001)
-    return switches, [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
+    skills = [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
+    return switches, skills, environment
 
 
 def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
@@ -117,13 +118,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
         switches: dict[str, Any] = {}
+        environment = None
         if options.speak:
-            switches, queues = _simulate_environment(options.speak, directory)
+            switches, queues, environment = _simulate_environment(options.speak, directory)
             names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
             queues = [queue for queue in queues if queue.name not in names]
         else:
             queues = _named_queues(directory)
-        add_queues(state, queues)
+        add_queues(state, queues, environment)
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)

@@ -23,7 +23,8 @@ from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
-from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.studio_client import TenantWriter
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
@@ -171,7 +172,7 @@ class _Watch:
         plan = await run_blocking(partial(planner.build, live))
         self.record(plan=plan)
         self.record(drift=await run_blocking(partial(drift.compute_drift, session, plan)))
-        if isinstance(client, WritingClient) and plan.changes and not cycles.is_blocked(plan) and not stop.requested:
+        if isinstance(client, TenantWriter) and plan.changes and not cycles.is_blocked(plan) and not stop.requested:
             # After a cycle whose first rule was not kept, nothing is written again while the manifests are the same.
             digest, report = self.unkept or ("", None)
             report = None if plan.managed or plan.manifest_digest != digest else report

@@ -1,6 +1,6 @@
 """Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -328,6 +328,21 @@ class Environment(f.ManifestDocument):
         if self.api.area:
             return f"https://{self.api.area}.nice-incontact.com/authentication/v1/token/access-key"
         return f"{self.base_url}/oauth/token"
+
+    @property
+    def block_fields(self) -> dict[str, Any]:
+        """The fields of a BlockLayout; empty if the rules are not in a Studio script."""
+        studio, names = self.api.studio, self.attributes
+        if studio is None:
+            return {}
+        short, variables = {"intent": names.intent, "confidence": names.confidence}, studio.variables
+        return {
+            "owner": self.owner,
+            "block": studio.block,
+            "variables": {short.get(name, name): variable for name, variable in variables.items()},
+            **studio.result.model_dump(),
+            "highest_first": self.api.evaluation == "highest-first",
+        }
 
     @property
     def address(self) -> str:

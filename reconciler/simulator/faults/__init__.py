@@ -3,9 +3,10 @@
     SPEC  = RULE *("," RULE)                     the first rule that applies decides
     RULE  = [METHOD] [RESOURCE] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
     METHOD    GET | POST | PUT | PATCH | DELETE | *      default: any
-    RESOURCE  token | discovery | rules | rule | queues | context
-                     `rules` is the list and create, `rule` is a single rule, `context` is each write to a
-                     conversation: its context, custom fields or a signal; default: any
+    RESOURCE  token | discovery | rules | rule | queues | script | context
+                     `rules` is the list and create, `rule` is a single rule, `script` is each call for Studio
+                     scripts, `context` is each write to a conversation: its context, custom fields or a signal;
+                     default: any
     WHEN    0.1      with that probability, drawn from the seed
             #3       the third request that matches METHOD and RESOURCE; #3-5: the third to fifth; #3-: from the third
             0s-60s   from second 0 to second 60 after the first request of all

@@ -36,7 +36,7 @@ class FaultCall:
 
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<resource>token|discovery|rules|rule|queues|context)?\s*"
+    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<resource>token|discovery|rules|rule|queues|script|context)?\s*"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
@@ -49,6 +49,7 @@ _RESOURCES: Final = {
     "rules": "api/v2/routing/rules",
     "rule": "api/v2/routing/rules/[^/]*",
     "queues": "api/v2/routing/queues|inContactAPI/services/[^/]*/skills|dfo/3[.]0/routing-queues",
+    "script": "inContactAPI/services/[^/]*/scripts(/[^/]*)?",
     "context": "api/v2/interactions/interactions/[^/]*/context|dfo/3[.]0/contacts/[^/]*/custom-fields"
     "|inContactAPI/services/[^/]*/interactions/[^/]*/signal",
 }

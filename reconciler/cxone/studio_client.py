@@ -1,0 +1,221 @@
+"""Clients of a tenant whose rules are a block in a Studio script, read and saved over the Scripts API.
+
+A script is locked, read and saved as a whole. No method deletes a script, starts it, or takes its lock from somebody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from reconciler import errors
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.rule_json import rule_body
+from reconciler.cxone.settings import StudioScript
+from reconciler.cxone.transport.request import ApiResponse
+from reconciler.model.live import LastSave, LiveRule, Marker
+from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.layout import NotStorableError
+from reconciler.studio.read import read_block
+from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
+from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
+from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
+
+_UNLOCK_SECONDS: Final = 30.0
+_MAX_TEXTS: Final = 20  # errors or warnings of a save
+
+
+class StudioReadingClient(ReadingClient):
+    """Reads the rules in a script, and the tenant's queues."""
+
+    _last_block: ScriptBlock | None = None  # that `rules` read
+
+    @property
+    def _script(self) -> StudioScript:
+        assert self._tenant.studio is not None  # noqa: S101 - see connect.client_classes
+        return self._tenant.studio
+
+    @property
+    def _name(self) -> str:
+        return f"script {sanitize(self._script.path)}"
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every rule in the block. Raises ApiError for a script that does not exist or has no such block."""
+        if self._last_block is None:
+            await self._refuse_desktop_script()
+        _, self._last_block = await self.script()
+        return tuple(live for live, _ in self._read_rules(self._last_block))
+
+    async def last_save(self) -> LastSave | None:
+        """Return who saved the running version of the script, and when; None if the tenant does not tell."""
+        version = await self._running_version()
+        save = LastSave(_display(version.get("modifyUser")), _display(version.get("modifyDate")))
+        return save if any(save) else None
+
+    async def script(self) -> tuple[str, ScriptBlock]:
+        """Return the script's JSON, and the block in it. Raises ApiError."""
+        response = await self._call_script("read script", scriptPath=self._script.path)
+        content = response.content.decode()
+        try:
+            return content, find_block(content, self._script.layout)
+        except ScriptError as error:
+            raise errors.ApiError(f"{self._name}: {error}") from error
+
+    def _read_rules(self, block: ScriptBlock) -> Iterator[tuple[LiveRule, str]]:
+        """Yield the rules of a block, each with its lines."""
+        layout = self._script.layout
+        for rule in read_block(block.text, layout, block.first_line).rules:
+            marker = Marker(layout.owner, rule.address, rule.digest) if rule.address else None
+            yield LiveRule(rule.id, rule.rule, marker, {"id": rule.id, **rule_body(rule.rule, marker)}), rule.text
+
+    async def _running_version(self) -> dict[str, Any]:
+        """Return the entry of the version that runs, from the script's history; empty without one."""
+        response = await self._call_script("read script", "/historyByName", scriptPath=self._script.path)
+        versions = find_member(response.payload, "versions")
+        entries = versions if isinstance(versions, list) else []
+        return next((each for each in entries if isinstance(each, dict) and each.get("status") == "CURR"), {})
+
+    async def _refuse_desktop_script(self) -> None:
+        """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
+        version_id = str((await self._running_version()).get("scriptId") or "")
+        if not version_id.strip("."):
+            return
+        response = await self._call_script("read script", f"/{quote(version_id, safe='')}")
+        content = find_member(response.payload, "scriptContent")
+        if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
+            raise errors.ApiError(
+                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
+                " export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
+            )
+
+    async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
+        layout = self._script.layout
+        try:
+            return await self._call(name, self._script.target(call, **query))
+        except errors.RuleNotFoundError as error:
+            text = f"{self._name} does not exist at the tenant: make it in Studio, with a SNIPPET action that contains"
+            lines = f"the lines `{layout.begin}` and `{layout.end}`. `cxroute studio recipe` prints each step"
+            raise errors.ApiError(f"{text} {lines} ({error})") from error
+
+
+class StudioClient(StudioReadingClient):
+    """Reads and saves the rules in a script."""
+
+    notes: tuple[str, ...] = ()  # failures that do not change the result of a run
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """Hold the script's lock. Raises LockedError if somebody else holds it. A failed unlock becomes a note."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
+            if refusal := await self._set_lock("true"):
+                stack.pop_all()
+                raise await self._locked_error(refusal)
+            yield
+
+    async def save(
+        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Replace the rules and return the tenant's warnings. A rule that did not change keeps its lines.
+
+        Raises ConcurrentChangeError if the script is not as `rules` read it, RejectedError and AmbiguousWriteError.
+        """
+        before, (content, block) = self._last_block, await self.script()
+        lines = {live.id: (live, text) for live, text in self._read_rules(block)}
+        is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
+        if not is_same or list(read) != [live for live, _ in lines.values()]:
+            save = await self.last_save()
+            text = f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
+            raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
+        entries = [_block_entry(rule, *lines.get(rule.id, (None, ""))) for rule in after]
+        try:
+            block_text = build_block(entries, self._script.layout, queue_names)
+        except NotStorableError as error:
+            raise errors.ApiError(f"{self._name}: {error}") from error
+        body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
+        return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
+
+    def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
+        if not response.is_success and response.status != HTTPStatus.CONFLICT:
+            raise self._refusal("save script", response)
+        payload: object = None
+        with suppress(errors.UnexpectedResponseError):
+            payload = response.json(STRICT_DECODER)
+        verdicts = find_members(payload, "results[].success")
+        if response.is_success and verdicts == [True]:
+            return _action_texts(payload, "warnings")
+        if response.is_success and verdicts != [False]:
+            text = f"{response.call}: no `success` in the response, so it is unknown whether the script was saved"
+            raise errors.AmbiguousWriteError(text)
+        keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(response)
+        text = f"the tenant refuses {self._name}, and nothing was saved: {keys} (status {response.status})"
+        raise errors.RejectedError(text, response.status)
+
+    async def _set_lock(self, state: str) -> str:
+        """Lock or unlock; return the reason of a refusal, or an empty text."""
+        try:
+            response = await self._call_script("lock script", scriptPath=self._script.path, lockScript=state)
+        except errors.RejectedError as error:
+            return str(error)
+        is_refused = find_member(response.payload, "errorState")
+        if not isinstance(is_refused, bool):
+            raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
+        return is_refused * (_display(find_member(response.payload, "errorMessage")) or "no reason given")
+
+    async def _locked_error(self, refusal: str) -> errors.LockedError:
+        text = f"{self._name} cannot be locked ({refusal})"
+        with suppress(errors.ApiError):
+            response = await self._call_script("read script", scriptPath=self._script.path)
+            names = ("header.lockInfo.lockedName", "header.lockInfo.lockedDate")
+            holder, since = (_display(find_member(response.payload, name)) for name in names)
+            text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
+        return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
+
+    async def _release_lock(self) -> None:
+        """Unlock, also while this task is cancelled, which continues after it."""
+        unlock = asyncio.ensure_future(self._unlock())
+        try:
+            await asyncio.shield(unlock)
+        finally:
+            await unlock
+
+    async def _unlock(self) -> None:
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # it may be over
+        try:
+            async with self._time.deadline(_UNLOCK_SECONDS):
+                reason = await self._set_lock("false")
+        except (errors.ApiError, TimeoutError) as error:
+            reason = str(error) or "no response in time"
+        if reason:
+            self.notes += (f"{self._name} may still be locked: {reason}. Unlock it in Studio",)
+
+
+TenantWriter = WritingClient | StudioClient
+
+
+def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:
+    """Return the entry to build; `before` and `lines` are of the rule with the same id, if there was one."""
+    address, digest = (rule.marker.address, rule.marker.digest) if rule.marker else (None, "")
+    return BlockEntry(rule.rule, address, digest, lines if before and before.content == rule.content else "")
+
+
+def _action_texts(payload: object, name: str) -> tuple[str, ...]:
+    """Return `SNIPPET 12: KEY` for each error, or warning, in the response to a save."""
+    texts: list[str] = []
+    for actions in find_members(payload, "results[].error_code.details.actions"):
+        for action_id, action in actions.items() if isinstance(actions, dict) else ():
+            place = f"{_display(find_member(action, 'actionType')) or 'action'} {_display(action_id)}"
+            texts += (f"{place}: {_display(key)}" for key in find_members(action, f"{name}[].key"))
+    rest = len(texts) - _MAX_TEXTS
+    return (*texts[:_MAX_TEXTS], *([f"and {rest:,} more"] if rest > 0 else ()))
+
+
+def _display(value: object) -> str:
+    """Return a text of the tenant, safe to display. A time is in ISO form, without a zone: none is documented."""
+    text = value if isinstance(value, str) else ""
+    with suppress(ValueError):
+        return datetime.strptime(text[:MAX_NAME_LENGTH], "%m/%d/%Y %I:%M:%S %p").isoformat(" ")  # noqa: DTZ007
+    return sanitize(text, MAX_NAME_LENGTH)
