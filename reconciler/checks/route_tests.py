@@ -100,7 +100,7 @@ class _RouteTestRunner:
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
             elif self.text and (deviation := self.text.find_deviation(context, expected)):
                 facts, reached = describe_dialect(deviation[0]), destination_phrase(deviation[1], names)
-                message = f"the rules pass, but their text in Studio, with {facts}, sends the conversation to {reached}"
+                message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({facts})"
                 failure = loaded.finding("CXR220", message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)

@@ -23,16 +23,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import (
-    EXISTENCE,
-    PATTERNS,
-    Condition,
-    Rule,
-    Scalar,
-    Target,
-    make_condition,
-    normalized_conditions,
-)
+from reconciler.model.rule import EXISTENCE, PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
 from reconciler.studio.dialect import FACTS, Dialect, possible_dialects, text_key
@@ -42,7 +33,7 @@ from reconciler.studio.layout import BlockLayout, canonical_number
 from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
-_MAX_WORK: Final = 4_000_000  # conditions tried with a value, and comparisons of rules: about two seconds
+_MAX_WORK: Final = 10_000_000  # conditions tried with a value, and comparisons of rules: about four seconds
 _WORK_PER_RULE: Final = 20  # of one more comparison of all rules
 _PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
 _BROAD: Final = _PLAIN._replace(case_sensitive=False, trims_blanks=True)  # texts that are equal anywhere are equal here
@@ -118,7 +109,7 @@ class _Proof:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
         # The generated text compares numbers in the same way everywhere.
         reduced = (each._replace(digit_text_is_number=False, mixed_is_zero=False) for each in self.dialects)
-        limits, compared = list(self._limits(self.catalogues | self.values)), set[object]()
+        limits, compared = list(self._limits({**self.catalogues, **self.values})), set[object]()
         for dialect in dict.fromkeys(reduced):
             changed = self._changed_conditions(dialect)
             if changed and (content := frozenset(changed.items())) not in compared:
@@ -187,11 +178,14 @@ class _Proof:
         equal = [text for text in _literals(cause) if text != value and text_key(dialect, str(text)) == key]
         pair = " and ".join(map(quote, (value, *equal[:1])))
         reason = f"does not tell {pair} apart" if equal else f"reads in another way: {condition_phrase(cause, labels)}"
+        is_certain = len({each[:2] for each in self.dialects}) == 1 or dialect == _PLAIN
         message = (
-            f"{conversation_phrase(conversation, labels)} {self._route(region.before_rule)}, but if Studio {reason}"
-            f" ({describe_dialect(dialect)}), it {self._route(region.after_rule)}"
+            f"{conversation_phrase(conversation, labels)} {self._route(region.before_rule)}, but"
+            f" {'since' if is_certain else 'if'} Studio {reason} ({describe_dialect(dialect)}), it"
+            f" {self._route(region.after_rule)}"
         )
-        hint = f"{f'rename one of {pair}' if equal else 'change this condition'}, or run: cxroute studio probe"
+        remedy = f"rename one of {pair}" if equal else "change this condition"
+        hint = remedy if is_certain else f"{remedy}, or run: cxroute studio probe"
         return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
 
     def _route(self, entry: RoutingEntry | None) -> str:
@@ -246,26 +240,28 @@ class GeneratedText:
         for each in rules:
             parts = (part for part in each.rule.targets if isinstance(part, Target))
             numbered = (Target(str(queues.index(part.queue_id)), part.weight) for part in parts)
-            entries.append(
-                BlockEntry(replace(each.rule, targets=tuple(numbered)), each.address, each.marker_digest, "")
-            )
+            entries.append(BlockEntry(replace(each.rule, targets=tuple(numbered)), each.address, "", ""))
         statements = parse_snippet(build_block(entries, self._layout, {}))
         names = dict.fromkeys(part.attribute for part in _conditions(rules))
         variables = {self._layout.variable(name): context[name] for name in names if name in context}
-        contacts = range(100 if len(targets) > len(rules) else 1)
+        contacts, skill = range(1, 100 if len(targets) > len(rules) else 1), self._layout.skill.lower()
+        tried = list[Mapping[str, object]]()
         for dialect in self._dialects:
-            runs = [run_snippet(statements, variables, dialect, contact) for contact in contacts]
-            skills = Counter(run.get(self._layout.skill.lower()) for run in runs)
-            shares = [Target(queues[int(skill)], count) for skill, count in skills.items() if skill is not None]
-            if (actual := destination_of(shares) or None) != expected:
-                return dialect, actual
+            first = run_snippet(statements, variables, dialect)
+            if first not in tried:
+                tried.append(first)
+                others = (run_snippet(statements, variables, dialect, contact) for contact in contacts)
+                skills = Counter(run[skill] for run in (first, *others) if skill in run)
+                shares = [Target(queues[int(number)], count) for number, count in skills.items()]
+                if (actual := destination_of(shares) or None) != expected:
+                    return dialect, actual
         return None
 
 
 def describe_dialect(dialect: Dialect) -> str:
     """Return the facts of a dialect that differ from the comparisons of rules, as in manifests."""
     facts = [(name, fact) for name, fact, plain in zip(FACTS, dialect, _PLAIN, strict=True) if fact != plain]
-    return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "the comparisons of rules"
+    return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
 
 
 def _conditions(entries: Iterable[RoutingEntry | DesiredRule]) -> Iterator[Condition]:
@@ -289,5 +285,4 @@ def _text(value: Scalar) -> str:
 def _with_conditions(entry: RoutingEntry, changed: Mapping[Condition, Condition | None]) -> RoutingEntry:
     """Return a rule with some conditions changed; None: without them."""
     parts = (changed.get(part, part) for part in _conditions([entry]))
-    conditions = normalized_conditions(part for part in parts if part is not None)
-    return replace(entry, rule=replace(entry.rule, conditions=conditions))
+    return replace(entry, rule=replace(entry.rule, conditions=tuple(part for part in parts if part is not None)))

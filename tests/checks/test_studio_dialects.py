@@ -89,10 +89,12 @@ class Proof(NamedTuple):
     findings: list[Finding]
 
     def of(self, code: str) -> list[Finding]:
+        """Return the findings of a code."""
         return [finding for finding in self.findings if finding.code == code]
 
     @property
     def entries(self) -> tuple[RoutingEntry, ...]:
+        """Return the rules in the order of evaluation."""
         return order_entries(desired_entries(self.desired), self.desired.evaluation)
 
     def route(self, conversation: Mapping[str, Scalar]) -> Destination:
@@ -152,9 +154,9 @@ def generated(random: Random) -> Case:
             a_condition(random, name, literals[name])
             for name in random.sample(list(literals), random.choice((1, 1, 2)))
         ]
-        if random.random() < 0.3:  # noqa: PLR2004
+        if random.random() < 0.3:
             when.append({"attribute": "amount", random.choice(("greaterThan", "lessThan")): 1})
-        for each in when if True else ():
+        for each in when:
             name, operand = each["attribute"], next(value for key, value in each.items() if key != "attribute")
             if name == "line" and operand is not True:
                 named.update(dict.fromkeys([operand] if isinstance(operand, str) else operand))
@@ -184,7 +186,7 @@ def a_condition(random: Random, name: str, literals: list[str]) -> Json:
         value = random.choice((*PIECES, value))
     elif operator == "exists":
         value = True
-    negative = random.random() < 0.3  # noqa: PLR2004
+    negative = random.random() < 0.3
     return {"attribute": name, f"not{operator[0].upper()}{operator[1:]}" if negative else operator: value}
 
 
@@ -233,7 +235,7 @@ def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> N
     every = list(inputs(case.declared))
     for given in Random(seed).sample(every, min(20, len(every))):
         expected = tried.route(given)
-        deviation = few.find_deviation(given, expected)  # type: ignore[arg-type]
+        deviation = few.find_deviation(given, expected)
         assert (deviation is None) == all(text.route(given, each) == expected for each in EVERY)
         if deviation is not None:
             assert text.route(given, deviation[0]) == deviation[1] != expected
@@ -251,3 +253,175 @@ def test_a_warning_means_that_an_empty_text_goes_elsewhere(seed: int) -> None:
         warnings = [each for each in tried.of("CXR129") if f"an empty {name} " in each.message]
         assert bool(warnings) == (differs and name in {*can_be_empty, "line"}), (name, warnings)
         assert all(each.severity == "warning" and each.address for each in warnings)
+
+
+CARD: Final = rule("low", "Cards", intent("equals", "card"), priority=20)
+TWINS: Final = (rules(rule("high", "Fraud", intent("equals", "Card"), priority=10), CARD), intents("Card", "card"))
+
+
+def test_the_error_names_both_destinations_and_what_to_do() -> None:
+    """The example has both rules, the fact that is not known, and the two values."""
+    [error] = proof(environment(), *TWINS).of("CXR127")
+    assert error.message == (
+        'intent "card" goes to "Cards" by rule cards/low, but if Studio does not tell "card" and "Card" apart'
+        ' (caseSensitive: false), it goes to "Fraud" by rule cards/high'
+    )
+    assert (error.hint, str(error.address)) == (
+        'rename one of "card" and "Card", or run: cxroute studio probe',
+        "cards/low",
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "code", "word"),
+    [({"caseSensitive": True}, "CXR128", "all 8 dialects"), ({"caseSensitive": False}, "CXR127", "but if Studio")],
+)
+def test_a_known_fact_rules_dialects_out(known: dict[str, bool], code: str, word: str) -> None:
+    """A dialect that is ruled out has no error; one that is certain has."""
+    [finding] = [*(tried := proof(facts(**known), *TWINS)).of("CXR127"), *tried.of("CXR128")]
+    assert (finding.code, word in finding.message) == (code, True), finding
+
+
+def test_a_certain_dialect_needs_no_probe() -> None:
+    """If both facts about texts are known, nothing is left to find out."""
+    [error] = proof(facts(caseSensitive=False, trimsBlanks=False), *TWINS).of("CXR127")
+    assert "since Studio does not tell" in error.message
+    assert error.hint == 'rename one of "card" and "Card"'
+
+
+def test_a_number_and_its_text_are_equal_in_every_dialect() -> None:
+    """A number that an Attributes document declares fulfils a condition on its text in Studio, and in no rule."""
+    by_text = rules(rule("one", "Cards", {"attribute": "tier", "equals": "1"}))
+    [error] = proof(environment(), by_text, values(tier={"values": [1, "2"]})).of("CXR127")
+    assert "tier 1 goes to the tenant's default routing, but since Studio does not tell 1 and" in error.message
+
+
+@pytest.mark.parametrize(("known", "is_stated"), [({}, True), ({"digitTextIsNumber": True}, False)])
+def test_numbers_must_be_numbers_in_the_script(known: dict[str, bool], is_stated: bool) -> None:  # noqa: FBT001
+    """The statement is made for rules with numeric conditions, unless Studio reads texts as numbers."""
+    numeric = rules(rule("sure", "Cards", minConfidence=0.5))
+    assert is_stated == ("a number must be a number" in proof(facts(**known), numeric).of("CXR128")[0].message)
+    assert "a number must" not in proof(facts(**known), rules(CARD)).of("CXR128")[0].message
+
+
+def test_every_rule_with_a_split_is_noted() -> None:
+    """A split of a Studio script is by contact; a rule with one queue is not noted."""
+    shares = {"key": "a", "name": "a", "intent": "a", "targets": [{"queue": "Cards", "weight": 4}, {"queue": "Fraud"}]}
+    assert [str(each.address) for each in proof(environment(), rules(shares, CARD)).of("CXR130")] == ["cards/a"]
+
+
+def test_a_disabled_rule_is_not_part_of_the_proof() -> None:
+    """A disabled rule is a comment of the text."""
+    switched_off = rule("high", "Fraud", intent("equals", "Card"), priority=10, enabled=False)
+    assert not proof(environment(), rules(switched_off, CARD), intents("card")).of("CXR127")
+    assert proof(environment(), rules({**switched_off, "enabled": True}, CARD), intents("card")).of("CXR127")
+
+
+@pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
+def test_undeclared_values_are_no_examples(evaluation: str) -> None:
+    """Only `Card` itself could go elsewhere, and the bot does not have it; in both orders of evaluation."""
+    ordered = environment(api={**STUDIO, "evaluation": evaluation})
+    assert not proof(ordered, TWINS[0], intents("pin")).of("CXR127")
+    assert proof(ordered, *TWINS).of("CXR127")
+
+
+def test_the_bound_of_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof that was not finished is no proof."""
+    monkeypatch.setattr("reconciler.checks.studio_dialects._MAX_WORK", 3)
+    entries = rules(*(rule(name, "Cards", intent("contains", name)) for name in "abcd"))
+    [error] = proof(environment(), entries, intents(*"abcd")).of("CXR127")
+    assert (error.severity, "not proven" in error.message) == ("error", True)
+
+
+def test_ten_thousand_rules_are_proven_in_little_time() -> None:
+    """Ten thousand rules for as many intents: no condition changes, so nothing is compared."""
+    number = 10_000 if FULL else 2_000
+    names = [f"intent-{each}" for each in range(number)]
+    manifests = load_contents(
+        [
+            (f"{index}.yaml", yaml.dump(each, Dumper=yaml.CSafeDumper).encode())
+            for index, each in enumerate(
+                [environment(), rules(*(rule(name, "Q", intent("equals", name)) for name in names)), intents(*names)]
+            )
+        ]
+    )
+    prod = manifests.environments["prod"].document
+    desired, queues = desire_offline(manifests, prod)
+    start = process_time()
+    findings = list(dialect_findings(desired, manifests, dialects_of(prod), queues.names))
+    assert [each.code for each in findings] == ["CXR128"]
+    assert process_time() - start < number / 5_000, "a fifth of a millisecond for each rule"
+
+
+# The program
+
+
+@pytest.fixture
+def room(cxroute: Program) -> Program:
+    """The program in a folder of its own, with a file of live queues."""
+    queues = [{"id": str(number), "name": name} for number, name in enumerate(QUEUES)]
+    Path("live.json").write_text(json.dumps({"rules": [], "queues": queues}), encoding="utf-8")
+    return cxroute
+
+
+def manifests(*documents: Json) -> None:
+    write("m.yaml", yaml.safe_dump_all(documents, sort_keys=False))
+
+
+PLAN: Final = ("plan", "-e", "prod", "--live", "live.json")
+
+
+@pytest.mark.parametrize("command", [("validate",), ("test",), PLAN, ("apply", "-e", "prod", "--yes")])
+def test_the_error_stops_every_command(room: Program, command: tuple[str, ...]) -> None:
+    """`validate`, `test` and `plan` exit with 3, and `apply` writes nothing."""
+    given = {"given": {"intent": "pin"}, "expect": {"default": True}}
+    manifests(environment(), *TWINS, route_tests(given))
+    assert room(*command) == 3
+    assert "CXR127" in room.out + room.err
+
+
+def test_a_plan_shows_the_proof_and_what_the_script_changes(room: Program) -> None:
+    """The proof and the split are notes; the difference of empty and missing is a warning."""
+    shares = {"key": "a", "name": "a", "intent": "a", "targets": [{"queue": "Cards"}, {"queue": "Fraud"}]}
+    denial = rule("tier", "General", {"attribute": "tier", "notEquals": "gold"})
+    manifests(environment(), rules(shares, denial))
+    for command in (PLAN, ("validate",)):
+        code, document = room.json(*command)
+        found = {each["code"]: each["severity"] for each in document["findings"] if each["code"] in EXPECTED}
+        assert (code, found) == (0, EXPECTED)
+
+
+EXPECTED: Final = {"CXR128": "info", "CXR129": "warning", "CXR130": "info"}
+
+
+def test_the_findings_can_be_accepted(room: Program) -> None:
+    """With a reason, in the rule or in the Environment; an entry without such a finding is reported."""
+    denial = rule("tier", "General", {"attribute": "tier", "notEquals": "gold"}, accept={"CXR129": "never empty"})
+    accept = [{"code": "CXR128", "reason": "read"}, {"code": "CXR130", "address": "cards/tier", "reason": "no split"}]
+    manifests(environment(accept=accept), rules(denial))
+    for command in (PLAN, ("validate",)):
+        _, document = room.json(*command)
+        assert {each["code"] for each in document["acknowledged"]} == {"CXR128", "CXR129"}
+        [unused] = [each["message"] for each in document["findings"] if each["code"] == "CXR212"]
+        assert unused.startswith("CXR130 at cards/tier is accepted, but no warning or note matches")
+
+
+def test_a_route_test_can_fail_only_on_the_text(room: Program) -> None:
+    """The intent of the test is not declared, so that the proof is not about it; the failure names the dialect."""
+    given = {"given": {"intent": "CARD"}, "expect": {"default": True}}
+    manifests(environment(), rules(CARD), intents("card"), route_tests(given))
+    assert room("test") == 3
+    stated = 'the rules pass, but their text in Studio sends the conversation to "Cards" (caseSensitive: false)'
+    assert stated in room.out
+    manifests(facts(caseSensitive=True), rules(CARD), intents("card"), route_tests(given))
+    assert room("test") == 0, room.out
+
+
+@pytest.mark.parametrize(("weights", "code"), [((80, 20), 0), ((4, 1), 0), ((79, 21), 3)])
+def test_a_split_is_tried_with_a_hundred_contacts(room: Program, weights: tuple[int, int], code: int) -> None:
+    """The shares of the contacts 0 to 99 are those of the test."""
+    targets = [{"queue": queue, "weight": weight} for queue, weight in zip(QUEUES, (80, 20), strict=False)]
+    shares = {"key": "a", "name": "a", "intent": "a", "targets": targets}
+    expected = {"split": dict(zip(QUEUES, weights, strict=False))}
+    manifests(environment(), rules(shares), route_tests({"given": {"intent": "a"}, "expect": expected}))
+    assert room("test") == code, room.out
