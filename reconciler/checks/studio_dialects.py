@@ -45,7 +45,8 @@ def expand_checked(manifests: Manifests, environment: Environment, resolver: Que
     if desired.layout is None:
         return desired
     queues = {queue.id: queue.name for queue in resolver.queues_by_id.values()}
-    findings = (*desired.findings, *dialect_findings(desired, manifests, dialects_of(environment), queues))
+    proof = DialectProof(desired, manifests, dialects_of(environment), queues)
+    findings = (*desired.findings, *proof.findings())
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)
@@ -58,30 +59,13 @@ def dialects_of(environment: Environment) -> tuple[Dialect, ...]:
     return tuple(sorted(dialects, key=lambda dialect: sum(map(ne, dialect, _PLAIN))))
 
 
-def dialect_findings(
-    desired: DesiredState, manifests: Manifests, dialects: Sequence[Dialect], queues: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yield the findings about the rules of a Studio script in these dialects; `queues` are the names by id."""
-    proof = _Proof(desired, manifests, dialects, queues)
-    try:
-        yield proof.compare_dialects()
-        yield from proof.compare_empty_texts()
-    except UndecidedError:
-        message = "not proven that the rules do the same in all dialects of Studio: the analysis reached its bound"
-        hint = "use fewer `contains` and `startsWith`, or state the dialect: cxroute studio probe"
-        yield _finding("CXR127", "error", message, proof.entries[0], hint)
-    split = "in Studio a split is by contact and no draw: ContactID % 100 chooses the queue"
-    splits = (entry for entry in proof.entries if len(entry.rule.targets) > 1)
-    yield from (_finding("CXR130", "info", split, entry) for entry in splits)
-
-
 def _finding(code: str, severity: Severity, message: str, entry: RoutingEntry | None = None, hint: str = "") -> Finding:
     source, address = (entry.source, entry.address) if entry else (None, None)
     return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
 
-class _Proof:
-    """The enabled rules of one environment, and the values with which they are compared."""
+class DialectProof:
+    """The enabled rules of a Studio script, and the values with which they are compared in these dialects."""
 
     def __init__(
         self, desired: DesiredState, manifests: Manifests, dialects: Sequence[Dialect], queues: Mapping[str, str]
@@ -105,11 +89,24 @@ class _Proof:
             if all(isinstance(value, str) for value in named) and (named or name in self.catalogues)
         }
 
-    def compare_dialects(self) -> Finding:
+    def findings(self) -> Iterator[Finding]:
+        """Yield all findings about the rules."""
+        try:
+            yield self._compare_dialects()
+            yield from self._compare_empty_texts()
+        except UndecidedError:
+            message = "not proven that the rules do the same in all dialects of Studio: the analysis reached its bound"
+            hint = "use fewer `contains` and `startsWith`, or state the dialect: cxroute studio probe"
+            yield _finding("CXR127", "error", message, self.entries[0], hint)
+        split = "in Studio a split is by contact and no draw: ContactID % 100 chooses the queue"
+        splits = (entry for entry in self.entries if len(entry.rule.targets) > 1)
+        yield from (_finding("CXR130", "info", split, entry) for entry in splits)
+
+    def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
         # The generated text compares numbers in the same way everywhere.
         reduced = (each._replace(digit_text_is_number=False, mixed_is_zero=False) for each in self.dialects)
-        limits, compared = list(self._limits({**self.catalogues, **self.values})), set[object]()
+        limits, compared = self._limits({**self.catalogues, **self.values}), set[object]()
         for dialect in dict.fromkeys(reduced):
             changed = self._changed_conditions(dialect)
             if changed and (content := frozenset(changed.items())) not in compared:
@@ -117,10 +114,9 @@ class _Proof:
                 others = (_with_conditions(entry, changed) for entry in self.entries)
                 for region in self._compare([*limits, *self.entries], [*limits, *others]):
                     return self._difference(dialect, changed, region)
-        count = f"all {len(self.dialects)} dialects" if len(self.dialects) > 1 else "the only dialect"
         message = (
-            f"the rules do the same in {count} of Studio that the facts do not rule out, for the intents and values"
-            " that the manifests declare, or else name; an empty text counts as missing"
+            f"the rules do the same in all dialects of Studio that are not ruled out ({len(self.dialects)}), for the"
+            " intents and values that the manifests declare, or else name; an empty text counts as missing"
         )
         numeric = any(not isinstance(value, str) for named in self.named.values() for value in named)
         if numeric and not all(each.digit_text_is_number for each in self.dialects):
@@ -150,13 +146,12 @@ class _Proof:
                     changed[part] = make_condition(name, operator, [*found])
         return changed
 
-    def _limits(self, allowed: Mapping[str, Iterable[Scalar]]) -> Iterator[RoutingEntry]:
-        """Yield rules that come first and take every value that is not allowed."""
+    def _limits(self, allowed: Mapping[str, Iterable[Scalar]]) -> list[RoutingEntry]:
+        """Return rules that come first and take every value that is not allowed."""
         priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
-        for name, values in allowed.items():
-            parts = (make_condition(name, "notIn", [*values]),)
-            rule = Rule(name="", description="", priority=priority, enabled=True, conditions=parts, targets=())
-            yield RoutingEntry(name="", rule=rule)
+        parts = (make_condition(name, "notIn", [*values]) for name, values in allowed.items())
+        rule = Rule(name="", description="", priority=priority, enabled=True, conditions=(), targets=())
+        return [RoutingEntry(name="", rule=replace(rule, conditions=(part,))) for part in parts]
 
     def _compare(self, old: Sequence[RoutingEntry], new: Sequence[RoutingEntry]) -> Sequence[Region]:
         """Return the regions that differ. Raises UndecidedError if none is found within the bound of work."""
@@ -179,20 +174,18 @@ class _Proof:
         pair = " and ".join(map(quote, (value, *equal[:1])))
         reason = f"does not tell {pair} apart" if equal else f"reads in another way: {condition_phrase(cause, labels)}"
         is_certain = len({each[:2] for each in self.dialects}) == 1 or dialect == _PLAIN
-        message = (
-            f"{conversation_phrase(conversation, labels)} {self._route(region.before_rule)}, but"
-            f" {'since' if is_certain else 'if'} Studio {reason} ({describe_dialect(dialect)}), it"
-            f" {self._route(region.after_rule)}"
-        )
-        remedy = f"rename one of {pair}" if equal else "change this condition"
-        hint = remedy if is_certain else f"{remedy}, or run: cxroute studio probe"
+        before, after = self._route(region.before_rule), self._route(region.after_rule)
+        doubt = f"{'as' if is_certain else 'if'} Studio {reason} ({describe_dialect(dialect)})"
+        message = f"{conversation_phrase(conversation, labels)} {before}, but {doubt}, it {after}"
+        hint = f"rename one of {pair}" if equal else "change this condition"
+        hint += "" if is_certain else ", or run: cxroute studio probe"
         return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
 
     def _route(self, entry: RoutingEntry | None) -> str:
         rule = f" by rule {entry.name}" if entry else ""
         return f"goes to {destination_phrase(destination_of_rule(entry), self.queues)}{rule}"
 
-    def compare_empty_texts(self) -> Iterator[Finding]:
+    def _compare_empty_texts(self) -> Iterator[Finding]:
         """Yield a warning for each rule that makes an empty text of an attribute go elsewhere than a missing one."""
         denials, types = EXISTENCE | POSITIVE_OF_NEGATIVE.keys(), self.desired.endpoint.context_types
         for name, parts in self.parts.items():
@@ -200,7 +193,7 @@ class _Proof:
             can_be_empty = "" in self.catalogues.get(name, [""]) and is_text and types.get(name, ANY_VALUE).texts
             if not can_be_empty or all(part.operator not in denials for part in parts):
                 continue
-            others = list(self._limits({other: self.catalogues[other] for other in self.catalogues if other != name}))
+            others = self._limits({other: each for other, each in self.catalogues.items() if other != name})
             empty, missing = ([*others, *self._given(name, given)] for given in ({name: ""}, dict[str, str]()))
             for region in (regions := self._compare(empty, missing))[:1]:
                 label = self.desired.labels.name(name)
@@ -225,9 +218,8 @@ class GeneratedText:
         self._rules, self._layout, self._dialects = desired.rules, layout, dialects
         entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
         # Without the conditions that some dialect may fulfil for other values than these texts.
-        self._index = RuleIndex(
-            [_with_conditions(each, {part: _broad(part) for part in _conditions([each])}) for each in entries]
-        )
+        broad = {part: _broad(part) for part in _conditions(entries)}
+        self._index = RuleIndex([_with_conditions(entry, broad) for entry in entries])
 
     def find_deviation(self, context: Conversation, expected: Destination) -> tuple[Dialect, Destination] | None:
         """Return a dialect in which the text sends a conversation to another destination, and that destination."""
@@ -239,8 +231,8 @@ class GeneratedText:
         entries = []
         for each in rules:
             parts = (part for part in each.rule.targets if isinstance(part, Target))
-            numbered = (Target(str(queues.index(part.queue_id)), part.weight) for part in parts)
-            entries.append(BlockEntry(replace(each.rule, targets=tuple(numbered)), each.address, "", ""))
+            numbered = tuple(Target(str(queues.index(part.queue_id)), part.weight) for part in parts)
+            entries.append(BlockEntry(replace(each.rule, targets=numbered), each.address, "", ""))
         statements = parse_snippet(build_block(entries, self._layout, {}))
         names = dict.fromkeys(part.attribute for part in _conditions(rules))
         variables = {self._layout.variable(name): context[name] for name in names if name in context}

@@ -108,23 +108,23 @@ them to no queue, not even by the default routing. Set a weight above 0 for at l
 set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
 explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
-CXR125 rule that a Studio block cannot hold: With `api.rules: studio`, a rule becomes a CASE of a script. The language
-has no `endsWith`, no list without a value, no quotes, braces, backslashes or control characters in a text, and a split
-by whole percents only; an empty text is a missing one. Write the rule in another way.
+CXR125 rule that a Studio block cannot hold: With `api.rules: studio` a rule becomes a CASE of a script. The language
+has no `endsWith`, no quotes, braces, backslashes or control characters in a text, and splits by whole percents only; an
+empty text is a missing one. Write the rule in another way.
 CXR126 two meanings of a Studio variable: Rules compare an attribute as a text and as a number, or two attributes have
-the same variable of the script. Studio may not tell the two apart. Use two attributes, or `api.studio.variables`.
-CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, and ignores
-blanks around a text. For a conversation with declared intents and values, the answer changes the destination, or the
-comparison reached its limit of work. Rename a value, or run the snippet of `cxroute studio probe` in Studio once, and
-write the facts that it finds into `api.studio.dialect`.
+one variable of the script, so that Studio may not tell the two apart. Use two attributes, or `api.studio.variables`.
+CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores
+blanks around a text, and for the conversation of the message this decides the destination (or the comparison reached
+its bound). Rename a value, or run the snippet of `cxroute studio probe` once in Studio and write its result to
+`api.studio.dialect`.
 CXR128 same result in every dialect of Studio: The rules were compared in each dialect that `api.studio.dialect` does
-not rule out, for every intent of the Intents documents and every value of the Attributes documents; for an attribute
-without declared values, for the texts that the rules compare it with.
-CXR129 empty and missing differ: In Studio, an empty variable and a missing one are the same, and here they have
-different destinations by the rules. The generated text treats both as missing. Use a condition that treats them alike,
-or a value such as `none` instead of the empty text.
-CXR130 split by contact: In a Studio script, the last two digits of ContactID choose one of the queues of a rule. The
-shares hold over many contacts; a contact keeps its queue, and it is not a random draw.
+not rule out, for every declared intent and value; for an attribute without declared values, for the texts that rules
+compare it with.
+CXR129 empty and missing differ: In Studio an empty variable is a missing one, and the generated text treats it so; by
+the rules the two have different destinations. Use a condition that treats both alike, or a value such as `none` instead
+of the empty text.
+CXR130 split by contact: In a Studio script the last two digits of ContactID choose one of a rule's queues. The shares
+hold for many contacts; for one contact it is no random draw.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
 a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.
