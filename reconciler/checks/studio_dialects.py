@@ -236,12 +236,14 @@ class GeneratedText:
         statements = parse_snippet(build_block(entries, self._layout, {}))
         names = dict.fromkeys(part.attribute for part in _conditions(rules))
         variables = {self._layout.variable(name): context[name] for name in names if name in context}
-        contacts, skill = range(1, 100 if len(targets) > len(rules) else 1), self._layout.skill.lower()
+        splits = {str(each.address) for each in rules if len(each.rule.targets) > 1}
+        skill, rule = self._layout.skill.lower(), self._layout.rule.lower()
         tried = list[Mapping[str, object]]()
         for dialect in self._dialects:
             first = run_snippet(statements, variables, dialect)
             if first not in tried:
                 tried.append(first)
+                contacts = range(1, 100 if first[rule] in splits else 1)
                 others = (run_snippet(statements, variables, dialect, contact) for contact in contacts)
                 skills = Counter(run[skill] for run in (first, *others) if skill in run)
                 shares = [Target(queues[int(number)], count) for number, count in skills.items()]
