@@ -57,14 +57,15 @@ _QUEUE_COMMENT: Final = re.compile(r"// ([0-9]{1,18}) (.*)", re.ASCII)
 _HELPER: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_(\w+)\$?|split)", re.ASCII | re.IGNORECASE)
 _SPLIT_TEST: Final = re.compile(r"\( cxr_split < ([1-9][0-9]?) \)", re.IGNORECASE)
 _LEAF: Final = re.compile(
-    r'\( cxr_text_(?P<text>\w+)\$ (?P<relation>[=>]) "(?P<literal>[^"]*)" \)'
-    r'|\( (?P<receiver>\w+)\.(?P<method>contains|beginswith)\("(?P<piece>[^"]*)"\) \)'
+    r'\( cxr_text_(?P<text>\w+)\$ (?P<relation>[=>]) "(?P<literal>[^"{}]*)" \)'
+    r'|\( (?P<receiver>\w+)\.(?P<method>contains|beginswith)\("(?P<piece>[^"{}]*)"\) \)'
     r"|\( cxr_num_(?P<number>\w+) (?P<symbol>[<>=]+) (?:\( 0 - (?P<negative>[0-9.]+) \)|(?P<positive>[0-9.]+)) \)",
     re.ASCII | re.IGNORECASE,
 )
 _OPERATOR_OF: Final = {text: name for name, text in [*SYMBOLS.items(), *METHODS.items()]}
 _NEGATIVE_OF: Final = {positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()}
 _STEP: Final = 10
+_MAX_STRAYS: Final = 1000
 
 
 class BlockRule(NamedTuple):
@@ -173,6 +174,8 @@ class _Reader:
         if item.kind == "comment":
             self.comment = _parse_comment(item)
         else:
+            if len(self.strays) == _MAX_STRAYS:
+                raise SnippetError(item.line, f"more than {_MAX_STRAYS:,} statements are not understood; remove them")
             part = self._opaque("\n".join(line.strip() for line in self.lines[item.line - 1 : item.last_line]))
             self.strays.append(self._unmanaged("statement", item, (part,), (part,)))
 
@@ -241,7 +244,7 @@ class _Reader:
         if len(expressions) != 1:
             return (self._opaque(" | ".join(f"( {format_expression(part)} )" for part in expressions)),)
         expression = expressions[0]
-        parts = (expression,)
+        parts: tuple[Expression, ...] = (expression,)
         if expression.kind == "operation" and {*expression.text.split()} == {"&"}:
             parts = expression.parts if all(part.kind == "group" for part in expression.parts) else parts
         conjuncts = []
@@ -257,8 +260,8 @@ class _Reader:
         leaves = list(_LEAF.finditer(text))
         negation = len(leaves) > 1 and text.startswith("( ( cxr_text_") and text.endswith(" = 0 ) )")
         tests = leaves[1:] if negation else leaves
-        values = [_leaf_value(leaf) for leaf in tests]
-        if not tests or None in values:
+        values = [value for value in map(_leaf_value, tests) if value is not None]
+        if not tests or len(values) < len(tests):
             return None
         variables = [leaf["text"] or leaf["receiver"] or leaf["number"] for leaf in leaves]
         lower = variables[0].lower()
@@ -281,14 +284,13 @@ class _Reader:
 
     def _opaque(self, text: str) -> Opaque:
         """Return an unknown part, with the assignments of helper variables that `build_block` would write otherwise."""
-        part = {"type": "studio", "text": text}
+        helpers = {}
         for match in _HELPER.finditer(text):
             helper = match[1].lower() if match[1] else "split"
-            if helper not in (self.spellings if match[0][4:5] in "tT" else self.numbers) and helper in self.helpers:
-                part[helper] = "\n".join(
-                    line.strip() for item in self.helpers[helper] for line in self.lines[item.line - 1 : item.last_line]
-                )
-        return make_opaque(part)
+            if helper not in (self.spellings if match[0][4] in "tT" else self.numbers) and helper in self.helpers:
+                spans = [(item.line, item.last_line) for item in self.helpers[helper]]
+                helpers[helper] = [line.strip() for first, last in spans for line in self.lines[first - 1 : last]]
+        return make_opaque({"type": "studio", "text": text} | ({"helpers": helpers} if helpers else {}))
 
     def _targets(self, branch: Statement, address: Address | None, lines: Sequence[str]) -> tuple[Target | Opaque, ...]:
         statements = [statement for statement in branch.body if statement.kind != "comment"]
@@ -380,7 +382,8 @@ def _meanings(test: re.Match[str], values: Sequence[str | int | float]) -> Itera
         return
     if test["symbol"] in _OPERATOR_OF:
         yield _OPERATOR_OF[test["symbol"]], values[0]
-        yield "between", tuple(values)
+        if len(values) == 2:  # noqa: PLR2004 - the lowest and the highest
+            yield "between", tuple(values)
     yield "equals", values[0]
     yield "in", tuple(values)
 
