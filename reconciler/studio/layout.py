@@ -193,9 +193,6 @@ def _storable_targets(rule: Rule) -> tuple[Target | Opaque, ...]:
         if (share * 100).denominator != 1:
             percent = f"{float(share * 100):.4g}"
             message = f"the queue {queue_id} gets {percent} % of the conversations; Studio splits by whole percents"
-            raise NotStorableError(f"{message}, so set weights that add up to 100", _target_of(rule, queue_id))
+            targets = [part for part in rule.targets if isinstance(part, Target) and part.queue_id == queue_id]
+            raise NotStorableError(f"{message}, so set weights that add up to 100", targets[0])
     return sorted_targets(Target(queue_id, int(share * Fraction(100))) for queue_id, share in shares)
-
-
-def _target_of(rule: Rule, queue_id: str) -> Target | None:
-    return next((part for part in rule.targets if isinstance(part, Target) and part.queue_id == queue_id), None)
