@@ -17,7 +17,7 @@ from reconciler.behaviour.routing_entry import (
     destination_of_rule,
     order_entries,
 )
-from reconciler.checks.studio_dialects import GeneratedText, describe_dialect, dialects_of, expand_checked
+from reconciler.checks.studio_dialects import GeneratedText, dialects_of, expand_checked
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.expand import FieldExpander, InvalidRuleError
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
@@ -32,6 +32,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
+from reconciler.studio.dialect import describe_dialect
 from reconciler.text.phrases import Labels
 
 

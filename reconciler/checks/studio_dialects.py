@@ -1,42 +1,35 @@
-"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and tests on the text.
+"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and tests on the text."""
 
-In each dialect that is not ruled out, a condition on texts is the list of the declared values for which the generated
-text holds there. The analysis of differences compares the rules with the rules in that dialect.
-"""
-
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
-from operator import ne
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, destination_of_rule
+from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, holds
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_VALUE
-from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
+from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import EXISTENCE, PATTERNS, Condition, Rule, Scalar, Target, make_condition
+from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.dialect import FACTS, Dialect, possible_dialects, text_key
+from reconciler.studio.dialect import BROAD, PLAIN, Dialect, describe_dialect, possible_dialects, text_key
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
-from reconciler.text.escape import quote
-from reconciler.text.phrases import condition_phrase, conversation_phrase
+from reconciler.text.phrases import conversation_phrase
+
+Reading = Mapping[Condition, Condition | bool]  # what conditions mean, as far as it is not what rules mean
 
 _MAX_WORK: Final = 10_000_000  # conditions tried with a value, and comparisons of rules: about four seconds
 _WORK_PER_RULE: Final = 20  # of one more comparison of all rules
-_PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
-_BROAD: Final = _PLAIN._replace(case_sensitive=False, trims_blanks=True)  # texts that are equal anywhere are equal here
 
 
 def expand_checked(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -45,8 +38,7 @@ def expand_checked(manifests: Manifests, environment: Environment, resolver: Que
     if desired.layout is None:
         return desired
     queues = {queue.id: queue.name for queue in resolver.queues_by_id.values()}
-    proof = DialectProof(desired, manifests, dialects_of(environment), queues)
-    findings = (*desired.findings, *proof.findings())
+    findings = *desired.findings, *DialectProof(desired, manifests, dialects_of(environment), queues).findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)
@@ -55,13 +47,7 @@ def expand_checked(manifests: Manifests, environment: Environment, resolver: Que
 def dialects_of(environment: Environment) -> tuple[Dialect, ...]:
     """Return the dialects that the facts of an Environment do not rule out."""
     studio = environment.api.studio
-    dialects = possible_dialects(studio.dialect.model_dump(by_alias=True, exclude_none=True) if studio else {})
-    return tuple(sorted(dialects, key=lambda dialect: sum(map(ne, dialect, _PLAIN))))
-
-
-def _finding(code: str, severity: Severity, message: str, entry: RoutingEntry | None = None, hint: str = "") -> Finding:
-    source, address = (entry.source, entry.address) if entry else (None, None)
-    return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
+    return possible_dialects(studio.dialect.model_dump(by_alias=True, exclude_none=True) if studio else {})
 
 
 class DialectProof:
@@ -71,23 +57,21 @@ class DialectProof:
         self, desired: DesiredState, manifests: Manifests, dialects: Sequence[Dialect], queues: Mapping[str, str]
     ) -> None:
         self.desired, self.dialects, self.queues = desired, dialects, queues
+        self.attributes, self.budget = manifests.declared_attributes, WorkBudget(_MAX_WORK, _MAX_WORK)
         self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
-        self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
-        self.parts: defaultdict[str, dict[Condition, Sequence[Scalar]]] = defaultdict(dict)  # with their literals
+        self.parts = defaultdict[str, dict[Condition, None]](dict)
         for part in _conditions(self.entries):
-            self.parts[part.attribute][part] = _literals(part)
-        self.named = {name: dict.fromkeys(chain(*parts.values())) for name, parts in self.parts.items()}
-        self.declared = manifests.declared_attributes
-        catalogues = {name: sorted(entry.canonical_values, key=str) for name, entry in self.declared.items()}
+            self.parts[part.attribute][part] = None
+        declared: dict[str, Iterable[Scalar]] = {name: each.canonical_values for name, each in self.attributes.items()}
         if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
-            catalogues[desired.endpoint.intent] = [*intents, *filter(None, [desired.endpoint.fallback.intent])]
-        self.catalogues = {name: values for name, values in catalogues.items() if values and name in self.parts}
-        # The values as texts, of attributes that no rule compares with numbers. A blank value counts as missing.
-        self.values = {
-            name: {value: text for value in self.catalogues.get(name, named) if (text := _text(value)).strip()}
-            for name, named in self.named.items()
-            if all(isinstance(value, str) for value in named) and (named or name in self.catalogues)
-        }
+            declared[desired.endpoint.intent] = {*intents, desired.endpoint.fallback.intent or intents[0]}
+        self.declared = {name: values for name, values in declared.items() if values and name in self.parts}
+        # Those of attributes that no rule compares with numbers. A blank text counts as missing.
+        self.values = dict[str, list[Scalar]]()
+        for name, parts in self.parts.items():
+            named = {literal for part in parts for literal in _literals(part)}
+            if (values := self.declared.get(name, named)) and all(isinstance(literal, str) for literal in named):
+                self.values[name] = [value for value in values if _key(BROAD, value)]
 
     def findings(self) -> Iterator[Finding]:
         """Yield all findings about the rules."""
@@ -104,161 +88,109 @@ class DialectProof:
 
     def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
-        # The generated text compares numbers in the same way everywhere.
-        reduced = (each._replace(digit_text_is_number=False, mixed_is_zero=False) for each in self.dialects)
-        limits, compared = self._limits({**self.catalogues, **self.values}), set[object]()
-        for dialect in dict.fromkeys(reduced):
-            changed = self._changed_conditions(dialect)
-            if changed and (content := frozenset(changed.items())) not in compared:
-                compared.add(content)
-                others = (_with_conditions(entry, changed) for entry in self.entries)
-                for region in self._compare([*limits, *self.entries], [*limits, *others]):
-                    return self._difference(dialect, changed, region)
-        message = (
-            f"the rules do the same in all dialects of Studio that are not ruled out ({len(self.dialects)}), for the"
-            " intents and values that the manifests declare, or else name; an empty text counts as missing"
-        )
-        numeric = any(not isinstance(value, str) for named in self.named.values() for value in named)
-        if numeric and not all(each.digit_text_is_number for each in self.dialects):
-            message += ", and a number must be a number in the script, not a text"
-        return _finding("CXR128", "info", message)
+        by_rules = self._read_texts(None)
+        for text_facts in dict.fromkeys(each[:2] for each in self.dialects):
+            dialect = Dialect(*text_facts, *PLAIN[2:])  # the generated text compares numbers in the same way everywhere
+            in_studio = self._read_texts(dialect)
+            if in_studio != by_rules:
+                for region in self._compare({**self.declared, **self.values}, by_rules, in_studio):
+                    message = self._describe(region, region.example.attributes, f"with {describe_dialect(dialect)}")
+                    hint = "rename a value, change a condition, or state the dialect: cxroute studio probe"
+                    return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
+        dialects = f"all dialects of Studio that are not ruled out ({len(self.dialects)})"
+        return _finding("CXR128", "info", f"with the declared values, the rules do the same in {dialects}")
 
-    def _changed_conditions(self, dialect: Dialect) -> dict[Condition, Condition]:
-        """Return the conditions that other values fulfil in a dialect, each with the list of these values."""
-        changed = {}
+    def _read_texts(self, dialect: Dialect | None) -> Reading:
+        """Return each condition on texts as a list of the values that fulfil it; None: by the rules."""
+        reading = {}
         for name, values in self.values.items():
-            keys = {value: text_key(dialect, text) for value, text in values.items()}
-            equal: defaultdict[str, list[Scalar]] = defaultdict(list)
-            for value, key in keys.items():
-                equal[key].append(value)
-            for part, literals in self.parts[name].items():
-                texts = [text_key(dialect, str(text)) for text in literals]
-                positive = replace(part, operator=POSITIVE_OF_NEGATIVE.get(part.operator, part.operator))
-                if positive.operator in PATTERNS:
+            by_key = defaultdict[Scalar, list[Scalar]](list)
+            for value in values:
+                by_key[_key(dialect, value)].append(value)
+            for part in self.parts[name]:
+                keys = [_key(dialect, literal) for literal in _literals(part)]
+                positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
+                if part.operator in PATTERNS:
                     self.budget.spend(len(values))
-                    expected = {value for value in values if holds(positive, {name: value})}
-                    positive = replace(positive, value=texts[0])
-                    found = {value for value, key in keys.items() if holds(positive, {name: key})}
-                else:
-                    expected, found = values.keys() & literals, {value for key in texts for value in equal.get(key, ())}
-                if found != expected:
-                    operator = "in" if positive.operator == part.operator else "notIn"
-                    changed[part] = make_condition(name, operator, [*found])
-        return changed
+                    pattern = replace(part, operator=positive, value=keys[0])
+                    keys = [key for key in by_key if holds(pattern, {name: key})]
+                if part.value is not None:
+                    fulfilling = [value for key in {*keys} for value in by_key.get(key, ())]
+                    reading[part] = make_condition(name, "in" if positive == part.operator else "notIn", fulfilling)
+        return reading
 
-    def _limits(self, allowed: Mapping[str, Iterable[Scalar]]) -> list[RoutingEntry]:
-        """Return rules that come first and take every value that is not allowed."""
+    def _compare(self, allowed: Mapping[str, Iterable[Scalar]], old: Reading, new: Reading) -> Sequence[Region]:
+        """Return how conversations with allowed values differ. Raises UndecidedError if the work exceeds its bound."""
+        # Rules that come first take every value that is not allowed.
         priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
+        first = Rule(name="", description="", priority=priority, enabled=True, conditions=(), targets=())
         parts = (make_condition(name, "notIn", [*values]) for name, values in allowed.items())
-        rule = Rule(name="", description="", priority=priority, enabled=True, conditions=(), targets=())
-        return [RoutingEntry(name="", rule=replace(rule, conditions=(part,))) for part in parts]
-
-    def _compare(self, old: Sequence[RoutingEntry], new: Sequence[RoutingEntry]) -> Sequence[Region]:
-        """Return the regions that differ. Raises UndecidedError if none is found within the bound of work."""
-        self.budget.spend(_WORK_PER_RULE * len(self.entries))
-        change = compare_behaviour(old, new, self.desired.evaluation, work=self.budget.remaining)
-        self.budget.charge(change.work)
+        limits = [RoutingEntry(name="", rule=replace(first, conditions=(part,))) for part in parts]
+        lists = [[*limits, *_read_rules(self.entries, reading)] for reading in (old, new)]
+        change = compare_behaviour(*lists, self.desired.evaluation, self.budget.remaining)
+        self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
             raise UndecidedError
         return change.regions
 
-    def _difference(self, dialect: Dialect, changed: Mapping[Condition, Condition], region: Region) -> Finding:
-        """Return the error for conversations that go elsewhere in a dialect."""
-        conversation, labels = canonical_attributes(region.example.attributes), self.desired.labels
-        addresses = [entry.address for entry in (region.before_rule, region.after_rule) if entry and entry.address]
-        parts = (part for part in _conditions(self.desired.rules[each] for each in addresses) if part in changed)
-        cause = next(part for part in parts if holds(part, conversation) != holds(changed[part], conversation))
-        value = conversation[cause.attribute]
-        key = text_key(dialect, _text(value))
-        equal = [text for text in _literals(cause) if text != value and text_key(dialect, str(text)) == key]
-        pair = " and ".join(map(quote, (value, *equal[:1])))
-        reason = f"does not tell {pair} apart" if equal else f"reads in another way: {condition_phrase(cause, labels)}"
-        is_certain = len({each[:2] for each in self.dialects}) == 1 or dialect == _PLAIN
-        before, after = self._route(region.before_rule), self._route(region.after_rule)
-        doubt = f"{'as' if is_certain else 'if'} Studio {reason} ({describe_dialect(dialect)})"
-        message = f"{conversation_phrase(conversation, labels)} {before}, but {doubt}, it {after}"
-        hint = f"rename one of {pair}" if equal else "change this condition"
-        hint += "" if is_certain else ", or run: cxroute studio probe"
-        return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
-
-    def _route(self, entry: RoutingEntry | None) -> str:
-        rule = f" by rule {entry.name}" if entry else ""
-        return f"goes to {destination_phrase(destination_of_rule(entry), self.queues)}{rule}"
-
     def _compare_empty_texts(self) -> Iterator[Finding]:
         """Yield a warning for each rule that makes an empty text of an attribute go elsewhere than a missing one."""
-        denials, types = EXISTENCE | POSITIVE_OF_NEGATIVE.keys(), self.desired.endpoint.context_types
+        types = self.desired.endpoint.context_types
         for name, parts in self.parts.items():
-            is_text = name not in self.declared or self.declared[name].declared_type in (None, "text")
-            can_be_empty = "" in self.catalogues.get(name, [""]) and is_text and types.get(name, ANY_VALUE).texts
-            if not can_be_empty or all(part.operator not in denials for part in parts):
-                continue
-            others = self._limits({other: each for other, each in self.catalogues.items() if other != name})
-            empty, missing = ([*others, *self._given(name, given)] for given in ({name: ""}, dict[str, str]()))
-            for region in (regions := self._compare(empty, missing))[:1]:
-                label = self.desired.labels.name(name)
-                conversation = conversation_phrase({**region.example.attributes, name: ""}, self.desired.labels)
-                routes = f"{self._route(region.before_rule)}, and without {label} it {self._route(region.after_rule)}"
-                message = f"in Studio an empty {label} is a missing one, but by the rules {conversation} {routes}"
+            is_text = name not in self.attributes or self.attributes[name].declared_type in (None, "text")
+            can_be_empty = "" in self.declared.get(name, [""]) and is_text and types.get(name, ANY_VALUE).texts
+            empty, missing = ({part: holds(part, given) for part in parts} for given in ({name: ""}, dict[str, str]()))
+            allowed = {other: values for other, values in self.declared.items() if other != name}
+            regions = self._compare(allowed, empty, missing) if can_be_empty and empty != missing else ()
+            for region in regions[:1]:
+                reason = f"an empty {self.desired.labels.name(name)} is a missing one:"
+                message = self._describe(region, {**region.example.attributes, name: ""}, reason)
                 rules = {entry.name for each in regions for entry in (*each.before_rules, *each.after_rules) if entry}
                 causes = [each for each in self.entries if each.name in rules and parts.keys() & each.rule.conditions]
                 yield from (_finding("CXR129", "warning", message, entry) for entry in causes)
 
-    def _given(self, name: str, conversation: Mapping[str, str]) -> list[RoutingEntry]:
-        """Return the rules for conversations with one attribute empty or missing, without conditions on it."""
-        truths = {part: holds(part, conversation) for part in self.parts[name]}
-        entries = (entry for entry in self.entries if all(truths.get(part, True) for part in _conditions([entry])))
-        return [_with_conditions(entry, dict.fromkeys(truths)) for entry in entries]
+    def _describe(self, region: Region, conversation: Mapping[str, Scalar], reason: str) -> str:
+        before, after = (
+            f"goes to {destination_phrase(destination_of_rule(rule), self.queues)}{f' by rule {rule.name}' if rule else ''}"
+            for rule in (region.before_rule, region.after_rule)
+        )
+        return f"{conversation_phrase(conversation, self.desired.labels)} {before}, but in Studio {reason} it {after}"
 
 
 class GeneratedText:
-    """The rules as the text of a block. Each queue has a number there: offline, the id of a queue is its name."""
+    """The rules as the text of a block, for tests of single conversations."""
 
     def __init__(self, desired: DesiredState, layout: BlockLayout, dialects: Sequence[Dialect]) -> None:
-        self._rules, self._layout, self._dialects = desired.rules, layout, dialects
-        entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
+        self._layout, self._dialects = layout, dialects
+        self._entries = {entry.name: entry for entry in desired_entries(desired) if entry.rule.enabled}
+        parts = set(_conditions(self._entries.values()))
+        self._variables = {part.attribute: layout.variable(part.attribute) for part in parts}
         # Without the conditions that some dialect may fulfil for other values than these texts.
-        broad = {part: _broad(part) for part in _conditions(entries)}
-        self._index = RuleIndex([_with_conditions(entry, broad) for entry in entries])
+        self._index = RuleIndex([*_read_rules(self._entries.values(), {part: _broad(part) for part in parts})])
 
     def find_deviation(self, context: Conversation, expected: Destination) -> tuple[Dialect, Destination] | None:
         """Return a dialect in which the text sends a conversation to another destination, and that destination."""
-        # The text holds only the rules that may take the conversation in some dialect.
-        broad = {name: text_key(_BROAD, _text(value)) for name, value in context.items()}
-        rules = [self._rules[entry.address] for entry in self._index.matching_entries(broad) if entry.address]
-        targets = [part for each in rules for part in each.rule.targets if isinstance(part, Target)]
-        queues = list(dict.fromkeys(part.queue_id for part in targets))
-        entries = []
-        for each in rules:
-            parts = (part for part in each.rule.targets if isinstance(part, Target))
-            numbered = tuple(Target(str(queues.index(part.queue_id)), part.weight) for part in parts)
-            entries.append(BlockEntry(replace(each.rule, targets=numbered), each.address, "", ""))
-        statements = parse_snippet(build_block(entries, self._layout, {}))
-        names = dict.fromkeys(part.attribute for part in _conditions(rules))
-        variables = {self._layout.variable(name): context[name] for name in names if name in context}
-        splits = {str(each.address) for each in rules if len(each.rule.targets) > 1}
-        skill, rule = self._layout.skill.lower(), self._layout.rule.lower()
-        tried = list[Mapping[str, object]]()
+        # The text has only the rules that may take the conversation in some dialect, and one queue for all: offline,
+        # the id of a queue is its name. The address in the text is that of the rule that takes the conversation.
+        matching = self._index.matching_entries({name: _key(BROAD, value) for name, value in context.items()})
+        entries = [self._entries[each.name] for each in matching]
+        rules = [BlockEntry(replace(each.rule, targets=(Target("0", 1),)), each.address, "", "") for each in entries]
+        statements = parse_snippet(build_block(rules, self._layout, {}))
+        variables = {self._variables[name]: value for name, value in context.items() if name in self._variables}
         for dialect in self._dialects:
-            first = run_snippet(statements, variables, dialect)
-            if first not in tried:
-                tried.append(first)
-                contacts = range(1, 100 if first[rule] in splits else 1)
-                others = (run_snippet(statements, variables, dialect, contact) for contact in contacts)
-                skills = Counter(run[skill] for run in (first, *others) if skill in run)
-                shares = [Target(queues[int(number)], count) for number, count in skills.items()]
-                if (actual := destination_of(shares) or None) != expected:
-                    return dialect, actual
+            address = run_snippet(statements, variables, dialect)[self._layout.rule.lower()]
+            actual = destination_of_rule(self._entries.get(str(address)))
+            if actual != expected:
+                return dialect, actual
         return None
 
 
-def describe_dialect(dialect: Dialect) -> str:
-    """Return the facts of a dialect that differ from the comparisons of rules, as in manifests."""
-    facts = [(name, fact) for name, fact, plain in zip(FACTS, dialect, _PLAIN, strict=True) if fact != plain]
-    return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
+def _finding(code: str, severity: Severity, message: str, entry: RoutingEntry | None = None, hint: str = "") -> Finding:
+    source, address = (entry.source, entry.address) if entry else (None, None)
+    return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
 
-def _conditions(entries: Iterable[RoutingEntry | DesiredRule]) -> Iterator[Condition]:
+def _conditions(entries: Iterable[RoutingEntry]) -> Iterator[Condition]:
     return (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
 
 
@@ -266,17 +198,23 @@ def _literals(part: Condition) -> Sequence[Scalar]:
     return part.value if isinstance(part.value, tuple) else () if part.value is None else (part.value,)
 
 
-def _broad(part: Condition) -> Condition | None:
-    """Return a condition on keys that every value fulfils for which `part` holds in some dialect; None: unknown."""
-    keys = [text_key(_BROAD, text) for text in _literals(part) if isinstance(text, str)]
-    return make_condition(part.attribute, "in", keys) if keys and part.operator in ("equals", "in") else None
+def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
+    """Return a key of a value: values with one key are equal in the dialect. None: by the rules."""
+    if dialect is None:
+        return value
+    return text_key(dialect, value if isinstance(value, str) else number_text(canonical_number(value)))
 
 
-def _text(value: Scalar) -> str:
-    return value if isinstance(value, str) else number_text(canonical_number(value))
+def _broad(part: Condition) -> Condition | bool:
+    """Return a condition on keys that every value fulfils for which `part` holds in some dialect; True: any value."""
+    texts = [_key(BROAD, text) for text in _literals(part) if isinstance(text, str)]
+    return make_condition(part.attribute, "in", texts) if texts and part.operator in ("equals", "in") else True
 
 
-def _with_conditions(entry: RoutingEntry, changed: Mapping[Condition, Condition | None]) -> RoutingEntry:
-    """Return a rule with some conditions changed; None: without them."""
-    parts = (changed.get(part, part) for part in _conditions([entry]))
-    return replace(entry, rule=replace(entry.rule, conditions=tuple(part for part in parts if part is not None)))
+def _read_rules(entries: Iterable[RoutingEntry], reading: Reading) -> Iterator[RoutingEntry]:
+    """Yield the rules as they are read; a rule with a condition that is known not to hold is left out."""
+    for entry in entries:
+        parts = [reading.get(part, part) for part in _conditions([entry])]
+        if False not in parts:
+            conditions = tuple(part for part in parts if isinstance(part, Condition))
+            yield replace(entry, rule=replace(entry.rule, conditions=conditions))
