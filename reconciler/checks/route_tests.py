@@ -17,7 +17,7 @@ from reconciler.behaviour.routing_entry import (
     destination_of_rule,
     order_entries,
 )
-from reconciler.checks.studio_dialects import GeneratedText, dialects_of, expand_checked
+from reconciler.checks.studio_dialects import GeneratedText, expand_checked
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.expand import FieldExpander, InvalidRuleError
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
@@ -67,7 +67,7 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    text = GeneratedText(desired, desired.layout, dialects_of(environment)) if desired.layout and live is None else None
+    text = GeneratedText(desired, desired.layout) if desired.layout and live is None else None
     runner = _RouteTestRunner(
         environment=environment, resolver=resolver, endpoint=desired.endpoint, rules=rules, assumed=assumed, text=text
     )

@@ -1,4 +1,4 @@
-"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and tests on the text."""
+"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and runs of the text."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
-from reconciler.behaviour.space.value_type import ANY_VALUE
+from reconciler.checks.lint_view import LintView
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
-from reconciler.model.finding import Finding, Severity
+from reconciler.model.finding import Finding
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
@@ -30,6 +30,7 @@ Reading = Mapping[Condition, Condition | bool]  # what conditions mean, as far a
 
 _MAX_WORK: Final = 10_000_000  # conditions tried with a value, and comparisons of rules: about four seconds
 _WORK_PER_RULE: Final = 20  # of one more comparison of all rules
+_HINT: Final = "rename a value, use another operator, or state the dialect: cxroute studio probe"
 
 
 def expand_checked(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -38,40 +39,32 @@ def expand_checked(manifests: Manifests, environment: Environment, resolver: Que
     if desired.layout is None:
         return desired
     queues = {queue.id: queue.name for queue in resolver.queues_by_id.values()}
-    findings = *desired.findings, *DialectProof(desired, manifests, dialects_of(environment), queues).findings()
+    findings = *desired.findings, *DialectProof(desired, manifests, queues).findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)
 
 
-def dialects_of(environment: Environment) -> tuple[Dialect, ...]:
-    """Return the dialects that the facts of an Environment do not rule out."""
-    studio = environment.api.studio
-    return possible_dialects(studio.dialect.model_dump(by_alias=True, exclude_none=True) if studio else {})
-
-
 class DialectProof:
     """The enabled rules of a Studio script, and the values with which they are compared in these dialects."""
 
-    def __init__(
-        self, desired: DesiredState, manifests: Manifests, dialects: Sequence[Dialect], queues: Mapping[str, str]
-    ) -> None:
-        self.desired, self.dialects, self.queues = desired, dialects, queues
-        self.attributes, self.budget = manifests.declared_attributes, WorkBudget(_MAX_WORK, _MAX_WORK)
+    def __init__(self, desired: DesiredState, manifests: Manifests, queues: Mapping[str, str]) -> None:
+        self.desired, self.attributes, self.queues = desired, manifests.declared_attributes, queues
+        self.dialects = possible_dialects(desired.layout.facts if desired.layout else {})
+        self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
         self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
-        self.parts = defaultdict[str, dict[Condition, None]](dict)
+        self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)  # with their literals
         for part in _conditions(self.entries):
-            self.parts[part.attribute][part] = None
+            self.parts[part.attribute][part] = _literals(part)
         declared: dict[str, Iterable[Scalar]] = {name: each.canonical_values for name, each in self.attributes.items()}
         if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
             declared[desired.endpoint.intent] = {*intents, desired.endpoint.fallback.intent or intents[0]}
         self.declared = {name: values for name, values in declared.items() if values and name in self.parts}
-        # Those of attributes that no rule compares with numbers. A blank text counts as missing.
-        self.values = dict[str, list[Scalar]]()
+        self.values = dict[str, list[Scalar]]()  # of attributes that no rule compares with numbers
         for name, parts in self.parts.items():
-            named = {literal for part in parts for literal in _literals(part)}
+            named = {literal for literals in parts.values() for literal in literals}
             if (values := self.declared.get(name, named)) and all(isinstance(literal, str) for literal in named):
-                self.values[name] = [value for value in values if _key(BROAD, value)]
+                self.values[name] = [value for value in values if _key(BROAD, value)]  # a blank text counts as missing
 
     def findings(self) -> Iterator[Finding]:
         """Yield all findings about the rules."""
@@ -80,25 +73,23 @@ class DialectProof:
             yield from self._compare_empty_texts()
         except UndecidedError:
             message = "not proven that the rules do the same in all dialects of Studio: the analysis reached its bound"
-            hint = "use fewer `contains` and `startsWith`, or state the dialect: cxroute studio probe"
-            yield _finding("CXR127", "error", message, self.entries[0], hint)
+            yield LintView.finding("CXR127", "error", message, self.entries[0], _HINT)
         split = "in Studio a split is by contact and no draw: ContactID % 100 chooses the queue"
         splits = (entry for entry in self.entries if len(entry.rule.targets) > 1)
-        yield from (_finding("CXR130", "info", split, entry) for entry in splits)
+        yield from (LintView.finding("CXR130", "info", split, entry) for entry in splits)
 
     def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
-        by_rules = self._read_texts(None)
-        for text_facts in dict.fromkeys(each[:2] for each in self.dialects):
-            dialect = Dialect(*text_facts, *PLAIN[2:])  # the generated text compares numbers in the same way everywhere
+        by_rules, allowed = self._read_texts(None), {**self.declared, **self.values}
+        # The generated text compares numbers in the same way everywhere: only the facts about texts matter.
+        for dialect in dict.fromkeys(Dialect(*each[:2], *PLAIN[2:]) for each in self.dialects):
             in_studio = self._read_texts(dialect)
-            if in_studio != by_rules:
-                for region in self._compare({**self.declared, **self.values}, by_rules, in_studio):
-                    message = self._describe(region, region.example.attributes, f"with {describe_dialect(dialect)}")
-                    hint = "rename a value, change a condition, or state the dialect: cxroute studio probe"
-                    return _finding("CXR127", "error", message, region.before_rule or region.after_rule, hint)
-        dialects = f"all dialects of Studio that are not ruled out ({len(self.dialects)})"
-        return _finding("CXR128", "info", f"with the declared values, the rules do the same in {dialects}")
+            for region in self._compare(allowed, by_rules, in_studio) if in_studio != by_rules else ():
+                message = self._describe(region, region.example.attributes, f"with {describe_dialect(dialect)}")
+                rule = region.before_rule or region.after_rule or self.entries[0]
+                return LintView.finding("CXR127", "error", message, rule, _HINT)
+        message = f"the rules do the same in all dialects of Studio that are not ruled out ({len(self.dialects)})"
+        return Finding(code="CXR128", severity="info", message=message)
 
     def _read_texts(self, dialect: Dialect | None) -> Reading:
         """Return each condition on texts as a list of the values that fulfil it; None: by the rules."""
@@ -107,14 +98,14 @@ class DialectProof:
             by_key = defaultdict[Scalar, list[Scalar]](list)
             for value in values:
                 by_key[_key(dialect, value)].append(value)
-            for part in self.parts[name]:
-                keys = [_key(dialect, literal) for literal in _literals(part)]
+            for part, literals in self.parts[name].items():
+                keys = [_key(dialect, literal) for literal in literals]
                 positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)
                 if part.operator in PATTERNS:
                     self.budget.spend(len(values))
                     pattern = replace(part, operator=positive, value=keys[0])
                     keys = [key for key in by_key if holds(pattern, {name: key})]
-                if part.value is not None:
+                if literals:
                     fulfilling = [value for key in {*keys} for value in by_key.get(key, ())]
                     reading[part] = make_condition(name, "in" if positive == part.operator else "notIn", fulfilling)
         return reading
@@ -124,10 +115,10 @@ class DialectProof:
         # Rules that come first take every value that is not allowed.
         priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
         first = Rule(name="", description="", priority=priority, enabled=True, conditions=(), targets=())
-        parts = (make_condition(name, "notIn", [*values]) for name, values in allowed.items())
-        limits = [RoutingEntry(name="", rule=replace(first, conditions=(part,))) for part in parts]
-        lists = [[*limits, *_read_rules(self.entries, reading)] for reading in (old, new)]
-        change = compare_behaviour(*lists, self.desired.evaluation, self.budget.remaining)
+        limits = (make_condition(name, "notIn", [*values]) for name, values in allowed.items())
+        entries = [RoutingEntry(name="", rule=replace(first, conditions=(limit,))) for limit in limits]
+        before, after = ([*entries, *_read_rules(self.entries, reading)] for reading in (old, new))
+        change = compare_behaviour(before, after, self.desired.evaluation, self.budget.remaining)
         self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
             raise UndecidedError
@@ -138,7 +129,7 @@ class DialectProof:
         types = self.desired.endpoint.context_types
         for name, parts in self.parts.items():
             is_text = name not in self.attributes or self.attributes[name].declared_type in (None, "text")
-            can_be_empty = "" in self.declared.get(name, [""]) and is_text and types.get(name, ANY_VALUE).texts
+            can_be_empty = "" in self.declared.get(name, [""]) and is_text and (name not in types or types[name].texts)
             empty, missing = ({part: holds(part, given) for part in parts} for given in ({name: ""}, dict[str, str]()))
             allowed = {other: values for other, values in self.declared.items() if other != name}
             regions = self._compare(allowed, empty, missing) if can_be_empty and empty != missing else ()
@@ -147,21 +138,22 @@ class DialectProof:
                 message = self._describe(region, {**region.example.attributes, name: ""}, reason)
                 rules = {entry.name for each in regions for entry in (*each.before_rules, *each.after_rules) if entry}
                 causes = [each for each in self.entries if each.name in rules and parts.keys() & each.rule.conditions]
-                yield from (_finding("CXR129", "warning", message, entry) for entry in causes)
+                yield from (LintView.finding("CXR129", "warning", message, entry) for entry in causes)
 
     def _describe(self, region: Region, conversation: Mapping[str, Scalar], reason: str) -> str:
         before, after = (
-            f"goes to {destination_phrase(destination_of_rule(rule), self.queues)}{f' by rule {rule.name}' if rule else ''}"
+            destination_phrase(destination_of_rule(rule), self.queues) + (f" by rule {rule.name}" if rule else "")
             for rule in (region.before_rule, region.after_rule)
         )
-        return f"{conversation_phrase(conversation, self.desired.labels)} {before}, but in Studio {reason} it {after}"
+        phrase = conversation_phrase(conversation, self.desired.labels)
+        return f"{phrase} goes to {before}, but in Studio {reason} it goes to {after}"
 
 
 class GeneratedText:
     """The rules as the text of a block, for tests of single conversations."""
 
-    def __init__(self, desired: DesiredState, layout: BlockLayout, dialects: Sequence[Dialect]) -> None:
-        self._layout, self._dialects = layout, dialects
+    def __init__(self, desired: DesiredState, layout: BlockLayout) -> None:
+        self._layout, self._dialects = layout, possible_dialects(layout.facts)
         self._entries = {entry.name: entry for entry in desired_entries(desired) if entry.rule.enabled}
         parts = set(_conditions(self._entries.values()))
         self._variables = {part.attribute: layout.variable(part.attribute) for part in parts}
@@ -170,8 +162,7 @@ class GeneratedText:
 
     def find_deviation(self, context: Conversation, expected: Destination) -> tuple[Dialect, Destination] | None:
         """Return a dialect in which the text sends a conversation to another destination, and that destination."""
-        # The text has only the rules that may take the conversation in some dialect, and one queue for all: offline,
-        # the id of a queue is its name. The address in the text is that of the rule that takes the conversation.
+        # A text of the rules that may take it in some dialect, with one queue: offline, ids of queues are names.
         matching = self._index.matching_entries({name: _key(BROAD, value) for name, value in context.items()})
         entries = [self._entries[each.name] for each in matching]
         rules = [BlockEntry(replace(each.rule, targets=(Target("0", 1),)), each.address, "", "") for each in entries]
@@ -183,11 +174,6 @@ class GeneratedText:
             if actual != expected:
                 return dialect, actual
         return None
-
-
-def _finding(code: str, severity: Severity, message: str, entry: RoutingEntry | None = None, hint: str = "") -> Finding:
-    source, address = (entry.source, entry.address) if entry else (None, None)
-    return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
 
 def _conditions(entries: Iterable[RoutingEntry]) -> Iterator[Condition]:

@@ -109,20 +109,17 @@ set `enabled: false`; to stop using one queue, remove its target. A live rule of
 explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
 CXR125 rule that a Studio block cannot hold: With `api.rules: studio` a rule becomes a CASE of a script. The language
-has no `endsWith`, no quotes, braces, backslashes or control characters in a text, and splits by whole percents only; an
-empty text is a missing one. Write the rule in another way.
+has no `endsWith`, no empty text, no quotes, braces, backslashes or control characters, and splits by whole percents.
 CXR126 two meanings of a Studio variable: Rules compare an attribute as a text and as a number, or two attributes have
 one variable of the script, so that Studio may not tell the two apart. Use two attributes, or `api.studio.variables`.
 CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores
-blanks around a text, and for the conversation of the message this decides the destination (or the comparison reached
-its bound). Rename a value, or run the snippet of `cxroute studio probe` once in Studio and write its result to
-`api.studio.dialect`.
-CXR128 same result in every dialect of Studio: The rules were compared in each dialect that `api.studio.dialect` does
-not rule out, for every declared intent and value; for an attribute without declared values, for the texts that rules
-compare it with.
-CXR129 empty and missing differ: In Studio an empty variable is a missing one, and the generated text treats it so; by
-the rules the two have different destinations. Use a condition that treats both alike, or a value such as `none` instead
-of the empty text.
+blanks around a text. In the message, this decides the destination. Rename a value, or run the snippet of `cxroute
+studio probe` once in Studio and write its result to `api.studio.dialect`.
+CXR128 same result in every dialect of Studio: The rules were compared in each dialect that is not ruled out, for the
+declared intents and values (or those that rules name). An empty text counts as missing, and a number must be a number
+in the script, not a text of digits.
+CXR129 empty and missing differ: In Studio an empty variable is a missing one. By the rules the two have different
+destinations. Use a condition that treats both alike, or a value such as `none` instead of the empty text.
 CXR130 split by contact: In a Studio script the last two digits of ContactID choose one of a rule's queues. The shares
 hold for many contacts; for one contact it is no random draw.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a

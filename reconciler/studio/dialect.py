@@ -18,9 +18,9 @@ class Dialect(NamedTuple):
 
 
 PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
-"""Compares texts as rules do."""
+"""The dialect that compares texts as rules do."""
 BROAD: Final = PLAIN._replace(case_sensitive=False, trims_blanks=True)
-"""Texts that are equal in some dialect are equal here."""
+"""The dialect in which all texts are equal that are equal in any dialect."""
 
 
 def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
