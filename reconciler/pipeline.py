@@ -29,8 +29,9 @@ from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.checks.route_tests import CheckResult
+from reconciler.checks.studio_dialects import expand_checked
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Environment
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
     """Return the rules that manifests define for an environment. Raises ManifestError, and UsageError for `only`."""
     resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
-    desired = expand_manifests(manifests, environment, resolver)
+    desired = expand_checked(manifests, environment, resolver)
     addresses = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if options.only else ()
     for selector in unmatched_selectors(options.only, addresses):
         hint = suggest(selector, [str(address) for address in addresses])

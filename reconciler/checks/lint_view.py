@@ -136,7 +136,8 @@ class LintView:
             types = {name: value_type for name, value_type in types.items() if name in attributes}
         return f" ({types_phrase(types, self.labels)})" if types else ""
 
-    def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
+    @staticmethod
+    def finding(code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
         """Return a finding about one managed rule."""
         source, address = entry.source, entry.address
         return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)

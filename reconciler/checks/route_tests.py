@@ -17,7 +17,8 @@ from reconciler.behaviour.routing_entry import (
     destination_of_rule,
     order_entries,
 )
-from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.checks.studio_dialects import GeneratedText, expand_checked
+from reconciler.desired.desired import DesiredState
 from reconciler.desired.expand import FieldExpander, InvalidRuleError
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT, TextBudget
@@ -31,6 +32,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
+from reconciler.studio.dialect import describe_dialect
 from reconciler.text.phrases import Labels
 
 
@@ -65,8 +67,9 @@ def run_route_tests(
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
+    text = GeneratedText(desired, desired.layout) if desired.layout and live is None else None
     runner = _RouteTestRunner(
-        environment=environment, resolver=resolver, endpoint=desired.endpoint, rules=rules, assumed=assumed
+        environment=environment, resolver=resolver, endpoint=desired.endpoint, rules=rules, assumed=assumed, text=text
     )
     return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
 
@@ -78,6 +81,7 @@ class _RouteTestRunner:
     endpoint: EndpointStage
     rules: RuleIndex
     assumed: Mapping[str, bool]
+    text: GeneratedText | None  # of the rules, if they are in a Studio script
     budgets: defaultdict[str, TextBudget] = field(default_factory=lambda: defaultdict(TextBudget))  # by file
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
@@ -91,10 +95,14 @@ class _RouteTestRunner:
             context = given if test.given.context is not None else self.endpoint.context(given).attributes
             winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
+            names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
             if actual != expected:
-                names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
+            elif self.text and (deviation := self.text.find_deviation(context, expected)):
+                facts, reached = describe_dialect(deviation[0]), destination_phrase(deviation[1], names)
+                message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({facts})"
+                failure = loaded.finding("CXR220", message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
         except OpaqueConditionError as error:
@@ -162,7 +170,7 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     """Return the rules of one environment, expanded offline, with the results of all route tests if they are valid."""
     resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     try:
-        desired = expand_manifests(manifests, environment, resolver)
+        desired = expand_checked(manifests, environment, resolver)
     except ManifestError as error:
         return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
     tried = run_route_tests(manifests.route_tests, environment, resolver, desired)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
@@ -56,6 +56,7 @@ class BlockLayout:
     skill: str = "cxr_skill"
     rule: str = "cxr_rule"
     highest_first: bool = False
+    facts: Mapping[str, bool] = field(default_factory=dict)  # what is known of the script's dialect
 
     @property
     def begin(self) -> str:

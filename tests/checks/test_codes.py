@@ -191,6 +191,10 @@ ATTRIBUTES: Final = (
     "apiVersion: routing/v1\nkind: Attributes\nname: %s\n"
     "attributes: {tier: {values: [gold, platinum], writtenBy: IVR}}\n"
 )
+STUDIO: Final = """\
+api: {auth: access-key, area: na1, queues: acd-skills, rules: studio, studio: {script: Hand-over}}
+attributes: {intent: intent, confidence: confidence}
+"""
 TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
 EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
 OTHER: Final = rule(conditions=[intent_is("other")])
@@ -238,6 +242,18 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR122": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {profile: theirs}\n"),
     "CXR123": lambda desk: desk.of_rules("{intent: a, targets: [{queue: Q, weight: 0}]}"),
     "CXR124": lambda desk: desk.validated(documents(ENVIRONMENT, ATTRIBUTES % "a", ATTRIBUTES % "b")),
+    "CXR125": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, endsWith: x}]}", more=STUDIO),
+    "CXR126": lambda desk: desk.of_rules(
+        "{key: a, queue: Q, when: [{attribute: routedAt, equals: x}, {attribute: routedAt, lessThan: 1}]}", more=STUDIO
+    ),
+    "CXR127": lambda desk: desk.of_rules("{intent: Card, queue: P}", "{key: b, intent: card, queue: Q}", more=STUDIO),
+    "CXR128": lambda desk: desk.of_rules("{intent: pin, queue: Queue}", more=STUDIO),
+    "CXR129": lambda desk: (
+        desk.of_rules("{key: a, queue: Queue, when: [{attribute: routedAt, notEquals: x}]}", more=STUDIO) - {"CXR128"}
+    ),
+    "CXR130": lambda desk: (
+        desk.of_rules("{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO) - {"CXR128"}
+    ),
     "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
     "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
     "CXR203": lambda desk: desk.of_rules(

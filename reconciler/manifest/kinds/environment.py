@@ -344,6 +344,7 @@ class Environment(f.ManifestDocument):
             "variables": variables,
             **studio.result.model_dump(),
             **order,
+            "facts": studio.dialect.model_dump(by_alias=True, exclude_none=True),
         }
 
     @property
