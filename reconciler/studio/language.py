@@ -99,6 +99,17 @@ def format_expression(node: Expression) -> str:
     return node.spelling or node.text
 
 
+def _leaf(symbol: str) -> Expression:
+    first = symbol[:1]
+    if first in ('"', "$") and len(symbol) > 1:
+        return Expression("text", symbol[1:-1]) if first == '"' else Expression("escaped", symbol[2:-1])
+    if "0" <= first <= "9":
+        return Expression("number", symbol)
+    if _NAME.fullmatch(symbol):
+        return Expression("variable", symbol.lower(), (), symbol)
+    raise _UnknownSyntaxError
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = _TOKEN.findall(f"{text}\n")
@@ -106,6 +117,7 @@ class _Parser:
         self.position = 0
         self.line = 1
         self.depth = 0
+        self.leaves: dict[str, Expression] = {}  # most texts repeat few names and numbers
 
     def parse_statements(self) -> tuple[Statement, ...]:
         """Return the statements up to the end of the text, or of the block."""
@@ -245,24 +257,18 @@ class _Parser:
 
     def _parse_operand(self) -> Expression:
         symbol = self.tokens[self.position]
-        first = symbol[:1]
         self.position += 1
-        if symbol in ("(", "-"):
+        if symbol == "(":
             self._descend()
-            if symbol == "(":
-                node = Expression("group", "", (self._parse_operation(1),))
-                self._expect(")")
-            else:
-                node = Expression("operation", "-", (Expression("number", "0"), self._parse_operand()))
+            node = Expression("group", "", (self._parse_operation(1),))
+            self._expect(")")
             self.depth -= 1
-        elif first in ('"', "$") and len(symbol) > 1:
-            node = Expression("text", symbol[1:-1]) if first == '"' else Expression("escaped", symbol[2:-1])
-        elif "0" <= first <= "9":
-            node = Expression("number", symbol)
-        elif _NAME.fullmatch(symbol):
-            node = Expression("variable", symbol.lower(), (), symbol)
+        elif symbol == "-":
+            self._descend()
+            node = Expression("operation", "-", (Expression("number", "0"), self._parse_operand()))
+            self.depth -= 1
         else:
-            raise _UnknownSyntaxError
+            node = self.leaves.get(symbol) or self.leaves.setdefault(symbol, _leaf(symbol))
         return self._parse_members(node) if self.tokens[self.position] == "." else node
 
     def _parse_members(self, node: Expression) -> Expression:
