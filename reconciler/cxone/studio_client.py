@@ -4,7 +4,7 @@ A script is locked, read and saved as a whole. No method deletes a script, start
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -15,11 +15,13 @@ from reconciler import errors
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.rule_json import rule_body
 from reconciler.cxone.settings import StudioScript
+from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
 from reconciler.cxone.transport.request import ApiResponse
 from reconciler.model.live import LastSave, LiveRule, Marker
 from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
-from reconciler.studio.read import read_block
+from reconciler.studio.read import BlockRule, read_block
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
 from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
@@ -46,8 +48,8 @@ class StudioReadingClient(ReadingClient):
         """Return every rule in the block. Raises ApiError for a script that does not exist or has no such block."""
         if self._last_block is None:
             await self._refuse_desktop_script()
-        _, self._last_block = await self.script()
-        return tuple(live for live, _ in self._read_rules(self._last_block))
+        _, self._last_block, rules = await self.script()
+        return tuple(live for live, _ in rules.values())
 
     async def last_save(self) -> LastSave | None:
         """Return who saved the running version of the script, and when; None if the tenant does not tell."""
@@ -55,21 +57,16 @@ class StudioReadingClient(ReadingClient):
         save = LastSave(_display(version.get("modifyUser")), _display(version.get("modifyDate")))
         return save if any(save) else None
 
-    async def script(self) -> tuple[str, ScriptBlock]:
-        """Return the script's JSON, and the block in it. Raises ApiError."""
-        response = await self._call_script("read script", scriptPath=self._script.path)
+    async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
+        """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
+        response, layout = await self._call_script("read script", scriptPath=self._script.path), self._script.layout
         content = response.content.decode()
         try:
-            return content, find_block(content, self._script.layout)
-        except ScriptError as error:
+            block = find_block(content, layout)
+            rules = read_block(block.text, layout, block.first_line).rules
+        except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-
-    def _read_rules(self, block: ScriptBlock) -> Iterator[tuple[LiveRule, str]]:
-        """Yield the rules of a block, each with its lines."""
-        layout = self._script.layout
-        for rule in read_block(block.text, layout, block.first_line).rules:
-            marker = Marker(layout.owner, rule.address, rule.digest) if rule.address else None
-            yield LiveRule(rule.id, rule.rule, marker, {"id": rule.id, **rule_body(rule.rule, marker)}), rule.text
+        return content, block, {rule.id: (_live_rule(rule, layout.owner), rule.text) for rule in rules}
 
     async def _running_version(self) -> dict[str, Any]:
         """Return the entry of the version that runs, from the script's history; empty without one."""
@@ -123,14 +120,13 @@ class StudioClient(StudioReadingClient):
 
         Raises ConcurrentChangeError if the script is not as `rules` read it, RejectedError and AmbiguousWriteError.
         """
-        before, (content, block) = self._last_block, await self.script()
-        lines = {live.id: (live, text) for live, text in self._read_rules(block)}
+        before, (content, block, rules) = self._last_block, await self.script()
         is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
-        if not is_same or list(read) != [live for live, _ in lines.values()]:
+        if not is_same or list(read) != [live for live, _ in rules.values()]:
             save = await self.last_save()
             text = f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
             raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
-        entries = [_block_entry(rule, *lines.get(rule.id, (None, ""))) for rule in after]
+        entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
         try:
             block_text = build_block(entries, self._script.layout, queue_names)
         except NotStorableError as error:
@@ -183,7 +179,9 @@ class StudioClient(StudioReadingClient):
             await unlock
 
     async def _unlock(self) -> None:
-        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # it may be over
+        # The run's time may be over, or the client may have given up on the tenant.
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)
+        self._sender.circuit = WaitingBreaker(_UNLOCK_SECONDS, self._time, self.rate_limiter)
         try:
             async with self._time.deadline(_UNLOCK_SECONDS):
                 reason = await self._set_lock("false")
@@ -194,6 +192,11 @@ class StudioClient(StudioReadingClient):
 
 
 TenantWriter = WritingClient | StudioClient
+
+
+def _live_rule(rule: BlockRule, owner: str) -> LiveRule:
+    marker = Marker(owner, rule.address, rule.digest) if rule.address else None
+    return LiveRule(rule.id, rule.rule, marker, {"id": rule.id, **rule_body(rule.rule, marker)})
 
 
 def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:

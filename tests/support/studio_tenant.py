@@ -142,7 +142,7 @@ class StudioTenant:
     @property
     def version(self) -> dict[str, Any]:
         """Return the version of the script that runs."""
-        return self.state.scripts[self.state.current_script(SCRIPT) or ""]
+        return self.state.scripts[self.state.current_script(SCRIPT)]
 
     @property
     def code(self) -> str:
@@ -153,4 +153,4 @@ class StudioTenant:
     @property
     def holder(self) -> str:
         """Return who has the lock; empty if nobody has."""
-        return str(self.state.lock_info(SCRIPT)["lockedName"])
+        return str(self.version["lock"].get("lockedName", ""))
