@@ -49,11 +49,14 @@ PEOPLE: Final = ("outside", "planned", "other", "case", "half", "lock")
 PROCESSES: Final = ("kill", "cancel", "signal", "second", "twin")
 RESPONSES: Final = ("warned", "refused", "garbled", "unlike")
 TRANSIENT: Final = (
-    *("500", "502", "503", "504", "429", "429=2", "429=date", "429=none", "reset", "timeout", "refuse", "cut", "half"),
-    *("drip", "401", "revoke", "empty", "html"),
+    *("500", "502", "503", "504", "429", "429=2", "429=date", "429=none", "reset", "timeout", "refuse", "cut"),
+    *("drip", "401", "revoke"),
 )
 """Faults of one response after which a repetition helps."""
-LASTING: Final = ("403", "404", "405", "409", "412", "422", "shape", "nan", "redirect", "html=403", "501", "400", "deep=20")
+LASTING: Final = (
+    *("400", "403", "404", "405", "409", "412", "422", "501", "shape", "nan", "redirect", "html", "html=403", "deep=20"),
+    *("empty", "half"),
+)
 APPLIED: Final = ("reset-applied", "timeout-applied", "500-applied", "502-applied", "504-applied", "html-applied")
 LATE: Final = ("late=1", "late=2", "late=3")
 
@@ -320,7 +323,7 @@ def accidents() -> Iterator[StudioCase]:
 
 def lasting() -> Iterator[StudioCase]:
     """Yield outages: each fault at every request from some request on, and only at calls of one kind."""
-    faults = ("500", "reset", "timeout-applied", "403", "401", "429", "html", "garbled"[:0] or "half")
+    faults = ("500", "reset", "timeout-applied", "403", "401", "429", "html", "half")
     for scenario in ("first", "changes", "drift"):
         for fault in faults:
             yield from (StudioCase(scenario, f":{fault}@#{number}-") for number in range(1, requests(scenario) + 1))

@@ -184,6 +184,7 @@ class StudioOracle:
     def _hear(self, call: Call) -> None:
         if call.is_read and call.is_answered and call.response is not None:
             self._last_reads[id(call.run)] = call.response.body
+            call.code = _code_in(call.response.body)
         self._sending = None
 
     def _check_save_call(self, call: Call) -> None:
@@ -263,26 +264,27 @@ class StudioOracle:
             self.check("S9", shown, f"{run.user}: {text[:300]!r}")
 
     def _check_lock(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
+        self.check("S4", True, "")
         if self.world.holder != run.user:
-            self.check("S4", True, "")
             return
+        if not any(call.is_lock("true") for call in calls):
+            return  # a lock that an earlier run left
         unlocks = [call for call in calls if call.is_lock("false")]
         says = any("may still be locked" in text for text in (*result.notes, result.error))
-        is_lost = bool(unlocks) and not any(call.is_answered for call in unlocks[-1:])
+        is_lost = bool(unlocks) and not _is_unlocked(unlocks[-1])
         self.check("S4", is_lost, f"{run.user}: holds the lock, and no unlock was lost")
         self.check("S4", says, f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}")
 
     def _check_report(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
-        body = self._last_reads.get(id(run))
-        parts = split_code(_code_in(json.loads(body))) if body else None
+        reads = [call for call in calls if call.is_read or call.is_save]
+        parts = next((parts for call in reversed(reads) if call.code and (parts := split_code(call.code))), None)
         chunks = chunks_of(parts.block) if parts else {}
         goal = {f"cards/{wish.key}": wish for wish in self.scenario.goal}
         live = {address: chunk.wish for address, chunk in chunks.items()}
         if result.exit_code == 0:
             self.check("S8", live == goal, f"{run.user}: exit 0, and the script has {_difference(live, goal)}")
         report = result.report
-        reads = [call for call in calls if call.is_read or call.is_save]
-        was_read_after = bool(reads) and reads[-1].is_read and reads[-1].is_answered
+        was_read_after = bool(reads) and split_code(reads[-1].code) is not None
         for outcome in report.outcomes if report else ():
             address = str(outcome.change.address)
             is_done = live.get(address) == goal.get(address)
@@ -318,8 +320,16 @@ def _spell(text: str) -> list[str]:
     return [*pieces, text[end:]]
 
 
-def _code_in(content: Mapping[str, Any]) -> str:
-    return code_of(dict(content)) if "properties" in content else ""
+def _is_unlocked(call: Call) -> bool:
+    return call.is_answered and call.response is not None and b'"errorState":false' in call.response.body
+
+
+def _code_in(body: bytes) -> str:
+    """Return the code in a response; empty if it is no script."""
+    try:
+        return code_of(json.loads(body))
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _outside(content: Mapping[str, Any]) -> object:

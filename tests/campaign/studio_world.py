@@ -67,6 +67,8 @@ class Call:
     response: SimResponse | None = None
     is_lost: bool = False
     """Its response did not arrive in full."""
+    code: str = ""
+    """The code in the response to a read; empty without one."""
 
     @property
     def is_save(self) -> bool:
