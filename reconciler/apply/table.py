@@ -1,7 +1,7 @@
 """Apply to a store that keeps all rules in one document: one save switches the whole table (invariants "Studio").
 
 There is no state in between, so no order of changes matters. A save is made from a read under the store's lock, and the
-store refuses it if the document changed since that read: an edit of somebody else is never overwritten unseen.
+store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class RuleTable(Protocol):
         """Return every live rule."""
 
     def lock(self) -> AbstractAsyncContextManager[None]:
-        """Hold the document's lock. Raises LockedError if somebody else holds it."""
+        """Hold the document's lock. Raises LockedError if another user holds it."""
 
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
@@ -70,7 +70,7 @@ class _TableRun:
     stop_reason: str = ""
     fresh_plan: Plan | None = None
     warnings: list[str] = field(default_factory=list)
-    edited: set[str] = field(default_factory=set)  # the rules that somebody edited since the plan was made
+    edited: set[str] = field(default_factory=set)  # the rules that another user edited since the plan was made
     conflicts: int = 0
     progress: ApplyProgress = field(init=False)
     known: dict[str, object] = field(init=False)  # the rules as this run last knew them, by id

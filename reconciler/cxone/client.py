@@ -42,8 +42,7 @@ class _Call(NamedTuple):
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
 _SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role gives"
-_VIEW_RIGHT: Final = "right to view scripts in Studio, which its employee's role gives"
-_EDIT_RIGHT: Final = "right to edit scripts in Studio, which its employee's role gives"
+_SCRIPTS_RIGHT: Final = "right to view and edit scripts in Studio, which its employee's role gives"
 _CALLS: Final = {
     "list": _Call("GET", RequestKind.READ, "scope routing:read"),
     "list or nothing": _Call("GET", RequestKind.PAGE, "scope routing:read"),
@@ -54,9 +53,9 @@ _CALLS: Final = {
     "context": _Call("POST", RequestKind.MERGE, "scope interaction:write", _GONE, _UNSUPPORTED),
     "custom fields": _Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, _GONE, _UNSUPPORTED),
     "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
-    "read script": _Call("GET", RequestKind.READ, _VIEW_RIGHT, _GONE),
-    "lock script": _Call("PUT", RequestKind.MERGE, _EDIT_RIGHT, _GONE, _UNSUPPORTED),
-    "save script": _Call("POST", RequestKind.WRITE, _EDIT_RIGHT, unsupported=_GONE | _UNSUPPORTED),
+    "read script": _Call("GET", RequestKind.READ, _SCRIPTS_RIGHT, _GONE),
+    "lock script": _Call("PUT", RequestKind.MERGE, _SCRIPTS_RIGHT, _GONE, _UNSUPPORTED),
+    "save script": _Call("POST", RequestKind.WRITE, _SCRIPTS_RIGHT, unsupported=_GONE | _UNSUPPORTED),
 }
 _REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
 

@@ -85,9 +85,8 @@ class StudioScript:
 
     def target(self, call: str = "", **parameters: str) -> str:
         """Return path and query of a call; `call` is below the path of the scripts."""
-        query = urlencode(parameters, quote_via=quote, safe="")
         path = f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
-        return f"{path}?{query}" if query else path
+        return f"{path}?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,4 @@
-"""Clients of a tenant whose rules are a block in a Studio script, read and saved over the Scripts API.
-
-A script is locked, read and saved as a whole. No method deletes a script, starts it, or takes its lock from somebody.
-"""
+"""Clients of rules in a block of a Studio script. No method deletes or starts a script, or takes a user's lock away."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,10 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
 
 from reconciler import errors
-from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.client import ReadingClient, WritingClient, rule_path
 from reconciler.cxone.rule_json import rule_body
 from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
@@ -21,7 +17,7 @@ from reconciler.model.live import LastSave, LiveRule, Marker
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
-from reconciler.studio.read import BlockRule, read_block
+from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
 from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
@@ -60,33 +56,33 @@ class StudioReadingClient(ReadingClient):
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
         """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
         response, layout = await self._call_script("read script", scriptPath=self._script.path), self._script.layout
-        content = response.content.decode()
+        content, rules = response.content.decode(), {}
         try:
             block = find_block(content, layout)
-            rules = read_block(block.text, layout, block.first_line).rules
+            for rule in read_block(block.text, layout, block.first_line).rules:
+                marker = Marker(layout.owner, rule.address, rule.digest) if rule.address else None
+                raw = {"id": rule.id, **rule_body(rule.rule, marker)}
+                rules[rule.id] = LiveRule(rule.id, rule.rule, marker, raw), rule.text
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        return content, block, {rule.id: (_live_rule(rule, layout.owner), rule.text) for rule in rules}
+        return content, block, rules
 
     async def _running_version(self) -> dict[str, Any]:
         """Return the entry of the version that runs, from the script's history; empty without one."""
         response = await self._call_script("read script", "/historyByName", scriptPath=self._script.path)
-        versions = find_member(response.payload, "versions")
-        entries = versions if isinstance(versions, list) else []
-        return next((each for each in entries if isinstance(each, dict) and each.get("status") == "CURR"), {})
+        versions = find_members(response.payload, "versions[]")
+        return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
-        version_id = str((await self._running_version()).get("scriptId") or "")
-        if not version_id.strip("."):
-            return
-        response = await self._call_script("read script", f"/{quote(version_id, safe='')}")
-        content = find_member(response.payload, "scriptContent")
+        version_id, content = (await self._running_version()).get("scriptId"), None
+        with suppress(errors.RejectedError, errors.UnsupportedCallError, errors.UnexpectedResponseError):
+            path = rule_path("", str(version_id or "")[:MAX_NAME_LENGTH])
+            content = find_member((await self._call("read script", self._script.target(path))).payload, "scriptContent")
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
-            raise errors.ApiError(
-                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
-                " export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
-            )
+            text = f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
+            remedy = "export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
+            raise errors.ApiError(f"{text} {remedy}")
 
     async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
         layout = self._script.layout
@@ -105,7 +101,7 @@ class StudioClient(StudioReadingClient):
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        """Hold the script's lock. Raises LockedError if somebody else holds it. A failed unlock becomes a note."""
+        """Hold the script's lock. Raises LockedError if another user holds it. A failed unlock becomes a note."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
             if refusal := await self._set_lock("true"):
@@ -116,15 +112,12 @@ class StudioClient(StudioReadingClient):
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Replace the rules and return the tenant's warnings. A rule that did not change keeps its lines.
-
-        Raises ConcurrentChangeError if the script is not as `rules` read it, RejectedError and AmbiguousWriteError.
-        """
+        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError after a change of others."""
         before, (content, block, rules) = self._last_block, await self.script()
         is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
         if not is_same or list(read) != [live for live, _ in rules.values()]:
             save = await self.last_save()
-            text = f"; {save.by or 'somebody'} saved it last ({save.at})" if save else ""
+            text = f"; {save.by or 'a user'} saved it last ({save.at})" if save else ""
             raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
         try:
@@ -144,8 +137,7 @@ class StudioClient(StudioReadingClient):
         if response.is_success and verdicts == [True]:
             return _action_texts(payload, "warnings")
         if response.is_success and verdicts != [False]:
-            text = f"{response.call}: no `success` in the response, so it is unknown whether the script was saved"
-            raise errors.AmbiguousWriteError(text)
+            raise errors.AmbiguousWriteError(f"{response.call}: no `success` in the response; the save may be done")
         keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(response)
         text = f"the tenant refuses {self._name}, and nothing was saved: {keys} (status {response.status})"
         raise errors.RejectedError(text, response.status)
@@ -159,7 +151,7 @@ class StudioClient(StudioReadingClient):
         is_refused = find_member(response.payload, "errorState")
         if not isinstance(is_refused, bool):
             raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
-        return is_refused * (_display(find_member(response.payload, "errorMessage")) or "no reason given")
+        return (_display(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
 
     async def _locked_error(self, refusal: str) -> errors.LockedError:
         text = f"{self._name} cannot be locked ({refusal})"
@@ -179,8 +171,7 @@ class StudioClient(StudioReadingClient):
             await unlock
 
     async def _unlock(self) -> None:
-        # The run's time may be over, or the client may have given up on the tenant.
-        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)
+        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # the unlock is tried after any failure
         self._sender.circuit = WaitingBreaker(_UNLOCK_SECONDS, self._time, self.rate_limiter)
         try:
             async with self._time.deadline(_UNLOCK_SECONDS):
@@ -194,13 +185,7 @@ class StudioClient(StudioReadingClient):
 TenantWriter = WritingClient | StudioClient
 
 
-def _live_rule(rule: BlockRule, owner: str) -> LiveRule:
-    marker = Marker(owner, rule.address, rule.digest) if rule.address else None
-    return LiveRule(rule.id, rule.rule, marker, {"id": rule.id, **rule_body(rule.rule, marker)})
-
-
 def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:
-    """Return the entry to build; `before` and `lines` are of the rule with the same id, if there was one."""
     address, digest = (rule.marker.address, rule.marker.digest) if rule.marker else (None, "")
     return BlockEntry(rule.rule, address, digest, lines if before and before.content == rule.content else "")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
-from reconciler.simulator.contacts import merge_context, read_context, send_signal, set_custom_fields
+from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
 from reconciler.simulator.scripts import ScriptsApi
 from reconciler.simulator.settings import SimulatorSettings
@@ -20,7 +20,6 @@ Handler = Callable[["SimulatorApi", http.SimRequest], http.SimResponse]
 Page = Callable[[http.SimRequest, Sequence[dict[str, Any]], int], http.SimResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
-MAX_SCRIPT_BYTES: Final = 8 * MAX_BODY_BYTES
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
 _READ: Final = "routing:read"
 _WRITE: Final = "routing:write"
@@ -112,7 +111,7 @@ class SimulatorApi:
             return rate_limited
         if scope not in self.settings.scopes:
             return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
-        limit = MAX_SCRIPT_BYTES if request.segments[-1] == "scripts" else MAX_BODY_BYTES
+        limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
         return http.error_response(413) if len(request.body) > limit else None
 
     def _find_rule(self, request: http.SimRequest) -> StoredRule:
@@ -206,7 +205,6 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     },
     "api/v2/routing/queues": {"GET": (_READ, _queue_list(queues_page))},
     "api/v2/interactions/interactions/[^/]*/context": {
-        "GET": ("interaction:read", lambda api, request: read_context(api.state, request)),
         "POST": (_INTERACT, lambda api, request: merge_context(api.state, api.settings, request)),
     },
     r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _queue_list(skills_page))},

@@ -16,7 +16,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.simulator.api import MAX_SCRIPT_BYTES, SimulatorApi
+from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.settings import SimulatorSettings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     _Asgi = tuple[Scope, Receive, Send]
 
-_MAX_READ_BYTES: Final = MAX_SCRIPT_BYTES
+_MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
 _BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 _GRACE: Final = 10
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)

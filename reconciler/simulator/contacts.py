@@ -19,12 +19,6 @@ _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def read_context(state: TenantState, request: http.SimRequest) -> http.SimResponse:
-    """GET the attributes of a conversation: a call of this simulator alone, for tests."""
-    conversation = request.segments[4]
-    return http.json_response(200, {"id": conversation, "attributes": state.contexts.get(conversation, {})})
-
-
 def merge_context(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
@@ -89,7 +83,7 @@ def _merge(state: TenantState, settings: SimulatorSettings, contact: str, attrib
         variables = {settings.signal_variables.get(name, name): value for name, value in context.items()}
         contact_id = int(contact) if contact.isdigit() else crc32(contact.encode())
         after = run_script(state, path, variables, contact_id, settings.studio_dialect)
-        attributes |= {"skillId": str(after.get("cxr_skill", "")), "cxrRule": str(after.get("cxr_rule", ""))}
+        attributes |= {"skillId": after.get("cxr_skill", ""), "cxrRule": after.get("cxr_rule", "")}
     return state.merge(contact, attributes)
 
 

@@ -5,30 +5,20 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any, Final
 
-_CODE: Final = """// Chooses the skill, after the bot has ended.
-ASSIGN cxr_skill = {skill}
-// cxroute:begin {block}
-// cxroute:end
-IF ( cxr_rule = "" )
-{{
-  TRACE "no rule for contact {{ContactID}}"
-}}
-"""
-_CONTENT: Final = """{
-"header": {"masterId": "", "scriptName": "", "mediaType": "Phone", "version": 1000.0, "notes": "Gr\\u00f6\\u00dfe \\u2028"},
-"actions": {"1": {"actionType": "ONSIGNAL", "x": 80.5}, "3": {"actionType": "REQAGENT", "x": 1e-07, "tags": []},
-  "2": {"actionType": "SNIPPET", "x": 160.0, "label": ""}},
-"properties": {"3": {"0": {"name": "Skill", "value": "{cxr_skill}", "hidden": false}}, "1": {}, "2": {
-  "1": {"hidden": true, "value": "Choose a skill", "name": "Caption"}, "0": {"name": "Code", "value": "", "odd": null}}},
-"branches": {"1": [{"label": "Default", "to": "2"}], "2": [{"label": "Default", "to": "3"}]},
-"extension": {"": [{"deep": {}}, 12345678901234567890]}}"""
+_CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
+_CONTENT: Final = """{"header": {"masterId": "", "scriptName": "", "mediaType": "Phone", "version": 1000.0},
+"actions": {"1": {"actionType": "ONSIGNAL", "x": 80.5}, "3": {"actionType": "REQAGENT"},
+  "2": {"actionType": "SNIPPET", "tags": []}},
+"properties": {"3": {"0": {"name": "Skill", "value": "{cxr_skill}", "hidden": false}}, "2": {
+  "1": {"hidden": true, "value": "Gr\\u00f6\\u00dfe\\u2028", "name": "Caption"}, "0": {"name": "Code", "?": null}}},
+"branches": {"1": [{"label": "Default", "to": "2"}], "2": [{"to": "3", "odd": [1e-07, 1234567890123456789]}]}, "": 0}"""
 
 
 def default_content(path: str, block: str, skill: str) -> dict[str, Any]:
     """Return a script with an empty block, OWNER/BLOCK; `skill` is that of contacts for which no rule applies."""
     content: dict[str, Any] = json.loads(_CONTENT)
     content["header"]["scriptName"] = path
-    content["properties"]["2"]["0"]["value"] = _CODE.format(skill=skill, block=block).replace("\n", "\r\n")
+    content["properties"]["2"]["0"]["value"] = _CODE.format(skill, block)
     return content
 
 

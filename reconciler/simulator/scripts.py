@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from reconciler.simulator import messages as http
 from reconciler.simulator.script_content import find_snippets
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.snippet import DEFAULT_DIALECT, SimDialect, SimSnippet, plain_value, script_value
+from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
 from reconciler.simulator.state import JsonObject, TenantState
 
 _PARTS: Final = ("header", "actions", "properties", "branches")
@@ -50,15 +50,15 @@ class ScriptsApi:
 
     def lock(self, request: http.SimRequest) -> http.SimResponse:
         """PUT a lock, or take it away; the lock of another user stays."""
-        path, holder = self._find(request)[1]["path"], self._holder(self._find(request)[1])
-        command = parse_qs(request.query).get("lockScript", [""])[-1]
-        if command not in ("true", "false"):
+        version = self._find(request)[1]
+        holder, command = self._holder(version), parse_qs(request.query).get("lockScript", [""])[-1]
+        user, result = {"true": (self._user, "Locked"), "false": ("", "Unlocked")}.get(command, ("", ""))
+        if not result:
             raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
-        if not holder:
-            self._state.lock_script(path, self._user if command == "true" else "", self._settings.clock())
         message = f"The script is locked by {holder}" if holder else ""
-        result = "" if holder else "Locked" if command == "true" else "Unlocked"
-        form = {"errorState": bool(holder), "errorMessage": message, "lockUnlockResult": result}
+        if not holder:
+            self._state.lock_script(version["path"], user, self._settings.clock())
+        form = {"errorState": bool(holder), "errorMessage": message, "lockUnlockResult": "" if holder else result}
         return http.json_response(200, form)
 
     def read_version(self, request: http.SimRequest) -> http.SimResponse:
@@ -110,13 +110,13 @@ class ScriptsApi:
 
 
 def run_script(
-    state: TenantState, path: str, variables: Mapping[str, Any], contact_id: int, dialect: SimDialect = DEFAULT_DIALECT
-) -> dict[str, str | int | float]:
-    """Return the variables, in lower case, after a contact has run the script's snippets. Raises KeyError."""
+    state: TenantState, path: str, variables: Mapping[str, Any], contact_id: int, dialect: SimDialect | None = None
+) -> dict[str, str]:
+    """Return the variables as texts, by lower-case name, after a contact has run the script. Raises KeyError."""
     values = {name.lower(): script_value(value) for name, value in {**variables, "ContactID": contact_id}.items()}
     for _, item in find_snippets(state.scripts[state.current_script(path)]["content"]):
-        SimSnippet(item["value"], values, dialect, is_active=True).run()
-    return {name: plain_value(value) for name, value in values.items() if value is not None}
+        SimSnippet(item["value"], values, dialect or SimDialect(), is_active=True).run()
+    return {name: script_text(value) for name, value in values.items() if value is not None}
 
 
 def studio_start(state: TenantState, script_path: str, owner: str, block: str) -> None:

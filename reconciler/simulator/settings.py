@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
-from reconciler.simulator.snippet import DEFAULT_DIALECT, SimDialect
+from reconciler.simulator.snippet import SimDialect
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 _SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
@@ -20,7 +20,6 @@ class SimulatorSettings:
 
     clients: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
     access_keys: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
-    users: Mapping[str, str] = field(default_factory=dict)  # names of users, by the id of their client or access key
     issuer: str = ""  # the server's address in documents and id tokens. Empty: the request's header Host.
     tenant_id: str = "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
     custom_fields: Mapping[str, Literal["text", "number"]] = field(default_factory=dict)  # defined ones, by type
@@ -37,7 +36,7 @@ class SimulatorSettings:
     burst: int = 10  # number of requests that `rate` allows without a pause
     retry_after: Literal["seconds", "date"] = "seconds"
     locks_bind: bool = False  # a script that another user has locked cannot be saved
-    studio_dialect: SimDialect = DEFAULT_DIALECT
+    studio_dialect: SimDialect = field(default_factory=SimDialect)
     signal_variables: Mapping[str, str] = field(default_factory=lambda: _SIGNAL_VARIABLES)  # a script's, by p1 to p9
     profile: TenantProfile = TUTORIAL_PROFILE  # names and paging
     clock: Callable[[], float] = time.time  # seconds since 1970

@@ -44,9 +44,8 @@ class TenantState:
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
-        self.scripts: dict[str, JsonObject] = dict(
-            scripts or {}
-        )  # versions, by their ids: path, content, user, date, lock
+        self.scripts: dict[str, JsonObject] = dict(scripts or {})  # versions by id: path, content, user, date, lock
+        self._objects = {"context": self.contexts, "script": self.scripts}  # by the kind of a StateChange
         self.stored_rules: dict[str, StoredRule] = {}
         self.requests: list[SimRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
@@ -138,9 +137,7 @@ class TenantState:
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
         after = {**self.contexts.get(conversation, {}), **attributes}
-        self._append_change("context", conversation, after)
-        self.contexts[conversation] = after
-        self._notify_watchers()
+        self._set("context", conversation, after)
         return after
 
     def current_script(self, path: str) -> str:
@@ -150,8 +147,9 @@ class TenantState:
     def save_script(self, path: str, content: Json, user: str, now: float | None = None, identity: str = "") -> str:
         """Store a version of a new or existing script, and return its id. After a StateError nothing is changed."""
         version = {"path": path, "content": content, "user": user, "date": time.time() if now is None else now}
-        lock = self.scripts.get(self.current_script(path), {}).get("lock", {})
-        return self._put_script(identity or str(uuid.uuid4()), {**version, "lock": lock})
+        lock, identity = self.scripts.get(self.current_script(path), {}).get("lock", {}), identity or str(uuid.uuid4())
+        self._set("script", identity, {**version, "lock": lock})
+        return identity
 
     def add_script(self, path: str, content: Json = None, block: str = "acme-routing/main") -> str:
         """Add a script: JSON, XML of Desktop Studio, or, by default, a script with an empty block."""
@@ -166,7 +164,7 @@ class TenantState:
         """Lock a script for a user, or unlock it for an empty name. Raises KeyError for an unknown script."""
         date = format_timestamp(time.time() if now is None else now)
         lock = {"lockedName": user, "lockedId": f"{zlib.crc32(user.encode())}", "lockedDate": date} if user else {}
-        self._put_script(self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
+        self._set("script", self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
 
     def record(self, request: SimRequest) -> None:
         """Append a request to the log; a full log loses its older half."""
@@ -174,11 +172,10 @@ class TenantState:
             del self.requests[: _LOG_LIMIT // 2]
         self.requests.append(request)
 
-    def _put_script(self, identity: str, version: JsonObject) -> str:
-        self._append_change("script", identity, version)
-        self.scripts[identity] = version
+    def _set(self, kind: str, identity: str, value: JsonObject) -> None:
+        self._append_change(kind, identity, value)
+        self._objects[kind][identity] = value
         self._notify_watchers()
-        return identity
 
     def _notify_watchers(self) -> None:
         self.revision += 1
@@ -191,7 +188,7 @@ class TenantState:
 
     def _fingerprint(self, kind: str, identity: str) -> str | None:
         """Return a short checksum of an object's JSON, which distinguishes its versions."""
-        objects: Mapping[str, Any] = {"context": self.contexts, "script": self.scripts}.get(kind, self.stored_rules)
+        objects: Mapping[str, Any] = self._objects.get(kind, self.stored_rules)
         value = objects.get(identity)
         if value is None:
             return None
@@ -216,10 +213,8 @@ class TenantState:
         # A change applies only to the version that it replaced (storage.py).
         if change.previous_fingerprint != self._fingerprint(change.kind, change.id):
             return
-        if change.kind == "context":
-            self.contexts[change.id] = change.value
-        elif change.kind == "script":
-            self.scripts[change.id] = change.value
+        if change.kind in self._objects:
+            self._objects[change.kind][change.id] = change.value
         elif change.value is None:
             self._drop(change.id)
         else:

@@ -25,7 +25,7 @@ class StateError(Exception):
 
 
 class StateChange(NamedTuple):
-    """One change of object `id` of a kind (`rule`, `context`, `script`), from the version with that fingerprint to `value`."""
+    """A change of object `id` of a kind (rule, context, script), from the version with that fingerprint to `value`."""
 
     kind: str
     id: str

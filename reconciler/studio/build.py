@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import Address, Condition, Rule, Target
+from reconciler.studio.language import MAX_LENGTH
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds
 from reconciler.text.escape import is_visible, quote_name
 
@@ -44,7 +45,12 @@ def build_block(entries: Sequence[BlockEntry], layout: BlockLayout, queue_names:
             continue
         branches += [entry.text] if entry.text else _rule_lines(entry, layout, queue_names)
         has_case = has_case or entry.rule is None or entry.rule.enabled
-    return "\n".join([*lines, *(["SELECT", "{", *branches, "}"] if has_case else branches), layout.end])
+    text = "\n".join([*lines, *(["SELECT", "{", *branches, "}"] if has_case else branches), layout.end])
+    if len(text) > MAX_LENGTH:
+        raise NotStorableError(
+            f"the rules need more than {MAX_LENGTH:,} characters in the script; shorten descriptions"
+        )
+    return text
 
 
 def number_text(number: float) -> str:
@@ -182,6 +188,5 @@ def _split_lines(targets: Sequence[Target], layout: BlockLayout, percent: int) -
     if len(targets) == 1:
         return [f"  {skill}"]
     percent += int(targets[0].weight)
-    others = [f"  {line}" for line in _split_lines(targets[1:], layout, percent)]
-    lines = [f"IF ( cxr_split < {percent} )", "{", f"  {skill}", "}", "ELSE", "{", *others, "}"]
-    return [f"  {line}" for line in lines]
+    lines = [f"IF ( cxr_split < {percent} )", "{", f"  {skill}", "}", "ELSE", "{"]
+    return [f"  {line}" for line in [*lines, *_split_lines(targets[1:], layout, percent), "}"]]

@@ -104,7 +104,7 @@ def test_rules_are_those_of_the_block_with_their_markers() -> None:
     assert all(live.raw == {"id": live.id, **rule_body(live.rule, live.marker)} for live in rules)
 
 
-def test_the_first_read_looks_at_the_kind_of_the_script_and_later_reads_do_not() -> None:
+def test_only_the_first_read_looks_at_the_kind_of_the_script() -> None:
     """Three calls, then one a read; the path of the script is encoded completely."""
     tenant = StudioTenant(LOST)
 
@@ -169,7 +169,7 @@ def test_the_last_save_is_that_of_the_running_version(user: Any, date: Any, expe
 
 
 @pytest.mark.parametrize("form", [{}, {"versions": None}, {"versions": [1, None, {}]}, [], {"versions": {"a": 1}}])
-def test_a_history_without_a_running_version_is_no_obstacle(form: Any) -> None:
+def test_a_history_without_a_running_version_hides_only_the_last_save(form: Any) -> None:
     """The rules are read; who saved last is unknown."""
     tenant = StudioTenant(LOST)
     tenant.replies["history"] = responding(200, form)
@@ -203,7 +203,7 @@ def test_a_script_without_exactly_one_block_is_refused(code: str) -> None:
     error = refused(tenant)
     assert 1 == error.exit_code
     assert SCRIPT in str(error)
-    assert "cxroute:" in str(error)
+    assert f"{LAYOUT.owner}/{LAYOUT.block}" in str(error)
     assert "save" not in tenant.calls
     assert "" == tenant.holder
 
@@ -552,7 +552,7 @@ def test_a_refused_lock_without_a_known_holder(lock: Reply, read: Reply | None, 
 
 
 def test_a_lock_of_a_killed_run_is_taken_over() -> None:
-    """The lock of the same user is no obstacle."""
+    """The same user gets the lock again."""
     tenant = StudioTenant(LOST)
     tenant.state.lock_script(SCRIPT, "cxroute")
     saving(tenant)
@@ -587,7 +587,7 @@ def test_a_failed_unlock_is_a_note_and_not_an_error(reply: Reply) -> None:
 
 
 def test_an_unlock_without_an_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unlock that nobody answers is given up after its time, and becomes a note."""
+    """An unlock without a response ends after its time, and becomes a note."""
     tenant = StudioTenant(LOST)
     monkeypatch.setattr(studio_client, "_UNLOCK_SECONDS", 0.05)
 

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from reconciler.simulator.script_content import default_content, edit_content, find_snippets
-
 from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, StudioScript
 from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
@@ -19,6 +17,7 @@ from reconciler.model.live import LiveRule, Marker, marker_digest
 from reconciler.model.rule import Address, Rule, Target, make_condition
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.script_content import default_content, edit_content, find_snippets
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.studio.build import BlockEntry, build_block
@@ -152,5 +151,5 @@ class StudioTenant:
 
     @property
     def holder(self) -> str:
-        """Return who has the lock; empty if nobody has."""
+        """Return who has the lock; empty without a lock."""
         return str(self.version["lock"].get("lockedName", ""))

@@ -335,13 +335,15 @@ class Environment(f.ManifestDocument):
         studio, names = self.api.studio, self.attributes
         if studio is None:
             return {}
-        short, variables = {"intent": names.intent, "confidence": names.confidence}, studio.variables
+        short = {"intent": names.intent, "confidence": names.confidence}
+        variables = {short.get(name, name): variable for name, variable in studio.variables.items()}
+        order = {"highest_first": self.api.evaluation == "highest-first"}
         return {
             "owner": self.owner,
             "block": studio.block,
-            "variables": {short.get(name, name): variable for name, variable in variables.items()},
+            "variables": variables,
             **studio.result.model_dump(),
-            "highest_first": self.api.evaluation == "highest-first",
+            **order,
         }
 
     @property
