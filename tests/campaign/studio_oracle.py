@@ -23,9 +23,9 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.simulator.snippet import SimDialect, SimSnippet, plain_value, script_value
+from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
 from tests.campaign.studio_scenarios import BLOCK, SCRIPT, Sample, Wish, route
-from tests.campaign.studio_world import DIALECTS, PERSON, Call, RunResult, StudioRun, StudioWorld, code_of
+from tests.campaign.studio_world import DIALECTS, INTERRUPTED, PERSON, Call, RunResult, StudioRun, StudioWorld, code_of
 
 BEGIN, END = f"// cxroute:begin {BLOCK}", "// cxroute:end"
 BY_HAND: Final = '"by hand"'
@@ -129,7 +129,7 @@ def _route(code: str, sample: Sample, dialect: SimDialect) -> str:
     values = {name: script_value(value) for name, value in given.items()}
     problem = SimSnippet(code, values, dialect, is_active=True).run()
     skill = values.get("cxr_skill")
-    return problem or ("" if skill is None else str(plain_value(skill)))
+    return problem or (script_text(skill))
 
 
 class StudioOracle:
@@ -248,7 +248,7 @@ class StudioOracle:
 
     # Ends
 
-    def end(self, run: StudioRun, result: RunResult | None, is_faulty: bool) -> None:
+    def end(self, run: StudioRun, result: RunResult | None, *, is_faulty: bool) -> None:
         """Check the end of a run; None: it was killed."""
         calls = self._runs.get(id(run), [])
         saves = [call for call in calls if call.is_save and not _is_refused_unseen(call)]
@@ -273,7 +273,7 @@ class StudioOracle:
         says = any("may still be locked" in text for text in (*result.notes, result.error))
         is_lost = bool(unlocks) and not _is_unlocked(unlocks[-1])
         self.check("S4", is_lost, f"{run.user}: holds the lock, and no unlock was lost")
-        self.check("S4", says, f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}")
+        self.check("S4", says or result.error == INTERRUPTED, f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}")
 
     def _check_report(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
         reads = [call for call in calls if call.is_read or call.is_save]

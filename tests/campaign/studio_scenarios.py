@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -88,11 +87,8 @@ class StudioScenario:
         wishes = {wish.key: wish for wish in (*self.start, *self.goal)}.values()
         changed = [wish for wish in wishes if (wish in self.start) != (wish in self.goal)]
         intents = dict.fromkeys(wish.intents[-1] for wish in (*changed, *wishes))
-        return tuple(Sample(i, c) for i in [*intents][:6] for c in (0.95, 0.2)) + (
-            Sample("unknown", 0.9),
-            Sample("lost", ""),
-            Sample("by hand", 1.0),
-        )
+        usual = (Sample(intent, confidence) for intent in [*intents][:6] for confidence in (0.95, 0.2))
+        return (*usual, Sample("unknown", 0.9), Sample("lost", ""), Sample("by hand", 1.0))
 
     @cached_property
     def manifests(self) -> Manifests:
@@ -106,7 +102,10 @@ class StudioScenario:
         for number in range(100, 100 + self.actions):
             content["actions"][str(number)] = {"actionType": "PLAY", "x": number / 7, "note": '"\\"{}\u2028\u00e9'}
             content["properties"][str(number)] = {"0": {"name": "Prompt", "value": f'say "hi {{x}}" \\ {number}'}}
-        return edit_content(content, lambda code: code.replace("\r\n", self.newline))  # type: ignore[return-value]
+        odd = '// Größe "x" \\n \u2028 {y} \U0001f600\t\r\n  ASSIGN other = "{cxr_skill}"\r\n'
+        edited = edit_content(content, lambda code: (odd + code + odd).replace("\r\n", self.newline))
+        assert isinstance(edited, dict)
+        return edited
 
 
 def manifests(wishes: tuple[Wish, ...]) -> Manifests:
@@ -162,10 +161,3 @@ SCENARIOS: Final[Mapping[str, StudioScenario]] = {
     "reviewed": StudioScenario(_BASE, _CHANGED, is_reviewed=True),
     "big": StudioScenario(_BIG, _edited(_BIG, **{"rule-7": Wish("rule-7", ("topic 7",), "4004", 3), "rule-9": None})),
 }
-
-
-def meddled(content: dict[str, Any], edit: Callable[[str], str]) -> dict[str, Any]:
-    """Return the content after a person has edited its code, an action and a note."""
-    edited = deepcopy(edit_content(content, edit))
-    assert isinstance(edited, dict)
-    return edited

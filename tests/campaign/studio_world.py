@@ -37,7 +37,7 @@ from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.snippet import DEFAULT_DIALECT, SimDialect
+from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, SKILLS, StudioScenario, manifests
 from tests.support import canary_secrets as canary
@@ -45,10 +45,12 @@ from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import AS_HTTPX
 
-USERS: Final = {"key-a": "cxroute a", "key-b": "cxroute b"}
+USERS: Final = {key: f"API user {zlib.crc32(key.encode()):08x}" for key in ("key-a", "key-b")}
+"""The names of the keys at the simulated tenant."""
 PERSON: Final = "Kim Lee"
+INTERRUPTED: Final = "interrupted"
 DIALECTS: Final = (
-    DEFAULT_DIALECT,
+    SimDialect(),
     SimDialect(case_sensitive=True, trims_blanks=True, digit_text_is_number=False, mixed_is_zero=True),
 )
 
@@ -103,7 +105,6 @@ class StudioWorld:
         self.clock.time = replace(self.clock.time, now=lambda: NOW + timedelta(seconds=self.clock.seconds))
         self.ids = (f"{number}" for number in range(7_000_000, 8_000_000))
         settings = SimulatorSettings(
-            users=USERS,
             locks_bind=binds,
             clock=self.now,
             sleep=self.clock.sleep,
@@ -297,7 +298,7 @@ class StudioRun:
         except CxrouteError as error:
             result = RunResult(error.exit_code, str(error))
         except asyncio.CancelledError:
-            result = RunResult(InterruptedRunError.exit_code, "interrupted")
+            result = RunResult(InterruptedRunError.exit_code, INTERRUPTED)
         report = result.report
         texts = (result.error, *result.notes, *((report.error, repr(report.outcomes)) if report else ()))
         self.world.outputs += filter(None, texts)
@@ -340,7 +341,7 @@ def finish(run: StudioRun) -> RunResult | None:
 
 @cache
 def start_content(name: str) -> dict[str, Any]:
-    """Return the script of a scenario before the case: the live rules were applied by the tool, and edited by a person."""
+    """Return the script of a scenario before the case: applied by the tool, and edited by a person."""
     scenario = SCENARIOS[name]
     world = StudioWorld(scenario)
     result = finish(StudioRun(world, manifests=manifests(scenario.start)))
