@@ -1,4 +1,4 @@
-"""Cases of the profile "studio": SCENARIO | FAULTS | LOCK, a line of text that reproduces a run and its recovery.
+"""Cases of the profile "studio": a line of text, studio SCENARIO | FAULTS | LOCK, reproduces a run and its recovery.
 
 FAULTS are joined by commas: those of the simulator (`cxroute simulate --help`), and of this module at the K-th request
 of the run, before it or, with `-after`, after it was processed:
@@ -44,6 +44,7 @@ from tests.campaign.studio_world import (
     start_content,
 )
 
+PREFIX: Final = "studio "
 _ACCIDENT: Final = re.compile(r"(?P<name>[a-z]+)(?P<after>-after)?@#(?P<at>[1-9][0-9]*)")
 PEOPLE: Final = ("outside", "planned", "other", "case", "half", "lock")
 PROCESSES: Final = ("kill", "cancel", "signal", "second", "twin")
@@ -52,9 +53,25 @@ TRANSIENT: Final = (
     *("500", "502", "503", "504", "429", "429=2", "429=date", "429=none", "reset", "timeout", "refuse", "cut"),
     *("drip", "401", "revoke"),
 )
-"""Faults of one response after which a repetition helps."""
+"""Faults of one response after which a repetition helps; not a 401 for the token, which names invalid credentials."""
+_TOKEN_REQUEST: Final = "2"
 LASTING: Final = (
-    *("400", "403", "404", "405", "409", "412", "422", "501", "shape", "nan", "redirect", "html", "html=403", "deep=20"),
+    *(
+        "400",
+        "403",
+        "404",
+        "405",
+        "409",
+        "412",
+        "422",
+        "501",
+        "shape",
+        "nan",
+        "redirect",
+        "html",
+        "html=403",
+        "deep=20",
+    ),
     *("empty", "half"),
 )
 APPLIED: Final = ("reset-applied", "timeout-applied", "500-applied", "502-applied", "504-applied", "html-applied")
@@ -71,12 +88,12 @@ class StudioCase:
 
     def __str__(self) -> str:
         """Return the line."""
-        return f"{self.scenario} | {self.faults} | {self.lock}"
+        return f"{PREFIX}{self.scenario} | {self.faults} | {self.lock}"
 
     @classmethod
     def parse(cls, line: str) -> Self:
         """Read a line. Raises ValueError."""
-        scenario, faults, lock = (part.strip() for part in line.split("|"))
+        scenario, faults, lock = (part.strip() for part in line.removeprefix(PREFIX).split("|"))
         return cls(scenario, faults, lock)
 
     @property
@@ -102,6 +119,8 @@ class StudioCaseResult:
     requests: int
     results: list[RunResult | None]
     happened: int
+    first_requests: int
+    """Those of the run with the faults."""
     outputs: list[str] = field(repr=False, default_factory=list)
     calls: list[Call] = field(repr=False, default_factory=list)
 
@@ -212,8 +231,8 @@ def _edit_rule(code: str, scenario: StudioScenario, random: Random, *, is_planne
 
 
 def _add_case(code: str, scenario: StudioScenario, _random: Random) -> str:
-    line = scenario.newline
-    case = f'  CASE ( cxr_text_cognigyDetectedIntent$ = {BY_HAND} ){line}  {{{line}    ASSIGN cxr_skill = 4001{line}  }}{line}'
+    case = f"  CASE ( cxr_text_cognigyDetectedIntent$ = {BY_HAND} )\n  {{\n    ASSIGN cxr_skill = 4001\n  }}\n"
+    case = case.replace("\n", scenario.newline)
     return code if BY_HAND in code else re.sub(r"(SELECT\s*\{\r?\n)", lambda match: match[1] + case, code, count=1)
 
 
@@ -224,7 +243,7 @@ def _remove_case(code: str) -> str:
 
 def _add_outside(code: str, scenario: StudioScenario, random: Random) -> str:
     line = f"// by Kim {random.random()}  \u2028 ☂{scenario.newline}"
-    return line + code + line if random.random() < 0.5 else code.replace(BEGIN, f"{line.rstrip()}{scenario.newline}\t{BEGIN}  ")
+    return line + code + line if random.random() < 0.5 else code.replace(BEGIN, f"{line}\t{BEGIN}  ")
 
 
 _EDITS: Final[dict[str, Any]] = {
@@ -257,9 +276,8 @@ def run_case(case: StudioCase) -> StudioCaseResult:
     before = sum(call.is_save for call in world.calls)
     codes.append(_heal(world, oracle))
     oracle.healed(codes, sum(call.is_save for call in world.calls) - before)
-    return StudioCaseResult(
-        case, oracle.broken, oracle.counts, len(world.calls), results, happened, world.outputs, world.calls
-    )
+    sent = (len(world.calls), results, happened, run.line.sent)
+    return StudioCaseResult(case, oracle.broken, oracle.counts, *sent, world.outputs, world.calls)
 
 
 def _heal(world: StudioWorld, oracle: StudioOracle) -> int:
@@ -291,14 +309,7 @@ def _mend(world: StudioWorld) -> None:
 @cache
 def requests(scenario: str) -> int:
     """Return the number of requests of a run without faults."""
-    return sum(call.run is run for run, calls in [_plain(scenario)] for call in calls)
-
-
-def _plain(scenario: str) -> tuple[StudioRun, list[Call]]:
-    calls = run_case(StudioCase(scenario)).calls
-    runs = list(dict.fromkeys(map(id, (call.run for call in calls))))
-    first = next(call.run for call in calls if id(call.run) == runs[int(SCENARIOS[scenario].is_reviewed)])
-    return first, calls
+    return run_case(StudioCase(scenario)).first_requests
 
 
 def single_faults() -> Iterator[StudioCase]:
@@ -336,7 +347,7 @@ def pairs(seed: int, count: int) -> Iterator[StudioCase]:
     """Yield cases with two or three faults at random requests."""
     random = Random(seed)
     kinds = [f":{fault}" for fault in (*TRANSIENT, *LASTING, *APPLIED, *LATE)]
-    names = [*RESPONSES, *(f"{name}{after}" for name in (*PEOPLE, *PROCESSES) for after in ("", "-after"))]
+    names = [*RESPONSES, *(f"{name}{suffix}" for name in (*PEOPLE, *PROCESSES) for suffix in ("", "-after"))]
     for _ in range(count):
         scenario = random.choice([*SCENARIOS])
         faults = []
@@ -349,6 +360,12 @@ def pairs(seed: int, count: int) -> Iterator[StudioCase]:
 def fault_free() -> Iterator[StudioCase]:
     """Yield each scenario."""
     yield from (StudioCase(scenario, "", lock) for scenario in SCENARIOS for lock in ("open", "binds"))
+
+
+def warm_up() -> None:
+    """Prepare every scenario: no deliberate bug may change where its cases start."""
+    for scenario in SCENARIOS:
+        requests(scenario)
 
 
 def parts(seed: int = 1, pair_count: int = 3000) -> dict[str, Iterator[StudioCase]]:
@@ -364,5 +381,5 @@ def parts(seed: int = 1, pair_count: int = 3000) -> dict[str, Iterator[StudioCas
 
 def is_transient(case: StudioCase) -> bool:
     """Return whether the only fault is one that a repetition overcomes."""
-    match = re.fullmatch(r":([^@]+)@#[0-9]+", case.faults)
-    return bool(match and match[1] in TRANSIENT)
+    match = re.fullmatch(r":([^@]+)@#([0-9]+)", case.faults)
+    return bool(match and match[1] in TRANSIENT and (match[1], match[2]) != ("401", _TOKEN_REQUEST))

@@ -237,7 +237,8 @@ class StudioOracle:
             return
         where, base = f"version {identity}", version["content"]["header"]["masterId"]
         self.check("S2", base in self.world.state.scripts, f"{where}: made from the unknown version {base}")
-        if self.world.binds and self._sending is not None and self._sending.is_save:
+        is_own = self.world.state.scripts[previous]["user"] == version["user"]  # another run with the same key
+        if self.world.binds and self._sending is not None and self._sending.is_save and not is_own:
             self.check("S2", base == previous, f"{where}: made from {base}, and overwrites {previous}")
         if base in self.world.state.scripts:
             stored = self.world.state.scripts[base]["content"]
@@ -273,7 +274,11 @@ class StudioOracle:
         says = any("may still be locked" in text for text in (*result.notes, result.error))
         is_lost = bool(unlocks) and not _is_unlocked(unlocks[-1])
         self.check("S4", is_lost, f"{run.user}: holds the lock, and no unlock was lost")
-        self.check("S4", says or result.error == INTERRUPTED, f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}")
+        self.check(
+            "S4",
+            says or result.error == INTERRUPTED,
+            f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}",
+        )
 
     def _check_report(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
         reads = [call for call in calls if call.is_read or call.is_save]

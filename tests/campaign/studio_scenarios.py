@@ -34,7 +34,7 @@ api:
 
 
 class Wish(NamedTuple):
-    """A rule: the intents that it takes, from a confidence on, and its skill."""
+    """A rule: the intents that it takes, sorted, from a confidence on, and its skill."""
 
     key: str
     intents: tuple[str, ...]
@@ -136,6 +136,7 @@ _BASE: Final = (
     Wish("gone", ("gone",), "4001", 40),
     Wish("keep", ("keep",), "4004", 50),
     Wish("off", ("off",), "4001", 60, enabled=False),
+    Wish("any", ("any", "loan", "lost"), "4004", 70),
 )
 _CHANGED: Final = _edited(
     _BASE,
