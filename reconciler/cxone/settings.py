@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
 from reconciler.errors import CredentialsError, UsageError
@@ -75,8 +75,7 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True)
-class StudioScript:
+class StudioScript(NamedTuple):
     """A Studio script with rules, and the version of the API of scripts, such as `v34.0`."""
 
     path: str  # with its folders: Bot\Hand-over

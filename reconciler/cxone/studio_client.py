@@ -19,11 +19,10 @@ from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
-from reconciler.text.escape import MAX_NAME_LENGTH, sanitize
+from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
 _UNLOCK_SECONDS: Final = 30.0
-_MAX_TEXTS: Final = 20  # errors or warnings of a save
 
 
 class StudioReadingClient(ReadingClient):
@@ -112,7 +111,7 @@ class StudioClient(StudioReadingClient):
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError after a change of others."""
+        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError if the script changed."""
         before, (content, block, rules) = self._last_block, await self.script()
         is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
         if not is_same or list(read) != [live for live, _ in rules.values()]:
@@ -197,8 +196,8 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
         for action_id, action in actions.items() if isinstance(actions, dict) else ():
             place = f"{_display(find_member(action, 'actionType')) or 'action'} {_display(action_id)}"
             texts += (f"{place}: {_display(key)}" for key in find_members(action, f"{name}[].key"))
-    rest = len(texts) - _MAX_TEXTS
-    return (*texts[:_MAX_TEXTS], *([f"and {rest:,} more"] if rest > 0 else ()))
+    rest = len(texts) - MAX_ITEMS
+    return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
 
 
 def _display(value: object) -> str:

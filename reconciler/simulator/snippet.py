@@ -13,7 +13,7 @@ Value = str | Decimal | None  # None: undefined
 Operand = tuple[Value, bool]  # and whether it is a variable whose name ends in $: comparisons with it are of text
 
 _MAX_TEXT: Final = 32_768  # characters of a variable
-_NUMBERS: Final = Context(prec=150, Emin=-4299, Emax=4299, traps=[DivisionByZero, InvalidOperation, Overflow])
+_NUMBERS: Final = Context(prec=150, Emin=-5000, Emax=5000, traps=[DivisionByZero, InvalidOperation, Overflow])
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TOKENS: Final = re.compile(
     r'[ \t\r\f\v]+|//[^\n]*|(?P<END>\n)|(?P<TEXT>"[^"\n]*"|\$"(?:[^"\\\n]|\\[^\n])*")|(?P<NUMBER>[0-9]+(?:\.[0-9]+)?)'
@@ -45,10 +45,6 @@ class SimDialect(NamedTuple):
     mixed_is_zero: bool = False  # text that is not a number, compared with a number
 
 
-class SimSnippetError(Exception):
-    """The code is not valid, or stops."""
-
-
 class SimSnippet:
     """A snippet, which runs while it is parsed: where `is_active` is false, it is only parsed."""
 
@@ -64,15 +60,13 @@ class SimSnippet:
         try:
             with localcontext(_NUMBERS):
                 self._statements("EOF")
-        except (ArithmeticError, RecursionError, SimSnippetError) as error:
-            self._variables["_err"] = reason = (
-                str(error) if isinstance(error, SimSnippetError) else type(error).__name__
-            )
+        except (ArithmeticError, RecursionError, ValueError) as error:
+            self._variables["_err"] = reason = str(error) if isinstance(error, ValueError) else type(error).__name__
             return reason
         return ""
 
     def evaluate(self) -> str:
-        """Return the value of the code, a single expression, as text. Raises SimSnippetError."""
+        """Return the value of the code, a single expression, as text. Raises ValueError."""
         return script_text(self._value()) + self._need("EOF")
 
     def text_key(self, value: Value) -> str:
@@ -157,8 +151,10 @@ class SimSnippet:
         if self._take("("):
             operand = self._expression()
             self._need(")")
+        elif self._take("-"):
+            operand = (self._apply("-", (Decimal(0), False), self._operand()), False)
         elif number := self._take("NUMBER"):
-            operand = (Decimal(number), False)
+            operand = (_NUMBERS.create_decimal(number), False)
         elif text := self._take("TEXT"):
             is_escaped, body = text[0] == "$", text.strip("$")[1:-1]
             body = re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), body) if is_escaped else body
@@ -202,7 +198,7 @@ class SimSnippet:
         text = self._take(word)
         if text is None:
             line = 1 + sum(kind == "END" for kind, _ in self._tokens[: self._at])
-            raise SimSnippetError(f"line {line}: expected {word}")
+            raise ValueError(f"line {line}: expected {word}")
         return text
 
 
@@ -233,5 +229,5 @@ def _number(value: Value) -> Decimal | None:
 
 def _bounded(value: Value) -> Value:
     if isinstance(value, str) and len(value) > _MAX_TEXT:
-        raise SimSnippetError(f"a text is longer than {_MAX_TEXT} characters")
+        raise ValueError(f"a text is longer than {_MAX_TEXT} characters")
     return value

@@ -177,17 +177,21 @@ class _Parser:
             return Statement(kind="assign", line=line, last_line=line, text=name, expressions=expressions)
         if word not in _EXPRESSION_COUNTS:
             raise _UnknownSyntaxError
-        expressions = ()
+        several: list[Expression] = []
         while self._skip_to(word):
             self.position += 1
             if _EXPRESSION_COUNTS[word]:
-                expressions = (*expressions, self.parse_expression())
+                several.append(self.parse_expression())
             if word != "case":
                 break
+        if word != "trace" and not self._skip_to("{"):
+            text = " ".join(tokens[start : self.position])
+            return Statement(kind="unknown", line=line, last_line=self.line, text=text)
         body = self._parse_block() if word != "trace" else ()
         otherwise = self._parse_else() if word == "if" else ()
-        shape = {"expressions": expressions, "body": body, "otherwise": otherwise}
-        return Statement(kind=word, line=line, last_line=self.line, **shape)
+        return Statement(
+            kind=word, line=line, last_line=self.line, expressions=(*several,), body=body, otherwise=otherwise
+        )
 
     def _parse_else(self) -> tuple[Statement, ...]:
         position, line = self.position, self.line
@@ -199,8 +203,6 @@ class _Parser:
         return ()
 
     def _parse_block(self) -> tuple[Statement, ...]:
-        if not self._skip_to("{"):
-            raise _UnknownSyntaxError
         self.position += 1
         self._descend()
         statements = self.parse_statements()

@@ -158,23 +158,25 @@ def _storable_values(condition: Condition) -> list[Value]:
         raise NotStorableError("a Studio script cannot hold an empty list; add a value, or remove the rule")
     if operator in EXISTENCE:
         return [None]
-    read = parse_number if operator in RANGES else canonical_scalar
-    items = values if isinstance(values, tuple) else (values,)
-    return [_storable_value(read(item) if isinstance(item, (str, bool)) else item) for item in items]
+    items = [
+        canonical_scalar(item) for item in (values if isinstance(values, tuple) else (values,)) if item is not None
+    ]
+    read = parse_number if operator in RANGES else str
+    return [_storable_value(read(item) if isinstance(item, str) else item) for item in items]
 
 
-def _storable_value(value: Value) -> str | int | float:
-    if isinstance(value, str):
-        if not value.strip():
-            raise NotStorableError("in Studio, an empty text is a missing value; use `exists` or `notExists`")
-        if _UNSAFE.search(value):
-            message = f"the text {quote(value)} has a quote, a brace, a backslash or a control character"
-            raise NotStorableError(f"{message}, which a Studio script cannot hold; use `startsWith` or `contains`")
-        return value
-    try:
-        return canonical_number(value)  # type: ignore[arg-type]  # the values of the other operators are numbers
-    except OverflowError:
-        raise NotStorableError("the number is not finite, or too large; use a smaller number") from None
+def _storable_value(value: str | float) -> str | int | float:
+    if not isinstance(value, str):
+        try:
+            return canonical_number(value)
+        except OverflowError:
+            raise NotStorableError("the number is not finite, or too large; use a smaller number") from None
+    if not value.strip():
+        raise NotStorableError("in Studio, an empty text is a missing value; use `exists` or `notExists`")
+    if _UNSAFE.search(value):
+        message = f"the text {quote(value)} has a quote, a brace, a backslash or a control character"
+        raise NotStorableError(f"{message}, which a Studio script cannot hold; use `startsWith` or `contains`")
+    return value
 
 
 def _storable_targets(rule: Rule) -> tuple[Target | Opaque, ...]:
@@ -191,9 +193,6 @@ def _storable_targets(rule: Rule) -> tuple[Target | Opaque, ...]:
         if (share * 100).denominator != 1:
             percent = f"{float(share * 100):.4g}"
             message = f"the queue {queue_id} gets {percent} % of the conversations; Studio splits by whole percents"
-            raise NotStorableError(f"{message}, so set weights that add up to 100", _target_of(rule, queue_id))
+            targets = [part for part in rule.targets if isinstance(part, Target) and part.queue_id == queue_id]
+            raise NotStorableError(f"{message}, so set weights that add up to 100", targets[0])
     return sorted_targets(Target(queue_id, int(share * Fraction(100))) for queue_id, share in shares)
-
-
-def _target_of(rule: Rule, queue_id: str) -> Target | None:
-    return next((part for part in rule.targets if isinstance(part, Target) and part.queue_id == queue_id), None)

@@ -4,6 +4,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -36,13 +37,7 @@ from reconciler.studio.build import (
     number_helpers,
     text_helper,
 )
-from reconciler.studio.language import (
-    Expression,
-    SnippetError,
-    Statement,
-    format_expression,
-    parse_snippet,
-)
+from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, canonical_number
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -57,14 +52,15 @@ _QUEUE_COMMENT: Final = re.compile(r"// ([0-9]{1,18}) (.*)", re.ASCII)
 _HELPER: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_(\w+)\$?|split)", re.ASCII | re.IGNORECASE)
 _SPLIT_TEST: Final = re.compile(r"\( cxr_split < ([1-9][0-9]?) \)", re.IGNORECASE)
 _LEAF: Final = re.compile(
-    r'\( cxr_text_(?P<text>\w+)\$ (?P<relation>[=>]) "(?P<literal>[^"]*)" \)'
-    r'|\( (?P<receiver>\w+)\.(?P<method>contains|beginswith)\("(?P<piece>[^"]*)"\) \)'
+    r'\( cxr_text_(?P<text>\w+)\$ (?P<relation>[=>]) "(?P<literal>[^"{}]*)" \)'
+    r'|\( (?P<receiver>\w+)\.(?P<method>contains|beginswith)\("(?P<piece>[^"{}]*)"\) \)'
     r"|\( cxr_num_(?P<number>\w+) (?P<symbol>[<>=]+) (?:\( 0 - (?P<negative>[0-9.]+) \)|(?P<positive>[0-9.]+)) \)",
     re.ASCII | re.IGNORECASE,
 )
 _OPERATOR_OF: Final = {text: name for name, text in [*SYMBOLS.items(), *METHODS.items()]}
 _NEGATIVE_OF: Final = {positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()}
 _STEP: Final = 10
+_MAX_STRAYS: Final = 1000
 
 
 class BlockRule(NamedTuple):
@@ -95,13 +91,11 @@ def read_block(text: str, layout: BlockLayout, first_line: int = 1) -> ReadBlock
         raise SnippetError(error.line + first_line - 1, error.message) from None
     ordered = _with_priorities(rules, layout)
     queue_names = {queue_id: name for rule in ordered for queue_id, name in rule.queue_names.items()}
-    is_canonical = all(rule.address for rule in ordered)
-    if is_canonical:
-        entries = [BlockEntry(rule.rule, rule.address, rule.digest, "") for rule in ordered]
-        try:
-            is_canonical = build_block(entries, layout, queue_names) == text
-        except NotStorableError:
-            is_canonical = False
+    entries = [BlockEntry(rule.rule, rule.address, rule.digest, "") for rule in ordered]
+    try:
+        is_canonical = all(rule.address for rule in ordered) and build_block(entries, layout, queue_names) == text
+    except NotStorableError:
+        is_canonical = False
     return ReadBlock(ordered, queue_names, is_canonical)
 
 
@@ -115,7 +109,7 @@ class _Reader:
         self.numbers: set[str] = set()  # those whose number is known, in lower case
         self.helpers: dict[str, list[Statement]] = {}  # the assignments of helper variables
         self.cache: dict[str, Condition | None] = {}
-        self.counts: dict[Address, int] = {}
+        self.counts: dict[str, int] = {}  # of the ids
         self.comment: tuple[Statement, re.Match[str], Rule] | None = None  # of the next rule
         self.disabled: list[Statement] = []  # the lines of a disabled rule
         self.queue_names: dict[str, str] = {}
@@ -136,12 +130,8 @@ class _Reader:
             is_reset = item.text == self.layout.rule.lower() and item.expressions == (Expression("text", ""),)
             if not (_helper_of(item) or is_reset):
                 self._read_item(item)
-        for selection in self.statements[at : at + 1]:
-            for item in selection.body:
-                if item.kind in ("case", "default"):
-                    self._read_branch(item)
-                else:
-                    self._read_item(item)
+        for item in self.statements[at].body if at < len(kinds) else ():
+            (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
         for item in self.statements[at + 1 :]:
             self._read_item(item)
         self._end_comment()
@@ -173,75 +163,66 @@ class _Reader:
         if item.kind == "comment":
             self.comment = _parse_comment(item)
         else:
+            if len(self.strays) == _MAX_STRAYS:
+                raise SnippetError(item.line, f"more than {_MAX_STRAYS:,} statements are not understood; remove them")
             part = self._opaque("\n".join(line.strip() for line in self.lines[item.line - 1 : item.last_line]))
-            self.strays.append(self._unmanaged("statement", item, (part,), (part,)))
+            self.strays.append(self._rule(item, "statement", (part,), (part,)))
 
     def _read_branch(self, branch: Statement) -> None:
         if self.disabled or branch.kind == "default":
             self._end_comment()
         if branch.kind == "default":
-            self.defaults.append(self._unmanaged("DEFAULT", branch, (), self._targets(branch, None, self.lines)))
-        elif self.comment is None:
-            conditions = self._conditions(branch.expressions)
-            self.cases.append(self._unmanaged("CASE", branch, conditions, self._targets(branch, None, self.lines)))
+            self.defaults.append(self._rule(branch, "DEFAULT", (), self._targets(branch, None, self.lines)))
         else:
-            self._add_managed(branch, branch.last_line, is_enabled=True)
+            address = Address(self.comment[1][1], self.comment[1][2]) if self.comment else None
+            targets = self._targets(branch, address, self.lines)
+            self.cases.append(self._rule(branch, "CASE", self._conditions(branch.expressions), targets))
         self._end_comment()
 
     def _end_comment(self) -> None:
         """Read the disabled rule that ends here, if there is one."""
         if self.comment and self.disabled:
-            text = "\n".join(line.text.removeprefix(DISABLED) for line in self.disabled)
-            try:
-                selection, *others = parse_snippet(f"SELECT {{\n{text}\n}}")
-                items = () if others else selection.body
-            except SnippetError:
-                items = ()
-            self.queue_names |= {name[1]: name[2] for item in items if (name := _QUEUE_COMMENT.fullmatch(item.text))}
-            branches = [item for item in items if item.kind != "comment"]
-            is_case = len(branches) == 1 and branches[0].kind == "case"
-            unknown = Statement(kind="case", line=0, last_line=0, expressions=(Expression("unknown", text),))
-            self._add_managed(branches[0] if is_case else unknown, self.disabled[-1].line, is_enabled=False)
+            lines = [line.text.removeprefix(DISABLED) for line in self.disabled]
+            case = Statement(kind="case", line=1, last_line=1, expressions=(Expression("unknown", "\n".join(lines)),))
+            with suppress(SnippetError):
+                selection, *others = parse_snippet("\n".join(["SELECT {", *lines, "}"]))
+                comments = [_QUEUE_COMMENT.fullmatch(item.text) for item in selection.body]
+                self.queue_names |= {name[1]: name[2] for name in comments if name}
+                branches = [item for item in selection.body if item.kind != "comment"]
+                case = branches[0] if not others and [item.kind for item in branches] == ["case"] else case
+            targets = self._targets(case, Address(self.comment[1][1], self.comment[1][2]), ["", *lines])
+            last = replace(case, last_line=self.disabled[-1].line)
+            self.cases.append(self._rule(last, "", self._conditions(case.expressions), targets))
         self.comment, self.disabled, self.queue_names = None, [], {}
 
-    def _add_managed(self, branch: Statement, last_line: int, *, is_enabled: bool) -> None:
-        if self.comment is None:
-            return
-        comment, fields, rule = self.comment
-        address = Address(fields[1], fields[2])
-        count = self.counts[address] = self.counts.get(address, 0) + 1
-        lines = self.lines if is_enabled else ["", *(line.text.removeprefix(DISABLED) for line in self.disabled)]
-        conditions, targets = self._conditions(branch.expressions), self._targets(branch, address, lines)
-        self.cases.append(
-            BlockRule(
-                id=f"{address}" if count == 1 else f"{address} ({count})",
-                rule=replace(rule, enabled=is_enabled, conditions=conditions, targets=targets),
-                address=address,
-                digest=fields[3],
-                line=comment.line + self.first_line - 1,
-                text="\n".join(self.lines[comment.line - 1 : last_line]),
-                queue_names=self.queue_names,
-            )
-        )
-
-    def _unmanaged(
+    def _rule(
         self,
-        noun: str,
         item: Statement,
+        noun: str,
         conditions: tuple[Condition | Opaque, ...],
         targets: tuple[Target | Opaque, ...],
     ) -> BlockRule:
-        line = item.line + self.first_line - 1
-        name = f"{noun} in line {line}"
-        rule = Rule(name=name, description="", priority=0, enabled=True, conditions=conditions, targets=targets)
-        text = "\n".join(self.lines[item.line - 1 : item.last_line])
-        return BlockRule(f"line {line}", rule, None, "", line, text, {})
+        """Return the rule of the current comment, or the unmanaged rule of a statement that the noun names."""
+        start = self.comment[0].line if self.comment else item.line
+        line = start + self.first_line - 1
+        if self.comment:
+            _, fields, rule = self.comment
+            address, digest = Address(fields[1], fields[2]), fields[3]
+        else:
+            address, digest, name = None, "", f"{noun} in line {line}"
+            rule = Rule(name=name, description="", priority=0, enabled=True, conditions=(), targets=())
+        rule = replace(rule, enabled=not self.disabled, conditions=conditions, targets=targets)
+        rule_id = str(address or f"line {line}")
+        count = self.counts[rule_id] = self.counts.get(rule_id, 0) + 1
+        rule_id = rule_id if count == 1 else f"{rule_id} ({count})"
+        text = "\n".join(self.lines[start - 1 : item.last_line])
+        return BlockRule(rule_id, rule, address, digest, line, text, self.queue_names)
 
     def _conditions(self, expressions: Sequence[Expression]) -> tuple[Condition | Opaque, ...]:
         if len(expressions) != 1:
             return (self._opaque(" | ".join(f"( {format_expression(part)} )" for part in expressions)),)
         expression = expressions[0]
-        parts = (expression,)
+        parts: tuple[Expression, ...] = (expression,)
         if expression.kind == "operation" and {*expression.text.split()} == {"&"}:
             parts = expression.parts if all(part.kind == "group" for part in expression.parts) else parts
         conjuncts = []
@@ -257,8 +238,8 @@ class _Reader:
         leaves = list(_LEAF.finditer(text))
         negation = len(leaves) > 1 and text.startswith("( ( cxr_text_") and text.endswith(" = 0 ) )")
         tests = leaves[1:] if negation else leaves
-        values = [_leaf_value(leaf) for leaf in tests]
-        if not tests or None in values:
+        values = [value for value in map(_leaf_value, tests) if value is not None]
+        if not tests or len(values) < len(tests):
             return None
         variables = [leaf["text"] or leaf["receiver"] or leaf["number"] for leaf in leaves]
         lower = variables[0].lower()
@@ -281,23 +262,20 @@ class _Reader:
 
     def _opaque(self, text: str) -> Opaque:
         """Return an unknown part, with the assignments of helper variables that `build_block` would write otherwise."""
-        part = {"type": "studio", "text": text}
+        helpers = {}
         for match in _HELPER.finditer(text):
             helper = match[1].lower() if match[1] else "split"
-            if helper not in (self.spellings if match[0][4:5] in "tT" else self.numbers) and helper in self.helpers:
-                part[helper] = "\n".join(
-                    line.strip() for item in self.helpers[helper] for line in self.lines[item.line - 1 : item.last_line]
-                )
-        return make_opaque(part)
+            if helper not in (self.spellings if match[0][4] in "tT" else self.numbers) and helper in self.helpers:
+                spans = [(item.line, item.last_line) for item in self.helpers[helper]]
+                helpers[helper] = [line.strip() for first, last in spans for line in self.lines[first - 1 : last]]
+        return make_opaque({"type": "studio", "text": text} | ({"helpers": helpers} if helpers else {}))
 
     def _targets(self, branch: Statement, address: Address | None, lines: Sequence[str]) -> tuple[Target | Opaque, ...]:
         statements = [statement for statement in branch.body if statement.kind != "comment"]
-        label = statements[-1:]
-        if label and label[0].kind == "assign" and label[0].text == self.layout.rule.lower():
-            del statements[-1]
-            is_labelled = address is None or label[0].expressions == (Expression("text", str(address)),)
-        else:
-            is_labelled = address is None
+        label = None
+        if statements and statements[-1].kind == "assign" and statements[-1].text == self.layout.rule.lower():
+            label = statements.pop().expressions[0]
+        is_labelled = address is None or label == Expression("text", str(address))
         shares: dict[str, int] = {}
         if is_labelled and self._add_shares(shares, statements, 0):
             if len(shares) == 1:
@@ -380,7 +358,8 @@ def _meanings(test: re.Match[str], values: Sequence[str | int | float]) -> Itera
         return
     if test["symbol"] in _OPERATOR_OF:
         yield _OPERATOR_OF[test["symbol"]], values[0]
-        yield "between", tuple(values)
+        if len(values) == 2:  # noqa: PLR2004 - the lowest and the highest
+            yield "between", tuple(values)
     yield "equals", values[0]
     yield "in", tuple(values)
 
@@ -391,14 +370,12 @@ def _with_priorities(rules: Sequence[BlockRule], layout: BlockLayout) -> tuple[B
     enabled = [rule for rule in rules if rule.rule.enabled]
     kept = _longest_rise([layout.order_key(rule.rule, rule.id) if rule.address else None for rule in enabled])
     priorities: list[float] = [sign * rule.rule.priority for rule in enabled]
-    bounds = [-1, *kept, len(enabled)]
-    for before, after in pairwise(bounds):
+    for before, after in pairwise([-1, *kept, len(enabled)]):
         count = after - before
-        low = Fraction(priorities[before]) if before >= 0 else None
+        start = -_STEP * count if layout.highest_first else 0
         high = Fraction(priorities[after]) if after < len(enabled) else None
-        if low is None:
-            low = Fraction(-_STEP * count if layout.highest_first else 0) if high is None else high - count
-        step = Fraction(1 if before >= 0 else _STEP) if high is None else (high - low) / count
+        low = Fraction(priorities[before]) if before >= 0 else Fraction(start) if high is None else high - count
+        step = Fraction(1 if kept else _STEP) if high is None else (high - low) / count
         for position in range(before + 1, after):
             exact = low + step * (position - before)
             priorities[position] = floor(exact) if step >= 1 else canonical_number(float(exact))
@@ -412,9 +389,7 @@ def _with_priorities(rules: Sequence[BlockRule], layout: BlockLayout) -> tuple[B
 
 
 def _with_priority(rule: BlockRule, priority: float) -> BlockRule:
-    if rule.rule.priority == priority:
-        return rule
-    return rule._replace(rule=replace(rule.rule, priority=priority))
+    return rule if rule.rule.priority == priority else rule._replace(rule=replace(rule.rule, priority=priority))
 
 
 def _longest_rise(keys: Sequence[tuple[float, str, str] | None]) -> list[int]:
@@ -426,8 +401,8 @@ def _longest_rise(keys: Sequence[tuple[float, str, str] | None]) -> list[int]:
         previous.append(-1)
         if key is not None:
             length = bisect_left(ends, key)
-            ends[length:] = [key] if length == len(ends) else [key, *ends[length + 1 :]]
-            positions[length:] = [position, *positions[length + 1 :]]
+            ends[length : length + 1] = [key]
+            positions[length : length + 1] = [position]
             previous[-1] = positions[length - 1] if length else -1
     rise = []
     position = positions[-1] if positions else -1

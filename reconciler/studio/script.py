@@ -51,7 +51,7 @@ def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     properties = _find_properties(content, [match for match, _ in values])
     blocks = [(match, value, span) for match, value in values if match in properties for span in _spans(value, layout)]
     if len(blocks) != 1:
-        raise _block_error(layout, len(blocks), bool(values))
+        raise _block_error(layout, len(blocks), any(match not in properties for match, _ in values))
     match, value, (start, end, first_line, newline) = blocks[0]
     return ScriptBlock(
         master_id=_name(header.get("masterId")),

@@ -368,7 +368,7 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
     assert 0 == cxroute("validate"), cxroute.out
     write("app.yaml", NEW_RULESET)
     assert 3 == cxroute("validate")
-    assert "route tests passed in prod, sandbox and staging." in cxroute.out
+    assert "route tests passed in prod, sandbox, staging and studio." in cxroute.out
     promises = Path("manifests/promises.yaml").read_text("utf-8").splitlines()
     for name, requirement in (
         ("stolen cards, stolen phones and compromised cards reach the fraud desk", 'only "fraud"'),
@@ -379,6 +379,6 @@ def test_a_new_ruleset_above_fraud_fails_offline(cxroute: Program) -> None:
             f'manifests/promises.yaml:{line}:5: error[CXR221]: promise "{name}" is broken for intent'
             ' "compromised_card", confidence 0.45, channel "app": expected '
             f'{requirement}, but goes to "Card Services" by rule app/callers'
-            " (manifests/app.yaml:5), in prod, sandbox and staging; why: cxroute explain -e prod"
+            " (manifests/app.yaml:5), in prod, sandbox, staging and studio; why: cxroute explain -e prod"
         )
         assert expected in cxroute.out

@@ -390,8 +390,8 @@ def test_junit_is_written_completely_or_not_at_all(cxroute: Program, place: str)
 def test_the_bank_is_tested_completely(cxroute: Program) -> None:
     """Every rule of the example takes a conversation of some test; tests cover every intent and queue."""
     assert 0 == cxroute("-m", str(ROOT / "manifests"), "test")
-    promises = "17 promises kept in prod and sandbox. 18 promises kept in staging."
-    assert cxroute.out.endswith(f" route tests passed in prod, sandbox and staging. {promises}\n")
+    promises = "17 promises kept in prod, sandbox and studio. 18 promises kept in staging."
+    assert cxroute.out.endswith(f" route tests passed in prod, sandbox, staging and studio. {promises}\n")
     manifests = load_manifests(ROOT / "manifests")
     chosen = manifests.environments["prod"].document
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))

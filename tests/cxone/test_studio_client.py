@@ -6,9 +6,9 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +16,18 @@ import pytest
 from reconciler import errors
 from reconciler.cxone import client as cxone_client
 from reconciler.cxone import studio_client
+from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.connect import client_classes, tenant_settings
 from reconciler.cxone.rule_json import rule_body
+from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NoResponseError, NotSentError, Transport
 from reconciler.model.live import LastSave, LiveRule
+from reconciler.model.rule import make_condition
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.script_content import edit_content
+from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
     LAYOUT,
     NAMES,
@@ -34,6 +40,7 @@ from tests.support.studio_tenant import (
     managed,
     storable,
 )
+from tests.support.written_manifests import ENVIRONMENT, loaded
 
 LOST, CARD, SAVINGS = managed(storable()), managed(storable("card", 20, "4002")), managed(storable("savings", 30))
 ESCAPE = "Kim\x1b[31m\u202e\r\n" + "x" * 500
@@ -82,16 +89,6 @@ def losing(request_too: Any, failure: type[Exception] = NoResponseError, times: 
     return reply
 
 
-def after(change: Callable[[], object]) -> Reply:
-    """Change something at the tenant, then deliver the request."""
-
-    async def reply(request: ApiRequest, deliver: Transport) -> ApiResponse:
-        change()
-        return await deliver(request)
-
-    return reply
-
-
 # Reading
 
 
@@ -123,7 +120,7 @@ def test_only_the_first_read_looks_at_the_kind_of_the_script() -> None:
 
 def test_any_character_of_a_path_is_encoded() -> None:
     """No character of the path can add a parameter to the query."""
-    studio = replace(SETTINGS, path="A b\\ü&lockScript=true#?%/+")
+    studio = SETTINGS._replace(path="A b\\ü&lockScript=true#?%/+")
     assert f"{SCRIPTS}?scriptPath=A%20b%5C%C3%BC%26lockScript%3Dtrue%23%3F%25%2F%2B" == studio.target(
         scriptPath=studio.path
     )
@@ -208,6 +205,13 @@ def test_a_script_without_exactly_one_block_is_refused(code: str) -> None:
     assert "" == tenant.holder
 
 
+def test_a_block_that_is_not_a_snippet_is_an_error_with_its_line() -> None:
+    """A brace that is not closed: the error names the script and the line in the SNIPPET."""
+    error = refused(StudioTenant(code=f"// first\n{LAYOUT.begin}\nSELECT\n{{\n{LAYOUT.end}"))
+    assert errors.ApiError is type(error)
+    assert re.search(rf"{re.escape(SCRIPT)}: line [3-6]: ", str(error))
+
+
 def test_a_desktop_script_is_recognized_without_an_outage() -> None:
     """The call that would fail with 500 is not made, and nothing waits. The error names `--live FILE`."""
     tenant = StudioTenant(content="<ScriptContainer><Actions/></ScriptContainer>")
@@ -252,7 +256,7 @@ def test_a_saved_list_is_read_back() -> None:
     assert [changed.content, SAVINGS.content] == [live.content for live in tenant.talk(save_and_read)]
     assert ["lock", *READS, "read", "save", "unlock", "read"] == tenant.calls
     assert "" == tenant.holder
-    assert "cxroute" == tenant.version["user"]
+    assert "Robin" != tenant.version["user"]
 
 
 def test_an_unchanged_rule_keeps_its_lines() -> None:
@@ -274,7 +278,7 @@ def test_an_unchanged_rule_keeps_its_lines() -> None:
 def test_a_rule_that_a_script_cannot_hold_is_an_error_before_the_save() -> None:
     """The error is an ApiError with the reason, and nothing is saved."""
     tenant = StudioTenant(LOST)
-    odd = managed(replace(LOST.rule, conditions=(replace(LOST.rule.conditions[0], attribute="not a variable"),)))
+    odd = managed(replace(LOST.rule, conditions=(make_condition("not a variable", "equals", "lost"),)))
     assert "not a variable" in str(refused(tenant, odd))
     assert "save" not in tenant.calls
 
@@ -323,6 +327,22 @@ def test_a_save_needs_the_rules_of_the_last_read() -> None:
     assert 1 == tenant.calls.count("save")
 
 
+def test_an_edit_of_the_block_counts_without_a_new_version_id() -> None:
+    """A comment in the block that changes no rule is a change of the script, whatever id the tenant gives it."""
+    tenant = StudioTenant(LOST)
+
+    async def interleave(client: StudioClient) -> None:
+        rules = await client.rules()
+        content = edit_content(tenant.version["content"], lambda code: code.replace("SELECT", "// Kim\r\nSELECT"))
+        tenant.version["content"] = content
+        assert [live.id for live in rules] == [live.id for live, _ in (await client.script())[2].values()]
+        await client.save(rules, [CARD], NAMES)
+
+    with pytest.raises(errors.ConcurrentChangeError):
+        tenant.talk(interleave)
+    assert "// Kim" in tenant.code
+
+
 # Responses to a save
 
 
@@ -340,14 +360,14 @@ def test_warnings_are_returned_after_a_save() -> None:
 
 
 def test_warnings_are_bounded_and_safe_to_display() -> None:
-    """Of 500 hostile warnings 20 are returned, escaped and cut, and the rest is counted."""
+    """Of 500 hostile warnings 8 are returned, escaped and cut, and the rest is counted."""
     tenant = StudioTenant(LOST)
     actions = {str(n): {"actionType": ESCAPE, "warnings": [{"key": ESCAPE}], "errors": []} for n in range(500)}
     odd = {"a": 1, "b": {"warnings": [{"key": 5}, 7]}, "c": None}
     tenant.replies["save"] = responding(206, result(True, **odd, **actions))
     warnings = saving(tenant)
-    assert 21 == len(warnings)
-    assert re.fullmatch("and 48[0-9] more", warnings[-1])
+    assert 9 == len(warnings)
+    assert re.fullmatch("and 49[0-9] more", warnings[-1])
     assert all(text.isprintable() and len(text) < 250 for text in warnings)
 
 
@@ -554,7 +574,8 @@ def test_a_refused_lock_without_a_known_holder(lock: Reply, read: Reply | None, 
 def test_a_lock_of_a_killed_run_is_taken_over() -> None:
     """The same user gets the lock again."""
     tenant = StudioTenant(LOST)
-    tenant.state.lock_script(SCRIPT, "cxroute")
+    assert "" == tenant.talk(lambda client: client._set_lock("true"))
+    assert "" != tenant.holder
     saving(tenant)
     assert CARD.id in tenant.code
     assert "" == tenant.holder
@@ -654,6 +675,33 @@ def test_a_cancelled_run_unlocks(call: str, delivered: Any, cancellations: int) 
     asyncio.run(run())
     assert "unlock" == tenant.calls[-1]
     assert "" == tenant.holder
+
+
+# The choice of the client
+
+STUDIO = r"""
+api:
+  queues: acd-skills
+  rules: studio
+  evaluation: highest-first
+  studio: { script: 'Bot\Hand-over', apiVersion: v31.0, variables: { intent: botIntent }, result: { skill: mySkill } }
+"""
+
+
+@pytest.mark.parametrize("studio", ["", STUDIO], ids=["rules API", "Studio"])
+def test_an_environment_decides_the_class_of_its_clients(tmp_path: Path, studio: str) -> None:
+    """`rules: studio` leads to the clients of a script, with the block's names; otherwise to those of the rules API."""
+    manifests = loaded(tmp_path, ENVIRONMENT + studio)
+    tenant = tenant_settings(manifests, manifests.environment("prod"))
+    assert ((StudioReadingClient, StudioClient) if studio else (ReadingClient, WritingClient)) == client_classes(tenant)
+    names = {"cognigyDetectedIntent": "botIntent"}
+    layout = replace(LAYOUT, variables=names, skill="mySkill", highest_first=True)
+    assert (StudioScript(SCRIPT, "v31.0", layout) if studio else None) == tenant.studio
+
+
+def test_a_client_of_the_rules_api_knows_no_last_save() -> None:
+    """Rules of an API are saved one by one."""
+    assert InProcessTenant().talk(lambda client: client.last_save()) is None
 
 
 # Nothing else

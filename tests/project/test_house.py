@@ -137,7 +137,12 @@ READS = {"os", "pathlib", "reconciler.text.files"}
 REACHED = {
     "export/names.py": {"reconciler.text.files"},
     "apply/first_contact.py": {"reconciler.apply.attempt"},
-    "pipeline.py": {"reconciler.apply.loop", "reconciler.apply.settings", "reconciler.cxone.rule_json"},
+    "pipeline.py": {
+        "reconciler.apply.loop",
+        "reconciler.apply.settings",
+        "reconciler.apply.table",
+        "reconciler.cxone.rule_json",
+    },
     "manifest/files.py": READS,
     "journal/history.py": {"reconciler.cxone.rule_json"},
     "render/text/history.py": {"reconciler.cxone.rule_json"},

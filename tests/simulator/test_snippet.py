@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -36,6 +38,7 @@ EVERYWHERE = [
     ("1 / 4", "0.25"),
     ("0 - 1.50", "-1.5"),
     ("0.1 + 0.2 = 0.3", "1"),
+    ("-2 * -n", "10"),
     ("10 > 9", "1"),
     ("( 1 = 1 ) & ( 1 != 2 )", "1"),
     ("( 1 = 2 ) | ( 2 <= 2 )", "1"),
@@ -61,14 +64,13 @@ EVERYWHERE = [
 
 
 @pytest.mark.parametrize(("expression", "value"), EVERYWHERE)
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: "".join(str(int(fact)) for fact in dialect))
-def test_an_expression_is_the_same_in_every_dialect(expression: str, value: str, dialect: SimDialect) -> None:
+def test_an_expression_is_the_same_in_every_dialect(expression: str, value: str) -> None:
     """Arithmetic, truth values, texts, methods and `$` do not depend on the unknown facts."""
     variables = {"n": 5, "word": "card", "digits": "20", "d$": 20, "ContactID": 1042}
-    assert value == result(expression, dialect, **variables)
+    assert {value} == {result(expression, dialect, **variables) for dialect in DIALECTS}
 
 
-DEPENDENT = [
+DEPENDENT: list[tuple[str, Callable[[SimDialect], bool]]] = [
     ('"Card" = "card"', lambda dialect: not dialect.case_sensitive),
     ('w$ = "CARD"', lambda dialect: not dialect.case_sensitive),
     ('"my Card".contains("card")', lambda dialect: not dialect.case_sensitive),
@@ -159,7 +161,8 @@ def test_invalid_code_is_refused_without_a_run(code: str, reason: str) -> None:
         'a = "x"\n' + 'a = "{a}{a}"\n' * 60,
         'a = "x"\n' + 'a = a.replace("x", "xx")\n' * 60,
         f'a = "{"x" * 40_000}"',
-        'a = "9"\n' + 'a = "{a}9"\n' * 4_400 + "b = a + 1",
+        'a = "9"\n' + 'a = "{a}9"\n' * 5_100 + "b = a + 1",
+        "a = " + "9" * 6_000,
         "a = 9 ^ ( 9 ^ 9 )",
     ],
 )
@@ -179,15 +182,14 @@ def test_a_block_of_ten_thousand_rules_is_quick() -> None:
     """About 0.6 s of CPU time for 2 MB of code."""
     case = '  CASE ( t$ = "intent {}" ) & ( ( k = 1 ) & ( n >= 0.7 ) )\n  {{\n    ASSIGN r = "rule {}"\n  }}\n'
     code = "SELECT\n{\n" + "".join(case.format(n, n) for n in range(10_000)) + "}\n"
+    variables: dict[str, Any] = {"t$": "intent 9999", "k": 1, "n": 0.8}
     with takes_at_most(rules=60_000):
-        after = run(code, **{"t$": "intent 9999", "k": 1, "n": 0.8})
+        after = run(code, **variables)
     assert "rule 9999" == after["r"]
 
 
-PIECES = strategies.sampled_from(
-    ["IF", "ELSE", "SELECT", "SWITCH", "CASE", "DEFAULT", "ASSIGN", "TRACE", "a", "b$", "=", "!=", "(", ")", "{", "}"]
-    + ["\n", "1", "0.5", '"x"', '"{a}"', '$"\\"', ".", ",", "left", "contains", "&", "|", "+", "/", "%", "^", "//", "?"]
-)
+WORDS = "IF ELSE SELECT SWITCH CASE DEFAULT ASSIGN TRACE a b$ = != ( ) { } 1 0.5 . , left contains & | + / % ^ // ?"
+PIECES = strategies.sampled_from([*re.split(" ", WORDS), "\n", '"x"', '"{a}"', '$"\\"'])
 
 
 @given(code=strategies.lists(PIECES, max_size=40).map(" ".join) | strategies.text(max_size=40))

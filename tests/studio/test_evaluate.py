@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.evaluate import find_winner
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import Rule, make_condition
 from reconciler.studio.dialect import Dialect, possible_dialects, text_key
 from reconciler.studio.evaluate import run_snippet
@@ -52,7 +52,7 @@ def queue_at(rule: Rule, contact_id: int) -> int:
 @pytest.mark.parametrize("layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"])
 def test_a_block_decides_as_its_rules_in_every_dialect(layout: BlockLayout) -> None:
     """For conversations in Studio's domain, skill and address are those of the winner; without one, the presets."""
-    evaluation = "highest-first" if layout.highest_first else "lowest-first"
+    evaluation: Evaluation = "highest-first" if layout.highest_first else "lowest-first"
     for seed in range(CONVERSATIONS // PER_LIST // 2):
         random = Random(f"decide {seed}")
         rules = [domain_rule(random, random.choice((1, 2, 2, 3))) for _ in range(random.choice((1, 3, 6)))]

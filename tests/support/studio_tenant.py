@@ -54,9 +54,8 @@ def managed(rule: Rule) -> LiveRule:
 
 def block_of(*rules: LiveRule) -> str:
     """Return the block's text."""
-    entries = [
-        BlockEntry(live.rule, live.marker and live.marker.address, marker_digest(live.rule), "") for live in rules
-    ]
+    addresses = [(live.rule, live.marker.address if live.marker else None) for live in rules]
+    entries = [BlockEntry(rule, address, marker_digest(rule), "") for rule, address in addresses]
     return build_block(entries, LAYOUT, NAMES)
 
 
@@ -93,7 +92,7 @@ class StudioTenant:
             content = edit_content(content, lambda _code: code.replace("\n", "\r\n"))
         if content:
             self.state.save_script(SCRIPT, content, "Robin", 1_764_000_000.0)
-        usual = SimulatorSettings(users={canary.CLIENT: "cxroute"}, clock=lambda: 1_764_060_000.0)
+        usual = SimulatorSettings(clock=lambda: 1_764_060_000.0)
         self.app = Simulator(self.state, settings or usual, faults)
         self.deliver: Transport = transport_over(SimulatorTransport(self.app))
         self.replies: dict[str, Reply] = {}

@@ -1,0 +1,209 @@
+"""The block is found in one property of a script, and nothing but its lines is replaced."""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.studio.layout import BlockLayout
+from reconciler.studio.script import ScriptError, find_block, read_script_file, replace_block
+from tests.support.studio_rules import LAYOUT, block_of, odd_rule
+from tests.tiers import FULL
+
+BEGIN, END = LAYOUT.begin, LAYOUT.end
+BLOCK = block_of([odd_rule(Random("script"))])
+OLD = f'{BEGIN}\nASSIGN x = "old"\n{END}'
+ODD = (
+    '"\\\\"',
+    "日本 é",
+    "a\r\nb",
+    "\\u0041",
+    "{x}",
+    "// cxroute:begin other/b\n// cxroute:end",
+    "\u2028",
+    "\ud800",
+    "1e5",
+)
+
+
+def script(value: str, random: Random, actions: int = 3) -> str:
+    """Return a script's JSON as a server may write it: odd numbers, escapes, blanks and order."""
+    names = [str(number) for number in range(1, actions + 1)]
+    home, others = random.choice(names), random.choices(ODD, k=actions)
+    properties: dict[str, Any] = {
+        name: {
+            "0": {"name": "caption", "value": other, "hidden": False, "extra": [1.5, {"x": None}]},
+            "1": {"name": "text", "value": value if name == home else f"x{other}", "hidden": True},
+            "2": {"name": "number", "value": 1000, "value2": other},
+        }
+        for name, other in zip(names, others, strict=True)
+    }
+    data = {
+        "header": {"masterId": "77", "lockInfo": {"lockedName": "", "lockedId": ""}, "version": 1, "é": "ü"},
+        "actions": {name: {"x": 12, "label": "// cxroute:begin"} for name in names},
+        "properties": properties,
+        "branches": {name: [] for name in names},
+    }
+    members = list(data.items())
+    random.shuffle(members)
+    indent = random.choice((None, 1))
+    text = json.dumps(dict(members), ensure_ascii=random.random() < 0.5, indent=indent)
+    return re.sub(r": 1000\b", ": 1000.0", text).replace('": ', random.choice(('": ', '" :\t')))
+
+
+def test_only_the_lines_of_the_block_change() -> None:
+    """Every byte outside the string stays, and every character of its value outside the marker lines."""
+    for seed in range(300 if FULL else 40):
+        random = Random(f"replace {seed}")
+        newline = random.choice(("\n", "\r\n"))
+        before = newline.join(random.choices(["a = 1", 'b = "{x}"', "// ü \u2028", ""], k=3)) + random.choice(
+            ("  ", newline)
+        )
+        after = random.choice((newline, "  ")) + newline.join(["", "c = 2", "// cxroute:end"])
+        before = before if before.endswith(("\n", "  ")) else before + newline
+        before = before if before.strip(" ").endswith("\n") else newline + "  "
+        value = before + OLD.replace("\n", newline) + after
+        content = script(value, random, random.choice((1, 3, 1000 if seed < 3 else 5)))
+        found = find_block(content, LAYOUT)
+        assert (found.text, found.newline, found.value) == (OLD, newline, value)
+        assert found.first_line == before.count("\n") + 1
+        written = replace_block(content, found, BLOCK)
+        assert written[: found.start] == content[: found.start]
+        assert written[len(written) - len(content) + found.end :] == content[found.end :]
+        string = written[found.start : len(written) - len(content) + found.end]
+        assert json.loads(string) == before + BLOCK.replace("\n", newline) + after
+        assert find_block(written, LAYOUT).text == BLOCK
+        assert (found.master_id, found.locked_by) == ("77", "")
+
+
+def simple(value: str, **members: Any) -> str:
+    return json.dumps({"header": {}, "properties": {"1": {"0": {"value": value}}}, **members})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not a JSON object"),
+        ("[]", "not a JSON object"),
+        ('{"a": NaN}', "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ('{"a":' * 100_000, "not a JSON object"),
+        ("{}", "has no block acme-routing/main; put the lines"),
+        (simple("x"), "has no block"),
+        (simple(OLD.replace("main", "mains")), "has no block"),
+        (simple(OLD.replace("begin ", "begin  ")), "has no block"),
+        (simple(f"{END}\n{BEGIN}"), "begins in line 2 of its snippet, and does not end"),
+        (simple(f"{OLD}\n{OLD}"), "has 2 blocks"),
+        (simple(f"{BEGIN}\n{OLD}"), "does not end"),
+        (simple(f"{BEGIN}\n// cxroute:begin x/y\n{END}"), "does not end"),
+        (simple(f"x {BEGIN}\n{END}"), "has no block"),
+        (simple("x", actions={"1": {"value": OLD}}), "is not in one value of a property"),
+        (simple("x", properties={"1": {"0": {"name": OLD}}}), "is not in one value of a property"),
+        (simple("x", properties=[OLD]), "is not in one value of a property"),
+        (simple(OLD, properties={"1": {"0": {"value": OLD}, "1": {"value": OLD}}}), "has 2 blocks"),
+    ],
+)
+def test_a_script_without_exactly_one_block_is_refused(content: str, message: str) -> None:
+    """The message says what is wrong, the hint what to do."""
+    with pytest.raises(ScriptError, match=re.escape(message)) as caught:
+        find_block(content, LAYOUT)
+    assert str(caught.value) == f"{caught.value.message}; {caught.value.hint}"
+
+
+def test_a_member_that_is_repeated_counts_as_the_parser_counts_it() -> None:
+    """A block in a value that a later member of the same name replaces is not a block of the script."""
+    value = json.dumps(OLD)
+    content = f'{{"properties": {{"1": {{"0": {{"value": {value}, "value": "x"}}}}}}}}'
+    with pytest.raises(ScriptError, match="is not in one value"):
+        find_block(content, LAYOUT)
+    content = content.replace(f'{value}, "value": "x"', f'"x", "value": {value}')
+    assert find_block(content, LAYOUT).text == OLD
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"masterId": 12, "lockInfo": {"lockedName": "Kim"}}, ("12", "Kim")),
+        ({"masterId": "12", "lockInfo": {"lockedName": None}}, ("12", "")),
+        ({"masterId": None, "lockInfo": []}, ("", "")),
+        ({"masterId": True, "lockInfo": {"lockedName": {}}}, ("", "")),
+        ([], ("", "")),
+    ],
+)
+def test_the_header_is_read_without_trust(header: Any, expected: tuple[str, str]) -> None:
+    """Another type than text or a number is the empty text."""
+    found = find_block(simple(OLD, header=header), LAYOUT)
+    assert (found.master_id, found.locked_by) == expected
+
+
+def test_a_block_is_not_written_into_another_script() -> None:
+    """If the string is not where it was, the script is another one."""
+    content = simple(OLD)
+    found = find_block(content, LAYOUT)
+    for other in (content.replace("old", "new"), f" {content}", "", content[: found.end - 1]):
+        with pytest.raises(ScriptError, match="not the one that was read"):
+            replace_block(other, found, BLOCK)
+
+
+def test_an_escaped_marker_is_found() -> None:
+    """A server may write any character as an escape."""
+    content = simple(OLD).replace("cxroute", "\\u0063xr\\u006fute")
+    assert find_block(content, LAYOUT).text == OLD
+
+
+XML = """<?xml version="1.0" encoding="utf-8"?>
+<ScriptContainer xmlns="urn:x"><Actions><ActionStruct><ActionID>1</ActionID><Parameters>
+<string>{}</string><string>x</string><string/></Parameters></ActionStruct></Actions></ScriptContainer>"""
+HAND_WRITTEN = 'SELECT\n{\n  case ( intent = "a" )\n  {\n    skill = 1\n  }\n}'
+
+
+@pytest.mark.parametrize("value", [f"a = 1\n{OLD}\nb = 2", HAND_WRITTEN], ids=["block", "hand-written"])
+def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
+    """The JSON of both calls, the XML of Desktop Studio, and a snippet give the same text, with LF line ends."""
+    expected = OLD if BEGIN in value else HAND_WRITTEN
+    wide = value.replace("\n", "\r\n")
+    xml = XML.format(wide.replace("&", "&amp;"))
+    content = json.loads(simple(wide))
+    forms = [value, wide, f"\ufeff{wide}", simple(wide), f" \n{simple(value)}", xml]
+    forms += [json.dumps({"scriptContent": content}), json.dumps({"scriptContent": json.dumps(content)})]
+    forms += [json.dumps({"name": "x", "scriptContent": xml})]
+    assert [expected] * len(forms) == [read_script_file(form, LAYOUT) for form in forms]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x = 1",
+        "{",
+        "<a>",
+        "<a/>",
+        '{"scriptContent": 5}',
+        simple("x"),
+        "<a>" * 200_000,
+        f"<!DOCTYPE x [<!ENTITY a '{OLD}'>]><a><string>&a;</string></a>",
+        "<!doctype x><a/>",
+        "<?xml version='1.0' encoding='nonsense'?><a/>",
+        "<a>\x00</a>",
+        "<a>\ud800</a>",
+        json.dumps({"properties": {"1": {"0": {"value": HAND_WRITTEN}, "1": {"value": f"{HAND_WRITTEN} "}}}}),
+        f"{OLD}\n{OLD}",
+        f"{BEGIN}\n",
+    ],
+)
+def test_a_file_without_one_script_is_refused(text: str) -> None:
+    """With a message and a hint, for whatever text."""
+    with pytest.raises(ScriptError, match="; "):
+        read_script_file(text, LAYOUT)
+
+
+def test_two_blocks_of_two_owners_are_independent() -> None:
+    """Each owner's block is found in the same snippet."""
+    other = BlockLayout(owner="other", block="main", variables={})
+    content = simple(f"{OLD}\n{other.begin}\n{END}")
+    assert find_block(content, LAYOUT).text == OLD
+    assert find_block(content, other).text == f"{other.begin}\n{END}"
