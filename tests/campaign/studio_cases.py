@@ -53,8 +53,8 @@ TRANSIENT: Final = (
     *("500", "502", "503", "504", "429", "429=2", "429=date", "429=none", "reset", "timeout", "refuse", "cut"),
     *("drip", "401", "revoke"),
 )
-"""Faults of one response after which a repetition helps; not a 401 for the token, which names invalid credentials."""
-_TOKEN_REQUEST: Final = "2"
+"""Faults of one response after which a repetition helps; not a 401 for a token, which is lasting."""
+_LOGIN_REQUESTS: Final = 3
 LASTING: Final = (
     *(
         "400",
@@ -382,4 +382,4 @@ def parts(seed: int = 1, pair_count: int = 3000) -> dict[str, Iterator[StudioCas
 def is_transient(case: StudioCase) -> bool:
     """Return whether the only fault is one that a repetition overcomes."""
     match = re.fullmatch(r":([^@]+)@#([0-9]+)", case.faults)
-    return bool(match and match[1] in TRANSIENT and (match[1], match[2]) != ("401", _TOKEN_REQUEST))
+    return bool(match and match[1] in TRANSIENT and not (match[1] == "401" and int(match[2]) <= _LOGIN_REQUESTS))

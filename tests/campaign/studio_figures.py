@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice, zip_longest
 from multiprocessing.pool import Pool
 from random import Random
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from tests.campaign.studio_cases import (
     StudioCase,
     StudioCaseResult,
     accidents,
+    fault_free,
     is_transient,
     lasting,
     parts,
@@ -131,10 +132,12 @@ def broken_by(bug: str, case: StudioCase) -> frozenset[str]:
 
 
 def all_in_turn() -> Iterator[StudioCase]:
-    """Yield all cases in random order, those without faults first."""
-    every = [*chain(single_faults(), accidents(), lasting())]
-    Random(1).shuffle(every)
-    yield from chain(parts()["fault-free"], every)
+    """Yield all cases in random order, of each part in turn; those without faults first."""
+    yield from fault_free()
+    every = [[*single_faults()], [*accidents()], [*lasting()]]
+    for cases in every:
+        Random(1).shuffle(cases)
+    yield from (case for group in zip_longest(*every) for case in group if case is not None)
 
 
 def _sampled(cases: Iterable[StudioCase], share: int) -> Iterator[StudioCase]:

@@ -11,9 +11,11 @@ from typing import Any, Final
 from reconciler.apply import table
 from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.settings import NoRecorder
+from reconciler.cxone import client as cxone_client
 from reconciler.cxone import studio_client
 from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
-from reconciler.errors import AmbiguousWriteError, ApiError, ConcurrentChangeError
+from reconciler.cxone.transport.sender import RequestKind
+from reconciler.errors import AmbiguousWriteError, ConcurrentChangeError
 from reconciler.model.change import Applied
 from reconciler.plan import plan
 from reconciler.studio import build
@@ -22,23 +24,33 @@ from tests.campaign.mutants_patches import again, patched
 Bug = Callable[[], AbstractContextManager[None]]
 
 
-def _no_read_before_the_save(real: Any) -> Any:
+def _saves_what_it_read_first(real: Any) -> Any:
+    async def save(self: Any, _read: Any, after: Any, names: Any) -> Any:
+        script, self.script = self.script, _returning(self.first)
+        try:
+            self._last_block = self.first[1]
+            return await real(self, [live for live, _ in self.first[2].values()], after, names)
+        finally:
+            self.script = script
+
+    return save
+
+
+def _returning(value: Any) -> Any:
+    async def function() -> Any:
+        return value
+
+    return function
+
+
+def _keeps_the_first_read(real: Any) -> Any:
     async def script(self: Any) -> Any:
-        kept = getattr(self, "kept", None)
-        self.kept = None
-        return kept or await real(self)
-
-    return script
-
-
-def _keeps_the_read(real: Any) -> Any:
-    async def rules(self: Any) -> Any:
-        self.kept = None
         found = await real(self)
-        self.kept = await self.script()
+        if not hasattr(self, "first"):
+            self.first = found
         return found
 
-    return rules
+    return script
 
 
 def _saves_over_edits(real: Any) -> Any:
@@ -96,6 +108,10 @@ def _repeats_the_save(real: Any) -> Any:
     return exchange
 
 
+def _repeatable(real: Any) -> Any:
+    return {**real, "save script": real["save script"]._replace(kind=RequestKind.WRITE)}
+
+
 def _only_managed(real: Any) -> Any:
     return lambda *arguments: tuple(live for live in real(*arguments) if live.marker)
 
@@ -117,14 +133,13 @@ def _all_applied(real: Any) -> Any:
     return outcomes
 
 
-def _believes_an_error(_real: Any) -> Any:
-    async def judge(call: Any) -> Any:
-        try:
-            return await call
-        except ApiError as error:
-            return table.Attempt(verdict=table.Verdict.FAILED, error=str(error))
+def _trusts_its_save(real: Any) -> Any:
+    async def read(self: Any) -> Any:
+        if any(progress.attempts for progress in self.progress.progress.values()):
+            return replace(self.plan, changes=())
+        return await real(self)
 
-    return judge
+    return read
 
 
 def _one_at_a_time(real: Any) -> Any:
@@ -166,8 +181,8 @@ def _bug(*places: tuple[Any, str, Callable[[Any], Any]]) -> Bug:
 
 
 BUGS: Final[Mapping[str, Bug]] = {
-    "no check before the save": _bug(
-        (StudioReadingClient, "script", _no_read_before_the_save), (StudioReadingClient, "rules", _keeps_the_read)
+    "saves what it read first": _bug(
+        (StudioReadingClient, "script", _keeps_the_first_read), (StudioClient, "save", _saves_what_it_read_first)
     ),
     "block not compared": _bug((StudioClient, "save", _saves_over_edits)),
     "a conflict is overwritten": _bug((StudioClient, "save", _ignores_conflicts)),
@@ -177,7 +192,8 @@ BUGS: Final[Mapping[str, Bug]] = {
     "a lost unlock is not reported": _bug((StudioClient, "_unlock", _silent)),
     "the script is encoded again": _bug((studio_client, "replace_block", _encoded_again)),
     "line feeds in a CRLF script": _bug((studio_client, "replace_block", _line_feeds)),
-    "a save is repeated without a read": _bug((StudioClient, "_exchange", _repeats_the_save)),
+    "a save waits and is repeated": _bug((cxone_client, "_CALLS", _repeatable)),
+    "a lost save is repeated without a read": _bug((StudioClient, "_exchange", _repeats_the_save)),
     "a CASE of a person is dropped": _bug(
         (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
     ),
@@ -186,7 +202,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "nothing is recorded": _bug((table._TableRun, "save", _without_recorder)),
     "everything is reported as applied": _bug((ApplyProgress, "outcomes", _all_applied)),
     "always converged": _bug((table._TableRun, "build_report", _says_converged)),
-    "an error is believed": _bug((table, "judge", _believes_an_error)),
+    "no read after the save": _bug((table._TableRun, "read", _trusts_its_save)),
     "one save for each change": _bug((table._TableRun, "changes_to_make", _one_at_a_time)),
     "saves without a limit": _bug((table, "MAX_SAVES", lambda _real: 9)),
     "texts of the tenant as they are": _bug((studio_client, "_display", lambda _real: lambda value: str(value or ""))),

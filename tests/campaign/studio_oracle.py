@@ -20,6 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
@@ -190,8 +191,8 @@ class StudioOracle:
     def _check_save_call(self, call: Call) -> None:
         where = f"save {call.number} of {call.run.user}"
         earlier = [each for each in self._runs[id(call.run)][:-1] if "/scripts" in each.request.path]
-        while earlier and earlier[-1].is_save and _is_refused_unseen(earlier[-1]):
-            earlier.pop()  # the same request again: a 429 and a 401 prove that nothing was done
+        if earlier and earlier[-1].is_save and _has_old_token(earlier[-1]):
+            earlier.pop()  # the same request again with a new token, immediately
         self.check("S2", earlier and earlier[-1].is_read, f"{where}: no read of the script just before it")
         read = self._last_reads.get(id(call.run), b"").decode()
         inner = call.request.body.decode()
@@ -252,7 +253,7 @@ class StudioOracle:
     def end(self, run: StudioRun, result: RunResult | None, *, is_faulty: bool) -> None:
         """Check the end of a run; None: it was killed."""
         calls = self._runs.get(id(run), [])
-        saves = [call for call in calls if call.is_save and not _is_refused_unseen(call)]
+        saves = [call for call in calls if call.is_save and not _has_old_token(call)]
         self.check("S6", len(saves) <= MOST_SAVES, f"{run.user}: {len(saves)} saves")
         if result is None:
             return
@@ -312,8 +313,8 @@ class StudioOracle:
         self.check("S5", live == goal, f"in the end the script has {_difference(live, goal)}")
 
 
-def _is_refused_unseen(call: Call) -> bool:
-    return call.response is not None and not call.is_lost and call.response.status in (401, 429)
+def _has_old_token(call: Call) -> bool:
+    return call.response is not None and not call.is_lost and call.response.status == HTTPStatus.UNAUTHORIZED
 
 
 def _spell(text: str) -> list[str]:
