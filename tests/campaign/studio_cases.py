@@ -268,6 +268,8 @@ def run_case(case: StudioCase) -> StudioCaseResult:
     results = [finish(run)]
     happened = accidents.happened + (len(world.faults.fired_faults) if world.faults else 0)
     oracle.end(run, results[0], is_faulty=happened > 0)
+    if not happened:
+        oracle.check("S5", results[0] and results[0].exit_code == 0, f"without a fault: {results[0]}")
     _mend(world)
     codes: list[int] = []
     for _ in range(2):

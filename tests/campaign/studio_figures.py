@@ -65,6 +65,11 @@ class StudioFigures:
         self.tried += other.tried
         self.converged += other.converged
 
+    @property
+    def convergence(self) -> float:
+        """The share of runs with one transient fault that ended well."""
+        return self.converged / (self.tried or 1)
+
     def text(self, bugs: Iterable[StudioCatch]) -> str:
         """Return the sums as text for the terminal and docs/campaign.md."""
         lines = ["", "Rules in a Studio script:", "", "| Part | Cases | Requests |", "|---|---:|---:|"]
@@ -72,8 +77,11 @@ class StudioFigures:
         lines += [f"| all | {sum(self.runs.values()):,} | {sum(self.requests.values()):,} |"]
         lines += ["", "| Promise | Checks | Broken |", "|---|---:|---:|"]
         lines += [f"| {name} | {count:,} | {self.broken[name]} |" for name, count in sorted(self.checks.items())]
-        share = self.converged / (self.tried or 1)
-        lines += ["", f"Same-run convergence with one transient fault: {share:.2%} of {self.tried:,} runs.", ""]
+        lines += [
+            "",
+            f"Same-run convergence with one transient fault: {self.convergence:.2%} of {self.tried:,} runs.",
+            "",
+        ]
         lines += ["| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|"]
         cells = ((bug.name, bug.promises, bug.case.replace("|", "\\|"), bug.tried) for bug in bugs)
         lines += [f"| {name} | {promises} | `{case}` | {tried} |" for name, promises, case, tried in cells]
@@ -89,7 +97,7 @@ class StudioCatch(NamedTuple):
     tried: int
 
 
-def everything(pool: Pool, share: int, seed: int, pairs: int) -> StudioFigures:
+def run_studio(pool: Pool, share: int, seed: int, pairs: int) -> StudioFigures:
     """Run all cases, or one in `share`, with this number of random pairs."""
     warm_up()
     figures = StudioFigures()
@@ -111,7 +119,24 @@ def batch(chunk: tuple[str, tuple[StudioCase, ...]]) -> StudioFigures:
     return figures
 
 
-def hunt(bug: str, cases: Iterable[StudioCase] | None = None) -> StudioCatch:
+def detailed_studio(line: str) -> tuple[str, bool]:
+    """Run one case, and return its requests, its results, and whether a promise was broken."""
+    warm_up()
+    result = run_case(StudioCase.parse(line))
+    lines = [str(result.case), "", "requests:"]
+    for call in result.calls:
+        request, response = call.request, call.response
+        heard = "no response" if response is None or call.is_lost else str(response.status)
+        lines.append(
+            f"  {call.run.user} #{call.number:<3} {request.method:5} {request.path}?{request.query} -> {heard}"
+        )
+    lines += ["", "output of the runs:", *(text[:400] for text in result.outputs)]
+    lines += ["", "exit codes: " + ", ".join(str(each and each.exit_code) for each in result.results)]
+    lines += [f"{promise}: {message}" for promise, message in result.broken] or ["no violation"]
+    return "\n".join(lines) + "\n", bool(result.broken)
+
+
+def hunt_studio(bug: str, cases: Iterable[StudioCase] | None = None) -> StudioCatch:
     """Search a deliberate bug until a case catches it."""
     warm_up()
     tried = 0
