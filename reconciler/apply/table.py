@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
-from reconciler.errors import ApiError, RefusedError
+from reconciler.errors import ApiError, CxrouteError, RefusedError
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
@@ -29,6 +29,10 @@ _MAX_NAMES: Final = 5
 
 class RuleTable(Protocol):
     """All rules of a tenant in one document. Each call raises the errors of `reconciler.errors`."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Failures that do not change the result of a run, such as a lock that may remain."""
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule."""
@@ -53,14 +57,18 @@ async def apply_to_table(
     if any(map(is_unadoption, plan.changes)):
         raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
     run = _TableRun(plan=plan, table=table, planner=planner, recorder=recorder, settings=settings)
-    async with table.lock():
-        fresh = await run.read()
-        if refusal := await run.find_refusal(fresh):
-            raise RefusedError(f"the script changed since the plan was made: {refusal}")
-        try:
-            await run.save_changes(fresh)
-        except ApiError as error:  # after the first save, errors are part of the report
-            run.stop(str(error))
+    try:
+        async with table.lock():
+            fresh = await run.read()
+            if refusal := await run.find_refusal(fresh):
+                raise RefusedError(f"the script changed since the plan was made: {refusal}")
+            try:
+                await run.save_changes(fresh)
+            except ApiError as error:  # after the first save, errors are part of the report
+                run.stop(str(error))
+    except CxrouteError as error:
+        error.args = (". ".join((str(error), *table.notes)),)
+        raise
     return run.build_report()
 
 
@@ -184,7 +192,7 @@ class _TableRun:
             interrupted=is_interrupted,
             error=self.stop_reason,
             remaining=fresh,
-            notes=(*notes, *(f"Studio warns: {warning}" for warning in self.warnings)),
+            notes=(*notes, *(f"Studio warns: {warning}" for warning in self.warnings), *self.table.notes),
         )
 
 

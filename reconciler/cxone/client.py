@@ -55,7 +55,7 @@ _CALLS: Final = {
     "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
     "read script": _Call("GET", RequestKind.READ, _SCRIPTS_RIGHT, _GONE),
     "lock script": _Call("PUT", RequestKind.MERGE, _SCRIPTS_RIGHT, _GONE, _UNSUPPORTED),
-    "save script": _Call("POST", RequestKind.WRITE, _SCRIPTS_RIGHT, unsupported=_GONE | _UNSUPPORTED),
+    "save script": _Call("POST", RequestKind.SAVE, _SCRIPTS_RIGHT, unsupported=_GONE | _UNSUPPORTED),
 }
 _REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
 

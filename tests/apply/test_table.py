@@ -51,6 +51,7 @@ class Table:
     saves: list[list[str]] = field(default_factory=list)
     held: int = 0
     log: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return the rules, after an edit."""

@@ -37,10 +37,10 @@ def _cell(line: str) -> str:
     return line.replace("|", "\\|")
 
 
-def write(found: Figures, caught: Iterable[BugRow], how: tuple[float, str, int]) -> None:
-    """Write the figures into the page, between its markers."""
+def write(found: Figures, caught: Iterable[BugRow], how: tuple[float, str, int], of_scripts: str) -> None:
+    """Write the figures into the page, between its markers; `of_scripts` are those of rules in a Studio script."""
     text = PAGE.read_text(encoding="utf-8")
-    inner = table(found, how) + bugs(caught)
+    inner = table(found, how) + bugs(caught) + of_scripts
     marked = re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + inner + END, text, flags=re.DOTALL)
     PAGE.write_text(marked, encoding="utf-8")
 

@@ -33,6 +33,9 @@ from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
+from tests.campaign.studio_cases import PREFIX
+from tests.campaign.studio_figures import StudioFigures, detailed_studio, hunt_studio, run_studio
+from tests.campaign.studio_mutants import BUGS
 
 CHUNK: Final = 40
 """Cases that a process takes at one time."""
@@ -48,9 +51,10 @@ class Tier(NamedTuple):
     doubles: int
     turns: int
     seconds: float
+    studio_pairs: int
 
 
-TIERS: Final = {"quick": Tier(40, 300, 300, 20.0), "full": Tier(1, 6000, 3000, 120.0)}
+TIERS: Final = {"quick": Tier(40, 300, 300, 20.0, 100), "full": Tier(1, 6000, 3000, 120.0, 3000)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,21 +62,38 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     if asked.case:
         return one(asked.case)
+    if asked.studio:
+        return _studio(asked)
     began = time.monotonic()
     with get_context("fork").Pool(asked.jobs) as pool:
         tier = TIERS[asked.tier]
         found = everything(pool, tier._replace(share=asked.share or tier.share), asked.seed, asked.seconds)
         caught = pool.map(_hunted, (*TWELVE, *EXTRAS), chunksize=1)
+        studio = run_studio(pool, tier.share, asked.seed, tier.studio_pairs)
+        bugs_in_studio = pool.map(hunt_studio, BUGS, chunksize=1)
     seconds = time.monotonic() - began
     how_much = f"{asked.tier}, one in {asked.share} of the single faults" if asked.share else asked.tier
     _print(table(found, (seconds, how_much, asked.seed)))
     _print(bugs(caught))
+    of_scripts = studio.text(bugs_in_studio)
+    _print(of_scripts)
     kept = [_kept(*one) for one in _first_of_each(found)]
     _print("".join(f"kept: {path}\n" for path in kept))
     if asked.write:
-        write(found, caught, (seconds, how_much, asked.seed))
-    escaped = any(not row.case for row in caught)
-    return int(bool(found.broken) or escaped or found.convergence < LEAST_CONVERGENCE)
+        write(found, caught, (seconds, how_much, asked.seed), of_scripts)
+    escaped = any(not row.case for row in (*caught, *bugs_in_studio))
+    is_broken = bool(found.broken or studio.broken) or escaped
+    return int(is_broken or min(found.convergence, studio.convergence) < LEAST_CONVERGENCE)
+
+
+def _studio(asked: argparse.Namespace) -> int:
+    """Run only the cases of rules in a Studio script."""
+    tier = TIERS[asked.tier]
+    with get_context("fork").Pool(asked.jobs) as pool:
+        found: StudioFigures = run_studio(pool, asked.share or tier.share, asked.seed, tier.studio_pairs)
+        caught = pool.map(hunt_studio, BUGS, chunksize=1)
+    _print(found.text(caught))
+    return int(bool(found.broken) or not all(row.case for row in caught) or found.convergence < LEAST_CONVERGENCE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="seed of the random choices")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
     parser.add_argument("--case", metavar="LINE", help="run this one case, and show its requests")
+    parser.add_argument("--studio", action="store_true", help="run only the cases of rules in a Studio script")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/campaign.md")
     return parser
 
@@ -156,6 +178,10 @@ def _kept(invariant: str, line: str, message: str) -> str:
 
 def one(line: str) -> int:
     """Run one case and show every request, its result, and the broken promises."""
+    if line.startswith(PREFIX):
+        text, is_broken = detailed_studio(line)
+        _print(text)
+        return int(is_broken)
     running = Running(Case.parse(line))
     result = running.result()
     _print(detailed(running, result))

@@ -462,9 +462,9 @@ def test_a_lost_call_other_than_the_save_is_repeated(call: str, request_too: Any
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize("call", [*READS, "lock", "save", "unlock"])
-def test_a_429_is_repeated_at_every_call(call: str) -> None:
-    """A 429 did nothing, so also the save is repeated, and happens once."""
+@pytest.mark.parametrize("call", [*READS, "lock", "unlock"])
+def test_a_429_is_repeated_at_every_call_but_the_save(call: str) -> None:
+    """A 429 did nothing, so the call is repeated, and the save happens once."""
     tenant = StudioTenant(LOST)
     first = [True]
 
@@ -478,6 +478,16 @@ def test_a_429_is_repeated_at_every_call(call: str) -> None:
     saving(tenant)
     assert CARD.id in tenant.code
     assert 2 == len(tenant.state.scripts)
+
+
+@pytest.mark.parametrize("reply", [responding(429), losing(request_too=True, failure=NotSentError)])
+def test_a_save_that_was_not_done_is_not_repeated_without_a_read(reply: Reply) -> None:
+    """Another attempt would come after a wait, in which somebody may save: the caller reads the script again."""
+    tenant = StudioTenant(LOST)
+    tenant.replies["save"] = reply
+    assert isinstance(refused(tenant), (errors.OverloadedError, errors.UnreachableError))
+    assert 1 == tenant.calls.count("save")
+    assert "" == tenant.holder
 
 
 FAILURES: dict[str, tuple[Reply, type[Exception]]] = {

@@ -24,6 +24,7 @@ class RequestKind(Enum):
     PAGE = auto()  # a read; empty with status 204
     TOKEN = auto()
     WRITE = auto()  # the answer holds the new rule
+    SAVE = auto()  # of a document that was just read: before another attempt it must be read again
     DELETE = auto()  # the answer is empty
     MERGE = auto()  # repeatable; the answer may be empty
     SIGNAL = auto()  # not repeatable; the answer may be empty
@@ -76,6 +77,8 @@ class RetryingSender:
             if isinstance(result, http.ApiResponse):
                 return result
             if result is not None:
+                if kind is RequestKind.SAVE:
+                    raise result.error
                 since = min(since, self._time.clock())
                 throttled = result.cause is Cause.THROTTLED
                 attempts[throttled] += not self.circuit.is_open  # otherwise another request failed
