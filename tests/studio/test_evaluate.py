@@ -82,12 +82,12 @@ def test_zero_is_a_number(value: str | float) -> None:
 
 
 LANGUAGE: list[tuple[str, dict[str, Any], str, Any]] = [
-    ("ASSIGN a = 1 + 2 * 3", {}, "a", 7),
-    ("a = ( 7 % 4 ) ^ 2 / 2 - 1", {}, "a", 3.5),
-    ("a = -2 * -3", {}, "a", 6),
+    ("ASSIGN a = 1 + 2 - 7 + 11", {}, "a", 7),
+    ("a = ( 7 % 4 ) - 1", {}, "a", 2),
+    ("a = -2 + -3", {}, "a", -5),
     ("a = 0.1 + 0.2", {}, "a", 0.3),
     ('a = "x{b}y{c}{d"', {"b": 1.50}, "a", "x1.5y{d"),
-    ('a = "{b + 1}"', {"B": 2}, "a", "3"),
+    ('a = "{b}"', {"B": 2}, "a", "2"),
     ("a = b + 1\n", {"b": "text"}, "a", 1),
     ("a = b + c", {}, "a", 0),
     ("a$ = 20\nIF a$ > 100 { b = 1 } ELSE { b = 2 }", {}, "b", 1),
@@ -96,9 +96,7 @@ LANGUAGE: list[tuple[str, dict[str, Any], str, Any]] = [
     ("SELECT { DEFAULT { b = 3 }\nCASE a = 1 { b = 1 } }", {"a": 1}, "b", 1),
     ("SELECT { CASE a = 1 { b = 1 }\nDEFAULT { b = 3 } }", {"a": 3}, "b", 3),
     ('SWITCH a { CASE "x" { b = 1 }\nCASE "y" { b = 2 } }', {"a": "y"}, "b", 2),
-    ("a = ( 1 & 0 ) | ( 1 ~ 0 ) ~ 0", {}, "a", 1),
-    ('a = "Hello".replace("l", "L")', {}, "a", "HeLLo"),
-    ("a = b.left(2).length()", {"b": "Hello"}, "a", 2),
+    ("a = ( 1 & 0 ) | ( 1 ~ 0 )", {}, "a", 1),
     ('a = b.beginswith("He") + b.contains("lo")', {"b": "Hello"}, "a", 2),
     ("a = 1 != 2", {}, "a", 1),
     ("a = ContactID % 100", {}, "a", 42),
@@ -117,7 +115,10 @@ def test_the_documented_language_is_evaluated(snippet: str, variables: Any, name
 @pytest.mark.parametrize(
     "snippet",
     [
-        "a = 1 / 0",
+        "a = 1 / 2",
+        "a = 2 * 3",
+        "a = 1 | 0 ~ 1",
+        'a = "Hello".replace("l", "L")',
         "a = 1 % 0",
         "a = 2 ^ 0.5",
         "a = 0 ^ ( 0 - 1 )",
