@@ -1,14 +1,14 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types
+from reconciler.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
     InvalidRuleError,
     RuleExpander,
@@ -30,7 +30,7 @@ from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathSte
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Condition, Rule, Source
-from reconciler.studio.layout import BlockLayout, NotStorableError, find_conflicts, storable_rule
+from reconciler.studio.layout import BlockLayout, NotStorableError, compared_kinds, find_conflicts, storable_rule
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -99,6 +99,9 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     names = frozenset(loaded.document.name for loaded in rulesets)
     state = empty_desired_state(manifests, environment)
     findings, promises = tuple(expansion.findings), tuple(expansion.promises)
+    types = script_types(expansion.rules.values()) if state.layout else {}
+    endpoint = replace(state.endpoint, context_types={**types, **state.endpoint.context_types})
+    state = replace(state, endpoint=endpoint)
     return replace(state, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
@@ -128,6 +131,13 @@ def block_layout(environment: Environment) -> BlockLayout | None:
     """Return the managed block of an Environment whose rules are in a Studio script."""
     fields = environment.block_fields
     return BlockLayout(**fields) if fields else None
+
+
+def script_types(rules: Iterable[DesiredRule]) -> Types:
+    """Return the types of a script's variables: the same characters are a number where rules compare numbers."""
+    parts = (part for desired in rules for part in desired.rule.conditions if isinstance(part, Condition))
+    kinds = {part.attribute: kind for part in parts for kind in compared_kinds(part)}
+    return {name: ANY_TEXT if kind == "text" else ANY_NUMBER for name, kind in kinds.items()}
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:

@@ -39,7 +39,8 @@ class RuleList:
 def types_phrase(types: Types, labels: Labels) -> str:
     """Return the known types in words; `labels` are the users' names of attributes with longer names in the API."""
     phrases = [f"{labels.name(name)} is missing or {each.phrase}" for name, each in types.items()]
-    return f"{' and '.join(phrases)}, as the endpoint writes it"
+    sources = {"the endpoint writes it" if name in labels.short else "Studio compares it" for name in types}
+    return f"{' and '.join(phrases)}, as {' and '.join(sorted(sources, reverse=True))}"
 
 
 def route_phrase(entry: RoutingEntry | None, destination: Destination, queue_names: Mapping[str, str]) -> str:

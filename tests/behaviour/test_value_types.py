@@ -245,5 +245,6 @@ def test_the_known_type_is_a_sentence() -> None:
     """The sentence has the display names of the attributes."""
     said = types_phrase({"cognigyConfidence": SHARE, "tier": ANY_TEXT}, Labels({"cognigyConfidence": "confidence"}))
     assert (
-        "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said
+        "confidence is missing or a number from 0 to 1 and tier is missing or a text"
+        ", as the endpoint writes it and Studio compares it" == said
     )

@@ -103,6 +103,8 @@ def test_the_text_of_a_tree_is_the_same_tree() -> None:
     """For random expressions, documented or not."""
     for seed in range(300):
         random = Random(f"tree {seed}")
-        text = " ".join(random.choices([piece for piece in PIECES if not {"\n", "{", "}"} & {*piece} and "//" not in piece], k=7))
+        text = " ".join(
+            random.choices([piece for piece in PIECES if not {"\n", "{", "}"} & {*piece} and "//" not in piece], k=7)
+        )
         node = read_expression(text)
         assert node.kind == "unknown" or read_expression(format_expression(node)) == node, text

@@ -13,13 +13,16 @@ class ValueType(NamedTuple):
 
     @property
     def phrase(self) -> str:
-        """Return `a text` or `a number from 0 to 1`."""
+        """Return `a text`, `a number` or `a number from 0 to 1`."""
+        if self.numbers == EVERY_NUMBER:
+            return "a number"
         return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
 
 
 EVERY_NUMBER: Final = (float("-inf"), float("inf"))
 ANY_VALUE: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
 ANY_TEXT: Final = ValueType(texts=True)
+ANY_NUMBER: Final = ValueType(texts=False, numbers=EVERY_NUMBER)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
 Types = Mapping[str, ValueType]  # the known types, by attribute; other attributes may have any text and any number
