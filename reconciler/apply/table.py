@@ -149,7 +149,7 @@ class _TableRun:
             if result.verdict is Verdict.RETRY:
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
             fresh = await self.read()
-            if self.conflicts:
+            if result.verdict is not Verdict.DONE:  # another save would follow
                 self.stop(await self.find_refusal(fresh))
             if self.must_stop():
                 return

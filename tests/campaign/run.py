@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     _print("".join(f"kept: {path}\n" for path in kept))
     if asked.write:
         write(found, caught, (seconds, how_much, asked.seed), of_scripts)
-    escaped = any(not row.case for row in (*caught, *bugs_in_studio))
+    escaped = not all(row.case for row in caught) or not all(row.case for row in bugs_in_studio)
     is_broken = bool(found.broken or studio.broken) or escaped
     return int(is_broken or min(found.convergence, studio.convergence) < LEAST_CONVERGENCE)
 
@@ -93,7 +93,8 @@ def _studio(asked: argparse.Namespace) -> int:
         found: StudioFigures = run_studio(pool, asked.share or tier.share, asked.seed, tier.studio_pairs)
         caught = pool.map(hunt_studio, BUGS, chunksize=1)
     _print(found.text(caught))
-    return int(bool(found.broken) or not all(row.case for row in caught) or found.convergence < LEAST_CONVERGENCE)
+    escaped = any(not row.case for row in caught)
+    return int(bool(found.broken) or escaped or found.convergence < LEAST_CONVERGENCE)
 
 
 def _parser() -> argparse.ArgumentParser:

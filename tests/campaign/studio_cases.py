@@ -9,9 +9,9 @@ of the run, before it or, with `-after`, after it was processed:
     lock                     a person takes the lock, if it is free
     second, twin             another run, of another key and of the same one, from its start to its end
     warned, refused, garbled, unlike   the response to the request: 206 with a warning (it was processed), 409 with an
-                             error (it was not), bytes that are no JSON, `success: false` with status 200
+                             error (it was not), bytes that are not JSON, `success: false` with status 200
 
-LOCK is `open` (a lock is a hint) or `binds` (nobody else can save a locked script).
+LOCK is `open` (a lock is a hint) or `binds` (another user cannot save a locked script).
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ from tests.campaign.studio_oracle import BEGIN, BY_HAND, END, Broken, StudioOrac
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, StudioScenario
 from tests.campaign.studio_world import (
     PERSON,
-    Call,
-    Killed,
-    RunResult,
+    StudioCall,
     StudioRun,
+    StudioRunResult,
     StudioWorld,
     code_of,
     edited_code,
@@ -43,6 +42,7 @@ from tests.campaign.studio_world import (
     seeded,
     start_content,
 )
+from tests.campaign.world import Killed
 
 PREFIX: Final = "studio "
 _ACCIDENT: Final = re.compile(r"(?P<name>[a-z]+)(?P<after>-after)?@#(?P<at>[1-9][0-9]*)")
@@ -117,12 +117,12 @@ class StudioCaseResult:
     broken: list[Broken]
     counts: Counter[str]
     requests: int
-    results: list[RunResult | None]
+    results: list[StudioRunResult | None]
     happened: int
     first_requests: int
     """Those of the run with the faults."""
     outputs: list[str] = field(repr=False, default_factory=list)
-    calls: list[Call] = field(repr=False, default_factory=list)
+    calls: list[StudioCall] = field(repr=False, default_factory=list)
 
     @property
     def is_same_run(self) -> bool:
@@ -138,15 +138,15 @@ class _Accidents:
         self.random = seeded(str(case))
         self.happened = 0
 
-    async def before(self, call: Call) -> SimResponse | None:
+    async def before(self, call: StudioCall) -> SimResponse | None:
         """Make happen what is due before a request; a response replaces the tenant's."""
         return await self._happen(call, is_after=False)
 
-    async def after(self, call: Call) -> SimResponse | None:
+    async def after(self, call: StudioCall) -> SimResponse | None:
         """Make happen what is due after a request was processed."""
         return await self._happen(call, is_after=True)
 
-    async def _happen(self, call: Call, *, is_after: bool) -> SimResponse | None:
+    async def _happen(self, call: StudioCall, *, is_after: bool) -> SimResponse | None:
         response = None
         for match in self.case.accidents:
             name = match["name"]
@@ -195,7 +195,7 @@ class _Accidents:
         return self.world.save_as_person(save)
 
 
-def _response(name: str, call: Call) -> SimResponse | None:
+def _response(name: str, call: StudioCall) -> SimResponse | None:
     if name == "garbled":
         return SimResponse(status=200, body=b'{"header": \xff\x00', headers=(("content-type", "application/json"),))
     if name == "warned":

@@ -25,8 +25,17 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
 from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
-from tests.campaign.studio_scenarios import BLOCK, SCRIPT, Sample, Wish, route
-from tests.campaign.studio_world import DIALECTS, INTERRUPTED, PERSON, Call, RunResult, StudioRun, StudioWorld, code_of
+from tests.campaign.studio_scenarios import BLOCK, SCRIPT, Sample, StudioRule, route
+from tests.campaign.studio_world import (
+    DIALECTS,
+    INTERRUPTED,
+    PERSON,
+    StudioCall,
+    StudioRun,
+    StudioRunResult,
+    StudioWorld,
+    code_of,
+)
 
 BEGIN, END = f"// cxroute:begin {BLOCK}", "// cxroute:end"
 BY_HAND: Final = '"by hand"'
@@ -71,7 +80,7 @@ class Parts(NamedTuple):
 class Chunk(NamedTuple):
     """A rule as the block holds it: its fields as far as this oracle reads them, and its lines."""
 
-    wish: Wish
+    wish: StudioRule
     text: str
 
 
@@ -99,7 +108,7 @@ def chunks_of(block: Iterable[str]) -> dict[str, Chunk]:
             name = match[1].partition("/")[2]
             enabled = "enabled=false" not in match[4]
             priority = int(match[3]) if match[3].isdigit() else -1
-            wish = Wish(name, intents, "+".join(skills), priority, float(least[1]) if least else 0.0, enabled)
+            wish = StudioRule(name, intents, "+".join(skills), priority, float(least[1]) if least else 0.0, enabled)
             chunks.setdefault(match[1], Chunk(wish, text))
     return chunks
 
@@ -142,10 +151,10 @@ class StudioOracle:
         self.counts: Counter[str] = Counter()
         self.heals = False
         """Whether the faults have ended."""
-        self._sending: Call | None = None
+        self._sending: StudioCall | None = None
         self._last_reads: dict[int, bytes] = {}
-        self._read_calls: dict[int, list[Call]] = {}
-        self._runs: dict[int, list[Call]] = {}
+        self._read_calls: dict[int, list[StudioCall]] = {}
+        self._runs: dict[int, list[StudioCall]] = {}
         self._versions = dict.fromkeys(world.state.scripts)
         self._allowed: list[list[set[str]]] = []
         world.sending.append(self._send)
@@ -173,7 +182,7 @@ class StudioOracle:
 
     # Calls
 
-    def _send(self, call: Call) -> None:
+    def _send(self, call: StudioCall) -> None:
         self._sending = call
         self._runs.setdefault(id(call.run), []).append(call)
         request = call.request
@@ -182,13 +191,13 @@ class StudioOracle:
         if call.is_save:
             self._check_save_call(call)
 
-    def _hear(self, call: Call) -> None:
+    def _hear(self, call: StudioCall) -> None:
         if call.is_read and call.is_answered and call.response is not None:
             self._last_reads[id(call.run)] = call.response.body
             call.code = _code_in(call.response.body)
         self._sending = None
 
-    def _check_save_call(self, call: Call) -> None:
+    def _check_save_call(self, call: StudioCall) -> None:
         where = f"save {call.number} of {call.run.user}"
         earlier = [each for each in self._runs[id(call.run)][:-1] if "/scripts" in each.request.path]
         if earlier and earlier[-1].is_save and _has_old_token(earlier[-1]):
@@ -207,7 +216,7 @@ class StudioOracle:
         if same and differing:
             self._check_code(where, call, before[differing[0]], after[differing[0]])
 
-    def _check_code(self, where: str, call: Call, spelled: str, spelled_now: str) -> None:
+    def _check_code(self, where: str, call: StudioCall, spelled: str, spelled_now: str) -> None:
         if not (spelled.startswith('"') and spelled_now.startswith('"')):
             self.check("S1", False, f"{where}: {spelled[:80]} became {spelled_now[:80]}")
             return
@@ -250,7 +259,7 @@ class StudioOracle:
 
     # Ends
 
-    def end(self, run: StudioRun, result: RunResult | None, *, is_faulty: bool) -> None:
+    def end(self, run: StudioRun, result: StudioRunResult | None, *, is_faulty: bool) -> None:
         """Check the end of a run; None: it was killed."""
         calls = self._runs.get(id(run), [])
         saves = [call for call in calls if call.is_save and not _has_old_token(call)]
@@ -265,7 +274,7 @@ class StudioOracle:
             shown = len(text) <= _LONGEST and text.isprintable() and "Traceback" not in text
             self.check("S9", shown, f"{run.user}: {text[:300]!r}")
 
-    def _check_lock(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
+    def _check_lock(self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]) -> None:
         self.check("S4", True, "")
         if self.world.holder != run.user:
             return
@@ -281,7 +290,7 @@ class StudioOracle:
             f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}",
         )
 
-    def _check_report(self, run: StudioRun, result: RunResult, calls: list[Call]) -> None:
+    def _check_report(self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]) -> None:
         reads = [call for call in calls if call.is_read or call.is_save]
         parts = next((parts for call in reversed(reads) if call.code and (parts := split_code(call.code))), None)
         chunks = chunks_of(parts.block) if parts else {}
@@ -313,7 +322,7 @@ class StudioOracle:
         self.check("S5", live == goal, f"in the end the script has {_difference(live, goal)}")
 
 
-def _has_old_token(call: Call) -> bool:
+def _has_old_token(call: StudioCall) -> bool:
     return call.response is not None and not call.is_lost and call.response.status == HTTPStatus.UNAUTHORIZED
 
 
@@ -326,12 +335,12 @@ def _spell(text: str) -> list[str]:
     return [*pieces, text[end:]]
 
 
-def _is_unlocked(call: Call) -> bool:
+def _is_unlocked(call: StudioCall) -> bool:
     return call.is_answered and call.response is not None and b'"errorState":false' in call.response.body
 
 
 def _code_in(body: bytes) -> str:
-    """Return the code in a response; empty if it is no script."""
+    """Return the code in a response; empty if it is not a script."""
     try:
         return code_of(json.loads(body))
     except (ValueError, LookupError, TypeError):
@@ -347,7 +356,7 @@ def _outside(content: Mapping[str, Any]) -> object:
     return json.dumps(plain)
 
 
-def _difference(live: Mapping[str, Wish], goal: Mapping[str, Wish]) -> str:
+def _difference(live: Mapping[str, StudioRule], goal: Mapping[str, StudioRule]) -> str:
     names = sorted(each for each in live.keys() | goal.keys() if live.get(each) != goal.get(each))
     return f"other rules at {', '.join(names[:4])}: {[live.get(name) for name in names[:2]]}"[:400]
 

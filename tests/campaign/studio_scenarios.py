@@ -1,6 +1,6 @@
 """Scenarios of rules in a Studio script: the rules that are live, the rules to come, and the script around them.
 
-A rule is a line of this module; manifests are made from it, and the oracle evaluates it by itself (`Wish.route`).
+A rule is a line of this module; manifests are made from it, and the oracle evaluates it by itself (`StudioRule.route`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ api:
 """
 
 
-class Wish(NamedTuple):
+class StudioRule(NamedTuple):
     """A rule: the intents that it takes, sorted, from a confidence on, and its skill."""
 
     key: str
@@ -59,7 +59,7 @@ class Sample(NamedTuple):
     confidence: float | str
 
 
-def route(wishes: tuple[Wish, ...], sample: Sample) -> str:
+def route(wishes: tuple[StudioRule, ...], sample: Sample) -> str:
     """Return the skill of a conversation."""
     confidence = sample.confidence if isinstance(sample.confidence, float) else -1.0
     for wish in sorted(wishes, key=lambda wish: (wish.priority, wish.key)):
@@ -72,8 +72,8 @@ def route(wishes: tuple[Wish, ...], sample: Sample) -> str:
 class StudioScenario:
     """What is live, what is to come, and how."""
 
-    start: tuple[Wish, ...]
-    goal: tuple[Wish, ...]
+    start: tuple[StudioRule, ...]
+    goal: tuple[StudioRule, ...]
     newline: str = "\r\n"
     actions: int = 0
     """Further actions of the script."""
@@ -83,7 +83,7 @@ class StudioScenario:
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
-        """Conversations of some intents: with a high and a low confidence, and with one that is no number."""
+        """Conversations of some intents: with a high and a low confidence, and with a text in place of one."""
         wishes = {wish.key: wish for wish in (*self.start, *self.goal)}.values()
         changed = [wish for wish in wishes if (wish in self.start) != (wish in self.goal)]
         intents = dict.fromkeys(wish.intents[-1] for wish in (*changed, *wishes))
@@ -97,7 +97,7 @@ class StudioScenario:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The script before anybody has written into its block."""
+        """The script before anything was written into its block."""
         content = default_content(SCRIPT, BLOCK, DEFAULT)
         for number in range(100, 100 + self.actions):
             content["actions"][str(number)] = {"actionType": "PLAY", "x": number / 7, "note": '"\\"{}\u2028\u00e9'}
@@ -108,19 +108,19 @@ class StudioScenario:
         return edited
 
 
-def manifests(wishes: tuple[Wish, ...]) -> Manifests:
+def manifests(wishes: tuple[StudioRule, ...]) -> Manifests:
     """Return manifests with these rules, as files would give them."""
     rules = {"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": [w.manifest for w in wishes]}
     files = (("prod.yaml", _ENVIRONMENT.encode()), ("cards.yaml", json.dumps(rules).encode()))
     return load_contents(files)
 
 
-def _edited(wishes: tuple[Wish, ...], **changes: Wish | None) -> tuple[Wish, ...]:
+def _edited(wishes: tuple[StudioRule, ...], **changes: StudioRule | None) -> tuple[StudioRule, ...]:
     """Return the rules, with some replaced, and those that are None left out."""
     return tuple(_kept(wishes, changes))
 
 
-def _kept(wishes: tuple[Wish, ...], changes: Mapping[str, Wish | None]) -> Iterator[Wish]:
+def _kept(wishes: tuple[StudioRule, ...], changes: Mapping[str, StudioRule | None]) -> Iterator[StudioRule]:
     keys = {wish.key for wish in wishes}
     for wish in wishes:
         new = changes.get(wish.key, wish)
@@ -130,23 +130,23 @@ def _kept(wishes: tuple[Wish, ...], changes: Mapping[str, Wish | None]) -> Itera
 
 
 _BASE: Final = (
-    Wish("lost", ("lost", "stolen"), "4001", 10, 0.7),
-    Wish("card", ("card", 'größe "x"'.replace('"', "'")), "4002", 20),
-    Wish("loan", ("loan",), "4002", 30, 0.5),
-    Wish("gone", ("gone",), "4001", 40),
-    Wish("keep", ("keep",), "4004", 50),
-    Wish("off", ("off",), "4001", 60, enabled=False),
-    Wish("any", ("any", "loan", "lost"), "4004", 70),
+    StudioRule("lost", ("lost", "stolen"), "4001", 10, 0.7),
+    StudioRule("card", ("card", 'größe "x"'.replace('"', "'")), "4002", 20),
+    StudioRule("loan", ("loan",), "4002", 30, 0.5),
+    StudioRule("gone", ("gone",), "4001", 40),
+    StudioRule("keep", ("keep",), "4004", 50),
+    StudioRule("off", ("off",), "4001", 60, enabled=False),
+    StudioRule("any", ("any", "loan", "lost"), "4004", 70),
 )
 _CHANGED: Final = _edited(
     _BASE,
-    lost=Wish("lost", ("lost", "stolen"), "4002", 10, 0.4),
-    loan=Wish("loan", ("loan",), "4001", 5, 0.5),
+    lost=StudioRule("lost", ("lost", "stolen"), "4002", 10, 0.4),
+    loan=StudioRule("loan", ("loan",), "4001", 5, 0.5),
     gone=None,
-    off=Wish("off", ("off",), "4001", 60),
-    new=Wish("new", ("new",), "4002", 15),
+    off=StudioRule("off", ("off",), "4001", 60),
+    new=StudioRule("new", ("new",), "4002", 15),
 )
-_BIG: Final = tuple(Wish(f"rule-{n}", (f"topic {n}",), f"400{1 + n % 3}", 10 * n + 10) for n in range(120))
+_BIG: Final = tuple(StudioRule(f"rule-{n}", (f"topic {n}",), f"400{1 + n % 3}", 10 * n + 10) for n in range(120))
 
 SCENARIOS: Final[Mapping[str, StudioScenario]] = {
     "first": StudioScenario((), _BASE),
@@ -160,5 +160,7 @@ SCENARIOS: Final[Mapping[str, StudioScenario]] = {
     "no-change": StudioScenario(_BASE, _BASE),
     "all-gone": StudioScenario(_BASE[:3], ()),
     "reviewed": StudioScenario(_BASE, _CHANGED, is_reviewed=True),
-    "big": StudioScenario(_BIG, _edited(_BIG, **{"rule-7": Wish("rule-7", ("topic 7",), "4004", 3), "rule-9": None})),
+    "big": StudioScenario(
+        _BIG, _edited(_BIG, **{"rule-7": StudioRule("rule-7", ("topic 7",), "4004", 3), "rule-9": None})
+    ),
 }

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import httpx
 
 from reconciler import pipeline
-from reconciler.apply.attempt import Attempt
+from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.progress import ApplyReport
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
@@ -40,6 +40,7 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, SKILLS, StudioScenario, manifests
+from tests.campaign.world import Killed
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
@@ -55,12 +56,8 @@ DIALECTS: Final = (
 )
 
 
-class Killed(BaseException):
-    """The process has ended: none of its code runs any more, and none of its requests is sent."""
-
-
 @dataclass(slots=True)
-class Call:
+class StudioCall:
     """One request of one run, as the server saw it. `number` counts the requests of that run from 1."""
 
     run: StudioRun
@@ -92,7 +89,7 @@ class Call:
         return self.response is not None and not self.is_lost and self.response.status in (200, 206)
 
 
-Hook = Callable[[Call], Awaitable[SimResponse | None]]
+Hook = Callable[[StudioCall], Awaitable[SimResponse | None]]
 """What happens at a request: it may raise Killed, edit the script, or respond in place of the tenant."""
 
 
@@ -115,9 +112,9 @@ class StudioWorld:
         self.state.save_script(SCRIPT, scenario.content, PERSON, self.now(), next(self.ids))
         self.api = SimulatorApi(self.state, settings)
         self.faults: FaultInjector | None = None
-        self.calls: list[Call] = []
-        self.sending: list[Callable[[Call], object]] = []
-        self.heard: list[Callable[[Call], object]] = []
+        self.calls: list[StudioCall] = []
+        self.sending: list[Callable[[StudioCall], object]] = []
+        self.heard: list[Callable[[StudioCall], object]] = []
         self.outputs: list[str] = []
         """All texts of all runs."""
 
@@ -138,7 +135,7 @@ class StudioWorld:
 
     @property
     def holder(self) -> str:
-        """Who has the lock; empty if nobody has."""
+        """Who has the lock; empty without a lock."""
         return str(self.current[1]["lock"].get("lockedName", ""))
 
     def save_as_person(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
@@ -149,7 +146,7 @@ class StudioWorld:
         return True
 
     def lock_as_person(self) -> bool:
-        """Take the lock, if nobody has it."""
+        """Take the lock, if it is free."""
         if self.holder:
             return False
         self.state.lock_script(SCRIPT, PERSON, self.now())
@@ -168,7 +165,7 @@ class ObservedLine(httpx.AsyncBaseTransport):
             raise Killed
         self.sent += 1
         body = await request.aread()
-        call = Call(self.run, self.sent, _request(request, body))
+        call = StudioCall(self.run, self.sent, _request(request, body))
         try:
             return await self._exchange(call, request)
         except Killed:
@@ -178,7 +175,7 @@ class ObservedLine(httpx.AsyncBaseTransport):
             call.is_lost = True
             raise
 
-    async def _exchange(self, call: Call, request: httpx.Request) -> httpx.Response:
+    async def _exchange(self, call: StudioCall, request: httpx.Request) -> httpx.Response:
         run, world = self.run, self.world
         replaced = await run.before(call) if run.before else None
         world.calls.append(call)
@@ -195,7 +192,7 @@ class ObservedLine(httpx.AsyncBaseTransport):
             for watch in world.heard:
                 watch(call)
 
-    async def _deliver(self, call: Call, response: SimResponse, request: httpx.Request) -> httpx.Response:
+    async def _deliver(self, call: StudioCall, response: SimResponse, request: httpx.Request) -> httpx.Response:
         if call.is_lost:
             raise AS_HTTPX[response.delivery](response.delivery.value, request=request)
         if response.delivery is DeliveryMode.DRIPPING:
@@ -206,7 +203,7 @@ class ObservedLine(httpx.AsyncBaseTransport):
 
 
 @dataclass(slots=True)
-class RunResult:
+class StudioRunResult:
     """The end of a run. `error` is what it would print; `report` is None if nothing was to be written."""
 
     exit_code: int
@@ -221,17 +218,16 @@ class Recording:
     """A recorder that keeps, for each write, the addresses that it announced."""
 
     intended: set[str] = field(default_factory=set)
-    total: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
 
     def intend(self, step: PlanStep) -> None:
         """Record a change that the next save contains."""
         self.intended.add(str(step.change.address))
-        self.total += 1
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record its result."""
         self.intended.discard(str(step.change.address))
-        assert result
+        self.verdicts.append(result.verdict)
 
     def wave(self) -> None:
         """Nothing is kept at the end of a save."""
@@ -260,10 +256,10 @@ class StudioRun:
     def client(self) -> StudioClient:
         """Return a new client."""
         self.line = ObservedLine(self)
-        secrets = (canary.CLIENT, canary.SECRET, self.key, canary.KEY_SECRET)
-        names = ("client_id", "client_secret", "key_id", "key_secret")
         tenant = tenant_settings(self.files, self.files.environment("prod"))
-        credentials = ClientCredentials(**dict(zip(names, secrets, strict=True)))
+        credentials = ClientCredentials(
+            client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=self.key, key_secret=canary.KEY_SECRET
+        )
         client = client_classes(tenant)[1](transport_over(self.line), tenant, credentials, self.world.clock.time)
         assert isinstance(client, StudioClient)
         return client
@@ -290,21 +286,21 @@ class StudioRun:
         _, plan = await self.plan(self.client())
         return read_saved_plan(json.dumps(plan_to_json(plan)), "plan.json")
 
-    async def run(self) -> RunResult:
+    async def run(self) -> StudioRunResult:
         """Do the work of `cxroute apply`; an error ends it with its exit code. Killed passes through."""
         self.stop.task = asyncio.current_task()
         try:
             result = await self._run()
         except CxrouteError as error:
-            result = RunResult(error.exit_code, str(error))
+            result = StudioRunResult(error.exit_code, str(error))
         except asyncio.CancelledError:
-            result = RunResult(InterruptedRunError.exit_code, INTERRUPTED)
+            result = StudioRunResult(InterruptedRunError.exit_code, INTERRUPTED)
         report = result.report
         texts = (result.error, *result.notes, *((report.error, repr(report.outcomes)) if report else ()))
         self.world.outputs += filter(None, texts)
         return result
 
-    async def _run(self) -> RunResult:
+    async def _run(self) -> StudioRunResult:
         client = self.client()
         planner, plan = await self.plan(client)
         if self.reviewed:
@@ -314,25 +310,25 @@ class StudioRun:
         if reasons:
             raise RefusedError("; ".join(reasons))
         if not plan.changes:
-            return RunResult(0)
+            return StudioRunResult(0)
         self.stop.writing = True  # as execute.execute_plan does
         settings = partial(ApplySettings, sleep=self.world.clock.sleep)
         with patch.object(pipeline, "ApplySettings", settings):
             report = await pipeline.apply_plan(plan, planner, client, self.recording, lambda: self.stop.requested)
-        return RunResult(exit_code(report), report.error, report, report.notes, had_changes=True)
+        return StudioRunResult(exit_code(report), report.error, report, report.notes, had_changes=True)
 
 
-def finish(run: StudioRun) -> RunResult | None:
+def finish(run: StudioRun) -> StudioRunResult | None:
     """Run to the end; None if the process was killed."""
 
-    async def alone() -> RunResult | None:
+    async def alone() -> StudioRunResult | None:
         with suppress(Killed):
             return await run.run()
         return None
 
     loop_errors: list[object] = []
 
-    async def watched() -> RunResult | None:
+    async def watched() -> StudioRunResult | None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: loop_errors.append(context))
         return await alone()
 

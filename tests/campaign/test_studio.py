@@ -57,6 +57,11 @@ CAUGHT: Final = {
 }
 """Each bug, the case that catches it, and the promise that it finds broken."""
 PARTS: Final = 4
+REGRESSIONS: Final = (
+    "studio odd-script | case@#12,:500@#12 | open",  # the second save was made over a CASE of a person
+    "studio first | :429=60@#12 | open",  # the save was repeated without a read
+    "studio first | :403@#14 | open",  # the lock remained, and the run did not say so
+)
 
 
 def all_broken(*cases: StudioCase) -> list[str]:
@@ -110,6 +115,12 @@ def test_accidents_at_any_request(part: int) -> None:
 def test_outages_and_pairs_of_faults(part: int) -> None:
     """A fault that lasts, and two or three at random requests."""
     assert [] == all_broken(*sampled([*lasting()], part, 20), *islice(pairs(part + 7, 30), 30))
+
+
+@pytest.mark.parametrize("line", REGRESSIONS)
+def test_a_case_that_failed_once_is_kept(line: str) -> None:
+    """A case that once broke a promise breaks none."""
+    assert [] == all_broken(StudioCase.parse(line))
 
 
 def test_every_kind_of_fault_happens() -> None:

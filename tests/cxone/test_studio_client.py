@@ -482,7 +482,7 @@ def test_a_429_is_repeated_at_every_call_but_the_save(call: str) -> None:
 
 @pytest.mark.parametrize("reply", [responding(429), losing(request_too=True, failure=NotSentError)])
 def test_a_save_that_was_not_done_is_not_repeated_without_a_read(reply: Reply) -> None:
-    """Another attempt would come after a wait, in which somebody may save: the caller reads the script again."""
+    """Another attempt would come after a wait, in which a person may save: the caller reads the script again."""
     tenant = StudioTenant(LOST)
     tenant.replies["save"] = reply
     assert isinstance(refused(tenant), (errors.OverloadedError, errors.UnreachableError))

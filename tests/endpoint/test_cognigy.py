@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 
 from reconciler.cli.commands.cognigy import PAYLOAD, code
 from reconciler.endpoint.event import parse_event
+from tests.support.code_node import run_code_node
 from tests.support.program import Program
-from tests.support.requirements import skip_or_fail
 
-NODE = shutil.which("node")
-RUN = """
-const vm = require("vm");
-const [code, input] = JSON.parse(require("fs").readFileSync(0, "utf-8"));
-const globals = {input, context: {}, profile: {}, api: {}};
-vm.runInNewContext(code, globals, {timeout: 1000});
-console.log(JSON.stringify(globals.input.cxroute));
-"""
 GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
     ({"intent": "billing", "intentScore": 0.93}, "billing", 0.93),
     ({"intent": "billing", "intentScore": 1}, "billing", 1),
@@ -37,23 +27,12 @@ GIVEN: list[tuple[dict[str, Any], str, float | None]] = [
 ]
 
 
-def node(text: str, given: dict[str, Any]) -> Any:
-    """Run a Code node's text and return its output for the HTTP Request node."""
-    if NODE is None:
-        skip_or_fail("Node.js is not installed")
-    done = subprocess.run(
-        [NODE, "-e", RUN], input=json.dumps([text, given]), capture_output=True, text=True, timeout=30, check=False
-    )
-    assert 0 == done.returncode, done.stderr
-    return json.loads(done.stdout)
-
-
 @pytest.mark.parametrize(("given", "intent", "confidence"), GIVEN)
 def test_the_code_node_builds_an_event_that_the_endpoint_accepts(
     given: dict[str, Any], intent: str, confidence: float | None
 ) -> None:
     """For any result of the bot, including none: the body is an event with exactly the same letters."""
-    body = node(code("input.sessionId", "none"), {"sessionId": "session-1", **given})
+    body = run_code_node(code("input.sessionId", "none"), {"sessionId": "session-1", **given})
     found = parse_event(json.dumps(body).encode())
     assert ("session-1", intent, confidence) == (found.conversation, found.intent, found.confidence)
     assert found.timestamp is not None
@@ -62,7 +41,7 @@ def test_the_code_node_builds_an_event_that_the_endpoint_accepts(
 
 def test_the_id_and_the_missing_intent_can_be_set() -> None:
     """The place of CXone's id in the flow, and the intent for none; quotes in them stay in them."""
-    body = node(code("input.data.contactId", 'a "b"'), {"data": {"contactId": "c-7"}})
+    body = run_code_node(code("input.data.contactId", 'a "b"'), {"data": {"contactId": "c-7"}})
     assert ("c-7", 'a "b"') == (body["conversationId"], body["intent"])
 
 

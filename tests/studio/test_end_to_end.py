@@ -17,8 +17,8 @@ import pytest
 
 from reconciler.cli.commands.cognigy import code
 from tests.endpoint.processes import caller, contexts
-from tests.endpoint.test_cognigy import node
 from tests.support import canary_secrets as canary
+from tests.support.code_node import run_code_node
 from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import server_environment, server_process
@@ -134,7 +134,7 @@ def talk(folder: Path, given: Caller, contact: str, http: httpx.Client, bot: htt
     if given.attributes:
         context = f"/api/v2/interactions/interactions/{contact}/context"
         assert 200 == http.post(context, json={"attributes": given.attributes}).status_code
-    event = node(code("input.sessionId", "none"), {"sessionId": contact, **given.bot})
+    event = run_code_node(code("input.sessionId", "none"), {"sessionId": contact, **given.bot})
     assert 200 == bot.post("/api/route", json=event).status_code
     words = [f"--attr={name}={value}" for name, value in given.attributes.items()]
     words += [] if event["confidence"] is None else ["--confidence", str(event["confidence"])]
@@ -180,7 +180,7 @@ def _destination(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_next_plan_is_empty_and_the_block_is_in_the_script(tenant: Tenant) -> None:
-    """After the apply nothing differs; the disabled rule is a comment, and nobody holds the lock."""
+    """After the apply nothing differs; the disabled rule is a comment, and the lock is free."""
     assert {0} == {tenant.plan["summary"][kind] for kind in ("create", "update", "delete")}
     assert "" == tenant.script["header"]["lockInfo"]["lockedName"]
     values = (item["value"] for item in tenant.script["properties"]["2"].values() if isinstance(item.get("value"), str))
