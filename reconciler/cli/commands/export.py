@@ -167,7 +167,7 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     return ExportTarget(path, None, manifests)
 
 
-def refuse_secrets(texts: Mapping[str, str]) -> None:
+def _refuse_secrets(texts: Mapping[str, str]) -> None:
     """Raise RefusedError for a text that contains a secret of this run."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
@@ -197,11 +197,20 @@ def _export_new(
         hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
+    proof, _ = write_new(session, live, tenant, exported, into)
+    _print_result(session, exported, proof, into)
+    return exported
+
+
+def write_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, into: ExportTarget
+) -> tuple[ExportVerification, tuple[Manifests, DesiredState]]:
+    """Print or write manifests, after a proof that they have the live rules; return it, and what they are then."""
     texts = into.texts(exported, _header(session))
-    refuse_secrets(texts)
+    _refuse_secrets(texts)
     try:
-        _, then = _plan_with(session, live, texts)
-        proof = verify_export(exported, tenant, then)
+        after = _plan_with(session, live, texts)
+        proof = verify_export(exported, tenant, after[1])
     except (ManifestError, ExportMismatchError) as error:
         reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
         mismatch = "the exported manifests would not match the live rules"
@@ -214,8 +223,7 @@ def _export_new(
         write_all({Path(path): text for path, text in texts.items()})
         session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
-    _print_result(session, exported, proof, into)
-    return exported
+    return proof, after
 
 
 def _header(session: Session) -> ManifestHeader:
@@ -327,7 +335,7 @@ def _update(
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Replace the files. Raises RefusedError if one has changed since it was read."""
-    refuse_secrets(changed)
+    _refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
     for file, text in changed.items():
