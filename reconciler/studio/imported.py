@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -34,15 +34,6 @@ class ImportedSnippet(NamedTuple):
     queue_names: Mapping[str, str]
     skill: str
     notes: Sequence[str]
-
-
-def refuse_problems(problems: Iterable[tuple[int, str]]) -> None:
-    """Raise CxrouteError with all problems and their lines, if there are any."""
-    places = [f"\n  line {line}: {message}" for line, message in sorted({*problems})]
-    if places:
-        more = f"\n  and {len(places) - _MAX_LISTED:,} more" if len(places) > _MAX_LISTED else ""
-        head = f"nothing was written: {pluralize(len(places), 'part')} of the snippet cannot become rules"
-        raise CxrouteError(f"{head}{''.join(places[:_MAX_LISTED])}{more}")
 
 
 def import_snippet(text: str, layout: BlockLayout) -> ImportedSnippet:
@@ -85,7 +76,7 @@ class _Importer:
     def __init__(self, text: str, layout: BlockLayout) -> None:
         self.lines, self.statements, self.layout = _LINE_END.split(text), parse_snippet(text), layout
         self.problems: list[tuple[int, str]] = []
-        self.notes: list[str] = []
+        self.notes: list[tuple[int, str]] = []
         self.rules: list[Rule] = []
         self.queue_names: dict[str, str] = {}
         self.comments = {each.line: each.text.strip("/ ") for each in _walk(self.statements) if each.kind == "comment"}
@@ -118,17 +109,18 @@ class _Importer:
                 self._refuse(branch, "rules cannot say")
             elif len(self.rules) <= _MAX_RULES:
                 self._read_branch(branch)
-        if not 0 < len(self.rules) <= _MAX_RULES:
+        if len(self.rules) > _MAX_RULES or not (self.rules or self.problems):
             reason = f"more than {_MAX_RULES:,} rules" if self.rules else "no CASE assigns the number of a skill"
             self.problems.append((self.decision.line, reason))
-        refuse_problems(self.problems)
-        assigned = [each for each in _walk(self.statements) if each.kind == "assign" and each.text[:4] != "cxr_"]
-        lines = {each.text: each.line for each in reversed(assigned) if each.text not in self.reader.helpers}
-        lines.pop(self.skill, None)
-        self.notes += [
-            f"rules do not assign {name}, as line {line} does: keep it in the script" for name, line in lines.items()
-        ]
-        return ImportedSnippet(self.rules, self.queue_names, self.skill, self.notes)
+        if self.problems:
+            head = f"nothing was written: {pluralize(len(self.problems), 'part')} of the snippet cannot become rules"
+            raise CxrouteError("\n  ".join([head, *_listed(self.problems)]))
+        known = {self.skill, *self.reader.helpers}
+        for each in _walk(self.statements):
+            if each.kind == "assign" and each.text not in known and not each.text.startswith("cxr_"):
+                self.notes.append((each.line, f"rules do not assign {each.text}: keep it in the script"))
+                known.add(each.text)
+        return ImportedSnippet(self.rules, self.queue_names, self.skill, _listed(self.notes))
 
     def _refuse(self, statement: Statement, reason: str) -> None:
         self.problems.append((statement.line, f"{reason}: {quote(self.lines[statement.line - 1].strip()[:80])}"))
@@ -149,10 +141,12 @@ class _Importer:
             self.problems.append((branch.line, f"rules cannot say: {quote(str(error)[:80])}"))
             return
         if not alternatives:
-            self.notes.append(f"line {branch.line} became no rule: no conversation meets it")
+            self.notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
         for conditions in map(model.normalized_conditions, alternatives if targets else ()):
             priority = len(self.rules) + 1
-            rule = Rule(name="", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
+            rule = Rule(
+                name="", description="", priority=priority, enabled=True, conditions=conditions, targets=targets
+            )
             try:
                 self.rules.append(storable_rule(rule, self.layout))
             except NotStorableError as error:
@@ -180,3 +174,10 @@ def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
     for statement in statements:
         yield statement
         yield from _walk((*statement.body, *statement.otherwise))
+
+
+def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
+    more = f"and {len(places) - _MAX_LISTED:,} more"
+    return [f"line {line}: {text}" for line, text in sorted(places)[:_MAX_LISTED]] + [more] * (
+        len(places) > _MAX_LISTED
+    )

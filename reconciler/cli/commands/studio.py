@@ -2,53 +2,49 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import find_winner
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
-from reconciler.cli.command_line import choose_environment, utc_now
-from reconciler.cli.commands.export import parse_target, refuse_secrets
-from reconciler.cli.files import new_folder, write_all, write_text
+from reconciler.cli.command_line import choose_environment
+from reconciler.cli.commands import export
+from reconciler.cli.commands.export import parse_target, write_new
+from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
+from reconciler.cli.session import LiveFile, Session, open_session
+from reconciler.cxone.rule_json import read_file_text
 from reconciler.desired.desired import block_layout, desire_offline
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.export.export import (
-    ExportedManifests,
-    ExportMismatchError,
-    ManifestHeader,
-    TenantSnapshot,
-    export_rules,
-    verify_export,
-)
+from reconciler.export.export import TenantSnapshot, describe_skipped, export_rules
 from reconciler.export.names import find_free_name, slugify
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_contents, load_manifests, load_with_changes
+from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Condition, Queue, Rule, Target, normalized_conditions, sorted_targets
+from reconciler.model.rule import Address, Condition, Queue, Target
+from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import possible_dialects
+from reconciler.studio.dialect import describe_dialect, possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedRule, import_snippet
+from reconciler.studio.imported import ImportedSnippet, import_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import parse_probe, probe_snippet
 from reconciler.studio.recipe import format_recipe
 from reconciler.studio.script import MAX_SCRIPT, read_script_file
 from reconciler.text.escape import join_first, pluralize, sanitize
-from reconciler.text.files import read_text
 
 _TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result": "probe"}
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
-_EXAMPLES: Final = 200  # conversations with which the snippet itself is run
+_TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
+_PREFIX: Final = "Cognigy Intent Route: "
 _HELP: Final = (
     "build prints the managed block of the Environment's rules, offline; ids of skills come from a Queues document.\n"
     "import converts a snippet, or a script in JSON or XML, to manifests, and verifies them. probe prints a snippet\n"
@@ -84,7 +80,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _build(options: argparse.Namespace) -> str:
     """Return the block of the Environment's rules, or its recipe. Raises ManifestError for a queue without an id."""
-    manifests, environment = _load(options)
+    manifests = load_manifests(Path(options.manifests))
+    environment = choose_environment(manifests, options.environment)
     layout, names = block_layout(environment), environment.attributes
     if layout is None:
         remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
@@ -118,11 +115,6 @@ def _probe(result: str | None) -> str:
     return "\n".join(["dialect:", *format_mapping(facts, 2), ""]) if facts else "dialect: {}\n"
 
 
-def _load(options: argparse.Namespace) -> tuple[Manifests, Environment]:
-    manifests = load_manifests(Path(options.manifests))
-    return manifests, choose_environment(manifests, options.environment)
-
-
 def _import(options: argparse.Namespace, output: Output) -> int:
     """Print or write the manifests of a snippet, after a proof that they are its rules."""
     if options.file is None:
@@ -142,10 +134,15 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     imported = import_snippet(snippet, layout)
     trial = _try_snippet(snippet, imported, layout)
     live = _live_state(imported, session, Path(options.file).stem)
-    session = replace(session, live_file=LiveFile(sanitize(options.file), live, _NO_FINDING))
+    session = replace(
+        session,
+        live_file=LiveFile(sanitize(options.file), live, Finding(code="CXR320", severity="warning", message="")),
+    )
     desired = session.planner(live).desired
     resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
-    tenant = TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired)
+    tenant = TenantSnapshot(
+        rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired
+    )
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
@@ -163,16 +160,36 @@ def _import(options: argparse.Namespace, output: Output) -> int:
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
     """Return the rules of a snippet as if they were live, with default names, and the queues of the manifests."""
     environment, (desired, resolver) = session.environment, desire_offline(session.manifests, session.environment)
-    # The name in a comment may not be that of the skill: as the name of two queues, it leads to an alias with the id.
-    pairs = [(each, imported.queue_names.get(each, "skill")) for each in _queue_ids(imported.rules)]
-    queues = {key: Queue(key, name) for pair in pairs for key, name in (pair, (f"{pair[1]} ", pair[1]))}
+    queues, ids = {}, {part.queue_id for rule in imported.rules for part in rule.targets if isinstance(part, Target)}
+    for queue_id in sorted(ids):
+        name = imported.queue_names.get(queue_id, "skill")
+        # A comment may not have the name of the skill. The name of two queues leads to an alias with the id.
+        queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
     queues |= resolver.queues_by_id
-    ruleset = find_free_name(slugify(stem) or "rules", desired.rulesets)
-    sign, first = (1, 1) if environment.api.evaluation == "lowest-first" else (-1, len(imported.rules))
+    ruleset = find_free_name(slugify(stem) or "rules", {each.document.name for each in session.manifests.rulesets})
     names, keys, rules = {each.rule.name for each in desired.rules.values()}, set[str](), list[LiveRule]()
+    is_lowest_first, count = environment.api.evaluation == "lowest-first", len(imported.rules)
     for position, rule in enumerate(imported.rules):
-        fields = condition_fields(rule, environment.attributes)
-        intents = fields.get("intents") or [fields["intent"]] if "intent" in fields else []
+        tests = [part for part in rule.conditions if isinstance(part, Condition) and part.operator in ("equals", "in")]
+        tests.sort(key=lambda part: part.attribute != environment.attributes.intent)
+        values = [
+            each for part in tests[:1] for each in (part.value if isinstance(part.value, tuple) else [part.value])
+        ]
+        intents = values if tests and tests[0].attribute == environment.attributes.intent else []
+        key = find_free_name(slugify(str(*values[:1])) or "rule", keys)
+        name = f"{_PREFIX}{intents[0] if len(intents) == 1 else key}"
+        name = f"{_PREFIX}{ruleset}/{key}" if name in names else name
+        keys.add(key)
+        names.add(name)
+        targets = sorted(
+            (-part.weight, queues[part.queue_id].name) for part in rule.targets if isinstance(part, Target)
+        )
+        quoted, skills = ", ".join(f"'{intent}'" for intent in intents), ", ".join(each for _, each in targets)
+        description = f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {skills}"
+        priority = _STEP * (position + 1 if is_lowest_first else count - position)
+        named = replace(rule, name=name, description=description if intents else "", priority=priority)
+        marker = Marker(environment.owner, Address(ruleset, key), "00000000")
+        rules.append(LiveRule(str(marker.address), named, marker, {}))
     return LiveState(tuple(rules), tuple(queues.values()))
 
 
