@@ -80,9 +80,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         live = read_tenant(session)
     rules = _chosen_rules(options, session, live)
-    at, desired = session.environment, session.planner(live).desired
-    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
-    tenant = TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
+    tenant = snapshot(session, live)
     if not options.write:
         exported = _export_new(session, live, tenant, rules, into)
         if options.rules and exported.skipped and not exported.rules:
@@ -92,6 +90,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         _update_named(session, live, tenant, rules)
     return 0
+
+
+def snapshot(session: Session, live: LiveState) -> TenantSnapshot:
+    """Return the live rules beside the manifests. Raises ManifestError."""
+    at, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
+    return TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
 
 
 def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:

@@ -13,16 +13,17 @@ from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.commands import export
-from reconciler.cli.commands.export import parse_target, write_new
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.cxone.rule_json import read_file_text
 from reconciler.desired.desired import block_layout, desire_offline
-from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.desired.expand import RuleExpander
 from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.export.export import TenantSnapshot, describe_skipped, export_rules
+from reconciler.export.export import describe_skipped, export_rules
 from reconciler.export.names import find_free_name, slugify
+from reconciler.export.ruleset import condition_fields
+from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.finding import Finding
@@ -44,7 +45,6 @@ _TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result":
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
 _TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
-_PREFIX: Final = "Cognigy Intent Route: "
 _HELP: Final = (
     "build prints the managed block of the Environment's rules, offline; ids of skills come from a Queues document.\n"
     "import converts a snippet, or a script in JSON or XML, to manifests, and verifies them. probe prints a snippet\n"
@@ -119,7 +119,7 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     """Print or write the manifests of a snippet, after a proof that they are its rules."""
     if options.file is None:
         raise UsageError("studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin")
-    into, session = parse_target(options.into, Path(options.manifests)), open_session(options, output)
+    into, session = export.parse_target(options.into, Path(options.manifests)), open_session(options, output)
     environment, is_stdin = session.environment, options.file == "-"
     text = sys.stdin.read(MAX_SCRIPT) if is_stdin else read_file_text(options.file, "neither a script nor a snippet")
     own, names = block_layout(environment), environment.attributes
@@ -132,21 +132,14 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     if "// cxroute:begin " in snippet:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
     imported = import_snippet(snippet, layout)
-    trial = _try_snippet(snippet, imported, layout)
-    live = _live_state(imported, session, Path(options.file).stem)
-    session = replace(
-        session,
-        live_file=LiveFile(sanitize(options.file), live, Finding(code="CXR320", severity="warning", message="")),
-    )
-    desired = session.planner(live).desired
-    resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
-    tenant = TenantSnapshot(
-        rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired
-    )
+    trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
+    source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
+    session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
+    tenant = export.snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
-    _, (manifests, desired) = write_new(session, live, tenant, exported, into)
+    _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
     proof = f"Proven: the manifests, read again, route every conversation as the {count} of the snippet. {trial}"
     output.note(proof) if into.printed else output.result(f"{proof}\n")
@@ -160,8 +153,10 @@ def _import(options: argparse.Namespace, output: Output) -> int:
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
     """Return the rules of a snippet as if they were live, with default names, and the queues of the manifests."""
     environment, (desired, resolver) = session.environment, desire_offline(session.manifests, session.environment)
-    queues, ids = {}, {part.queue_id for rule in imported.rules for part in rule.targets if isinstance(part, Target)}
-    for queue_id in sorted(ids):
+    queues: dict[str, Queue] = {}
+    for queue_id in sorted(
+        {part.queue_id for rule in imported.rules for part in rule.targets if isinstance(part, Target)}
+    ):
         name = imported.queue_names.get(queue_id, "skill")
         # A comment may not have the name of the skill. The name of two queues leads to an alias with the id.
         queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
@@ -170,24 +165,26 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
     names, keys, rules = {each.rule.name for each in desired.rules.values()}, set[str](), list[LiveRule]()
     is_lowest_first, count = environment.api.evaluation == "lowest-first", len(imported.rules)
     for position, rule in enumerate(imported.rules):
-        tests = [part for part in rule.conditions if isinstance(part, Condition) and part.operator in ("equals", "in")]
-        tests.sort(key=lambda part: part.attribute != environment.attributes.intent)
-        values = [
-            each for part in tests[:1] for each in (part.value if isinstance(part.value, tuple) else [part.value])
+        fields = condition_fields(rule, environment.attributes)
+        words = [
+            fields.get("intent"),
+            *fields.get("intents", ()),
+            *(test.get("equals") for test in fields.get("when", ())),
         ]
-        intents = values if tests and tests[0].attribute == environment.attributes.intent else []
-        key = find_free_name(slugify(str(*values[:1])) or "rule", keys)
-        name = f"{_PREFIX}{intents[0] if len(intents) == 1 else key}"
-        name = f"{_PREFIX}{ruleset}/{key}" if name in names else name
+        key = find_free_name(slugify(str(next(filter(None, words), ""))) or "rule", keys)
         keys.add(key)
-        names.add(name)
-        targets = sorted(
-            (-part.weight, queues[part.queue_id].name) for part in rule.targets if isinstance(part, Target)
-        )
-        quoted, skills = ", ".join(f"'{intent}'" for intent in intents), ", ".join(each for _, each in targets)
-        description = f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {skills}"
-        priority = _STEP * (position + 1 if is_lowest_first else count - position)
-        named = replace(rule, name=name, description=description if intents else "", priority=priority)
+        fields |= {
+            "targets": [
+                {"queue": part.queue_id, "weight": part.weight} for part in rule.targets if isinstance(part, Target)
+            ],
+            "key": key,
+        }
+        fields |= {"priority": _STEP * (position + 1 if is_lowest_first else count - position)}
+        ruleset_of = RuleSet(name=ruleset, rules=())
+        named = RuleExpander(environment, queues.__getitem__, ruleset_of, rule_entry(fields)).rule()
+        if named.name in names:
+            named = replace(named, name=f"Cognigy Intent Route: {ruleset}/{key}")
+        names.add(named.name)
         marker = Marker(environment.owner, Address(ruleset, key), "00000000")
         rules.append(LiveRule(str(marker.address), named, marker, {}))
     return LiveState(tuple(rules), tuple(queues.values()))
