@@ -1,6 +1,5 @@
 """A hand-written SELECT or SWITCH as rules. What rules cannot say exactly is an error with its line, never lost."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,29 +7,27 @@ from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
 from reconciler.model import rule as model
-from reconciler.model.rule import Condition, Opaque, Rule, Target
+from reconciler.model.rule import Condition, Rule, Target
 from reconciler.studio import conditions as read
 from reconciler.studio.conditions import Alternative, ConditionReader, NotUnderstoodError
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
-from reconciler.text.escape import pluralize, quote
+from reconciler.text.escape import quote
 
 _MAX_LISTED: Final = 50
 _MAX_RULES: Final = 10_000
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _NO_EFFECT: Final = ("comment", "trace")
 _EMPTY: Final = (Expression("text", ""), Expression("number", "0"))
 _NO_SKILL: Final = "this CASE assigns no skill, and rules cannot keep its conversations from later rules"
-_NOT_IMPORTED: Final = "only one SELECT or SWITCH can be imported, and no other statement may assign the skill"
+_REFUSED: Final = (
+    "nothing was written: a snippet is imported if one SELECT or SWITCH, and nothing else, assigns the skill"
+)
 
 
 class ImportedSnippet(NamedTuple):
-    """The rules in their order, names of queues from comments, the skill's variable, and what is not in the rules.
+    """The rules in their order, names of queues from comments, the skill's variable, and what is not in the rules."""
 
-    The rules have no names, and priorities from 1.
-    """
-
-    rules: Sequence[Rule]
+    rules: Sequence[Rule]  # without names, with priorities from 0, and described by their lines
     queue_names: Mapping[str, str]
     skill: str
     notes: Sequence[str]
@@ -71,25 +68,23 @@ class _HandWrittenReader(ConditionReader):
 
 
 class _Importer:
-    """Reads one snippet; `problems` are what rules cannot say."""
+    """Reads one snippet; `problems` are what rules cannot say, each with its line."""
 
     def __init__(self, text: str, layout: BlockLayout) -> None:
-        self.lines, self.statements, self.layout = _LINE_END.split(text), parse_snippet(text), layout
+        self.statements, self.layout = parse_snippet(text), layout
+        self.lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self.problems: list[tuple[int, str]] = []
         self.notes: list[tuple[int, str]] = []
         self.rules: list[Rule] = []
         self.queue_names: dict[str, str] = {}
         self.comments = {each.line: each.text.strip("/ ") for each in _walk(self.statements) if each.kind == "comment"}
-        decisions = [each for each in self.statements if each.kind in ("select", "switch")]
-        if not decisions:
-            raise CxrouteError("nothing was written: the snippet has no SELECT and no SWITCH")
-        self.decision = decisions[0]
-        before = self.statements[: self.statements.index(self.decision)]
+        at = next((at for at, each in enumerate(self.statements) if each.kind in ("select", "switch")), None)
+        if at is None:
+            raise CxrouteError(f"{_REFUSED}; there is none")
+        self.decision, before = self.statements[at], self.statements[:at]
         inside = [each for each in _walk(self.decision.body) if each.kind == "assign"]
-        counts, own = (
-            Counter(each.text for each in inside if each.expressions[0].kind == "number"),
-            layout.skill.lower(),
-        )
+        counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
+        own = layout.skill.lower()
         self.skill = max(counts, key=lambda name: (name == own, "skill" in name, counts[name]), default=own)
         helpers = read.find_helpers([each for each in before if each.kind in ("assign", "if")])
         for each in inside:
@@ -101,20 +96,19 @@ class _Importer:
         for statement in self.statements:
             parts = (*statement.body, *statement.otherwise) if statement.kind == "if" else (statement,)
             if statement is not self.decision and not all(map(self._is_harmless, parts)):
-                self._refuse(statement, _NOT_IMPORTED)
+                self._refuse(statement)
         branches = [each for each in self.decision.body if each.kind not in _NO_EFFECT]
         defaults = [each for each in branches if each.kind == "default"]
         for branch in sorted(branches, key=lambda each: each.kind == "default"):
             if branch.kind not in ("case", "default") or branch in defaults[1:]:
-                self._refuse(branch, "rules cannot say")
+                self._refuse(branch)
             elif len(self.rules) <= _MAX_RULES:
                 self._read_branch(branch)
         if len(self.rules) > _MAX_RULES or not (self.rules or self.problems):
             reason = f"more than {_MAX_RULES:,} rules" if self.rules else "no CASE assigns the number of a skill"
             self.problems.append((self.decision.line, reason))
         if self.problems:
-            head = f"nothing was written: {pluralize(len(self.problems), 'part')} of the snippet cannot become rules"
-            raise CxrouteError("\n  ".join([head, *_listed(self.problems)]))
+            raise CxrouteError("\n  ".join([_REFUSED, *_listed(self.problems)]))
         known = {self.skill, *self.reader.helpers}
         for each in _walk(self.statements):
             if each.kind == "assign" and each.text not in known and not each.text.startswith("cxr_"):
@@ -122,8 +116,9 @@ class _Importer:
                 known.add(each.text)
         return ImportedSnippet(self.rules, self.queue_names, self.skill, _listed(self.notes))
 
-    def _refuse(self, statement: Statement, reason: str) -> None:
-        self.problems.append((statement.line, f"{reason}: {quote(self.lines[statement.line - 1].strip()[:80])}"))
+    def _refuse(self, statement: Statement, text: str = "") -> None:
+        text = text or self.lines[statement.line - 1].strip()
+        self.problems.append((statement.line, f"rules cannot say: {quote(text[:100])}"))
 
     def _is_harmless(self, statement: Statement) -> bool:
         """Return whether a statement beside the decision leaves the skill as it is, or empties it before."""
@@ -137,37 +132,31 @@ class _Importer:
         several = Expression("operation", " ".join("|" * (len(nodes) - 1)), (*nodes,))
         try:
             alternatives = self.reader.alternatives(several if len(nodes) > 1 else nodes[0]) if nodes else [()]
-        except NotUnderstoodError as error:
-            self.problems.append((branch.line, f"rules cannot say: {quote(str(error)[:80])}"))
-            return
-        if not alternatives:
-            self.notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
-        for conditions in map(model.normalized_conditions, alternatives if targets else ()):
-            priority = len(self.rules) + 1
-            rule = Rule(
-                name="", description="", priority=priority, enabled=True, conditions=conditions, targets=targets
-            )
-            try:
+            for conditions in alternatives if targets else ():
+                line, at = f"line {branch.line}", len(self.rules)
+                rule = Rule(
+                    name="", description=line, priority=at, enabled=True, conditions=conditions, targets=targets
+                )
                 self.rules.append(storable_rule(rule, self.layout))
-            except NotStorableError as error:
-                self.problems.append((branch.line, error.message))
+            if not alternatives:
+                self.notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
+        except (NotUnderstoodError, NotStorableError) as error:
+            self._refuse(branch, str(error))
 
-    def _targets(self, branch: Statement) -> tuple[Target | Opaque, ...]:
+    def _targets(self, branch: Statement) -> tuple[Target, ...]:
         """Return the queues of a branch; none for a DEFAULT that leaves conversations to the default routing."""
         body = [each for each in branch.body if each.kind not in _NO_EFFECT]
         body = [each for each in body if each.kind != "assign" or each.text == self.skill]
         shares = read.read_shares(body, self.skill, self.reader.helpers, 0) or {}
         if body and not shares:
-            self._refuse(body[-1], "rules cannot say")
+            self._refuse(body[-1])
         elif not body and branch.kind == "case":
             self.problems.append((branch.line, _NO_SKILL))
         for each in _walk(body):
             name = self.comments.get(each.line) or self.comments.get(branch.line - 1)
             if name and each.kind == "assign":
                 self.queue_names.setdefault(each.expressions[0].text, name)
-        return model.sorted_targets(
-            Target(*share) if len(shares) > 1 else Target(share[0], 1) for share in shares.items()
-        )
+        return tuple(Target(*share) for share in shares.items())
 
 
 def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
@@ -177,7 +166,5 @@ def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
 
 
 def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
-    more = f"and {len(places) - _MAX_LISTED:,} more"
-    return [f"line {line}: {text}" for line, text in sorted(places)[:_MAX_LISTED]] + [more] * (
-        len(places) > _MAX_LISTED
-    )
+    lines = [f"line {line}: {text}" for line, text in sorted(places)]
+    return lines if len(lines) <= _MAX_LISTED else [*lines[:_MAX_LISTED], f"and {len(lines) - _MAX_LISTED:,} more"]

@@ -70,7 +70,7 @@ rules:
     intents: [lost, stolen]
     queue: skill-4002
     priority: 20
-  - key: rule
+  - key: rule-3
     when: []
     queue: fraud-desk-4001
     priority: 30
@@ -188,6 +188,22 @@ def test_an_environment_of_highest_first_gets_descending_priorities(program: Pro
     )
 
 
+def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> None:
+    """A missing number may be 0 or an empty text: the snippet is run in every dialect that is possible."""
+    Path("s.txt").write_text("SELECT {\nCASE score >= 0 { s = 1 }\n}", encoding="utf-8")
+    assert 0 == program("studio", "import", "s.txt")
+    assert (
+        "In 8 of 16 dialects, it assigns no skill for {}, and the rules 1: run `cxroute studio probe`." in program.err
+    )
+    write("prod.yaml", ENVIRONMENT + "    dialect: {mixedIsZero: true}\n")
+    assert 0 == program("studio", "import", "s.txt")
+    assert "in every dialect: it assigns the skills of the rules." in program.err
+    Path("s.txt").write_text("music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8")
+    assert 0 == program("studio", "import", "s.txt")
+    assert "The snippet itself was not run: line 1: " in program.err
+    assert "warning: line 1: rules do not assign music: keep it in the script" in program.err
+
+
 @pytest.mark.parametrize("form", ["json", "saved", "xml", "crlf"])
 def test_the_snippet_of_a_script_is_found(program: Program, form: str) -> None:
     """In the JSON of a script, in that of a save, and in XML; other texts, also such as begin with If, do not count."""
@@ -253,6 +269,10 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         assert program.err.startswith("error: "), text[:80]
         assert "bug" not in program.err, (text[:80], program.err)
         assert not CONTROL_CHARACTERS.search(program.err.replace("\n", "")), text[:80]
+    for literal in ("x" * 2_000, "x" * 70_000):
+        Path("s.txt").write_text(f'SELECT {{\nCASE intent = "{literal}" {{ s = 1 }}\n}}', encoding="utf-8")
+        assert 1 == program("studio", "import", "s.txt")
+        assert "error: nothing was written: line 2 cannot be a rule: " in program.err
     Path("s.txt").write_bytes(b"IF \xff")
     assert 64 == program("studio", "import", "s.txt")
     assert 64 == program("studio", "import", "missing.txt")

@@ -12,7 +12,7 @@ import pytest
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import CxrouteError
-from reconciler.model.rule import Target
+from reconciler.model.rule import Condition, Target
 from reconciler.studio.build import build_block
 from reconciler.studio.dialect import possible_dialects
 from reconciler.studio.evaluate import run_snippet
@@ -32,10 +32,12 @@ def imported(text: str) -> ImportedSnippet:
 
 def converted(text: str) -> list[tuple[dict[str, Any], dict[str, int]]]:
     """Return each rule: its conditions by attribute and operator, and its shares."""
-    found = []
+    found: list[tuple[dict[str, Any], dict[str, int]]] = []
     for rule in imported(text).rules:
-        tests = {f"{part.attribute} {part.operator}": part.value for part in rule.conditions}
-        found.append((tests, {part.queue_id: part.weight for part in rule.targets}))
+        parts = [part for part in rule.conditions if isinstance(part, Condition)]
+        tests = {f"{part.attribute} {part.operator}": part.value for part in parts}
+        targets = [part for part in rule.targets if isinstance(part, Target)]
+        found.append((tests, {part.queue_id: int(part.weight) for part in targets}))
     return found
 
 

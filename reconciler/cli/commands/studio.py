@@ -18,10 +18,10 @@ from reconciler.cli.output import Output
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.cxone.rule_json import read_file_text
 from reconciler.desired.desired import block_layout, desire_offline
-from reconciler.desired.expand import RuleExpander
+from reconciler.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import describe_skipped, export_rules
-from reconciler.export.names import find_free_name, slugify
+from reconciler.export.names import NotRepresentableError, find_free_name, slugify
 from reconciler.export.ruleset import condition_fields
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import load_manifests
@@ -31,10 +31,10 @@ from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Condition, Queue, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import describe_dialect, possible_dialects
+from reconciler.studio.dialect import possible_dialects
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.imported import ImportedSnippet, import_snippet
-from reconciler.studio.language import parse_snippet
+from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import parse_probe, probe_snippet
 from reconciler.studio.recipe import format_recipe
@@ -115,19 +115,26 @@ def _probe(result: str | None) -> str:
     return "\n".join(["dialect:", *format_mapping(facts, 2), ""]) if facts else "dialect: {}\n"
 
 
+def _read(file: str) -> str:
+    if file != "-":
+        return read_file_text(file, "neither a script nor a snippet")
+    try:
+        return sys.stdin.read(MAX_SCRIPT + 1)
+    except UnicodeDecodeError:
+        raise UsageError("stdin is neither a script nor a snippet") from None
+
+
 def _import(options: argparse.Namespace, output: Output) -> int:
     """Print or write the manifests of a snippet, after a proof that they are its rules."""
     if options.file is None:
         raise UsageError("studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin")
     into, session = export.parse_target(options.into, Path(options.manifests)), open_session(options, output)
-    environment, is_stdin = session.environment, options.file == "-"
-    text = sys.stdin.read(MAX_SCRIPT) if is_stdin else read_file_text(options.file, "neither a script nor a snippet")
-    own, names = block_layout(environment), environment.attributes
-    if own and own.begin in text and not is_stdin:  # the addresses, names and priorities of a managed block stay
+    text, own, names = _read(options.file), block_layout(session.environment), session.environment.attributes
+    if own and own.begin in text and options.file != "-":  # the addresses, names and priorities of a block stay
         vars(options).update(rules=[], all=True, write=False, live=options.file)
         return export.run(options, output)
     variables = {names.intent: "intent", names.confidence: "confidence"}
-    layout = own or BlockLayout(owner=environment.owner, block="main", variables=variables)
+    layout = own or BlockLayout(owner=session.environment.owner, block="main", variables=variables)
     snippet = read_script_file(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
@@ -145,54 +152,52 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     output.note(proof) if into.printed else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
-    findings = lint(desired, (), manifests, environment, {queue.id: queue.name for queue in live.queues})
+    findings = lint(desired, (), manifests, session.environment, {queue.id: queue.name for queue in live.queues})
     output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
     return 0
 
 
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
     """Return the rules of a snippet as if they were live, with default names, and the queues of the manifests."""
-    environment, (desired, resolver) = session.environment, desire_offline(session.manifests, session.environment)
+    environment, rulesets = session.environment, session.manifests.rulesets
+    desired, resolver = desire_offline(session.manifests, environment)
+    targets = [[part for part in rule.targets if isinstance(part, Target)] for rule in imported.rules]
     queues: dict[str, Queue] = {}
-    for queue_id in sorted(
-        {part.queue_id for rule in imported.rules for part in rule.targets if isinstance(part, Target)}
-    ):
+    for queue_id in sorted({part.queue_id for parts in targets for part in parts}):
         name = imported.queue_names.get(queue_id, "skill")
         # A comment may not have the name of the skill. The name of two queues leads to an alias with the id.
         queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
     queues |= resolver.queues_by_id
-    ruleset = find_free_name(slugify(stem) or "rules", {each.document.name for each in session.manifests.rulesets})
+    ruleset = RuleSet(
+        name=find_free_name(slugify(stem) or "rules", {each.document.name for each in rulesets}), rules=()
+    )
     names, keys, rules = {each.rule.name for each in desired.rules.values()}, set[str](), list[LiveRule]()
-    is_lowest_first, count = environment.api.evaluation == "lowest-first", len(imported.rules)
-    for position, rule in enumerate(imported.rules):
-        fields = condition_fields(rule, environment.attributes)
-        words = [
-            fields.get("intent"),
-            *fields.get("intents", ()),
-            *(test.get("equals") for test in fields.get("when", ())),
-        ]
-        key = find_free_name(slugify(str(next(filter(None, words), ""))) or "rule", keys)
+    highest = 0 if environment.api.evaluation == "lowest-first" else len(imported.rules) + 1
+    for number, (rule, parts) in enumerate(zip(imported.rules, targets, strict=True), 1):
+        try:
+            fields = condition_fields(rule, environment.attributes)
+            tests = [
+                fields.get("intent"),
+                *fields.get("intents", ()),
+                *(each.get("equals") for each in fields.get("when", ())),
+            ]
+            key = find_free_name(slugify(str(next(filter(None, tests), ""))) or f"rule-{number}", keys)
+            split = [{"queue": part.queue_id, "weight": part.weight} for part in parts]
+            entry = rule_entry(fields | {"key": key, "targets": split, "priority": _STEP * abs(highest - number)})
+            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
+        except (NotRepresentableError, InvalidRuleError, ValueError) as error:
+            raise CxrouteError(f"nothing was written: {rule.description} cannot be a rule: {error}") from None
+        named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}") if named.name in names else named
         keys.add(key)
-        fields |= {
-            "targets": [
-                {"queue": part.queue_id, "weight": part.weight} for part in rule.targets if isinstance(part, Target)
-            ],
-            "key": key,
-        }
-        fields |= {"priority": _STEP * (position + 1 if is_lowest_first else count - position)}
-        ruleset_of = RuleSet(name=ruleset, rules=())
-        named = RuleExpander(environment, queues.__getitem__, ruleset_of, rule_entry(fields)).rule()
-        if named.name in names:
-            named = replace(named, name=f"Cognigy Intent Route: {ruleset}/{key}")
         names.add(named.name)
-        marker = Marker(environment.owner, Address(ruleset, key), "00000000")
+        marker = Marker(environment.owner, Address(ruleset.name, key), "00000000")
         rules.append(LiveRule(str(marker.address), named, marker, {}))
     return LiveState(tuple(rules), tuple(queues.values()))
 
 
 def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -> str:
     """Return in which dialects the snippet itself assigns the rules' skills. Raises CxrouteError for none."""
-    entries = [RoutingEntry(name=str(rule.priority), rule=rule) for rule in imported.rules]
+    entries = [RoutingEntry(name="", rule=rule) for rule in imported.rules]
     regions = compare_behaviour((), entries).regions
     step = 1 + len(regions) * len(entries) // _TRIAL_WORK
     examples = [{}, *(region.example.attributes for region in regions[::step])]
@@ -201,12 +206,16 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
         expected = dict(destination_of_rule(find_winner(entries, example)) or {"": 1})
         values = {layout.variables.get(name, name): value for name, value in example.items()}
         for contact in (0, 99)[: len(expected)]:
-            skill = run_snippet(statements, values, dialect, contact).get(imported.skill) or ""
+            try:
+                skill = run_snippet(statements, values, dialect, contact).get(imported.skill) or ""
+            except SnippetError as error:
+                return f"The snippet itself was not run: {error}."
             if str(skill) not in expected:
-                differing.setdefault(dialect, f"{skill or 'no skill'} for {example}, and the rules {expected}")
+                text = f"it assigns {skill or 'no skill'} for {example}, and the rules {' or '.join(expected)}"
+                differing.setdefault(dialect, sanitize(text))
     tried = f"The snippet itself was run on {pluralize(len(examples), 'example')}"
-    if len(differing) == len(dialects):
-        raise CxrouteError(f"nothing was written. {tried}: it assigns {sanitize(next(iter(differing.values())))}")
-    for dialect, message in [*differing.items()][:1]:
-        tried += f". With {describe_dialect(dialect)}, it assigns {sanitize(message)}: run `cxroute studio probe`"
-    return f"{tried}{'' if differing else ', in every dialect: it assigns the skills of the rules'}."
+    for text in differing.values():
+        if len(differing) == len(dialects):
+            raise CxrouteError(f"nothing was written. {tried}: {text}")
+        return f"{tried}. In {len(differing)} of {len(dialects)} dialects, {text}: run `cxroute studio probe`."
+    return f"{tried}, in every dialect: it assigns the skills of the rules."
