@@ -57,7 +57,7 @@ queues:
   fraud-desk-4001: {prod: {id: "4001"}}
   skill-4002: {prod: {id: "4002"}}
 ---
-# Managed rules that were in no manifest.
+# Rules of a hand-written snippet.
 apiVersion: routing/v1
 kind: RuleSet
 name: s
@@ -108,7 +108,7 @@ def test_three_hundred_cases_become_manifests_that_build_the_same(program: Progr
     Path("old.txt").write_bytes(text.encode())
     assert 0 == program("studio", "import", "old.txt", "--into", "manifests/")
     assert "wrote manifests/queues.yaml\nwrote manifests/old.yaml\nProven: " in program.out
-    assert f"route every conversation as the {count + 1} rules of the snippet" in program.out
+    assert f"route as the {count + 1} rules of the snippet, by `skill`" in program.out
     copies = (count - 1) // 60  # each is intent_0
     assert copies == program.out.count("warning[CXR202]: never reached: ")
     assert 'desk-4001-4001: {prod: {id: "4001"}}' in Path("manifests/queues.yaml").read_text("utf-8")
@@ -136,7 +136,7 @@ def test_an_import_is_printed_with_the_rules_of_the_snippet(program: Program) ->
     assert head.startswith("# Live rules of prod (live rules from s.txt), read ")
     assert EXPECTED == manifest
     assert "warning: line 7: rules do not assign prio: keep it in the script" in program.err
-    assert "route every conversation as the 3 rules of the snippet" in program.err
+    assert "route as the 3 rules of the snippet, by `skill`" in program.err
     assert "The snippet itself was run on 4 examples, in every dialect: " in program.err
 
 

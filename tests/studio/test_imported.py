@@ -16,7 +16,7 @@ from reconciler.model.rule import Condition, Target
 from reconciler.studio.build import build_block
 from reconciler.studio.dialect import possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet, import_snippet
+from reconciler.studio.imported import ImportedSnippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout
 from tests.support import studio_rules
@@ -27,7 +27,7 @@ INTENT = "cognigyDetectedIntent"
 
 
 def imported(text: str) -> ImportedSnippet:
-    return import_snippet(text, LAYOUT)
+    return ImportedSnippet(text, LAYOUT)
 
 
 def converted(text: str) -> list[tuple[dict[str, Any], dict[str, int]]]:
@@ -230,7 +230,7 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     bare = re.sub(r"(?m)^ *//.*\n?", "", build_block(entries, layout, {}))
     enabled = [(entry.rule, str(entry.address)) for entry in entries if entry.rule and entry.rule.enabled]
     expected = [rule for rule, _ in sorted(enabled, key=lambda pair: layout.order_key(*pair))]
-    found = import_snippet(bare, layout).rules
+    found = ImportedSnippet(bare, layout).rules
     assert [(rule.conditions, rule.targets) for rule in expected] == [(rule.conditions, rule.targets) for rule in found]
 
 

@@ -31,9 +31,9 @@ from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Condition, Queue, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import possible_dialects
+from reconciler.studio.dialect import Dialect, possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet, import_snippet
+from reconciler.studio.imported import ImportedSnippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import parse_probe, probe_snippet
@@ -138,7 +138,7 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     snippet = read_script_file(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
-    imported = import_snippet(snippet, layout)
+    imported = ImportedSnippet(snippet, layout)
     trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
     source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
     session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
@@ -146,9 +146,11 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
+    groups = tuple(replace(each, title="Rules of a hand-written snippet.") for each in exported.rulesets)
+    exported = replace(exported, rulesets=groups)
     _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
-    proof = f"Proven: the manifests, read again, route every conversation as the {count} of the snippet. {trial}"
+    proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
     output.note(proof) if into.printed else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
@@ -201,7 +203,8 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     regions = compare_behaviour((), entries).regions
     step = 1 + len(regions) * len(entries) // _TRIAL_WORK
     examples = [{}, *(region.example.attributes for region in regions[::step])]
-    statements, dialects, differing = parse_snippet(snippet), possible_dialects(layout.facts), {}
+    statements, dialects = parse_snippet(snippet), possible_dialects(layout.facts)
+    differing: dict[Dialect, str] = {}
     for example, dialect in product(examples, dialects):
         expected = dict(destination_of_rule(find_winner(entries, example)) or {"": 1})
         values = {layout.variables.get(name, name): value for name, value in example.items()}
