@@ -16,6 +16,7 @@ from reconciler.cli.commands import export
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.session import LiveFile, Session, open_session
+from reconciler.cxone.block_rules import read_block_file
 from reconciler.cxone.rule_json import read_file_text
 from reconciler.desired.desired import block_layout, desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander
@@ -28,7 +29,7 @@ from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Condition, Queue, Target
+from reconciler.model.rule import Address, Condition, Opaque, Queue, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.dialect import Dialect, possible_dialects
@@ -131,6 +132,11 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     into, session = export.parse_target(options.into, Path(options.manifests)), open_session(options, output)
     text, own, names = _read(options.file), block_layout(session.environment), session.environment.attributes
     if own and own.begin in text and options.file != "-":  # the addresses, names and priorities of a block stay
+        rules = read_block_file(options.file, own).rules
+        edited = [each.id for each in rules if {Opaque} & {*map(type, each.rule.conditions + each.rule.targets)}]
+        if edited:
+            listed = join_first(edited, _MAX_LISTED)
+            raise CxrouteError(f"nothing was written: edited by hand, and not understood: {listed}")
         vars(options).update(rules=[], all=True, write=False, live=options.file)
         return export.run(options, output)
     variables = {names.intent: "intent", names.confidence: "confidence"}
@@ -198,7 +204,7 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
 
 
 def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -> str:
-    """Return in which dialects the snippet itself assigns the rules' skills. Raises CxrouteError for none."""
+    """Return what came of running the snippet itself; differences become notes. Raises CxrouteError for wrong rules."""
     entries = [RoutingEntry(name="", rule=rule) for rule in imported.rules]
     regions = compare_behaviour((), entries).regions
     step = 1 + len(regions) * len(entries) // _TRIAL_WORK
@@ -212,7 +218,8 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
             try:
                 skill = run_snippet(statements, values, dialect, contact).get(imported.skill) or ""
             except SnippetError as error:
-                return f"The snippet itself was not run: {error}."
+                imported.notes.append(f"the snippet itself was not run: {error}")
+                return ""
             if str(skill) not in expected:
                 text = f"it assigns {skill or 'no skill'} for {example}, and the rules {' or '.join(expected)}"
                 differing.setdefault(dialect, sanitize(text))
@@ -220,5 +227,7 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     for text in differing.values():
         if len(differing) == len(dialects):
             raise CxrouteError(f"nothing was written. {tried}: {text}")
-        return f"{tried}. In {len(differing)} of {len(dialects)} dialects, {text}: run `cxroute studio probe`."
+        doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
+        imported.notes.append(f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`")
+        return f"{tried}."
     return f"{tried}, in every dialect: it assigns the skills of the rules."
