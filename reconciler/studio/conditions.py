@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
@@ -19,6 +20,8 @@ _OPERATOR_OF: Final = {text: name for name, text in [*SYMBOLS.items(), *METHODS.
 _NEGATIVE_OF: Final = {positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()}
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 _BOUNDS: Final = ["greaterThanOrEqual", "lessThanOrEqual"]
+_MAX_PRODUCT: Final = 64  # alternatives of an expression of parts that must all hold
+_MAX_ALTERNATIVES: Final = 1000
 _CONTACT_ID: Final = Expression("variable", "contactid")
 
 
@@ -118,6 +121,8 @@ class ConditionReader:
             for part in parts
             if not self._checked(plain(part))
         ]
+        if prod(map(len, lists)) > _MAX_PRODUCT:
+            raise NotUnderstoodError(" & ".join(map(format_expression, parts)))
         combined = [each for each in map(_combined, product(*lists)) if each is not None]
         attributes = {self.layout.attribute(name) for name in checked}
         for alternative in combined:
@@ -182,15 +187,17 @@ def read_number(node: Expression) -> int | float:
 def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     """Return the alternatives; those of values of one attribute become one."""
     values: dict[str, list[Value]] = {}
-    others: list[Alternative] = []
+    others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
             value = each[0].value
             values.setdefault(each[0].attribute, []).extend(value if isinstance(value, tuple) else [value])
-        elif each not in others:
-            others.append(each)
+        else:
+            others[each] = None
+        if len(others) > _MAX_ALTERNATIVES:
+            raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
     sets = ((name, [*dict.fromkeys(listed)]) for name, listed in values.items())
-    return [(make_condition(name, *(("in", s) if len(s) > 1 else ("equals", s[0]))),) for name, s in sets] + others
+    return [(make_condition(name, *(("in", s) if len(s) > 1 else ("equals", s[0]))),) for name, s in sets] + [*others]
 
 
 def _combined(parts: Sequence[Alternative]) -> Alternative | None:

@@ -1,155 +1,163 @@
 """A hand-written SELECT or SWITCH as rules. What rules cannot say exactly is an error with its line, never lost."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler.errors import CxrouteError
-from reconciler.model.rule import JSON_NUMBER, Target
-from reconciler.studio.conditions import (
-    TESTS,
-    Alternative,
-    ConditionReader,
-    NotUnderstoodError,
-    find_helpers,
-    negated,
-    read_literal,
-    read_number,
-    read_shares,
-)
+from reconciler.model import rule as model
+from reconciler.model.rule import Condition, Rule, Target
+from reconciler.studio import conditions as read
+from reconciler.studio.conditions import Alternative, ConditionReader, NotUnderstoodError
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import BlockLayout
-from reconciler.text.escape import pluralize, quote
+from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
+from reconciler.text.escape import quote
 
-_MAX_PROBLEMS: Final = 50
-_COMMENT: Final = re.compile(r'[^"/]*(?:"[^"]*"[^"/]*)*// *([^\s/].*)')
-
-
-class ImportedRule(NamedTuple):
-    """The conditions of a CASE, its skills, its line, and the comment beside or above the skill."""
-
-    conditions: Alternative
-    targets: tuple[Target, ...]
-    line: int
-    comment: str
-
-
-class ImportedSnippet(NamedTuple):
-    """The rules in order, the variable of the skill, and notes about what stays in the script."""
-
-    rules: tuple[ImportedRule, ...]
-    skill: str
-    notes: tuple[str, ...]
-
-
-def import_snippet(text: str, layout: BlockLayout) -> ImportedSnippet:
-    """Return the rules of the decision in a snippet. Raises CxrouteError with every line that is not understood."""
-    return _Importer(text, layout).read()
+_MAX_LISTED: Final = 50
+_MAX_RULES: Final = 10_000
+_NO_EFFECT: Final = ("comment", "trace")
+_EMPTY: Final = (Expression("text", ""), Expression("number", "0"))
+_NO_SKILL: Final = "this CASE assigns no skill, and rules cannot keep its conversations from later rules"
+_REFUSED: Final = (
+    "nothing was written: a snippet is imported if one SELECT or SWITCH, and nothing else, assigns the skill"
+)
 
 
 class _HandWrittenReader(ConditionReader):
     """Reads comparisons of the script's own variables, too."""
 
-    assigned: frozenset[str] = frozenset()  # the variables that the snippet assigns: their values are not an attribute
+    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: they are no attributes
+
+    def condition(self, variable: str, name: str, value: model.Value) -> Condition:
+        """Return a condition on a variable that the snippet does not assign. Raises NotUnderstoodError."""
+        if variable.lower() in self.assigned:
+            raise NotUnderstoodError(variable)
+        return super().condition(variable, name, value)
 
     def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
         """Return the alternatives of a comparison. A missing value is an empty text, and the number 0."""
-        is_raw = left.kind == "variable" and left.text not in self.assigned and not left.text.endswith("$")
+        is_raw = left.kind == "variable" and left.text not in self.helpers and not left.text.endswith("$")
         if not is_raw or right.kind not in ("text", "number", "operation"):
             return super().compare(node, symbol, left, right)
         if symbol == "!=":
-            return negated(self.compare(node, "=", left, right), node)
-        if right.kind == "text":
-            name = "equals" if right.text else "notExists"
-            if symbol != "=" or JSON_NUMBER.fullmatch(right.text):  # texts of digits compare as numbers
-                raise NotUnderstoodError(format_expression(node))
-            return [(self.condition(left.spelling, name, read_literal(right) if right.text else None),)]
-        missing = [(self.condition(left.spelling, "notExists", None),)]
-        number = read_number(right)
-        return [self.number_test(left.spelling, symbol, number), *(missing if TESTS[symbol](0, number) else [])]
+            return read.negated(self.compare(node, "=", left, right), node)
+        if right == Expression("text", "") and symbol in "=>":
+            return [(self.condition(left.spelling, "notExists" if symbol == "=" else "exists", None),)]
+        if right.kind == "text" and symbol == "=" and not model.JSON_NUMBER.fullmatch(right.text):
+            return [(self.condition(left.spelling, "equals", read.read_literal(right)),)]
+        if right.kind == "text":  # the order of texts, and texts of digits, which may compare as numbers
+            raise NotUnderstoodError(format_expression(node))
+        number, missing = read.read_number(right), self.condition(left.spelling, "notExists", None)
+        alternatives = [self.number_test(left.spelling, symbol, number)]
+        return [*alternatives, (missing,)] if read.TESTS[symbol](0, number) else alternatives
 
 
-class _Importer:
+class ImportedSnippet:
+    """A hand-written snippet: its rules in order, names of queues from comments, and notes on what rules do not hold.
+
+    The rules have no names, priorities from 0, and their lines as descriptions. `skill` is the variable of the skill.
+    """
+
     def __init__(self, text: str, layout: BlockLayout) -> None:
-        self.lines = text.splitlines()
-        self.statements = parse_snippet(text)
-        self.problems: list[tuple[int, str]] = []
-        self.notes: list[str] = []
-        assigned = [each for each in _walk(self.statements) if each.kind == "assign"]
-        names = [each.text for each in assigned if each.expressions[0].kind == "number"]
-        is_known = layout.skill.lower() in names
-        self.skill = layout.skill.lower() if is_known else Counter(names).most_common(1)[0][0] if names else ""
-        self.rule = layout.rule.lower()
-        helpers = find_helpers([each for each in self.statements if each.kind in ("assign", "if")])
-        self.reader = _HandWrittenReader(replace(layout, skill=self.skill or layout.skill), helpers)
-        self.reader.assigned = frozenset(each.text for each in assigned)
+        """Read the snippet. Raises CxrouteError with every line that rules cannot say."""
+        self._statements, self._layout = parse_snippet(text), layout
+        self._lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._problems: list[tuple[int, str]] = []
+        self._notes: list[tuple[int, str]] = []
+        self.rules: list[Rule] = []
+        self.queue_names: dict[str, str] = {}
+        self._comments = {
+            each.line: each.text.strip("/ ") for each in _walk(self._statements) if each.kind == "comment"
+        }
+        at = next((at for at, each in enumerate(self._statements) if each.kind in ("select", "switch")), None)
+        if at is None:
+            raise CxrouteError(f"{_REFUSED}; there is none")
+        self._decision, before = self._statements[at], self._statements[:at]
+        inside = [each for each in _walk(self._decision.body) if each.kind == "assign"]
+        counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
+        own = layout.skill.lower()
+        self.skill = max(counts, key=lambda name: (name == own, "skill" in name, counts[name]), default=own)
+        helpers = read.find_helpers([each for each in before if each.kind in ("assign", "if")])
+        for each in inside:
+            helpers.pop(each.text, None)
+        self._reader = _HandWrittenReader(replace(layout, skill=self.skill), helpers)
+        self._reader.assigned = frozenset(each.text for each in _walk(before) if each.kind == "assign")
+        self._read()
+        self.notes = _listed(self._notes)
 
-    def read(self) -> ImportedSnippet:
-        decisions = [each for each in self.statements if each.kind in ("select", "switch")]
-        rules = tuple(self._rules(decisions[0])) if len(decisions) == 1 and self.skill else ()
-        for each in self.statements:
-            if each.kind == "assign" and each.text == self.skill:
-                self.notes.append(f"line {each.line} assigns {each.text} before or after the decision: keep it there")
-            elif each.kind not in ("comment", "trace", "assign", "if") and each not in decisions[:1]:
-                self.problems.append((each.line, "only one SELECT or SWITCH can be imported"))
-        if not rules and not self.problems:
-            self.problems.append((1, "there is no SELECT or SWITCH whose CASEs assign the number of a skill"))
-        if self.problems:
-            places = [f"\n  line {line}: {message}" for line, message in sorted({*self.problems})]
-            more = f"\n  and {len(places) - _MAX_PROBLEMS:,} more" if len(places) > _MAX_PROBLEMS else ""
-            head = (
-                f"{pluralize(len(places), 'part')} of the snippet cannot be written as rules, and nothing was written"
-            )
-            raise CxrouteError(f"{head}{''.join(places[:_MAX_PROBLEMS])}{more}")
-        return ImportedSnippet(rules, self.skill, tuple(self.notes))
+    def _read(self) -> None:
+        for statement in self._statements:
+            parts = (*statement.body, *statement.otherwise) if statement.kind == "if" else (statement,)
+            if statement is not self._decision and not all(map(self._is_harmless, parts)):
+                self._refuse(statement)
+        branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
+        defaults = [each for each in branches if each.kind == "default"]
+        for branch in sorted(branches, key=lambda each: each.kind == "default"):
+            if branch.kind not in ("case", "default") or branch in defaults[1:]:
+                self._refuse(branch)
+            elif len(self.rules) <= _MAX_RULES:
+                self._read_branch(branch)
+        if len(self.rules) > _MAX_RULES or not (self.rules or self._problems):
+            reason = f"more than {_MAX_RULES:,} rules" if self.rules else "no CASE assigns the number of a skill"
+            self._problems.append((self._decision.line, reason))
+        if self._problems:
+            raise CxrouteError("\n  ".join([_REFUSED, *_listed(self._problems)]))
+        known = {self.skill, *self._reader.helpers}
+        for each in _walk(self._statements):
+            if each.kind == "assign" and each.text not in known and not each.text.startswith("cxr_"):
+                self._notes.append((each.line, f"rules do not assign {each.text}: keep it in the script"))
+                known.add(each.text)
 
-    def _rules(self, decision: Statement) -> Iterator[ImportedRule]:
-        default: list[ImportedRule] = []
-        for branch in decision.body:
-            if branch.kind not in ("case", "default", "comment"):
-                self.problems.append((branch.line, f"{branch.kind} {quote(branch.text[:80])}"))
-            elif branch.kind != "comment":
-                listed = [*self._branch(decision, branch)]
-                default += listed if branch.kind == "default" else []
-                yield from listed if branch.kind == "case" else ()
-        yield from default
+    def _refuse(self, statement: Statement, text: str = "") -> None:
+        text = text or self._lines[statement.line - 1].strip()
+        self._problems.append((statement.line, f"rules cannot say: {quote(text[:100])}"))
 
-    def _branch(self, decision: Statement, branch: Statement) -> Iterator[ImportedRule]:
-        subject = decision.expressions
+    def _is_harmless(self, statement: Statement) -> bool:
+        """Return whether a statement beside the decision leaves the skill as it is, or empties it before."""
+        if statement.kind == "assign" and statement.text == self.skill:
+            return statement.line < self._decision.line and statement.expressions[0] in _EMPTY
+        return statement.kind in ("assign", *_NO_EFFECT)
+
+    def _read_branch(self, branch: Statement) -> None:
+        subject, targets = self._decision.expressions, self._targets(branch)
         nodes = [Expression("operation", "=", (*subject, each)) if subject else each for each in branch.expressions]
-        several = Expression("operation", " ".join("|" * (len(nodes) - 1)), tuple(nodes))
+        several = Expression("operation", " ".join("|" * (len(nodes) - 1)), (*nodes,))
         try:
-            alternatives = self.reader.alternatives(several if len(nodes) > 1 else nodes[0]) if nodes else [()]
-            targets = self._targets(branch)
-        except NotUnderstoodError as error:
-            self.problems.append((branch.line, f"rules cannot say {quote(str(error)[:80])}"))
-            return
-        for conditions in alternatives:
-            yield ImportedRule(conditions, targets, branch.line, self._comment(branch))
+            alternatives = self._reader.alternatives(several if len(nodes) > 1 else nodes[0]) if nodes else [()]
+            for conditions in alternatives if targets else ():
+                line, at = f"line {branch.line}", len(self.rules)
+                rule = Rule(
+                    name="", description=line, priority=at, enabled=True, conditions=conditions, targets=targets
+                )
+                self.rules.append(storable_rule(rule, self._layout))
+            if not alternatives:
+                self._notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
+        except (NotUnderstoodError, NotStorableError) as error:
+            self._refuse(branch, str(error))
 
     def _targets(self, branch: Statement) -> tuple[Target, ...]:
-        body = [each for each in branch.body if each.kind not in ("comment", "trace")]
-        others = [each for each in body if each.kind == "assign" and each.text not in (self.skill, self.rule)]
-        for each in others:
-            self.notes.append(f"line {each.line} assigns {each.text}, which rules do not do: keep it in the script")
-        kept = [each for each in body if each not in others and each.text != self.rule]
-        shares = read_shares(kept, self.skill, self.reader.helpers, 0)
-        if not shares:
-            raise NotUnderstoodError(kept[0].text or kept[0].kind if kept else "a branch that assigns no skill")
-        return tuple(Target(queue, percent if len(shares) > 1 else 1) for queue, percent in sorted(shares.items()))
-
-    def _comment(self, branch: Statement) -> str:
-        """Return the comment beside the skill, or beside or above the CASE."""
-        skill = [each.line for each in _walk(branch.body) if each.kind == "assign" and each.text == self.skill]
-        for line in (*skill, branch.line, branch.line - 1):
-            if line and (match := _COMMENT.fullmatch(self.lines[line - 1])):
-                return match[1].strip()
-        return ""
+        """Return the queues of a branch; none for a DEFAULT that leaves conversations to the default routing."""
+        body = [each for each in branch.body if each.kind not in _NO_EFFECT]
+        body = [each for each in body if each.kind != "assign" or each.text == self.skill]
+        shares = read.read_shares(body, self.skill, self._reader.helpers, 0) or Counter[str]()
+        if body and not shares:
+            self._refuse(body[-1])
+        elif not body and branch.kind == "case":
+            self._problems.append((branch.line, _NO_SKILL))
+        for each in _walk(body):
+            name = self._comments.get(each.line) or self._comments.get(branch.line - 1)
+            if name and each.kind == "assign":
+                self.queue_names.setdefault(each.expressions[0].text, name)
+        return tuple(Target(*share) for share in shares.items())
 
 
 def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
     for statement in statements:
         yield statement
         yield from _walk((*statement.body, *statement.otherwise))
+
+
+def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
+    lines = [f"line {line}: {text}" for line, text in sorted(places)]
+    return lines if len(lines) <= _MAX_LISTED else [*lines[:_MAX_LISTED], f"and {len(lines) - _MAX_LISTED:,} more"]

@@ -80,9 +80,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         live = read_tenant(session)
     rules = _chosen_rules(options, session, live)
-    at, desired = session.environment, session.planner(live).desired
-    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
-    tenant = TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
+    tenant = snapshot(session, live)
     if not options.write:
         exported = _export_new(session, live, tenant, rules, into)
         if options.rules and exported.skipped and not exported.rules:
@@ -92,6 +90,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         _update_named(session, live, tenant, rules)
     return 0
+
+
+def snapshot(session: Session, live: LiveState) -> TenantSnapshot:
+    """Return the live rules beside the manifests. Raises ManifestError."""
+    at, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
+    return TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
 
 
 def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
@@ -167,7 +172,7 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     return ExportTarget(path, None, manifests)
 
 
-def refuse_secrets(texts: Mapping[str, str]) -> None:
+def _refuse_secrets(texts: Mapping[str, str]) -> None:
     """Raise RefusedError for a text that contains a secret of this run."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
@@ -197,11 +202,20 @@ def _export_new(
         hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
+    proof, _ = write_new(session, live, tenant, exported, into)
+    _print_result(session, exported, proof, into)
+    return exported
+
+
+def write_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, into: ExportTarget
+) -> tuple[ExportVerification, tuple[Manifests, DesiredState]]:
+    """Print or write manifests, after a proof that they have the live rules; return it, and what they are then."""
     texts = into.texts(exported, _header(session))
-    refuse_secrets(texts)
+    _refuse_secrets(texts)
     try:
-        _, then = _plan_with(session, live, texts)
-        proof = verify_export(exported, tenant, then)
+        after = _plan_with(session, live, texts)
+        proof = verify_export(exported, tenant, after[1])
     except (ManifestError, ExportMismatchError) as error:
         reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
         mismatch = "the exported manifests would not match the live rules"
@@ -214,8 +228,7 @@ def _export_new(
         write_all({Path(path): text for path, text in texts.items()})
         session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
-    _print_result(session, exported, proof, into)
-    return exported
+    return proof, after
 
 
 def _header(session: Session) -> ManifestHeader:
@@ -327,7 +340,7 @@ def _update(
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Replace the files. Raises RefusedError if one has changed since it was read."""
-    refuse_secrets(changed)
+    _refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
     for file, text in changed.items():

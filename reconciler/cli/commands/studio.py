@@ -2,53 +2,50 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import find_winner
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
-from reconciler.cli.command_line import choose_environment, utc_now
-from reconciler.cli.commands.export import parse_target, refuse_secrets
-from reconciler.cli.files import new_folder, write_all, write_text
+from reconciler.cli.command_line import choose_environment
+from reconciler.cli.commands import export
+from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
+from reconciler.cli.session import LiveFile, Session, open_session
+from reconciler.cxone.block_rules import read_block_file
+from reconciler.cxone.rule_json import read_file_text
 from reconciler.desired.desired import block_layout, desire_offline
-from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.errors import CxrouteError, ManifestError, UsageError
-from reconciler.export.export import (
-    ExportedManifests,
-    ExportMismatchError,
-    ManifestHeader,
-    TenantSnapshot,
-    export_rules,
-    verify_export,
-)
-from reconciler.export.names import find_free_name, slugify
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load_contents, load_manifests, load_with_changes
+from reconciler.export.export import describe_skipped, export_rules
+from reconciler.export.names import NotRepresentableError, find_free_name, slugify
+from reconciler.export.ruleset import condition_fields
+from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Condition, Queue, Rule, Target, normalized_conditions, sorted_targets
+from reconciler.model.rule import Address, Condition, Opaque, Queue, Target
+from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import possible_dialects
+from reconciler.studio.dialect import Dialect, possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedRule, import_snippet
-from reconciler.studio.language import parse_snippet
+from reconciler.studio.imported import ImportedSnippet
+from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import parse_probe, probe_snippet
 from reconciler.studio.recipe import format_recipe
 from reconciler.studio.script import MAX_SCRIPT, read_script_file
 from reconciler.text.escape import join_first, pluralize, sanitize
-from reconciler.text.files import read_text
 
 _TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result": "probe"}
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
-_EXAMPLES: Final = 200  # conversations with which the snippet itself is run
+_TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
 _HELP: Final = (
     "build prints the managed block of the Environment's rules, offline; ids of skills come from a Queues document.\n"
     "import converts a snippet, or a script in JSON or XML, to manifests, and verifies them. probe prints a snippet\n"
@@ -72,9 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
             label = "FILE" if name == "file" else f"--{name}"
             raise UsageError(f"{label} is an option of `studio {task}`, not of `studio {options.task}`")
     if options.task == "import":
-        _import(options, output)
-        return 0
-    text = {"build": _build, "recipe": _recipe, "probe": _probe}[options.task](options)
+        return _import(options, output)
+    text = _probe(options.result) if options.task == "probe" else _build(options)
     if options.out is not None:
         write_text(Path(options.out), text)
         output.note(f"wrote {options.out}")
@@ -84,10 +80,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _build(options: argparse.Namespace) -> str:
-    """Return the block of the Environment's rules. Raises ManifestError with the queues that have no id."""
-    manifests, environment = _load(options)
-    layout, (desired, resolver) = _require_layout(environment), desire_offline(manifests, environment)
+    """Return the block of the Environment's rules, or its recipe. Raises ManifestError for a queue without an id."""
+    manifests = load_manifests(Path(options.manifests))
+    environment = choose_environment(manifests, options.environment)
+    layout, names = block_layout(environment), environment.attributes
+    if layout is None:
+        remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
+        raise UsageError(f"the rules of Environment {environment.name} are not in a Studio script: {remedy}")
+    desired, resolver = desire_offline(manifests, environment)
     rules = desired.rules.values()
+    if options.task == "recipe":
+        used = {part.attribute for each in rules for part in each.rule.conditions if isinstance(part, Condition)}
+        try:
+            return format_recipe(layout, (names.intent, names.confidence, *sorted(used)))
+        except NotStorableError as error:
+            raise UsageError(error.message) from None
     queues = {part.queue_id for each in rules for part in each.rule.targets if isinstance(part, Target)}
     if unknown := sorted(name for name in queues if not QUEUE_ID.fullmatch(name)):
         message = f"{pluralize(len(unknown), 'queue')} without a skill id: {join_first(unknown, _MAX_LISTED, sanitize)}"
@@ -98,160 +105,129 @@ def _build(options: argparse.Namespace) -> str:
     return f"{build_block(entries, layout, resolver.names)}\n"
 
 
-def _recipe(options: argparse.Namespace) -> str:
-    """Return the set-up of the script for the attributes of the Environment's rules."""
-    manifests, environment = _load(options)
-    layout, names = _require_layout(environment), environment.attributes
-    parts = [part for each in desire_offline(manifests, environment)[0].rules.values() for part in each.rule.conditions]
-    used = sorted({part.attribute for part in parts if isinstance(part, Condition)})
-    try:
-        return format_recipe(layout, (names.intent, names.confidence, *used))
-    except NotStorableError as error:
-        raise UsageError(error.message) from None
-
-
-def _probe(options: argparse.Namespace) -> str:
+def _probe(result: str | None) -> str:
     """Return the snippet to run, or the setting for its result."""
-    if options.result is None:
+    if result is None:
         return probe_snippet()
     try:
-        facts = parse_probe(options.result)
+        facts = parse_probe(result)
     except ValueError as error:
         raise UsageError(f"--result: {error}") from None
     return "\n".join(["dialect:", *format_mapping(facts, 2), ""]) if facts else "dialect: {}\n"
 
 
-def _load(options: argparse.Namespace) -> tuple[Manifests, Environment]:
-    directory = Path(options.manifests)
-    manifests = load_manifests(directory) if directory.exists() else load_contents([])
-    return manifests, choose_environment(manifests, options.environment)
+def _read(file: str) -> str:
+    if file != "-":
+        return read_file_text(file, "neither a script nor a snippet")
+    try:
+        return sys.stdin.read(MAX_SCRIPT + 1)
+    except UnicodeDecodeError:
+        raise UsageError("stdin is neither a script nor a snippet") from None
 
 
-def _require_layout(environment: Environment) -> BlockLayout:
-    layout = block_layout(environment)
-    if layout is None:
-        remedy = "set `api.rules: studio` and `api.studio` in it, or choose another one with -e"
-        raise UsageError(f"the rules of Environment {environment.name} are not in a Studio script: {remedy}")
-    return layout
-
-
-def _import(options: argparse.Namespace, output: Output) -> None:
+def _import(options: argparse.Namespace, output: Output) -> int:
     """Print or write the manifests of a snippet, after a proof that they are its rules."""
     if options.file is None:
         raise UsageError("studio import needs FILE: a snippet, or a script in JSON or XML; `-` reads stdin")
-    directory, (manifests, environment) = Path(options.manifests), _load(options)
-    into = parse_target(options.into, directory)
-    names = environment.attributes
+    into, session = export.parse_target(options.into, Path(options.manifests)), open_session(options, output)
+    text, own, names = _read(options.file), block_layout(session.environment), session.environment.attributes
+    if own and own.begin in text and options.file != "-":  # the addresses, names and priorities of a block stay
+        rules = read_block_file(options.file, own).rules
+        edited = [each.id for each in rules if {Opaque} & {*map(type, each.rule.conditions + each.rule.targets)}]
+        if edited:
+            listed = join_first(edited, _MAX_LISTED)
+            raise CxrouteError(f"nothing was written: edited by hand, and not understood: {listed}")
+        vars(options).update(rules=[], all=True, write=False, live=options.file)
+        return export.run(options, output)
     variables = {names.intent: "intent", names.confidence: "confidence"}
-    layout = block_layout(environment) or BlockLayout(owner=environment.owner, block="main", variables=variables)
-    snippet = read_script_file(_read(options.file), layout)
-    imported = import_snippet(snippet, layout)
-    taken = {loaded.document.name for loaded in manifests.rulesets}
-    ruleset = find_free_name(slugify(Path(options.file).stem) or "imported", taken)
-    rules = _live_rules(imported.rules, environment, ruleset)
-    exported, tenant = _export(rules, imported.rules, manifests, environment)
-    others = {*manifests.environments} - {environment.name, SANDBOX}
-    free_name = find_free_name("queues", {loaded.document.name for loaded in manifests.queues})
-    head = f"Imported from {sanitize(Path(options.file).name)}, {utc_now():%Y-%m-%d %H:%M} UTC."
-    texts = into.texts(exported, ManifestHeader(head, (environment.name,) if others else (), free_name))
-    refuse_secrets(texts)
-    contents = {path: text.encode() for path, text in texts.items()}
-    after = load_with_changes(directory, contents) if directory.exists() else load_contents(sorted(contents.items()))
-    desired, resolver = desire_offline(after, environment)
-    try:
-        proof = verify_export(exported, tenant, desired)
-    except ExportMismatchError as error:
-        raise CxrouteError(
-            f"nothing was written: the manifests would not be the rules of the snippet ({error})"
-        ) from None
-    trial = _try_snippet(snippet, imported.skill, rules, layout)
-    if into.printed:
-        output.file_text("".join(texts.values()))
-    else:
-        write_all({new_folder(Path(path).parent) / Path(path).name: text for path, text in texts.items()})
-    proven = "Proven: the manifests, read again, route every conversation as the"
-    lines = [f"wrote {path}" for path in texts if not into.printed]
-    lines.append(
-        f"{proven if proof.behaviour.complete else 'The manifests have the'} {len(rules):,} rules of the snippet."
-    )
-    for line in (*lines, trial):
-        output.note(line) if into.printed else output.result(f"{line}\n")
-    for note in imported.notes:
-        output.warn(sanitize(note))
-    findings = lint(desired, (), after, environment, resolver.names)
-    output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
-
-
-def _read(file: str) -> str:
-    try:
-        return sys.stdin.read(MAX_SCRIPT + 1) if file == "-" else read_text(file, MAX_SCRIPT)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"cannot read {sanitize(file)}: {reason}") from None
-
-
-def _live_rules(imported: Sequence[ImportedRule], environment: Environment, ruleset: str) -> list[LiveRule]:
-    """Return the imported rules with priorities in their order, and an address and a name of their own."""
-    keys, names, rules = set[str](), set[str](), list[LiveRule]()
-    is_lowest_first, intent = environment.api.evaluation == "lowest-first", environment.attributes.intent
-    for position, each in enumerate(imported):
-        equal = [part for part in each.conditions if part.operator in ("equals", "in")]
-        values = [part.value for part in sorted(equal, key=lambda part: part.attribute != intent)]
-        first = str(values[0][0] if isinstance(values[0], tuple) else values[0]) if values else "rule"
-        key = find_free_name(slugify(first) or "rule", keys)
-        is_intent = any(part.attribute == intent and part.value == first for part in equal)
-        label = first if is_intent and first not in names else key
-        keys.add(key)
-        names.add(label)
-        rule = Rule(
-            name=f"Cognigy Intent Route: {label}",
-            description=f"Routes conversations with intent '{first}' to {each.comment}" if is_intent else "",
-            priority=_STEP * (position + 1 if is_lowest_first else len(imported) - position),
-            enabled=True,
-            conditions=normalized_conditions(each.conditions),
-            targets=sorted_targets(each.targets),
-        )
-        marker = Marker(environment.owner, Address(ruleset, key), "00000000")
-        rules.append(LiveRule(str(marker.address), rule, marker, {}))
-    return rules
-
-
-def _export(
-    rules: Sequence[LiveRule], imported: Sequence[ImportedRule], manifests: Manifests, environment: Environment
-) -> tuple[ExportedManifests, TenantSnapshot]:
-    """Return the manifests of the rules, and what they are compared with. Raises CxrouteError."""
-    comments = {part.queue_id: each.comment for each in reversed(imported) for part in each.targets}
-    # The name in a comment may not be that of the skill: as the name of two queues it leads to an alias with the id.
-    queues = [
-        Queue(*pair) for queue_id, name in comments.items() for pair in ((queue_id, name), (name, name)) if pair[0]
-    ]
-    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
-    desired = desire_offline(manifests, environment)[0]
-    tenant = TenantSnapshot(
-        rules=tuple(rules), queues=tuple(queues), resolver=resolver, environment=environment, desired=desired
-    )
-    exported = export_rules(rules, tenant, {loaded.document.name for loaded in manifests.rulesets})
+    layout = own or BlockLayout(owner=session.environment.owner, block="main", variables=variables)
+    snippet = read_script_file(text, layout)
+    if "// cxroute:begin " in snippet:
+        raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
+    imported = ImportedSnippet(snippet, layout)
+    trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
+    source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
+    session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
+    tenant = export.snapshot(session, live)
+    exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
-        reasons = [f"{each.live.id}: {each.reason}" for each in exported.skipped]
-        raise CxrouteError(f"nothing was written: {join_first(reasons, _MAX_LISTED, sanitize)}")
-    titled = (replace(group, title="Rules of a hand-written snippet.") for group in exported.rulesets)
-    return replace(exported, rulesets=tuple(titled)), tenant
+        raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
+    groups = tuple(replace(each, title="Rules of a hand-written snippet.") for each in exported.rulesets)
+    exported = replace(exported, rulesets=groups)
+    _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
+    count = pluralize(len(live.rules), "rule")
+    proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
+    output.note(proof) if into.printed else output.result(f"{proof}\n")
+    for note in imported.notes:
+        output.warn(note)
+    findings = lint(desired, (), manifests, session.environment, {queue.id: queue.name for queue in live.queues})
+    output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
+    return 0
 
 
-def _try_snippet(snippet: str, skill: str, rules: Sequence[LiveRule], layout: BlockLayout) -> str:
-    """Return what came of running the snippet itself on an example of every change between the rules."""
-    entries = order_entries([RoutingEntry(name=live.id, rule=live.rule) for live in rules], "lowest-first")
-    examples = [region.example.attributes for region in compare_behaviour((), entries).regions][:_EXAMPLES]
-    statements, dialects, differing = parse_snippet(snippet), possible_dialects({}), []
-    for example in examples:
-        shares = destination_of_rule(find_winner(entries, example)) or ()
+def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
+    """Return the rules of a snippet as if they were live, with default names, and the queues of the manifests."""
+    environment, rulesets = session.environment, session.manifests.rulesets
+    desired, resolver = desire_offline(session.manifests, environment)
+    targets = [[part for part in rule.targets if isinstance(part, Target)] for rule in imported.rules]
+    queues: dict[str, Queue] = {}
+    for queue_id in sorted({part.queue_id for parts in targets for part in parts}):
+        name = imported.queue_names.get(queue_id, "skill")
+        # A comment may not have the name of the skill. The name of two queues leads to an alias with the id.
+        queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
+    queues |= resolver.queues_by_id
+    ruleset = RuleSet(
+        name=find_free_name(slugify(stem) or "rules", {each.document.name for each in rulesets}), rules=()
+    )
+    names, keys, rules = {each.rule.name for each in desired.rules.values()}, set[str](), list[LiveRule]()
+    highest = 0 if environment.api.evaluation == "lowest-first" else len(imported.rules) + 1
+    for number, (rule, parts) in enumerate(zip(imported.rules, targets, strict=True), 1):
+        try:
+            fields = condition_fields(rule, environment.attributes)
+            tests = [
+                fields.get("intent"),
+                *fields.get("intents", ()),
+                *(each.get("equals") for each in fields.get("when", ())),
+            ]
+            key = find_free_name(slugify(str(next(filter(None, tests), ""))) or f"rule-{number}", keys)
+            split = [{"queue": part.queue_id, "weight": part.weight} for part in parts]
+            entry = rule_entry(fields | {"key": key, "targets": split, "priority": _STEP * abs(highest - number)})
+            named = RuleExpander(environment, queues.__getitem__, ruleset, entry).rule()
+        except (NotRepresentableError, InvalidRuleError, ValueError) as error:
+            raise CxrouteError(f"nothing was written: {rule.description} cannot be a rule: {error}") from None
+        named = replace(named, name=f"Cognigy Intent Route: {ruleset.name}/{key}") if named.name in names else named
+        keys.add(key)
+        names.add(named.name)
+        marker = Marker(environment.owner, Address(ruleset.name, key), "00000000")
+        rules.append(LiveRule(str(marker.address), named, marker, {}))
+    return LiveState(tuple(rules), tuple(queues.values()))
+
+
+def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -> str:
+    """Return what came of running the snippet itself; differences become notes. Raises CxrouteError for wrong rules."""
+    entries = [RoutingEntry(name="", rule=rule) for rule in imported.rules]
+    regions = compare_behaviour((), entries).regions
+    step = 1 + len(regions) * len(entries) // _TRIAL_WORK
+    examples = [{}, *(region.example.attributes for region in regions[::step])]
+    statements, dialects = parse_snippet(snippet), possible_dialects(layout.facts)
+    differing: dict[Dialect, str] = {}
+    for example, dialect in product(examples, dialects):
+        expected = dict(destination_of_rule(find_winner(entries, example)) or {"": 1})
         values = {layout.variables.get(name, name): value for name, value in example.items()}
-        results = (
-            [run_snippet(statements, values, dialect).get(skill) for dialect in dialects] if len(shares) == 1 else []
-        )
-        if any(str(result) != shares[0][0] for result in results):
-            differing.append(example)
-    tried = f"Tried: the snippet itself on {pluralize(len(examples), 'example')}, in every possible dialect of Studio"
-    if not differing:
-        return f"{tried}. It assigns the skills of the rules."
-    return f"{tried}. In some, it assigns another skill for {differing[0]}: run `cxroute studio probe`."
+        for contact in (0, 99)[: len(expected)]:
+            try:
+                skill = run_snippet(statements, values, dialect, contact).get(imported.skill) or ""
+            except SnippetError as error:
+                imported.notes.append(f"the snippet itself was not run: {error}")
+                return ""
+            if str(skill) not in expected:
+                text = f"it assigns {skill or 'no skill'} for {example}, and the rules {' or '.join(expected)}"
+                differing.setdefault(dialect, sanitize(text))
+    tried = f"The snippet itself was run on {pluralize(len(examples), 'example')}"
+    for text in differing.values():
+        if len(differing) == len(dialects):
+            raise CxrouteError(f"nothing was written. {tried}: {text}")
+        doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
+        imported.notes.append(f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`")
+        return f"{tried}."
+    return f"{tried}, in every dialect: it assigns the skills of the rules."
