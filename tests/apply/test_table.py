@@ -159,6 +159,14 @@ def test_an_edit_of_another_rule_stays_and_is_named() -> None:
     assert "this plan does not cover that edit" in report.error
 
 
+def test_a_rule_that_another_user_deleted_is_named() -> None:
+    """A rule that is gone is an edit, too; the rules that the run itself deletes are none."""
+    table = Table([*OLD], before_read=[lambda table: table.rules_now.pop(0)])
+    report = run(table)
+    assert report.notes == ("cards/keep changed in Studio meanwhile",)
+    assert report.error.startswith("cards/keep changed in Studio meanwhile; this plan does not cover")
+
+
 def test_a_save_of_somebody_else_is_planned_again_once() -> None:
     """The second save is made from a new read; after a second conflict nothing more is tried."""
     once = Table([*OLD], before_save=[lambda table: table.edit("change", priority=77)])
