@@ -7,10 +7,9 @@ from urllib.parse import parse_qs
 from zlib import crc32
 
 from reconciler.simulator import messages as http
-from reconciler.simulator.script_content import find_snippets
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimSnippet, script_text, script_value
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.simulator.state import JsonObject, TenantState, find_snippets
 
 _PARTS: Final = ("header", "actions", "properties", "branches")
 _SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$")
@@ -122,9 +121,3 @@ def run_script(state: TenantState, settings: SimulatorSettings, contact: str, co
     for _, item in find_snippets(content):
         SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()
     return {"skillId": script_text(values.get("cxr_skill")), "cxrRule": script_text(values.get("cxr_rule"))}
-
-
-def studio_start(state: TenantState, script_path: str, owner: str, block: str) -> None:
-    """Add a script with an empty block OWNER/BLOCK, unless the tenant has the script. The queues must be known."""
-    if not state.current_script(script_path):
-        state.add_script(script_path, block=f"{owner}/{block}")

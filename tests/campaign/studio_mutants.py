@@ -206,5 +206,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "no read after the save": _bug((table._TableRun, "read", _trusts_its_save)),
     "one save for each change": _bug((table._TableRun, "changes_to_make", _one_at_a_time)),
     "saves without a limit": _bug((table, "MAX_SAVES", lambda _real: 9)),
-    "texts of the tenant as they are": _bug((studio_client, "display_text", lambda _real: lambda value: str(value or ""))),
+    "texts of the tenant as they are": _bug(
+        (studio_client, "display_text", lambda _real: lambda value: str(value or ""))
+    ),
 }
