@@ -4,10 +4,10 @@ There is no state in between, so no order of changes matters. A save is made fro
 store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
 from reconciler.apply.progress import ApplyProgress, ApplyReport
@@ -23,34 +23,15 @@ from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import MAX_PROVEN_BYTES
 from reconciler.text.escape import join_first
 
+if TYPE_CHECKING:  # loads HTTP
+    from reconciler.cxone.studio_client import StudioClient
+
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
 
 
-class RuleTable(Protocol):
-    """All rules of a tenant in one document. Each call raises the errors of `reconciler.errors`."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Failures that do not change the result of a run, such as a lock that may remain."""
-
-    async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every live rule."""
-
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """Hold the document's lock. Raises LockedError if another user holds it."""
-
-    async def save(
-        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
-    ) -> Sequence[str]:
-        """Replace the rules of a read, except those that stay as they are; return the tenant's warnings.
-
-        Raises ConcurrentChangeError if the document changed since the read, and RejectedError if the tenant refuses it.
-        """
-
-
 async def apply_to_table(
-    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
     if any(map(is_unadoption, plan.changes)):
@@ -74,7 +55,7 @@ async def apply_to_table(
 @dataclass(slots=True)
 class _TableRun:
     plan: Plan
-    table: RuleTable
+    table: "StudioClient"
     planner: Replanner
     recorder: StepRecorder
     settings: ApplySettings

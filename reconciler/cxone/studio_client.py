@@ -52,14 +52,13 @@ class StudioReadingClient(ReadingClient):
 
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
         """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
-        content, layout, rules = (await self._call_script("read script")).content.decode(), self._script.layout, {}
+        content, layout = (await self._call_script("read script")).content.decode(), self._script.layout
         try:
             block = find_block(content, layout)
-            for live, read in live_rules(block.text, layout, block.first_line):
-                rules[live.id] = live, read.text
+            rules = live_rules(block.text, layout, block.first_line)
+            return content, block, {live.id: (live, read.text) for live, read in rules}
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        return content, block, rules
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
@@ -108,10 +107,10 @@ class StudioClient(StudioReadingClient):
             raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
         try:
-            block_text = build_block(entries, self._script.layout, queue_names)
+            text = build_block(entries, self._script.layout, queue_names)
         except NotStorableError as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
+        body = f'{{"scriptContent": {replace_block(content, block, text)}}}'  # all else is as it was read
         return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
@@ -135,18 +134,16 @@ class StudioClient(StudioReadingClient):
             response = await self._call_script("lock script", lockScript=state)
         except errors.RejectedError as error:
             return str(error)
-        is_refused = find_member(response.payload, "errorState")
+        is_refused, message = (find_member(response.payload, name) for name in ("errorState", "errorMessage"))
         if not isinstance(is_refused, bool):
             raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
-        return (display_text(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
+        return (display_text(message) or "no reason given") if is_refused else ""
 
     async def _locked_error(self, refusal: str) -> errors.LockedError:
         text = f"{self._name} cannot be locked ({refusal})"
         with suppress(errors.ApiError):
-            payload = (await self._call_script("read script")).payload
-            holder, since = (
-                display_text(find_member(payload, f"header.lockInfo.locked{it}")) for it in ("Name", "Date")
-            )
+            lock = find_member((await self._call_script("read script")).payload, "header.lockInfo")
+            holder, since = (display_text(find_member(lock, name)) for name in ("lockedName", "lockedDate"))
             text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
         return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
 

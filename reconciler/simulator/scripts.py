@@ -47,14 +47,14 @@ def save_script(state: TenantState, settings: SimulatorSettings, request: http.S
 def lock_script(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT a lock, or take it away; the lock of another user stays."""
     version, command = _find(state, request)[1], parse_qs(request.query).get("lockScript", [""])[-1]
-    if command not in ("true", "false"):
+    results = {"true": "Locked", "false": "Unlocked"}
+    if command not in results:
         raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
     if holder := _other_holder(version, request):
-        message, result = f"The script is locked by {holder}", ""
+        form = {"errorState": True, "errorMessage": f"The script is locked by {holder}", "lockUnlockResult": ""}
     else:
-        user, message, result = (_user(request), "", "Locked") if command == "true" else ("", "", "Unlocked")
-        state.lock_script(version["path"], user, settings.clock())
-    form = {"errorState": bool(holder), "errorMessage": message, "lockUnlockResult": result}
+        state.lock_script(version["path"], _user(request) if command == "true" else "", settings.clock())
+        form = {"errorState": False, "errorMessage": "", "lockUnlockResult": results[command]}
     return http.json_response(200, form)
 
 

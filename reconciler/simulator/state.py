@@ -18,11 +18,11 @@ from reconciler.simulator.storage import StateChange, StateError, StateFiles
 JsonObject = dict[str, Any]
 _LOG_LIMIT: Final = 20_000
 _CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
-_CONTENT: Final = """{"header": {"masterId": "", "scriptName": "", "mediaType": "Phone", "version": 1000.0},
-"actions": {"1": {"actionType": "ONSIGNAL", "x": 80.5}, "3": {"actionType": "REQAGENT"},
-  "2": {"actionType": "SNIPPET", "tags": []}},
+_CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": "Phone", "version": 1000.0},
+"actions": {"1": {"actionType": "ONSIGNAL", "x": 8.5}, "3": {"actionType": "REQAGENT"}, "2": {"actionType": "SNIPPET"}},
 "properties": {"3": {"0": {"name": "Skill", "value": "{cxr_skill}", "hidden": false}}, "2": {
-  "1": {"hidden": true, "value": "Gr\\u00f6\\u00dfe\\u2028", "name": "Caption"}, "0": {"name": "Code", "?": null}}},
+  "1": {"hidden": true, "value": "Gr\\u00f6\\u00dfe\\u2028", "name": "Caption"},
+  "0": {"name": "Code", "?": null, "value": %s}}},
 "branches": {"1": [{"label": "Default", "to": "2"}], "2": [{"to": "3", "odd": [1e-07, 1234567890123456789]}]}, "": 0}"""
 
 
@@ -257,9 +257,7 @@ def bank_tenant() -> TenantState:
 
 def default_content(path: str, block: str, skill: str) -> JsonObject:
     """Return a script with an empty block, OWNER/BLOCK; `skill` is that of contacts for which no rule applies."""
-    content: JsonObject = json.loads(_CONTENT)
-    content["header"]["scriptName"] = path
-    content["properties"]["2"]["0"]["value"] = _CODE.format(skill, block)
+    content: JsonObject = json.loads(_CONTENT % (json.dumps(path), json.dumps(_CODE.format(skill, block))))
     return content
 
 
