@@ -6,7 +6,7 @@ store refuses it if the document changed since that read: an edit of another use
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
@@ -52,23 +52,16 @@ async def apply_to_table(
     return run.build_report()
 
 
-@dataclass(slots=True)
 class _TableRun:
-    plan: Plan
-    table: "StudioClient"
-    planner: Replanner
-    recorder: StepRecorder
-    settings: ApplySettings
-    stop_reason: str = ""
-    fresh_plan: Plan | None = None
-    warnings: list[str] = field(default_factory=list)
-    edited: set[str] = field(default_factory=set)  # the rules that another user edited since the plan was made
-    progress: ApplyProgress = field(init=False)
-    known: dict[str, object] = field(init=False)  # the rules as this run last knew them, by id
-
-    def __post_init__(self) -> None:
-        self.progress = ApplyProgress(self.plan)
-        self.known = {live.id: live.content for live in self.plan.live.rules}
+    def __init__(
+        self, plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    ) -> None:
+        self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
+        self.progress, self.stop_reason = ApplyProgress(plan), ""
+        self.fresh_plan: Plan | None = None
+        self.known: dict[str, object] = {live.id: live.content for live in plan.live.rules}  # by the last read
+        self.edited = set[str]()  # the rules that another user edited since the plan was made
+        self.warnings = list[str]()
 
     async def read(self) -> Plan:
         self.fresh_plan = None

@@ -111,11 +111,9 @@ class StudioClient(StudioReadingClient):
         except NotStorableError as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         body = f'{{"scriptContent": {replace_block(content, block, text)}}}'  # all else is as it was read
-        return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
+        return self._check_save(await self._call("save script", self._script.target(), body.encode()))
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
-        if not response.is_success and response.status != HTTPStatus.CONFLICT:
-            raise self._refusal("save script", response)
         payload: object = None
         with suppress(errors.UnexpectedResponseError):
             payload = response.json(STRICT_DECODER)
