@@ -16,6 +16,8 @@ from reconciler.simulator.messages import Json, SimRequest, encode_json
 from reconciler.simulator.storage import StateChange, StateError, StateFiles
 
 JsonObject = dict[str, Any]
+_Items = Iterable[JsonObject]
+_Named = JsonObject | None  # objects by name
 _LOG_LIMIT: Final = 20_000
 _CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
 _CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": "Phone", "version": 1000.0},
@@ -43,11 +45,7 @@ class TenantState:
 
     # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     def __init__(
-        self,
-        queues: Iterable[JsonObject] = (),
-        rules: Iterable[JsonObject] = (),
-        contexts: JsonObject | None = None,
-        scripts: JsonObject | None = None,
+        self, queues: _Items = (), rules: _Items = (), contexts: _Named = None, scripts: _Named = None
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})

@@ -31,8 +31,7 @@ _SCRIPT: Final = "Bot\\Hand-over"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    text = "the same rules in a Studio script, where NICE's product decides"
-    parser.add_argument("--studio", action="store_true", help=text)
+    parser.add_argument("--studio", action="store_true", help="the same rules in a Studio script")
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
