@@ -256,11 +256,9 @@ class Examination:
             f"{studio.api_version} of the API answers; {save.by or 'an unknown user'} saved the script last, {save.at}"
         )
         self._add("version", "ok" if save.by else "warn", text)
-        if holder := display_text(find_member(replies[0].payload, "header.lockInfo.lockedName")):
-            advice = "Close it in Studio. A lock of this access key's user stops no apply"
-            self._add("lock", "warn", f"{holder} has locked the script", advice)
-        else:
-            self._add("lock", "ok", "nobody has locked the script")
+        holder = display_text(find_member(replies[0].payload, "header.lockInfo.lockedName"))
+        advice = "Close it in Studio. A lock of this access key's user stops no apply" if holder else ""
+        self._add("lock", "warn" if holder else "ok", f"{holder or 'nobody'} has locked the script", advice)
         return self._check_block(json.dumps(replies[0].payload), studio.layout)
 
     def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:
