@@ -4,16 +4,16 @@ There is no state in between, so no order of changes matters. A save is made fro
 store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, CxrouteError, RefusedError
-from reconciler.model.change import Change, Create, Delete, PlanStep, is_unadoption
+from reconciler.model.change import Change, Create, PlanStep, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
@@ -23,40 +23,20 @@ from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import MAX_PROVEN_BYTES
 from reconciler.text.escape import join_first
 
+if TYPE_CHECKING:  # loads HTTP
+    from reconciler.cxone.studio_client import StudioClient
+
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
 
 
-class RuleTable(Protocol):
-    """All rules of a tenant in one document. Each call raises the errors of `reconciler.errors`."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Failures that do not change the result of a run, such as a lock that may remain."""
-
-    async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every live rule."""
-
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """Hold the document's lock. Raises LockedError if another user holds it."""
-
-    async def save(
-        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
-    ) -> Sequence[str]:
-        """Replace the rules of a read and return the tenant's warnings.
-
-        A rule that is in `read`, too, stays as it was written. Raises ConcurrentChangeError if the document changed
-        since the read, and RejectedError if the tenant refuses it.
-        """
-
-
 async def apply_to_table(
-    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
     if any(map(is_unadoption, plan.changes)):
         raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
-    run = _TableRun(plan=plan, table=table, planner=planner, recorder=recorder, settings=settings)
+    run = _TableRun(plan, table, planner, recorder, settings)
     try:
         async with table.lock():
             fresh = await run.read()
@@ -72,41 +52,28 @@ async def apply_to_table(
     return run.build_report()
 
 
-@dataclass(slots=True, kw_only=True)
 class _TableRun:
-    plan: Plan
-    table: RuleTable
-    planner: Replanner
-    recorder: StepRecorder
-    settings: ApplySettings
-    stop_reason: str = ""
-    fresh_plan: Plan | None = None
-    warnings: list[str] = field(default_factory=list)
-    edited: set[str] = field(default_factory=set)  # the rules that another user edited since the plan was made
-    conflicts: int = 0
-    progress: ApplyProgress = field(init=False)
-    known: dict[str, object] = field(init=False)  # the rules as this run last knew them, by id
-
-    def __post_init__(self) -> None:
-        self.progress = ApplyProgress(self.plan)
-        self.known = {live.id: live.content for live in self.plan.live.rules}
+    def __init__(
+        self, plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    ) -> None:
+        self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
+        self.progress, self.stop_reason = ApplyProgress(plan), ""
+        self.fresh_plan: Plan | None = None
+        self.known: dict[str, object] = {live.id: live.content for live in plan.live.rules}  # by the last read
+        self.edited = set[str]()  # the rules that another user edited since the plan was made
+        self.warnings = list[str]()
 
     async def read(self) -> Plan:
         self.fresh_plan = None
-        rules = await self.table.rules()
-        live = replace(self.plan.live, rules=rules)
-        fresh = await self.settings.run_blocking(lambda: self.planner.plan(live))
-        contents = {rule.id: rule.content for rule in rules}
-        written = {
-            payload for each in self.progress.progress.values() for payload in (each.acknowledged, each.unconfirmed)
-        }
-        for rule_id in contents.keys() | self.known.keys():
-            content = contents.get(rule_id)
-            if content != self.known.get(rule_id) and content not in written:
-                self.edited.add(rule_id)
-        self.known = dict(contents)
-        self.fresh_plan = fresh
-        return fresh
+        live = replace(self.plan.live, rules=await self.table.rules())
+        contents: dict[str, object] = {rule.id: rule.content for rule in live.rules}
+        tried = self.progress.progress.values()
+        own = {state for each in tried for state in (each.id, each.acknowledged, each.unconfirmed)}
+        differing = {rule_id for rule_id, _ in contents.items() ^ self.known.items()}
+        self.edited |= {rule_id for rule_id in differing if contents.get(rule_id, rule_id) not in own}
+        self.known = contents
+        self.fresh_plan = await self.settings.run_blocking(lambda: self.planner.plan(live))
+        return self.fresh_plan
 
     async def find_refusal(self, fresh: Plan) -> str:
         """Return why nothing may be written; empty if the changes may be made."""
@@ -126,51 +93,42 @@ class _TableRun:
     def changes_to_make(self, fresh: Plan) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
         pairs = [(change, self.progress.planned_for(change)) for change in fresh.changes]
-        return [
-            change
-            for change, planned in pairs
-            if planned is not None and (self.progress.is_own_write(change) or self.settings.accepts(planned, change))
-        ]
+        own, accepts = self.progress.is_own_write, self.settings.accepts
+        return [change for change, planned in pairs if planned and (own(change) or accepts(planned, change))]
 
     async def save_changes(self, fresh: Plan) -> None:
         """Save until a read shows no remaining change, within limits."""
-        pauses = iter(self.settings.backoff)
+        pauses, conflicts = iter(self.settings.backoff), 0
         for _ in range(MAX_SAVES):
             changes = self.changes_to_make(fresh)
-            if not changes:
+            self.stop(self.planner.freeze() if changes else "")
+            if not changes or self.must_stop():
                 break
-            self.stop(self.planner.freeze())
-            if self.must_stop():
-                return
             result = await self.save(fresh, changes)
-            self.conflicts += result.verdict is Verdict.CONFLICT
-            if result.verdict in (Verdict.FAILED, Verdict.ABORT) or self.conflicts > 1:
+            conflicts += result.verdict is Verdict.CONFLICT
+            if result.verdict in (Verdict.FAILED, Verdict.ABORT) or conflicts > 1:
                 self.stop(result.error)
             if result.verdict is Verdict.RETRY:
                 await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
             fresh = await self.read()
             if result.verdict is not Verdict.DONE:  # another save would follow
                 self.stop(await self.find_refusal(fresh))
-            if self.must_stop():
-                return
-        if self.progress.unplanned_changes(fresh):
+        if self.progress.unplanned_changes(fresh) and not self.must_stop():
             self.stop(f"{self.edited_phrase()}; this plan does not cover that edit, which stays. Run `plan` again")
 
     async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
         """Make the changes in one save, and record it for each of them."""
-        steps = [PlanStep(change) for change in changes]
+        steps = list(map(PlanStep, changes))
         for step in steps:
             self.recorder.intend(step)
 
         async def call() -> Attempt:
-            names = self.plan.queue_names
-            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, steps), names)
+            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, steps), fresh.queue_names)
             return Attempt(verdict=Verdict.DONE)
 
         result = await judge(call())
         for step in steps:
-            change = step.change
-            tried = replace(result, id=str(change.address) if isinstance(change, Create) else change.live.id)
+            tried = replace(result, id=_rule_id(step.change))
             self.recorder.tried(step, tried)
             self.progress.record_attempt(step, tried)
         self.recorder.wave()
@@ -198,23 +156,24 @@ class _TableRun:
 
 def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
     """Return the live rules after the steps; a changed rule has its new marker."""
-    rules = {live.id: live for live in plan.live.rules}
+    rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
     for step in steps:
-        change, payload = step.change, write_payload(step, plan.owner)
-        if isinstance(change, Delete):
-            rules.pop(change.live.id, None)
-        elif payload is not None:
-            rule_id = str(change.address) if isinstance(change, Create) else change.live.id
-            rules[rule_id] = LiveRule(rule_id, *payload, {})
-    return tuple(rules.values())
+        rule_id, payload = _rule_id(step.change), write_payload(step, plan.owner)
+        rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
+    return tuple(filter(None, rules.values()))
 
 
-def warn_of_size(plan: Plan) -> list[Finding]:
-    """Return a warning if the block after the plan's changes is larger than any that is known to work."""
-    layout, size = plan.desired.layout, 0
-    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout and plan.changes else ()
+def _rule_id(change: Change) -> str:
+    return str(change.address) if isinstance(change, Create) else change.live.id
+
+
+def warn_of_size(plan: Plan) -> Iterator[Finding]:
+    """Yield a warning if the block after the plan's changes is larger than any that is known to work."""
+    layout = plan.desired.layout if plan.changes else None
+    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout else ()
     entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
     with suppress(NotStorableError):  # of a rule that somebody edited, only the script has the text
         size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
-    message = f"the block would have {size:,} bytes; the largest text that is known to work has {MAX_PROVEN_BYTES:,}"
-    return [Finding(code="CXR131", severity="warning", message=message)] if size > MAX_PROVEN_BYTES else []
+        if size > MAX_PROVEN_BYTES:
+            text = f"the block would have {size:,} bytes; the largest text known to work has {MAX_PROVEN_BYTES:,}"
+            yield Finding(code="CXR131", severity="warning", message=text)

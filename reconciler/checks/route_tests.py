@@ -95,12 +95,12 @@ class _RouteTestRunner:
             context = given if test.given.context is not None else self.endpoint.context(given).attributes
             winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
-            names = {queue_id: queue.name for queue_id, queue in self.resolver.queues_by_id.items()}
             if actual != expected:
+                names = self.resolver.names
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
             elif self.text and (deviation := self.text.find_deviation(context, expected)):
-                facts, reached = describe_dialect(deviation[0]), destination_phrase(deviation[1], names)
+                facts, reached = describe_dialect(deviation[0]), destination_phrase(deviation[1], self.resolver.names)
                 message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({facts})"
                 failure = loaded.finding("CXR220", message, "tests", index)
         except InvalidRuleError as error:

@@ -38,8 +38,7 @@ def expand_checked(manifests: Manifests, environment: Environment, resolver: Que
     desired = expand_manifests(manifests, environment, resolver)
     if desired.layout is None:
         return desired
-    queues = {queue.id: queue.name for queue in resolver.queues_by_id.values()}
-    findings = *desired.findings, *DialectProof(desired, manifests, queues).findings()
+    findings = *desired.findings, *DialectProof(desired, manifests, resolver.names).findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)

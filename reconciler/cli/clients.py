@@ -99,9 +99,8 @@ def read_tenant_settings(session: Session) -> TenantSettings:
     tenant = tenant_settings(session.manifests, session.environment, hosts)
     if not session.simulated:
         return tenant
-    base = "http://localhost"
-    token_url = f"{base}/oauth/token"
-    return replace(tenant, base_url=base, token_url=token_url, issuer="", requests_per_second=_UNLIMITED)
+    base, rate = "http://localhost", _UNLIMITED
+    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", issuer="", requests_per_second=rate)
 
 
 def read_credentials(session: Session) -> ClientCredentials:

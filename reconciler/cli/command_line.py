@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -18,8 +17,6 @@ from reconciler.plan.plan import PlanOptions
 if TYPE_CHECKING:  # loads the journal, which `validate` does not need
     from reconciler.journal.undo_request import UndoRequest
 
-PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)
-"""The environment of `cxroute demo`: the simulator in this process takes its tenant's place, as in the sandbox."""
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
 

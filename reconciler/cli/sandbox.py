@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,17 +13,15 @@ import httpx
 
 from reconciler.cli.files import STATE, ignored_by_git
 from reconciler.errors import CxrouteError
-from reconciler.manifest.kinds.environment import Api, Environment
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
-from reconciler.simulator.scripts import studio_start
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_file
 
 _LARGEST_STATE: Final = 1024 * MIB
-_FIRST_SKILL: Final = 4001
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
@@ -67,21 +64,16 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 
 
 def add_queues(state: TenantState, queues: Iterable[Queue], environment: Environment | None = None) -> None:
-    """Add the missing queues, and the script of rules in Studio, to the simulated tenant.
-
-    A queue without an id gets one derived from its name; a skill gets the next number.
-    """
-    api = environment.api if environment else Api()
-    taken = [int(queue["id"]) for queue in state.queues if str(queue["id"]).isdecimal()]
-    numbers = count(max(taken, default=_FIRST_SKILL - 1) + 1)
+    """Add the missing queues, and the script with the rules. Without an id, a skill gets a number, a queue a hash."""
     for queue in dict.fromkeys(queues):
         # A queue in a manifest has its name as its id.
         unnumbered = queue.id == queue.name
         field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
         if all(entry[field] != value for entry in state.queues):
             queue_id = str(uuid.uuid5(_QUEUE_IDS, queue.name)) if unnumbered else queue.id
-            if api.queues == "acd-skills" and not queue_id.isdecimal():
-                queue_id = str(next(numbers))
+            if environment and environment.api.queues == "acd-skills" and not queue_id.isdecimal():
+                numbers = [int(entry["id"]) for entry in state.queues if str(entry["id"]).isdecimal()]
+                queue_id = str(max(numbers, default=4000) + 1)
             state.queues.append({"id": queue_id, "name": queue.name})
-    if environment and api.studio:
-        studio_start(state, api.studio.script, environment.owner, api.studio.block)
+    if environment and (studio := environment.api.studio) and not state.current_script(studio.script):
+        state.add_script(studio.script, block=f"{environment.owner}/{studio.block}")

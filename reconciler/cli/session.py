@@ -5,22 +5,15 @@ import contextlib
 import signal
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
-from reconciler.cli.command_line import (
-    PRACTICE,
-    SIMULATED,
-    CommandLine,
-    choose_environment,
-    env_name,
-    expected_queues,
-    utc_now,
-)
+from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar, Terminal
@@ -36,6 +29,7 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
+PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)  # whose tenant the simulator here replaces
 Result = TypeVar("Result")
 
 

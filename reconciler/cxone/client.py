@@ -38,6 +38,7 @@ class _Call(NamedTuple):
     right: str = "scope routing:write"  # that the client lacks at a 403
     gone: frozenset[int] = frozenset()  # statuses: the object does not exist
     unsupported: frozenset[int] = frozenset()  # statuses: the API does not offer the call; for a read, all others
+    answered: frozenset[int] = frozenset()  # statuses: the caller reads the reasons in the response
 
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
@@ -55,7 +56,7 @@ _CALLS: Final = {
     "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
     "read script": _Call("GET", RequestKind.READ, _SCRIPTS_RIGHT, _GONE),
     "lock script": _Call("PUT", RequestKind.MERGE, _SCRIPTS_RIGHT, _GONE, _UNSUPPORTED),
-    "save script": _Call("POST", RequestKind.SAVE, _SCRIPTS_RIGHT, unsupported=_GONE | _UNSUPPORTED),
+    "save script": _Call("POST", RequestKind.SAVE, _SCRIPTS_RIGHT, frozenset(), _GONE | _UNSUPPORTED, frozenset({409})),
 }
 _REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
 
@@ -121,14 +122,7 @@ class ReadingClient:
     async def _call(
         self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = _NONE
     ) -> ApiResponse:
-        """Make one call and return its success. `path` may have a query; `content` is JSON."""
-        response = await self._exchange(name, path, content, headers)
-        if response.is_success and not self._mapper.is_refusal(response):
-            return response
-        raise self._refusal(name, response)
-
-    async def _exchange(self, name: str, path: str, content: bytes, headers: Mapping[str, str]) -> ApiResponse:
-        """Make one call and return its response, which may be a refusal; a refused token is renewed once."""
+        """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
         token = await self._login.token()
         server = self._login.api_server
@@ -138,15 +132,14 @@ class ReadingClient:
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
             response = await self._sender.send(request, _CALLS[name].kind)
             if response.status != HTTPStatus.UNAUTHORIZED:
-                return response
+                is_good = response.is_success and not self._mapper.is_refusal(response)
+                if is_good or response.status in _CALLS[name].answered:
+                    return response
+                text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+                raise _refusal_error(_CALLS[name], response.status, text)
             if attempt == 1:
                 token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
-
-    def _refusal(self, name: str, response: ApiResponse) -> errors.ApiError:
-        """Return the error for a refused call."""
-        text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-        return _refusal_error(_CALLS[name], response.status, text)
 
 
 class WritingClient(ReadingClient):

@@ -47,32 +47,24 @@ class StudioReadingClient(ReadingClient):
 
     async def last_save(self) -> LastSave | None:
         """Return who saved the running version of the script, and when; None if the tenant does not tell."""
-        version = await self._running_version()
-        save = LastSave(display_text(version.get("modifyUser")), display_text(version.get("modifyDate")))
+        save = last_save((await self._call_script("read script", "/historyByName")).payload)
         return save if any(save) else None
 
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
         """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
-        response, layout = await self._call_script("read script", scriptPath=self._script.path), self._script.layout
-        content, rules = response.content.decode(), {}
+        content, layout = (await self._call_script("read script")).content.decode(), self._script.layout
         try:
             block = find_block(content, layout)
-            for live, read in live_rules(block.text, layout, block.first_line):
-                rules[live.id] = live, read.text
+            rules = live_rules(block.text, layout, block.first_line)
+            return content, block, {live.id: (live, read.text) for live, read in rules}
         except (ScriptError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        return content, block, rules
-
-    async def _running_version(self) -> dict[str, Any]:
-        """Return the entry of the version that runs, from the script's history; empty without one."""
-        response = await self._call_script("read script", "/historyByName", scriptPath=self._script.path)
-        return running_version(response.payload)
 
     async def _refuse_desktop_script(self) -> None:
         """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
-        version_id, content = (await self._running_version()).get("scriptId"), None
+        history, content = (await self._call_script("read script", "/historyByName")).payload, None
         with suppress(errors.RejectedError, errors.UnsupportedCallError, errors.UnexpectedResponseError):
-            path = rule_path("", str(version_id or "")[:MAX_NAME_LENGTH])
+            path = rule_path("", str(_running_version(history).get("scriptId", ""))[:MAX_NAME_LENGTH])
             content = find_member((await self._call("read script", self._script.target(path))).payload, "scriptContent")
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
             text = f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
@@ -80,13 +72,12 @@ class StudioReadingClient(ReadingClient):
             raise errors.ApiError(f"{text} {remedy}")
 
     async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
-        layout = self._script.layout
         try:
-            return await self._call(name, self._script.target(call, **query))
+            return await self._call(name, self._script.target(call, scriptPath=self._script.path, **query))
         except errors.RuleNotFoundError as error:
-            text = f"{self._name} does not exist at the tenant: make it in Studio, with a SNIPPET action that contains"
-            lines = f"the lines `{layout.begin}` and `{layout.end}`. `cxroute studio recipe` prints each step"
-            raise errors.ApiError(f"{text} {lines} ({error})") from error
+            lines = f"`{self._script.layout.begin}` and `{self._script.layout.end}`"
+            remedy = f"make it in Studio, with a SNIPPET that contains the lines {lines} (`cxroute studio recipe`)"
+            raise errors.ApiError(f"{self._name} does not exist at the tenant: {remedy} ({error})") from error
 
 
 class StudioClient(StudioReadingClient):
@@ -116,22 +107,20 @@ class StudioClient(StudioReadingClient):
             raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
         try:
-            block_text = build_block(entries, self._script.layout, queue_names)
+            text = build_block(entries, self._script.layout, queue_names)
         except NotStorableError as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        body = f'{{"scriptContent": {replace_block(content, block, block_text)}}}'  # all else is as it was read
-        return self._check_save(await self._exchange("save script", self._script.target(), body.encode(), {}))
+        body = f'{{"scriptContent": {replace_block(content, block, text)}}}'  # all else is as it was read
+        return self._check_save(await self._call("save script", self._script.target(), body.encode()))
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
-        if not response.is_success and response.status != HTTPStatus.CONFLICT:
-            raise self._refusal("save script", response)
         payload: object = None
         with suppress(errors.UnexpectedResponseError):
             payload = response.json(STRICT_DECODER)
-        verdicts = find_members(payload, "results[].success")
-        if response.is_success and verdicts == [True]:
+        verdicts = find_members(payload, "results[].success") if response.is_success else [False]
+        if verdicts == [True]:
             return _action_texts(payload, "warnings")
-        if response.is_success and verdicts != [False]:
+        if verdicts != [False]:
             raise errors.AmbiguousWriteError(f"{response.call}: no `success` in the response; the save may be done")
         keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(response)
         text = f"the tenant refuses {self._name}, and nothing was saved: {keys} (status {response.status})"
@@ -140,20 +129,19 @@ class StudioClient(StudioReadingClient):
     async def _set_lock(self, state: str) -> str:
         """Lock or unlock; return the reason of a refusal, or an empty text."""
         try:
-            response = await self._call_script("lock script", scriptPath=self._script.path, lockScript=state)
+            response = await self._call_script("lock script", lockScript=state)
         except errors.RejectedError as error:
             return str(error)
-        is_refused = find_member(response.payload, "errorState")
+        is_refused, message = (find_member(response.payload, name) for name in ("errorState", "errorMessage"))
         if not isinstance(is_refused, bool):
             raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
-        return (display_text(find_member(response.payload, "errorMessage")) or "no reason given") if is_refused else ""
+        return (display_text(message) or "no reason given") if is_refused else ""
 
     async def _locked_error(self, refusal: str) -> errors.LockedError:
         text = f"{self._name} cannot be locked ({refusal})"
         with suppress(errors.ApiError):
-            response = await self._call_script("read script", scriptPath=self._script.path)
-            names = ("header.lockInfo.lockedName", "header.lockInfo.lockedDate")
-            holder, since = (display_text(find_member(response.payload, name)) for name in names)
+            lock = find_member((await self._call_script("read script")).payload, "header.lockInfo")
+            holder, since = (display_text(find_member(lock, name)) for name in ("lockedName", "lockedDate"))
             text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
         return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
 
@@ -196,10 +184,15 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
     return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
 
 
-def running_version(history: object) -> dict[str, Any]:
-    """Return the entry of the version that runs, from a script's history; empty without one."""
+def _running_version(history: object) -> dict[str, Any]:
     versions = find_members(history, "versions[]")
     return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
+
+
+def last_save(history: object) -> LastSave:
+    """Return who saved the version that runs, and when, from a script's history; empty texts if it does not tell."""
+    version = _running_version(history)
+    return LastSave(display_text(version.get("modifyUser")), display_text(version.get("modifyDate")))
 
 
 def display_text(value: object) -> str:

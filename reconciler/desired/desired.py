@@ -280,15 +280,12 @@ class _EnvironmentExpander:
     def _stored_rule(self, expander: RuleExpander) -> Rule:
         """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""
         rule = expander.rule()
-        if self._layout is None:
-            return rule
         try:
-            return storable_rule(rule, self._layout)
+            return storable_rule(rule, self._layout) if self._layout else rule
         except NotStorableError as error:
-            queues = [path for _, _, path in list_targets(expander.entry)]
-            paths = queues[:1] + [path for test, path in expander.conditions() if test == error.part]
-            path = paths[-1] if isinstance(error.part, Condition) else paths[0]
-            raise InvalidRuleError("CXR125", str(error), *path) from None
+            paths = [path for _, _, path in list_targets(expander.entry)][:1]
+            paths += [path for test, path in expander.conditions() if test == error.part]
+            raise InvalidRuleError("CXR125", str(error), *paths[-1]) from None
 
     def check_block(self) -> None:
         """Report the rules that one block cannot hold together."""
@@ -296,6 +293,5 @@ class _EnvironmentExpander:
         by_rule = {id(desired.rule): desired for desired in self.rules.values()}
         for rule, message in conflicts:
             source, address = by_rule[id(rule)].source, by_rule[id(rule)].address
-            self.findings.append(
-                Finding(code="CXR126", severity="error", message=message, source=source, address=address)
-            )
+            finding = Finding(code="CXR126", severity="error", message=message, source=source, address=address)
+            self.findings.append(finding)

@@ -30,6 +30,11 @@ class QueueResolver:
         for queue in self.queues_by_id.values():
             self._by_name[queue.name].append(queue)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the queues by id; offline, of the assumed queues."""
+        return {queue.id: queue.name for queue in self.queues_by_id.values()}
+
     def resolve(self, name: str) -> Queue:
         """Return the live queue of an alias or a live name. Raises QueueError."""
         if name not in self.aliases:
@@ -68,11 +73,6 @@ class QueueResolver:
 
 class OfflineQueueResolver(QueueResolver):
     """Offline: every queue that a manifest names is assumed to exist, with its name as its id if it has no id there."""
-
-    @property
-    def names(self) -> dict[str, str]:
-        """The names of the assumed queues by id."""
-        return {queue.id: queue.name for queue in self.queues_by_id.values()}
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name

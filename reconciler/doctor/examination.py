@@ -18,7 +18,7 @@ from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
-from reconciler.cxone.studio_client import display_text, running_version
+from reconciler.cxone.studio_client import display_text, last_save
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
@@ -29,6 +29,7 @@ from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue
+from reconciler.studio.layout import BlockLayout
 from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member
@@ -40,10 +41,7 @@ _MAX_WAIT: Final = 5.0
 _STUDIO_ADVICE: Final = {
     ("script", 403): "The role of the access key's user lacks the right to view scripts in Studio",
     ("script", 404): "Make it as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
-    (
-        "script",
-        500,
-    ): "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Else try later",
+    ("script", 500): "A script of Desktop Studio fails like this: give its XML to `--live FILE`. Else try later",
     ("queues", 404): "Correct api.queuesPath, or remove it: then the skills are read from the platform's path",
 }
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
@@ -203,16 +201,15 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
+    order = f"api.evaluation: {environment.api.evaluation}"
+    writes, last = (
+        "writing (scopes routing:write, interaction:write)",
+        f", and which of two priorities comes first ({order})",
+    )
     if environment.api.studio is not None:
-        text = (
-            "not checked, because a check would be a write: to lock and save the script, and to write a conversation's"
-        )
-        yield CheckResult("untried", "ok", f"{text} context ({path})")
-        return
+        writes, last = "locking and saving the script", ""
     text = (
-        "not checked, because a check would be a write: writing (scopes routing:write, interaction:write), the path of"
-        f" conversations' contexts ({path}), and which of two priorities comes first"
-        f" (api.evaluation: {environment.api.evaluation})"
+        f"not checked, because a check would be a write: {writes}, the path of conversations' contexts ({path}){last}"
     )
     yield CheckResult("untried", "ok", text)
 
@@ -253,8 +250,36 @@ class Examination:
         replies = [await probe.get(path) for path in paths]
         if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
             return []
-        lines, rules = check_script(replies[0].payload, replies[1].payload, studio)
-        self.lines.extend(lines)
+        save = last_save(replies[1].payload)
+        self._add("script", "ok", f"{sanitize(studio.path)} can be read")
+        text = (
+            f"{studio.api_version} of the API answers; {save.by or 'an unknown user'} saved the script last, {save.at}"
+        )
+        self._add("version", "ok" if save.by else "warn", text)
+        holder = display_text(find_member(replies[0].payload, "header.lockInfo.lockedName"))
+        advice = "Close it in Studio. A lock of this access key's user stops no apply" if holder else ""
+        self._add("lock", "warn" if holder else "ok", f"{holder or 'nobody'} has locked the script", advice)
+        return self._check_block(json.dumps(replies[0].payload), studio.layout)
+
+    def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:
+        try:
+            block = find_block(content, layout)
+            rules = [live for live, _ in live_rules(block.text, layout, block.first_line)]
+        except CxrouteError as error:
+            self._add("block", "fail", sanitize(str(error)), "Correct the script in Studio")
+            return []
+        unmanaged, size = (
+            [live.rule.name for live in rules if not live.marker],
+            len(block.value.encode(errors="replace")),
+        )
+        snippet = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
+        self._add("block", "ok", snippet)
+        if unmanaged:
+            text = f"not managed, so apply refuses: {join_first(unmanaged, 5, sanitize)}"
+            self._add("block", "warn", text, "Move them out of it, or `adopt: {id: line N}`")
+        if size > MAX_PROVEN_BYTES:
+            text = f"{snippet}; the largest that is known to work has {MAX_PROVEN_BYTES:,}"
+            self._add("block", "warn", text, "Try it in Studio's Snippet editor, or use fewer rules")
         return rules
 
     async def _has_token(self, probe: Probe) -> bool:
@@ -274,16 +299,15 @@ class Examination:
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
-        settings["script"] = "api.studio"
         variables = " and ".join(self.variables)
-        return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
+        default = "api.studio" if api.studio else "api.rulesPath"
+        return AdviceContext(name, settings.get(name, default), variables, api.requests_per_second)
 
     def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            line, key = explain_failure(reply, context), (context.name, reply.status)
-            advice = _STUDIO_ADVICE.get(key) if self.tenant.studio else None
-            self.lines.append(replace(line, advice=advice or line.advice))
+            line, known = explain_failure(reply, context), _STUDIO_ADVICE if self.tenant.studio else {}
+            self.lines.append(replace(line, advice=known.get((context.name, reply.status), line.advice)))
         elif reply.attempts > 1:
             self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
@@ -331,38 +355,9 @@ class Examination:
             )
 
 
-def check_script(content: object, history: object, studio: StudioScript) -> tuple[list[CheckResult], list[LiveRule]]:
-    """Return findings from a script's JSON and its history, and the rules in its block."""
-    user, date = (display_text(running_version(history).get(name)) for name in ("modifyUser", "modifyDate"))
-    version = f"{studio.api_version} of the API answers; {user or 'an unknown user'} saved the script last, {date}"
-    holder = display_text(find_member(content, "header.lockInfo.lockedName"))
-    advice = "Close it in Studio. A lock of this access key's user stops no apply"
-    lock = CheckResult("lock", "warn", f"{holder} has locked the script", advice)
-    lines = [
-        CheckResult("script", "ok", f"{sanitize(studio.path)} can be read"),
-        CheckResult("version", "ok" if user else "warn", version),
-        lock if holder else CheckResult("lock", "ok", "nobody has locked the script"),
-    ]
-    try:
-        block = find_block(json.dumps(content), studio.layout)
-        rules = [live for live, _ in live_rules(block.text, studio.layout, block.first_line)]
-    except CxrouteError as error:
-        return [*lines, CheckResult("block", "fail", sanitize(str(error)), "Correct the script in Studio")], []
-    size, unmanaged = len(block.value.encode(errors="replace")), [live.rule.name for live in rules if not live.marker]
-    text = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
-    lines.append(CheckResult("block", "ok", text))
-    if unmanaged:
-        text = f"not managed, so apply refuses: {join_first(unmanaged, 5, sanitize)}"
-        lines.append(CheckResult("block", "warn", text, "Move them out of it, or `adopt: {id: line N}`"))
-    if size > MAX_PROVEN_BYTES:
-        text = f"the snippet has {size:,} bytes; the largest that is known to work has {MAX_PROVEN_BYTES:,}"
-        lines.append(CheckResult("block", "warn", text, "Try it in Studio's Snippet editor, or use fewer rules"))
-    return lines, rules
-
-
 def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:
     """Return whether the queues of the manifests and of the block are active skills; `skills` must be complete."""
     lines = observations.check_queues(rules, [skill for skill in skills if skill.active], expected)
     ok = CheckResult("skills", "ok", f"{pluralize(len(expected), 'queue')} of the manifests: active skills")
-    texts = [line.message.replace("do not exist", "do not exist or are inactive", 1) for line in lines]
-    return [replace(line, name="skills", message=text) for line, text in zip(lines, texts, strict=True)] or [ok]
+    change = "do not exist", "do not exist or are inactive", 1
+    return [replace(line, name="skills", message=line.message.replace(*change)) for line in lines] or [ok]

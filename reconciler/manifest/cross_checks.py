@@ -80,7 +80,7 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
     if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
         yield DocumentProblem(source_map, "CXR103", (), 'missing field "tenant"')
-    yield from _check_studio(source_map, api)
+    yield from _check_script(source_map, api)
     issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
         for name in issuers:
@@ -97,14 +97,13 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
 
 
-def _check_studio(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[DocumentProblem]:
-    if api.get("rules", "rules-api") != "studio":
-        if "studio" in api:
-            yield DocumentProblem(source_map, "CXR104", ("api", "studio"), '"studio" requires "rules: studio"')
-        return
-    if "studio" not in api:
+def _check_script(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[DocumentProblem]:
+    is_script = api.get("rules") == "studio"
+    if "studio" in api and not is_script:
+        yield DocumentProblem(source_map, "CXR104", ("api", "studio"), '"studio" requires "rules: studio"')
+    if is_script and "studio" not in api:
         yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "studio"')
-    if api.get("queues", "rules-api") != "acd-skills":
+    if is_script and api.get("queues") != "acd-skills":
         message = '"rules: studio" requires "queues: acd-skills", because a script sends conversations to skills'
         yield DocumentProblem(source_map, "CXR104", ("api", "rules"), message)
 

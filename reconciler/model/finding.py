@@ -108,23 +108,19 @@ them to no queue, not even by the default routing. Set a weight above 0 for at l
 set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
 explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
-CXR125 rule that a Studio block cannot hold: With `api.rules: studio` a rule becomes a CASE of a script. The language
-has no `endsWith`, no empty text, no quotes, braces, backslashes or control characters, and splits by whole percents.
-CXR126 two meanings of a Studio variable: Rules compare an attribute as a text and as a number, or two attributes have
-one variable of the script, so that Studio may not tell the two apart. Use two attributes, or `api.studio.variables`.
+CXR125 rule that a Studio block cannot hold: The language has no `endsWith`, no empty text, no quotes, braces,
+backslashes or control characters, and splits by whole percents.
+CXR126 two meanings of a Studio variable: Rules compare an attribute as text and as a number, or two attributes have one
+variable of the script. Use two attributes, or `api.studio.variables`.
 CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores
-blanks around a text. In the message, this decides the destination. Rename a value, or run the snippet of `cxroute
-studio probe` once in Studio and write its result to `api.studio.dialect`.
-CXR128 same result in every dialect of Studio: The rules were compared in each dialect that is not ruled out, for the
-declared intents and values (or those that rules name). An empty text counts as missing, and a number must be a number
-in the script, not a text of digits.
-CXR129 empty and missing differ: In Studio an empty variable is a missing one. By the rules the two have different
-destinations. Use a condition that treats both alike, or a value such as `none` instead of the empty text.
-CXR130 split by contact: In a Studio script the last two digits of ContactID choose one of a rule's queues. The shares
-hold for many contacts; for one contact it is no random draw.
-CXR131 large block: The block that apply would write is larger than 40,000 bytes, the size of the largest text of a
-SNIPPET that is known to work. No document states a limit. Try the text of `cxroute studio build` in Studio's Snippet
-editor first, use lists (`in`) for intents with one queue, or fewer rules.
+blanks around a text. Rename a value, or let `cxroute studio probe` find the facts for `api.studio.dialect`.
+CXR128 same result in every dialect of Studio: Proven for the declared intents and values (or those that rules name). An
+empty text counts as missing, and a number must be a number in the script, not a text of digits.
+CXR129 empty and missing differ: In Studio an empty variable is a missing one. Use a condition that treats both alike,
+or a value such as `none` instead of the empty text.
+CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is no random draw.
+CXR131 large block: The block has more than 40,000 bytes, the size of the largest SNIPPET that is known to work. Try the
+text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
 a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.
@@ -227,9 +223,8 @@ changed, or have different values in fields that cxroute does not know. `dateCre
 older: it is missing, equal, or not a complete ISO 8601 date and time. So cxroute neither writes nor deletes any of
 them. Keep one; delete the others, or remove the last line of their descriptions. If the tenant has another name for the
 date, set it in the Profile: `rule: {dateCreated: NAME}`.
-CXR313 CASE that is not managed: The managed block of a Studio script contains a CASE, or another statement, without the
-comment line of cxroute. A save replaces the whole block, so it would lose the statement, or keep it without knowing who
-owns it. Nothing is written until it is moved out of the block in Studio, or adopted: `adopt: {id: line 14}`.
+CXR313 CASE that is not managed: The block of a Studio script contains a CASE, or another statement, without the comment
+of cxroute. A save would lose it. Move it out of the block in Studio, or adopt it: `adopt: {id: line 14}`.
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
 CXR321 fallback not compared: The manifests of `--base` are invalid or have no such Environment, so the plan does not

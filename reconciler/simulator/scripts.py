@@ -7,10 +7,9 @@ from urllib.parse import parse_qs
 from zlib import crc32
 
 from reconciler.simulator import messages as http
-from reconciler.simulator.script_content import find_snippets
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimSnippet, script_text, script_value
-from reconciler.simulator.state import JsonObject, TenantState
+from reconciler.simulator.state import JsonObject, TenantState, find_snippets
 
 _PARTS: Final = ("header", "actions", "properties", "branches")
 _SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$")
@@ -48,14 +47,14 @@ def save_script(state: TenantState, settings: SimulatorSettings, request: http.S
 def lock_script(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT a lock, or take it away; the lock of another user stays."""
     version, command = _find(state, request)[1], parse_qs(request.query).get("lockScript", [""])[-1]
-    if command not in ("true", "false"):
+    results = {"true": "Locked", "false": "Unlocked"}
+    if command not in results:
         raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
     if holder := _other_holder(version, request):
-        message, result = f"The script is locked by {holder}", ""
+        form = {"errorState": True, "errorMessage": f"The script is locked by {holder}", "lockUnlockResult": ""}
     else:
-        user, message, result = (_user(request), "", "Locked") if command == "true" else ("", "", "Unlocked")
-        state.lock_script(version["path"], user, settings.clock())
-    form = {"errorState": bool(holder), "errorMessage": message, "lockUnlockResult": result}
+        state.lock_script(version["path"], _user(request) if command == "true" else "", settings.clock())
+        form = {"errorState": False, "errorMessage": "", "lockUnlockResult": results[command]}
     return http.json_response(200, form)
 
 
@@ -122,9 +121,3 @@ def run_script(state: TenantState, settings: SimulatorSettings, contact: str, co
     for _, item in find_snippets(content):
         SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()
     return {"skillId": script_text(values.get("cxr_skill")), "cxrRule": script_text(values.get("cxr_rule"))}
-
-
-def studio_start(state: TenantState, script_path: str, owner: str, block: str) -> None:
-    """Add a script with an empty block OWNER/BLOCK, unless the tenant has the script. The queues must be known."""
-    if not state.current_script(script_path):
-        state.add_script(script_path, block=f"{owner}/{block}")

@@ -133,8 +133,6 @@ class SimSnippet:
         if self._take("("):
             operand = self._expression()
             self._need(")")
-        elif self._take("-"):
-            operand = (self._apply("-", (Decimal(0), False), self._operand()), False)
         elif number := self._take("NUMBER"):
             operand = (_NUMBERS.create_decimal(number), False)
         elif text := self._take("TEXT"):

@@ -4,7 +4,8 @@ import json
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
@@ -12,11 +13,19 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimRequest, encode_json
-from reconciler.simulator.script_content import default_content, edit_content
 from reconciler.simulator.storage import StateChange, StateError, StateFiles
 
 JsonObject = dict[str, Any]
+_Items = Iterable[JsonObject]
+_Named = JsonObject | None  # objects by name
 _LOG_LIMIT: Final = 20_000
+_CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
+_CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": "Phone", "version": 1000.0},
+"actions": {"1": {"actionType": "ONSIGNAL", "x": 8.5}, "3": {"actionType": "REQAGENT"}, "2": {"actionType": "SNIPPET"}},
+"properties": {"3": {"0": {"name": "Skill", "value": "{cxr_skill}", "hidden": false}}, "2": {
+  "1": {"hidden": true, "value": "Gr\\u00f6\\u00dfe\\u2028", "name": "Caption"},
+  "0": {"name": "Code", "?": null, "value": %s}}},
+"branches": {"1": [{"label": "Default", "to": "2"}], "2": [{"to": "3", "odd": [1e-07, 1234567890123456789]}]}, "": 0}"""
 
 
 class StoredRule:
@@ -36,11 +45,7 @@ class TenantState:
 
     # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     def __init__(
-        self,
-        queues: Iterable[JsonObject] = (),
-        rules: Iterable[JsonObject] = (),
-        contexts: JsonObject | None = None,
-        scripts: JsonObject | None = None,
+        self, queues: _Items = (), rules: _Items = (), contexts: _Named = None, scripts: _Named = None
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
@@ -146,9 +151,9 @@ class TenantState:
 
     def save_script(self, path: str, content: Json, user: str, now: float | None = None, identity: str = "") -> str:
         """Store a version of a new or existing script, and return its id. After a StateError nothing is changed."""
+        before, identity = self.scripts.get(self.current_script(path), {"lock": {}}), identity or str(uuid.uuid4())
         version = {"path": path, "content": content, "user": user, "date": time.time() if now is None else now}
-        lock, identity = self.scripts.get(self.current_script(path), {}).get("lock", {}), identity or str(uuid.uuid4())
-        self._set("script", identity, {**version, "lock": lock})
+        self._set("script", identity, {"lock": before["lock"], **version})
         return identity
 
     def add_script(self, path: str, content: Json = None, block: str = "acme-routing/main") -> str:
@@ -246,3 +251,29 @@ def bank_tenant() -> TenantState:
     """Return a bank's tenant: manual rules, rules of other owners, unknown fields."""
     tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
     return TenantState(queues=tenant["queues"], rules=tenant["rules"])
+
+
+def default_content(path: str, block: str, skill: str) -> JsonObject:
+    """Return a script with an empty block, OWNER/BLOCK; `skill` is that of contacts for which no rule applies."""
+    content: JsonObject = json.loads(_CONTENT % (json.dumps(path), json.dumps(_CODE.format(skill, block))))
+    return content
+
+
+def find_snippets(content: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the properties with code, each with its action's id: texts of several lines, as no document names them."""
+    for identity, action in content["actions"].items():
+        properties = content["properties"].get(identity)
+        is_snippet = isinstance(action, dict) and action.get("actionType") == "SNIPPET" and isinstance(properties, dict)
+        for item in properties.values() if is_snippet else ():
+            if isinstance(item, dict) and isinstance(item.get("value"), str) and "\n" in item["value"]:
+                yield identity, item
+
+
+def edit_content(content: JsonObject | str, edit: Callable[[str], str]) -> JsonObject | str:
+    """Return the content with edited code; for a Desktop script, `edit` gets the complete text."""
+    if isinstance(content, str):
+        return edit(content)
+    edited = deepcopy(content)
+    for _, item in find_snippets(edited):
+        item["value"] = edit(item["value"])
+    return edited

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -26,6 +26,9 @@ from reconciler.pipeline import Planner
 from reconciler.plan.plan import PlanOptions
 from reconciler.studio.layout import BlockLayout
 from tests.support.builders import NOW, OWNER, address, desired, live, managed, rule, unmanaged, wanted
+
+if TYPE_CHECKING:
+    from reconciler.cxone.studio_client import StudioClient
 
 LAYOUT = BlockLayout(owner=OWNER, block="main", variables={})
 OLD = [managed(f"cards/{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
@@ -120,7 +123,9 @@ def run(
         table.log.append("pause")
 
     options = {"accepts": matches_intent, "sleep": sleep, **settings}
-    return asyncio.run(apply_to_table(plan, table, planner, NoRecorder(), ApplySettings(**options)))
+    return asyncio.run(
+        apply_to_table(plan, cast("StudioClient", table), planner, NoRecorder(), ApplySettings(**options))
+    )
 
 
 def contents(table: Table) -> dict[str, tuple[Rule, Marker | None]]:
@@ -159,6 +164,14 @@ def test_an_edit_of_another_rule_stays_and_is_named() -> None:
     assert "this plan does not cover that edit" in report.error
 
 
+def test_a_rule_that_another_user_deleted_is_named() -> None:
+    """A rule that is gone is an edit, too; the rules that the run itself deletes are none."""
+    table = Table([*OLD], before_read=[lambda table: table.rules_now.pop(0)])
+    report = run(table)
+    assert report.notes == ("cards/keep changed in Studio meanwhile",)
+    assert report.error.startswith("cards/keep changed in Studio meanwhile; this plan does not cover")
+
+
 def test_a_save_of_somebody_else_is_planned_again_once() -> None:
     """The second save is made from a new read; after a second conflict nothing more is tried."""
     once = Table([*OLD], before_save=[lambda table: table.edit("change", priority=77)])
@@ -178,7 +191,8 @@ def test_a_save_of_somebody_else_is_planned_again_once() -> None:
 @pytest.mark.parametrize("when", ["before_read", "before_save"])
 def test_a_reviewed_plan_writes_nothing_after_an_edit(when: str) -> None:
     """Whatever was edited: the plan that was reviewed was made from other rules."""
-    table = Table([*OLD], **{when: [lambda table: table.edit("change", priority=77)]})
+    table = Table([*OLD])
+    setattr(table, when, [lambda table: table.edit("change", priority=77)])
     settings: dict[str, Any] = {"accepts": matches_review, "is_within_review": lambda _plan: True}
     if when == "before_read":
         with pytest.raises(errors.RefusedError, match="cards/change changed in Studio meanwhile"):

@@ -82,7 +82,7 @@ def _no_lock(_real: Any) -> Any:
 def _kicks(real: Any) -> Any:
     async def locked_error(self: Any, refusal: str) -> Any:
         with_path = self._script.target("/kick", scriptPath=self._script.path)
-        await self._exchange("save script", with_path, b"", {})
+        await self._call("save script", with_path)
         return await real(self, refusal)
 
     return locked_error
@@ -102,10 +102,10 @@ def _line_feeds(real: Any) -> Any:
 def _repeats_the_save(real: Any) -> Any:
     repeated = again(real, AmbiguousWriteError)
 
-    async def exchange(self: Any, name: str, *arguments: Any) -> Any:
+    async def call(self: Any, name: str, *arguments: Any) -> Any:
         return await (repeated if name == "save script" else real)(self, name, *arguments)
 
-    return exchange
+    return call
 
 
 def _repeatable(real: Any) -> Any:
@@ -194,7 +194,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "the script is encoded again": _bug((studio_client, "replace_block", _encoded_again)),
     "line feeds in a CRLF script": _bug((studio_client, "replace_block", _line_feeds)),
     "a save waits and is repeated": _bug((cxone_client, "_CALLS", _repeatable)),
-    "a lost save is repeated without a read": _bug((StudioClient, "_exchange", _repeats_the_save)),
+    "a lost save is repeated without a read": _bug((StudioClient, "_call", _repeats_the_save)),
     "a CASE of a person is dropped": _bug(
         (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
     ),
@@ -206,5 +206,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "no read after the save": _bug((table._TableRun, "read", _trusts_its_save)),
     "one save for each change": _bug((table._TableRun, "changes_to_make", _one_at_a_time)),
     "saves without a limit": _bug((table, "MAX_SAVES", lambda _real: 9)),
-    "texts of the tenant as they are": _bug((studio_client, "_display", lambda _real: lambda value: str(value or ""))),
+    "texts of the tenant as they are": _bug(
+        (studio_client, "display_text", lambda _real: lambda value: str(value or ""))
+    ),
 }

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from reconciler.manifest.load import Manifests, load_contents
-from reconciler.simulator.script_content import default_content, edit_content
+from reconciler.simulator.state import default_content, edit_content
 
 SCRIPT: Final = "Bot\\Hand-over"
 BLOCK: Final = "acme/main"

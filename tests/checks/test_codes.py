@@ -71,6 +71,12 @@ class Desk:
         Path("live.json").write_text(json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8")
         return self.said("plan", "-e", "prod", "--live", "live.json") - {"CXR320"}
 
+    def planned_block(self, rule: str, block: str) -> set[str]:
+        """Return the codes of `plan` for a rule of a script with this block, without the notes of each such plan."""
+        self.write(documents(ENVIRONMENT + STUDIO, ruleset(rule), SKILLS))
+        Path("live.txt").write_text(f"// cxroute:begin acme/main\n{block}\n// cxroute:end\n", "utf-8")
+        return self.said("plan", "-e", "prod", "--live", "live.txt") - {"CXR128", "CXR320"}
+
     def traffic(self, text: str) -> set[str]:
         """Return the codes of `plan` for a traffic sample."""
         self.write(documents(SANDBOX, CARDS))
@@ -195,6 +201,9 @@ STUDIO: Final = """\
 api: {auth: access-key, area: na1, queues: acd-skills, rules: studio, studio: {script: Hand-over}}
 attributes: {intent: intent, confidence: confidence}
 """
+SKILLS: Final = "apiVersion: routing/v1\nkind: Queues\nname: skills\nqueues: {cards: {prod: {id: '4001'}}}\n"
+CASE: Final = 'SELECT {\nCASE ( intent.contains("x") )\n{\nASSIGN cxr_skill = 4001\n}\n}'
+LONG_INTENTS: Final = [f"{'x' * 200}{number}" for number in range(200)]
 TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
 EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
 OTHER: Final = rule(conditions=[intent_is("other")])
@@ -254,6 +263,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR130": lambda desk: (
         desk.of_rules("{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO) - {"CXR128"}
     ),
+    "CXR131": lambda desk: desk.planned_block(f"{{key: a, intents: [{', '.join(LONG_INTENTS)}], queue: cards}}", ""),
     "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
     "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
     "CXR203": lambda desk: desk.of_rules(
@@ -313,6 +323,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR310": undone,
     "CXR311": disowned,
     "CXR312": lambda desk: desk.planned(ruleset(VIP), *EDITED),
+    "CXR313": lambda desk: desk.planned_block("{intent: pin, queue: cards}", CASE),
     "CXR320": lambda desk: desk.planned(ruleset(VIP)) | desk.said("plan", "-e", "prod", "--live", "live.json"),
     "CXR321": unknown_base,
     "CXR330": accepted,

@@ -361,9 +361,8 @@ def test_ten_thousand_rules_are_proven_in_little_time() -> None:
 
 @pytest.fixture
 def room(cxroute: Program) -> Program:
-    """The program in a folder of its own, with a file of live queues."""
-    queues = [{"id": str(number), "name": name} for number, name in enumerate(QUEUES)]
-    Path("live.json").write_text(json.dumps({"rules": [], "queues": queues}), encoding="utf-8")
+    """The program in a folder of its own, with a script whose block is empty."""
+    Path("live.txt").write_text("// cxroute:begin acme/main\n// cxroute:end\n", encoding="utf-8")
     return cxroute
 
 
@@ -371,7 +370,7 @@ def manifests(*documents: Json) -> None:
     write("m.yaml", yaml.safe_dump_all(documents, sort_keys=False))
 
 
-PLAN: Final = ("plan", "-e", "prod", "--live", "live.json")
+PLAN: Final = ("plan", "-e", "prod", "--live", "live.txt")
 
 
 @pytest.mark.parametrize("command", [("validate",), ("test",), PLAN, ("apply", "-e", "prod", "--yes")])

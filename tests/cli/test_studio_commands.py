@@ -19,9 +19,9 @@ from xml.sax.saxutils import escape
 import pytest
 import yaml
 
-from reconciler.cli.command_line import PRACTICE
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
+from reconciler.cli.session import PRACTICE
 from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.doctor.check import CheckResult
@@ -29,9 +29,8 @@ from reconciler.doctor.examination import Examination, Probe, check_skills
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
-from reconciler.simulator.script_content import find_snippets
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
+from reconciler.simulator.state import TenantState, find_snippets
 from reconciler.studio.script import MAX_PROVEN_BYTES
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT

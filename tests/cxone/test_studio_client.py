@@ -26,7 +26,7 @@ from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NoRespon
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import make_condition
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.script_content import edit_content
+from reconciler.simulator.state import edit_content
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.studio_tenant import (
     LAYOUT,

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies
 
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.scripts import run_script, studio_start
+from reconciler.simulator.scripts import run_script
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
@@ -465,8 +465,7 @@ def test_scripts_and_locks_survive_a_kill_and_a_restart(tmp_path: Path) -> None:
     """The log has every save and lock before it is acknowledged; the closed state has them in its file."""
     path = tmp_path / "state.json"
     state = TenantState.load(path, queues=QUEUES)
-    studio_start(state, PATH, "acme-routing", "cards")
-    studio_start(state, PATH, "acme-routing", "other")
+    state.add_script(PATH, block="acme-routing/cards")
     app = Simulator(state, SimulatorSettings())
     run(app, lambda http: save(http, *LOST_CARD))
     state.lock_script(PATH, "Ada Lovelace", 0.0)

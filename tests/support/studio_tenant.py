@@ -17,9 +17,8 @@ from reconciler.model.live import LiveRule, Marker, marker_digest
 from reconciler.model.rule import Address, Rule, Target, make_condition
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.script_content import default_content, edit_content, find_snippets
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.simulator.state import TenantState, default_content, edit_content, find_snippets
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import BlockLayout
 from tests.support import canary_secrets as canary

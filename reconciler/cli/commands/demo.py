@@ -2,36 +2,36 @@
 
 import argparse
 import contextlib
+import contextvars
 import io
 import json
 import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.command_line import PRACTICE, SIMULATED, choose_environment
+from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import open_state
+from reconciler.cli.session import PRACTICE
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import load_manifests
 from reconciler.render.colour import ansi_style
-from reconciler.simulator.state import bank_tenant
+from reconciler.simulator.state import TenantState, bank_tenant
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
-_INTENT: Final = "lost_or_stolen_card"
-_SURE: Final = ("--confidence", "0.9")
+_SCRIPT: Final = "Bot\\Hand-over"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    add_help = "the same rules in a Studio script, where NICE's product decides"
-    parser.add_argument("--studio", action="store_true", help=add_help)
+    parser.add_argument("--studio", action="store_true", help="the same rules in a Studio script")
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
@@ -41,12 +41,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     # A temporary folder protects an existing .cxroute.
     with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder, contextlib.chdir(folder):
         shutil.copytree(source, "manifests")
+        walk = _Walk(output, steps, "studio" if options.studio else SANDBOX)
+        walk.say(SIMULATED.strip())
         if options.studio:
-            _Walk(output, steps, "studio").studio()
-            return 0
-        with open_state(STATE, bank_tenant()):
-            pass  # the sandbox starts with the bank's tenant
-        _Walk(output, steps, SANDBOX).all()
+            contextvars.copy_context().run(walk.studio)  # where PRACTICE is set
+        else:
+            with open_state(STATE, bank_tenant()):
+                pass  # the sandbox starts with the bank's tenant
+            walk.all()
     return 0
 
 
@@ -78,24 +80,17 @@ class _Walk:
     environment: str
 
     def all(self) -> None:
-        self.say(SIMULATED.strip())
         self.say(
             "The tenant of a bank: rules made by hand, some with the names of rules in the manifests, rules of\n"
             "another team, and disabled rules. The manifests route the 77 intents of the bank's bot."
         )
         unmanaged = _unmanaged_rules()
-        self.command("Show what would change. Nothing is written.", "plan")
-        self.command("Apply the changes. Without --yes, apply asks for confirmation.", "apply", "--yes", "-q")
-        self.command("Apply again: nothing is left to do, and nothing is written.", "apply", "--yes")
-        words = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
-        self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
-        self.say(f'Now a colleague disables "{_EDITED}" in CXone and sets its priority to 950.')
-        with open_state(STATE) as state:
+
+        def disable(state: TenantState) -> None:
             (rule_id,) = state.ids_named(_EDITED)
             state.edit(rule_id, priority=950, enabled=False)
-        self.command("The scheduled check reports fields, values and each rule in the way.", "drift", expected=2)
-        self.command("Restore the rule.", "apply", "--yes")
-        self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
+
+        self.repair("card_not_working", f'disables "{_EDITED}" in CXone and sets its priority to 950', disable)
         after = _unmanaged_rules()
         if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
             raise CxrouteError("an unmanaged rule was changed")
@@ -103,28 +98,30 @@ class _Walk:
         self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see docs/guide.md.")
 
     def studio(self) -> None:
-        """Show the rules in a script: plan, one save, an edit in Studio, drift, and the repair."""
-        chosen = choose_environment(load_manifests(Path("manifests")), self.environment)
-        script = chosen.api.studio.script if chosen.api.studio else ""
-        token = PRACTICE.set(self.environment)
-        try:
-            self.say(SIMULATED.strip())
-            self.say(
-                f"On a tenant, a Studio script decides. {script} has one managed block, which is empty.\n"
-                "cxroute writes the rules of the manifests there, in one save."
-            )
-            self.command("Show what would change. Nothing is written.", "plan")
-            self.command("Apply the changes: the script is locked, saved once, and read again.", "apply", "--yes", "-q")
-            self.command("Which queue does the script choose?", "explain", "--live", "--intent", _INTENT, *_SURE)
-            self.say(f"Now ann deletes the text of {_INTENT} in the block, in Studio.")
-            with open_state(STATE) as state:
-                state.save_script_by_person(script, "ann", lambda text: text.replace(f'"{_INTENT}"', '"no_intent"', 1))
-            self.command("The scheduled check names the rule and who saved the script.", "drift", expected=2)
-            self.command("Restore the rule.", "apply", "--yes")
-            self.command("The script matches the manifests again.", "plan", "--detailed-exitcode")
-        finally:
-            PRACTICE.reset(token)
+        """Show the rules in a script."""
+        self.say(f"On a tenant, a Studio script decides. In {_SCRIPT}, cxroute writes one block, which is empty now.")
+        PRACTICE.set(self.environment)
+        intent = "lost_or_stolen_card"
+
+        def rename(state: TenantState) -> None:
+            state.save_script_by_person(_SCRIPT, "ann", lambda text: text.replace(f'"{intent}"', '"no_intent"', 1))
+
+        self.repair(intent, f"replaces the text {intent} in Studio", rename)
         self.say(f"{self.next_steps}\nFor a script of your own tenant, see docs/studio.md.")
+
+    def repair(self, intent: str, edit: str, apply_edit: Callable[[TenantState], object]) -> None:
+        """Plan, apply, and explain; then find and repair a colleague's edit."""
+        self.command("Show what would change. Nothing is written.", "plan")
+        self.command("Apply the changes. Without --yes, apply asks for confirmation.", "apply", "--yes", "-q")
+        self.command("Apply again: nothing is left to do, and nothing is written.", "apply", "--yes")
+        words = ("explain", "--live", "--intent", intent, "--confidence", "0.9", "--attr", "language=fr")
+        self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
+        self.say(f"Now a colleague {edit}.")
+        with open_state(STATE) as state:
+            apply_edit(state)
+        self.command("The scheduled check reports fields, values and each rule in the way.", "drift", expected=2)
+        self.command("Restore the rule.", "apply", "--yes")
+        self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
 
     def say(self, text: str) -> None:
         self.output.result(f"{self.output.paint('blue', text)}\n\n")

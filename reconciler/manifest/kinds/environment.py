@@ -56,13 +56,8 @@ class Api(f.StrictModel):
         "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or derived from `area`.",
         "https://acme.my.cxone.com/oauth/token",
     )
-    rules: Literal["rules-api", "studio"] = f.optional(
-        "rules-api",
-        "Where the rules are: in a REST API, which no public document of NICE describes, or in a Studio script.",
-    )
-    studio: f.Omittable[Studio] = f.omittable(
-        "With `rules: studio`: the script with the rules.", {"script": "Bot\\Hand-over"}
-    )
+    rules: Literal["rules-api", "studio"] = f.exemplary("rules-api", "Where the rules are: a REST API, or a script.")
+    studio: f.Omittable[Studio] = f.omittable("The script of `rules: studio`.", {"script": "Bot\\Hand-over"})
     profile: f.Omittable[f.Slug] = f.omittable(
         "Name of the Profile document that describes this tenant's API. Default: the tutorial's, which `cxroute schema"
         " profile` prints.",
@@ -332,18 +327,15 @@ class Environment(f.ManifestDocument):
     @property
     def block_fields(self) -> dict[str, Any]:
         """The fields of a BlockLayout; empty if the rules are not in a Studio script."""
-        studio, names = self.api.studio, self.attributes
-        if studio is None:
+        if (studio := self.api.studio) is None:
             return {}
-        short = {"intent": names.intent, "confidence": names.confidence}
-        variables = {short.get(name, name): variable for name, variable in studio.variables.items()}
-        order = {"highest_first": self.api.evaluation == "highest-first"}
+        short = {"intent": self.attributes.intent, "confidence": self.attributes.confidence}
         return {
             "owner": self.owner,
             "block": studio.block,
-            "variables": variables,
             **studio.result.model_dump(),
-            **order,
+            "variables": {short.get(name, name): variable for name, variable in studio.variables.items()},
+            "highest_first": self.api.evaluation == "highest-first",
             "facts": studio.dialect.model_dump(by_alias=True, exclude_none=True),
         }
 

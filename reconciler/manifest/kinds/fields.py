@@ -115,10 +115,7 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
     DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
     SCRIPT_VARIABLE: ("CXR104", "must be a variable of a script: letters, digits or _, and begin with a letter"),
-    SCRIPT_PATH: (
-        "CXR104",
-        "must be the path of a script, such as Bot\\Hand-over, without control characters and /?#&%",
-    ),
+    SCRIPT_PATH: ("CXR104", "must be a script's path, such as Bot\\Hand-over, without control characters and /?#&%"),
     API_VERSION: ("CXR104", "must be a version of the API, such as v34.0"),
     PLAIN_LABEL: ("CXR104", "must be letters, digits, spaces and '()/.-, and begin with a letter or digit"),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
