@@ -118,7 +118,7 @@ CXR128 same result in every dialect of Studio: Proven for the declared intents a
 empty text counts as missing, and a number must be a number in the script, not a text of digits.
 CXR129 empty and missing differ: In Studio an empty variable is a missing one. Use a condition that treats both alike,
 or a value such as `none` instead of the empty text.
-CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is no random draw.
+CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is not a random draw.
 CXR131 large block: The block has more than 40,000 bytes, the size of the largest SNIPPET that is known to work. Try the
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a

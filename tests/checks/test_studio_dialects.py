@@ -321,7 +321,7 @@ def test_a_disabled_rule_is_not_part_of_the_proof() -> None:
 
 
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
-def test_undeclared_values_are_no_examples(evaluation: str) -> None:
+def test_undeclared_values_are_not_examples(evaluation: str) -> None:
     """Only `Card` itself could go elsewhere, and the bot does not have it; in both orders of evaluation."""
     ordered = environment(api={**STUDIO, "evaluation": evaluation})
     assert not proof(ordered, TWINS[0], intents("pin")).of("CXR127")

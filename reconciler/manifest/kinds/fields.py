@@ -90,7 +90,7 @@ HEADER: Final = "^[A-Za-z][A-Za-z0-9-]{0,63}$"
 WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 DIGEST: Final = "^[0-9a-f]{8}$"
 SCRIPT_VARIABLE: Final = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
-SCRIPT_PATH: Final = r"^[^\x00-\x1f\x7f/?#&%]{1,256}$"
+SCRIPT_PATH: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
 API_VERSION: Final = r"^v[1-9][0-9]?\.[0-9]$"
 PLAIN_LABEL: Final = r"^\w[\w '()/.-]*$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
@@ -115,7 +115,7 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
     DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
     SCRIPT_VARIABLE: ("CXR104", "must be a variable of a script: letters, digits or _, and begin with a letter"),
-    SCRIPT_PATH: ("CXR104", "must be a script's path, such as Bot\\Hand-over, without control characters and /?#&%"),
+    SCRIPT_PATH: ("CXR104", "must be a script's path, such as Bot\\Hand-over, without control characters"),
     API_VERSION: ("CXR104", "must be a version of the API, such as v34.0"),
     PLAIN_LABEL: ("CXR104", "must be letters, digits, spaces and '()/.-, and begin with a letter or digit"),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
