@@ -21,9 +21,8 @@ def refused(attribute: str, operator: str, value: Any) -> str:
     condition = make_condition(attribute, operator, value)
     with pytest.raises(NotStorableError) as caught:
         storable_rule(replace(RULE, conditions=(condition,)), LAYOUT)
-    assert (caught.value.code, caught.value.part) == ("CXR125", condition)
-    assert caught.value.message == str(caught.value)
-    return caught.value.message
+    assert caught.value.part == condition
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("text", ['a"b', "{a", "a}", "\\", "a\nb", "\t", "\x7f", "\x85", "a\u2028", "\u2029", "\ud800"])
