@@ -39,7 +39,7 @@ def main() -> None:
     block = read_block(text, LAYOUT)
     read = process_time()
     assert block.is_canonical
-    assert len(block.rules) == len(entries)
+    assert len(block) == len(entries)
     print(json.dumps({"build": built - start, "read": read - built, "mib": len(text) / 1024**2}))
 
 

@@ -80,6 +80,12 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+def either(nodes: Sequence[Expression]) -> Expression:
+    """Return the expression that is true where one of the expressions is."""
+    groups = tuple(Expression("group", "", (node,)) for node in nodes)
+    return nodes[0] if len(nodes) == 1 else Expression("operation", " ".join("|" * (len(nodes) - 1)), groups)
+
+
 class ConditionReader:
     """Reads the expressions of one block."""
 

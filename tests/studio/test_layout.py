@@ -135,7 +135,7 @@ def test_kept_lines_have_their_helper_variables() -> None:
     kept = (
         "  CASE ( ( cxr_isnum_other = 1 ) & ( cxr_num_other > 3 ) ) & ( x = 1 )\n  {\n    IF ( cxr_split < 2 ) { }\n  }"
     )
-    (rule,) = read_block(f"SELECT\n{{\n{kept}\n}}", LAYOUT).rules
+    (rule,) = read_block(f"SELECT\n{{\n{kept}\n}}", LAYOUT)
     assert rule.text == kept
     entries = entries_of([plain_rule(5, [make_condition("intent", "exists", None)])], LAYOUT)
     entries += [BlockEntry(replace(rule.rule, priority=1), None, "", kept)]
