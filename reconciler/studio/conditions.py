@@ -19,7 +19,7 @@ Alternative = tuple[Condition, ...]  # conditions that all hold
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 _OPERATOR_OF: Final = {
     **{text: name for name, text in METHODS.items()},
-    **{symbols[0]: name for name, symbols in SYMBOLS.items() if len(symbols) == 1},
+    **{symbol: name for name, symbol in SYMBOLS.items()},
     "=": "equals",
 }
 _NEGATIVE_OF: Final = {
@@ -172,7 +172,7 @@ def read_number(node: Expression) -> int | float:
             return -read_number(plain(operand))
     with suppress(ValueError):
         value = parse_number(node.text if node.kind == "number" else "")
-        if Fraction(str(value)) == Fraction(node.text):
+        if str(value) == node.text or Fraction(str(value)) == Fraction(node.text):
             return value
     raise NotUnderstoodError(format_expression(node))
 
@@ -198,7 +198,7 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     conditions = [*dict.fromkeys((*first, *second))]
     roles: dict[str, set[str]] = {}
     for part in conditions:
-        is_number = part.operator in (*SYMBOLS, "equals", "in") and compared_kinds(part) == {"number"}
+        is_number = part.operator in (*SYMBOLS, "between", "equals", "in") and compared_kinds(part) == {"number"}
         role = "number" if is_number else "text" if values_of(part) else part.operator
         roles.setdefault(part.attribute, set()).add(role)
     if any(_EXCLUDED.get(part.operator, set()) & roles[part.attribute] for part in conditions):

@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree as ET  # safe here: a document type, and so every entity, is refused before
 
 from reconciler.errors import CxrouteError
 from reconciler.studio.layout import BlockLayout
 from reconciler.text.strict_json import STRICT_DECODER, find_member
 
+_Block = TypeVar("_Block")
 MAX_SCRIPT: Final = 64 * 1024 * 1024
 MAX_PROVEN_BYTES: Final = 40_000
 """The size of the largest text of a SNIPPET that is known to work."""
@@ -41,23 +41,12 @@ class ScriptBlock(NamedTuple):
 
 def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
-    _parse_object(content)  # only then, each match is a string
-    mark = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()  # a text that occurs nowhere else
-    strings: dict[str, re.Match[str]] = {}
-
-    def stand_in(string: re.Match[str]) -> str:
-        if layout.begin not in (json.loads(string[0]) if "\\" in string[0] else string[0]):
-            return string[0]
-        name = f"{mark}{len(strings)}"
-        strings[name] = string
-        return f'"{name}"'
-
-    script = _parse_object(_STRING.sub(stand_in, content))
-    names = [value for value in _property_values(script) if value in strings]
-    values = [(strings[name], json.loads(strings[name][0])) for name in names]
-    blocks = [(string, value, span) for string, value in values for span in _spans(value, layout)]
-    _require_one(blocks, layout, is_elsewhere=len(names) < len(strings))
-    string, value, (start, end, newline) = blocks[0]
+    script = _parse_object(content)
+    properties = {*_property_values(script)}
+    candidates = [string for string in _STRING.finditer(content) if "cxroute" in string[0] or "\\u" in string[0]]
+    strings = [(string, value) for string in candidates if (value := json.loads(string[0])) in properties]
+    blocks = [(string, value, span) for string, value in strings for span in _spans(value, layout)]
+    string, value, (start, end, newline) = _only(blocks, layout)
     master_id = find_member(script, "header.masterId")
     version = str(master_id) if isinstance(master_id, (str, int)) and master_id is not True else ""
     text, first_line = _cut(value, start, end)
@@ -86,9 +75,8 @@ def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
     """
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
     blocks = [(value, start, end) for value in values for start, end, _ in _spans(value, layout)]
-    snippets = blocks or [(value, 0, len(value)) for value in values if _CASE.search(value)]
-    _require_one(snippets if len(snippets) == 1 else blocks, layout, is_elsewhere=bool(snippets))
-    return _cut(*snippets[0])
+    snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
+    return _cut(*(_only(blocks, layout) if blocks or len(snippets) != 1 else snippets[0]))
 
 
 def _cut(value: str, start: int, end: int) -> tuple[str, int]:
@@ -115,18 +103,15 @@ def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
         raise ScriptError(f"{message}; add the line `{layout.end}` after it in Studio")
 
 
-def _require_one(blocks: Sequence[object], layout: BlockLayout, *, is_elsewhere: bool) -> None:
-    name = f"{layout.owner}/{layout.block}"
+def _only(blocks: Sequence[_Block], layout: BlockLayout) -> _Block:
     if len(blocks) == 1:
-        return
+        return blocks[0]
+    name = f"{layout.owner}/{layout.block}"
     if blocks:
         raise ScriptError(f"the script has {len(blocks)} blocks {name}; remove all but one of them in Studio")
-    if is_elsewhere:
-        message = f"the block {name} is not in one value of a property"
-        raise ScriptError(f"{message}; put its two lines into one SNIPPET action in Studio")
     lines = f"the lines `{layout.begin}` and `{layout.end}`"
-    hint = f"put {lines} into a SNIPPET action (see `cxroute studio recipe`)"
-    raise ScriptError(f"the script has no block {name}; {hint}")
+    hint = f"put {lines} into one SNIPPET action (see `cxroute studio recipe`)"
+    raise ScriptError(f"the script has no block {name} in a property; {hint}")
 
 
 def _parse_object(content: str) -> dict[str, Any]:
@@ -143,14 +128,11 @@ def _parse_object(content: str) -> dict[str, Any]:
 
 
 def _property_values(script: object) -> Iterator[str]:
-    for action in _members(find_member(script, "properties")):
-        for item in _members(action):
+    actions = find_member(script, "properties")
+    for action in actions.values() if isinstance(actions, dict) else ():
+        for item in action.values() if isinstance(action, dict) else ():
             if isinstance(value := find_member(item, "value"), str):
                 yield value
-
-
-def _members(data: object) -> Iterable[object]:
-    return data.values() if isinstance(data, dict) else ()
 
 
 def _script_values(text: str) -> Iterable[str]:

@@ -92,7 +92,7 @@ def simple(value: str, **members: Any) -> str:
         ('{"a": NaN}', "not a JSON object"),
         ("[" * 100_000, "not a JSON object"),
         ('{"a":' * 100_000, "not a JSON object"),
-        ("{}", "has no block acme-routing/main; put the lines"),
+        ("{}", "has no block acme-routing/main in a property; put the lines"),
         (simple("x"), "has no block"),
         (simple(OLD.replace("main", "mains")), "has no block"),
         (simple(OLD.replace("begin ", "begin  ")), "has no block"),
@@ -101,10 +101,11 @@ def simple(value: str, **members: Any) -> str:
         (simple(f"{BEGIN}\n{OLD}"), "does not end"),
         (simple(f"{BEGIN}\n// cxroute:begin x/y\n{END}"), "does not end"),
         (simple(f"x {BEGIN}\n{END}"), "has no block"),
-        (simple("x", actions={"1": {"value": OLD}}), "is not in one value of a property"),
-        (simple("x", properties={"1": {"0": {"name": OLD}}}), "is not in one value of a property"),
-        (simple("x", properties=[OLD]), "is not in one value of a property"),
+        (simple("x", actions={"1": {"value": OLD}}), "has no block"),
+        (simple("x", properties={"1": {"0": {"name": OLD}}}), "has no block"),
+        (simple("x", properties=[OLD]), "has no block"),
         (simple(OLD, properties={"1": {"0": {"value": OLD}, "1": {"value": OLD}}}), "has 2 blocks"),
+        (simple(OLD, actions={"1": {"label": OLD}}), "has 2 blocks"),
     ],
 )
 def test_a_script_without_exactly_one_block_is_refused(content: str, message: str) -> None:
@@ -118,7 +119,7 @@ def test_a_member_that_is_repeated_counts_as_the_parser_counts_it() -> None:
     """A block in a value that a later member of the same name replaces is not a block of the script."""
     value = json.dumps(OLD)
     content = f'{{"properties": {{"1": {{"0": {{"value": {value}, "value": "x"}}}}}}}}'
-    with pytest.raises(ScriptError, match="is not in one value"):
+    with pytest.raises(ScriptError, match="has no block"):
         find_block(content, LAYOUT)
     content = content.replace(f'{value}, "value": "x"', f'"x", "value": {value}')
     assert find_block(content, LAYOUT).text == OLD
