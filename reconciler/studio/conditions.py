@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
@@ -92,6 +93,7 @@ class ConditionReader:
     def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper]) -> None:
         self.layout, self.helpers = layout, helpers
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
+        self._attribute = cache(self._find_attribute)
 
     def alternatives(self, node: Expression) -> list[Alternative]:
         """Return lists of conditions, one of which holds exactly where the expression is true; no list: nowhere."""
@@ -150,7 +152,7 @@ class ConditionReader:
         """Return a condition on the attribute of a script's variable. Raises NotUnderstoodError without one."""
         return make_condition(self._attribute(variable), name, value)
 
-    def _attribute(self, variable: str) -> str:
+    def _find_attribute(self, variable: str) -> str:
         attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
         with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):

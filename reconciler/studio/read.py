@@ -4,7 +4,7 @@ import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -18,11 +18,17 @@ from reconciler.model.rule import (
     Target,
     make_opaque,
     normalized_conditions,
-    parse_number,
     sorted_targets,
 )
 from reconciler.studio.build import DISABLED
-from reconciler.studio.conditions import ConditionReader, NotUnderstoodError, either, find_helpers, read_shares
+from reconciler.studio.conditions import (
+    Alternative,
+    ConditionReader,
+    NotUnderstoodError,
+    either,
+    find_helpers,
+    read_shares,
+)
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
 
@@ -30,7 +36,7 @@ _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _SLUG: Final = "([a-z0-9][a-z0-9-]{0,63})"
 _JSON_TEXT: Final = r'("(?:[^"\\]|\\.)*")'
 _RULE_COMMENT: Final = re.compile(
-    rf"// cxroute:rule {_SLUG}/{_SLUG}#([0-9a-f]{{8}}) priority=(-?[0-9]{{1,15}}(?:\.[0-9]{{1,400}})?)"
+    rf"// cxroute:rule {_SLUG}/{_SLUG}#([0-9a-f]{{8}}) priority=(-?(?:0|[1-9][0-9]{{0,14}})(?:\.[0-9]{{1,400}})?)"
     rf"(?: enabled=false)? name={_JSON_TEXT}(?: description={_JSON_TEXT})?",
     re.ASCII,
 )
@@ -38,7 +44,6 @@ _NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)  # the e
 _QUEUE_COMMENT: Final = re.compile(rf"(?:{DISABLED})?// ([0-9]{{1,18}}) (.*)", re.ASCII)
 _OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)", re.ASCII)
 _STEP: Final = 10
-_MAX_STRAYS: Final = 1000
 
 
 class BlockRule(NamedTuple):
@@ -112,8 +117,6 @@ class _Reader:
         if item.kind == "comment":
             self.comment = _parse_comment(item)
             return
-        if len(self.strays) == _MAX_STRAYS:
-            raise SnippetError(item.line, f"more than {_MAX_STRAYS:,} statements are not understood; remove them")
         part = _opaque(*self.lines[item.line - 1 : item.last_line])
         rule = _bare_rule(item.line, f"statement in line {item.line}")
         self._add(self.strays, rule, item.last_line, ((part,), (part,)))
@@ -149,25 +152,28 @@ class _Reader:
 
     def _parts(self, branch: Statement, lines: Sequence[str]) -> _Parts:
         """Return the conditions and the targets of a CASE in these lines."""
-        conditions = self._conditions(either(branch.expressions)) if branch.expressions else ()
+        nodes = [either(branch.expressions)] if branch.expressions else []
+        conditions = normalized_conditions(part for node in nodes for part in self._conditions(node))
         if shares := self._shares([item for item in branch.body if item.kind != "comment"]):
             targets = [Target(queue_id, percent if len(shares) > 1 else 1) for queue_id, percent in shares.items()]
             return conditions, sorted_targets(targets)
         first, last = (branch.body[0].line, branch.body[-1].last_line) if branch.body else (1, 0)
         return conditions, (_opaque(*lines[first - 1 : last]),)
 
-    def _conditions(self, node: Expression) -> tuple[Condition | Opaque, ...]:
-        is_list = node.kind == "operation" and {*node.text.split()} == {"&"}
-        parts = node.parts if is_list and all(part.kind == "group" for part in node.parts) else (node,)
-        return normalized_conditions(condition for part in parts for condition in self._conjunct(part))
-
-    def _conjunct(self, node: Expression) -> Sequence[Condition | Opaque]:
-        """Return the conditions of an expression; an opaque one where they do not say exactly the same."""
+    def _conditions(self, node: Expression) -> Iterator[Condition | Opaque]:
+        """Yield the conditions of an expression; an opaque one for a part that they do not say exactly."""
+        if (
+            node.kind == "operation"
+            and {*node.text.split()} == {"&"}
+            and {part.kind for part in node.parts} == {"group"}
+        ):
+            for part in node.parts:
+                yield from self._conditions(part)
+            return
+        alternatives: list[Alternative] = []
         with suppress(NotUnderstoodError):
             alternatives = self.conditions.alternatives(node)
-            if len(alternatives) == 1:
-                return alternatives[0]
-        return [_opaque(format_expression(node))]
+        yield from alternatives[0] if len(alternatives) == 1 else (_opaque(format_expression(node)),)
 
     def _shares(self, statements: list[Statement]) -> Counter[str] | None:
         label: tuple[Expression, ...] = ()
@@ -194,7 +200,7 @@ def _parse_comment(item: Statement) -> BlockRule | None:
     """Return the rule of a comment line, or None for another comment."""
     if fields := _RULE_COMMENT.fullmatch(item.text):
         with suppress(ValueError):
-            priority = canonical_number(parse_number(fields[4]))
+            priority = canonical_number(float(fields[4]))
             name, description = json.loads(fields[5]), json.loads(fields[6] or '""')
             return _bare_rule(item.line, name, description, priority, Address(fields[1], fields[2]), fields[3])
     return None
