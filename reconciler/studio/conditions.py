@@ -18,13 +18,8 @@ from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, co
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_OPERATOR_OF: Final = {
-    **{text: name for name, text in METHODS.items()},
-    **{symbol: name for name, symbol in SYMBOLS.items()},
-    "=": "equals",
-}
-_NEGATIVE_OF: Final = {
-    **{positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()},
+_OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
+_NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
     "exists": "notExists",
     "notExists": "exists",
 }
@@ -113,9 +108,8 @@ class ConditionReader:
                 further = self._alternatives(part)
                 if len(combined) * len(further) > _MAX_ALTERNATIVES:
                     raise NotUnderstoodError(format_expression(node))
-                combined = [
-                    both for each in combined for other in further if (both := _combined(each, other)) is not None
-                ]
+                pairs = [_combined(each, other) for each in combined for other in further]
+                combined = [each for each in pairs if each is not None]
             return combined
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
             return self.compare(node, symbols.pop(), *map(plain, node.parts))
@@ -188,6 +182,8 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
             values.setdefault(each[0].attribute, {}).update(dict.fromkeys(values_of(each[0])))
         else:
             others[each] = None
+    if len(others) > _MAX_ALTERNATIVES:
+        raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
     sets = [(name, [*each]) for name, each in values.items()]
     return [
         (make_condition(name, "in", each) if each[1:] else make_condition(name, "equals", each[0]),)

@@ -55,10 +55,9 @@ class BlockLayout:
         elif not _VARIABLE.fullmatch(name):
             reason = "is not letters, digits and _"
         if reason:
-            message = (
-                f"the attribute {quote_name(attribute)} has the script variable {quote_name(name)}, which {reason}"
-            )
-            raise NotStorableError(f"{message}; specify another variable in `api.studio.variables`", part)
+            message = f"the attribute {quote_name(attribute)} has the script variable {quote_name(name)}"
+            hint = "specify another variable in `api.studio.variables`"
+            raise NotStorableError(f"{message}, which {reason}; {hint}", part)
         return name
 
     def attribute(self, variable: str) -> str | None:
@@ -121,7 +120,7 @@ def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Ru
         if rival != part.attribute:
             message = f"the attributes {quote_name(rival)} and {name} have one script variable, {variable}"
             conflicts[rule, f"{message}; specify two variables in `api.studio.variables`"] = None
-        if any(kinds.setdefault(part.attribute, kind) != kind for kind in compared_kinds(part)):
+        if any(kinds.setdefault(part.attribute, kind) != kind for kind in sorted(compared_kinds(part))):
             message = f"{name} is compared as text and as a number, and Studio may not tell them apart"
             conflicts[rule, f"{message}; use two attributes, or compare it in one way"] = None
     return tuple(conflicts)

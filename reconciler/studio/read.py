@@ -75,9 +75,7 @@ class _Reader:
         self.ids = Counter[str]()
         self.comment: BlockRule | None = None  # the next rule, as far as its comment line says
         self.disabled: list[Statement] = []  # the lines of a disabled rule
-        self.strays: list[BlockRule] = []  # statements that are not understood
-        self.rules: list[BlockRule] = []
-        self.defaults: list[BlockRule] = []
+        self.rules: dict[str, list[BlockRule]] = {"statement": [], "CASE": [], "DEFAULT": []}
 
     def read(self) -> list[BlockRule]:
         """Return the rules: first what may override all others, last DEFAULT."""
@@ -94,7 +92,7 @@ class _Reader:
         for item in after:
             self._read_item(item)
         self._end_comment()
-        return [*self.strays, *self.rules, *self.defaults]
+        return [rule for rules in self.rules.values() for rule in rules]
 
     def _is_own(self, item: Statement) -> bool:
         """Return whether a statement only assigns variables of cxroute, which have no effect outside of the block."""
@@ -118,16 +116,12 @@ class _Reader:
             self.comment = _parse_comment(item)
             return
         part = _opaque(*self.lines[item.line - 1 : item.last_line])
-        rule = _bare_rule(item.line, f"statement in line {item.line}")
-        self._add(self.strays, rule, item.last_line, ((part,), (part,)))
+        self._add("statement", item.line, item.last_line, ((part,), (part,)))
 
     def _read_branch(self, branch: Statement) -> None:
-        is_default = branch.kind == "default"
-        if self.disabled or is_default:
+        if self.disabled or branch.kind == "default":
             self._end_comment()
-        rule = self.comment or _bare_rule(branch.line, f"{branch.kind.upper()} in line {branch.line}")
-        rules = self.defaults if is_default else self.rules
-        self._add(rules, rule, branch.last_line, self._parts(branch, self.lines))
+        self._add(branch.kind.upper(), branch.line, branch.last_line, self._parts(branch, self.lines))
         self.comment = None
 
     def _end_comment(self) -> None:
@@ -139,16 +133,17 @@ class _Reader:
                 statements = [item for item in parse_snippet("\n".join(lines)) if item.kind != "comment"]
                 if [item.kind for item in statements] == ["case"]:
                     parts = self._parts(statements[0], lines)
-            self._add(self.rules, self.comment, self.disabled[-1].line, parts)
+            self._add("CASE", self.comment.line, self.disabled[-1].line, parts)
         self.comment, self.disabled = None, []
 
-    def _add(self, rules: list[BlockRule], found: BlockRule, last_line: int, parts: _Parts) -> None:
+    def _add(self, kind: str, line: int, last_line: int, parts: _Parts) -> None:
+        found = self.comment or _bare_rule(line, f"{kind} in line {line}")
         self.ids[found.id] += 1
         number = self.ids[found.id]
         rule_id = found.id if number == 1 else f"{found.id} ({number})"
         rule = replace(found.rule, enabled=not self.disabled, conditions=parts[0], targets=parts[1])
         text = "\n".join(self.lines[found.line - 1 : last_line])
-        rules.append(found._replace(id=rule_id, rule=rule, text=text))
+        self.rules[kind].append(found._replace(id=rule_id, rule=rule, text=text))
 
     def _parts(self, branch: Statement, lines: Sequence[str]) -> _Parts:
         """Return the conditions and the targets of a CASE in these lines."""
