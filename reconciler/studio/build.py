@@ -122,11 +122,8 @@ def _rule_text(entry: BlockEntry, layout: BlockLayout, queue_names: Mapping[str,
         if not QUEUE_ID.fullmatch(target.queue_id):
             message = f"the queue id {quote_name(target.queue_id)} is not a skill id, a number"
             raise NotStorableError(f"{message}; use a queue of the tenant")
-    names = [
-        f"// {target.queue_id} {_comment_name(queue_names[target.queue_id])}"
-        for target in targets
-        if target.queue_id in queue_names
-    ]
+    ids = [target.queue_id for target in targets if target.queue_id in queue_names]
+    names = [f"// {queue_id} {_comment_name(queue_names[queue_id])}" for queue_id in ids]
     test = " & ".join(condition_text(part, layout) for part in conditions) or NO_CONDITION
     label = f'  ASSIGN {layout.rule} = "{entry.address or ""}"'
     lines = [*names, f"CASE {test}", "{", *_split_lines(targets, layout, 0), label, "}"]
