@@ -18,7 +18,7 @@ def live_rules(text: str, layout: BlockLayout, first_line: int = 1) -> Iterator[
 
     An edit of a line that belongs to no rule is a change of the first rule's marker: a save writes the line again.
     """
-    rules = read_block(text, layout, first_line).rules
+    rules = read_block(text, layout, first_line)
     is_applied = all(rule.address and marker_digest(rule.rule) == rule.digest for rule in rules)
     kept = [BlockEntry(rule.rule, rule.address, rule.digest, rule.text) for rule in rules] if is_applied else []
     is_stale = bool(kept) and build_block(kept, layout, {}) != text

@@ -3,26 +3,31 @@
 import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
-from itertools import product
-from math import prod
-from typing import Final, Literal, NamedTuple
+from functools import cache
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import Condition, Value, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds, values_of
 
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
-_OPERATOR_OF: Final = {text: name for name, text in [*SYMBOLS.items(), *METHODS.items(), ("equals", "=")]}
-_NEGATIVE_OF: Final = {positive: negative for negative, positive in POSITIVE_OF_NEGATIVE.items()}
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_BOUNDS: Final = ["greaterThanOrEqual", "lessThanOrEqual"]
-_MAX_PRODUCT: Final = 64  # alternatives of an expression of parts that must all hold
+_OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
+_NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
+    "exists": "notExists",
+    "notExists": "exists",
+}
+_NUMBER: Final = "is a number"  # this and the next are operators inside an expression, which no rule has
+_NO_NUMBER: Final = "is no number"
+_EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMBER: {_NUMBER, "number"}}
+_IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000
-_CONTACT_ID: Final = Expression("variable", "contactid")
 
 
 class NotUnderstoodError(Exception):
@@ -30,21 +35,19 @@ class NotUnderstoodError(Exception):
 
 
 class Helper(NamedTuple):
-    """What a helper variable holds: the text or number of a script's variable, whether it has a number, or a split."""
+    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`."""
 
-    kind: Literal["text", "number", "check", "split"]
+    kind: str
     variable: str
 
 
 def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
     """Return the helper variables that statements assign, by their names in lower case. Others may have any value."""
-    names = Counter(
-        each.text for statement in statements for each in (statement, *statement.body, *statement.otherwise)
-    )
+    names = Counter(part.text for each in statements for part in (each, *each.body, *each.otherwise))
     single = [each for each in statements if each.kind == "assign" and names[each.text] == 1]
     helpers = {each.text: helper for each in single if (helper := _helper(each.text, plain(each.expressions[0])))}
     for name, helper in [*helpers.items()]:
-        if name == f"cxr_num_{helper.variable}".lower() and f"cxr_text_{helper.variable}$".lower() in helpers:
+        if name.startswith("cxr_num_") and name.replace("num", "text", 1) + "$" in helpers:
             _, *check = parse_snippet("\n".join(number_helpers(helper.variable)))
             if names[check[0].text] == len(check) and {*check} <= {*statements}:
                 helpers[check[0].text] = Helper("check", helper.variable)
@@ -53,16 +56,16 @@ def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
 
 def _helper(name: str, value: Expression) -> Helper | None:
     """Return what a variable with this value holds. cxroute's own variables hold what their names say, or nothing."""
-    own, helper = "cxr_split", None
     match value:
-        case Expression("text", text) if text[:1] == "{" and text[-1:] == "}" and text[1:-1].strip().isidentifier():
+        case Expression("text", text) if text[:1] == "{" and text[-1:] == "}" and name.endswith("$"):
             helper = Helper("text", text[1:-1].strip())
             own = f"cxr_text_{helper.variable}$"
-        case Expression("operation", "+", (Expression("variable") as variable, Expression("number", "0"))):
-            helper = Helper("number", variable.spelling)
-            own = f"cxr_num_{helper.variable}"
-        case Expression("operation", "%", (first, Expression("number", "100"))) if first == _CONTACT_ID:
-            helper = Helper("split", "")
+        case Expression("operation", "+", (Expression("variable", spelling=variable), Expression("number", "0"))):
+            helper, own = Helper("number", variable), f"cxr_num_{variable}"
+        case Expression("operation", "%", (Expression("variable", "contactid"), Expression("number", "100"))):
+            helper, own = Helper("split", ""), "cxr_split"
+        case _:
+            return None
     return helper if name == own.lower() or not name.startswith("cxr_") else None
 
 
@@ -73,81 +76,67 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+def either(nodes: Sequence[Expression]) -> Expression:
+    """Return the expression that is true where one of the expressions is."""
+    groups = tuple(Expression("group", "", (node,)) for node in nodes)
+    return nodes[0] if len(nodes) == 1 else Expression("operation", " ".join("|" * (len(nodes) - 1)), groups)
+
+
 class ConditionReader:
     """Reads the expressions of one block."""
 
     def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper]) -> None:
         self.layout, self.helpers = layout, helpers
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
+        self._attribute = cache(self._find_attribute)
 
     def alternatives(self, node: Expression) -> list[Alternative]:
         """Return lists of conditions, one of which holds exactly where the expression is true; no list: nowhere."""
+        alternatives = self._alternatives(node)
+        if any(part.operator in (_NUMBER, _NO_NUMBER) for each in alternatives for part in each):
+            raise NotUnderstoodError(format_expression(node))
+        return alternatives
+
+    def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
         symbols = {*node.text.split()} if node.kind == "operation" else set()
         if symbols == {"|"}:
-            return _any_of(each for part in node.parts for each in self.alternatives(part))
+            return _any_of(each for part in node.parts for each in self._alternatives(part))
         if symbols == {"&"}:
-            return self._all_of(node.parts)
+            combined: list[Alternative] = [()]
+            for part in node.parts:
+                further = self._alternatives(part)
+                if len(combined) * len(further) > _MAX_ALTERNATIVES:
+                    raise NotUnderstoodError(format_expression(node))
+                pairs = [_combined(each, other) for each in combined for other in further]
+                combined = [each for each in pairs if each is not None]
+            return combined
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
             return self.compare(node, symbols.pop(), *map(plain, node.parts))
-        if node.kind == "call" and node.text in METHODS.values():
-            receiver, argument = node.parts[0], node.parts[1:]
-            if receiver.kind == "variable" and [part.kind for part in argument] == ["text"]:
-                return [(self.condition(receiver.spelling, _OPERATOR_OF[node.text], read_literal(argument[0])),)]
+        match node:
+            case Expression("call", method, (Expression("variable", spelling=variable), Expression("text") as literal)):
+                if method in METHODS.values():
+                    return [(self.condition(variable, _OPERATOR_OF[method], read_literal(literal)),)]
         raise NotUnderstoodError(format_expression(node))
 
     def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
         """Return the alternatives of a comparison."""
-        helper = self.helpers.get(left.text) if left.kind == "variable" else None
-        if left.kind == right.kind == "number" and symbol in TESTS:
-            return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
-        if symbol == "=" and right == Expression("number", "0") and left.kind in ("operation", "call"):
-            return negated(self.alternatives(left), node)
-        if helper and helper.kind == "text" and left.text.endswith("$") and right.kind == "text":
-            if right.text == "" and symbol in "=>":
-                return [(self.condition(helper.variable, "notExists" if symbol == "=" else "exists", None),)]
-            if symbol == "=":
-                return [(self.condition(helper.variable, "equals", read_literal(right)),)]
-        if helper and helper.kind == "number" and symbol in TESTS:
-            number = read_number(right)
-            if not TESTS[symbol](0, number):  # a missing value and a text have the number 0
-                return [self.number_test(helper.variable, symbol, number)]
+        match self.helpers.get(left.text) if left.kind == "variable" else left.kind, symbol, right:
+            case Helper("text", variable), "=" | ">", Expression("text", ""):
+                return [(self.condition(variable, "notExists" if symbol == "=" else "exists", None),)]
+            case Helper("text", variable), "=", Expression("text"):
+                return [(self.condition(variable, "equals", read_literal(right)),)]
+            case Helper("check", variable), "=", Expression("number", "1"):
+                return [(Condition(self._attribute(variable), _NUMBER, None, None),)]
+            case Helper("number", variable), _, _ if symbol in TESTS:
+                number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
+                is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
+                return [self.number_test(variable, symbol, number), *([(absent,)] if is_absent else [])]
+            case "number", _, Expression("number") if symbol in TESTS:
+                return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
+            case "operation" | "call", "=", Expression("number", "0"):
+                return negated(self._alternatives(left), node)
         raise NotUnderstoodError(format_expression(node))
-
-    def _all_of(self, parts: Sequence[Expression]) -> list[Alternative]:
-        checked = {name for part in parts if (name := self._checked(plain(part)))}
-        lists = [
-            self._number_test(part, checked) or self.alternatives(part)
-            for part in parts
-            if not self._checked(plain(part))
-        ]
-        if prod(map(len, lists)) > _MAX_PRODUCT:
-            raise NotUnderstoodError(" & ".join(map(format_expression, parts)))
-        combined = [each for each in map(_combined, product(*lists)) if each is not None]
-        attributes = {self.layout.attribute(name) for name in checked}
-        for alternative in combined:
-            if not attributes <= {
-                part.attribute for part in alternative if part.operator in (*SYMBOLS, "equals", "between")
-            }:
-                raise NotUnderstoodError(" & ".join(map(format_expression, parts)))
-        return combined
-
-    def _checked(self, node: Expression) -> str:
-        """Return the script's variable that an expression requires to be a number, or an empty text."""
-        if node.kind == "operation" and node.text == "=" and node.parts[1] == Expression("number", "1"):
-            helper = self.helpers.get(plain(node.parts[0]).text)
-            return helper.variable if helper and helper.kind == "check" else ""
-        return ""
-
-    def _number_test(self, node: Expression, checked: set[str]) -> list[Alternative]:
-        """Return a test of a variable that is a number, as another part of the expression says; else an empty list."""
-        node = plain(node)
-        if node.kind == "operation" and node.text in TESTS:
-            left, right = map(plain, node.parts)
-            helper = self.helpers.get(left.text)
-            if helper and helper.kind == "number" and helper.variable in checked:
-                return [self.number_test(helper.variable, node.text, read_number(right))]
-        return []
 
     def number_test(self, variable: str, symbol: str, number: float) -> Alternative:
         """Return the condition of a comparison with a number, on a variable that holds one."""
@@ -155,12 +144,13 @@ class ConditionReader:
 
     def condition(self, variable: str, name: str, value: Value) -> Condition:
         """Return a condition on the attribute of a script's variable. Raises NotUnderstoodError without one."""
+        return make_condition(self._attribute(variable), name, value)
+
+    def _find_attribute(self, variable: str) -> str:
         attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
-        try:
+        with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):
-                return make_condition(attribute, name, value)
-        except NotStorableError:
-            pass
+                return attribute
         raise NotUnderstoodError(variable)
 
 
@@ -173,58 +163,57 @@ def read_literal(node: Expression) -> str:
 
 def read_number(node: Expression) -> int | float:
     """Return the number of a literal. Raises NotUnderstoodError if no number of a rule equals it exactly."""
-    if node.kind == "operation" and node.text == "-" and node.parts[0] == Expression("number", "0"):
-        return -read_number(plain(node.parts[1]))
-    try:
+    match node:
+        case Expression("operation", "-", (Expression("number", "0"), operand)):
+            return -read_number(plain(operand))
+    with suppress(ValueError):
         value = parse_number(node.text if node.kind == "number" else "")
-    except ValueError:
-        raise NotUnderstoodError(format_expression(node)) from None
-    if Fraction(str(value)) != Fraction(node.text):
-        raise NotUnderstoodError(format_expression(node))
-    return value
+        if str(value) == node.text or Fraction(str(value)) == Fraction(node.text):
+            return value
+    raise NotUnderstoodError(format_expression(node))
 
 
 def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     """Return the alternatives; those of values of one attribute become one."""
-    values: dict[str, list[Value]] = {}
+    values: dict[str, dict[Value, None]] = {}
     others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
-            value = each[0].value
-            values.setdefault(each[0].attribute, []).extend(value if isinstance(value, tuple) else [value])
+            values.setdefault(each[0].attribute, {}).update(dict.fromkeys(values_of(each[0])))
         else:
             others[each] = None
-        if len(others) > _MAX_ALTERNATIVES:
-            raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
-    sets = ((name, [*dict.fromkeys(listed)]) for name, listed in values.items())
-    return [(make_condition(name, *(("in", s) if len(s) > 1 else ("equals", s[0]))),) for name, s in sets] + [*others]
+    if len(others) > _MAX_ALTERNATIVES:
+        raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
+    sets = [(name, [*each]) for name, each in values.items()]
+    return [
+        (make_condition(name, "in", each) if each[1:] else make_condition(name, "equals", each[0]),)
+        for name, each in sets
+    ] + [*others]
 
 
-def _combined(parts: Sequence[Alternative]) -> Alternative | None:
-    """Return the conditions of all parts, or None if they contradict each other."""
-    conditions = [*dict.fromkeys(condition for part in parts for condition in part)]
-    missing = {part.attribute for part in conditions if part.operator == "notExists"}
-    present = {part.attribute for part in conditions if part.operator not in ("exists", "notExists")}
-    if missing & {part.attribute for part in conditions if part.operator != "notExists"}:
+def _combined(first: Alternative, second: Alternative) -> Alternative | None:
+    """Return the conditions of both, or None if they contradict each other."""
+    conditions = [*dict.fromkeys((*first, *second))]
+    roles: dict[str, set[str]] = {}
+    for part in conditions:
+        is_number = part.operator in (*SYMBOLS, "between", "equals", "in") and compared_kinds(part) == {"number"}
+        role = "number" if is_number else "text" if values_of(part) else part.operator
+        roles.setdefault(part.attribute, set()).add(role)
+    if any(_EXCLUDED.get(part.operator, set()) & roles[part.attribute] for part in conditions):
         return None
-    remaining = [part for part in conditions if part.operator != "exists" or part.attribute not in present]
-    if [part.operator for part in remaining] == _BOUNDS and len(present) == 1:
-        return (make_condition(remaining[0].attribute, "between", [part.value for part in remaining]),)
-    return tuple(remaining)
+    parts = [part for part in conditions if not _IMPLIED_BY.get(part.operator, set()) & roles[part.attribute]]
+    if [part.operator for part in parts] == ["greaterThanOrEqual", "lessThanOrEqual"] and len(roles) == 1:
+        return (make_condition(parts[0].attribute, "between", [part.value for part in parts]),)
+    return tuple(parts)
 
 
 def negated(alternatives: Sequence[Alternative], node: Expression) -> list[Alternative]:
     """Return where none of the alternatives holds; the node is for the error. Raises NotUnderstoodError."""
-    if len(alternatives) == 1 and len(alternatives[0]) == 1:
-        (condition,) = alternatives[0]
-        missing = (make_condition(condition.attribute, "notExists", None),)
-        if condition.operator == "exists":
-            return [missing]
-        if condition.operator == "notExists":
-            return [(make_condition(condition.attribute, "exists", None),)]
-        if negative := _NEGATIVE_OF.get(condition.operator):
-            value = [*condition.value] if isinstance(condition.value, tuple) else condition.value
-            return [(make_condition(condition.attribute, negative, value),), missing]
+    match alternatives:
+        case [(Condition(name, symbol) as condition,)] if symbol in _NEGATIVE_OF:
+            negative = replace(condition, operator=_NEGATIVE_OF[symbol])
+            missing = [(make_condition(name, "notExists", None),)]
+            return [(negative,), *(missing if values_of(condition) else [])]
     raise NotUnderstoodError(format_expression(node))
 
 
@@ -232,20 +221,16 @@ def read_shares(
     statements: Sequence[Statement], skill: str, helpers: Mapping[str, Helper], percent: int
 ) -> Counter[str] | None:
     """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
-    if len(statements) != 1:
-        return None
-    (statement,) = statements
-    node = plain(statement.expressions[0]) if statement.expressions else Expression("unknown", "")
-    if statement.kind == "assign":
-        is_skill = statement.text == skill and node == statement.expressions[0]
-        return Counter({node.text: 100 - percent}) if is_skill and QUEUE_ID.fullmatch(node.text) else None
-    if statement.kind != "if" or node.kind != "operation" or node.text != "<":
-        return None
-    left, right = map(plain, node.parts)
-    helper = helpers.get(left.text)
-    limit = int(right.text) if right.kind == "number" and right.text.isdecimal() else 0
-    if not helper or helper.kind != "split" or not percent < limit < 100:  # noqa: PLR2004 - percent
-        return None
-    first = read_shares(statement.body, skill, helpers, 100 - limit + percent)
-    rest = read_shares(statement.otherwise, skill, helpers, limit)
-    return first + rest if first and rest and statement.body[0].kind == "assign" else None
+    match statements:
+        case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
+            is_skill = statements[0].text == skill and QUEUE_ID.fullmatch(queue_id)
+            return Counter({queue_id: 100 - percent}) if is_skill else None
+        case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),) as body, otherwise=otherwise)]:
+            match plain(test):
+                case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
+                    limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
+                    is_split = helpers.get(name) == Helper("split", "") and percent < limit
+                    first = read_shares(body, skill, helpers, 100 - limit + percent) if is_split else None
+                    rest = read_shares(otherwise, skill, helpers, limit)
+                    return first + rest if first and rest else None
+    return None

@@ -2,39 +2,33 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree as ET  # safe here: a document type, and so every entity, is refused before
 
 from reconciler.errors import CxrouteError
 from reconciler.studio.layout import BlockLayout
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.strict_json import STRICT_DECODER, find_member
 
+_Block = TypeVar("_Block")
 MAX_SCRIPT: Final = 64 * 1024 * 1024
 MAX_PROVEN_BYTES: Final = 40_000
 """The size of the largest text of a SNIPPET that is known to work."""
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_LINE: Final = re.compile(r"[^\r\n]*(\r\n|\r|\n|\Z)")
+_MARKER: Final = re.compile(r"(?<![^\r\n])[ \t]*(// cxroute:(?:begin [^\r\n]*|end[ \t]*))(\r\n?|\n|\Z)")
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
 _CASE: Final = re.compile(r"^[ \t]*CASE\b", re.MULTILINE | re.IGNORECASE)
 _DOCUMENT_TYPE: Final = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 class ScriptError(CxrouteError, kind="Script"):
-    """A script has no managed block, or it cannot be read. `hint` says what to do."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(f"{message}; {hint}")
-        self.message = message
-        self.hint = hint
+    """A script has no managed block, or it cannot be read. The message says what to do."""
 
 
 class ScriptBlock(NamedTuple):
     """The block in a script's JSON. `text` has both marker lines, and LF line ends."""
 
     master_id: str
-    locked_by: str  # the holder of the lock, or the empty text
     text: str
     first_line: int  # of the block in its property, from 1
     newline: str
@@ -47,144 +41,117 @@ class ScriptBlock(NamedTuple):
 
 def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
-    header = _member(_parse_object(content), "header")
-    matches = [match for match in _STRING.finditer(content) if "cxroute" in match[0] or "\\u" in match[0]]
-    values = [(match, value) for match in matches if layout.begin in (value := json.loads(match[0]))]
-    properties = _find_properties(content, [match for match, _ in values])
-    blocks = [(match, value, span) for match, value in values if match in properties for span in _spans(value, layout)]
-    if len(blocks) != 1:
-        raise _block_error(layout, len(blocks), any(match not in properties for match, _ in values))
-    match, value, (start, end, first_line, newline) = blocks[0]
-    text = _CARRIAGE_RETURN.sub("\n", value[start:end])
-    holder = _name(_member(header, "lockInfo").get("lockedName"))
-    return ScriptBlock(
-        _name(header.get("masterId")), holder, text, first_line, newline, *match.span(), value, start, end
-    )
+    script = _parse_object(content)
+    properties = {*_property_values(script)}
+    candidates = [string for string in _STRING.finditer(content) if "cxroute" in string[0] or "\\u" in string[0]]
+    strings = [(string, value) for string in candidates if (value := json.loads(string[0])) in properties]
+    blocks = [(string, value, span) for string, value in strings for span in _spans(value, layout)]
+    string, value, (start, end, newline) = _only(blocks, layout)
+    master_id = find_member(script, "header.masterId")
+    version = str(master_id) if isinstance(master_id, (str, int)) and master_id is not True else ""
+    text, first_line = _cut(value, start, end)
+    return ScriptBlock(version, text, first_line, newline, *string.span(), value, start, end)
 
 
 def replace_block(content: str, found: ScriptBlock, block: str) -> str:
     """Return the script with another block; everything outside the marker lines stays. Raises ScriptError."""
     string = content[found.start : found.end]
     if not _STRING.fullmatch(string) or json.loads(string) != found.value:
-        raise ScriptError("the script is not the one that was read", "run the command again")
+        raise ScriptError("the script is not the one that was read; run the command again")
     lines = block.replace("\n", found.newline)
     value = f"{found.value[: found.value_start]}{lines}{found.value[found.value_end :]}"
     return f"{content[: found.start]}{json.dumps(value)}{content[found.end :]}"
 
 
 def read_script_file(text: str, layout: BlockLayout) -> str:
-    """Return the block in a file's script; without a block, the only snippet with a CASE. Raises ScriptError.
-
-    The file has the JSON of `GET /scripts` or `GET /scripts/{scriptId}`, the XML of Desktop Studio, or a snippet.
-    """
+    """Return the text that `find_file_block` finds. Raises ScriptError."""
     return find_file_block(text, layout)[0]
 
 
 def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
-    """Return what `read_script_file` returns, and the number of its first line in the snippet. Raises ScriptError."""
+    """Return a file's block, else its only snippet with a CASE, and the number of its first line. Raises ScriptError.
+
+    The file has the JSON of `GET /scripts` or `GET /scripts/{scriptId}`, the XML of Desktop Studio, or a snippet.
+    """
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
-    blocks = [(value[span[0] : span[1]], span[2]) for value in values for span in _spans(value, layout)]
-    snippets = blocks or [(value, 1) for value in values if _CASE.search(value)]
-    if len(snippets) != 1:
-        raise _block_error(layout, len(blocks), bool(snippets))
-    return _CARRIAGE_RETURN.sub("\n", snippets[0][0]), snippets[0][1]
+    blocks = [(value, start, end) for value in values for start, end, _ in _spans(value, layout)]
+    snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
+    return _cut(*(_only(blocks, layout) if blocks or len(snippets) != 1 else snippets[0]))
 
 
-def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, int, str]]:
-    """Yield the start and the end of each block in a snippet, its first line, and its line end."""
-    start: tuple[int, int, str] | None = None
-    for number, line in enumerate(_LINE.finditer(value) if layout.begin in value else (), 1):
-        text = line[0].strip(" \t\r\n")
-        if text.startswith("// cxroute:begin ") and start is not None:
-            break
-        if text == layout.begin:
-            start = (line.start() + line[0].index(layout.begin), number, line[1])
-        elif text == layout.end and start is not None:
-            yield start[0], line.start() + line[0].index(layout.end) + len(layout.end), *start[1:]
+def _cut(value: str, start: int, end: int) -> tuple[str, int]:
+    """Return a part of a snippet with LF line ends, and the number of its first line."""
+    before, text = (_CARRIAGE_RETURN.sub("\n", part) for part in (value[:start], value[start:end]))
+    return text, before.count("\n") + 1
+
+
+def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
+    """Yield the start and the end of each block in a snippet, and its line end."""
+    start: re.Match[str] | None = None
+    for marker in _MARKER.finditer(value):
+        text = marker[1].rstrip(" \t")
+        if start is None:
+            start = marker if text == layout.begin else None
+        elif text == layout.end:
+            yield start.start(1), marker.start(1) + len(text), start[2]
             start = None
-    if start is not None:
-        message = f"the block {layout.owner}/{layout.block} begins in line {start[1]} of its snippet, and does not end"
-        raise ScriptError(message, f"add the line `{layout.end}` after it in Studio")
+        else:
+            break
+    if start:
+        _, line = _cut(value, start.start(), start.end())
+        message = f"the block {layout.owner}/{layout.block} begins in line {line} of its snippet, and does not end"
+        raise ScriptError(f"{message}; add the line `{layout.end}` after it in Studio")
+
+
+def _only(blocks: Sequence[_Block], layout: BlockLayout) -> _Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    name = f"{layout.owner}/{layout.block}"
+    if blocks:
+        raise ScriptError(f"the script has {len(blocks)} blocks {name}; remove all but one of them in Studio")
+    lines = f"the lines `{layout.begin}` and `{layout.end}`"
+    hint = f"put {lines} into one SNIPPET action (see `cxroute studio recipe`)"
+    raise ScriptError(f"the script has no block {name} in a property; {hint}")
 
 
 def _parse_object(content: str) -> dict[str, Any]:
     if len(content) > MAX_SCRIPT:
-        raise ScriptError("the script is larger than 64 MiB", "check the script's path")
+        raise ScriptError("the script is larger than 64 MiB; check the script's path")
     try:
         data = STRICT_DECODER.decode(content)
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict):
-        raise ScriptError(
-            "the script is not a JSON object", "check the script's path, and that it is a CXone Studio script"
-        )
-    return data
+    if isinstance(data, dict):
+        return data
+    hint = "check the script's path, and that it is a CXone Studio script"
+    raise ScriptError(f"the script is not a JSON object; {hint}")
 
 
-def _find_properties(content: str, matches: Sequence[re.Match[str]]) -> set[re.Match[str]]:
-    """Return the strings that are values of properties: a text that occurs nowhere else stands for each of them."""
-    mark = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-    pieces, end = [], 0
-    for index, match in enumerate(matches):
-        pieces += [content[end : match.start()], f'"{mark}{index}"']
-        end = match.end()
-    values = set(_property_values(_parse_object("".join([*pieces, content[end:]])))) if matches else set()
-    return {match for index, match in enumerate(matches) if f"{mark}{index}" in values}
-
-
-def _property_values(script: Mapping[str, Any]) -> Iterator[str]:
-    properties = _member(script, "properties")
-    for action in properties:
-        for index in _member(properties, action):
-            value = _member(properties[action], index).get("value")
-            if isinstance(value, str):
+def _property_values(script: object) -> Iterator[str]:
+    actions = find_member(script, "properties")
+    for action in actions.values() if isinstance(actions, dict) else ():
+        for item in action.values() if isinstance(action, dict) else ():
+            if isinstance(value := find_member(item, "value"), str):
                 yield value
 
 
-def _script_values(text: str) -> Iterator[str]:
+def _script_values(text: str) -> Iterable[str]:
     start = text.lstrip()[:1]
-    if start == "{":
-        script = _parse_object(text)
-        content = script.get("scriptContent", script)
-        if isinstance(content, str):
-            yield from _script_values(content)
-        elif isinstance(content, dict):
-            yield from _property_values(content)
-    elif start == "<":
-        yield from _xml_values(text)
-    else:
-        yield text
+    if start == "<":
+        return _xml_values(text)
+    if start != "{":
+        return [text]
+    script = _parse_object(text)
+    content = script.get("scriptContent", script)
+    return _script_values(content) if isinstance(content, str) else _property_values(content)
 
 
-def _xml_values(text: str) -> Iterator[str]:
+def _xml_values(text: str) -> list[str]:
+    hint = "export the script from Studio again"
     if len(text) > MAX_SCRIPT or _DOCUMENT_TYPE.search(text):
-        raise ScriptError(
-            "the XML is larger than 64 MiB, or has a document type", "export the script from Studio again"
-        )
+        raise ScriptError(f"the XML is larger than 64 MiB, or has a document type; {hint}")
     try:
         root = ET.fromstring(text)  # noqa: S314 - see the import
     except (ET.ParseError, ValueError, LookupError):
-        raise ScriptError("the script is not valid XML", "export the script from Studio again") from None
-    for element in root.iter():
-        if element.tag.rpartition("}")[2] == "string" and element.text:
-            yield element.text
-
-
-def _member(data: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = data.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _name(value: object) -> str:
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
-
-
-def _block_error(layout: BlockLayout, count: int, is_elsewhere: bool) -> ScriptError:  # noqa: FBT001
-    name = f"{layout.owner}/{layout.block}"
-    if count:
-        return ScriptError(f"the script has {count} blocks {name}", "remove all but one of them in Studio")
-    if is_elsewhere:
-        message = f"the block {name} is not in one value of a property"
-        return ScriptError(message, "put its two lines into one SNIPPET action in Studio")
-    hint = f"put the lines `{layout.begin}` and `{layout.end}` into a SNIPPET action (see `cxroute studio recipe`)"
-    return ScriptError(f"the script has no block {name}", hint)
+        raise ScriptError(f"the script is not valid XML; {hint}") from None
+    return [element.text or "" for element in root.iterfind(".//{*}string")]

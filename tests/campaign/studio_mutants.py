@@ -18,7 +18,6 @@ from reconciler.cxone.transport.sender import RequestKind
 from reconciler.errors import AmbiguousWriteError, ConcurrentChangeError
 from reconciler.model.change import Applied
 from reconciler.plan import plan
-from reconciler.studio import build
 from tests.campaign.mutants_patches import again, patched
 
 Bug = Callable[[], AbstractContextManager[None]]
@@ -165,8 +164,17 @@ def _ignores_conflicts(real: Any) -> Any:
     return save
 
 
-def _by_name(_real: Any) -> Any:
-    return lambda entry, _layout: (str(entry.address), entry.text)
+def _by_name(real: Any) -> Any:
+    def build_by_name(entries: Any, layout: Any, names: Any) -> Any:
+        priorities = sorted(entry.rule.priority for entry in entries)
+        ordered = sorted(entries, key=lambda entry: str(entry.address))
+        return real(
+            [each._replace(rule=replace(each.rule, priority=p)) for each, p in zip(ordered, priorities, strict=True)],
+            layout,
+            names,
+        )
+
+    return build_by_name
 
 
 def _renewed(real: Any) -> Any:
@@ -198,7 +206,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "a CASE of a person is dropped": _bug(
         (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
     ),
-    "rules in the order of their names": _bug((build, "_order", _by_name)),
+    "rules in the order of their names": _bug((studio_client, "build_block", _by_name)),
     "each rule is written anew": _bug((studio_client, "_block_entry", _renewed)),
     "nothing is recorded": _bug((table._TableRun, "save", _without_recorder)),
     "everything is reported as applied": _bug((ApplyProgress, "outcomes", _all_applied)),

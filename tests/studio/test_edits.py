@@ -15,8 +15,17 @@ from reconciler.model.rule import Condition, Opaque, Rule, Target, make_conditio
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout
-from reconciler.studio.read import ReadBlock, read_block
-from tests.support.studio_rules import LAYOUT, STRICT, block_of, conversation, domain_rule, odd_rule, plain_rule
+from reconciler.studio.read import BlockRule, read_block
+from tests.support.studio_rules import (
+    LAYOUT,
+    STRICT,
+    block_of,
+    conversation,
+    domain_rule,
+    odd_rule,
+    plain_rule,
+    rebuilt,
+)
 from tests.tiers import FULL
 
 LOST = make_condition("intent", "equals", "lost")
@@ -35,14 +44,14 @@ def opaque(text: str) -> Opaque:
     return make_opaque({"type": "studio", "text": text})
 
 
-def edited(old: str, new: str, text: str = TEXT) -> ReadBlock:
+def edited(old: str, new: str, text: str = TEXT) -> tuple[BlockRule, ...]:
     """Return the reading of the block after one edit."""
     assert text.count(old) == 1, (text.count(old), text)
     return read_block(text.replace(old, new), LAYOUT)
 
 
-def by_id(block: ReadBlock) -> dict[str, Rule]:
-    return {rule.id: rule.rule for rule in block.rules}
+def by_id(block: tuple[BlockRule, ...]) -> dict[str, Rule]:
+    return {rule.id: rule.rule for rule in block}
 
 
 def case_lines(key: str, text: str = TEXT) -> str:
@@ -65,7 +74,7 @@ def test_an_edited_literal_is_another_value() -> None:
     assert by_id(edited("cxr_skill = 4001", "cxr_skill = 4003"))["cards/r0"].targets == (Target("4003", 1),)
     values = by_id(edited('"x" ) | ( cxr_text_intent$ = "y"', '"z" ) | ( cxr_text_intent$ = "b"'))["cards/r2"]
     assert values.conditions == (make_condition("intent", "notIn", ["z", "b"]),)
-    assert edited('= "lost" )', '= "stolen" )').rules[0].digest == read_block(TEXT, LAYOUT).rules[0].digest
+    assert edited('= "lost" )', '= "stolen" )')[0].digest == read_block(TEXT, LAYOUT)[0].digest
 
 
 @pytest.mark.parametrize(
@@ -108,13 +117,13 @@ def test_reordered_cases_change_the_fewest_priorities() -> None:
     """The rule that was moved gets a priority between its neighbours; the order is that of the text."""
     first, last = case_lines("r0"), case_lines("r2")
     block = read_block(TEXT.replace(first, "").replace(last, last + first), LAYOUT)
-    assert [(rule.id, rule.rule.priority) for rule in block.rules] == [
+    assert [(rule.id, rule.rule.priority) for rule in block] == [
         ("cards/r1", 20),
         ("cards/r2", 30),
         ("cards/r0", 31),
     ]
     block = read_block(TEXT.replace(last, "").replace(first, first + last), LAYOUT)
-    assert [(rule.id, rule.rule.priority) for rule in block.rules] == [
+    assert [(rule.id, rule.rule.priority) for rule in block] == [
         ("cards/r0", 10),
         ("cards/r2", 15),
         ("cards/r1", 20),
@@ -136,8 +145,8 @@ def test_any_order_of_cases_is_read_in_that_order(layout: BlockLayout) -> None:
             text[:start] + "".join(cases) + text[start + len("".join(cases)) :].partition("}\n//")[1], layout
         )
         sources = [case.rstrip("\n") for case in cases]
-        assert sources == [rule.text if rule.address else f"  // 4001 Fraud Desk\n{rule.text}" for rule in block.rules]
-        keys = [layout.order_key(rule.rule, rule.id) for rule in block.rules]
+        assert sources == [rule.text if rule.address else f"  // 4001 Fraud Desk\n{rule.text}" for rule in block]
+        keys = [layout.order_key(rule.rule, rule.id) for rule in block]
         assert all(before < after for before, after in pairwise(keys)), keys
 
 
@@ -159,16 +168,16 @@ def test_a_hand_commented_case_gives_its_comment_to_no_other() -> None:
     block = edited(
         case, "".join(f"  // {line}\n" for line in case.splitlines()) + "  CASE ( 1 = 1 ) { cxr_skill = 7 }\n"
     )
-    number = next(rule for rule in block.rules if not rule.address)
+    number = next(rule for rule in block if not rule.address)
     assert (number.rule.conditions, number.rule.targets) == ((), (Target("7", 1),))
-    assert [rule.id for rule in block.rules] == ["cards/r0", number.id, "cards/r2"]
+    assert [rule.id for rule in block] == ["cards/r0", number.id, "cards/r2"]
 
 
 def test_an_added_case_without_a_comment_is_not_managed() -> None:
     """It is read at its place, with its line in the name, and keeps its text."""
     added = '  CASE ( cxr_text_intent$ = "new" )\n  {\n    ASSIGN cxr_skill = 4009\n  }\n'
     block = edited(case_lines("r1"), added + case_lines("r1"))
-    rule = block.rules[1]
+    rule = block[1]
     line = TEXT[: TEXT.index(case_lines("r1"))].count("\n") + 1
     assert (rule.id, rule.rule.name, rule.address, rule.digest) == (f"line {line}", f"CASE in line {line}", None, "")
     assert rule.rule.conditions == (make_condition("intent", "equals", "new"),)
@@ -192,12 +201,12 @@ STATEMENTS = [
 @pytest.mark.parametrize(("old", "new"), STATEMENTS)
 def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
     """It is an unmanaged rule before all others, with an opaque condition and an opaque target."""
-    stray = edited(old, new).rules[0]
+    stray = edited(old, new)[0]
     assert stray.address is None
     assert stray.rule.name == f"statement in line {stray.line}"
     assert [type(part) for part in (*stray.rule.conditions, *stray.rule.targets)] == [Opaque, Opaque]
     for layout in (LAYOUT, HIGHEST):
-        rules = read_block(TEXT.replace(old, new), layout).rules
+        rules = read_block(TEXT.replace(old, new), layout)
         assert min(rules, key=lambda rule: layout.order_key(rule.rule, rule.id)) is rules[0]
 
 
@@ -224,7 +233,7 @@ def test_default_is_an_unmanaged_rule_without_conditions_behind_all_others() -> 
     """Wherever DEFAULT stands."""
     for layout in (LAYOUT, HIGHEST):
         text = TEXT.replace("SELECT\n{\n", "SELECT\n{\n  DEFAULT\n  {\n    ASSIGN cxr_skill = 3\n  }\n")
-        rules = read_block(text, layout).rules
+        rules = read_block(text, layout)
         last = max(rules, key=lambda rule: layout.order_key(rule.rule, rule.id))
         assert last is rules[-1]
         assert (last.rule.name, last.rule.conditions) == (f"DEFAULT in line {last.line}", ())
@@ -248,10 +257,10 @@ def test_a_damaged_comment_line_makes_the_rule_unmanaged(old: str, new: str) -> 
     """The CASE is read as it is, at its place."""
     comment = case_lines("r1").partition("\n")[0]
     block = edited(comment, comment.replace(old, new, 1))
-    rule = block.rules[1]
+    rule = block[1]
     assert rule.address is None
     assert (rule.rule.conditions, rule.rule.targets) == (RULES[1].conditions, RULES[1].targets)
-    assert [other.id for other in block.rules] == ["cards/r0", rule.id, "cards/r2"]
+    assert [other.id for other in block] == ["cards/r0", rule.id, "cards/r2"]
 
 
 @pytest.mark.parametrize(
@@ -331,16 +340,16 @@ def test_a_rule_of_one_address_twice_has_two_ids() -> None:
     """The second one is shown beside the first."""
     lines = case_lines("r1")
     block = edited(lines, lines + lines)
-    assert [rule.id for rule in block.rules] == ["cards/r0", "cards/r1", "cards/r1 (2)", "cards/r2"]
-    assert block.rules[1].rule.conditions == block.rules[2].rule.conditions
+    assert [rule.id for rule in block] == ["cards/r0", "cards/r1", "cards/r1 (2)", "cards/r2"]
+    assert block[1].rule.conditions == block[2].rule.conditions
 
 
 def test_white_space_and_comments_are_not_drift() -> None:
-    """Indentation, blank lines and further comments change no rule; the text is not canonical, so a save repairs it."""
+    """Indentation, blank lines and further comments change no rule; a save repairs them."""
     for old, new in [("SELECT\n", "\n\nSELECT // choose\n"), ("  CASE", "\t CASE "), ("ASSIGN cxr_skill", "cxr_skill")]:
         block = read_block(TEXT.replace(old, new), LAYOUT)
         assert list(by_id(block).values()) == RULES
-        assert not block.is_canonical
+        assert rebuilt(block) == TEXT
     assert list(by_id(read_block(TEXT.replace("\n", "\r\n"), LAYOUT)).values()) == RULES
 
 
@@ -359,7 +368,7 @@ def test_random_damage_is_an_error_or_read() -> None:
             at = random.randrange(len(lines))
             lines[at : at + 1] = random.choice(([], [lines[at]] * 2, [random.choice(lines)]))
         with suppress(SnippetError):
-            rules = read_block("\n".join(lines), LAYOUT).rules
+            rules = read_block("\n".join(lines), LAYOUT)
             assert len({rule.id for rule in rules}) == len(rules)
             keys = [LAYOUT.order_key(rule.rule, rule.id) for rule in rules if rule.rule.enabled]
             assert keys == sorted(keys)
@@ -386,7 +395,7 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
             words[at] = new if random.random() < 0.8 else f"{new}\n"
         text = "".join(words)
         with suppress(SnippetError):
-            rules = read_block(text, LAYOUT).rules
+            rules = read_block(text, LAYOUT)
             parts = [part for rule in rules for part in (*rule.rule.conditions, *rule.rule.targets)]
             if any(isinstance(part, Opaque) for part in parts):
                 continue

@@ -11,7 +11,7 @@ from reconciler.model.live import marker_digest
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
 from reconciler.studio.read import read_block
-from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, block_of, entries_of, odd_rule
+from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, block_of, entries_of, odd_rule, rebuilt
 from tests.tiers import FULL
 
 LISTS = 1_500 if FULL else 75
@@ -26,11 +26,11 @@ def test_a_block_is_read_as_the_rules_it_was_built_from(layout: BlockLayout) -> 
         text = build_block(entries, layout, {"4001": "Fraud Desk"})
         block = read_block(text, layout)
         expected = {str(entry.address): (entry.rule, entry.digest) for entry in entries}
-        assert expected == {rule.id: (rule.rule, rule.digest) for rule in block.rules}, text
-        assert [rule.digest for rule in block.rules] == [marker_digest(rule.rule) for rule in block.rules]
-        keys = [layout.order_key(rule.rule, rule.id) for rule in block.rules]
+        assert expected == {rule.id: (rule.rule, rule.digest) for rule in block}, text
+        assert [rule.digest for rule in block] == [marker_digest(rule.rule) for rule in block]
+        keys = [layout.order_key(rule.rule, rule.id) for rule in block]
         assert keys == sorted(keys)
-        assert block.is_canonical, text
+        assert text == rebuilt(block, layout)
 
 
 def test_equal_rules_have_equal_text() -> None:
@@ -40,7 +40,7 @@ def test_equal_rules_have_equal_text() -> None:
         entries = entries_of([odd_rule(random) for _ in range(random.choice((0, 1, 6)))], LAYOUT)
         text = build_block(entries, LAYOUT, {"12": "Desk"})
         assert text == build_block(random.sample(entries, len(entries)), LAYOUT, {"12": "Desk"})
-        kept = [BlockEntry(rule.rule, rule.address, rule.digest, rule.text) for rule in read_block(text, LAYOUT).rules]
+        kept = [BlockEntry(rule.rule, rule.address, rule.digest, rule.text) for rule in read_block(text, LAYOUT)]
         assert text == build_block(random.sample(kept, len(kept)), LAYOUT, {})
 
 
@@ -61,9 +61,10 @@ def test_a_large_block_is_read() -> None:
     random = Random("size")
     rules = [replace(odd_rule(random), name="name", description="") for _ in range(5_000 if FULL else 300)]
     entries = entries_of(rules, LAYOUT)
-    block = read_block(build_block(entries, LAYOUT, {}), LAYOUT)
-    assert block.is_canonical
-    assert {entry.rule for entry in entries} == {rule.rule for rule in block.rules}
+    text = build_block(entries, LAYOUT, {})
+    block = read_block(text, LAYOUT)
+    assert text == rebuilt(block)
+    assert {entry.rule for entry in entries} == {rule.rule for rule in block}
 
 
 def test_a_block_that_could_not_be_read_is_not_built() -> None:
@@ -77,7 +78,7 @@ def test_line_numbers_and_queue_names_are_those_of_the_text() -> None:
     """A rule's line is the line of its comment; names of queues have no brace and no line end."""
     text = block_of([odd_rule(Random("lines")) for _ in range(1)])
     lines = text.split("\n")
-    for rule in read_block(text, LAYOUT, 101).rules:
+    for rule in read_block(text, LAYOUT, 101):
         assert lines[rule.line - 101].strip().startswith(f"// cxroute:rule {rule.address}#")
         assert rule.text.split("\n")[0] == lines[rule.line - 101]
         assert set(rule.queue_names.values()) <= {"Fraud Desk", "Ü Desk"}

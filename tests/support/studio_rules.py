@@ -11,6 +11,7 @@ from reconciler.model.rule import Address, Condition, Rule, Target, make_conditi
 from reconciler.studio.build import BlockEntry, build_block, number_text
 from reconciler.studio.dialect import Dialect
 from reconciler.studio.layout import BlockLayout, storable_rule
+from reconciler.studio.read import BlockRule
 
 LAYOUT: Final = BlockLayout(owner="acme-routing", block="main", variables={"sure": "bot_sure", "näme": "name_of"})
 HIGHEST_FIRST: Final = BlockLayout(owner="acme", block="b", variables=dict(LAYOUT.variables), highest_first=True)
@@ -87,6 +88,12 @@ def entries_of(rules: Sequence[Rule], layout: BlockLayout) -> list[BlockEntry]:
 
 def block_of(rules: Sequence[Rule], layout: BlockLayout = LAYOUT) -> str:
     return build_block(entries_of(rules, layout), layout, {"4001": "Fraud Desk", "12": "{Ü} \n Desk"})
+
+
+def rebuilt(rules: Sequence[BlockRule], layout: BlockLayout = LAYOUT) -> str:
+    """Return the block that is built of rules as they were read."""
+    entries = [BlockEntry(each.rule, each.address, each.digest, "") for each in rules]
+    return build_block(entries, layout, {queue: name for each in rules for queue, name in each.queue_names.items()})
 
 
 def plain_rule(priority: float, parts: Sequence[Condition], queue: str = "4001", name: str = "") -> Rule:
