@@ -228,7 +228,7 @@ def test_a_block_without_comment_lines_has_the_rules_in_order(seed: int) -> None
     draw, layout = random.Random(seed), studio_rules.LAYOUT
     entries = studio_rules.entries_of([studio_rules.odd_rule(draw) for _ in range(8)], layout)
     bare = re.sub(r"(?m)^ *//.*\n?", "", build_block(entries, layout, {}))
-    enabled = [(entry.rule, str(entry.address)) for entry in entries if entry.rule and entry.rule.enabled]
+    enabled = [(entry.rule, str(entry.address)) for entry in entries if entry.rule.enabled]
     expected = [rule for rule, _ in sorted(enabled, key=lambda pair: layout.order_key(*pair))]
     found = ImportedSnippet(bare, layout).rules
     assert [(rule.conditions, rule.targets) for rule in expected] == [(rule.conditions, rule.targets) for rule in found]
