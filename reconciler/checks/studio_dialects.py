@@ -20,7 +20,14 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.dialect import BROAD, PLAIN, Dialect, describe_dialect, possible_dialects, text_key
+from reconciler.studio.dialect import (
+    BROAD,
+    Dialect,
+    describe_dialect,
+    differing_on_texts,
+    possible_dialects,
+    text_key,
+)
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
@@ -80,8 +87,7 @@ class DialectProof:
     def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
         by_rules, allowed = self._read_texts(None), {**self.declared, **self.values}
-        # The generated text compares numbers in the same way everywhere: only the facts about texts matter.
-        for dialect in dict.fromkeys(Dialect(*each[:2], *PLAIN[2:]) for each in self.dialects):
+        for dialect in differing_on_texts(self.dialects):
             in_studio = self._read_texts(dialect)
             for region in self._compare(allowed, by_rules, in_studio) if in_studio != by_rules else ():
                 message = self._describe(region, region.example.attributes, f"with {describe_dialect(dialect)}")
@@ -152,7 +158,7 @@ class GeneratedText:
     """The rules as the text of a block, for tests of single conversations."""
 
     def __init__(self, desired: DesiredState, layout: BlockLayout) -> None:
-        self._layout, self._dialects = layout, possible_dialects(layout.facts)
+        self._layout, self._dialects = layout, differing_on_texts(possible_dialects(layout.facts))
         self._entries = {entry.name: entry for entry in desired_entries(desired) if entry.rule.enabled}
         parts = set(_conditions(self._entries.values()))
         self._variables = {part.attribute: layout.variable(part.attribute) for part in parts}

@@ -1,6 +1,6 @@
 """The undocumented facts about comparisons in Studio, as the combinations that are possible."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -27,6 +27,11 @@ def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
     """Return the dialects that the facts do not rule out, PLAIN first; an absent fact is unknown."""
     choices = [(facts[name],) if name in facts else (each, not each) for name, each in zip(FACTS, PLAIN, strict=True)]
     return tuple(Dialect(*choice) for choice in product(*choices))
+
+
+def differing_on_texts(dialects: Iterable[Dialect]) -> tuple[Dialect, ...]:
+    """Return one dialect of those that compare texts alike: a block compares numbers in the same way in all."""
+    return tuple({each[:2]: each for each in reversed([*dialects])}.values())[::-1]
 
 
 def text_key(dialect: Dialect, text: str) -> str:

@@ -12,7 +12,7 @@ from reconciler.model.rule import parse_number
 from reconciler.studio.dialect import Dialect, text_key
 from reconciler.studio.language import Expression, SnippetError, Statement
 
-_Value = str | Fraction | None  # None: the variable is not defined
+_Value = str | int | Fraction | None  # None: the variable is not defined
 _MAX_TEXT: Final = 1024 * 1024
 _MAX_FLOAT: Final = 10**300
 _SUBSTITUTION: Final = re.compile(r"\{ *([A-Za-z_][A-Za-z0-9_]*\$?) *\}", re.ASCII)
@@ -42,7 +42,7 @@ def run_snippet(
 
     Raises SnippetError for a part that decisions do not use, and for a text without a bound.
     """
-    values: dict[str, _Value] = {"contactid": Fraction(contact_id)}
+    values: dict[str, _Value] = {"contactid": contact_id}
     for name, value in variables.items():
         values.setdefault(name.lower(), value if isinstance(value, str) else Fraction(str(value)))
     _Run(values, dialect, [] if traces is None else traces).run(statements)
@@ -105,42 +105,43 @@ class _Run:
                 return _number_of(node.text)
             case "call" if node.text in ("contains", "beginswith"):
                 text, part = (text_key(self.dialect, _text(self._evaluate(each))) for each in node.parts)
-                return Fraction(part in text if node.text == "contains" else text.startswith(part))
+                return int(part in text if node.text == "contains" else text.startswith(part))
         raise self._error("cxroute does not understand this expression")
 
     def _operate(self, symbols: Sequence[str], parts: Sequence[Expression]) -> _Value:
         if {*symbols} in ({"&"}, {"|"}):
             truths = map(self._is_true, parts)
-            return Fraction(all(truths) if symbols[0] == "&" else any(truths))
+            return int(all(truths) if symbols[0] == "&" else any(truths))
         if symbols == ["~"]:
-            return Fraction(self._is_true(parts[0]) != self._is_true(parts[1]))
+            return int(self._is_true(parts[0]) != self._is_true(parts[1]))
         if len(symbols) == 1 and symbols[0] in _COMPARISONS:
-            return Fraction(self._compare(symbols[0], *parts))
+            return int(self._compare(symbols[0], *parts))
         value = self._evaluate(parts[0])
         for symbol, part in zip(symbols, parts[1:], strict=True):
             value = self._calculate(symbol, self._as_number(value), self._as_number(self._evaluate(part)))
         return value
 
-    def _calculate(self, symbol: str, left: Fraction | None, right: Fraction | None) -> Fraction:
+    def _calculate(self, symbol: str, left: int | Fraction | None, right: int | Fraction | None) -> int | Fraction:
         if symbol not in _ARITHMETIC:
             raise self._error(f"cxroute does not understand `{symbol}` here")
         if left is None or right is None:  # a text and an undefined variable are ignored
-            return left or right or Fraction(0)
+            return left or right or 0
         if symbol == "%" and not right:
             raise self._error("a division by zero")
-        return Fraction(_ARITHMETIC[symbol](left, right))
+        result: int | Fraction = _ARITHMETIC[symbol](left, right)
+        return result
 
     def _compare(self, symbol: str, left: Expression, right: Expression) -> bool:
         first, second = self._evaluate(left), self._evaluate(right)
         if not (_is_text_variable(left) or _is_text_variable(right)):
             numbers = self._as_number(first), self._as_number(second)
             if self.dialect.mixed_is_zero and numbers != (None, None):
-                numbers = numbers[0] or Fraction(0), numbers[1] or Fraction(0)
+                numbers = numbers[0] or 0, numbers[1] or 0
             if None not in numbers:
                 return _COMPARISONS[symbol](*numbers)
         return _COMPARISONS[symbol](text_key(self.dialect, _text(first)), text_key(self.dialect, _text(second)))
 
-    def _as_number(self, value: _Value) -> Fraction | None:
+    def _as_number(self, value: _Value) -> int | Fraction | None:
         if isinstance(value, str):
             return _number_of(value) if self.dialect.digit_text_is_number else None
         return value
@@ -164,25 +165,23 @@ def _is_text_variable(node: Expression) -> bool:
 
 
 @lru_cache(4096)
-def _number_of(text: str) -> Fraction | None:
+def _number_of(text: str) -> int | Fraction | None:
     try:
         parse_number(text)
     except ValueError:
         return None
-    return Fraction(text)
+    number = Fraction(text)
+    return number.numerator if number.denominator == 1 else number
 
 
 @lru_cache(4096)
 def _text(value: _Value) -> str:
     if isinstance(value, Fraction):
-        is_integer = value.denominator == 1
-        return (
-            str(value.numerator) if is_integer else format(Decimal(value.numerator) / Decimal(value.denominator), "f")
-        )
-    return value or ""
+        return format(Decimal(value.numerator) / Decimal(value.denominator), "f").removesuffix(".0")
+    return "" if value is None else str(value)
 
 
-def _to_python(value: str | Fraction) -> str | int | float:
+def _to_python(value: str | int | Fraction) -> str | int | float:
     if isinstance(value, Fraction):
-        return value.numerator if value.denominator == 1 or abs(value) > _MAX_FLOAT else float(value)
+        return float(value) if value.denominator > 1 and abs(value) < _MAX_FLOAT else int(value)
     return value
