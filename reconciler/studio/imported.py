@@ -27,7 +27,7 @@ _REFUSED: Final = (
 class _HandWrittenReader(ConditionReader):
     """Reads comparisons of the script's own variables, too."""
 
-    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: they are no attributes
+    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: not attributes
 
     def condition(self, variable: str, name: str, value: model.Value) -> Condition:
         """Return a condition on a variable that the snippet does not assign. Raises NotUnderstoodError."""
