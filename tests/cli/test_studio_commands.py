@@ -534,7 +534,7 @@ def stored(content: Any) -> Callable[[TenantState], object]:
 
 
 PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
-    (locked, "lock", "warn", "Kim has locked the script"),
+    (locked, "lock", "warn", "locked by Kim"),
     (edited("// cxroute:end", "// the end"), "block", "fail", "does not end"),
     (edited("acme/main", "acme/other"), "block", "fail", "the script has no block acme/main"),
     (edited("TRACE", "// cxroute:begin acme/main\r\n// cxroute:end\r\nTRACE"), "block", "fail", "2 blocks acme/main"),
