@@ -172,7 +172,7 @@ def warn_of_size(plan: Plan) -> Iterator[Finding]:
     layout = plan.desired.layout if plan.changes else None
     rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout else ()
     entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
-    with suppress(NotStorableError):  # of a rule that somebody edited, only the script has the text
+    with suppress(NotStorableError):  # only the script has the text of a rule that a person edited
         size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
         if size > MAX_PROVEN_BYTES:
             text = f"the block would have {size:,} bytes; the largest text known to work has {MAX_PROVEN_BYTES:,}"

@@ -80,7 +80,7 @@ class DialectProof:
         except UndecidedError:
             message = "not proven that the rules do the same in all dialects of Studio: the analysis reached its bound"
             yield LintView.finding("CXR127", "error", message, self.entries[0], _HINT)
-        split = "in Studio a split is by contact and no draw: ContactID % 100 chooses the queue"
+        split = "in Studio a split is by contact, not a draw: ContactID % 100 chooses the queue"
         splits = (entry for entry in self.entries if len(entry.rule.targets) > 1)
         yield from (LintView.finding("CXR130", "info", split, entry) for entry in splits)
 

@@ -143,7 +143,7 @@ class StudioClient(StudioReadingClient):
             lock = find_member((await self._call_script("read script")).payload, "header.lockInfo")
             holder, since = (display_text(find_member(lock, name)) for name in ("lockedName", "lockedDate"))
             text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
-        return errors.LockedError(f"{text}: close it in Studio, or ask its user to, and run the command again")
+        return errors.LockedError(f"{text}: close it in Studio, or ask this user to, and run the command again")
 
     async def _release_lock(self) -> None:
         """Unlock, also while this task is cancelled, which continues after it."""

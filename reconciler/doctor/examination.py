@@ -257,8 +257,8 @@ class Examination:
         )
         self._add("version", "ok" if save.by else "warn", text)
         holder = display_text(find_member(replies[0].payload, "header.lockInfo.lockedName"))
-        advice = "Close it in Studio. A lock of this access key's user stops no apply" if holder else ""
-        self._add("lock", "warn" if holder else "ok", f"{holder or 'nobody'} has locked the script", advice)
+        advice = "Close or unlock it in Studio: apply does not take a user's lock away" if holder else ""
+        self._add("lock", "warn" if holder else "ok", f"locked by {holder}" if holder else "not locked", advice)
         return self._check_block(json.dumps(replies[0].payload), studio.layout)
 
     def _check_block(self, content: str, layout: BlockLayout) -> list[LiveRule]:

@@ -108,8 +108,8 @@ them to no queue, not even by the default routing. Set a weight above 0 for at l
 set `enabled: false`; to stop using one queue, remove its target. A live rule of this kind is read, compared and
 explained; `export` leaves it out.
 CXR124 duplicate attribute: Two Attributes documents declare the same attribute. Keep one of the entries.
-CXR125 rule that a Studio block cannot hold: The language has no `endsWith`, no empty text, no quotes, braces,
-backslashes or control characters, and splits by whole percents.
+CXR125 rule that a Studio block cannot hold: A block cannot express `endsWith`, the empty text, quotes, braces,
+backslashes, control characters, or weights that are not whole percents. Use another operator, value or weight.
 CXR126 two meanings of a Studio variable: Rules compare an attribute as text and as a number, or two attributes have one
 variable of the script. Use two attributes, or `api.studio.variables`.
 CXR127 result depends on Studio's dialect: No document says whether Studio distinguishes `Card` from `card`, or ignores

@@ -24,7 +24,7 @@ _NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | 
     "notExists": "exists",
 }
 _NUMBER: Final = "is a number"  # this and the next are operators inside an expression, which no rule has
-_NO_NUMBER: Final = "is no number"
+_NO_NUMBER: Final = "is not a number"
 _EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMBER: {_NUMBER, "number"}}
 _IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000

@@ -12,7 +12,7 @@ from reconciler.studio import conditions as read
 from reconciler.studio.conditions import Alternative, ConditionReader, NotUnderstoodError
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
-from reconciler.text.escape import quote
+from reconciler.text.escape import sanitize
 
 _MAX_LISTED: Final = 50
 _MAX_RULES: Final = 10_000
@@ -20,19 +20,19 @@ _NO_EFFECT: Final = ("comment", "trace")
 _EMPTY: Final = (Expression("text", ""), Expression("number", "0"))
 _NO_SKILL: Final = "this CASE assigns no skill, and rules cannot keep its conversations from later rules"
 _REFUSED: Final = (
-    "nothing was written: a snippet is imported if one SELECT or SWITCH, and nothing else, assigns the skill"
+    "nothing was written: in a snippet to import, one SELECT or SWITCH, and nothing else, assigns the skill"
 )
 
 
 class _HandWrittenReader(ConditionReader):
     """Reads comparisons of the script's own variables, too."""
 
-    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: they are no attributes
+    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: not attributes
 
     def condition(self, variable: str, name: str, value: model.Value) -> Condition:
         """Return a condition on a variable that the snippet does not assign. Raises NotUnderstoodError."""
         if variable.lower() in self.assigned:
-            raise NotUnderstoodError(variable)
+            raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
         return super().condition(variable, name, value)
 
     def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
@@ -60,7 +60,7 @@ class ImportedSnippet:
     """
 
     def __init__(self, text: str, layout: BlockLayout) -> None:
-        """Read the snippet. Raises CxrouteError with every line that rules cannot say."""
+        """Read the snippet. Raises CxrouteError with every line that cannot be a rule."""
         self._statements, self._layout = parse_snippet(text), layout
         self._lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self._problems: list[tuple[int, str]] = []
@@ -72,7 +72,7 @@ class ImportedSnippet:
         }
         at = next((at for at, each in enumerate(self._statements) if each.kind in ("select", "switch")), None)
         if at is None:
-            raise CxrouteError(f"{_REFUSED}; there is none")
+            raise CxrouteError(f"{_REFUSED}; this one has neither")
         self._decision, before = self._statements[at], self._statements[:at]
         inside = [each for each in _walk(self._decision.body) if each.kind == "assign"]
         counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
@@ -111,7 +111,7 @@ class ImportedSnippet:
 
     def _refuse(self, statement: Statement, text: str = "") -> None:
         text = text or self._lines[statement.line - 1].strip()
-        self._problems.append((statement.line, f"rules cannot say: {quote(text[:100])}"))
+        self._problems.append((statement.line, f"cannot be a rule: {sanitize(text[:100])}"))
 
     def _is_harmless(self, statement: Statement) -> bool:
         """Return whether a statement beside the decision leaves the skill as it is, or empties it before."""

@@ -16,10 +16,10 @@ def format_recipe(layout: BlockLayout, attributes: Iterable[str]) -> str:
 
 {presets}
 
-2. Let the bot hand over: the actions that follow assign these variables what the bot returns.
+2. After the bot, the script assigns to these variables what the bot returned, before the queue is chosen.
 
-3. Put another SNIPPET action behind the hand-over, with these two lines. Assign the skill of the default routing to
-   `{layout.skill}` before them: it stays if no rule takes the contact.
+3. Put another SNIPPET action where the queue is chosen, with these two lines. Above them, assign the skill of the
+   default routing to `{layout.skill}`: it stays if no rule takes the contact.
 
 {layout.begin}
 {layout.end}
@@ -28,6 +28,6 @@ def format_recipe(layout: BlockLayout, attributes: Iterable[str]) -> str:
    of the SNIPPET to an action for the default routing. `{layout.rule}` has the address of the rule, for reports.
 
 5. Run this snippet once in the Snippet editor. Pass the last line of its TRACE output to
-   `cxroute studio probe --result LINE`, and put the result into the Environment.
+   `cxroute studio probe --result LINE`, and put the result into the Environment, under `api.studio`.
 
 {probe_snippet()}"""

@@ -76,7 +76,8 @@ def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
     blocks = [(value, start, end) for value in values for start, end, _ in _spans(value, layout)]
     snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
-    return _cut(*(_only(blocks, layout) if blocks or len(snippets) != 1 else snippets[0]))
+    other = f", and {len(snippets) or 'no'} snippets with CASE lines"
+    return _cut(*(_only(blocks, layout, other) if blocks or len(snippets) != 1 else snippets[0]))
 
 
 def _cut(value: str, start: int, end: int) -> tuple[str, int]:
@@ -103,15 +104,14 @@ def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
         raise ScriptError(f"{message}; add the line `{layout.end}` after it in Studio")
 
 
-def _only(blocks: Sequence[_Block], layout: BlockLayout) -> _Block:
+def _only(blocks: Sequence[_Block], layout: BlockLayout, other: str = "") -> _Block:
     if len(blocks) == 1:
         return blocks[0]
     name = f"{layout.owner}/{layout.block}"
     if blocks:
         raise ScriptError(f"the script has {len(blocks)} blocks {name}; remove all but one of them in Studio")
-    lines = f"the lines `{layout.begin}` and `{layout.end}`"
-    hint = f"put {lines} into one SNIPPET action (see `cxroute studio recipe`)"
-    raise ScriptError(f"the script has no block {name} in a property; {hint}")
+    hint = f"put the lines `{layout.begin}` and `{layout.end}` into one SNIPPET action (see `cxroute studio recipe`)"
+    raise ScriptError(f"the script has no block {name} in a property{other}; {hint}")
 
 
 def _parse_object(content: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Table:
     async def save(
         self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
     ) -> Sequence[str]:
-        """Replace the rules, unless somebody changed them since the read."""
+        """Replace the rules, unless a person changed them since the read."""
         assert self.held
         assert {target.queue_id for live in after for target in live.rule.targets if isinstance(target, Target)} <= {
             *queue_names
@@ -172,7 +172,7 @@ def test_a_rule_that_another_user_deleted_is_named() -> None:
     assert report.error.startswith("cards/keep changed in Studio meanwhile; this plan does not cover")
 
 
-def test_a_save_of_somebody_else_is_planned_again_once() -> None:
+def test_a_save_by_another_user_is_planned_again_once() -> None:
     """The second save is made from a new read; after a second conflict nothing more is tried."""
     once = Table([*OLD], before_save=[lambda table: table.edit("change", priority=77)])
     assert run(once).converged
@@ -238,7 +238,7 @@ def test_a_refused_save_fails_with_the_reasons_of_the_tenant() -> None:
 
 
 def test_a_case_that_is_not_managed_makes_it_refuse() -> None:
-    """A save would lose or keep a statement of which nobody knows the owner."""
+    """A save would lose or keep a statement whose owner is not known."""
     table = Table(
         [*OLD], before_read=[lambda table: table.rules_now.append(unmanaged("line 9", rule("CASE in line 9")))]
     )

@@ -329,7 +329,7 @@ def test_undeclared_values_are_not_examples(evaluation: str) -> None:
 
 
 def test_the_bound_of_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof that was not finished is no proof."""
+    """A proof that was not finished proves nothing."""
     monkeypatch.setattr("reconciler.checks.studio_dialects._MAX_WORK", 3)
     entries = rules(*(rule(name, "Cards", intent("contains", name)) for name in "abcd"))
     [error] = proof(environment(), entries, intents(*"abcd")).of("CXR127")

@@ -335,7 +335,7 @@ def test_a_comment_in_the_lines_of_a_rule_changes_nothing(desk: Desk) -> None:
     assert desk.is_current()
 
 
-def test_a_renamed_queue_is_no_change(desk: Desk) -> None:
+def test_a_renamed_queue_changes_nothing(desk: Desk) -> None:
     """The id decides. A rule that is written later gets the new name, the others keep the old one."""
     stored = STATE.read_text("utf-8")
     assert '"name": "Cards"' in stored or '"name":"Cards"' in stored
@@ -419,7 +419,7 @@ def test_doctor_without_the_script_or_a_right_says_what_to_do(
 
 
 def test_a_skill_that_is_missing_or_inactive_fails() -> None:
-    """A queue of the manifests is named with advice; an id in the block that is no active skill is a warning."""
+    """A queue of the manifests is named with advice; an id in the block that is not an active skill is a warning."""
     skills = [Queue("4001", "Fraud"), Queue("4002", "Cards", active=False)]
     (good,) = check_skills([], skills, ["Fraud", "4001"])
     assert ("skills", "ok") == (good.name, good.status)
@@ -534,7 +534,7 @@ def stored(content: Any) -> Callable[[TenantState], object]:
 
 
 PROBLEMS: Final[list[tuple[Callable[[TenantState], object], str, str, str]]] = [
-    (locked, "lock", "warn", "Kim has locked the script"),
+    (locked, "lock", "warn", "locked by Kim"),
     (edited("// cxroute:end", "// the end"), "block", "fail", "does not end"),
     (edited("acme/main", "acme/other"), "block", "fail", "the script has no block acme/main"),
     (edited("TRACE", "// cxroute:begin acme/main\r\n// cxroute:end\r\nTRACE"), "block", "fail", "2 blocks acme/main"),
