@@ -28,6 +28,7 @@ _NO_NUMBER: Final = "is no number"
 _EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMBER: {_NUMBER, "number"}}
 _IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000
+_MAX_PARTS: Final = 200
 
 
 class NotUnderstoodError(Exception):
@@ -46,10 +47,14 @@ def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
     names = Counter(part.text for each in statements for part in (each, *each.body, *each.otherwise))
     single = [each for each in statements if each.kind == "assign" and names[each.text] == 1]
     helpers = {each.text: helper for each in single if (helper := _helper(each.text, plain(each.expressions[0])))}
+    places = {each: place for place, each in enumerate(statements)}
+    assigned = {each.text: place for each, place in places.items() if each.kind == "assign"}
     for name, helper in [*helpers.items()]:
-        if name.startswith("cxr_num_") and name.replace("num", "text", 1) + "$" in helpers:
+        text = name.replace("num", "text", 1) + "$"
+        if name.startswith("cxr_num_") and text in helpers:
             _, *check = parse_snippet("\n".join(number_helpers(helper.variable)))
-            if names[check[0].text] == len(check) and {*check} <= {*statements}:
+            before = [assigned.get(name, -1), assigned.get(text, -1), places.get(check[0], -1)]
+            if names[check[0].text] == len(check) and 0 <= min(before) <= max(before) < places.get(check[1], -1):
                 helpers[check[0].text] = Helper("check", helper.variable)
     return helpers
 
@@ -103,6 +108,8 @@ class ConditionReader:
         if symbols == {"|"}:
             return _any_of(each for part in node.parts for each in self._alternatives(part))
         if symbols == {"&"}:
+            if len(node.parts) > _MAX_PARTS:
+                raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
             combined: list[Alternative] = [()]
             for part in node.parts:
                 further = self._alternatives(part)
