@@ -29,6 +29,7 @@ _EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMB
 _IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000
 _MAX_PARTS: Final = 200
+_MAX_DIGITS: Final = 1000
 
 
 class NotUnderstoodError(Exception):
@@ -81,6 +82,10 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+def _symbols(node: Expression) -> set[str]:
+    return {*node.text.split()} if node.kind == "operation" else set()
+
+
 def either(nodes: Sequence[Expression]) -> Expression:
     """Return the expression that is true where one of the expressions is."""
     groups = tuple(Expression("group", "", (node,)) for node in nodes)
@@ -104,7 +109,11 @@ class ConditionReader:
 
     def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
-        symbols = {*node.text.split()} if node.kind == "operation" else set()
+        symbols = _symbols(node)
+        if symbols & {*"&|"} and any(
+            _symbols(part) & {*"&|~"} for part in node.parts
+        ):  # no document says which is first
+            raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
             return _any_of(each for part in node.parts for each in self._alternatives(part))
         if symbols == {"&"}:
@@ -139,7 +148,7 @@ class ConditionReader:
                 number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
                 is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
                 return [self.number_test(variable, symbol, number), *([(absent,)] if is_absent else [])]
-            case "number", _, Expression("number") if symbol in TESTS:
+            case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
                 return negated(self._alternatives(left), node)
