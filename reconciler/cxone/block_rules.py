@@ -1,13 +1,17 @@
 """Live rules in the text of a managed block: of a tenant's script, or of a file in its place."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from reconciler.cxone.rule_json import RulesFile, read_file_text, rule_body
 from reconciler.errors import UsageError
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.language import SnippetError
-from reconciler.studio.layout import BlockLayout
+from reconciler.model.rule import Address, Opaque, Rule
+from reconciler.studio.build import USED_VARIABLE, BlockEntry, build_block
+from reconciler.studio.conditions import Helper, find_helpers
+from reconciler.studio.language import SnippetError, parse_snippet
+from reconciler.studio.layout import BlockLayout, NotStorableError
 from reconciler.studio.read import BlockRule, read_block
 from reconciler.studio.script import ScriptError, find_file_block
 from reconciler.text.escape import sanitize
@@ -26,6 +30,40 @@ def live_rules(text: str, layout: BlockLayout, first_line: int = 1) -> Iterator[
         digest = "0" * 8 if is_stale and rule is rules[0] else rule.digest
         marker = Marker(layout.owner, rule.address, digest) if rule.address else None
         yield LiveRule(rule.id, rule.rule, marker, {"id": rule.id, **rule_body(rule.rule, marker)}), rule
+
+
+def block_after(entries: Sequence[BlockEntry], layout: BlockLayout, queue_names: Mapping[str, str], before: str) -> str:
+    """Return the block that replaces `before`. Raises NotStorableError if a kept rule would mean something else."""
+    entries = [each if each.text and _has_own_lines(each.text) else each._replace(text="") for each in entries]
+    text, kept = build_block(entries, layout, queue_names), [each for each in entries if each.text]
+    read = Counter(_meaning(each.address, each.rule) for each in read_block(text, layout))
+    changed = Counter(_meaning(each.address, each.rule) for each in kept) - read
+    old, new = _helpers(before), _helpers(text)
+    for each in kept:
+        parts = "".join(part.text for part in (*each.rule.conditions, *each.rule.targets) if isinstance(part, Opaque))
+        names = [found[0].lower() for found in USED_VARIABLE.finditer(parts)]
+        if _meaning(each.address, each.rule) in changed or any(old.get(name) != new.get(name) for name in names):
+            message = f"a person edited {each.address}, and it would mean something else after this save"
+            raise NotStorableError(f"{message}; include it in the apply, or undo its edit in Studio")
+    return text
+
+
+def _meaning(address: Address | None, rule: Rule) -> tuple[object, ...]:
+    return address, rule.enabled, rule.conditions, rule.targets
+
+
+def _helpers(block: str) -> dict[str, Helper]:
+    helpers = find_helpers([each for each in parse_snippet(block) if each.kind in ("assign", "if")])
+    return {name: helper._replace(variable=helper.variable.lower()) for name, helper in helpers.items()}
+
+
+def _has_own_lines(text: str) -> bool:
+    """Return whether the lines of a rule have all of it, and nothing else."""
+    with suppress(SnippetError):
+        statements = parse_snippet(text)
+        kinds = [each.kind for each in statements if each.kind != "comment"]
+        return kinds in ([], ["case"], ["default"]) and not statements[-1].text.startswith("// cxroute:")
+    return False
 
 
 def read_block_file(path: str, layout: BlockLayout) -> RulesFile:

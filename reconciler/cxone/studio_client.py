@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from reconciler import errors
-from reconciler.cxone.block_rules import live_rules
+from reconciler.cxone.block_rules import block_after, live_rules
 from reconciler.cxone.client import ReadingClient, WritingClient, rule_path
 from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.transport.circuit_breaker import WaitingBreaker
 from reconciler.cxone.transport.request import ApiResponse
 from reconciler.model.live import LastSave, LiveRule
-from reconciler.studio.build import BlockEntry, build_block
+from reconciler.studio.build import BlockEntry
 from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
@@ -112,8 +112,8 @@ class StudioClient(StudioReadingClient):
             raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
         entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
         try:
-            text = build_block(entries, self._script.layout, queue_names)
-        except NotStorableError as error:
+            text = block_after(entries, self._script.layout, queue_names, block.text)
+        except (NotStorableError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
         body = f'{{"scriptContent": {replace_block(content, block, text)}}}'  # all else is as it was read
         return self._check_save(await self._call("save script", self._script.target(), body.encode()))

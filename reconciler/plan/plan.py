@@ -179,12 +179,14 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
 
 
 def _foreign_cases(owned: LiveRulesByOwner, changes: Iterable[Change]) -> Iterator[Finding]:
-    """Yield a conflict for each unmanaged rule in the block: a save would have to keep or to lose it."""
+    """Yield a conflict for each CASE that no manifest owns: a save would have to keep or to lose it."""
     adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
-    for live in owned.unmanaged:
+    for live in (*owned.unmanaged, *owned.edited_copies):
         if live.id not in adopted:
-            message = f'"{live.rule.name}" of the block is not managed, and apply writes no block that contains it'
+            kind = "an edited copy of another CASE" if live.marker else "not managed"
+            message = f'"{live.rule.name}" of the block is {kind}, and apply writes no block that contains it'
             hint = f"move it out of the block, or take it over with `adopt: {{id: {live.id}}}`"
+            hint = "remove it in Studio" if live.marker else hint
             yield Finding(code="CXR313", severity="error", message=message, hint=hint)
 
 

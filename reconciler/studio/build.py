@@ -21,7 +21,7 @@ SPLIT_LINE: Final = "ASSIGN cxr_split = ( ContactID % 100 )"
 SYMBOLS: Final = {"greaterThan": ">", "greaterThanOrEqual": ">=", "lessThan": "<", "lessThanOrEqual": "<="}
 _NUMBER_TESTS: Final = {**SYMBOLS, "between": ">= <="}
 METHODS: Final = {"contains": "contains", "startsWith": "beginswith"}
-_USED_VARIABLE: Final = re.compile(r"\bcxr_(text|num|isnum)_([a-z][a-z0-9_]*)", re.IGNORECASE | re.ASCII)
+USED_VARIABLE: Final = re.compile(r"\bcxr_(?:(text|num|isnum)_([a-z][a-z0-9_]*)\$?|split\b)", re.IGNORECASE | re.ASCII)
 _MAX_NAME: Final = 80
 
 
@@ -105,10 +105,12 @@ def _helper_lines(rules: Sequence[Rule], layout: BlockLayout) -> list[str]:
     """Return the lines that assign the variables of the rules' expressions."""
     kinds: dict[str, set[str]] = {}
     opaque = [part.text for rule in rules for part in (*rule.conditions, *rule.targets) if isinstance(part, Opaque)]
-    for kind, variable in _USED_VARIABLE.findall("\n".join(opaque)):
-        kinds.setdefault(variable, set()).add(kind.lower())
     for condition in (part for rule in rules for part in rule.conditions if isinstance(part, Condition)):
         kinds.setdefault(layout.variable(condition.attribute), set()).update(compared_kinds(condition))
+    spellings = {variable.lower(): variable for variable in kinds}
+    for kind, variable in USED_VARIABLE.findall("\n".join(opaque)):
+        if kind:
+            kinds.setdefault(spellings.setdefault(variable.lower(), variable), set()).add(kind.lower())
     lines = []
     for variable in sorted(kinds):
         lines += [text_helper(variable), *(number_helpers(variable) if kinds[variable] - {"text"} else ())]

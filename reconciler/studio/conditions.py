@@ -28,6 +28,8 @@ _NO_NUMBER: Final = "is not a number"
 _EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMBER: {_NUMBER, "number"}}
 _IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000
+_MAX_PARTS: Final = 200
+_MAX_DIGITS: Final = 1000
 
 
 class NotUnderstoodError(Exception):
@@ -46,10 +48,14 @@ def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
     names = Counter(part.text for each in statements for part in (each, *each.body, *each.otherwise))
     single = [each for each in statements if each.kind == "assign" and names[each.text] == 1]
     helpers = {each.text: helper for each in single if (helper := _helper(each.text, plain(each.expressions[0])))}
+    places = {each: place for place, each in enumerate(statements)}
+    assigned = {each.text: place for each, place in places.items() if each.kind == "assign"}
     for name, helper in [*helpers.items()]:
-        if name.startswith("cxr_num_") and name.replace("num", "text", 1) + "$" in helpers:
+        text = name.replace("num", "text", 1) + "$"
+        if name.startswith("cxr_num_") and text in helpers:
             _, *check = parse_snippet("\n".join(number_helpers(helper.variable)))
-            if names[check[0].text] == len(check) and {*check} <= {*statements}:
+            before = [assigned.get(name, -1), assigned.get(text, -1), places.get(check[0], -1)]
+            if names[check[0].text] == len(check) and 0 <= min(before) <= max(before) < places.get(check[1], -1):
                 helpers[check[0].text] = Helper("check", helper.variable)
     return helpers
 
@@ -76,6 +82,10 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+def _symbols(node: Expression) -> set[str]:
+    return {*node.text.split()} if node.kind == "operation" else set()
+
+
 def either(nodes: Sequence[Expression]) -> Expression:
     """Return the expression that is true where one of the expressions is."""
     groups = tuple(Expression("group", "", (node,)) for node in nodes)
@@ -99,10 +109,16 @@ class ConditionReader:
 
     def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
-        symbols = {*node.text.split()} if node.kind == "operation" else set()
+        symbols = _symbols(node)
+        if symbols & {*"&|"} and any(
+            _symbols(part) & {*"&|~"} for part in node.parts
+        ):  # no document says which is first
+            raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
             return _any_of(each for part in node.parts for each in self._alternatives(part))
         if symbols == {"&"}:
+            if len(node.parts) > _MAX_PARTS:
+                raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
             combined: list[Alternative] = [()]
             for part in node.parts:
                 further = self._alternatives(part)
@@ -132,7 +148,7 @@ class ConditionReader:
                 number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
                 is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
                 return [self.number_test(variable, symbol, number), *([(absent,)] if is_absent else [])]
-            case "number", _, Expression("number") if symbol in TESTS:
+            case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
                 return negated(self._alternatives(left), node)

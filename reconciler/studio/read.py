@@ -99,7 +99,8 @@ class _Reader:
         if item.text == self.layout.rule.lower() and item.expressions == (Expression("text", ""),):
             return True
         parts = [*item.body, *item.otherwise] if item.kind == "if" else [item]
-        return all(part.kind == "assign" and _OWN_VARIABLE.fullmatch(part.text) for part in parts) and bool(parts)
+        texts = [part.text for part in parts if part.kind == "assign" and part.expressions[0].kind != "unknown"]
+        return len(texts) == len(parts) > 0 and all(map(_OWN_VARIABLE.fullmatch, texts))
 
     def _read_item(self, item: Statement) -> None:
         """Read a comment, or a statement that is not understood."""

@@ -165,13 +165,12 @@ def _ignores_conflicts(real: Any) -> Any:
 
 
 def _by_name(real: Any) -> Any:
-    def build_by_name(entries: Any, layout: Any, names: Any) -> Any:
+    def build_by_name(entries: Any, *others: Any) -> Any:
         priorities = sorted(entry.rule.priority for entry in entries)
         ordered = sorted(entries, key=lambda entry: str(entry.address))
         return real(
             [each._replace(rule=replace(each.rule, priority=p)) for each, p in zip(ordered, priorities, strict=True)],
-            layout,
-            names,
+            *others,
         )
 
     return build_by_name
@@ -206,7 +205,7 @@ BUGS: Final[Mapping[str, Bug]] = {
     "a CASE of a person is dropped": _bug(
         (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
     ),
-    "rules in the order of their names": _bug((studio_client, "build_block", _by_name)),
+    "rules in the order of their names": _bug((studio_client, "block_after", _by_name)),
     "each rule is written anew": _bug((studio_client, "_block_entry", _renewed)),
     "nothing is recorded": _bug((table._TableRun, "save", _without_recorder)),
     "everything is reported as applied": _bug((ApplyProgress, "outcomes", _all_applied)),

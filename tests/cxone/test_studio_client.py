@@ -275,6 +275,54 @@ def test_an_unchanged_rule_keeps_its_lines() -> None:
     assert "cards/card" in tenant.code
 
 
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [("{intent}", "{other}")],
+        [("SELECT", 'ASSIGN cxr_text_x$ = "{y}"\r\nSELECT'), ('cxr_text_intent$ = "lost"', 'cxr_text_x$ != "z"')],
+    ],
+    ids=["read again", "not understood"],
+)
+def test_a_save_that_would_change_what_a_kept_rule_does_is_refused(edits: list[tuple[str, str]]) -> None:
+    """A save writes the helper variables again. Where a kept rule uses an edited one, nothing is saved."""
+    tenant = StudioTenant(LOST, CARD)
+    for edit in edits:
+        tenant.edit(*edit)
+
+    async def restore(client: StudioClient) -> None:
+        async with client.lock():
+            rules = await client.rules()
+            await client.save(rules, (rules[0], CARD), NAMES)
+
+    with pytest.raises(errors.ApiError, match="edited cards/lost, and it would mean something else"):
+        tenant.talk(restore)
+    assert "save" not in tenant.calls
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("}\r\n  // cxroute:rule cards/card", "} // cxroute:rule cards/card"),
+        ("SELECT\r\n{\r\n  // cxr", "SELECT { // cxr"),
+    ],
+)
+def test_a_rule_that_shares_a_line_is_written_again(before: str, after: str) -> None:
+    """Its lines cannot be kept: they have a brace that is not its own."""
+    tenant = StudioTenant(LOST, CARD)
+    text = tenant.code
+    tenant.edit(before, after)
+
+    async def add(client: StudioClient) -> None:
+        async with client.lock():
+            rules = await client.rules()
+            await client.save(rules, (*rules, SAVINGS), NAMES)
+            rules = await client.rules()
+            await client.save(rules, rules[:2], NAMES)
+
+    tenant.talk(add)
+    assert re.sub("#\\w{8}", "", text) == re.sub("#\\w{8}", "", tenant.code)
+
+
 def test_a_rule_that_a_script_cannot_hold_is_an_error_before_the_save() -> None:
     """The error is an ApiError with the reason, and nothing is saved."""
     tenant = StudioTenant(LOST)

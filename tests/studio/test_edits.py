@@ -37,6 +37,11 @@ RULES = [
     plain_rule(30, [make_condition("intent", "notIn", ["x", "y"])], "12"),
 ]
 TEXT = block_of(RULES)
+HELPERS = TEXT[: TEXT.index("SELECT")]
+AFTER_CHECK = {  # a helper's assignment moves behind the lines that use it
+    line: (HELPERS, f"{HELPERS.replace(f'ASSIGN {line}' + chr(10), '')}ASSIGN {line}\n")
+    for line in ("cxr_isnum_bot_sure = 0", "cxr_num_bot_sure = ( bot_sure + 0 )", 'cxr_text_bot_sure$ = "{bot_sure}"')
+}
 HIGHEST = BlockLayout(owner="a", block="b", variables={}, highest_first=True)
 
 
@@ -219,6 +224,10 @@ def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
         ("ASSIGN cxr_num_bot_sure = ( bot_sure + 0 )", "ASSIGN cxr_num_bot_sure = 1", {"r1"}),
         ("  ASSIGN cxr_isnum_bot_sure = 1\n", "  ASSIGN cxr_isnum_bot_sure = 1\n  cxr_num_bot_sure = 7\n", {"r1"}),
         ("ASSIGN cxr_isnum_bot_sure = 0", "ASSIGN cxr_isnum_bot_sure = 1", {"r1"}),
+        ("ASSIGN cxr_isnum_bot_sure = 0\n", "", {"r1"}),
+        (*AFTER_CHECK["cxr_isnum_bot_sure = 0"], {"r1"}),
+        (*AFTER_CHECK["cxr_num_bot_sure = ( bot_sure + 0 )"], {"r1"}),
+        (*AFTER_CHECK['cxr_text_bot_sure$ = "{bot_sure}"'], {"r1"}),
     ],
 )
 def test_an_edited_helper_variable_makes_its_conditions_opaque(old: str, new: str, ids: set[str]) -> None:

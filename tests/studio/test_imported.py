@@ -114,6 +114,8 @@ def test_a_branch_without_a_skill_is_an_error_but_at_the_end() -> None:
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
         ("CASE score$ > 3 { s = 4 }", 2, "score$"),
         ("CASE flag { s = 4 }", 2, "flag"),
+        ('CASE lang = "x" & intent = "y" | intent = "z" { s = 4 }', 2, '& intent = "y" |'),
+        (f"CASE 1 < {'9' * 5000} {{ s = 4 }}", 2, "1 < 9"),
         ("CASE o.member = 1 { s = 4 }", 2, "o . member"),
         ("CASE s = 4001 { s = 4 }", 2, "s"),
         ("CASE ContactID > 4 { s = 4 }", 2, "ContactID"),

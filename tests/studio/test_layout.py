@@ -144,3 +144,13 @@ def test_kept_lines_have_their_helper_variables() -> None:
         assert line in text
     places = [text.index(part) for part in ("SELECT", kept, "CASE ( cxr_text_intent$")]
     assert places == sorted(places)
+
+
+def test_a_kept_line_with_another_spelling_uses_the_one_helper_variable() -> None:
+    """Studio does not distinguish upper and lower case in names: a second assignment would count as an edit."""
+    kept = '  CASE ( cxr_text_INTENT$ != "x" )\n  {\n    ASSIGN cxr_skill = 1\n  }'
+    (rule,) = read_block(f"SELECT\n{{\n{kept}\n}}", LAYOUT)
+    entries = entries_of([plain_rule(5, [make_condition("intent", "equals", "a")])], LAYOUT)
+    text = build_block([BlockEntry(rule.rule, None, "", rule.text), *entries], LAYOUT, {})
+    assert 1 == text.lower().count("assign cxr_text_intent$")
+    assert entries[0].rule.conditions in [each.rule.conditions for each in read_block(text, LAYOUT)]

@@ -230,4 +230,5 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
         doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
         imported.notes.append(f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`")
         return f"{tried}."
-    return f"{tried}, in every dialect: it assigns the skills of the rules."
+    kinds = "where each variable holds what it is compared with"
+    return f"{tried}, in every dialect: it assigns the skills of the rules, {kinds}."
