@@ -199,7 +199,7 @@ def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> 
     assert "warning: in 8 of 16 possible dialects of Studio, the snippet does not decide as its rules: " in program.err
     write("prod.yaml", ENVIRONMENT + "    dialect: {mixedIsZero: true}\n")
     assert 0 == program("studio", "import", "s.txt")
-    assert "in every dialect: it assigns the skills of the rules." in program.err
+    assert "in every dialect: it assigns the skills of the rules, where " in program.err
     Path("s.txt").write_text("music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt")
     assert "warning: the snippet itself was not run: line 1: " in program.err
