@@ -59,16 +59,17 @@ class _TableRun:
         self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
         self.progress, self.stop_reason = ApplyProgress(plan), ""
         self.fresh_plan: Plan | None = None
-        self.known: dict[str, object] = {live.id: live.content for live in plan.live.rules}  # by the last read
+        self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}  # by the last read
         self.edited = set[str]()  # the rules that another user edited since the plan was made
         self.warnings = list[str]()
 
     async def read(self) -> Plan:
         self.fresh_plan = None
         live = replace(self.plan.live, rules=await self.table.rules())
-        contents: dict[str, object] = {rule.id: rule.content for rule in live.rules}
+        contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}  # a save may write a marker again
         tried = self.progress.progress.values()
-        own = {state for each in tried for state in (each.id, each.acknowledged, each.unconfirmed)}
+        payloads = [payload for each in tried for payload in (each.acknowledged, each.unconfirmed) if payload]
+        own = {*(each.id for each in tried), *(payload.rule for payload in payloads)}
         differing = {rule_id for rule_id, _ in contents.items() ^ self.known.items()}
         self.edited |= {rule_id for rule_id in differing if contents.get(rule_id, rule_id) not in own}
         self.known = contents

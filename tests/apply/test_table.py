@@ -265,3 +265,16 @@ def test_an_interrupted_run_saves_nothing_and_unlocks() -> None:
     assert report.interrupted
     assert [] == table.saves
     assert "unlock" == table.log[-1]
+
+
+def test_a_marker_that_the_save_wrote_again_is_not_an_edit() -> None:
+    """The digest of another rule changes with the save, and its values do not: the notes name nothing."""
+
+    def restore(table: Table) -> None:
+        marker = Marker(OWNER, address("cards/keep"), "12345678")
+        table.rules_now = [
+            replace(live, marker=marker) if live.id == "cards/keep" else live for live in table.rules_now
+        ]
+
+    report = run(Table([*OLD], before_read=[None, restore]))
+    assert report.notes == ()
