@@ -90,12 +90,7 @@ class StudioClient(StudioReadingClient):
         """Hold the script's lock. Raises LockedError if another user holds it. A failed unlock becomes a note."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
-            try:
-                refusal = await self._set_lock("true")
-            except (errors.ScopeError, errors.RejectedError, errors.UnsupportedCallError):  # nothing is locked
-                stack.pop_all()
-                raise
-            if refusal:
+            if refusal := await self._set_lock("true"):
                 stack.pop_all()
                 raise await self._locked_error(refusal)
             yield
