@@ -59,6 +59,7 @@ CAUGHT: Final = {
 PARTS: Final = 4
 REGRESSIONS: Final = (
     "studio odd-script | case@#12,:500@#12 | open",  # the second save was made over a CASE of a person
+    "studio reviewed | :timeout-applied@#9,:405@#10,:405@#17 | open",  # a lock remained, and the run did not say so
     "studio first | :429=60@#12 | open",  # the save was repeated without a read
     "studio first | :403@#14 | open",  # the lock remained, and the run did not say so
 )
