@@ -206,7 +206,7 @@ BUGS: Final[Mapping[str, Bug]] = {
         (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
     ),
     "rules in the order of their names": _bug((studio_client, "block_after", _by_name)),
-    "each rule is written anew": _bug((studio_client, "_block_entry", _renewed)),
+    "each rule is written again": _bug((studio_client, "_block_entry", _renewed)),
     "nothing is recorded": _bug((table._TableRun, "save", _without_recorder)),
     "everything is reported as applied": _bug((ApplyProgress, "outcomes", _all_applied)),
     "always converged": _bug((table._TableRun, "build_report", _says_converged)),

@@ -46,7 +46,7 @@ CAUGHT: Final = {
     "a lost save is repeated without a read": {"studio first | :reset-applied@#12 | open": "S2"},
     "a CASE of a person is dropped": {"studio changes | case@#2 | open": "S7"},
     "rules in the order of their names": {"studio changes | | open": "S3"},
-    "each rule is written anew": {"studio changes | | open": "S5"},
+    "each rule is written again": {"studio changes | | open": "S5"},
     "nothing is recorded": {"studio changes | | open": "S7"},
     "everything is reported as applied": {"studio changes | signal@#10 | open": "S8"},
     "always converged": {"studio changes | signal@#10 | open": "S8"},
