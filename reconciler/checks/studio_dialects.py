@@ -30,7 +30,7 @@ from reconciler.studio.dialect import (
 )
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
-from reconciler.studio.layout import BlockLayout, canonical_number
+from reconciler.studio.layout import BlockLayout, canonical_number, values_of
 from reconciler.text.phrases import conversation_phrase
 
 Reading = Mapping[Condition, Condition | bool]  # what conditions mean, as far as it is not what rules mean
@@ -61,7 +61,7 @@ class DialectProof:
         self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
         self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)  # with their literals
         for part in _conditions(self.entries):
-            self.parts[part.attribute][part] = _literals(part)
+            self.parts[part.attribute][part] = values_of(part)
         declared: dict[str, Iterable[Scalar]] = {name: each.canonical_values for name, each in self.attributes.items()}
         if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
             declared[desired.endpoint.intent] = {*intents, desired.endpoint.fallback.intent or intents[0]}
@@ -185,10 +185,6 @@ def _conditions(entries: Iterable[RoutingEntry]) -> Iterator[Condition]:
     return (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
 
 
-def _literals(part: Condition) -> Sequence[Scalar]:
-    return part.value if isinstance(part.value, tuple) else () if part.value is None else (part.value,)
-
-
 def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
     """Return a key of a value: values with one key are equal in the dialect. None: by the rules."""
     if dialect is None:
@@ -198,7 +194,7 @@ def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
 
 def _broad(part: Condition) -> Condition | bool:
     """Return a condition on keys that every value fulfils for which `part` holds in some dialect; True: any value."""
-    texts = [_key(BROAD, text) for text in _literals(part) if isinstance(text, str)]
+    texts = [_key(BROAD, text) for text in values_of(part) if isinstance(text, str)]
     return make_condition(part.attribute, "in", texts) if texts and part.operator in ("equals", "in") else True
 
 

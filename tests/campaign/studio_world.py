@@ -40,7 +40,7 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, SKILLS, StudioScenario, manifests
-from tests.campaign.world import Killed
+from tests.campaign.world import Killed, sim_request
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
@@ -165,7 +165,7 @@ class ObservedLine(httpx.AsyncBaseTransport):
             raise Killed
         self.sent += 1
         body = await request.aread()
-        call = StudioCall(self.run, self.sent, _request(request, body))
+        call = StudioCall(self.run, self.sent, sim_request(request, body))
         try:
             return await self._exchange(call, request)
         except Killed:
@@ -365,13 +365,3 @@ def code_of(content: dict[str, Any]) -> str:
 def seeded(text: str) -> Random:
     """Return random numbers that depend on a text only."""
     return Random(zlib.crc32(text.encode()))
-
-
-def _request(request: httpx.Request, body: bytes) -> SimRequest:
-    return SimRequest(
-        method=request.method,
-        path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
-        query=request.url.query.decode("latin-1"),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw},
-        body=body,
-    )

@@ -147,7 +147,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
             raise Killed
         self.sent += 1
         body = await request.aread()
-        event = Event(self.actor, self.sent, _request(request, body), self.world.fake_clock.seconds)
+        event = Event(self.actor, self.sent, sim_request(request, body), self.world.fake_clock.seconds)
         try:
             return await self._ask(event, request)
         except Killed:
@@ -302,7 +302,8 @@ def run(applier: Applier) -> ApplierResult | None:
     return asyncio.run(alone())
 
 
-def _request(request: httpx.Request, body: bytes) -> SimRequest:
+def sim_request(request: httpx.Request, body: bytes) -> SimRequest:
+    """Return the request as the simulator receives it."""
     return SimRequest(
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
