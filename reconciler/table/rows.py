@@ -1,0 +1,144 @@
+"""Rules in order of evaluation -> the decision table: a column for each attribute in use, and a row for each rule."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
+
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, evaluation_key
+from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
+from reconciler.table.cells import WeightedQueue, write_conditions, write_number, write_queues, write_scalar
+from reconciler.text.phrases import Labels
+
+ColumnKind = Literal["rule", "priority", "on", "conditions", "queue", "share", "file"]
+
+HEADINGS: Final[Mapping[str, ColumnKind]] = {
+    "Rule": "rule",
+    "Priority": "priority",
+    "On": "on",
+    "Queue": "queue",
+    "Share of callers": "share",
+    "File": "file",
+}
+YES, NO = "yes", "no"
+
+
+class Column(NamedTuple):
+    """A column; `attribute` is that of its conditions."""
+
+    kind: ColumnKind
+    heading: str
+    attribute: str = ""
+
+    @property
+    def is_editable(self) -> bool:
+        """Return whether an edited cell is an edit of the manifests."""
+        return self.kind in ("priority", "on", "conditions", "queue")
+
+
+class Row(NamedTuple):
+    """A rule, and its cells by column."""
+
+    entry: RoutingEntry
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DecisionTable:
+    """The rules of an Environment in order of evaluation, disabled ones included."""
+
+    environment: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Return 12 hex digits: tables of equal rules have one digest. Shares and lines of files do not count."""
+        kept = [index for index, column in enumerate(self.columns) if column.kind not in ("share", "file")]
+        cells = [[row.cells[index] for index in kept] for row in self.rows]
+        content = [self.environment, [self.columns[index].heading for index in kept], cells]
+        return sha256(CANONICAL_JSON.encode(content).encode()).hexdigest()[:12]
+
+    @property
+    def origin(self) -> str:
+        """Return the last column's heading, by which a table is recognized: `File (table of prod, 1a2b3c4d5e6f)`."""
+        return f"File (table of {self.environment}, {self.digest})"
+
+    @property
+    def headings(self) -> list[str]:
+        """Return the headings as a file has them."""
+        return [*(column.heading for column in self.columns[:-1]), self.origin]
+
+
+def build_table(
+    environment: str,
+    entries: Iterable[RoutingEntry],
+    evaluation: Evaluation,
+    queues: Mapping[str, str],
+    labels: Labels,
+    shares: Mapping[str, str] | None = None,
+) -> DecisionTable:
+    """Return the table; `queues` are names by id, `shares` are texts by the rule's name."""
+    ordered = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
+    columns = [
+        column
+        for column in _columns(attributes_in_use(ordered, labels), labels)
+        if column.kind != "share" or shares is not None
+    ]
+    rows = (Row(entry, tuple(_cell(column, entry, queues, shares or {}) for column in columns)) for entry in ordered)
+    return DecisionTable(environment, tuple(columns), tuple(rows))
+
+
+def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
+    """Return the attributes that conditions test: the bot's first, then by name."""
+    parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
+    names = {part.attribute for part in parts}
+    return [*(name for name in labels.short if name in names), *sorted(names.difference(labels.short))]
+
+
+def heading_of(attribute: str, labels: Labels) -> str:
+    """Return an attribute's heading: the bot's by their short names; a name with another meaning is in quotes."""
+    if attribute in labels.short:
+        return labels.short[attribute]
+    taken = attribute in HEADINGS or attribute in labels.short.values() or attribute.startswith("File")
+    text = write_scalar(attribute)
+    return f'"{text}"' if taken and not text.startswith('"') else text
+
+
+def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
+    """Return the conditions of a rule that cxroute understands, by attribute."""
+    by_attribute: dict[str, list[Condition]] = {}
+    for part in rule.conditions:
+        if isinstance(part, Condition):
+            by_attribute.setdefault(part.attribute, []).append(part)
+    return by_attribute
+
+
+def weighted_queues(rule: Rule, names: Mapping[str, str]) -> list[WeightedQueue]:
+    """Return the queues of a rule by name, the largest weight first."""
+    targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
+    return [WeightedQueue(names.get(target.queue_id, target.queue_id), target.weight) for target in targets]
+
+
+def _columns(attributes: Sequence[str], labels: Labels) -> Iterator[Column]:
+    for heading, kind in HEADINGS.items():
+        if kind == "queue":
+            yield from (Column("conditions", heading_of(attribute, labels), attribute) for attribute in attributes)
+        yield Column(kind, heading)
+
+
+def _cell(column: Column, entry: RoutingEntry, queues: Mapping[str, str], shares: Mapping[str, str]) -> str:
+    if column.kind == "rule":
+        return write_scalar(entry.name)
+    if column.kind == "priority":
+        return write_number(entry.rule.priority)
+    if column.kind == "on":
+        return YES if entry.rule.enabled else NO
+    if column.kind == "conditions":
+        return write_conditions(conditions_by_attribute(entry.rule).get(column.attribute, ()))
+    if column.kind == "queue":
+        return write_queues(weighted_queues(entry.rule, queues))
+    if column.kind == "share":
+        return shares.get(entry.name, "")
+    return f"{write_scalar(entry.source.file)} line {entry.source.line}" if entry.source else ""

@@ -1,0 +1,59 @@
+"""A sheet: the cells of a file, each with its name for messages (`prod!D14`; of a CSV file `row 14, column D`)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from reconciler.errors import CxrouteError
+
+MAX_ROWS: Final = 100_000
+MAX_COLUMNS: Final = 200
+_LETTERS: Final = 26
+_SHOWN: Final = 20
+
+
+class SheetError(CxrouteError, kind="Table", exit_code=3):
+    """Cells that a file cannot hold, or that cannot be read; the message names each of them."""
+
+
+def refuse_cells(problems: Sequence[str]) -> None:
+    """Raise SheetError with the problems, each of which begins with the name of its cell, if there are any."""
+    if problems:
+        rest = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
+        lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
+        raise SheetError(f"nothing was written: {len(problems):,} cell{'s' * (len(problems) > 1)} refused{lines}{rest}")
+
+
+class Cell(NamedTuple):
+    """A cell's text without space around it, and the cell's name."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The headings, and the rows that are not empty."""
+
+    headings: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def build_sheet(rows: Iterable[Sequence[Cell]]) -> Sheet:
+    """Return the sheet of rows of cells; the first one has the headings. Raises SheetError."""
+    filled = [tuple(row) for row in rows if any(cell.text for cell in row)]
+    if not filled:
+        raise SheetError("the table is empty: it has no row with headings")
+    width = max((at for at, cell in enumerate(filled[0]) if cell.text), default=0) + 1
+    beyond = [f"{cell.name}: there is no heading above it" for row in filled for cell in row[width:] if cell.text]
+    refuse_cells(beyond)
+    return Sheet(filled[0][:width], tuple(row[:width] for row in filled[1:]))
+
+
+def column_letters(index: int) -> str:
+    """Return the letters of a column, which is counted from 0: `A`, `Z`, `AA`."""
+    letters = ""
+    while index >= 0:
+        letters = chr(ord("A") + index % _LETTERS) + letters
+        index = index // _LETTERS - 1
+    return letters
