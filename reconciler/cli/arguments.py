@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "serve": Command("context endpoint", "receive intents from the bot and write them to the conversation"),
     "cognigy": Command("context endpoint", "print the nodes of a Cognigy flow that post to `cxroute serve`"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
+    "table": Command("every day", "write the rules as a table for a spreadsheet, and read its edits back"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
     "completion": Command("set up", "print a completion script for a shell"),

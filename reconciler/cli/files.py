@@ -14,12 +14,12 @@ from reconciler.text.files import MIB, read_text
 _DEVICES: Final = Path("/dev")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write or replace a file. Raises CxrouteError; then nothing has changed."""
+def write_text(path: Path, text: str | bytes) -> None:
+    """Write or replace a file with a text in UTF-8, or with bytes. Raises CxrouteError; then nothing has changed."""
     write_all({path: text})
 
 
-def write_all(texts: Mapping[Path, str]) -> None:
+def write_all(texts: Mapping[Path, str | bytes]) -> None:
     """Write several files, once all of them fit on the disk; permissions stay. Raises CxrouteError."""
     staged: list[tuple[Path, Path]] = []
     try:
@@ -27,7 +27,7 @@ def write_all(texts: Mapping[Path, str]) -> None:
             staged.append((_temporary(path), path))
             temporary = staged[-1][0]
             with temporary.open("xb") as file:
-                file.write(text.encode())
+                file.write(text if isinstance(text, bytes) else text.encode())
             if path.exists():
                 shutil.copymode(path, temporary)
         for temporary, path in staged:

@@ -81,7 +81,7 @@ class RuleSetBuilder:
         confidence = _most_common([rule.get("minConfidence") for rule in fields if _has_intents(rule)])
         defaults: Fields = {"priority": priority} if priority not in (None, _DEFAULT_PRIORITY) else {}
         defaults |= {} if confidence is None else {"minConfidence": confidence}
-        exported = [replace(rule, fields=_without_defaults(rule.fields, defaults)) for rule in exported]
+        exported = [replace(rule, fields=drop_defaults(rule.fields, defaults)) for rule in exported]
         return ExportedRuleSet(name, title, defaults, tuple(exported))
 
     def _export_rule(self, live: LiveRule, ruleset: str, keys: set[str]) -> ExportedRule:
@@ -174,11 +174,12 @@ def _has_intents(fields: Fields) -> bool:
     return bool(fields.get("intent") or fields.get("intents"))
 
 
-def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
+def drop_defaults(fields: Fields, defaults: Fields) -> Fields:
+    """Return the fields, in order, without those that equal the RuleSet's defaults."""
     own_fields = dict(fields)
     if own_fields["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
         del own_fields["priority"]
-    if own_fields["enabled"]:
+    if own_fields["enabled"] == defaults.get("enabled", True):
         del own_fields["enabled"]
     if "minConfidence" in defaults and _has_intents(own_fields):
         own_fields.setdefault("minConfidence", None)

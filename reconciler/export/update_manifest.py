@@ -3,7 +3,7 @@
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -34,6 +34,11 @@ from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
 FieldPath = tuple[str | int, ...]
+
+
+def values_of(rule: Rule) -> tuple[object, ...]:
+    """Return what decides about conversations: conditions, targets, priority, and whether the rule is enabled."""
+    return rule.conditions, rule.targets, rule.priority, rule.enabled
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
@@ -68,26 +73,47 @@ def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
 _MAX_PASSES = 4
 
 
-class _RuleUpdater:
+class RuleUpdater:
+    """Changes the fields of a rule in a manifest so that they define another rule."""
+
     def __init__(self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot) -> None:
+        """`live` is the rule to define, `ruleset` the document of the fields."""
         self.key, self.live, self.ruleset, self.environment = key, live, ruleset, tenant.environment
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
     def update(self, fields: Fields) -> Fields:
         """Return the fields that define the live rule. Raises NotRepresentableError."""
+        updates = (
+            self._update_conditions,
+            self._update_key,
+            self._update_targets,
+            self._update_switch,
+            self._update_texts,
+        )
+        return self._repeat(fields, updates, self.live.__eq__)
+
+    def update_values(self, fields: Fields) -> Fields:
+        """Return the same for conditions, targets, priority and switch alone; implicit key and texts follow."""
+        updates = (self._update_conditions, self._update_missing_key, self._update_targets, self._update_switch)
+        return self._repeat(fields, updates, lambda rule: values_of(rule) == values_of(self.live))
+
+    def _repeat(
+        self, fields: Fields, updates: Sequence[Callable[[Fields], Fields]], is_reached: Callable[[Rule], bool]
+    ) -> Fields:
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                fields = self._update_targets(self._update_key(self._update_conditions(fields)))
-                fields = self._update_others(fields)
-                if self._expander(fields).rule() == self.live:
+                for update in updates:
+                    fields = update(fields)
+                if is_reached(self.expander(fields).rule()):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
         raise NotRepresentableError("changes of single values cannot express the live rule")
 
-    def _expander(self, fields: Fields) -> RuleExpander:
+    def expander(self, fields: Fields) -> RuleExpander:
+        """Return the expander of the fields. Raises NotRepresentableError."""
         try:
             return RuleExpander(self.environment, self.resolve_queue, self.ruleset, rule_entry(fields))
         except ValueError as error:
@@ -96,7 +122,7 @@ class _RuleUpdater:
     def _update_conditions(self, fields: Fields) -> Fields:
         """Update the conditions: each replaces a similar one, or is added."""
         updated = dict(fields)
-        placed = self._expander(fields).conditions()
+        placed = self.expander(fields).conditions()
         before = [condition for condition, _ in placed]
         added = [understood(condition) for condition in self.live.conditions if condition not in before]
         removed = []
@@ -146,7 +172,7 @@ class _RuleUpdater:
 
     def _update_targets(self, fields: Fields) -> Fields:
         """Update the queues and weights; a queue that is not removed keeps its name."""
-        expander = self._expander(fields)
+        expander = self.expander(fields)
         placed = [
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
             for name, weight, path in list_targets(expander.entry)
@@ -170,20 +196,30 @@ class _RuleUpdater:
 
     def _update_key(self, fields: Fields) -> Fields:
         try:
-            key = self._expander(fields).key()
+            key = self.expander(fields).key()
         except InvalidRuleError:
             key = ""
         return fields if key == self.key else with_field(fields, "key", self.key)
 
-    def _update_others(self, fields: Fields) -> Fields:
-        rule = self._expander(fields).rule()
+    def _update_missing_key(self, fields: Fields) -> Fields:
+        try:
+            self.expander(fields).key()
+        except InvalidRuleError:
+            return with_field(fields, "key", self.key)
+        return fields
+
+    def _update_switch(self, fields: Fields) -> Fields:
+        rule = self.expander(fields).rule()
         if rule.priority != self.live.priority:
             fields = with_field(fields, "priority", integer_priority(self.live.priority))
         if rule.enabled != self.live.enabled:
             fields = with_field(fields, "enabled", self.live.enabled)
-        if self._expander(fields).name() != self.live.name:
+        return fields
+
+    def _update_texts(self, fields: Fields) -> Fields:
+        if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
-        if self._expander(fields).rule().description != self.live.description:
+        if self.expander(fields).rule().description != self.live.description:
             fields = with_field(fields, "description", escape_text(self.live.description))
         return fields
 
@@ -233,10 +269,10 @@ def build_manifest_edit(
     live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
 ) -> ManifestEdit:
     """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
-    loaded, index = _find_rule(desired, manifests)
+    loaded, index = find_rule(desired, manifests)
     source_map, path = loaded.source_map, ("rules", index)
     old, text = source_map.value(path), source_map.text.text
-    new = _RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
+    new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
     try:
         edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
     except CannotPatchError as error:
@@ -264,7 +300,8 @@ def find_unintended_changes(
     return sorted(address for address in {*expected, *actual} if expected.get(address) != actual.get(address))
 
 
-def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
+def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
+    """Return a rule's document, and its index there. Raises NotRepresentableError."""
     for loaded in manifests.rulesets:
         if loaded.document.name == desired.address.ruleset and desired.source and loaded.file == desired.source.file:
             for index in range(len(loaded.document.rules)):

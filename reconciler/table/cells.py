@@ -7,7 +7,6 @@ JSON, in quotes: a number's text, a date, a formula, a text with invisible chara
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from json.decoder import scanstring
 from typing import Final, NamedTuple, TypeVar
 
 from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, canonical_scalar, make_condition, parse_number
@@ -46,9 +45,9 @@ _OPENINGS: Final = re.compile(
     rf"(?:{'|'.join((*_LISTS, *_TEXTS, *_EXISTENCE, 'between', 'not', 'is'))})(?![\w.-])|[<>]=?", re.ASCII
 )
 _RESERVED: Final = re.compile(rf"(?:{_OPENINGS.pattern}|and\b|true$|false$)", re.IGNORECASE)
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[\w.\-]| (?=\w))*")
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
 # What Excel and LibreOffice take for a date: "mar 1", "sept-2", "December 2026".
-_DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ .\-]?\d", re.IGNORECASE)
+_DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d", re.IGNORECASE)
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
 _END_OF_PLAIN: Final = re.compile(r";| and (?=\S)|$")
@@ -90,8 +89,8 @@ def read_conditions(attribute: str, text: str) -> tuple[Condition, ...]:
 def write_queues(queues: Sequence[WeightedQueue]) -> str:
     """Return queues as a cell: `Cards`, `Cards 80; General 20`."""
     if len(queues) == 1 and queues[0].weight in (None, 1):
-        return write_scalar(queues[0].name)
-    return "; ".join(f"{write_scalar(queue.name)} {write_number(queue.weight or 0)}" for queue in queues)
+        return write_name(queues[0].name)
+    return "; ".join(f"{write_name(queue.name)} {write_number(queue.weight or 0)}" for queue in queues)
 
 
 def read_queues(text: str) -> tuple[WeightedQueue, ...]:
@@ -109,14 +108,22 @@ def write_scalar(value: Scalar) -> str:
     value = canonical_scalar(value)
     if not isinstance(value, str):
         return write_number(value) if value >= 0 else f"is {write_number(value)}"
-    if _PLAIN.fullmatch(value) and is_visible(value) and not _RESERVED.match(value) and not _DATE.match(value):
-        return value if " and " not in value and not _WEIGHT.fullmatch(value) else json.dumps(value)
-    return json.dumps(value, ensure_ascii=not is_visible(value))
+    return _write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
+
+
+def write_name(name: str) -> str:
+    """Return the name of a rule, queue or file; as JSON unless it is plain."""
+    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _DATE.match(name) and not _WEIGHT.fullmatch(name)
+    return name if is_plain else _write_quoted(name)
 
 
 def write_number(value: float) -> str:
     """Return a number as JSON."""
     return quote(value)
+
+
+def _write_quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=not is_visible(text))
 
 
 def _write_condition(condition: Condition) -> str:
@@ -138,7 +145,7 @@ def _write_condition(condition: Condition) -> str:
 
 
 def _example(text: str) -> str:
-    return text.replace(",", ".") if _COMMA_NUMBER.fullmatch(text) else json.dumps(text, ensure_ascii=not is_visible(text))
+    return text.replace(",", ".") if _COMMA_NUMBER.fullmatch(text) else _write_quoted(text)
 
 
 def _bound(value: Value) -> str:
@@ -165,24 +172,21 @@ class _CellReader:
         self._advance(len(word))
         if word in _EXISTENCE:
             return _EXISTENCE[word], None
-        if word in _LISTS:
-            if self.text.startswith(_NOTHING, self.at):
-                self._advance(len(_NOTHING))
-                return _LISTS[word], ()
-            return _LISTS[word], self._read_values(word)
+        if operator := _TEXTS.get(word) or _ORDERS.get(word):
+            return operator, self.read_scalar()
         if word == "between":
             low = self.read_scalar()
             self.expect("and")
             return "between", (low, self.read_scalar())
-        if operator := _TEXTS.get(word) or _ORDERS.get(word):
-            return operator, self.read_scalar()
         values = self._read_values(word)
-        negated = word == "not"
-        if len(values) == 1:
-            return "notEquals" if negated else "equals", values[0]
-        return "notIn" if negated else "in", values
+        if word in _LISTS or len(values) > 1:
+            return _LISTS.get(word) or ("notIn" if word == "not" else "in"), values
+        return "notEquals" if word == "not" else "equals", values[0]
 
     def _read_values(self, word: str) -> tuple[Scalar, ...]:
+        if word in _LISTS and self.text.startswith(_NOTHING, self.at):
+            self._advance(len(_NOTHING))
+            return ()
         values = self.read_list(_CellReader.read_scalar)
         if not values:
             raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
@@ -236,9 +240,9 @@ class _CellReader:
 
     def _read_quoted(self) -> str:
         try:
-            value, end = scanstring(self.text, self.at + 1, True)  # noqa: FBT003 - the standard library's parameter
+            value, end = json.JSONDecoder().raw_decode(self.text, self.at)
         except ValueError:
-            raise CellError(f"{quote_name(self.text)}: a text in quotes must be JSON, such as \"10\"") from None
+            raise CellError(f'{quote_name(self.text)}: a text in quotes must be JSON, such as "10"') from None
         self._advance(end - self.at)
         return str(value)
 

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Final
 
-from reconciler.table.sheet import MAX_COLUMNS, MAX_ROWS, Cell, Sheet, SheetError, build_sheet, column_letters, refuse_cells
+from reconciler.table.sheet import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    Cell,
+    Sheet,
+    SheetError,
+    build_sheet,
+    column_letters,
+    refuse_cells,
+)
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 BYTE_ORDER_MARK: Final = "\ufeff"  # without it, Excel reads a file as text of the local code page

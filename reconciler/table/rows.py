@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, evaluation_key
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
-from reconciler.table.cells import WeightedQueue, write_conditions, write_number, write_queues, write_scalar
+from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_number, write_queues, write_scalar
 from reconciler.text.phrases import Labels
 
 ColumnKind = Literal["rule", "priority", "on", "conditions", "queue", "share", "file"]
@@ -129,16 +129,15 @@ def _columns(attributes: Sequence[str], labels: Labels) -> Iterator[Column]:
 
 
 def _cell(column: Column, entry: RoutingEntry, queues: Mapping[str, str], shares: Mapping[str, str]) -> str:
-    if column.kind == "rule":
-        return write_scalar(entry.name)
-    if column.kind == "priority":
-        return write_number(entry.rule.priority)
-    if column.kind == "on":
-        return YES if entry.rule.enabled else NO
+    rule, source = entry.rule, entry.source
     if column.kind == "conditions":
-        return write_conditions(conditions_by_attribute(entry.rule).get(column.attribute, ()))
-    if column.kind == "queue":
-        return write_queues(weighted_queues(entry.rule, queues))
-    if column.kind == "share":
-        return shares.get(entry.name, "")
-    return f"{write_scalar(entry.source.file)} line {entry.source.line}" if entry.source else ""
+        return write_conditions(conditions_by_attribute(rule).get(column.attribute, ()))
+    texts: dict[ColumnKind, str] = {
+        "rule": write_name(entry.name),
+        "priority": write_number(rule.priority),
+        "on": YES if rule.enabled else NO,
+        "queue": write_queues(weighted_queues(rule, queues)),
+        "share": shares.get(entry.name, ""),
+        "file": f"{write_name(source.file)} line {source.line}" if source else "",
+    }
+    return texts[column.kind]

@@ -308,7 +308,7 @@ def test_a_file_that_changed_during_the_export_is_not_overwritten(
     monkeypatch.setattr(export, "write_all", lambda _: pytest.fail("written"))
     monkeypatch.setattr(export, "read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
     assert 4 == applied("export", "cards/help", "--write")
-    assert "changed during the export" in applied.err
+    assert "changed meanwhile" in applied.err
 
 
 def test_names_from_outside_are_escaped_in_a_refusal(applied: Program) -> None:

@@ -328,7 +328,7 @@ def _update(
         where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
     prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
-    _write(changed, session.manifests)
+    replace_files(changed, session.manifests)
     session.terminal.print_banner(session.banner)
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
@@ -338,8 +338,8 @@ def _update(
     session.output.result(f"{match}\nNext: {session.command_line.command('plan')}\n")
 
 
-def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
-    """Replace the files. Raises RefusedError if one has changed since it was read."""
+def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
+    """Replace files of manifests. Raises RefusedError if one has changed since it was read."""
     _refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
@@ -351,6 +351,6 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if current.startswith("\ufeff") else ""
         if current != mark + loaded_texts[file]:
-            raise RefusedError(f"nothing was written: {file} changed during the export. Run the command again")
+            raise RefusedError(f"nothing was written: {file} changed meanwhile. Run the command again")
         texts[path] = mark + text
     write_all(texts)

@@ -1,0 +1,257 @@
+"""`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits of the manifests."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.cli.commands.export import replace_files
+from reconciler.cli.commands.plan import PENDING
+from reconciler.cli.files import write_text
+from reconciler.cli.output import Output
+from reconciler.cli.session import Session, open_session
+from reconciler.desired.desired import DesiredState, desire_offline
+from reconciler.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.export.export import TenantSnapshot
+from reconciler.export.update_manifest import find_unintended_changes
+from reconciler.manifest.load import Manifests, load_with_changes
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.plan.routing_table import desired_entries
+from reconciler.render.finding_subject import source_location
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
+from reconciler.table.cells import SYNTAX, write_name, write_scalar
+from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
+from reconciler.table.csv_file import BYTE_ORDER_MARK, read_csv, write_csv
+from reconciler.table.manifest_edits import ManifestWriter, find_difference
+from reconciler.table.rows import NO, YES, DecisionTable, build_table
+from reconciler.table.sheet import Sheet, SheetError
+from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.files import read_file
+
+_FORMATS: Final = ("csv", "xlsx", "html")
+_EXTRA: Final = "XLSX needs the extra `sheets` (docs/explore.md); CSV works without it"
+_HELP: Final = (
+    "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
+    "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
+    "rules at the end of their RuleSet, and removed rows are deletions. --check writes nothing and says what would change."
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--format", choices=_FORMATS, help="format of the table (default: by the name of --out, otherwise csv)")
+    add("--out", metavar="FILE", help="write the table there instead of to stdout")
+    add("--from", dest="edited", metavar="FILE", help="read an edited table, and write its edits into the manifests")
+    add("--check", action="store_true", help="with --from: write nothing, and say what would change")
+    add("--detailed-exitcode", action="store_true", help="with --from: exit 2 if there are edits")
+    parser.epilog = _HELP
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """The rules of the manifests in one Environment, their table, and what its cells may name."""
+
+    desired: DesiredState
+    resolver: OfflineQueueResolver
+    table: DecisionTable
+    vocabulary: Vocabulary
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    if options.edited is None and (options.check or options.detailed_exitcode):
+        raise UsageError("--check and --detailed-exitcode go with --from FILE")
+    if options.edited is not None and (options.out or options.format):
+        raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
+    session = open_session(options, output)
+    current = _read_manifests(session)
+    if options.edited is not None:
+        return _write_edits(session, current, options)
+    _write_table(session, current, options)
+    return 0
+
+
+def _read_manifests(session: Session) -> _Current:
+    manifests, environment = session.manifests, session.environment
+    desired, resolver = desire_offline(manifests, environment)
+    for alias in resolver.aliases:
+        with suppress(QueueError):  # without an entry for this Environment
+            resolver.resolve(alias)
+    table = build_table(environment.name, desired_entries(desired), desired.evaluation, resolver.names, desired.labels)
+    values: dict[str, Sequence[str]] = {column.attribute: () for column in table.columns if column.attribute}
+    values |= {
+        name: [str(value) for value in sorted(entry.canonical_values, key=str)]
+        for name, entry in manifests.declared_attributes.items()
+    }
+    intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
+    values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
+    queues = {queue.name: queue for queue in resolver.queues_by_id.values()}
+    return _Current(desired, resolver, table, Vocabulary(queues, values))
+
+
+def _write_table(session: Session, current: _Current, options: argparse.Namespace) -> None:
+    path = Path(options.out) if options.out else None
+    suffix = path.suffix[1:].lower() if path else "csv"
+    form = options.format or (suffix if suffix in _FORMATS else "csv")
+    rows = [current.table.headings, *(row.cells for row in current.table.rows)]
+    if form == "csv":
+        text = write_csv(rows)
+        data = f"{BYTE_ORDER_MARK if path else ''}{text}".encode()
+    elif form == "html":
+        raise NotImplementedError
+    else:
+        data = _workbook(current, rows)
+    if path is None:
+        if form == "xlsx":
+            raise UsageError("a workbook is no text for stdout: set --out to the name of a file")
+        session.output.result(data.decode())
+        return
+    write_text(path, data)
+    session.output.note(
+        f"wrote {sanitize(str(path))}: {pluralize(len(rows) - 1, 'rule')} of {current.table.environment}"
+    )
+
+
+def _workbook(current: _Current, rows: Sequence[Sequence[str]]) -> bytes:
+    try:
+        from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+    except ImportError:
+        raise UsageError(_EXTRA) from None
+    offered: dict[int, Sequence[str]] = {}
+    for at, column in enumerate(current.table.columns):
+        if column.kind == "queue":
+            offered[at] = sorted(map(write_name, current.vocabulary.queues))
+        elif column.kind == "on":
+            offered[at] = (YES, NO)
+        elif values := current.vocabulary.values.get(column.attribute):
+            offered[at] = [write_scalar(value) for value in values]
+    return write_xlsx(current.table.environment, rows, offered, _guide(current))
+
+
+def _guide(current: _Current) -> list[tuple[str, str]]:
+    """Return the sheet of explanations: a heading, then each cell with its meaning."""
+    lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
+    lines += [("Priority", f"a whole number; the {_first(current)} is tried first"), ("On", f"{YES} or {NO}")]
+    lines += [("Queue", "a name from the list; several with weights: Cards 80; General 20"), ("", "")]
+    lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX, ("", "")]
+    lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
+    lines += [
+        ("A removed row", "deletes the rule"),
+        ("Share of callers, File", "are for reading, edits have no effect"),
+    ]
+    lines += [("", ""), ("Attribute", "Label")]
+    names, labels = current.vocabulary.values, current.desired.labels
+    return lines + [(write_scalar(name), labels.name(name)) for name in names]
+
+
+def _first(current: _Current) -> str:
+    return "lowest" if current.desired.evaluation == "lowest-first" else "highest"
+
+
+def _write_edits(session: Session, current: _Current, options: argparse.Namespace) -> int:
+    """Write the edits of a table, or say what they would be."""
+    sheet = _read_sheet(Path(options.edited))
+    edits = compare_sheet(current.table, sheet, current.vocabulary)
+    if not (edits.changed or edits.added or edits.removed):
+        session.output.result("The table has no edits.\n")
+        return 0
+    queues = tuple(current.resolver.queues_by_id.values())
+    tenant = TenantSnapshot(
+        rules=(),
+        queues=queues,
+        resolver=current.resolver,
+        environment=session.environment,
+        desired=current.desired,
+    )
+    writer = ManifestWriter(session.manifests, tenant)
+    texts = writer.write(edits)
+    manifests, after = _prove(session, writer, texts)
+    _print_edits(session, edits)
+    _print_impact(session, current, after)
+    for name, count in _others(session, manifests):
+        session.output.result(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
+    if options.check:
+        command = session.command_line.command("table", "--from", options.edited)
+        session.output.result(f"Nothing was written. To write this: {command}\n")
+    else:
+        replace_files(texts, session.manifests)
+        session.output.result("".join(f"wrote {sanitize(file)}\n" for file in texts))
+        session.output.result(f"Next: {session.command_line.command('plan')}\n")
+    return PENDING if options.detailed_exitcode else 0
+
+
+def _read_sheet(path: Path) -> Sheet:
+    try:
+        data = read_file(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise UsageError(f"{sanitize(str(path))} cannot be read: {error.strerror}") from None
+    if not data.startswith(b"PK"):
+        if path.suffix.lower() == ".html":
+            raise UsageError("a table comes back as CSV or XLSX; HTML is for reading")
+        return read_csv(data)
+    try:
+        from reconciler.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+    except ImportError:
+        raise UsageError(_EXTRA) from None
+    return read_xlsx(data)
+
+
+def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
+    """Return the edited manifests and their rules, which must be those of the table. Raises CxrouteError."""
+    directory = Path(session.directory)
+    try:
+        manifests = load_with_changes(directory, {file: text.encode() for file, text in texts.items()})
+        environment = manifests.environments.get(session.environment.name)
+        after, _ = desire_offline(manifests, environment.document if environment else session.environment)
+    except ManifestError as error:
+        first = next(finding for finding in error.findings if finding.severity == "error")
+        where = f"{first.source.file}: " if first.source else ""
+        raise SheetError(
+            f"nothing was written: the manifests would be invalid: {where}{sanitize(first.message)}"
+        ) from None
+    if different := find_difference(writer.expected, after):
+        raise CxrouteError(f"nothing was written: {different} would not get the values of the table")
+    return manifests, after
+
+
+def _print_edits(session: Session, edits: TableEdits) -> None:
+    style, say = session.output.paint, session.output.result
+    session.terminal.print_banner(session.banner)
+    for change in edits.changed:
+        where = f"   {style('dim', source_location(change.entry.source))}" if change.entry.source else ""
+        say(f"{style('yellow', '~')} {sanitize(change.entry.name)}{where}\n")
+        for edit in change.edits:
+            values = f"{sanitize(edit.before) or '(empty)'} -> {sanitize(edit.after) or '(empty)'}"
+            say(f"    {edit.name} {sanitize(edit.heading)}: {values}\n")
+    for new in edits.added:
+        say(f"{style('green', '+')} {sanitize(new.cell.text)}   {new.cell.name}\n")
+    for entry in edits.removed:
+        say(f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted\n")
+    counts = zip(("changed", "new", "removed"), (edits.changed, edits.added, edits.removed), strict=True)
+    say(f"{', '.join(f'{len(each)} {word}' for word, each in counts if each)}.\n\n")
+
+
+def _print_impact(session: Session, current: _Current, after: DesiredState) -> None:
+    """Print the conversations that go elsewhere by the edited rules."""
+    before = current.desired
+    stage = before.endpoint  # no rule changes it
+    old, new = (stage.pull_back(desired_entries(each)) for each in (before, after))
+    difference = compare_behaviour(old, new, before.evaluation, types=stage.types)
+    limit = ALL_ROWS if session.output.loudness == "verbose" else MAX_SHOWN
+    summary = summarize_impact(difference, current.resolver.names, before.labels, limit=limit)
+    session.output.result("".join(f"{line}\n" for line in impact_lines(summary, session.output.paint)))
+
+
+def _others(session: Session, after: Manifests) -> Iterator[tuple[str, int]]:
+    """Yield the other Environments that get different rules, each with their number."""
+    for name in session.manifests.environments:
+        if name != session.environment.name:
+            with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
+                sides = (session.manifests, after)
+                old, new = (desire_offline(each, each.environments[name].document)[0] for each in sides)
+                if changed := find_unintended_changes(old, new, {}):
+                    yield name, len(changed)
