@@ -42,7 +42,7 @@ _EXISTENCE: Final = {"present": "exists", "missing": "notExists"}
 _NOTHING: Final = "()"  # an empty list
 _WORDS: Final = {operator: word for words in (_LISTS, _TEXTS, _ORDERS, _EXISTENCE) for word, operator in words.items()}
 _OPENINGS: Final = re.compile(
-    rf"(?:{'|'.join((*_LISTS, *_TEXTS, *_EXISTENCE, 'between', 'not', 'is'))})(?![\w.-])|[<>]=?", re.ASCII
+    rf"(?:{'|'.join((*_LISTS, *_TEXTS, *_EXISTENCE, 'between', 'not'))})(?![\w.-])|[<>]=?", re.ASCII
 )
 _RESERVED: Final = re.compile(rf"(?:{_OPENINGS.pattern}|and\b|true$|false$)", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
@@ -107,7 +107,7 @@ def write_scalar(value: Scalar) -> str:
     """Return a value; a text that is not plain as JSON."""
     value = canonical_scalar(value)
     if not isinstance(value, str):
-        return write_number(value) if value >= 0 else f"is {write_number(value)}"
+        return write_number(value)
     return _write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
 
 
@@ -206,8 +206,6 @@ class _CellReader:
         """Return a text in quotes, a number, or a plain text up to a semicolon or `and`."""
         if self.text[self.at : self.at + 1] == '"':
             return self._read_quoted()
-        if (word := _OPENINGS.match(self.text, self.at)) and word[0] == "is":
-            self._advance(2)
         text = self._read_plain()
         if JSON_NUMBER.fullmatch(text):
             try:

@@ -146,6 +146,8 @@ def _require_same_base(table: DecisionTable, sheet: Sheet, columns: Sequence[Col
             for column, cell in zip(columns, cells, strict=True)
             if column in current and column.is_editable and cell.text != current[column]
         ]
+    if not differences and {*rows} == {cells[_position(columns, "rule")].text for cells in sheet.rows}:
+        return  # its edits are in the manifests already
     rest = f"\n  and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
     message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at {table.digest}"
     remedy = ". Make a new table, and repeat the edits there"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Final
 
+from reconciler.model.rule import JSON_NUMBER
 from reconciler.table.sheet import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -26,7 +27,7 @@ def write_csv(rows: Sequence[Sequence[str]]) -> str:
         f"row {number}, column {column_letters(at)}: {cell[:40]!r} would be a formula"
         for number, row in enumerate(rows, start=1)
         for at, cell in enumerate(row)
-        if cell.startswith(_FORMULA_STARTS)
+        if cell.startswith(_FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
     ]
     refuse_cells(names)
     stream = StringIO()

@@ -18,6 +18,7 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.update_manifest import find_unintended_changes
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.plan.routing_table import desired_entries
@@ -38,7 +39,8 @@ _EXTRA: Final = "XLSX needs the extra `sheets` (docs/explore.md); CSV works with
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
-    "rules at the end of their RuleSet, and removed rows are deletions. --check writes nothing and says what would change."
+    "rules at the end of their RuleSet, and removed rows are deletions. --check writes nothing and says what\n"
+    "would change."
 )
 
 
@@ -53,13 +55,23 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Current:
+class CurrentRules:
     """The rules of the manifests in one Environment, their table, and what its cells may name."""
 
     desired: DesiredState
     resolver: OfflineQueueResolver
     table: DecisionTable
     vocabulary: Vocabulary
+
+    def as_tenant(self, environment: Environment) -> TenantSnapshot:
+        """Return a tenant that has the queues of the manifests, and no rule."""
+        return TenantSnapshot(
+            rules=(),
+            queues=tuple(self.resolver.queues_by_id.values()),
+            resolver=self.resolver,
+            environment=environment,
+            desired=self.desired,
+        )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -68,15 +80,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.edited is not None and (options.out or options.format):
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
-    current = _read_manifests(session)
+    current = read_rules(session.manifests, session.environment)
     if options.edited is not None:
         return _write_edits(session, current, options)
     _write_table(session, current, options)
     return 0
 
 
-def _read_manifests(session: Session) -> _Current:
-    manifests, environment = session.manifests, session.environment
+def read_rules(manifests: Manifests, environment: Environment) -> CurrentRules:
+    """Return the rules of the manifests in an Environment. Raises ManifestError."""
     desired, resolver = desire_offline(manifests, environment)
     for alias in resolver.aliases:
         with suppress(QueueError):  # without an entry for this Environment
@@ -90,10 +102,10 @@ def _read_manifests(session: Session) -> _Current:
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
     queues = {queue.name: queue for queue in resolver.queues_by_id.values()}
-    return _Current(desired, resolver, table, Vocabulary(queues, values))
+    return CurrentRules(desired, resolver, table, Vocabulary(queues, values))
 
 
-def _write_table(session: Session, current: _Current, options: argparse.Namespace) -> None:
+def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
     path = Path(options.out) if options.out else None
     suffix = path.suffix[1:].lower() if path else "csv"
     form = options.format or (suffix if suffix in _FORMATS else "csv")
@@ -116,7 +128,7 @@ def _write_table(session: Session, current: _Current, options: argparse.Namespac
     )
 
 
-def _workbook(current: _Current, rows: Sequence[Sequence[str]]) -> bytes:
+def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     try:
         from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
     except ImportError:
@@ -132,7 +144,7 @@ def _workbook(current: _Current, rows: Sequence[Sequence[str]]) -> bytes:
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
-def _guide(current: _Current) -> list[tuple[str, str]]:
+def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
     lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
     lines += [("Priority", f"a whole number; the {_first(current)} is tried first"), ("On", f"{YES} or {NO}")]
@@ -148,26 +160,18 @@ def _guide(current: _Current) -> list[tuple[str, str]]:
     return lines + [(write_scalar(name), labels.name(name)) for name in names]
 
 
-def _first(current: _Current) -> str:
+def _first(current: CurrentRules) -> str:
     return "lowest" if current.desired.evaluation == "lowest-first" else "highest"
 
 
-def _write_edits(session: Session, current: _Current, options: argparse.Namespace) -> int:
+def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
     """Write the edits of a table, or say what they would be."""
     sheet = _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not (edits.changed or edits.added or edits.removed):
         session.output.result("The table has no edits.\n")
         return 0
-    queues = tuple(current.resolver.queues_by_id.values())
-    tenant = TenantSnapshot(
-        rules=(),
-        queues=queues,
-        resolver=current.resolver,
-        environment=session.environment,
-        desired=current.desired,
-    )
-    writer = ManifestWriter(session.manifests, tenant)
+    writer = ManifestWriter(session.manifests, current.as_tenant(session.environment))
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
     _print_edits(session, edits)
@@ -235,7 +239,7 @@ def _print_edits(session: Session, edits: TableEdits) -> None:
     say(f"{', '.join(f'{len(each)} {word}' for word, each in counts if each)}.\n\n")
 
 
-def _print_impact(session: Session, current: _Current, after: DesiredState) -> None:
+def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
     """Print the conversations that go elsewhere by the edited rules."""
     before = current.desired
     stage = before.endpoint  # no rule changes it

@@ -1,0 +1,141 @@
+"""Cells of the decision table: every condition and queue comes back, and no cell is a formula, date or number."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.model.rule import EQUALITIES, EXISTENCE, OPERATORS, PATTERNS, SETS, Condition, make_condition
+from reconciler.table.cells import (
+    SYNTAX,
+    CellError,
+    WeightedQueue,
+    read_conditions,
+    read_queues,
+    write_conditions,
+    write_queues,
+)
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.tiers import FULL
+
+TEXTS = (
+    *HOSTILE_NAMES.values(),
+    *("gold", "is", "not gold", "and", "a and b", "rock and roll", "true", "TRUE", "10", "0.5", "-1", "007", "1e5"),
+    *(
+        "=1+1",
+        "+a",
+        "@x",
+        "-x",
+        "a;b",
+        'q"q',
+        "Mar 1",
+        "MARCH1",
+        "sept-2",
+        "1-2",
+        "card_arrival",
+        "Service en français",
+    ),
+    *("de-AT", "a  b", "a ", "between 1", "is 5", "present", "missing", "Queue 5", "中文", "é", "one of", "notable"),
+    *("island", "contains x", "> 5", "'x", "andy", "and y", "a.b", "_x", "()", "one of ()", "Payments and Top-ups"),
+)
+NUMBERS = (0, 1, -1, 0.7, 1e20, 10**25, -0.5, 5e-7, 123456789012345)
+FORMULA = re.compile(r"[=+@\t\r]|-(?!\d+(?:\.\d+)?(?:e-?\d+)?(?: |;|$))")
+CHANGED = re.compile(r"(?i)(?:true|false|[\d.,]+(?:e\d+)?|[a-z]{3,9}[ ./-]?\d+|\d+[-/]\d+.*)")
+"""What a program takes for a boolean, a number or a date. Numbers are meant to be numbers."""
+
+
+def a_condition(random: Random) -> Condition:
+    def scalar() -> Any:
+        return random.choice(TEXTS) if random.random() < 0.7 else random.choice(NUMBERS)
+
+    operator = random.choice(sorted(OPERATORS))
+    if operator in EXISTENCE:
+        return make_condition("a", operator, None)
+    if operator in SETS:
+        return make_condition("a", operator, [scalar() for _ in range(random.randrange(4))])
+    if operator in EQUALITIES:
+        return make_condition("a", operator, scalar())
+    if operator in PATTERNS:
+        return make_condition("a", operator, random.choice(TEXTS))
+    value = [random.choice(NUMBERS), random.choice(NUMBERS)] if operator == "between" else random.choice(NUMBERS)
+    return make_condition("a", operator, value)
+
+
+@pytest.mark.parametrize("seed", range(200 if FULL else 10))
+def test_conditions_come_back(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(1_000):
+        conditions = tuple(a_condition(random) for _ in range(random.randint(1, 3)))
+        text = write_conditions(conditions)
+        assert not FORMULA.match(text), text
+        assert text.isprintable()
+        if sum(condition.operator in ("equals", "in") for condition in conditions) > 1:
+            with pytest.raises(CellError, match="no value is both"):
+                read_conditions("a", text)
+        else:
+            assert read_conditions("a", text) == conditions, text
+
+
+@pytest.mark.parametrize("seed", range(100 if FULL else 5))
+def test_queues_come_back(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(1_000):
+        names = [random.choice([text for text in TEXTS if text]) for _ in range(random.randint(1, 3))]
+        queues = tuple(WeightedQueue(name, random.choice((1, 2, 0.5, 80, 0))) for name in names)
+        text = write_queues(queues)
+        assert not FORMULA.match(text), text
+        back = [WeightedQueue(name, 1 if weight is None else weight) for name, weight in read_queues(text)]
+        assert back == list(queues)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_no_boolean_number_or_date(text: str) -> None:
+    assert not CHANGED.fullmatch(write_conditions([make_condition("a", "equals", text)]))
+
+
+@pytest.mark.parametrize(("example", "_meaning"), SYNTAX)
+def test_the_examples_of_the_explanation_are_conditions(example: str, _meaning: str) -> None:
+    assert write_conditions(read_conditions("a", example)) == example
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0,7", "a number has a decimal point, such as 0.7"),
+        (">= 0,7", "a number has a decimal point, such as 0.7"),
+        (">= high", "must be a number"),
+        ("=1+1", 'write a text in quotes, such as "=1+1"'),
+        ("≥ 0.5", "write a text in quotes"),
+        ("“gold”", "write a text in quotes"),
+        ("12:30", "write a text in quotes"),
+        ("gold;;silver", "a value is missing"),
+        ("not", "there is no value after"),
+        ("one of", "there is no value after"),
+        ("between 1", "expected 'and'"),
+        ("rock and roll", "a text with the word and must be in quotes"),
+        ('"gold', "must be JSON"),
+        ('"gold" silver', "expected 'and'"),
+        ("1e999", "too many digits"),
+        ("a\u202eb", "write a text in quotes"),
+    ],
+)
+def test_unclear_cells_are_refused(text: str, message: str) -> None:
+    with pytest.raises(CellError, match=re.escape(message)):
+        read_conditions("a", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a rule needs a queue"),
+        ("Cards 80; General", "needs a weight"),
+        ('"Cards" x', "expected a weight or a semicolon"),
+        ("Cards 80;; General 20", "a queue's name is missing"),
+    ],
+)
+def test_unclear_queues_are_refused(text: str, message: str) -> None:
+    with pytest.raises(CellError, match=re.escape(message)):
+        read_queues(text)

@@ -1,0 +1,175 @@
+"""A table of generated manifests: unedited nothing changes; an edited cell changes one scalar, as the edit by hand does."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from reconciler.cli.commands.table import CurrentRules, read_rules
+from reconciler.desired.desired import desire_offline
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
+from reconciler.manifest.yaml_writer import format_flow, format_scalar
+from reconciler.table.compare_sheet import TableEdits, compare_sheet
+from reconciler.table.csv_file import read_csv, write_csv
+from reconciler.table.manifest_edits import ManifestWriter, find_difference
+from reconciler.table.sheet import Sheet
+from reconciler.table.xlsx_file import read_xlsx, write_xlsx
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.tiers import FULL
+
+ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+VALUES = [
+    text for text in HOSTILE_NAMES.values() if text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+]
+QUEUES = ["A", "B b", "C-c", "Über & Söhne", "=1+1", "Q 5", "Mar 1"]
+OPERATORS: dict[str, Callable[[Random], Any]] = {
+    "equals": lambda random: random.choice([*VALUES, 1, 0.5, "5"]),
+    "notEquals": lambda random: random.choice(VALUES),
+    "in": lambda random: random.sample([*VALUES, 2, 3.5], random.randint(0, 3)),
+    "notIn": lambda random: random.sample(VALUES, 2),
+    "contains": lambda random: random.choice(VALUES),
+    "notStartsWith": lambda random: random.choice(VALUES),
+    "exists": lambda random: True,
+    "notExists": lambda random: True,
+    "greaterThan": lambda random: random.choice([1, 0.25, -3, "7"]),
+    "between": lambda random: [1, random.choice([0.5, 2, 10**6])],
+}
+
+
+def a_rule(random: Random, key: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"key": key, "name": key}
+    kind = random.random()
+    if kind < 0.4:
+        rule["intent"] = random.choice(VALUES).replace("$", "$$")
+    elif kind < 0.6:
+        rule["intents"] = [value.replace("$", "$$") for value in random.sample(VALUES, 2)]
+    if random.random() < 0.3:
+        rule["minConfidence"] = random.choice([0, 0.35, 1])
+    if random.random() < 0.1:
+        rule["belowConfidence"] = 0.9
+    items = []
+    for attribute in random.sample(["tier", "Queue", "naïve name", "9"], random.choice([0, 1, 2])):
+        operator = random.choice(list(OPERATORS))
+        items.append({"attribute": attribute, operator: _escaped(OPERATORS[operator](random))})
+    if items or len(rule) == 2:
+        rule["when"] = items
+    if random.random() < 0.2:
+        rule["targets"] = [
+            {"queue": queue, "weight": random.choice([1, 2.5, 80])} for queue in random.sample(QUEUES, 2)
+        ]
+    else:
+        rule["queue"] = random.choice(QUEUES)
+    if random.random() < 0.5:
+        rule["priority"] = random.randint(-5, 50)
+    if random.random() < 0.1:
+        rule["enabled"] = False
+    return rule
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+def manifests_of(random: Random) -> str:
+    lines = [f"# {random.randint(0, 99)} is a comment\n"]
+    for number in range(random.randint(1, 6)):
+        rule = format_flow(a_rule(random, f"k{number}"))
+        lines.append(f"  - {rule} # comment {number}\n" if random.random() < 0.5 else f"  -   {rule}\n")
+    return f"{ENVIRONMENT}---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{''.join(lines)}"
+
+
+class Desk:
+    """Manifests of one folder, and their table."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.folder = folder
+        (folder / "a.yaml").write_text(text, encoding="utf-8")
+        self.manifests: Manifests = load_manifests(folder)
+        self.environment: Environment = self.manifests.environments["prod"].document
+        self.current: CurrentRules = read_rules(self.manifests, self.environment)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        table = self.current.table
+        return [table.headings, *(list(row.cells) for row in table.rows)]
+
+    def compare(self, sheet: Sheet) -> TableEdits:
+        return compare_sheet(self.current.table, sheet, self.current.vocabulary)
+
+    def write(self, rows: list[list[str]]) -> str:
+        """Return the text of the file with the edits of a table; its rules are those of the table."""
+        writer = ManifestWriter(self.manifests, self.current.as_tenant(self.environment))
+        (text,) = writer.write(self.compare(read_csv(write_csv(rows).encode()))).values()
+        (file,) = {loaded.file for loaded in self.manifests.rulesets}
+        after = load_with_changes(self.folder, {file: text.encode()})
+        assert find_difference(writer.expected, desire_offline(after, self.environment)[0]) is None
+        return text
+
+
+@pytest.mark.parametrize("seed", range(5_000 if FULL else 150))
+def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, manifests_of(Random(seed)))
+    text = write_csv(desk.rows)
+    assert [row for row in csv.reader(StringIO(text))] == desk.rows
+    assert desk.compare(read_csv(f"\ufeff{text}".encode())) == TableEdits()
+    semicolons = StringIO()
+    csv.writer(semicolons, delimiter=";").writerows(desk.rows)
+    assert desk.compare(read_csv(semicolons.getvalue().encode())) == TableEdits()
+    if seed % 10 == 0:
+        assert desk.compare(read_xlsx(write_xlsx("prod", desk.rows, {0: ["a"]}, [("x", "y")]))) == TableEdits()
+
+
+@pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
+def test_an_edited_queue_or_priority_changes_one_scalar(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    text = manifests_of(random)
+    desk = Desk(tmp_path, text)
+    rows = desk.rows
+    editable = [row for row in desk.current.table.rows if "targets" not in _fields(desk, row.entry.address.key)]
+    if not editable:
+        return
+    row = random.choice(editable)
+    at = desk.current.table.rows.index(row) + 1
+    queue = rows[0].index("Queue")
+    old, new = (
+        row.entry.rule.targets[0].queue_id,
+        random.choice([q for q in QUEUES if q != row.entry.rule.targets[0].queue_id]),
+    )
+    if new not in desk.current.vocabulary.queues:
+        return
+    rows[at][queue] = json.dumps(new)
+    line = next(line for line in text.splitlines() if f"key: {row.entry.address.key}," in line)
+    start = line.rindex("queue: ") + len("queue: ")
+    end = start + len(format_scalar(old))
+    by_hand = text.replace(line, f"{line[:start]}{format_scalar(new)}{line[end:]}")
+    edited = desk.write(rows)
+    assert edited.count("\n") == by_hand.count("\n")
+    changed = [(a, b) for a, b in zip(text.splitlines(), edited.splitlines(), strict=True) if a != b]
+    assert len(changed) == 1
+    before, after = changed[0]
+    assert before == line
+    # Every byte before and after the scalar is the same.
+    assert after.startswith(before[:start])
+    assert after.endswith(before[end:])
+    (tmp_path / "hand").mkdir()
+    hand = Desk(tmp_path / "hand", by_hand)
+    (tmp_path / "table").mkdir()
+    table = Desk(tmp_path / "table", edited)
+    assert {a: d.rule for a, d in hand.current.desired.rules.items()} == {
+        a: d.rule for a, d in table.current.desired.rules.items()
+    }
+
+
+def _fields(desk: Desk, key: str) -> dict[str, Any]:
+    rules = desk.manifests.rulesets[0].source_map.root["rules"]
+    return next(rule for rule in rules if rule["key"] == key)
