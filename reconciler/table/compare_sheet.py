@@ -70,9 +70,11 @@ class TableEdits:
 
 def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> TableEdits:
     """Return the edits. Raises SheetError with every refused cell, and RefusedError for a table of other manifests."""
+    digest = _read_origin(table, sheet)
     columns = _match_columns(table, sheet, vocabulary)
     rows = {row.cells[0]: row for row in table.rows}
-    _require_same_base(table, sheet, columns, rows)
+    if digest != table.digest:
+        _refuse_stale_table(table, sheet, columns, digest)
     problems: list[str] = []
     changed, added, names = list[EditedRule](), list[NewRule](), set[str]()
     for cells in sheet.rows:
@@ -125,29 +127,31 @@ def _position(columns: Sequence[Column], kind: str) -> int:
     return next(at for at, column in enumerate(columns) if column.kind == kind)
 
 
-def _require_same_base(table: DecisionTable, sheet: Sheet, columns: Sequence[Column], rows: Mapping[str, Row]) -> None:
-    """Raise RefusedError, with the values that differ, for a table of other rules than the current ones."""
+def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
+    """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
     origins = [match for cell in sheet.headings if (match := _ORIGIN.fullmatch(cell.text))]
     if not origins:
-        raise SheetError(
-            f"no heading says of what the table is, such as {quote_name(table.origin)}: begin with a new one"
-        )
+        example = quote_name(table.origin)
+        raise SheetError(f"no heading says of what the table is, such as {example}: begin with a new table")
     environment, digest = origins[0].groups()
     if environment != table.environment:
-        raise RefusedError(f"this is a table of {environment}, and -e is {table.environment}")
-    if digest == table.digest:
-        return
-    differences = []
+        raise RefusedError(f"this is a table of {quote_name(environment)}, and -e is {table.environment}")
+    return str(digest)
+
+
+def _refuse_stale_table(table: DecisionTable, sheet: Sheet, columns: Sequence[Column], digest: str) -> None:
+    """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
+    rows = {row.cells[0]: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
+    at, differences = _position(columns, "rule"), []
     for cells in sheet.rows:
-        row = rows.get(cells[_position(columns, "rule")].text)
-        current = dict(zip(table.columns, row.cells, strict=True)) if row else {}
+        current = rows.get(cells[at].text, {})
         differences += [
             f"\n  {cell.name}: {quote_name(cell.text)} in the table, {quote_name(current[column])} in the manifests"
             for column, cell in zip(columns, cells, strict=True)
             if column in current and column.is_editable and cell.text != current[column]
         ]
-    if not differences and {*rows} == {cells[_position(columns, "rule")].text for cells in sheet.rows}:
-        return  # its edits are in the manifests already
+    if not differences and {*rows} == {cells[at].text for cells in sheet.rows}:
+        return
     rest = f"\n  and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
     message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at {table.digest}"
     remedy = ". Make a new table, and repeat the edits there"

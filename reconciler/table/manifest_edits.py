@@ -86,9 +86,11 @@ class ManifestWriter:
         self._expect(Address(address.ruleset, updater.expander(new).key()), change.rule)
 
     def _remove(self, address: Address | None) -> None:
-        loaded, index = find_rule(self.tenant.desired.rules[_address(address)], self.manifests)
+        desired = self.tenant.desired.rules[_address(address)]
+        loaded, index = find_rule(desired, self.manifests)
         self._document(loaded).removed.add(index)
-        del self.expected[_address(address)]
+        self._names.discard(desired.rule.name)
+        del self.expected[desired.address]
 
     def _add(self, new: NewRule) -> None:
         loaded = next((each for each in self.manifests.rulesets if each.document.name == new.ruleset), None)

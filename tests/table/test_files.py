@@ -1,0 +1,171 @@
+"""Files of tables: what programs for spreadsheets make of cells is read as text, or refused by the cell's name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from reconciler.table.csv_file import read_csv, write_csv
+from reconciler.table.sheet import SheetError, column_letters
+from reconciler.table.xlsx_file import read_xlsx, write_xlsx
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.requirements import skip_or_fail
+
+HEADINGS = ["Rule", "Queue"]
+
+
+def a_workbook(value: Any) -> bytes:
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title = "prod"
+    sheet.append(HEADINGS)
+    sheet.append(["a/b", value])
+    stream = BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(5, "5"), (5.0, "5"), (0.7, "0.7"), (True, "true"), ("  x ", "x"), ("007", "007"), ("'=1", "'=1"), (None, "")],
+)
+def test_a_cell_is_read_as_text(value: Any, text: str) -> None:
+    (row,) = read_xlsx(a_workbook(value)).rows
+    assert row[1].text == text
+    assert row[1].name == "prod!B2"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("=1+1", "a formula"),
+        ('=HYPERLINK("https://x.example","y")', "a formula"),
+        (dt.date(2026, 3, 1), "a date"),
+        (dt.time(12, 30), "a date or time"),
+        (dt.timedelta(hours=30), "a date or time"),
+        (1234567890123456, "more than 15 digits"),
+        (1e300, "more than 15 digits"),
+        ("#N/A", "an error value"),
+    ],
+)
+def test_a_changed_cell_is_refused_by_name(value: Any, reason: str) -> None:
+    with pytest.raises(SheetError, match=rf"prod!B2: it is .*{reason}"):
+        read_xlsx(a_workbook(value))
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+def test_no_cell_is_written_as_a_formula(name: str) -> None:
+    rows = [HEADINGS, ["a/b", f"={name}"], ["a/c", f"@{name}"]]
+    if any((letter < " " and letter not in "\t\n\r") or "\ud800" <= letter <= "\udfff" for letter in name):
+        with pytest.raises(SheetError, match="prod!B2: its text has a character that a workbook cannot hold"):
+            write_xlsx("prod", rows, {}, [("+1", "=2")])
+    else:
+        data = write_xlsx("prod", rows, {}, [("+1", "=2")])
+        cells = [cell for sheet in load_workbook(BytesIO(data)) for row in sheet.iter_rows() for cell in row]
+        assert {cell.data_type for cell in cells if cell.value is not None} == {"s"}
+        assert {cell.number_format for cell in cells if cell.value is not None} == {"@"}
+        with ZipFile(BytesIO(data)) as parts:
+            assert not any(b"<f>" in parts.read(part) for part in parts.namelist())
+    with pytest.raises(SheetError, match="row 2, column B"):
+        write_csv(rows)
+
+
+def test_a_cell_that_is_too_long_is_refused_by_name() -> None:
+    with pytest.raises(SheetError, match=r"prod!B2: its text has 32,768 characters"):
+        write_xlsx("prod", [HEADINGS, ["a/b", "x" * 32_768]], {}, [])
+    data = write_xlsx("prod", [HEADINGS, ["a/b", "x" * 32_767]], {}, [])
+    assert len(read_xlsx(data).rows[0][1].text) == 32_767
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused() -> None:
+    stream = BytesIO()
+    with ZipFile(stream, "w", ZIP_DEFLATED) as parts:
+        parts.writestr("xl/workbook.xml", b" " * (101 * 1024 * 1024))
+    assert len(stream.getvalue()) < 200_000
+    with pytest.raises(SheetError, match="100 MiB unpacked"):
+        read_xlsx(stream.getvalue())
+
+
+def _broken_workbooks() -> list[bytes]:
+    good = a_workbook("x")
+    stream = BytesIO()
+    with ZipFile(BytesIO(good)) as parts, ZipFile(stream, "w") as copy:
+        for part in parts.namelist():
+            content = parts.read(part)
+            copy.writestr(part, content[: len(content) // 2] if part.endswith("sheet1.xml") else content)
+    empty = BytesIO()
+    ZipFile(empty, "w").close()
+    return [b"PK", good[:500], good[:-30], stream.getvalue(), empty.getvalue(), b"PK\x03\x04" + b"x" * 100]
+
+
+@pytest.mark.parametrize("data", _broken_workbooks())
+def test_a_broken_workbook_is_a_clear_error(data: bytes) -> None:
+    with pytest.raises(SheetError, match="not a workbook"):
+        read_xlsx(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the table is empty"),
+        (b"\xff\xfeR\x00u\x00", "not UTF-8"),
+        ("Rule,Queue\na,Caf\xe9".encode("latin-1"), "not UTF-8"),
+        (b'Rule,Queue\na,"b', "row 2: the CSV text is not valid"),
+        (b"Rule,Queue\na,b,c\n", "row 2, column C: there is no heading above it"),
+        (b"," * 300, "at most"),
+    ],
+)
+def test_an_invalid_csv_is_a_clear_error(data: bytes, message: str) -> None:
+    with pytest.raises(SheetError, match=message):
+        read_csv(data)
+
+
+def test_columns_have_letters() -> None:
+    assert [column_letters(at) for at in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+
+
+def saved_by_libreoffice(path: Path, form: str) -> Path:
+    """Return the file after LibreOffice, without a window, has opened and saved it."""
+    if shutil.which("soffice") is None:
+        skip_or_fail("there is no soffice on the path (Debian, Ubuntu: apt-get install libreoffice-calc-nogui)")
+    folder = path.parent / "saved"
+    profile = f"-env:UserInstallation=file://{path.parent}/profile"
+    command = ["soffice", profile, "--headless", "--convert-to", form, "--outdir", str(folder), str(path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return folder / path.name
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.csv"])
+def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
+    texts = [
+        '"=1+1"',
+        '"007"',
+        "5",
+        "-5",
+        "0.7",
+        '"1-2"',
+        '"Mar 1"',
+        '"true"',
+        "card_arrival; de-AT",
+        ">= 0.6 and < 0.9",
+        "ü and ß",
+    ]
+    rows = [["Rule", *(f"c{number}" for number in range(len(texts)))], ["a/b", *texts], ["a/c", *texts[::-1]]]
+    path = tmp_path / name
+    if name == "t.csv":
+        path.write_text("\ufeff" + write_csv(rows), encoding="utf-8")
+        # Comma, quotes as needed, UTF-8: as it is saved from the program's dialog.
+        saved = saved_by_libreoffice(path, "csv:Text - txt - csv (StarCalc):44,34,76")
+        sheet = read_csv(saved.read_bytes())
+    else:
+        path.write_bytes(write_xlsx("prod", rows, {1: ["x"]}, [("x", "y")]))
+        sheet = read_xlsx(saved_by_libreoffice(path, "xlsx").read_bytes())
+    assert [[cell.text for cell in row] for row in sheet.rows] == rows[1:]
