@@ -105,7 +105,7 @@ def test_a_new_row_is_a_rule_at_the_end_of_its_ruleset_and_a_removed_row_a_delet
     assert new in text
     assert text.index(new) > text.index("card-acceptance")
     assert {file for file, each in texts().items() if each != before[file]} == {"manifests/cards.yaml"}
-    given = ("--intent", "pin_blocked", "--confidence", "0.2", "--attr", "language=en")
+    given = ("--intent", "pin_blocked", "--confidence", "0.9", "--attr", "language=en")
     assert 0 == desk("explain", "-e", "prod", *given)
     assert 'goes to "General Service", by cards/pin-blocked' in desk.out
 
