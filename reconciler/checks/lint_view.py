@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from reconciler.behaviour.endpoint_stage import ENDPOINT
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
+from reconciler.behaviour.space.domain import FIRST_TEXT, REST
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
@@ -92,10 +92,8 @@ class LintView:
                 yield conditions[0].value
             return
         domain = self.space.domain(self.space.domain_index[self.attributes.intent])
-        values = domain.all
-        for condition in conditions:
-            values = intersect(values, domain.values_for(condition))
-        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(values[0] & domain.text_mask & ~REST))
+        atoms = domain.values_for_all(conditions)[0]
+        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(atoms & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation; None: the default routing."""

@@ -7,13 +7,12 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow, Region
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -164,28 +163,13 @@ class _ConversationIndex:
 
     def __init__(self, parts: Sequence[ImpactRow]) -> None:
         self.parts = parts
-        self.by_value: dict[str, dict[object, list[int]]] = {}
-        self.unindexed: list[int] = []
-        for index, part in enumerate(parts):
-            conditions = (clause.condition for clause in part.where if not clause.negate)
-            listing = (test for test in conditions if isinstance(test, Condition) and test.operator in ("equals", "in"))
-            condition = next(listing, None)
-            if condition is None:
-                self.unindexed.append(index)
-                continue
-            for value in condition.value if isinstance(condition.value, tuple) else (condition.value,):
-                self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(index)
+        conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part in parts)
+        self._index = RuleIndex([make_probe(each) for each in conditions])
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
         """Yield the indices of the sets that may contain the row, and whether they certainly do."""
         values = canonical_attributes(row.attributes)
-        indices = [*self.unindexed]
-        for attribute, by_value in self.by_value.items():
-            if attribute in row.attributes:
-                indices += by_value.get(row.attributes[attribute], ())
-            else:
-                indices += sorted({*chain.from_iterable(by_value.values())})
-        for index in indices:
+        for index in self._index.possible_positions(row.attributes, values):
             is_inside = _contains_row(self.parts[index], row, values)
             if is_inside is not False:
                 yield index, is_inside is True

@@ -25,6 +25,7 @@ from reconciler.behaviour.routing_entry import (
     RoutingEntry,
     destination_of_rule,
     evaluation_key,
+    make_probe,
     order_entries,
 )
 from reconciler.behaviour.space.domain import intersect
@@ -32,7 +33,7 @@ from reconciler.behaviour.space.patterns import union
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
-from reconciler.model.rule import Address, Rule
+from reconciler.model.rule import Address
 
 _PROBE: Final = 0  # the rank of a promise in its own list
 _ALL: Final = Fraction(1)
@@ -52,8 +53,7 @@ class Promise:
     @cached_property
     def probe(self) -> RoutingEntry:
         """The promise as a rule on top of a list."""
-        rule = Rule(name="", description="", priority=0, enabled=True, conditions=self.conditions, targets=())
-        return RoutingEntry(name="", rule=rule)
+        return make_probe(self.conditions)
 
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""

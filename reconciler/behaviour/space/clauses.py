@@ -1,13 +1,24 @@
 """Values as readable conditions (those of the API, or their complements), and boxes with few and short exceptions."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.attribute_index import bit_runs
 from reconciler.behaviour.space.boxes import Box, Shape
-from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.domain import (
+    FIRST_TEXT,
+    MISSING,
+    NOTHING,
+    REST,
+    Domain,
+    ValueSet,
+    covers,
+    intersect,
+    subtract,
+)
 from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
+from reconciler.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
@@ -25,16 +36,19 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
     clauses = express_checked_values(domain, part)
     if isinstance(domain, OpaqueDomain) or part == domain.all:
         return clauses
-    values = domain.all
-    for clause in clauses:
-        assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
-        clause_values = domain.values_for(clause.condition)
-        if clause.negate:  # no clause of this part leaves several pieces
-            pieces = subtract(domain, values, clause_values)
-            values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
-        else:
-            values = intersect(values, clause_values)
+    values = reduce(intersect, (clause_values(domain, clause) for clause in clauses), domain.all)
     return clauses if covers(values, part) and covers(part, values) else None
+
+
+def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
+    """Return the values for which a clause on an attribute holds."""
+    if isinstance(domain, OpaqueDomain) or isinstance(clause.condition, Opaque):
+        return FAILS if clause.negate else HOLDS
+    values = domain.values_for(clause.condition)
+    if not clause.negate:
+        return values
+    pieces = subtract(domain, domain.all, values)  # at most one: a condition has at most one pattern
+    return pieces[0] if pieces else NOTHING
 
 
 def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
@@ -187,7 +201,7 @@ def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
 
 def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
     """Yield one complement for each run of these atoms: a number is in none of them."""
-    for first, last in _number_runs(domain, numbers):
+    for first, last in number_runs(domain, numbers):
         bounds = _bound_clauses(domain, first, last)
         if not bounds:  # every number
             yield _any_number_clause(domain)._replace(negate=True)
@@ -198,7 +212,7 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
             yield _make_negated_clause(domain, "between", [low, high])
 
 
-def _number_runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
+def number_runs(domain: Domain, numbers: int) -> Iterator[tuple[int, int]]:
     """Yield the first and last atom of each run; atoms without a number are part of the run around them."""
     gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
     for first, last in bit_runs(numbers | gaps):

@@ -4,7 +4,7 @@ Rules are indexed by the attribute of which they name most values, the pivot; mo
 pivot a rule is only its shape on the other attributes, and few rules have that value at all.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
@@ -28,20 +28,14 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
     for number in sorted({space.domain_index[part.attribute] for part in conditions}):
         needed = [part for part in conditions if space.domain_index[part.attribute] == number]
-        if not _intersect_conditions(space, number, needed)[0]:
+        domain = space.domain(number)
+        if not domain.values_for_all(needed)[0]:
             for part in list(needed):
                 others = [condition for condition in needed if condition is not part]
-                if not others or not _intersect_conditions(space, number, others)[0]:
+                if not others or not domain.values_for_all(others)[0]:
                     needed = others or needed
             return tuple(needed)
     raise AssertionError(entry.name)
-
-
-def _intersect_conditions(space: "Space", number: int, conditions: Sequence[Condition]) -> ValueSet:
-    values = space.domains[number].all
-    for condition in conditions:
-        values = intersect(values, space.domain(number).values_for(condition))
-    return values
 
 
 class OpaqueDomain:
@@ -119,7 +113,6 @@ class Space:
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
-        self._values_by_condition: dict[Condition, ValueSet] = {}
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self.always = self._compile_box(self.pivot_domain.all, ())
         unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
@@ -153,10 +146,10 @@ class Space:
             if number == self.pivot and literal is None and self._is_literal(part):
                 literal = part
                 continue
-            values = self._condition_values(number, part)
+            values = self.domain(number).values_for(part)
             parts[number] = intersect(parts[number], values) if number in parts else values
         if literal is not None and self.pivot in parts:
-            parts[self.pivot] = intersect(parts[self.pivot], self._condition_values(self.pivot, literal))
+            parts[self.pivot] = intersect(parts[self.pivot], self.pivot_domain.values_for(literal))
             literal = None
         if any(not values[0] for values in parts.values()):
             return None
@@ -181,12 +174,6 @@ class Space:
 
     def _intern(self, compiled: CompiledRule) -> CompiledRule:
         return self._interned.setdefault(compiled, compiled)
-
-    def _condition_values(self, number: int, condition: Condition) -> ValueSet:
-        values = self._values_by_condition.get(condition)
-        if values is None:
-            values = self._values_by_condition[condition] = self.domain(number).values_for(condition)
-        return values
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""
