@@ -32,16 +32,7 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Create, is_copy_removal
-from reconciler.model.rule import (
-    RANGES,
-    Address,
-    Condition,
-    Json,
-    Opaque,
-    Target,
-    make_condition,
-    normalized_conditions,
-)
+from reconciler.model.rule import RANGES, Address, Condition, Json, Target, make_condition, normalized_conditions
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
@@ -88,7 +79,7 @@ class ConversationTable:
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
         self._contexts, self._evaluation = contexts, evaluation
-        self._fulfilling: dict[Condition | Opaque, int] = {}
+        self._fulfilling: dict[object, int] = {}  # by condition, the conversations that fulfil it
         self._won: dict[int, int] = {}  # by rule, the conversations that it takes
         self.winners: list[Sequence[_Winner]] = []  # of each conversation, and the next rule
         for number, context in enumerate(contexts):
@@ -100,7 +91,7 @@ class ConversationTable:
     def _winner(self, entry: RoutingEntry) -> _Winner:
         return _Winner(evaluation_key(entry, self._evaluation), destination_of_rule(entry), entry)
 
-    def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
+    def matched(self, conditions: Conditions) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
         mask = (1 << len(self._contexts)) - 1
         for part in conditions:

@@ -20,6 +20,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
@@ -73,11 +74,10 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
-    entries_by_intent: dict[str, list[RoutingEntry]] = {}
-    for entry in (*(entry for entry in view.ordered if entry.address), *view.promises):
-        for intent in _named_intents(view, entry):
-            if intent not in view.intents and intent != view.fallback.intent:
-                entries_by_intent.setdefault(intent, []).append(entry)
+    entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
+    known = {*view.intents, view.fallback.intent}
+    uses = ((intent, entry) for entry in entries for intent in _named_intents(view, entry))
+    entries_by_intent = group_pairs(use for use in uses if use[0] not in known)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
@@ -107,20 +107,18 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
     declared = view.declared_attributes
-    managed: dict[str, list[RoutingEntry]] = {}
-    unmanaged: set[str] = set()
-    for entry in view.ordered:
-        attributes = {part.attribute for part in entry.rule.conditions if isinstance(part, Condition)}.difference(names)
-        if entry.address is None:
-            unmanaged |= attributes
-        else:
-            for name in sorted(attributes):
-                managed.setdefault(name, []).append(entry)
+    uses = [
+        (name, entry)
+        for entry in view.ordered
+        for name in sorted({part.attribute for part in entry.rule.conditions if isinstance(part, Condition)})
+        if name not in names
+    ]
+    managed = group_pairs((name, entry) for name, entry in uses if entry.address is not None)
+    unmanaged = {name for name, entry in uses if entry.address is None}
     rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
-    similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
-    for name in rank if declared is None else ():
-        for part in _one_letter_deletions(name):
-            similar.setdefault(part, []).append(name)
+    names_to_compare = rank if declared is None else ()
+    # Two names with a difference of one letter share a text without one letter.
+    similar = group_pairs((part, name) for name in names_to_compare for part in _one_letter_deletions(name))
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.regions import ImpactRow, Region
+from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe
@@ -94,7 +94,8 @@ class _TrafficCounter:
         self.row_sums = [_Sum() for _ in self.rows]
         self.total = _Sum()
         self.changes: dict[str | None, _Sum] = {}
-        self._gains = [_queue_gains(region) for region in self.regions]
+        gains = [_queue_gains(region.before, region.after) for region in self.regions]
+        self._gains = [{queue: float(gain) for queue, gain in each.items()} for each in gains]
         self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
     def count_row(self, row: SampleRow) -> None:
@@ -119,9 +120,9 @@ class _TrafficCounter:
             self.row_sums[index].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
 
 
-def _queue_gains(region: Region) -> dict[str | None, float]:
-    before, after = dict(_split_parts(region.before)), dict(_split_parts(region.after))
-    return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
+def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
+    first, second, nothing = dict(_split_parts(before)), dict(_split_parts(after)), Fraction(0)
+    return {queue: second.get(queue, nothing) - first.get(queue, nothing) for queue in {**first, **second}}
 
 
 def _compute_balance(
@@ -153,9 +154,7 @@ def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
     """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two queues."""
-    first, second = (dict(split or {str(split): Fraction(1)}) for split in (before, after))
-    nothing = Fraction(0)
-    return sum((abs(first.get(name, nothing) - second.get(name, nothing)) for name in {*first, *second}), nothing) / 2
+    return sum(map(abs, _queue_gains(before, after).values()), Fraction(0)) / 2
 
 
 class _ConversationIndex:

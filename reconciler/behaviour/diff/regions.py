@@ -4,6 +4,7 @@ A region is the common box of both rules of a pair, without the parts that earli
 one attribute only become one region.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,10 +15,11 @@ from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPa
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, simplify, unite_values
+from reconciler.behaviour.space.clauses import Clause, express_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
@@ -135,8 +137,11 @@ class RegionFormatter:
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
         self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
-    def format_region(self, draft: DraftRegion) -> Region:
-        """Return the region as conditions, with its example as a conversation."""
+    def format_regions(self, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[Region]:
+        """Return the regions, merged, as conditions, each with its example as a conversation."""
+        return list(map(self._format_region, merge_regions(self.space, drafts, kind_of)))
+
+    def _format_region(self, draft: DraftRegion) -> Region:
         pairs = [draft.rules, *draft.other_rules]
         before_rules = tuple(dict.fromkeys(before for before, _ in pairs))
         return Region(
@@ -173,7 +178,7 @@ class RegionFormatter:
         domain = self.space.domains[attribute]
         if not is_expressible(domain, part):
             raise AssertionError(f"no conditions express {part} of {domain.attribute}")
-        clauses = express_checked_values(domain, part)
+        clauses = express_values(domain, part)
         numbers = domain.text_like_numbers
         if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
             self.rests_on[domain.attribute] = None
@@ -234,37 +239,32 @@ class DraftRegionBuilder:
         box = self.pairs.common_box(pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
-        if not is_expressible(self.space.pivot_domain, pivot):
+        if is_expressible(self.space.pivot_domain, pivot):
+            box[self.space.pivot] = pivot
+            masks = narrow_pair.masks_by_atom.items()
+            values_of = group_pairs((number, (1 << atom, 0, 0)) for atom, before in masks for number in bits(before))
+            excepts = []
+            for number, values in values_of.items():
+                excepts += exceptions.with_pivot(number, unite_values(self.space.pivot_domain, sorted(values)))
+        else:
             excepts = self.earlier_shapes(exceptions, pair)
-            return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
-        box[self.space.pivot] = pivot
-        by_shape: dict[int, int] = {}
-        for atom, before in narrow_pair.masks_by_atom.items():
-            for number in bits(before):
-                by_shape[number] = by_shape.get(number, 0) | 1 << atom
-        excepts = []
-        for number, mask in by_shape.items():
-            parts = unite_values(self.space.pivot_domain, ((1 << atom, 0, 0) for atom in bits(mask)))
-            excepts += exceptions.with_pivot(number, parts)
         return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
 
     @cached_property
     def wide_drafts(self) -> dict[RankPair, DraftRegion]:
         """The regions of pairs with many values of the pivot, built in an order in which ranks mostly grow."""
         drafts: dict[RankPair, DraftRegion] = {}
-        by_old: dict[int, list[RankPair]] = {}
-        for pair in sorted(self.pairs.wide):
-            by_old.setdefault(pair[0], []).append(pair)
+        pairs_of_old = Counter(old for old, _ in self.pairs.wide)
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
         by_pattern = PatternExceptions(self.pairs)
-        for pair in chain.from_iterable(by_old.values()):
+        for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
             pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
             if by_pattern.applies_to(pivot):
                 rules, by_value = by_pattern.shapes_before(pair, pivot)
                 box, excepts = simplify(self.space, box, [*rules, *by_value], rules)
             else:
-                running = rising if len(by_old[pair[0]]) == 1 else jumping
+                running = rising if pairs_of_old[pair[0]] == 1 else jumping
                 box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
             drafts[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
         return drafts
@@ -276,12 +276,9 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        rules, *others = map(self.rules_of, group)
+        old_list, new_list = self.pairs.old, self.pairs.new
+        rules, *others = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in group]
         old, new = self.pairs.destinations_of(group[0])
         return DraftRegion(
             box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules, other_rules=others
         )
-
-    def rules_of(self, pair: RankPair) -> RulePair:
-        """Return both rules of a pair."""
-        return self.pairs.old.entry_of_rank(pair[0]), self.pairs.new.entry_of_rank(pair[1])

@@ -6,19 +6,10 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.attribute_index import bit_runs
 from reconciler.behaviour.space.boxes import Box, Shape
-from reconciler.behaviour.space.domain import (
-    FIRST_TEXT,
-    MISSING,
-    NOTHING,
-    REST,
-    Domain,
-    ValueSet,
-    covers,
-    intersect,
-    subtract,
-)
+from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
@@ -31,15 +22,6 @@ class Clause(NamedTuple):
     negate: bool = False
 
 
-def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...] | None:
-    """Return conditions that together express exactly this part, or None where no conjunction does."""
-    clauses = express_checked_values(domain, part)
-    if isinstance(domain, OpaqueDomain) or part == domain.all:
-        return clauses
-    values = reduce(intersect, (clause_values(domain, clause) for clause in clauses), domain.all)
-    return clauses if covers(values, part) and covers(part, values) else None
-
-
 def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
     """Return the values for which a clause on an attribute holds."""
     if isinstance(domain, OpaqueDomain) or isinstance(clause.condition, Opaque):
@@ -48,11 +30,11 @@ def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
     if not clause.negate:
         return values
     pieces = subtract(domain, domain.all, values)  # at most one: a condition has at most one pattern
-    return pieces[0] if pieces else NOTHING
+    return pieces[0] if pieces else (0, 0, 0)
 
 
-def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
-    """Return `express_values` of a part that is `is_expressible`, and so needs no proof."""
+def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
+    """Return conditions that together express exactly a part that `is_expressible`."""
     if part == domain.all:
         return ()
     if isinstance(domain, OpaqueDomain):
@@ -73,7 +55,9 @@ def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
         return not atoms & ~_matching_atoms(domain, required, denied)
     result = domain.expressible.get(part)
     if result is None:
-        result = domain.expressible[part] = express_values(domain, part) is not None
+        clauses = _express_clauses(domain, part)
+        values = reduce(intersect, (clause_values(domain, clause) for clause in clauses), domain.all)
+        result = domain.expressible[part] = covers(values, part) and covers(part, values)
     return result
 
 
@@ -89,11 +73,8 @@ def _matching_atoms(domain: Domain, required: Iterable[int], denied: Iterable[in
 
 def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> list[ValueSet]:
     """Return expressible parts, mostly one, that together hold the values of all of these."""
-    by_patterns: dict[tuple[int, int], list[ValueSet]] = {}
-    for part in parts:
-        by_patterns.setdefault(part[1:], []).append(part)
     result: list[ValueSet] = []
-    for (yes, no), alike in by_patterns.items():
+    for (yes, no), alike in group_pairs((part[1:], part) for part in parts).items():
         united = (union(part[0] for part in alike), yes, no)
         result += alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
     return result

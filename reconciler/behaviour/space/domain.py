@@ -19,6 +19,7 @@ from typing import Final, cast
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
@@ -138,10 +139,7 @@ def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tup
 
 def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
-    lengths: dict[int, list[str]] = {}
-    for part in parts:
-        lengths.setdefault(len(part), []).append(part)
-    for length, alike in lengths.items():
+    for length, alike in group_pairs((len(part), part) for part in parts).items():
         if len(alike) <= _MANY_SUBSTRINGS:
             yield from _search_substrings(texts, alike)
             continue

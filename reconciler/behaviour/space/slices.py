@@ -68,7 +68,7 @@ class PivotSlices:
         self.boxes: list[CompiledRule] = []
         self.never_matching: list[RoutingEntry] = []
         for entry in ordered:
-            compiled = space.compiled(entry.rule.conditions)
+            compiled = space.compiled[entry.rule.conditions]
             if compiled is None:
                 self.never_matching.append(entry)
             else:

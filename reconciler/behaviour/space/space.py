@@ -117,14 +117,11 @@ class Space:
         self.always = self._compile_box(self.pivot_domain.all, ())
         unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
         self.rest_always = self.rest_shapes.add(unnamed)
-        self._compiled = {conditions: self._compile(conditions) for conditions in distinct}
+        # The box of each rule's conditions; None where they contradict each other:
+        self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
-
-    def compiled(self, conditions: Conditions) -> CompiledRule | None:
-        """Return the box of a rule's conditions; None where they contradict each other."""
-        return self._compiled[conditions]
 
     def domain(self, number: int) -> Domain:
         """Return the domain of an attribute; an `OpaqueDomain` has the same members as far as they are used."""
