@@ -28,6 +28,7 @@ from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import lint, plan_lint_work
+from reconciler.checks.lint_view import LintView
 from reconciler.checks.route_tests import CheckResult
 from reconciler.checks.studio_dialects import expand_checked
 from reconciler.cxone.rule_json import read_rules_file
@@ -116,7 +117,7 @@ class Planner:
         unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
         work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
-        return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
+        return lint(LintView(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names), work // 2)
 
 
 def read_live_file(path: str) -> LiveState:

@@ -99,7 +99,7 @@ def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environm
     if unused and not plan.options.only and plan.options.undo is None:
         # Live rules can hide a finding that `validate` reports. The plan's own lint does the other half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2
-        offline = lint(plan.desired, (), manifests, environment, plan.queue_names, work)
+        offline = lint(LintView(plan.desired, (), manifests, environment, plan.queue_names), work)
         unused = apply_acknowledgements(offline, unused)[1]
         codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
         findings += report_unused(entry for entry in unused if entry.code in codes)
@@ -122,7 +122,8 @@ def offline_findings(
     findings, unused = apply_acknowledgements([*everywhere, *invalid], every)
     unused_by_source = {entry.source: entry for entry in unused}
     for each, entries in accepted:
-        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
+        view = LintView(each.desired, (), manifests, each.environment, each.queues) if each.desired else None
+        advice = lint(view) if view else ()
         own_findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
         if not is_complete(advice):  # a finding of the unchecked rules may exist
             unused = [entry for entry in unused if entry.code not in RULE_CODES]

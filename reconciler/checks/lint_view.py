@@ -34,6 +34,8 @@ _MAX_LISTED_RULES: Final = 3  # the number of rules that one sentence lists, who
 class LintView:
     """One environment's rules: `ordered` by evaluation, and indexed in `slices` for all questions."""
 
+    # `unmanaged` are the unmanaged live rules, with their names and without an address; `queues` are the names by id.
+
     def __init__(
         self,
         desired: DesiredState,
@@ -61,7 +63,7 @@ class LintView:
         self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-        self._manifests, self._environment = manifests, environment
+        self.desired, self.manifests, self.environment = desired, manifests, environment
 
     @cached_property
     def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
@@ -155,12 +157,12 @@ class LintView:
     def stated(self) -> dict[Source | None, list[StatedCondition]]:
         """Return the conditions of each rule and promise of the manifests, by the position of the rule or promise."""
         stated: dict[Source | None, list[StatedCondition]] = {}
-        environment, queue = self._environment, partial(Queue, "")  # the queues make no difference
-        for loaded, index, entry in items_of(self._manifests.rulesets, "rules", environment):
+        environment, queue = self.environment, partial(Queue, "")  # the queues make no difference
+        for loaded, index, entry in items_of(self.manifests.rulesets, "rules", environment):
             parts = RuleExpander(environment, queue, loaded.document, entry).conditions()
             listed = [(loaded, ("rules", index, *path), condition) for condition, path in parts]
             stated[loaded.source_of("rules", index)] = listed
-        for loaded, index, entry in items_of(self._manifests.promises, "promises", environment):
+        for loaded, index, entry in items_of(self.manifests.promises, "promises", environment):
             parts = promise_expander(environment, queue, entry).conditions()
             listed = [(loaded, ("promises", index, "for", *path), condition) for condition, path in parts]
             stated[loaded.source_of("promises", index)] = listed

@@ -11,6 +11,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
+from reconciler.checks.lint_view import LintView
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.commands import export
 from reconciler.cli.files import write_text
@@ -160,7 +161,8 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     output.note(proof) if into.printed else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
-    findings = lint(desired, (), manifests, session.environment, {queue.id: queue.name for queue in live.queues})
+    queues = {queue.id: queue.name for queue in live.queues}
+    findings = lint(LintView(desired, (), manifests, session.environment, queues))
     output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
     return 0
 
