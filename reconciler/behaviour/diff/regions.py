@@ -6,7 +6,7 @@ one attribute only become one region.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -54,13 +54,14 @@ class Region(ImpactRow):
 class DraftRegion:
     """A region before it is formatted: a box, the shapes left out of it, and the rules that take its conversations."""
 
+    # The first of `rules` are those of the example.
+
     box: Box
     excepts: tuple[Shape, ...]
     before: Destination
     after: Destination
     example: Box
-    rules: RulePair
-    other_rules: list[RulePair] = field(default_factory=list)
+    rules: list[RulePair]
     kind: int = 0  # equal for regions that may be merged
 
 
@@ -79,12 +80,10 @@ def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) 
         used = sorted({attribute for draft in regions for attribute in draft.box})
         for attribute in sorted(used, key=lambda number: number != space.pivot):
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
-            if space.budget.is_exhausted():  # separate regions are correct, too
+            if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            groups: dict[object, list[DraftRegion]] = {}
-            for draft in regions:
-                others = frozenset(item for item in draft.box.items() if item[0] != attribute)
-                groups.setdefault((draft.kind, others), []).append(draft)
+            others = (frozenset(item for item in draft.box.items() if item[0] != attribute) for draft in regions)
+            groups = group_pairs(((draft.kind, rest), draft) for draft, rest in zip(regions, others, strict=True))
             joined = (group if len(group) == 1 else _join_group(space, group, attribute) for group in groups.values())
             regions = list(chain.from_iterable(joined))
     return regions
@@ -120,12 +119,10 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
         atoms |= part[0]
     if not is_expressible(space.domains[attribute], (atoms, yes, no)):
         return None
-    first, *others = group
-    rules = [*first.other_rules, *(pair for draft in others for pair in (draft.rules, *draft.other_rules))]
-    box = {**first.box, attribute: (atoms, yes, no)}
+    box = {**group[0].box, attribute: (atoms, yes, no)}
     if box[attribute] == every:  # like a region without this attribute
         del box[attribute]
-    return replace(first, box=box, other_rules=rules)
+    return replace(group[0], box=box, rules=[pair for draft in group for pair in draft.rules])
 
 
 class RegionFormatter:
@@ -142,8 +139,7 @@ class RegionFormatter:
         return list(map(self._format_region, merge_regions(self.space, drafts, kind_of)))
 
     def _format_region(self, draft: DraftRegion) -> Region:
-        pairs = [draft.rules, *draft.other_rules]
-        before_rules = tuple(dict.fromkeys(before for before, _ in pairs))
+        before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
@@ -151,10 +147,10 @@ class RegionFormatter:
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=draft.rules[0],
-            after_rule=draft.rules[1],
+            before_rule=draft.rules[0][0],
+            after_rule=draft.rules[0][1],
             before_rules=before_rules,
-            after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
+            after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
             unlikely=self.space.unlikely_attributes(draft.box),
         )
 
@@ -277,8 +273,6 @@ class DraftRegionBuilder:
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
         old_list, new_list = self.pairs.old, self.pairs.new
-        rules, *others = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in group]
+        rules = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in group]
         old, new = self.pairs.destinations_of(group[0])
-        return DraftRegion(
-            box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules, other_rules=others
-        )
+        return DraftRegion(box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules)

@@ -97,7 +97,7 @@ class SliceWalk:
         try:
             box = slices.shapes(atom).find_free_box(shape, slices.shape_of_rank(atom, rank), before)
         except UndecidedError:
-            if self.space.budget.is_exhausted():
+            if self.space.budget.remaining < 0:
                 raise
             yield Taker(rank, None)
         else:

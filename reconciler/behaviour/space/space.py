@@ -4,7 +4,8 @@ Rules are indexed by the attribute of which they name most values, the pivot; mo
 pivot a rule is only its shape on the other attributes, and few rules have that value at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
@@ -13,6 +14,7 @@ from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import MISSING, NOTHING, REST, Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import PatternSet, bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Scalar
 
 Conditions = tuple[Condition | Opaque, ...]
@@ -74,21 +76,6 @@ class Example(NamedTuple):
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
 
 
-def _group_conditions(
-    distinct: Iterable[Conditions], attributes: Iterable[str]
-) -> tuple[dict[str, dict[Condition, None]], dict[Opaque, None]]:
-    """Return the conditions by attribute, the given attributes first, and those of an unknown kind."""
-    grouped: dict[str, dict[Condition, None]] = {attribute: {} for attribute in attributes}
-    unknown: dict[Opaque, None] = {}
-    for conditions in distinct:
-        for part in conditions:
-            if isinstance(part, Condition):
-                grouped.setdefault(part.attribute, {})[part] = None
-            else:
-                unknown[part] = None
-    return grouped, unknown
-
-
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
@@ -97,10 +84,12 @@ class Space:
     ) -> None:
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
         texts, types = texts or {}, types or {}
-        grouped, unknown = _group_conditions(distinct, texts)
+        parts = dict.fromkeys(chain.from_iterable(distinct))
+        grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
+        grouped |= group_pairs((part.attribute, part) for part in parts if isinstance(part, Condition))
         self.domains: list[Domain | OpaqueDomain] = [
-            *(Domain(name, part, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, part in grouped.items()),
-            *map(OpaqueDomain, unknown),
+            *(Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, tests in grouped.items()),
+            *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
         ]
         # By the condition itself where its kind is unknown: an attribute may be named like that condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {
