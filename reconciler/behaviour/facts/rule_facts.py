@@ -112,10 +112,9 @@ class _PriorityLevel:
 
     def open_slices(self, rank: int) -> int:
         """Return a mask of a rule's slices, without those that better priorities are known to take from it."""
-        mask = self._open_masks.get(rank)
-        if mask is None:
-            mask = self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
-        return mask
+        if rank not in self._open_masks:
+            self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
+        return self._open_masks[rank]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
         if not domain.values_for_all(needed)[0]:
             for part in list(needed):
                 others = [condition for condition in needed if condition is not part]
-                if not others or not domain.values_for_all(others)[0]:
-                    needed = others or needed
+                if not domain.values_for_all(others)[0]:
+                    needed = others
             return tuple(needed)
     raise AssertionError(entry.name)
 
