@@ -125,7 +125,7 @@ class _Measurement:
         self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
         tests = (result for result in checked.tried if isinstance(result, RouteTestResult) and not result.failure)
-        self.tests = self._table([result.context for result in tests])
+        self.tests = ConversationTable(self.index, [result.context for result in tests], self.evaluation)
         self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
         targets = (part for rule in desired.rules.values() for part in rule.rule.targets)
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
@@ -162,14 +162,12 @@ class _Measurement:
         if move is None:
             return None
         example, (before, rule), (after, _) = move
-        if self._table([self.endpoint.context(example.attributes).attributes]).moved(edit):
+        context = self.endpoint.context(example.attributes).attributes
+        if ConversationTable(self.index, [context], self.evaluation).moved(edit):
             return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[_name(rule)])
         if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
         raise AssertionError(f"the example {example} is not moved by {edit}")
-
-    def _table(self, contexts: Sequence[Conversation]) -> ConversationTable:
-        return ConversationTable(self.index, contexts, self.evaluation)
 
 
 def _traffic_by_rule(index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None) -> dict[str, float]:

@@ -244,14 +244,13 @@ class WinnerPairs:
     def _price(self, atom: int, number: int) -> int:
         """Return the cost of a shape as an exception: a document holds each of its conditions."""
         shapes = self.old.shapes(atom)
-        price = self._prices.get((id(shapes), number))
-        if price is None:
+        key = id(shapes), number
+        if key not in self._prices:
             length = 0.0
             for attribute, part in shapes.all[number]:
                 domain = self.space.domain(attribute)
                 # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
                 denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
                 length += domain.clause_cost((part[0] | denied, *part[1:]))
-            price = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
-            self._prices[id(shapes), number] = price
-        return price
+            self._prices[key] = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
+        return self._prices[key]

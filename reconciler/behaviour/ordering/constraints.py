@@ -129,8 +129,13 @@ class Constraints:
     def _share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one above levels[1]."""
         few, many = (version, other) if version.slices.boxes[version.rank].atoms else (other, version)
-        if not few.slices.boxes[few.rank].atoms and not self._may_share_conversation(version, other, levels):
-            return False
+        old, new = bisect_left(self.levels[id(self.old)], levels[0]), bisect_left(self.levels[id(self.new)], levels[1])
+        if not few.slices.boxes[few.rank].atoms:
+            # Rules without a condition on the pivot may leave two wide versions nothing in common.
+            blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
+            first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
+            if not self.space.shapes.has_free_box(first, second, blockers):
+                return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
             links = len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
@@ -138,22 +143,10 @@ class Constraints:
                 raise UndecidedError
             if many.slices.holds(atom, many.rank):
                 first, second = (each.slices.shape(atom, each.rank) for each in (version, other))
-                old, new = self._ranks_at(levels)
                 blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
                 if self.old.shapes(atom).has_free_box(first, second, blockers):
                     return True
         return False
-
-    def _may_share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
-        """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
-        old, new = self._ranks_at(levels)
-        blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
-        first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
-        return self.space.shapes.has_free_box(first, second, blockers)
-
-    def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:
-        old, new = (self.levels[id(slices)] for slices in (self.old, self.new))
-        return bisect_left(old, levels[0]), bisect_left(new, levels[1])
 
 
 class _VersionIndex:

@@ -181,7 +181,7 @@ class Domain:
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self.patterns: Final = PatternSet(named.patterns)
         self._values_by_condition: dict[Condition, ValueSet] = {}
-        self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.first_number = FIRST_TEXT + len(self.texts)
         self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
         apart = bool(self.numbers) or named.any_text or not value_type.texts
@@ -203,10 +203,6 @@ class Domain:
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
         self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
-
-    def atom(self, text: str) -> int | None:
-        """Return the number of a named text's atom, or None for other texts."""
-        return self._atoms.get(text)
 
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
@@ -248,7 +244,7 @@ class Domain:
             return None
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        return self.patterns.example(part[1], part[2], self._atoms)
+        return self.patterns.example(part[1], part[2], self.atom_of)
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
@@ -280,7 +276,7 @@ class Domain:
 
     def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
-            return 1 << self._atoms[value]
+            return 1 << self.atom_of[value]
         return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
 
     def _pattern_index(self, operator: str, value: Value) -> int:

@@ -142,8 +142,8 @@ class Space:
         pivot = parts.pop(self.pivot, None)
         shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.domains[n].all))
         if literal is not None:
-            atom = self.pivot_domain.atom(str(literal.value))
-            return self._intern(CompiledRule((atom or 0,), NOTHING, self.shapes.add(shape), -1))
+            atom = self.pivot_domain.atom_of[str(literal.value)]
+            return self._intern(CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
 
     def _is_literal(self, condition: Condition) -> bool:
