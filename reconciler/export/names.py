@@ -64,20 +64,15 @@ _MAX_BASE_LENGTH: Final = 120  # characters of a name before an added suffix
 class RuleNameAllocator:
     """Gives unused names to rules without changing the evaluation order of rules with equal priority."""
 
-    def __init__(self, live: Iterable[LiveRule], desired: Iterable[str]) -> None:
+    def __init__(self, rules: Sequence[LiveRule], desired: Iterable[str]) -> None:
         """`desired` are the names that the manifests use already."""
-        rules = tuple(live)
-        self._count = Counter(rule.rule.name for rule in rules)
-        self._reserved = {*self._count, *desired}
+        self.counts = Counter(rule.rule.name for rule in rules)  # live rules by name
+        self._reserved = {*self.counts, *desired}
         self._current_names = {rule.id: rule.rule.name for rule in rules}
         self._by_priority: dict[float, list[_TiedRule]] = defaultdict(list)
         for rule in rules:
             if rule.rule.enabled:
                 self._by_priority[rule.rule.priority].append(_tied_rule(rule))
-
-    def count_namesakes(self, live: LiveRule) -> int:
-        """Return the number of live rules with this rule's name, including the rule."""
-        return self._count[live.rule.name]
 
     def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
         """Return a unique name for a rule that shares its name. Raises NotRepresentableError if none fits."""

@@ -31,7 +31,6 @@ from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, O
 PartT = TypeVar("PartT", Condition, Target)
 Fields = dict[str, Any]
 _DEFAULT_PRIORITY: Final = 100
-_SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 FIELD_ORDER: Final = (
     *("key", "intent", "intents", "minConfidence", "belowConfidence", "when", "queue", "targets", "priority"),
     *("enabled", "name", "description", "adopt"),
@@ -128,7 +127,7 @@ class RuleSetBuilder:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
         notes = [f"Another tool seems to manage it: {mark}. Remove it there first, or remove it here."] if mark else []
-        count = self.names.count_namesakes(live)
+        count = self.names.counts[live.rule.name]
         if count == 1:
             return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
         preferred = [expander.name()] if len(expander.intents()) == 1 else []
@@ -197,9 +196,9 @@ def condition_fields(rule: Rule, attributes: BotAttributes) -> Fields:
             fields[field] = manifest_value(condition)
         else:
             items.append(when_item(condition))
-    ordered = {name: fields[name] for name in _SUGAR_ORDER if name in fields}
-    items.sort(key=lambda item: str(item["attribute"]))
-    return ordered | ({"when": items} if items or not fields else {})
+    if items or not fields:
+        fields["when"] = sorted(items, key=lambda item: str(item["attribute"]))
+    return {name: fields[name] for name in FIELD_ORDER if name in fields}
 
 
 def when_item(condition: Condition) -> Fields:

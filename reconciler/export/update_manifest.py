@@ -79,8 +79,7 @@ class _RuleUpdater:
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                fields = self._update_targets(self._update_key(self._update_conditions(fields)))
-                fields = self._update_others(fields)
+                fields = self._update_others(self._update_targets(self._update_conditions(fields)))
                 if self._expander(fields).rule() == self.live:
                     return fields
         except InvalidRuleError as error:
@@ -168,14 +167,13 @@ class _RuleUpdater:
         items = [item or (new.pop(0) if new else {}) for item in items]
         return _write_targets(fields, [*filter(None, items), *new])
 
-    def _update_key(self, fields: Fields) -> Fields:
+    def _update_others(self, fields: Fields) -> Fields:
         try:
             key = self._expander(fields).key()
         except InvalidRuleError:
             key = ""
-        return fields if key == self.key else with_field(fields, "key", self.key)
-
-    def _update_others(self, fields: Fields) -> Fields:
+        if key != self.key:
+            fields = with_field(fields, "key", self.key)
         rule = self._expander(fields).rule()
         if rule.priority != self.live.priority:
             fields = with_field(fields, "priority", integer_priority(self.live.priority))
