@@ -76,8 +76,7 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
     purpose = Purpose("find the pull request of this commit", "pull-requests: read")
     for pause in (*_PAUSES, None):  # after a merge, GitHub may need a few seconds
         listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
-        pulls = [pull for pull in listed if _is_merge_of(pull, run, tip)]
-        if pulls:
+        if pulls := [pull for pull in listed if _is_merge_of(pull, run, tip)]:
             break
         if pause is None:
             return None
