@@ -42,7 +42,7 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
         lines += [*finding_lines(conflict, style), ""]
     lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
     if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
-        lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
+        lines += [*words.blocking_advice(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
     verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "fix it"
     edits = [change for change in edited_changes(plan) if isinstance(change, Update)]
