@@ -56,7 +56,8 @@ def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Co
     builder = RuleSetBuilder(tenant.environment, queues, names)
     groups = [builder.build_ruleset(*group) for group in _group_rules(ordered, queues, {*reserved})]
     rulesets = sorted((group for group in groups if group.rules), key=lambda group: group.name)
-    return ExportedManifests(tuple(rulesets), queues.added_aliases, tuple(builder.skipped))
+    aliases = {alias: queue for alias, queue in queues.new_aliases.items() if alias in queues.used_queues}
+    return ExportedManifests(tuple(rulesets), aliases, tuple(builder.skipped))
 
 
 def _group_rules(

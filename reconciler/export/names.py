@@ -130,7 +130,7 @@ class QueueNames:
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
-        self._new_aliases: dict[str, Any] = {}
+        self.new_aliases: dict[str, Any] = {}  # aliases that are not in the manifests yet, with their queues
         self.used_queues: dict[str, Queue] = {}  # by name in the manifests
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
@@ -142,11 +142,6 @@ class QueueNames:
         needs_aliases = bool(self._aliases) or not all(map(self._has_unique_name, unnamed))
         for queue in unnamed:
             self._names[queue.id] = self._create_alias(queue) if needs_aliases else queue.name
-
-    @property
-    def added_aliases(self) -> dict[str, Any]:
-        """Return the used aliases that are not in the manifests yet, with their queues."""
-        return {alias: queue for alias, queue in self._new_aliases.items() if alias in self.used_queues}
 
     def name(self, queue_id: str) -> str:
         """Return the queue's name for a manifest. Raises NotRepresentableError if the queue was deleted."""
@@ -177,5 +172,5 @@ class QueueNames:
         text = slug if is_unique else f"{slug[:48]}-{slugify(queue.id)[:8]}".strip("-")
         alias = find_free_name(text, self._reserved)
         self._reserved.add(alias)
-        self._new_aliases[alias] = queue.name if is_unique else {self._environment: {"id": queue.id}}
+        self.new_aliases[alias] = queue.name if is_unique else {self._environment: {"id": queue.id}}
         return alias

@@ -255,11 +255,9 @@ def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
     """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
-    rules = {address: desired.rule for address, desired in before.rules.items()}
-    rules |= {address: rule.rule for address, rule in live.items()}
-    expected = {address: (rules[address], desired.hold, desired.adopt) for address, desired in before.rules.items()}
-    actual = {address: (desired.rule, desired.hold, desired.adopt) for address, desired in after.rules.items()}
-    return sorted(address for address in {*expected, *actual} if expected.get(address) != actual.get(address))
+    rules = {address: (live.get(address, rule).rule, rule.hold, rule.adopt) for address, rule in before.rules.items()}
+    actual = {address: (rule.rule, rule.hold, rule.adopt) for address, rule in after.rules.items()}
+    return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
 
 
 def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:

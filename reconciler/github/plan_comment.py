@@ -241,8 +241,7 @@ def _request(
 def list_comments(github: GitHub, number: int) -> list[Post]:
     """Return every comment of a pull request, oldest first."""
     purpose = Purpose(f"read the comments of pull request {number}", _PERMISSION)
-    comments = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
-    return [Post.parse(comment, "id") for comment in comments]
+    return [Post.parse(item, "id") for item in github.pages(f"/issues/{number}/comments?per_page=100", purpose)]
 
 
 def write_comment(github: GitHub, number: int, decision: CommentDecision) -> str:

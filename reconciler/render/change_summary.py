@@ -196,8 +196,7 @@ def _plain_row(field: FieldChange) -> FieldRow:
 def _condition_row(labels: Labels, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
     if "" in leaves:
         added = leaves[""].before is None
-        rule = change.after if added else change.live.rule
-        phrase = phrases.condition_phrase(rule.conditions[index], labels)
+        phrase = phrases.condition_phrase((change.after if added else change.live.rule).conditions[index], labels)
         return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - an opaque condition is replaced as a whole, without leaves
