@@ -174,15 +174,11 @@ def _has_intents(fields: Fields) -> bool:
 
 
 def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
-    own_fields = dict(fields)
-    if own_fields["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
-        del own_fields["priority"]
-    if own_fields["enabled"]:
-        del own_fields["enabled"]
-    if "minConfidence" in defaults and _has_intents(own_fields):
-        own_fields.setdefault("minConfidence", None)
-        if own_fields["minConfidence"] == defaults["minConfidence"]:
-            del own_fields["minConfidence"]
+    implied = {"priority": defaults.get("priority", _DEFAULT_PRIORITY), "enabled": True}
+    if "minConfidence" in defaults and _has_intents(fields):
+        implied["minConfidence"] = defaults["minConfidence"]
+        fields = {"minConfidence": None} | fields
+    own_fields = {name: value for name, value in fields.items() if name not in implied or value != implied[name]}
     return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}
 
 

@@ -143,7 +143,6 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
 _TYPESET: Final = (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%"))
 _MAX_UNBREAKABLE: Final = 20
-SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
 
 
 class TextPiece(NamedTuple):
@@ -177,7 +176,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
         script=Markup(script),  # noqa: S704 - the same
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases=SENTENCES,
+        phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
         near=near,
         notes=notes,
         tests_title=texts.failed_tests_title(summary.failed_tests),

@@ -32,12 +32,11 @@ class DriftCommands(NamedTuple):
 def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
     """Return the differences between the manifests and the tenant, with up to `limit` rows and rules."""
     plan = drift.plan
+    rules = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
     if not drift.has_drift:
-        held = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
-        lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
+        lines = [_no_drift(drift), *(["", *rules] if rules else []), *_notes(drift, style)]
         return "\n".join(lines).rstrip() + "\n"
-    lines = [*_head(drift), ""]
-    lines += [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
+    lines = [*_head(drift), "", *rules]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
     lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
