@@ -62,11 +62,10 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
-    words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
-    words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
-    words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
-    words += [f"{len(plan.held):,} held"] if plan.held else []
+    plan, impact = drift.plan, drift.unaccepted_impact
+    counts = dict(zip(_SECTIONS, count_sections(drift).values(), strict=True)) | {"in conflict": len(plan.conflicts)}
+    counts |= {"failed on the live rules": len(drift.failed_checks), "held": len(plan.held)}
+    words = [f"{count:,} {state}" for state, count in counts.items() if count]
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
