@@ -238,4 +238,4 @@ def fetch_login(github: GitHub) -> str:
         if error.status in (_FORBIDDEN, _MISSING):
             return BOT
         raise
-    return str(login["login"]) if isinstance(login, dict) and login.get("login") else BOT
+    return str(as_object(login).get("login") or BOT)

@@ -41,9 +41,6 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
 
 _PAUSES: Final = (2.0, 8.0)  # seconds
 _MAX_BYTES: Final = 128 << 20  # of an archive, and of a plan
-_REVIEW_ADVICE: Final = (
-    "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
-)
 _MANUAL_ADVICE: Final = (
     "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
 )
@@ -109,8 +106,9 @@ def fetch_reviewed_plan(
     if plan_run is None or plan_run.get("conclusion") != "success":
         state = "has no run" if plan_run is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of pull request {source.number}"
-        advice = f"{_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
-        raise RefusedError(f"{workflow} {state} for {where}. {advice}")
+        advice = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+        other = f"{_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
+        raise RefusedError(f"{workflow} {state} for {where}. {advice} {other}")
     missing_text = f"the plan for {environment} of pull request {source.number} is not stored, or no longer stored"
     return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 
