@@ -33,7 +33,6 @@ from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
-FieldPath = tuple[str | int, ...]
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
@@ -115,7 +114,7 @@ class _RuleUpdater:
             fields = self._add_condition(fields, condition)
         return fields
 
-    def _replace_in_place(self, fields: Fields, path: FieldPath, replacement: Condition) -> Fields | None:
+    def _replace_in_place(self, fields: Fields, path: tuple[str | int, ...], replacement: Condition) -> Fields | None:
         """Return the fields with a condition replaced at its position; None if that cannot express the new one."""
         field = str(path[0])
         if field == "when":

@@ -23,10 +23,8 @@ _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
 _UNAUTHORIZED, _FORBIDDEN, _MISSING = 401, 403, 404
 
 
-class GitHubError(CxrouteError):
+class GitHubError(CxrouteError, kind="GitHub"):
     """A failed request to GitHub; `status` is 0 without a response."""
-
-    kind = "GitHub"
 
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status

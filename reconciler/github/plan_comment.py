@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from reconciler.errors import RefusedError
 from reconciler.github.actions import PlanReport, WorkflowRun, as_object, list_objects
 from reconciler.github.api import GitHub, Post, Purpose, Skip
 from reconciler.model.live import normalize_line_ends
@@ -23,7 +24,6 @@ _NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment i
 
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
-_REFUSED_EXIT_CODE: Final = 4
 
 
 class CommentHeader(NamedTuple):
@@ -37,7 +37,7 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     """Return a header for the report of `cxroute apply --format json`."""
     outcomes, error = list_objects(report, "outcomes"), report.get("error")
     if isinstance(error, dict) and not outcomes:
-        word = "Refused" if error.get("exitCode") == _REFUSED_EXIT_CODE else "Failed"
+        word = "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
         return _header("CAUTION", f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", ""))))
     missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
     total = len(outcomes)

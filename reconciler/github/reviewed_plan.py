@@ -14,7 +14,6 @@ from reconciler.errors import RefusedError
 from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, as_object, list_objects
 from reconciler.github.api import GitHub, Purpose
 
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
 _MAX_ENTRIES: Final = 1000  # entries of an archive
 
@@ -28,7 +27,7 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
             if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
                 raise RefusedError(f"the artifact must contain exactly one {name}")
             (entry,) = entries
-            if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & _ENCRYPTED:
                 raise RefusedError(f"{name} in the artifact has an unexpected compression or is encrypted")
             with opened.open(entry) as file:
                 content = file.read(max_bytes + 1)

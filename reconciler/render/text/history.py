@@ -16,7 +16,6 @@ from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phras
 if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
-_HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
 
@@ -24,7 +23,7 @@ def runs_text(runs: "Sequence[RecordedRun]") -> str:
     """Return a header and one line per run, newest first."""
     if not runs:
         return "No run is recorded yet.\n"
-    rows = [_HEADER]
+    rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
         reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
         if run.start.get("undo"):
