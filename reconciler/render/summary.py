@@ -120,11 +120,9 @@ def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Fin
     for finding in summary.notes:
         is_near = finding.address is None or changed.intersection(finding.addresses)
         (infos if finding.severity == "info" else near if is_near else far).append(finding)
-    others = {
-        f"{pluralize(len(far), 'warning')} about unchanged rules": far,
-        pluralize(len(infos), "further note"): infos,
-    }
-    return near, {title: findings for title, findings in others.items() if findings}
+    far_title = f"{pluralize(len(far), 'warning')} about unchanged rules"
+    others = ((far_title, far), (pluralize(len(infos), "further note"), infos))
+    return near, {title: findings for title, findings in others if findings}
 
 
 def match_phrase(plan: Plan) -> str:
