@@ -40,8 +40,9 @@ def slack_code(text: str) -> str:
 def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
+    difference = counts_phrase(result.drift or Drift(plan=result.plan))
     lines = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_conflicts(result.plan)]
-    return [f"*{_difference_phrase(result)} in {name}*", *lines, *_failures(result), _impact_sentence(result)]
+    return [f"*{difference} in {name}*", *lines, *_failures(result), _impact_sentence(result)]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
@@ -50,7 +51,7 @@ def _refused(result: CycleResult, name: str) -> list[str]:
     reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
-    head = f"*{_difference_phrase(result)} in {name}; not fixed: nothing was written*"
+    head = f"*{counts_phrase(result.drift or Drift(plan=result.plan))} in {name}; not fixed: nothing was written*"
     rest = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_failures(result), _impact_sentence(result)]
     return [head, *reasons, *_conflicts(result.plan), *rest]
 
@@ -88,11 +89,6 @@ def _recovered(result: CycleResult, name: str) -> list[str]:
 
 
 _LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
-
-
-def _difference_phrase(result: CycleResult) -> str:
-    drift = result.drift or (Drift(plan=result.plan) if result.plan is not None else None)
-    return "" if drift is None else counts_phrase(drift)
 
 
 def _blocking_rule_lines(result: CycleResult) -> list[str]:

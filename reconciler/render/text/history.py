@@ -9,13 +9,13 @@ from reconciler.desired.desired import short_labels
 from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule
+from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
 
 if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
 
-_HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
 
@@ -23,15 +23,13 @@ def runs_text(runs: "Sequence[RecordedRun]") -> str:
     """Return a header and one line per run, newest first."""
     if not runs:
         return "No run is recorded yet.\n"
-    rows = [_HEADER]
+    rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
         reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
         if run.start.get("undo"):
             reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
         rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    aligned = ([f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)] + [row[4]] for row in rows)
-    return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in aligned)
+    return "".join(f"{line.rstrip()}\n" for line in align_columns(rows))
 
 
 def run_text(run: "RecordedRun") -> str:
