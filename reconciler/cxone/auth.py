@@ -118,16 +118,12 @@ class TenantLogin:
     ) -> None:
         """`clock` is monotonic. No request is sent before the first token is needed."""
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
-        self._tokens = TokenCache(self._fetch_token, clock)
+        self.token = TokenCache(self._fetch_token, clock).token
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
         self._response_without_api: dict[str, object] = {}  # a token whose API server is not known yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
-
-    def token(self, rejected: str = "") -> Awaitable[str]:
-        """Return a token that is not the `rejected` one."""
-        return self._tokens.token(rejected)
 
     @property
     def api_server(self) -> ServerUrl:

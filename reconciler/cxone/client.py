@@ -124,9 +124,9 @@ class ReadingClient:
     ) -> ApiResponse:
         """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
-        token = await self._login.token()
-        server = self._login.api_server
-        for attempt in (1, 2):
+        token = ""
+        for _ in range(2):
+            token, server = await self._login.token(rejected=token), self._login.api_server
             fields = _JSON_HEADERS if content else ACCEPT_HEADERS
             fields = {"Authorization": f"Bearer {token}", **fields, **headers}
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
@@ -137,8 +137,6 @@ class ReadingClient:
                     return response
                 text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
                 raise _refusal_error(_CALLS[name], response.status, text)
-            if attempt == 1:
-                token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
 
 

@@ -98,10 +98,8 @@ class ListEndpoint:
     def _next_query(self, payload: object, query: str) -> tuple[str, str]:
         """Return the query of the next page, and the token in it, if any."""
         match self.paging:
-            case kinds.PageNumber() as paging:
-                self._check_position(find_member(payload, paging.next), paging.page, query)
-            case kinds.SkipTop() as paging:
-                self._check_position(find_member(payload, paging.next), paging.skip, query)
+            case kinds.PageNumber(next=name, page=parameter) | kinds.SkipTop(next=name, skip=parameter):
+                self._check_position(find_member(payload, name), parameter, query)
             case kinds.NextLink() as paging:
                 link = self._member_text(payload, paging.next)
                 return self._link_query(link, paging.next) if link else "", ""
@@ -109,8 +107,6 @@ class ListEndpoint:
                 token = self._member_text(payload, paging.token)
                 size = {paging.size: self._page_size} if paging.size else {}
                 return (urlencode({paging.parameter: token, **size}), token) if token else ("", "")
-            case kinds.AllAtOnce():
-                pass
         return "", ""
 
     def _member_text(self, payload: object, name: str) -> str:
