@@ -117,12 +117,11 @@ class TenantLogin:
         self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
     ) -> None:
         """`clock` is monotonic. No request is sent before the first token is needed."""
-        self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
+        self._tenant, self._credentials, self._send = tenant, credentials, send
         self.token = TokenCache(self._fetch_token, clock).token
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
         self._response_without_api: dict[str, object] = {}  # a token whose API server is not known yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
-        self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
     @property
@@ -134,7 +133,9 @@ class TenantLogin:
 
     def explain_error(self, response: ApiResponse) -> str:
         """Return the server's error text, without a secret."""
-        return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
+        return response.error_text(
+            (*self._credentials.secret_encodings(), *self.issued_tokens), self._tenant.profile.errors
+        )
 
     async def _fetch_token(self) -> object:
         payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
@@ -147,9 +148,8 @@ class TenantLogin:
 
     async def _request_token(self) -> dict[str, object]:
         try:
-            server = await self._discovery.token_server() if self._discovery else self._token_server
-            if server is None:
-                raise AssertionError("a tenant has a token URL or an issuer")
+            token_url = self._tenant.token_url
+            server = await self._discovery.token_server() if self._discovery else ServerUrl.parse(token_url)
             response = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:

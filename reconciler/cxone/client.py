@@ -114,8 +114,7 @@ class ReadingClient:
 
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
-            response = await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)
-            return response.payload
+            return (await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)).payload
 
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
@@ -173,8 +172,7 @@ class WritingClient(ReadingClient):
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
         with suppress(errors.RuleNotFoundError):
-            path = rule_path(self._tenant.rules_path, read.live.id)
-            await self._call("delete", path, headers=_if_match(read))
+            await self._call("delete", rule_path(self._tenant.rules_path, read.live.id), headers=_if_match(read))
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
         path = rule_path(self._tenant.rules_path, read.live.id)

@@ -6,6 +6,7 @@ to that address (invariants F32).
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -141,13 +142,10 @@ class ListEndpoint:
             parts = urlsplit(link)
         except ValueError:
             raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is not a URL") from None
-        origin = own = self._server().origin
-        if parts.scheme or parts.netloc:
-            try:
-                origin = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin
-            except UsageError:
-                origin = ""
-        if origin != own:
+        is_own = not parts.scheme and not parts.netloc
+        with suppress(UsageError):
+            is_own = is_own or ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin == self._server().origin
+        if not is_own:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 

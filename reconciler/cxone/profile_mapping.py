@@ -32,13 +32,17 @@ class FieldNames:
         self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
         self.is_plain: Final = self._tenant_names == self._canonical_names  # nothing to map
 
-    def canonical_name(self, tenant_name: str) -> str:
-        """Return the canonical name for a tenant's name."""
+    def canonical_name(self, tenant_name: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the canonical name for a tenant's name; other values than text stay as they are."""
+        if not isinstance(tenant_name, str):
+            return tenant_name
         is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
         return self._canonical_names.get(tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name)
 
-    def tenant_name(self, canonical_name: str) -> str:
-        """Return the tenant's name for a canonical name."""
+    def tenant_name(self, canonical_name: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the tenant's name for a canonical name; other values than text stay as they are."""
+        if not isinstance(canonical_name, str):
+            return canonical_name
         return self._tenant_names.get(canonical_name, canonical_name.removeprefix(_MARK))
 
     def canonical_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,13 +52,6 @@ class FieldNames:
     def tenant_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return an object with the tenant's names."""
         return {self.tenant_name(name): value for name, value in data.items()}
-
-    def word_mapping(self) -> _WordMapping:
-        """Return how to map a text to the canonical word and back; other values stay as they are."""
-        return (
-            lambda value: self.canonical_name(value) if isinstance(value, str) else value,
-            lambda value: self.tenant_name(value) if isinstance(value, str) else value,
-        )
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -144,7 +141,8 @@ class _PartMapper:
 
     def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _WordMapping]) -> None:
         self._names = names
-        self._mappings = {name: word.word_mapping() for name, word in words.items() if not word.is_plain} | others
+        mapped = {name: word for name, word in words.items() if not word.is_plain}
+        self._mappings = {name: (word.canonical_name, word.tenant_name) for name, word in mapped.items()} | others
         self.is_plain: Final = names.is_plain and not self._mappings
 
     def to_canonical(self, data: Json) -> Json:

@@ -141,8 +141,7 @@ class ContextApp:
         body = await messages.read_body(receive)
         if not signed:
             return await self._handle_body(body, "", end, scope)
-        now = self._dependencies.now().timestamp()
-        message_id = self._signatures.verify(headers, body, now)
+        message_id = self._signatures.verify(headers, body, self._dependencies.now().timestamp())
         if message_id is None:
             return _UNAUTHORIZED
         handle = partial(self._handle_body, body, message_id, end, scope)

@@ -88,9 +88,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
         elif self.cycle is not None and self.cycle.more_body and not self._is_over:
             self._start_timer(_BODY_TIMEOUT)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, _msg: str) -> None:
         """Refuse input that the parser, or this class in it, rejects."""
-        del msg
         self._refuse(self._error_status)
 
     def on_message_begin(self) -> None:
@@ -158,7 +157,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
         self.scope["query_string"] = url.query or b""
-        version = self.parser.get_http_version()
         self.cycle = RequestResponseCycle(
             scope=self.scope,
             transport=self.transport,
@@ -169,7 +167,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         self._start_asgi_task(self.cycle, self.app)
@@ -249,9 +247,8 @@ class _EndpointServer(uvicorn.Server):
             )
         self._announce()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
         # uvicorn's own method records the signal, and raises it again after the end.
-        del frame
         self._app.draining = True
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True

@@ -58,9 +58,14 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
 
     async def send(request: http.ApiRequest) -> http.ApiResponse:
         headers, content = dict(request.headers), request.content or None
-        http_request = client.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _read_response(client, http_request, request.call)
+            async with client.stream(request.method, request.url, headers=headers, content=content) as response:
+                if response.is_stream_consumed:  # the transport had the full response in memory
+                    return http.ApiResponse(request.call, response.status_code, response.headers, response.content)
+                body = http.ResponseBody(response.headers.get("content-encoding", ""))
+                async for raw in response.aiter_raw():
+                    body.add(raw)
+                return http.ApiResponse(request.call, response.status_code, response.headers, body.content())
         except CertificateConnectError as failure:
             raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
@@ -71,19 +76,6 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
             raise http.NoResponseError(text) from failure
 
     return send
-
-
-async def _read_response(client: httpx.AsyncClient, request: httpx.Request, call: str) -> http.ApiResponse:
-    response = await client.send(request, stream=True, follow_redirects=False)
-    try:
-        if response.is_stream_consumed:  # the transport had the full response in memory
-            return http.ApiResponse(call, response.status_code, response.headers, response.content)
-        body = http.ResponseBody(response.headers.get("content-encoding", ""))
-        async for raw in response.aiter_raw():
-            body.add(raw)
-    finally:
-        await response.aclose()
-    return http.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
 class _CleanConnector(aiohttp.TCPConnector):
