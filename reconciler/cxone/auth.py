@@ -39,7 +39,7 @@ class _Outcome(NamedTuple):
 class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[object]], clock: Callable[[], float]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[dict[str, object]]], clock: Callable[[], float]) -> None:
         """`clock` is monotonic: a change of the wall clock does not age a token."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
@@ -74,9 +74,8 @@ def issued_tokens(data: object) -> list[str]:
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
-def _parse_token(payload: object) -> tuple[str, float]:
+def _parse_token(fields: dict[str, object]) -> tuple[str, float]:
     """Return a token and the seconds to use it; with 0 it serves only the call that requested it."""
-    fields = payload if isinstance(payload, dict) else {}
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise errors.UnexpectedResponseError("the token response has no usable access_token")
@@ -137,7 +136,7 @@ class TenantLogin:
             (*self._credentials.secret_encodings(), *self.issued_tokens), self._tenant.profile.errors
         )
 
-    async def _fetch_token(self) -> object:
+    async def _fetch_token(self) -> dict[str, object]:
         payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
         if self._api_server is None and self._discovery is not None and payload.get("access_token"):
             identity = parse_identity(payload.get("id_token"))

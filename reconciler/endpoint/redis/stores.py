@@ -156,10 +156,10 @@ class RedisMessageIds:
 
     async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Wait for an id's response and return it, or return None if the caller must process the message."""
-        holder = self._state.new_holder()
+        key, holder = self._state.key("m", message_id), self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
-                status, *fields = await self._state.acquire(_MESSAGE_ID, self._key(message_id), holder, digest)
+                status, *fields = await self._state.acquire(_MESSAGE_ID, key, holder, digest)
         except LockUnavailableError as error:
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
@@ -183,17 +183,14 @@ class RedisMessageIds:
             packed = f"{response.status} {response.outcome}\n".encode() + response.body
             self._completed[message_id] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
             arguments.append(packed)
-        await self._state.publish(scripts.COMPLETE, (self._key(message_id),), *arguments)
+        await self._state.publish(scripts.COMPLETE, (self._state.key("m", message_id),), *arguments)
 
     async def publish_all(self) -> None:
         """Publish every id that was completed here and is not expired."""
         now = self._clock()
         messages = (
-            (self._key(message), (int((end - now) * 1000) + 1, digest, response))
+            (self._state.key("m", message), (int((end - now) * 1000) + 1, digest, response))
             for message, (digest, response, end) in tuple(self._completed.items())
             if end > now
         )
         await self._state.publish_all(scripts.RESTORE_IDS, messages)
-
-    def _key(self, message_id: str) -> str:
-        return self._state.key("m", message_id)
