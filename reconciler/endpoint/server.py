@@ -88,8 +88,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
         elif self.cycle is not None and self.cycle.more_body and not self._is_over:
             self._start_timer(_BODY_TIMEOUT)
 
-    def send_400_response(self, _msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:
         """Refuse input that the parser, or this class in it, rejects."""
+        del msg
         self._refuse(self._error_status)
 
     def on_message_begin(self) -> None:
@@ -247,8 +248,9 @@ class _EndpointServer(uvicorn.Server):
             )
         self._announce()
 
-    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn's own method records the signal, and raises it again after the end.
+        del frame
         self._app.draining = True
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
