@@ -25,7 +25,7 @@ from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.context_client import ignored_conversations
 from reconciler.desired.desired import endpoint_stage
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
@@ -221,7 +221,7 @@ async def open_cluster(url: str, environment: str, client: "ContextClient") -> A
         def gauges() -> dict[str, float]:
             return {**alone.gauges(), "cxroute_shared_away": not shared.is_usable}
 
-        share, stores = (lambda: 1 / membership.instances), Stores(locks, ids)
+        share, stores = (lambda: 1 / membership.instances), (locks, ids)
         return replace(alone, stores=stores, ready=ready, gauges=gauges, limit_share=share)
 
     task = asyncio.create_task(membership.run())
