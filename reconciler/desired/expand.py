@@ -19,8 +19,6 @@ from reconciler.desired.substitution import (
     TEXTS,
     WEIGHT,
     FieldType,
-    TextBudget,
-    TextLimitError,
     describe_value,
     fill_variables,
     text_size,
@@ -44,12 +42,18 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.text.escape import join_first, quote
+from reconciler.text.files import MIB
 from reconciler.text.suggest import suggest
 
 _Path = tuple[str | int, ...]
 _Resolve = Callable[[str], Queue]
 _Test = tuple[str, str, Json, _Path]
 
+MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB  # bytes of all expanded texts of one file
+MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
+
+_ITEM_BYTES: Final = 16
+"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
 _MAX_LISTED: Final = 4
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
@@ -65,6 +69,23 @@ class InvalidRuleError(Exception):
 
 class SubstitutionLimitError(InvalidRuleError):
     """The variables of the rule's file exceed the text budget: the file's other rules are not expanded."""
+
+
+class TextBudget:
+    """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
+
+    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None) -> None:
+        self._limit, self._remaining, self._parent = limit, limit, parent
+
+    def spend(self, value: Json, path: _Path) -> None:
+        """Count a value that is inserted at `path`. Raises SubstitutionLimitError."""
+        self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
+        if self._remaining < 0:
+            whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
+            message = f"the variables in {whose} expand to more than {self._limit // MIB} MiB of text"
+            raise SubstitutionLimitError("CXR010", message, *path, hint="shorten the variables, or split the file")
+        if self._parent is not None:
+            self._parent.spend(value, path)
 
 
 def make_slug(text: str) -> str:
@@ -119,15 +140,8 @@ class FieldExpander:
                 raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
             except ValueError as error:
                 raise InvalidRuleError("CXR104", str(error), *path) from None
-            self._spend(value, path)
+            self._budget.spend(value, path)
         return self._substituted[position]
-
-    def _spend(self, value: Json, path: _Path) -> None:
-        try:
-            self._budget.spend(value)
-        except TextLimitError as error:
-            hint = "shorten the variables, or split the file"
-            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
 
 class RuleExpander(FieldExpander):
@@ -235,7 +249,7 @@ class RuleExpander(FieldExpander):
         if not intents:
             return ""
         names = tuple(queue.name for queue in queues)
-        self._spend(names, ())
+        self._budget.spend(names, ())
         quoted = ", ".join(f"'{intent}'" for intent in intents)
         return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {', '.join(names)}"
 

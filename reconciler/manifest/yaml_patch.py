@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
+from yaml import MappingNode, ScalarNode, compose_all
 from yaml.cyaml import CBaseLoader
 
 from reconciler.manifest import yaml_writer
@@ -45,11 +45,9 @@ def find_mapping(text: str, start: int) -> Node:
 def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
     if isinstance(node, MappingNode):
         yield node
-        for _, value in node.value:
-            yield from _mappings(value)
-    elif isinstance(node, SequenceNode):
-        for value in node.value:
-            yield from _mappings(value)
+    if not isinstance(node, ScalarNode):
+        for part in node.value:
+            yield from _mappings(part[1] if isinstance(part, tuple) else part)
 
 
 def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
@@ -126,7 +124,7 @@ class _Patcher:
             else:
                 self._patch_entry(node, position, (name, old[name]), (new_name, new[new_name]), style)
         for first, last in _group_consecutive(removed):
-            self._remove_entries(node, first, last)
+            self._remove_parts(node, first, last)
         old_names = {new_name: name for name, new_name in renamed.items()}
         before = -1
         for name, value in new.items():
@@ -153,17 +151,21 @@ class _Patcher:
         else:
             self.patch_value(value, old[1], new[1], style)
 
-    def _remove_entries(self, node: Node, first: int, last: int) -> None:
-        """Remove entries: with their lines in a block, with their commas in brackets."""
-        start, end = node.keys[first].start, node.values[last - 1].end
+    def _remove_parts(self, node: Node, first: int, last: int) -> None:
+        """Remove entries or items: with their lines in a block, with their commas in brackets."""
+        heads, values = node.keys or node.values, node.values
         if node.is_flow:
-            entries = zip(node.keys, node.values, strict=True)
-            self._remove_from_brackets([(key.start, value.end) for key, value in entries], first, last)
-        elif self.is_line_start(start):
-            for key, value in zip(node.keys[first:last], node.values[first:last], strict=True):
-                self._add_edit(*self.lines(key.start, value.end), "")
-        elif last < len(node.keys) and not self.text[end : node.keys[last].start].strip():
-            self._add_edit(start, node.keys[last].start, "")
+            parts = [(head.start, value.end) for head, value in zip(heads, values, strict=True)]
+            self._remove_from_brackets(parts, first, last)
+            return
+        starts = [head.start if node.keys else self.find_dash(head) for head in heads[first:last]]
+        if self.is_line_start(starts[0]):
+            for start, value in zip(starts, values[first:last], strict=True):
+                self._add_edit(*self.lines(start, value.end), "")
+        elif not node.keys:
+            raise CannotPatchError("a list begins in the line of another list")
+        elif last < len(heads) and not self.text[values[last - 1].end : heads[last].start].strip():
+            self._add_edit(starts[0], heads[last].start, "")
         else:
             raise CannotPatchError("removing the field would also remove a comment")
 
@@ -187,19 +189,9 @@ class _Patcher:
             for step in range(common):
                 self.patch_value(node.values[first + step], old[first + step], new[new_first + step], style)
             if first + common < last:
-                self._remove_items(node, first + common, last)
+                self._remove_parts(node, first + common, last)
             for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
-
-    def _remove_items(self, node: Node, first: int, last: int) -> None:
-        if node.is_flow:
-            self._remove_from_brackets([(item.start, item.end) for item in node.values], first, last)
-            return
-        for item in node.values[first:last]:
-            dash = self.find_dash(item)
-            if not self.is_line_start(dash):
-                raise CannotPatchError("a list begins in the line of another list")
-            self._add_edit(*self.lines(dash, item.end), "")
 
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 Json = Any
 
@@ -243,13 +243,10 @@ def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
 
 def _value_text(value: Value) -> str:
     """Return one value as JSON; plain types without the encoder, whose set-up takes three times as long."""
-    kind = type(value)
-    if kind is str:
-        return quoted(cast("str", value))
-    if kind is float:
-        value = _integral_floats_as_ints(value)
-        return repr(value)
-    return repr(value) if kind is int else CANONICAL_JSON.encode(_integral_floats_as_ints(value))
+    if isinstance(value, str):
+        return quoted(value)
+    number = _integral_floats_as_ints(value)
+    return repr(number) if type(number) in (int, float) else CANONICAL_JSON.encode(number)
 
 
 def _integral_floats_as_ints(value: Json) -> Json:

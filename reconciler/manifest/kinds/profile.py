@@ -111,9 +111,7 @@ class PageNumber(f.StrictModel):
 class SkipTop(f.StrictModel):
     """A request skips a number of entries, and each page contains the total number of entries."""
 
-    style: Literal["skip-top"] = f.optional(
-        "skip-top", "A request skips a number of entries, and each page contains the total number of entries."
-    )
+    style: Literal["skip-top"] = f.optional("skip-top", __doc__)
     skip: Parameter = f.exemplary("skip", "Query parameter with the number of entries to skip.")
     top: Parameter = f.exemplary("top", _SIZE)
     total: Member = f.exemplary("totalRecords", _TOTAL)
@@ -132,9 +130,7 @@ class NextLink(f.StrictModel):
 class ScrollToken(f.StrictModel):
     """Each page has a token to request the next one; the last has no token, or is empty."""
 
-    style: Literal["scroll-token"] = f.optional(
-        "scroll-token", "Each page has a token to request the next one; the last has no token, or is empty."
-    )
+    style: Literal["scroll-token"] = f.optional("scroll-token", __doc__)
     parameter: Parameter = f.exemplary("scrollToken", "Query parameter with the token.")
     size: f.Omittable[Parameter] = f.omittable(_SIZE, "size")
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "hits")
