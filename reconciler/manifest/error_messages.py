@@ -59,8 +59,8 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
-            report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
-            report("CXR102", source_map.key_index(path), f"unknown field {quote_name(name)}", hint)
+            message, secret = f"unknown field {quote_name(name)}", _may_hold_secret(path)
+            collector.report("CXR102", source_map.key_index(path), message, hint, secret=secret)
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
             collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
@@ -83,7 +83,7 @@ def _report_value_error(
         collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
         return
     if _may_hold_secret(path):
-        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {requirement}")
+        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", secret=True)
         return
     if not requirement.startswith("must"):
         collector.report(code, source_map.index(path), requirement)

@@ -13,11 +13,10 @@ from yaml import (
     AliasEvent,
     MappingEndEvent,
     MappingStartEvent,
-    Mark,
+    MarkedYAMLError,
     ScalarEvent,
     SequenceEndEvent,
     StreamEndEvent,
-    YAMLError,
 )
 from yaml._yaml import CParser
 
@@ -42,8 +41,6 @@ _MAX_FAST_DIGITS: Final = 16
 _KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
 _NUMERIC: Final = frozenset("-0123456789")
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
-
-_FILE_START: Final = Mark("", 0, 0, 0, None, 0)  # of an error without a position
 
 _Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
@@ -111,16 +108,16 @@ def parse_file(data: bytes, file: str) -> ParsedFile:
         collector.text = SourceText(file, decode_text(data, collector))
         _EventReader(replace_forbidden(collector), collector).read_documents(documents)
         complete = True
-    except YAMLError as error:
+    except MarkedYAMLError as error:
         _report_yaml_error(error, collector)
     except StopReadingError:
         pass
     return ParsedFile(collector.text, documents, collector, complete)
 
 
-def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
+def _report_yaml_error(error: MarkedYAMLError, collector: ErrorCollector) -> None:
     position, message, hint = _describe_yaml_error(error, collector.text.text)
-    if any("nesting depth" in str(getattr(error, name, None)) for name in ("problem", "context")):
+    if "nesting depth" in f"{error.problem} {error.context}":
         collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
     line = collector.text.source(position).line
@@ -263,14 +260,14 @@ class _ErrorContext(NamedTuple):
         return self.position, message, hint
 
 
-def _describe_yaml_error(error: YAMLError, text: str) -> _SyntaxError:
+def _describe_yaml_error(error: MarkedYAMLError, text: str) -> _SyntaxError:
     """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
     if marker := _CONFLICT_MARKER.search(text):
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
         return marker.start(), "an unresolved merge conflict", hint
-    mark: Any = getattr(error, "problem_mark", None) or _FILE_START
-    began: Any = getattr(error, "context_mark", None) or mark
-    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    mark: Any = error.problem_mark
+    began: Any = error.context_mark or mark
+    problem, context = error.problem or "", error.context or ""
     index, start = min(mark.index, len(text)), min(began.index, len(text))
     spot = _ErrorContext(text, index, start, began.line + 1, began.column + 1, context)
     for opening, describe in _DESCRIPTIONS.items():
