@@ -239,9 +239,8 @@ class RuleExpander(FieldExpander):
             raise InvalidRuleError("CXR104", f"a description must not contain {MARKER_OPENING!r}", "description")
         if text.endswith("\r"):  # it would be read as part of the line end before the marker
             hint = "" if raw is not None else "the queue's name ends in one: write a `description`"
-            raise InvalidRuleError(
-                "CXR104", "a description must not end in a carriage return", "description", hint=hint
-            )
+            message = "a description must not end in a carriage return"
+            raise InvalidRuleError("CXR104", message, "description", hint=hint)
         return text
 
     def _default_description(self, queues: Sequence[Queue]) -> str:

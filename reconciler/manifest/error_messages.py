@@ -19,11 +19,9 @@ _TYPE_MESSAGES: Final = {
     "tuple_type": "must be a list",
     **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
     **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
-}
-_BOUNDS: Final = {
-    "greater_than_equal": ("ge", "must be {} or more"),
-    "less_than_equal": ("le", "must be {} or less"),
-    "string_too_long": ("max_length", "must have {} characters at most"),
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_long": "must have {max_length} characters at most",
 }
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may contain a secret by mistake. Logs have more readers than manifests."""
@@ -99,16 +97,13 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
-        return "CXR104", _TYPE_MESSAGES[kind], ()
+        return "CXR104", _TYPE_MESSAGES[kind].format(**context), ()
     if kind == "literal_error":
         names = _QUOTED_TEXT.findall(context["expected"])
         choices = ", ".join(names or [str(context["expected"]).lower()])
         return "CXR104", f"must be {'one of ' if len(names) > 1 else ''}{choices}", names
     if kind == "string_pattern_mismatch":
         return (*PATTERN_MESSAGES[context["pattern"]], ())
-    if kind in _BOUNDS:
-        name, form = _BOUNDS[kind]
-        return "CXR104", form.format(context[name]), ()
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())
     return "CXR104", "must be another value", ()

@@ -115,21 +115,20 @@ class _Patcher:
         self.edits.append(TextEdit(start, end, text))
 
     def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
-        names, renamed = list(old), _pair_renamed(old, new)
-        removed = []
-        for position, name in enumerate(names):
-            new_name = name if name in new else renamed.get(name)
-            if new_name is None:
-                removed.append(position)
-            else:
-                self._patch_entry(node, position, (name, old[name]), (new_name, new[new_name]), style)
-        for first, last in _group_consecutive(removed):
-            self._remove_parts(node, first, last)
-        old_names = {new_name: name for name, new_name in renamed.items()}
+        names, new_names = list(old), _pair_names(old, new)
+        for at, name in enumerate(names):
+            if name in new_names:
+                new_name = new_names[name]
+                self._patch_entry(node, at, (name, old[name]), (new_name, new[new_name]), style)
+        for is_kept, run in groupby(range(len(names)), lambda at: names[at] in new_names):
+            if not is_kept:
+                first, *further = run
+                self._remove_parts(node, first, first + len(further) + 1)
+        positions = {new_name: names.index(name) for name, new_name in new_names.items()}
         before = -1
         for name, value in new.items():
-            if name in old or name in old_names:
-                before = names.index(old_names.get(name, name))
+            if name in positions:
+                before = positions[name]
             else:
                 self._insert_entry(node, before, name, value)
 
@@ -257,10 +256,10 @@ def _have_same_kind(old: Json, new: Json) -> bool:
     return bool(old and new) and any(isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list))
 
 
-def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
-    """Pair the removed entries with new entries at the same position."""
+def _pair_names(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
+    """Return the new names of the old entries: their own, or that of a new entry at the position of a removed one."""
     removed = {_previous_shared(old, name, new): name for name in old if name not in new}
-    pairs = {}
+    pairs = {name: name for name in old if name in new}
     for name in new:
         previous = _previous_shared(new, name, old)
         if name not in old and previous in removed:
@@ -272,13 +271,6 @@ def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, 
     """Return the last entry before a name that the second mapping also has."""
     names = list(fields)
     return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
-
-
-def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive positions, each as the first and the one after the last."""
-    runs = groupby(enumerate(positions), lambda pair: pair[1] - pair[0])
-    groups = [[position for _, position in run] for _, run in runs]
-    return [(group[0], group[-1] + 1) for group in groups]
 
 
 def _format_like(node: Node, value: Json, style: str) -> str:

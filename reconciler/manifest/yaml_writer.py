@@ -19,8 +19,6 @@ _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )  # indicators, and text that YAML 1.2 editors read as null, a boolean or a number
-_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_BYTE, _PLANE = 0xFF, 0xFFFF
 
 
 def format_scalar(value: Json, style: str = "in flow") -> str:
@@ -107,9 +105,6 @@ def _reads_back(text: str, style: str) -> bool:
 
 
 def _escape(character: str) -> str:
-    if character in _ESCAPES or character.isprintable():
-        return _ESCAPES.get(character, character)
-    point = ord(character)
-    if point <= _BYTE:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= _PLANE else f"\\U{point:08x}"
+    if character in {'"', "\\"}:
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
