@@ -88,11 +88,6 @@ class TextBudget:
             self._parent.spend(value, path)
 
 
-def make_slug(text: str) -> str:
-    """Return the key of an intent: lower case, other characters than [a-z0-9] as one dash, trimmed; may be ""."""
-    return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
-
-
 class FieldExpander:
     """Fills variables in fields of manifests, and resolves their queues."""
 
@@ -201,14 +196,14 @@ class RuleExpander(FieldExpander):
         return tuple(self.fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
-        """Return the rule's `key`, or the slug of its only intent."""
+        """Return the rule's `key`, or the slug of its only intent: lower case, other characters as one dash."""
         if self.entry.key is not None:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
             message = "a rule without exactly one intent has no default key"
             raise InvalidRuleError("CXR108", message, hint="write a `key`")
-        key = make_slug(intents[0])
+        key = _NOT_IN_SLUGS.sub("-", intents[0].lower()).strip("-")
         if not _KEY_PATTERN.fullmatch(key):
             message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
             name = "intent" if self.entry.intent is not None else "intents"
@@ -384,8 +379,7 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
     shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
     requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
-        ends = {"least": bounds.least, "most": bounds.most}.items()
-        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in bounds)
         if not bounds.model_fields_set:
             raise InvalidRuleError("CXR104", "needs least or most", "split", name)
         if least > most:

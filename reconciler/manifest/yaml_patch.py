@@ -14,7 +14,6 @@ from yaml.cyaml import CBaseLoader
 from reconciler.manifest import yaml_writer
 
 Json = Any
-MappingEntry = tuple[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ class _Patcher:
             else:
                 self._insert_entry(node, before, name, value)
 
-    def _patch_entry(self, node: Node, at: int, old: MappingEntry, new: MappingEntry, style: str) -> None:
+    def _patch_entry(self, node: Node, at: int, old: tuple[str, Json], new: tuple[str, Json], style: str) -> None:
         """Replace an entry's name and value; a list that replaces a text may need further lines."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
@@ -158,7 +157,7 @@ class _Patcher:
             self._remove_from_brackets(parts, first, last)
             return
         starts = [head.start if node.keys else self.find_dash(head) for head in heads[first:last]]
-        if self.is_line_start(starts[0]):
+        if not self.text[self.line_start(starts[0]) : starts[0]].strip():
             for start, value in zip(starts, values[first:last], strict=True):
                 self._add_edit(*self.lines(start, value.end), "")
         elif not node.keys:
@@ -233,9 +232,6 @@ class _Patcher:
         first, last = self.line_start(start), self.text.find("\n", end)
         return (first, last + 1) if last >= 0 else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
 
-    def is_line_start(self, at: int) -> bool:
-        return not self.text[self.line_start(at) : at].strip()
-
     def find_dash(self, item: Node) -> int:
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
@@ -275,10 +271,8 @@ def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, 
 
 def _format_like(node: Node, value: Json, style: str) -> str:
     """Return a value on one line, a text in the quotes of the previous value."""
-    if isinstance(value, (dict, list)):
-        return yaml_writer.format_flow(value)
     if isinstance(value, str) and node.style == '"':
         return yaml_writer.format_quoted(value)
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return yaml_writer.format_scalar(value, "in flow" if node.is_flow else style)
+    return yaml_writer.format_flow(value, "in flow" if node.is_flow else style)

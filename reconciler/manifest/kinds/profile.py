@@ -121,7 +121,7 @@ class SkipTop(f.StrictModel):
 class NextLink(f.StrictModel):
     """Each page has a link to the next one, except the last."""
 
-    style: Literal["next-link"] = f.optional("next-link", "Each page has a link to the next one, except the last.")
+    style: Literal["next-link"] = f.optional("next-link", __doc__)
     size: f.Omittable[Parameter] = f.omittable(_SIZE, "limit")
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
     next: Member = f.exemplary("_links.next", "Response member with the next page's link: only its query may differ.")
@@ -140,7 +140,7 @@ class ScrollToken(f.StrictModel):
 class AllAtOnce(f.StrictModel):
     """One response holds all entries."""
 
-    style: Literal["all-at-once"] = f.optional("all-at-once", "One response holds all entries.")
+    style: Literal["all-at-once"] = f.optional("all-at-once", __doc__)
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
 
 
