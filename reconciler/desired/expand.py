@@ -150,7 +150,6 @@ class RuleExpander(FieldExpander):
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """Take the rule, and the RuleSet with its defaults; the other arguments are those of FieldExpander."""
         super().__init__(environment, resolve_queue, budget)
         self.ruleset, self.entry = ruleset, entry
         self.operators: Collection[str] = environment.api.operators

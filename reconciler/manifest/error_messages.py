@@ -79,18 +79,17 @@ def _report_value_error(
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
         collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
-        return
-    if _may_hold_secret(path):
+    elif _may_hold_secret(path):
         collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", secret=True)
-        return
-    if not requirement.startswith("must"):
+    elif not requirement.startswith("must"):
         collector.report(code, source_map.index(path), requirement)
-        return
-    hint = collector.suggest(value, names) if names and isinstance(value, str) else _find_hint(details["type"], value)
-    if path[-1:] == ["when"]:
-        hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-    actual = "" if requirement.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
-    collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
+    else:
+        is_choice = names and isinstance(value, str)
+        hint = collector.suggest(value, names) if is_choice else _find_hint(details["type"], value)
+        if path[-1:] == ["when"]:
+            hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
+        actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
+        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:

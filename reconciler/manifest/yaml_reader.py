@@ -256,8 +256,8 @@ class _ErrorContext(NamedTuple):
     def character(self) -> str:
         return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
 
-    def error(self, message: str, hint: str = "") -> _SyntaxError:
-        return self.position, message, hint
+    def error(self, message: str, hint: str = "", at: int | None = None) -> _SyntaxError:
+        return self.position if at is None else at, message, hint
 
 
 def _describe_yaml_error(error: MarkedYAMLError, text: str) -> _SyntaxError:
@@ -310,7 +310,7 @@ def _bad_start(spot: _ErrorContext) -> _SyntaxError:
 def _early_end(spot: _ErrorContext) -> _SyntaxError:
     if "quoted" not in spot.context:
         return spot.error("the file ends too early")
-    return spot.start, "this quote is never closed", "close it where the text ends"
+    return spot.error("this quote is never closed", "close it where the text ends", spot.start)
 
 
 def _not_closed(spot: _ErrorContext) -> _SyntaxError:
@@ -323,20 +323,16 @@ _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
     "did not find expected '-' indicator": _not_an_item,
     "did not find expected key": _not_a_key,
     "mapping values are not allowed": _second_colon,
-    "could not find expected ':'": lambda spot: (
-        spot.start,
-        'this line has no ": " after its name',
-        "write a field as name: value",
+    "could not find expected ':'": lambda spot: spot.error(
+        'this line has no ": " after its name', "write a field as name: value", spot.start
     ),
     "block sequence entries are not allowed": lambda spot: spot.error(
         "a list item cannot begin in the line of the field's name",
         "begin it on a new line, or write the list in brackets: [a, b]",
     ),
     "found character that cannot start": _bad_start,
-    "did not find expected alphabetic": lambda spot: (
-        spot.start,
-        f"a text cannot begin with {quote_name(spot.text[spot.start])}",
-        "put the text in quotes",
+    "did not find expected alphabetic": lambda spot: spot.error(
+        f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes", spot.start
     ),
     "found unexpected end of stream": _early_end,
     "did not find expected ',' or": _not_closed,
