@@ -42,15 +42,15 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.text.escape import join_first, quote
-from reconciler.text.files import MIB
 from reconciler.text.suggest import suggest
 
 _Path = tuple[str | int, ...]
 _Resolve = Callable[[str], Queue]
 _Test = tuple[str, str, Json, _Path]
 
-MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB  # bytes of all expanded texts of one file
-MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
+_MIB: Final = 2**20
+MAX_FILLED_BYTES_PER_FILE: Final = 5 * _MIB  # bytes of all expanded texts of one file
+MAX_FILLED_BYTES_TOTAL: Final = 64 * _MIB
 
 _ITEM_BYTES: Final = 16
 """Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
@@ -82,7 +82,7 @@ class TextBudget:
         self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
         if self._remaining < 0:
             whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
-            message = f"the variables in {whose} expand to more than {self._limit // MIB} MiB of text"
+            message = f"the variables in {whose} expand to more than {self._limit // _MIB} MiB of text"
             raise SubstitutionLimitError("CXR010", message, *path, hint="shorten the variables, or split the file")
         if self._parent is not None:
             self._parent.spend(value, path)
