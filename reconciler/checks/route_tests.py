@@ -19,9 +19,9 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.checks.studio_dialects import GeneratedText, expand_checked
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import FieldExpander, InvalidRuleError
+from reconciler.desired.expand import FieldExpander, InvalidRuleError, TextBudget
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
-from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT, TextBudget
+from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import Given, RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
