@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,11 +146,8 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
 async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs the extra `serve`
 
-    direct = Direct(tls_context_for(tenant, ca_file()))
-    try:
+    with closing(Direct(tls_context_for(tenant, ca_file()))) as direct:
         yield redacted(direct.carry)
-    finally:
-        direct.close()
 
 
 def ca_file() -> Path | None:

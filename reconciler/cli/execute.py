@@ -109,7 +109,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             sample = load_traffic(path, session.environment.attributes)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
-    return replace(session, options=replace(reviewed.options, prune=session.options.prune), sample=sample)
+    options = replace(reviewed.options, prune=session.options.prune)
+    return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:

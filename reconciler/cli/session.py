@@ -23,6 +23,7 @@ from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
+from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.plan import LiveState, PlanOptions
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
@@ -105,6 +106,7 @@ class Session:
     live_file: LiveFile | None = None
     findings: tuple[Finding, ...] = ()  # about the options
     undo_request: UndoRequest | None = None
+    reviewed: ReviewedPlan | None = None  # the saved plan to apply
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
 
@@ -169,6 +171,7 @@ class Session:
             clock=utc_now,
             allowed=allowed,
             reason=reason,
+            reviewed=self.reviewed,
             advise=advise,
             findings=(*self.findings, *([self.live_file.finding] if self.live_file else [])),
             failed_tests=self.failed_tests,

@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             print_next_command(session, plan, options.out)
         elif session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
             session.output.result(f"{next_command(session, plan, None)}\n")
-        return EnvironmentResult(exit_code(plan, options), lambda: planned_row(plan), saved)
+        return EnvironmentResult(exit_code(plan, options), planned_row(plan), saved)
 
     def prepare(session: Session) -> Session:
         single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
