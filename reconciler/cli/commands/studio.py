@@ -154,7 +154,7 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
     groups = tuple(replace(each, title="Rules of a hand-written snippet.") for each in exported.rulesets)
     exported = replace(exported, rulesets=groups)
-    _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
+    _, (manifests, desired) = export.write_new(session, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
     proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
     output.note(proof) if into.printed else output.result(f"{proof}\n")
