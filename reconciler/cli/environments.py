@@ -304,8 +304,7 @@ def join_documents(documents: Sequence[str], error: CxrouteError | None = None) 
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    lengths = accumulate(map(len, parts))
-    count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
+    count = max(1, sum(length <= MAX_CHARACTERS for length in accumulate(map(len, parts))))
     chosen = list(parts[:count])
     if left_out := len(parts) - count:
         chosen.append(f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each environment.\n")

@@ -88,8 +88,7 @@ class Output:
 
     def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without those of severity info, unless -v is set."""
-        verbose = self.loudness == "verbose"
-        return [finding for finding in findings if verbose or finding.severity != "info"]
+        return [finding for finding in findings if self.loudness == "verbose" or finding.severity != "info"]
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets on a terminal."""

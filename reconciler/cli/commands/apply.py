@@ -252,8 +252,7 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
             return EnvironmentResult(run.refused(plan, refused), planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        saved = plan_file_text(plan, "the plan") if plan.changes else ""
-        return EnvironmentResult(0, planned_row(plan), saved)
+        return EnvironmentResult(0, planned_row(plan), plan_file_text(plan, "the plan") if plan.changes else "")
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 

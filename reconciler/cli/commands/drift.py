@@ -100,8 +100,7 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         words = replace(session.command_line, options=PlanOptions())
         return words.command("export", *(addresses or ("--all",)), "--write")
 
-    commands = DriftCommands(partial(_heal, session), keep)
-    return drift_text(drift, paint, commands, session.terminal.limits.cases)
+    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.terminal.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

@@ -230,8 +230,7 @@ def _header(session: Session) -> ManifestHeader:
 def _plan_with(session: Session, tenant: TenantSnapshot, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
     """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
     manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-    live = LiveState(tenant.rules, tenant.queues)
-    return manifests, replace(session, manifests=manifests).planner(live).desired
+    return manifests, replace(session, manifests=manifests).planner(LiveState(tenant.rules, tenant.queues)).desired
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:

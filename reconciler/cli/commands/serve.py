@@ -122,22 +122,19 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    return ContextApp(write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits)
-
-
-def max_calls(rate: float) -> int:
-    """Return the maximum number of concurrent calls for a rate per second."""
-    return int(min(max(rate * _CALL_SECONDS, 16), 1000))
-
-
-def _event_policy(options: Namespace, session: Session) -> EventPolicy:
     names = session.environment.attributes
-    return EventPolicy(
+    policy = EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
         fallback=endpoint_stage(session.manifests, session.environment).fallback,
         explain=_route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
+    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+
+
+def max_calls(rate: float) -> int:
+    """Return the maximum number of concurrent calls for a rate per second."""
+    return int(min(max(rate * _CALL_SECONDS, 16), 1000))
 
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
