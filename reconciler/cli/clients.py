@@ -30,15 +30,13 @@ _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this pr
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
-    if value := os.environ.get(name):
-        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
-            raise CredentialsError(f"{name} contains bytes that are not valid text")
-        return value
     value = text_of_variable(name, CredentialsError)
     if value is None:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
+        raise CredentialsError(f"{name} contains bytes that are not valid text")
     return value
 
 
@@ -46,7 +44,7 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
     async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
-        progress = session.terminal.progress.step
+        progress = session.progress.step
         yield client_classes(tenant)[0](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 
@@ -61,7 +59,7 @@ async def open_probe(session: Session) -> AsyncIterator[Probe]:
 async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
     """Connect with a client that writes."""
     async with _connect(session, lambda transport, _tenant: transport) as (transport, tenant, on_wait):
-        progress = session.terminal.progress.step
+        progress = session.progress.step
         yield client_classes(tenant)[1](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 

@@ -22,7 +22,7 @@ from reconciler.cli.command_line import CommandLine, choose_environment, env_nam
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.session import Cancellation, Session, build_session, load_selected_manifests, run_interruptibly
-from reconciler.cli.terminal import ProgressBar, Terminal
+from reconciler.cli.terminal import ProgressBar
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests
@@ -233,8 +233,9 @@ class _EnvironmentRunner:
         self.stop.children.append(stop)
         try:
             async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
-                terminal = Terminal(part, ProgressBar(replace(part, loudness="quiet")), self.run_blocking)
-                session = replace(self.selection.session(name, part), terminal=terminal)
+                hidden = ProgressBar(replace(part, loudness="quiet"))
+                session = self.selection.session(name, part)
+                session = replace(session, progress=hidden, run_blocking=self.run_blocking)
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)

@@ -118,14 +118,14 @@ class _ApplyCommand:
             planner = session.planner(live, tuple(self.options.allow), self.options.reason)
             return planner, planner.build(live)
 
-        planner, plan = await session.terminal.run_blocking(build)
-        session.terminal.print_banner(session.banner)
+        planner, plan = await session.run_blocking(build)
+        session.print_banner()
         if reviewed := session.reviewed:
             refuse_unreviewed(plan, reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {reviewed.plan_id}, made {reviewed.generated_at}"
             output.note(f"{made_at}. The tenant was read again: the plan still covers every change.")
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(plan, output.paint, session.tenant, session.terminal.limits))
+            output.result(plan_text(plan, output.paint, session.tenant, session.limits))
         return planner, plan
 
     def refuse(self, plan: Plan) -> None:

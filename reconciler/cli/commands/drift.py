@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await read_and_plan(session)
-        drift = await session.terminal.run_blocking(lambda: compute_drift(session, plan))
+        drift = await session.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
             folder = new_folder(selection.folder(options.report, drift.plan.environment))
             write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
@@ -84,7 +84,7 @@ def print_drift(session: Session, drift: Drift) -> None:
     elif output.form == "github":
         output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
     else:
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         output.result(_as_text(session, drift, output.paint))
 
 
@@ -100,7 +100,7 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         words = replace(session.command_line, options=PlanOptions())
         return words.command("export", *(addresses or ("--all",)), "--write")
 
-    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.terminal.limits.cases)
+    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

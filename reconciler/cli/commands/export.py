@@ -212,7 +212,7 @@ def write_new(
         for path in texts:
             new_folder(Path(path).parent)
         write_all({Path(path): text for path, text in texts.items()})
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     return proof, after
 
@@ -251,7 +251,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
     if proof.behaviour.complete:
         lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
     else:
-        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
+        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.limits.cases)
         lines.append(f"The next apply adopts {adopted}{renamed}.")
         lines += impact_lines(summary, session.output.paint)
     if proof.other_changes:
@@ -314,7 +314,7 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
     prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
     _write(changed, session.manifests)
-    session.terminal.print_banner(session.banner)
+    session.print_banner()
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
         session.output.result(f"{edit.desired.address}   {edit.desired.location}: {names}\n")

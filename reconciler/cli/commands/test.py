@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.live:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
-        sessions[0].terminal.print_banner(sessions[0].banner)
+        sessions[0].print_banner()
         tenants = ((each, read_tenant(each)) for each in sessions)
         checked = [check_live(s.manifests, s.environment, s.planner(live).desired, live) for s, live in tenants]
     else:
