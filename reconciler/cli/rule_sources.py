@@ -49,7 +49,8 @@ def with_live_file(session: Session, path: str | None) -> Session:
     remedy = ": add `queues`, each with id and name, next to `rules`" if session.environment.api.studio is None else ""
     changed = f"a rule looks changed if the file has only the id of its queue{remedy}"
     finding = Finding(code="CXR320", severity="warning", message=message, hint="" if export.lists_queues else changed)
-    return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
+    live_file = LiveFile(name, LiveState(export.rules, queues))
+    return replace(session, live_file=live_file, findings=(*session.findings, finding))
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:

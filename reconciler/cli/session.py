@@ -89,11 +89,10 @@ def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> R
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """Live rules and queues from a file instead of the tenant, and a finding about them."""
+    """Live rules and queues from a file instead of the tenant."""
 
     name: str
     live: LiveState
-    finding: Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +108,7 @@ class Session:
     run_blocking: BlockingRunner = run_inline
     sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     live_file: LiveFile | None = None
-    findings: tuple[Finding, ...] = ()  # about the options
+    findings: tuple[Finding, ...] = ()  # about the options and the file in place of the tenant
     undo_request: UndoRequest | None = None
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
@@ -184,7 +183,7 @@ class Session:
             reason=reason,
             reviewed=self.reviewed,
             advise=advise,
-            findings=(*self.findings, *([self.live_file.finding] if self.live_file else [])),
+            findings=self.findings,
             failed_tests=self.failed_tests,
             tests=self.tests,
         )

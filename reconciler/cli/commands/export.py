@@ -65,11 +65,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
     session = with_live_file(open_session(options, output), options.live)
     into = parse_target(options.into, Path(options.manifests))
-    if session.live_file is not None:
-        session.output.warn(session.live_file.finding.message)
-        live = session.live_file.live
-    else:
-        live = read_tenant(session)
+    for finding in session.findings:
+        output.warn(finding.message)
+    live = session.live_file.live if session.live_file else read_tenant(session)
     rules = _chosen_rules(options, session, live)
     tenant = snapshot(session, live)
     if options.write:

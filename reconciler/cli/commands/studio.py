@@ -146,8 +146,7 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
     imported = ImportedSnippet(snippet, layout)
     trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
-    source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
-    session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
+    session = replace(session, live_file=LiveFile(sanitize(options.file), live))
     tenant = export.snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
