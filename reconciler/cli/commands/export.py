@@ -120,11 +120,6 @@ class ExportTarget:
     manifests: Path
 
     @property
-    def printed(self) -> bool:
-        """Return whether the manifests are printed."""
-        return self.path is None
-
-    @property
     def read(self) -> bool:
         """Return whether cxroute reads the target, because it is below the manifests' directory."""
         return self.path is not None and self.path.resolve().is_relative_to(self.manifests.resolve())
@@ -204,7 +199,7 @@ def write_new(
         reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
         mismatch = "the exported manifests would not match the live rules"
         raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
-    if into.printed:
+    if into.path is None:
         session.output.file_text("".join(texts.values()))
     else:
         for path in texts:
@@ -258,7 +253,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
     where = "" if into.read else f"put it below {session.directory}/, then "
     lines.append(f"Next: {where}{session.command_line.command('plan')}")
     for line in lines:
-        session.output.note(line) if into.printed else session.output.result(f"{line}\n")
+        session.output.note(line) if into.path is None else session.output.result(f"{line}\n")
 
 
 def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:

@@ -156,11 +156,11 @@ def _import(options: argparse.Namespace, output: Output) -> int:
     _, (manifests, desired) = export.write_new(session, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
     proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
-    output.note(proof) if into.printed else output.result(f"{proof}\n")
+    output.note(proof) if into.path is None else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
     findings = lint(desired, (), manifests, session.environment, {queue.id: queue.name for queue in live.queues})
-    output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
+    output.findings(output.without_infos(findings), sys.stderr if into.path is None else sys.stdout)
     return 0
 
 
