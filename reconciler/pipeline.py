@@ -128,8 +128,7 @@ def read_live_file(path: str) -> LiveState:
 
 async def read_live(client: "ReadingClient") -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
-    rules = await client.rules()
-    return LiveState(rules=rules, queues=await client.queues(), last_save=await client.last_save())
+    return LiveState(rules=await client.rules(), queues=await client.queues(), last_save=await client.last_save())
 
 
 def planner_for(

@@ -147,23 +147,22 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
     imported = ImportedSnippet(snippet, layout)
     trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
-    source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
-    session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
+    session = replace(session, live_file=LiveFile(sanitize(options.file), live))
     tenant = export.snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
     groups = tuple(replace(each, title="Rules of a hand-written snippet.") for each in exported.rulesets)
     exported = replace(exported, rulesets=groups)
-    _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
+    _, (manifests, desired) = export.write_new(session, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
     proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
-    output.note(proof) if into.printed else output.result(f"{proof}\n")
+    output.note(proof) if into.path is None else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
     queues = {queue.id: queue.name for queue in live.queues}
     findings = lint(LintView(desired, (), manifests, session.environment, queues))
-    output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
+    output.findings(output.without_infos(findings), sys.stderr if into.path is None else sys.stdout)
     return 0
 
 
