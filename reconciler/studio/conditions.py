@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -10,15 +10,15 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import Condition, Value, make_condition, parse_number
+from reconciler.model.rule import Condition, Scalar, Value, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
-from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds, values_of
+from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet, plain
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds, values_of
 
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
+OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
 _NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
     "exists": "notExists",
     "notExists": "exists",
@@ -75,14 +75,8 @@ def _helper(name: str, value: Expression) -> Helper | None:
     return helper if name == own.lower() or not name.startswith("cxr_") else None
 
 
-def plain(node: Expression) -> Expression:
-    """Return an expression without parentheses around it."""
-    while node.kind == "group":
-        node = node.parts[0]
-    return node
-
-
-def _symbols(node: Expression) -> set[str]:
+def symbols_of(node: Expression) -> set[str]:
+    """Return the symbols of an operation; none for another expression."""
     return {*node.text.split()} if node.kind == "operation" else set()
 
 
@@ -95,8 +89,9 @@ def either(nodes: Sequence[Expression]) -> Expression:
 class ConditionReader:
     """Reads the expressions of one block."""
 
-    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper]) -> None:
-        self.layout, self.helpers = layout, helpers
+    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper], assigned: Collection[str] = ()) -> None:
+        """`assigned` has variables that the snippet assigns before, which are not attributes."""
+        self.layout, self.helpers, self._assigned = layout, helpers, assigned
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
         self._attribute = cache(self._find_attribute)
 
@@ -109,10 +104,8 @@ class ConditionReader:
 
     def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
-        symbols = _symbols(node)
-        if symbols & {*"&|"} and any(
-            _symbols(part) & {*"&|~"} for part in node.parts
-        ):  # no document says which is first
+        symbols = symbols_of(node)
+        if symbols & {*"&|"} and any(symbols_of(part) & {*"&|~"} for part in node.parts):  # which is first is unknown
             raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
             return _any_of(each for part in node.parts for each in self._alternatives(part))
@@ -132,7 +125,7 @@ class ConditionReader:
         match node:
             case Expression("call", method, (Expression("variable", spelling=variable), Expression("text") as literal)):
                 if method in METHODS.values():
-                    return [(self.condition(variable, _OPERATOR_OF[method], read_literal(literal)),)]
+                    return [(self.condition(variable, OPERATOR_OF[method], read_literal(literal)),)]
         raise NotUnderstoodError(format_expression(node))
 
     def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
@@ -147,22 +140,21 @@ class ConditionReader:
             case Helper("number", variable), _, _ if symbol in TESTS:
                 number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
                 is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
-                return [self.number_test(variable, symbol, number), *([(absent,)] if is_absent else [])]
+                test = self.condition(variable, OPERATOR_OF[symbol], number)
+                return [(test,), *([(absent,)] if is_absent else [])]
             case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
                 return negated(self._alternatives(left), node)
         raise NotUnderstoodError(format_expression(node))
 
-    def number_test(self, variable: str, symbol: str, number: float) -> Alternative:
-        """Return the condition of a comparison with a number, on a variable that holds one."""
-        return (self.condition(variable, _OPERATOR_OF[symbol], number),)
-
     def condition(self, variable: str, name: str, value: Value) -> Condition:
         """Return a condition on the attribute of a script's variable. Raises NotUnderstoodError without one."""
         return make_condition(self._attribute(variable), name, value)
 
     def _find_attribute(self, variable: str) -> str:
+        if variable.lower() in self._assigned:
+            raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
         attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
         with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):
@@ -191,7 +183,7 @@ def read_number(node: Expression) -> int | float:
 
 def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     """Return the alternatives; those of values of one attribute become one."""
-    values: dict[str, dict[Value, None]] = {}
+    values: dict[str, dict[Scalar, None]] = {}
     others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
@@ -200,11 +192,7 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
         raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
-    sets = [(name, [*each]) for name, each in values.items()]
-    return [
-        (make_condition(name, "in", each) if each[1:] else make_condition(name, "equals", each[0]),)
-        for name, each in sets
-    ] + [*others]
+    return [*((compare_with(name, "in", [*each]),) for name, each in values.items()), *others]
 
 
 def _combined(first: Alternative, second: Alternative) -> Alternative | None:

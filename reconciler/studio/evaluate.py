@@ -9,21 +9,15 @@ from functools import lru_cache
 from typing import Any, Final
 
 from reconciler.model.rule import parse_number
+from reconciler.studio.conditions import TESTS
 from reconciler.studio.dialect import Dialect, text_key
-from reconciler.studio.language import Expression, SnippetError, Statement
+from reconciler.studio.language import Expression, SnippetError, Statement, plain
 
 _Value = str | int | Fraction | None  # None: the variable is not defined
 _MAX_TEXT: Final = 1024 * 1024
 _MAX_FLOAT: Final = 10**300
 _SUBSTITUTION: Final = re.compile(r"\{ *([A-Za-z_][A-Za-z0-9_]*\$?) *\}", re.ASCII)
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {**TESTS, "!=": operator.ne}
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -75,11 +69,10 @@ class _Run:
 
     def _chosen(self, selection: Statement) -> Sequence[Statement]:
         default: Sequence[Statement] = ()
+        value = selection.expressions  # of a SWITCH
         for branch in selection.body:
             self.line = branch.line
-            tests = branch.expressions
-            if selection.kind == "switch":
-                tests = tuple(Expression("operation", "=", (*selection.expressions, each)) for each in tests)
+            tests = [Expression("operation", "=", (*value, each)) if value else each for each in branch.expressions]
             if branch.kind == "default":
                 default = branch.body
             elif branch.kind != "case":
@@ -133,7 +126,7 @@ class _Run:
 
     def _compare(self, symbol: str, left: Expression, right: Expression) -> bool:
         first, second = self._evaluate(left), self._evaluate(right)
-        if not (_is_text_variable(left) or _is_text_variable(right)):
+        if not any(side.kind == "variable" and side.text.endswith("$") for side in map(plain, (left, right))):
             numbers = self._as_number(first), self._as_number(second)
             if self.dialect.mixed_is_zero and numbers != (None, None):
                 numbers = numbers[0] or 0, numbers[1] or 0
@@ -156,12 +149,6 @@ class _Run:
 
     def _error(self, message: str) -> SnippetError:
         return SnippetError(self.line, message)
-
-
-def _is_text_variable(node: Expression) -> bool:
-    while node.kind == "group":
-        node = node.parts[0]
-    return node.kind == "variable" and node.text.endswith("$")
 
 
 @lru_cache(4096)

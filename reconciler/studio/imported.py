@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.errors import CxrouteError
-from reconciler.model import rule as model
-from reconciler.model.rule import Condition, Rule, Target
+from reconciler.model.rule import JSON_NUMBER, Rule, Target
 from reconciler.studio import conditions as read
 from reconciler.studio.conditions import Alternative, ConditionReader, NotUnderstoodError
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
@@ -27,14 +26,6 @@ _REFUSED: Final = (
 class _HandWrittenReader(ConditionReader):
     """Reads comparisons of the script's own variables, too."""
 
-    assigned: frozenset[str] = frozenset()  # variables that the snippet assigns before: not attributes
-
-    def condition(self, variable: str, name: str, value: model.Value) -> Condition:
-        """Return a condition on a variable that the snippet does not assign. Raises NotUnderstoodError."""
-        if variable.lower() in self.assigned:
-            raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
-        return super().condition(variable, name, value)
-
     def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
         """Return the alternatives of a comparison. A missing value is an empty text, and the number 0."""
         is_raw = left.kind == "variable" and left.text not in self.helpers and not left.text.endswith("$")
@@ -44,13 +35,13 @@ class _HandWrittenReader(ConditionReader):
             return read.negated(self.compare(node, "=", left, right), node)
         if right == Expression("text", "") and symbol in "=>":
             return [(self.condition(left.spelling, "notExists" if symbol == "=" else "exists", None),)]
-        if right.kind == "text" and symbol == "=" and not model.JSON_NUMBER.fullmatch(right.text):
+        if right.kind == "text" and symbol == "=" and not JSON_NUMBER.fullmatch(right.text):
             return [(self.condition(left.spelling, "equals", read.read_literal(right)),)]
         if right.kind == "text":  # the order of texts, and texts of digits, which may compare as numbers
             raise NotUnderstoodError(format_expression(node))
         number, missing = read.read_number(right), self.condition(left.spelling, "notExists", None)
-        alternatives = [self.number_test(left.spelling, symbol, number)]
-        return [*alternatives, (missing,)] if read.TESTS[symbol](0, number) else alternatives
+        test = self.condition(left.spelling, read.OPERATOR_OF[symbol], number)
+        return [(test,), *([(missing,)] if read.TESTS[symbol](0, number) else [])]
 
 
 class ImportedSnippet:
@@ -78,11 +69,11 @@ class ImportedSnippet:
         counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
         own = layout.skill.lower()
         self.skill = max(counts, key=lambda name: (name == own, "skill" in name, counts[name]), default=own)
-        helpers = read.find_helpers([each for each in before if each.kind in ("assign", "if")])
+        helpers = read.find_helpers(before)
         for each in inside:
             helpers.pop(each.text, None)
-        self._reader = _HandWrittenReader(replace(layout, skill=self.skill), helpers)
-        self._reader.assigned = frozenset(each.text for each in _walk(before) if each.kind == "assign")
+        assigned = {each.text for each in _walk(before) if each.kind == "assign"}
+        self._reader = _HandWrittenReader(replace(layout, skill=self.skill), helpers, assigned)
         self._read()
         self.notes = _listed(self._notes)
 
@@ -122,13 +113,16 @@ class ImportedSnippet:
     def _read_branch(self, branch: Statement) -> None:
         subject, targets = self._decision.expressions, self._targets(branch)
         nodes = [Expression("operation", "=", (*subject, each)) if subject else each for each in branch.expressions]
-        several = Expression("operation", " ".join("|" * (len(nodes) - 1)), (*nodes,))
         try:
-            alternatives = self._reader.alternatives(several if len(nodes) > 1 else nodes[0]) if nodes else [()]
+            alternatives = self._reader.alternatives(read.either(nodes)) if nodes else [()]
             for conditions in alternatives if targets else ():
-                line, at = f"line {branch.line}", len(self.rules)
                 rule = Rule(
-                    name="", description=line, priority=at, enabled=True, conditions=conditions, targets=targets
+                    name="",
+                    description=f"line {branch.line}",
+                    priority=len(self.rules),
+                    enabled=True,
+                    conditions=conditions,
+                    targets=targets,
                 )
                 self.rules.append(storable_rule(rule, self._layout))
             if not alternatives:

@@ -6,6 +6,7 @@ precedence of operators.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -92,6 +93,13 @@ def format_expression(node: Expression) -> str:
     return node.spelling or node.text
 
 
+def plain(node: Expression) -> Expression:
+    """Return an expression without parentheses around it."""
+    while node.kind == "group":
+        node = node.parts[0]
+    return node
+
+
 class _StatementParser:
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = [*_TOKEN.findall(f"{text}\n"), ""]
@@ -175,11 +183,11 @@ def _is_space(token: str) -> bool:
 
 def _parse_tokens(tokens: Sequence[str]) -> Expression:
     parser = _ExpressionParser(tokens)
-    try:
+    with suppress(_UnknownSyntaxError):
         node = parser.parse_operation(1)
-    except _UnknownSyntaxError:
-        return Expression("unknown", " ".join(tokens))
-    return node if parser.position == len(tokens) else Expression("unknown", " ".join(tokens))
+        if parser.position == len(tokens):
+            return node
+    return Expression("unknown", " ".join(tokens))
 
 
 @lru_cache(4096)

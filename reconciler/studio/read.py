@@ -28,6 +28,7 @@ from reconciler.studio.conditions import (
     either,
     find_helpers,
     read_shares,
+    symbols_of,
 )
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
@@ -61,38 +62,39 @@ class BlockRule(NamedTuple):
 def read_block(text: str, layout: BlockLayout, first_line: int = 1) -> tuple[BlockRule, ...]:
     """Return the rules of a block, whose first line has the number `first_line`, in order. Raises SnippetError."""
     lines_above = "\n" * (first_line - 1)
-    return _with_priorities(_Reader(f"{lines_above}{text}", layout).read(), layout)
+    return BlockReader(f"{lines_above}{text}", layout).read()
 
 
 _Parts = tuple[tuple[Condition | Opaque, ...], tuple[Target | Opaque, ...]]
 
 
-class _Reader:
+class BlockReader:
+    """Reads a block; `helpers` are the helper variables that it assigns before the rules."""
+
     def __init__(self, text: str, layout: BlockLayout) -> None:
+        """Parse the block. Raises SnippetError."""
         self.layout = layout
         self.lines = _LINE_END.split(text)
         self.statements = parse_snippet(text)
+        kinds = [statement.kind for statement in self.statements]
+        self.at = kinds.index("select") if "select" in kinds else len(kinds)
+        self.helpers = find_helpers(self.statements[: self.at])
+        self.conditions = ConditionReader(layout, self.helpers)
         self.ids = Counter[str]()
         self.comment: BlockRule | None = None  # the next rule, as far as its comment line says
         self.disabled: list[Statement] = []  # the lines of a disabled rule
         self.rules: dict[str, list[BlockRule]] = {"statement": [], "CASE": [], "DEFAULT": []}
 
-    def read(self) -> list[BlockRule]:
+    def read(self) -> tuple[BlockRule, ...]:
         """Return the rules: first what may override all others, last DEFAULT."""
-        kinds = [statement.kind for statement in self.statements]
-        at = kinds.index("select") if "select" in kinds else len(kinds)
-        before, selection, after = self.statements[:at], self.statements[at : at + 1], self.statements[at + 1 :]
-        self.helpers = find_helpers(before)
-        self.conditions = ConditionReader(self.layout, self.helpers)
-        for item in before:
-            if not self._is_own(item):
-                self._read_item(item)
-        for item in (item for statement in selection for item in statement.body):
-            (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
-        for item in after:
-            self._read_item(item)
+        for place, statement in enumerate(self.statements):
+            if place == self.at:
+                for item in statement.body:
+                    (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
+            elif place > self.at or not self._is_own(statement):
+                self._read_item(statement)
         self._end_comment()
-        return [rule for rules in self.rules.values() for rule in rules]
+        return _with_priorities([rule for rules in self.rules.values() for rule in rules], self.layout)
 
     def _is_own(self, item: Statement) -> bool:
         """Return whether a statement only assigns variables of cxroute, which have no effect outside of the block."""
@@ -148,8 +150,8 @@ class _Reader:
 
     def _parts(self, branch: Statement, lines: Sequence[str]) -> _Parts:
         """Return the conditions and the targets of a CASE in these lines."""
-        nodes = [either(branch.expressions)] if branch.expressions else []
-        conditions = normalized_conditions(part for node in nodes for part in self._conditions(node))
+        parts = self._conditions(either(branch.expressions)) if branch.expressions else ()
+        conditions = normalized_conditions(parts)
         if shares := self._shares([item for item in branch.body if item.kind != "comment"]):
             targets = [Target(queue_id, percent if len(shares) > 1 else 1) for queue_id, percent in shares.items()]
             return conditions, sorted_targets(targets)
@@ -158,11 +160,7 @@ class _Reader:
 
     def _conditions(self, node: Expression) -> Iterator[Condition | Opaque]:
         """Yield the conditions of an expression; an opaque one for a part that they do not say exactly."""
-        if (
-            node.kind == "operation"
-            and {*node.text.split()} == {"&"}
-            and {part.kind for part in node.parts} == {"group"}
-        ):
+        if symbols_of(node) == {"&"} and {part.kind for part in node.parts} == {"group"}:
             for part in node.parts:
                 yield from self._conditions(part)
             return
@@ -184,12 +182,10 @@ def _opaque(*lines: str) -> Opaque:
     return make_opaque({"type": "studio", "text": "\n".join(line.strip() for line in lines)})
 
 
-def _bare_rule(
-    line: int, name: str, description: str = "", priority: float = 0, address: Address | None = None, digest: str = ""
-) -> BlockRule:
-    """Return a rule without its conditions and targets."""
+def _bare_rule(line: int, name: str, description: str = "", priority: float = 0) -> BlockRule:
+    """Return a rule that is not managed, without its conditions and targets."""
     rule = Rule(name=name, description=description, priority=priority, enabled=True, conditions=(), targets=())
-    return BlockRule(str(address or f"line {line}"), rule, address, digest, line, "", {})
+    return BlockRule(f"line {line}", rule, None, "", line, "", {})
 
 
 def _parse_comment(item: Statement) -> BlockRule | None:
@@ -198,7 +194,8 @@ def _parse_comment(item: Statement) -> BlockRule | None:
         with suppress(ValueError):
             priority = canonical_number(float(fields[4]))
             name, description = json.loads(fields[5]), json.loads(fields[6] or '""')
-            return _bare_rule(item.line, name, description, priority, Address(fields[1], fields[2]), fields[3])
+            address, rule = Address(fields[1], fields[2]), _bare_rule(item.line, name, description, priority)
+            return rule._replace(id=str(address), address=address, digest=fields[3])
     return None
 
 

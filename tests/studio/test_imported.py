@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -222,6 +223,18 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
                 skills = Counter(str(run.get("skill", "")) for run in runs)
                 assert (expected or {"": 100}) == {each: 20 * n for each, n in skills.items()}, (text, conversation)
     assert count >= 12
+
+
+def test_a_case_line_with_and_beside_another_case_line() -> None:
+    """Two CASE lines before one block, of which one contains `&`, become two rules that decide as the snippet."""
+    text = 'SELECT { CASE ( lang = "x" ) & ( tier = "g" )\nCASE age = 2 { skill = 4001 } }'
+    entries = [RoutingEntry(name=str(at), rule=rule) for at, rule in enumerate(imported(text).rules)]
+    assert [{"age equals": 2}, {"lang equals": "x", "tier equals": "g"}] == [tests for tests, _ in converted(text)]
+    for values in product(("x", "y"), ("g", "h"), (1, 2)):
+        conversation: dict[str, Any] = dict(zip(("lang", "tier", "age"), values, strict=True))
+        for dialect in possible_dialects({}):
+            skill = run_snippet(parse_snippet(text), conversation, dialect).get("skill")
+            assert (find_winner(entries, conversation) is not None) == (skill == 4001), conversation
 
 
 @pytest.mark.parametrize("seed", range(60 if FULL else 4))

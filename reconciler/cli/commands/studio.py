@@ -39,7 +39,7 @@ from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import parse_probe, probe_snippet
 from reconciler.studio.recipe import format_recipe
-from reconciler.studio.script import MAX_SCRIPT, read_script_file
+from reconciler.studio.script import MAX_SCRIPT, find_file_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 _TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result": "probe"}
@@ -141,7 +141,7 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         return export.run(options, output)
     variables = {names.intent: "intent", names.confidence: "confidence"}
     layout = own or BlockLayout(owner=session.environment.owner, block="main", variables=variables)
-    snippet = read_script_file(text, layout)
+    snippet, _ = find_file_block(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
     imported = ImportedSnippet(snippet, layout)
