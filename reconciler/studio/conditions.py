@@ -18,7 +18,7 @@ from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, co
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
 TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
+_OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
 _NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
     "exists": "notExists",
     "notExists": "exists",
@@ -37,7 +37,10 @@ class NotUnderstoodError(Exception):
 
 
 class Helper(NamedTuple):
-    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`."""
+    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`.
+
+    `raw text` and `raw number` are the script's variable itself, with a value of that type, or without a value.
+    """
 
     kind: str
     variable: str
@@ -121,35 +124,42 @@ class ConditionReader:
                 combined = [each for each in pairs if each is not None]
             return combined
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
-            return self.compare(node, symbols.pop(), *map(plain, node.parts))
+            return self._compare(node, symbols.pop(), *map(plain, node.parts))
         match node:
             case Expression("call", method, (Expression("variable", spelling=variable), Expression("text") as literal)):
                 if method in METHODS.values():
-                    return [(self.condition(variable, OPERATOR_OF[method], read_literal(literal)),)]
+                    return [(self._condition(variable, _OPERATOR_OF[method], _read_literal(literal)),)]
         raise NotUnderstoodError(format_expression(node))
 
-    def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
-        """Return the alternatives of a comparison."""
-        match self.helpers.get(left.text) if left.kind == "variable" else left.kind, symbol, right:
-            case Helper("text", variable), "=" | ">", Expression("text", ""):
-                return [(self.condition(variable, "notExists" if symbol == "=" else "exists", None),)]
-            case Helper("text", variable), "=", Expression("text"):
-                return [(self.condition(variable, "equals", read_literal(right)),)]
+    def subject(self, left: Expression, _right: Expression) -> Helper | str | None:
+        """Return what the left side of a comparison is: what its variable holds, or the kind of the expression."""
+        return self.helpers.get(left.text) if left.kind == "variable" else left.kind
+
+    def _compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
+        match self.subject(left, right), symbol, right:
+            case Helper("raw text" | "raw number"), "!=", _:
+                positive = self._compare(node, "=", left, right)
+            case Helper("text" | "raw text", variable), "=" | ">", Expression("text", ""):
+                return [(self._condition(variable, "notExists" if symbol == "=" else "exists", None),)]
+            case Helper("text" | "raw text", variable), "=", Expression("text"):
+                return [(self._condition(variable, "equals", _read_literal(right)),)]
             case Helper("check", variable), "=", Expression("number", "1"):
                 return [(Condition(self._attribute(variable), _NUMBER, None, None),)]
-            case Helper("number", variable), _, _ if symbol in TESTS:
-                number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
+            case Helper("number" | "raw number" as kind, variable), _, _ if symbol in TESTS:
+                number, name = _read_number(right), _NO_NUMBER if kind == "number" else "notExists"
+                absent = Condition(self._attribute(variable), name, None, None)
                 is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
-                test = self.condition(variable, OPERATOR_OF[symbol], number)
+                test = self._condition(variable, _OPERATOR_OF[symbol], number)
                 return [(test,), *([(absent,)] if is_absent else [])]
             case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
-                return negated(self._alternatives(left), node)
-        raise NotUnderstoodError(format_expression(node))
+                positive = self._alternatives(left)
+            case _:
+                raise NotUnderstoodError(format_expression(node))
+        return _negated(positive, node)
 
-    def condition(self, variable: str, name: str, value: Value) -> Condition:
-        """Return a condition on the attribute of a script's variable. Raises NotUnderstoodError without one."""
+    def _condition(self, variable: str, name: str, value: Value) -> Condition:
         return make_condition(self._attribute(variable), name, value)
 
     def _find_attribute(self, variable: str) -> str:
@@ -162,18 +172,18 @@ class ConditionReader:
         raise NotUnderstoodError(variable)
 
 
-def read_literal(node: Expression) -> str:
+def _read_literal(node: Expression) -> str:
     """Return the text of a literal. Raises NotUnderstoodError if it is empty or has a variable in it."""
     if node.kind != "text" or not node.text or {"{", "}"} & {*node.text}:
         raise NotUnderstoodError(format_expression(node))
     return node.text
 
 
-def read_number(node: Expression) -> int | float:
+def _read_number(node: Expression) -> int | float:
     """Return the number of a literal. Raises NotUnderstoodError if no number of a rule equals it exactly."""
     match node:
         case Expression("operation", "-", (Expression("number", "0"), operand)):
-            return -read_number(plain(operand))
+            return -_read_number(plain(operand))
     with suppress(ValueError):
         value = parse_number(node.text if node.kind == "number" else "")
         if str(value) == node.text or Fraction(str(value)) == Fraction(node.text):
@@ -211,7 +221,7 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     return tuple(parts)
 
 
-def negated(alternatives: Sequence[Alternative], node: Expression) -> list[Alternative]:
+def _negated(alternatives: Sequence[Alternative], node: Expression) -> list[Alternative]:
     """Return where none of the alternatives holds; the node is for the error. Raises NotUnderstoodError."""
     match alternatives:
         case [(Condition(name, symbol) as condition,)] if symbol in _NEGATIVE_OF:

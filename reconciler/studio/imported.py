@@ -8,8 +8,8 @@ from typing import Final
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import JSON_NUMBER, Rule, Target
 from reconciler.studio import conditions as read
-from reconciler.studio.conditions import Alternative, ConditionReader, NotUnderstoodError
-from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
+from reconciler.studio.conditions import ConditionReader, Helper, NotUnderstoodError
+from reconciler.studio.language import Expression, Statement, parse_snippet
 from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
 from reconciler.text.escape import sanitize
 
@@ -26,22 +26,12 @@ _REFUSED: Final = (
 class _HandWrittenReader(ConditionReader):
     """Reads comparisons of the script's own variables, too."""
 
-    def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
-        """Return the alternatives of a comparison. A missing value is an empty text, and the number 0."""
+    def subject(self, left: Expression, right: Expression) -> Helper | str | None:
+        """Return what is compared: a variable of the script has a value of the type of the literal."""
         is_raw = left.kind == "variable" and left.text not in self.helpers and not left.text.endswith("$")
-        if not is_raw or right.kind not in ("text", "number", "operation"):
-            return super().compare(node, symbol, left, right)
-        if symbol == "!=":
-            return read.negated(self.compare(node, "=", left, right), node)
-        if right == Expression("text", "") and symbol in "=>":
-            return [(self.condition(left.spelling, "notExists" if symbol == "=" else "exists", None),)]
-        if right.kind == "text" and symbol == "=" and not JSON_NUMBER.fullmatch(right.text):
-            return [(self.condition(left.spelling, "equals", read.read_literal(right)),)]
-        if right.kind == "text":  # the order of texts, and texts of digits, which may compare as numbers
-            raise NotUnderstoodError(format_expression(node))
-        number, missing = read.read_number(right), self.condition(left.spelling, "notExists", None)
-        test = self.condition(left.spelling, read.OPERATOR_OF[symbol], number)
-        return [(test,), *([(missing,)] if read.TESTS[symbol](0, number) else [])]
+        if not is_raw or JSON_NUMBER.fullmatch(right.text if right.kind == "text" else ""):  # may compare as numbers
+            return super().subject(left, right)
+        return Helper("raw text" if right.kind == "text" else "raw number", left.spelling)
 
 
 class ImportedSnippet:

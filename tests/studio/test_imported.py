@@ -110,6 +110,7 @@ def test_a_branch_without_a_skill_is_an_error_but_at_the_end() -> None:
         ('CASE intent.endswith("x") { s = 4 }', 2, "intent.endswith"),
         ("CASE intent.length() > 3 { s = 4 }", 2, "intent . length"),
         ("CASE ( score * 2 ) > 3 { s = 4 }", 2, "score * 2"),
+        ("CASE score + 2 { s = 4 }", 2, "score + 2"),
         ("CASE ( score > 2 ) ~ ( score < 1 ) { s = 4 }", 2, "~"),
         ('CASE intent > "m" { s = 4 }', 2, "intent >"),
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
