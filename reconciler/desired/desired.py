@@ -96,16 +96,13 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     expansion.check_block()
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
+    names = frozenset(loaded.document.name for loaded in rulesets)
     state = empty_desired_state(manifests, environment)
+    findings, promises = tuple(expansion.findings), tuple(expansion.promises)
     types = script_types(expansion.rules.values()) if state.layout else {}
-    return replace(
-        state,
-        rules=expansion.rules,
-        rulesets=frozenset(loaded.document.name for loaded in rulesets),
-        findings=tuple(expansion.findings),
-        promises=tuple(expansion.promises),
-        endpoint=replace(state.endpoint, context_types={**types, **state.endpoint.context_types}),
-    )
+    endpoint = replace(state.endpoint, context_types={**types, **state.endpoint.context_types})
+    state = replace(state, endpoint=endpoint)
+    return replace(state, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:

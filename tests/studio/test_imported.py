@@ -17,9 +17,9 @@ from reconciler.model.rule import Condition, Target
 from reconciler.studio.build import build_block
 from reconciler.studio.dialect import possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout
+from reconciler.studio.read import ImportedSnippet
 from tests.support import studio_rules
 from tests.tiers import FULL
 

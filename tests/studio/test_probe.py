@@ -8,8 +8,7 @@ from reconciler.studio.dialect import FACTS, possible_dialects
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import NotStorableError
-from reconciler.studio.probe import parse_probe, probe_snippet
-from reconciler.studio.recipe import format_recipe
+from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
 from tests.support.studio_rules import LAYOUT
 
 

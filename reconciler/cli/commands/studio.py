@@ -34,11 +34,10 @@ from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.dialect import Dialect, possible_dialects
 from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
-from reconciler.studio.probe import parse_probe, probe_snippet
-from reconciler.studio.recipe import format_recipe
+from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
+from reconciler.studio.read import ImportedSnippet
 from reconciler.studio.script import MAX_SCRIPT, find_file_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 
