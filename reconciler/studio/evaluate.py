@@ -140,9 +140,7 @@ class _Run:
         return value
 
     def _substitute(self, text: str) -> str:
-        filled = (
-            _SUBSTITUTION.sub(lambda match: _text(self.values.get(match[1].lower())), text) if "{" in text else text
-        )
+        filled = _SUBSTITUTION.sub(lambda match: _text(self.values.get(match[1].lower())), text)
         if len(filled) > _MAX_TEXT:
             raise self._error("a text is too large")
         return filled

@@ -31,7 +31,6 @@ class SnippetError(CxrouteError, kind="Snippet"):
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line}: {message}")
-        self.line, self.message = line, message
 
 
 class _UnknownSyntaxError(Exception):

@@ -26,7 +26,7 @@ class NotStorableError(Exception):
 
     def __init__(self, message: str, part: Condition | None = None) -> None:
         super().__init__(message)
-        self.message, self.part = message, part
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

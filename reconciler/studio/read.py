@@ -158,8 +158,7 @@ class BlockReader:
     def _add(self, kind: str, line: int, last_line: int, parts: _Parts) -> None:
         found = self.comment or _bare_rule(line, f"{kind} in line {line}")
         self.ids[found.id] += 1
-        number = self.ids[found.id]
-        rule_id = found.id if number == 1 else f"{found.id} ({number})"
+        rule_id = found.id if self.ids[found.id] == 1 else f"{found.id} ({self.ids[found.id]})"
         rule = replace(found.rule, enabled=not self.disabled, conditions=parts[0], targets=parts[1])
         text = "\n".join(self.lines[found.line - 1 : last_line])
         self.rules[kind].append(found._replace(id=rule_id, rule=rule, text=text))
@@ -275,9 +274,8 @@ class ImportedSnippet:
         self._notes: list[tuple[int, str]] = []
         self.rules: list[Rule] = []
         self.queue_names: dict[str, str] = {}
-        self._comments = {
-            each.line: each.text.strip("/ ") for each in _walk(self._statements) if each.kind == "comment"
-        }
+        comments = (each for each in _walk(self._statements) if each.kind == "comment")
+        self._comments = {each.line: each.text.strip("/ ") for each in comments}
         at = next((at for at, each in enumerate(self._statements) if each.kind in ("select", "switch")), None)
         if at is None:
             raise CxrouteError(f"{_REFUSED}; this one has neither")
@@ -333,15 +331,8 @@ class ImportedSnippet:
         try:
             alternatives = self._reader.alternatives(either(nodes)) if nodes else [()]
             for conditions in alternatives if targets else ():
-                rule = Rule(
-                    name="",
-                    description=f"line {branch.line}",
-                    priority=len(self.rules),
-                    enabled=True,
-                    conditions=conditions,
-                    targets=targets,
-                )
-                self.rules.append(storable_rule(rule, self._layout))
+                rule = _bare_rule(branch.line, "", f"line {branch.line}", len(self.rules)).rule
+                self.rules.append(storable_rule(replace(rule, conditions=conditions, targets=targets), self._layout))
             if not alternatives:
                 self._notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
         except (NotUnderstoodError, NotStorableError) as error:
