@@ -32,7 +32,7 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
-from reconciler.studio.dialect import describe_dialect
+from reconciler.studio.evaluate import describe_dialect
 from reconciler.text.phrases import Labels
 
 

@@ -20,15 +20,15 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.dialect import (
+from reconciler.studio.evaluate import (
     BROAD,
     Dialect,
     describe_dialect,
     differing_on_texts,
     possible_dialects,
+    run_snippet,
     text_key,
 )
-from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number, values_of
 from reconciler.text.phrases import conversation_phrase

@@ -1,18 +1,23 @@
-"""Evaluation of a snippet in one dialect: the variables that it assigns. Numbers are exact."""
+"""Evaluation of a snippet in one dialect: the variables that it assigns. Numbers are exact.
+
+A dialect is a possible combination of the undocumented facts about comparisons in Studio.
+"""
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Final
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 from reconciler.model.rule import parse_number
 from reconciler.studio.conditions import TESTS
-from reconciler.studio.dialect import Dialect, text_key
 from reconciler.studio.language import Expression, SnippetError, Statement, plain
 
+FACTS: Final = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
+"""The names of the facts in manifests and in the probe's result, in the order of a Dialect's fields."""
 _Value = str | int | Fraction | None  # None: the variable is not defined
 _MAX_TEXT: Final = 1024 * 1024
 _MAX_FLOAT: Final = 10**300
@@ -25,27 +30,61 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }  # a snippet cannot make a number much longer with these
 
 
+class Dialect(NamedTuple):
+    """One combination of the facts."""
+
+    case_sensitive: bool  # of `=`, `contains` and `beginswith`
+    trims_blanks: bool  # of both sides of a comparison
+    digit_text_is_number: bool  # text of digits, compared without `$`
+    mixed_is_zero: bool  # a text that is not a number counts as 0 beside a number; else both are compared as text
+
+
+PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
+"""The dialect that compares texts as rules do."""
+BROAD: Final = PLAIN._replace(case_sensitive=False, trims_blanks=True)
+"""The dialect in which all texts are equal that are equal in any dialect."""
+
+
+def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
+    """Return the dialects that the facts do not rule out, PLAIN first; an absent fact is unknown."""
+    choices = [(facts[name],) if name in facts else (each, not each) for name, each in zip(FACTS, PLAIN, strict=True)]
+    return tuple(Dialect(*choice) for choice in product(*choices))
+
+
+def differing_on_texts(dialects: Iterable[Dialect]) -> tuple[Dialect, ...]:
+    """Return one dialect of those that compare texts alike: a block compares numbers in the same way in all."""
+    return tuple({each[:2]: each for each in reversed([*dialects])}.values())[::-1]
+
+
+def text_key(dialect: Dialect, text: str) -> str:
+    """Return a key of a text: texts with one key are equal in the dialect."""
+    text = text.strip() if dialect.trims_blanks else text
+    return text if dialect.case_sensitive else text.casefold()
+
+
+def describe_dialect(dialect: Dialect) -> str:
+    """Return the facts of a dialect that differ from PLAIN, as in manifests."""
+    facts = [(name, fact) for name, fact, plain in zip(FACTS, dialect, PLAIN, strict=True) if fact != plain]
+    return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
+
+
 def run_snippet(
-    statements: Sequence[Statement],
-    variables: Mapping[str, str | float],
-    dialect: Dialect,
-    contact_id: int = 0,
-    traces: list[str] | None = None,
+    statements: Sequence[Statement], variables: Mapping[str, str | float], dialect: Dialect, contact_id: int = 0
 ) -> dict[str, str | int | float]:
-    """Return the variables after a run, by their names in lower case; `traces` receives the texts of TRACE.
+    """Return the variables after a run, by their names in lower case.
 
     Raises SnippetError for a part that decisions do not use, and for a text without a bound.
     """
     values: dict[str, _Value] = {"contactid": contact_id}
     for name, value in variables.items():
         values.setdefault(name.lower(), value if isinstance(value, str) else Fraction(str(value)))
-    _Run(values, dialect, [] if traces is None else traces).run(statements)
+    _Run(values, dialect).run(statements)
     return {name: _to_python(value) for name, value in values.items() if value is not None}
 
 
 class _Run:
-    def __init__(self, values: dict[str, _Value], dialect: Dialect, traces: list[str]) -> None:
-        self.values, self.dialect, self.traces = values, dialect, traces
+    def __init__(self, values: dict[str, _Value], dialect: Dialect) -> None:
+        self.values, self.dialect = values, dialect
         self.line = 0
 
     def run(self, statements: Sequence[Statement]) -> None:
@@ -53,12 +92,10 @@ class _Run:
         for statement in statements:
             self.line = statement.line
             match statement.kind:
-                case "comment":
+                case "comment" | "trace":
                     pass
                 case "assign":
                     self.values[statement.text] = self._evaluate(statement.expressions[0])
-                case "trace":
-                    self.traces.append(_text(self._evaluate(statement.expressions[0])))
                 case "if":
                     is_true = self._is_true(statement.expressions[0])
                     self.run(statement.body if is_true else statement.otherwise)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.studio.dialect import FACTS
+from reconciler.studio.evaluate import FACTS
 from reconciler.studio.layout import BlockLayout
 
 _RESULT: Final = re.compile(r"cxr-probe:([0-9]{4})(?![0-9])", re.ASCII)

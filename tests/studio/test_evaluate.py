@@ -10,8 +10,7 @@ import pytest
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import Rule, make_condition
-from reconciler.studio.dialect import possible_dialects, text_key
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet, text_key
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout, storable_rule
 from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, STRICT, block_of, conversation, domain_rule, plain_rule

@@ -8,8 +8,7 @@ from random import Random
 import pytest
 
 from reconciler.studio.build import number_helpers, text_helper
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import MAX_LENGTH, Expression, SnippetError, format_expression, parse_snippet
 from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptError, find_file_block

@@ -15,8 +15,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import Condition, Target
 from reconciler.studio.build import build_block
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout
 from reconciler.studio.read import ImportedSnippet

@@ -32,8 +32,7 @@ from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import Dialect, possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
 from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
