@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import Condition, Scalar, Value, make_condition, parse_number
+from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet, plain
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds, values_of
@@ -90,10 +90,10 @@ def either(nodes: Sequence[Expression]) -> Expression:
 
 
 class ConditionReader:
-    """Reads the expressions of one block."""
+    """Reads the expressions of one snippet."""
 
-    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper], assigned: Collection[str] = ()) -> None:
-        """`assigned` has variables that the snippet assigns before, which are not attributes."""
+    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper], assigned: set[str] | None = None) -> None:
+        """`assigned`: variables that a hand-written snippet assigns before, no attributes. None: it is a block."""
         self.layout, self.helpers, self._assigned = layout, helpers, assigned
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
         self._attribute = cache(self._find_attribute)
@@ -104,6 +104,22 @@ class ConditionReader:
         if any(part.operator in (_NUMBER, _NO_NUMBER) for each in alternatives for part in each):
             raise NotUnderstoodError(format_expression(node))
         return alternatives
+
+    def shares(self, statements: Sequence[Statement], percent: int = 0) -> Counter[str] | None:
+        """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
+        match statements:
+            case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
+                is_skill = statements[0].text == self.layout.skill.lower() and QUEUE_ID.fullmatch(queue_id)
+                return Counter({queue_id: 100 - percent}) if is_skill else None
+            case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),)) as split]:
+                match plain(test):
+                    case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
+                        limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
+                        is_split = self.helpers.get(name) == Helper("split", "") and percent < limit
+                        first = self.shares(split.body, 100 - limit + percent) if is_split else None
+                        rest = self.shares(split.otherwise, limit)
+                        return first + rest if first and rest else None
+        return None
 
     def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
@@ -131,12 +147,20 @@ class ConditionReader:
                     return [(self._condition(variable, _OPERATOR_OF[method], _read_literal(literal)),)]
         raise NotUnderstoodError(format_expression(node))
 
-    def subject(self, left: Expression, _right: Expression) -> Helper | str | None:
+    def _subject(self, left: Expression, right: Expression) -> Helper | str | None:
         """Return what the left side of a comparison is: what its variable holds, or the kind of the expression."""
-        return self.helpers.get(left.text) if left.kind == "variable" else left.kind
+        if left.kind != "variable":
+            return left.kind
+        is_raw = self._assigned is not None and left.text not in self.helpers and not left.text.endswith("$")
+        if is_raw and right.kind in ("number", "operation"):
+            return Helper("raw number", left.spelling)
+        if is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text):  # digits may compare as numbers
+            return Helper("raw text", left.spelling)
+        return self.helpers.get(left.text)
 
     def _compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
-        match self.subject(left, right), symbol, right:
+        positive: list[Alternative] = []
+        match self._subject(left, right), symbol, right:
             case Helper("raw text" | "raw number"), "!=", _:
                 positive = self._compare(node, "=", left, right)
             case Helper("text" | "raw text", variable), "=" | ">", Expression("text", ""):
@@ -155,15 +179,17 @@ class ConditionReader:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
                 positive = self._alternatives(left)
-            case _:
-                raise NotUnderstoodError(format_expression(node))
-        return _negated(positive, node)
+        match positive:  # true where none of these alternatives holds
+            case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
+                missing = [(make_condition(name, "notExists", None),)] if values_of(condition) else []
+                return [(replace(condition, operator=_NEGATIVE_OF[operator]),), *missing]
+        raise NotUnderstoodError(format_expression(node))
 
     def _condition(self, variable: str, name: str, value: Value) -> Condition:
         return make_condition(self._attribute(variable), name, value)
 
     def _find_attribute(self, variable: str) -> str:
-        if variable.lower() in self._assigned:
+        if variable.lower() in (self._assigned or ()):
             raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
         attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
         with suppress(NotStorableError):
@@ -174,7 +200,7 @@ class ConditionReader:
 
 def _read_literal(node: Expression) -> str:
     """Return the text of a literal. Raises NotUnderstoodError if it is empty or has a variable in it."""
-    if node.kind != "text" or not node.text or {"{", "}"} & {*node.text}:
+    if not node.text or {"{", "}"} & {*node.text}:
         raise NotUnderstoodError(format_expression(node))
     return node.text
 
@@ -219,32 +245,3 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     if [part.operator for part in parts] == ["greaterThanOrEqual", "lessThanOrEqual"] and len(roles) == 1:
         return (make_condition(parts[0].attribute, "between", [part.value for part in parts]),)
     return tuple(parts)
-
-
-def _negated(alternatives: Sequence[Alternative], node: Expression) -> list[Alternative]:
-    """Return where none of the alternatives holds; the node is for the error. Raises NotUnderstoodError."""
-    match alternatives:
-        case [(Condition(name, symbol) as condition,)] if symbol in _NEGATIVE_OF:
-            negative = replace(condition, operator=_NEGATIVE_OF[symbol])
-            missing = [(make_condition(name, "notExists", None),)]
-            return [(negative,), *(missing if values_of(condition) else [])]
-    raise NotUnderstoodError(format_expression(node))
-
-
-def read_shares(
-    statements: Sequence[Statement], skill: str, helpers: Mapping[str, Helper], percent: int
-) -> Counter[str] | None:
-    """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
-    match statements:
-        case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
-            is_skill = statements[0].text == skill and QUEUE_ID.fullmatch(queue_id)
-            return Counter({queue_id: 100 - percent}) if is_skill else None
-        case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),) as body, otherwise=otherwise)]:
-            match plain(test):
-                case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
-                    limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
-                    is_split = helpers.get(name) == Helper("split", "") and percent < limit
-                    first = read_shares(body, skill, helpers, 100 - limit + percent) if is_split else None
-                    rest = read_shares(otherwise, skill, helpers, limit)
-                    return first + rest if first and rest else None
-    return None

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import (
-    JSON_NUMBER,
     Address,
     Condition,
     Opaque,
@@ -30,11 +29,9 @@ from reconciler.studio.build import DISABLED
 from reconciler.studio.conditions import (
     Alternative,
     ConditionReader,
-    Helper,
     NotUnderstoodError,
     either,
     find_helpers,
-    read_shares,
     symbols_of,
 )
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
@@ -190,7 +187,7 @@ class BlockReader:
             label = statements.pop().expressions
         if self.comment and label != (Expression("text", str(self.comment.address)),):
             return None
-        return read_shares(statements, self.layout.skill.lower(), self.helpers, 0)
+        return self.conditions.shares(statements)
 
 
 def _opaque(*lines: str) -> Opaque:
@@ -249,17 +246,6 @@ def _longest_rise(keys: Iterable[tuple[Any, int]]) -> list[int]:
     return places[::-1]
 
 
-class _HandWrittenReader(ConditionReader):
-    """Reads comparisons of the script's own variables, too."""
-
-    def subject(self, left: Expression, right: Expression) -> Helper | str | None:
-        """Return what is compared: a variable of the script has a value of the type of the literal."""
-        is_raw = left.kind == "variable" and left.text not in self.helpers and not left.text.endswith("$")
-        if not is_raw or JSON_NUMBER.fullmatch(right.text if right.kind == "text" else ""):  # may compare as numbers
-            return super().subject(left, right)
-        return Helper("raw text" if right.kind == "text" else "raw number", left.spelling)
-
-
 class ImportedSnippet:
     """A hand-written snippet: its rules in order, names of queues from comments, and notes on what rules do not hold.
 
@@ -288,7 +274,7 @@ class ImportedSnippet:
         for each in inside:
             helpers.pop(each.text, None)
         assigned = {each.text for each in _walk(before) if each.kind == "assign"}
-        self._reader = _HandWrittenReader(replace(layout, skill=self.skill), helpers, assigned)
+        self._reader = ConditionReader(replace(layout, skill=self.skill), helpers, assigned)
         self._read()
         self.notes = _listed(self._notes)
 
@@ -342,7 +328,7 @@ class ImportedSnippet:
         """Return the queues of a branch; none for a DEFAULT that leaves conversations to the default routing."""
         body = [each for each in branch.body if each.kind not in _NO_EFFECT]
         body = [each for each in body if each.kind != "assign" or each.text == self.skill]
-        shares = read_shares(body, self.skill, self._reader.helpers, 0) or Counter[str]()
+        shares = self._reader.shares(body) or Counter[str]()
         if body and not shares:
             self._refuse(body[-1])
         elif not body and branch.kind == "case":
