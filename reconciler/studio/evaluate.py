@@ -38,6 +38,16 @@ class Dialect(NamedTuple):
     digit_text_is_number: bool  # text of digits, compared without `$`
     mixed_is_zero: bool  # a text that is not a number counts as 0 beside a number; else both are compared as text
 
+    def text_key(self, text: str) -> str:
+        """Return a key of a text: texts with one key are equal in the dialect."""
+        text = text.strip() if self.trims_blanks else text
+        return text if self.case_sensitive else text.casefold()
+
+    def __str__(self) -> str:
+        """Return the facts that differ from PLAIN, as in manifests."""
+        facts = [(name, fact) for name, fact, usual in zip(FACTS, self, PLAIN, strict=True) if fact != usual]
+        return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
+
 
 PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
 """The dialect that compares texts as rules do."""
@@ -54,18 +64,6 @@ def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
 def differing_on_texts(dialects: Iterable[Dialect]) -> tuple[Dialect, ...]:
     """Return one dialect of those that compare texts alike: a block compares numbers in the same way in all."""
     return tuple({each[:2]: each for each in reversed([*dialects])}.values())[::-1]
-
-
-def text_key(dialect: Dialect, text: str) -> str:
-    """Return a key of a text: texts with one key are equal in the dialect."""
-    text = text.strip() if dialect.trims_blanks else text
-    return text if dialect.case_sensitive else text.casefold()
-
-
-def describe_dialect(dialect: Dialect) -> str:
-    """Return the facts of a dialect that differ from PLAIN, as in manifests."""
-    facts = [(name, fact) for name, fact, plain in zip(FACTS, dialect, PLAIN, strict=True) if fact != plain]
-    return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
 
 
 def run_snippet(
@@ -134,7 +132,7 @@ class _Run:
             case "number":
                 return _number_of(node.text)
             case "call" if node.text in ("contains", "beginswith"):
-                text, part = (text_key(self.dialect, _text(self._evaluate(each))) for each in node.parts)
+                text, part = (self.dialect.text_key(_text(self._evaluate(each))) for each in node.parts)
                 return int(part in text if node.text == "contains" else text.startswith(part))
         raise self._error("cxroute does not understand this expression")
 
@@ -169,7 +167,7 @@ class _Run:
                 numbers = numbers[0] or 0, numbers[1] or 0
             if None not in numbers:
                 return _COMPARISONS[symbol](*numbers)
-        return _COMPARISONS[symbol](text_key(self.dialect, _text(first)), text_key(self.dialect, _text(second)))
+        return _COMPARISONS[symbol](self.dialect.text_key(_text(first)), self.dialect.text_key(_text(second)))
 
     def _as_number(self, value: _Value) -> int | Fraction | None:
         if isinstance(value, str):

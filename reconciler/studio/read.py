@@ -26,14 +26,7 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.studio.build import DISABLED
-from reconciler.studio.conditions import (
-    Alternative,
-    ConditionReader,
-    NotUnderstoodError,
-    either,
-    find_helpers,
-    symbols_of,
-)
+from reconciler.studio.conditions import ConditionReader, NotUnderstoodError, either, find_helpers, symbols_of
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
 from reconciler.studio.layout import BlockLayout, NotStorableError, canonical_number, storable_rule
 from reconciler.text.escape import sanitize
@@ -176,9 +169,10 @@ class BlockReader:
             for part in node.parts:
                 yield from self._conditions(part)
             return
-        alternatives: list[Alternative] = []
-        with suppress(NotUnderstoodError):
+        try:
             alternatives = self.conditions.alternatives(node)
+        except NotUnderstoodError:
+            alternatives = []
         yield from alternatives[0] if len(alternatives) == 1 else (_opaque(format_expression(node)),)
 
     def _shares(self, statements: list[Statement]) -> Counter[str] | None:
