@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
-from reconciler.apply.table import apply_to_table, warn_of_size
+from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
@@ -52,7 +52,6 @@ from reconciler.traffic.sample import TrafficSample
 if TYPE_CHECKING:
     from reconciler.apply.attempt import RuleStore
     from reconciler.cxone.client import ReadingClient
-    from reconciler.cxone.studio_client import StudioClient
 
 
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
@@ -155,7 +154,7 @@ def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str
 async def apply_plan(
     plan: Plan,
     planner: Planner,
-    client: "RuleStore | StudioClient",
+    client: "RuleStore | RuleTable",
     recorder: StepRecorder | None = None,
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
@@ -172,5 +171,5 @@ async def apply_plan(
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:
-        return await apply_to_table(plan, cast("StudioClient", client), planner, recorder or NoRecorder(), settings)
+        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or NoRecorder(), settings)
     return await apply_changes(plan, cast("RuleStore", client), planner, recorder or NoRecorder(), settings)

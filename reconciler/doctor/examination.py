@@ -252,10 +252,8 @@ class Examination:
             return []
         save = last_save(replies[1].payload)
         self._add("script", "ok", f"{sanitize(studio.path)} can be read")
-        text = (
-            f"{studio.api_version} of the API answers; {save.by or 'an unknown user'} saved the script last, {save.at}"
-        )
-        self._add("version", "ok" if save.by else "warn", text)
+        text = f"{save.by or 'an unknown user'} saved the script last, {save.at}"
+        self._add("version", "ok" if save.by else "warn", f"{studio.api_version} of the API answers; {text}")
         holder = display_text(find_member(replies[0].payload, "header.lockInfo.lockedName"))
         advice = "Close or unlock it in Studio: apply does not take a user's lock away" if holder else ""
         self._add("lock", "warn" if holder else "ok", f"locked by {holder}" if holder else "not locked", advice)
@@ -268,10 +266,8 @@ class Examination:
         except CxrouteError as error:
             self._add("block", "fail", sanitize(str(error)), "Correct the script in Studio")
             return []
-        unmanaged, size = (
-            [live.rule.name for live in rules if not live.marker],
-            len(block.value.encode(errors="replace")),
-        )
+        unmanaged = [live.rule.name for live in rules if not live.marker]
+        size = len(block.value.encode(errors="replace"))
         snippet = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
         self._add("block", "ok", snippet)
         if unmanaged:
