@@ -12,7 +12,7 @@ from reconciler.simulator.contacts import merge_context, send_signal, set_custom
 from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
 from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
+from reconciler.simulator.state import JsonObject, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
@@ -48,7 +48,7 @@ class SimulatorApi:
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        return rules_page(request, self._lag.visible(tuple(self.state.stored_rules.values())), self.settings.page_cap)
+        return rules_page(request, self._lag.visible(self.state.rules()), self.settings.page_cap)
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
@@ -69,7 +69,7 @@ class SimulatorApi:
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
         """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
-        live, sent = self._find_rule(request).rule, http.parse_json_body(request)
+        live, sent = self._find_rule(request), http.parse_json_body(request)
         is_merge = request.method == "PATCH" and isinstance(sent, dict)
         body = self._validate_rule({**live, **sent} if is_merge else sent)
         if body.get("id", live["id"]) != live["id"]:
@@ -82,7 +82,7 @@ class SimulatorApi:
 
     def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
-        live = self._find_rule(request).rule
+        live = self._find_rule(request)
         self._check_etag(request, live)
         self.state.remove(live["id"])
         return http.SimResponse(status=204)
@@ -113,11 +113,10 @@ class SimulatorApi:
         limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
         return http.error_response(413) if len(request.body) > limit else None
 
-    def _find_rule(self, request: http.SimRequest) -> StoredRule:
-        stored = self.state.stored_rules.get(request.segments[-1])
-        if stored is None:
+    def _find_rule(self, request: http.SimRequest) -> JsonObject:
+        if (rule := self.state.stored_rules.get(request.segments[-1])) is None:
             raise http.ApiProblemError(404, http.ApiProblem("Rule not found", "not.found"))
-        return stored
+        return rule
 
     def _validate_rule(self, body: http.Json) -> JsonObject:
         problems = rule_problems(body, self.state)
@@ -148,9 +147,9 @@ class SimulatorApi:
             problem = "A rule with this name may already exist, check for duplicates"
             raise http.ApiProblemError(409, http.ApiProblem(problem, "conflict", "name"))
 
-    def _rule_response(self, status: int, stored: StoredRule) -> http.SimResponse:
-        headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
-        return http.json_response(status, stored.text, *headers)
+    def _rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
+        headers = (("etag", _etag(rule)),) if self.settings.etags else ()
+        return http.json_response(status, rule, *headers)
 
 
 class TokenBucket:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from reconciler.simulator.messages import encode_json
+
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
@@ -68,6 +70,7 @@ class StateFiles:
         """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
             document = json.loads(self._read(self._path))
+            encode_json(document)  # refuses what Python reads although JSON does not allow it
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:

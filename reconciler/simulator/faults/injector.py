@@ -17,7 +17,7 @@ from reconciler.simulator.faults.responses import (
 )
 from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.state import StoredRule, TenantState
+from reconciler.simulator.state import JsonObject, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
@@ -48,7 +48,7 @@ class FaultInjector:
         self._request_count = 0
         self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
         depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
-        self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
+        self._history: deque[list[JsonObject]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
         self.fired_faults: list[tuple[str, SimRequest]] = []  # the rule of the SPEC, and the request that it affected
 
@@ -90,9 +90,9 @@ class FaultInjector:
         return self._started_at
 
     def _record_rules(self, state: TenantState) -> None:
-        self._history.append(tuple(state.stored_rules.values()))
+        self._history.append(state.rules())
 
-    def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
+    def _rules_before(self, changes: int) -> list[JsonObject]:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
     def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:

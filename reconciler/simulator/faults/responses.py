@@ -116,8 +116,8 @@ def _stale(call: FaultCall) -> http.SimResponse:
     if resource_of(call.request) == "rules":
         return rules_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
-        texts = [stored.text for stored in before if stored.rule["id"] == call.request.segments[-1]]
-        return http.json_response(200, texts[0]) if texts else http.error_response(404)
+        rule = next((rule for rule in before if rule["id"] == call.request.segments[-1]), None)
+        return http.json_response(200, rule) if rule else http.error_response(404)
     return response
 
 
@@ -151,9 +151,9 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
 
     def respond(call: FaultCall) -> http.SimResponse:
         rules = call.api.state.stored_rules
-        own = rules.get(call.request.segments[-1])
-        if own is not None or rules:
-            change(call, (own or call.random.choice(list(rules.values()))).rule)
+        if rules:
+            own = rules.get(call.request.segments[-1])
+            change(call, own or call.random.choice(list(rules.values())))
         return call.run_request()
 
     return respond

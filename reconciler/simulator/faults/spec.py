@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.messages import SimRequest, SimResponse
-from reconciler.simulator.state import StoredRule
+from reconciler.simulator.state import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class FaultCall:
     api: SimulatorApi
     argument: str
     random: Random
-    rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules so many changes ago
+    rules_before: Callable[[int], list[JsonObject]]  # the rules so many changes ago
 
     def run_request(self) -> SimResponse:
         """Return the real response."""
