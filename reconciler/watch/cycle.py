@@ -11,8 +11,7 @@ from typing import Any, Final, Literal, get_args
 from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
 from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, marker_digest
+from reconciler.model.live import marker_digest
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
@@ -65,27 +64,12 @@ class CycleResult:
             return "failed"
         if self.error is not None or self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
-        return "pending" if self.plan.changes or self.plan.conflicts or self.has_unfixable_drift else "clean"
+        return "pending" if (self.drift or Drift(plan=self.plan)).has_drift else "clean"
 
     @property
     def remaining(self) -> Plan | None:
         """Return the differences at its end: those of the last read, otherwise those of the plan."""
         return self.report.remaining if self.report is not None else self.plan
-
-    @property
-    def in_the_way(self) -> tuple[LiveRule, ...]:
-        """Return the unmanaged live rules that conflict with the manifests at its end."""
-        return self.drift.in_the_way if self.drift is not None else ()
-
-    @property
-    def failed_checks(self) -> tuple[Finding, ...]:
-        """Return the checks that fail on the live rules at its end."""
-        return self.drift.failed_checks if self.drift is not None else ()
-
-    @property
-    def has_unfixable_drift(self) -> bool:
-        """Return whether something differs that apply cannot change."""
-        return self.drift is not None and self.drift.has_unfixable_drift
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
@@ -113,15 +97,16 @@ class CycleResult:
             text = "" if isinstance(self.error, ApiError) else str(self.error)
             facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
+            drift = self.drift or Drift(plan=self.plan)
             documents = [change_to_json(self.plan, change) for change in self.plan.changes]
             names = ("action", "address", "id", "before", "after")
             facts += [[document[name] for name in names] for document in documents]
             facts += sorted(f"{finding.address} {finding.message}" for finding in self.plan.conflicts)
             facts += [f"{finding.source} {finding.message}" for finding in self.plan.failed_tests]
             facts += [guard.name for guard in self.failed_guards if self.may_write]
-            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in self.in_the_way)
-            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in self.failed_checks)
-            facts.append(self.has_unfixable_drift)
+            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in drift.in_the_way)
+            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in drift.failed_checks)
+            facts.append(drift.has_unfixable_drift)
         if self.report is not None:
             facts += [[str(outcome.change.address), outcome.status] for outcome in self.report.outcomes]
         return sha256(CANONICAL_JSON.encode(facts).encode()).hexdigest()
@@ -303,13 +288,14 @@ class WatchMetrics:
             self._last_success_end = self._last_end
         plan, remaining = cycle.plan, cycle.remaining
         if plan is not None and remaining is not None:
+            drift = cycle.drift or Drift(plan=remaining)
             self._gauges = {
                 "pending_changes": count_pending(remaining),
                 "drifted_rules": count_drifted(remaining),
                 "missing_rules": len(missing_rules(remaining)),
-                "rules_in_the_way": len(cycle.in_the_way),
-                "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
-                "broken_promises": cycle.drift.broken_promises if cycle.drift else 0,
+                "rules_in_the_way": len(drift.in_the_way),
+                "failed_live_tests": drift.failed_tests,
+                "broken_promises": drift.broken_promises,
                 "held_changes": len(remaining.held),
                 "conflicts": len(remaining.conflicts),
                 "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
