@@ -201,13 +201,10 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
-    order = f"api.evaluation: {environment.api.evaluation}"
-    writes, last = (
-        "writing (scopes routing:write, interaction:write)",
-        f", and which of two priorities comes first ({order})",
-    )
-    if environment.api.studio is not None:
-        writes, last = "locking and saving the script", ""
+    writes, last = "locking and saving the script", ""
+    if environment.api.studio is None:
+        writes = "writing (scopes routing:write, interaction:write)"
+        last = f", and which of two priorities comes first (api.evaluation: {environment.api.evaluation})"
     text = (
         f"not checked, because a check would be a write: {writes}, the path of conversations' contexts ({path}){last}"
     )

@@ -3,15 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
+from reconciler.journal.journal import RecordedRun
 from reconciler.model.live import LiveRule, parse_marker
 from reconciler.model.rule import Address
-
-if TYPE_CHECKING:
-    from reconciler.journal.journal import RecordedRun
 
 NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
@@ -31,7 +29,7 @@ class RecordedChange:
     is_confirmed: bool  # by a read at the run's end; otherwise it is unknown whether the change was made
 
 
-def find_last_runs(recorded: "Iterable[RecordedRun]", environment: str, owner: str) -> dict[Address, str]:
+def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
     """Return the last run of each rule that is live according to the journal, by the rule's address."""
     last_runs: dict[Address, str] = {}
 
@@ -53,7 +51,7 @@ class IncompleteJournalError(Exception):
     """Missing or invalid entries of a run."""
 
 
-def read_changes(run: "RecordedRun", owner: str) -> tuple[RecordedChange, ...]:
+def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
     """Return the run's changes, without deleted duplicates. Raises RefusedError if the record is incomplete."""
     try:
         _check_complete(run)
@@ -65,7 +63,7 @@ def read_changes(run: "RecordedRun", owner: str) -> tuple[RecordedChange, ...]:
         raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
-def _check_complete(run: "RecordedRun") -> None:
+def _check_complete(run: RecordedRun) -> None:
     if run.start.get("event") != "start":
         raise IncompleteJournalError("the start of the run is missing in the journal")
     if run.unreadable_lines:

@@ -45,7 +45,7 @@ class Simulator:
         if scope["type"] == "http":
             settings = self.api.settings
             request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
-            self.state.record(request)
+            self.state.requests.append(request)
             if settings.latency:
                 await settings.sleep(settings.latency)
             handled = self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)

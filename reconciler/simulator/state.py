@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -39,7 +40,7 @@ class TenantState:
         self.scripts: dict[str, JsonObject] = dict(scripts or {})  # versions by id: path, content, user, date, lock
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
         self._objects = {"rule": self.stored_rules, "context": self.contexts, "script": self.scripts}
-        self.requests: list[SimRequest] = []
+        self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
         self.revision = 0
         self._ids_by_name: dict[str, set[str]] = {}
@@ -154,12 +155,6 @@ class TenantState:
         date = format_timestamp(time.time() if now is None else now)
         lock = {"lockedName": user, "lockedId": f"{zlib.crc32(user.encode())}", "lockedDate": date} if user else {}
         self._set("script", self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
-
-    def record(self, request: SimRequest) -> None:
-        """Append a request to the log; a full log loses its older half."""
-        if len(self.requests) >= _LOG_LIMIT:
-            del self.requests[: _LOG_LIMIT // 2]
-        self.requests.append(request)
 
     def _set(self, kind: str, identity: str, value: JsonObject | None) -> None:
         # Logs and makes one change; None removes the object.

@@ -8,22 +8,15 @@ from random import Random
 from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.responses import (
-    ALTERED_FIELDS,
-    CORRUPTED_RESPONSES,
-    REPLACED_RESPONSES,
-    STATE_CHANGES,
-    status_response,
-)
+from reconciler.simulator.faults.responses import ALTERED_FIELDS, REAL_RESPONSES, REPLACED_RESPONSES, status_response
 from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import JsonObject, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
-_REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
 _APPLIED: Final = (name + APPLIED_SUFFIX for name in REPLACED_RESPONSES)
-_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *_REAL_RESPONSE_FAULTS, DELAYED_FAULT)
+_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *REAL_RESPONSES, DELAYED_FAULT)
 _TAKE_STATUS: Final = ("html", "empty", "redirect")
 _TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", DELAYED_FAULT)
 _MAX_ARGUMENT: Final = 1e6
@@ -67,8 +60,8 @@ class FaultInjector:
             return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         random, argument = self._randoms[index], fault.argument
         call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
-        if fault.name in _REAL_RESPONSE_FAULTS:
-            return _REAL_RESPONSE_FAULTS[fault.name](call)
+        if fault.name in REAL_RESPONSES:
+            return REAL_RESPONSES[fault.name](call)
         name = fault.name.removesuffix(APPLIED_SUFFIX)
         if name != fault.name:
             call.run_request()

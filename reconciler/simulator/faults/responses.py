@@ -121,26 +121,6 @@ def _stale(call: FaultCall) -> http.SimResponse:
     return response
 
 
-CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
-    "half": _half,
-    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
-    "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
-    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
-    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
-    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
-    "shift": _corrupt_page(_shift),
-    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
-    "cycle": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
-    ),
-    "other-host": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
-    ),
-    "stale": _stale,
-}
-
-
 def _revoke(call: FaultCall) -> http.SimResponse:
     call.api.tokens.revoke()
     return call.run_request()
@@ -187,7 +167,25 @@ def _altered(call: FaultCall) -> http.SimResponse:
     return response
 
 
-STATE_CHANGES: Final[Mapping[str, Respond]] = {
+REAL_RESPONSES: Final[Mapping[str, Respond]] = {
+    # Corrupted:
+    "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
+    "half": _half,
+    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
+    "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
+    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
+    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
+    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
+    "shift": _corrupt_page(_shift),
+    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
+    "cycle": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
+    ),
+    "other-host": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
+    ),
+    "stale": _stale,
+    # After a change of the state:
     "revoke": _revoke,
     "edit": _change_rule_first(
         lambda call, rule: call.api.state.edit(

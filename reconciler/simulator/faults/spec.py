@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.messages import SimRequest, SimResponse
@@ -99,9 +99,9 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
             raise FaultSpecError(
                 f'fault "{text}": must be [METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
             )
-        method, resource, name, argument, when = (part or "" for part in match.groups())
-        timing = _parse_timing(text, when)
-        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, **timing))
+        fields: dict[str, Any] = match.groupdict(default="")
+        fields |= _parse_timing(text, fields.pop("when"))
+        faults.append(Fault(text=text, **fields))
     return tuple(faults)
 
 
