@@ -35,7 +35,6 @@ from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member
 
 _RETRIED_ADVICE: Final = "Investigate if it happens often"
-_TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
 _STUDIO_ADVICE: Final = {
@@ -131,19 +130,17 @@ class Probe:
         return response
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
-        for attempt in range(1, _TRIES + 1):
-            reply, response = await self._send_once(request, attempt)
-            may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
-            if not may_retry or attempt == _TRIES:
-                self.replies.append(reply)
-                return reply, response
+        reply, response = await self._send_once(request, 1)
+        if reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable"):
             header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
             if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
                 wait = min(float(header), _MAX_WAIT)
             brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {attempt + 1} in {math.ceil(wait)} s", wait)
+            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt 2 in {math.ceil(wait)} s", wait)
             await self._time.sleep(wait)
-        raise AssertionError("the last try returns")
+            reply, response = await self._send_once(request, 2)
+        self.replies.append(reply)
+        return reply, response
 
     async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()

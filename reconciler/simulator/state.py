@@ -52,13 +52,12 @@ class TenantState:
     def load(
         cls,
         path: Path,
-        queues: Iterable[JsonObject] = (),
         initial: "TenantState | None" = None,
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
         """Return the state of a file, or `initial` for a new file; locks it until `close`. Raises StateError."""
-        # `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds for the lock.
+        # Waits `lock_timeout` seconds for the lock.
         state_files = StateFiles(path, lock_timeout, read)
         try:
             if initial is not None and state_files.is_new():
@@ -68,10 +67,6 @@ class TenantState:
                 # A change applies only to the version that it replaced (storage.py).
                 if change.previous_fingerprint == state._fingerprint(change.kind, change.id):
                     state._assign(change.kind, change.id, change.value)
-            merged = {queue["id"]: queue for queue in state.queues}
-            for queue in queues:
-                merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
-            state.queues = list(merged.values())
             state_files.compact(state.to_document)
         except BaseException:
             state_files.close()

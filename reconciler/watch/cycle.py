@@ -146,22 +146,21 @@ class WatchLoop:
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
     failures: int = field(default=0, init=False)  # consecutive cycles with `should_back_off`
-    _started_at: float = field(default=-math.inf, init=False)
-    _due_at: float = field(default=math.inf, init=False)
-    _is_running: bool = field(default=False, init=False)
+    _alive_until: float = field(default=math.inf, init=False)  # by then, a cycle must have ended or begun
 
     async def run(self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
-            self._started_at, self._is_running = self.clock(), True
+            started_at = self.clock()
+            self._alive_until = started_at + max(3 * self.interval, _MAX_CYCLE_SECONDS)
             result = await cycle()
             self.failures = self.failures + 1 if result.should_back_off else 0
-            due = self._started_at + self._next_delay()
-            self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
-            await on_result(result, self._due_at - self.clock())
+            due_at = max(started_at + self._next_delay(), self.clock() + _MIN_PAUSE)
+            self._alive_until = due_at + 2 * self.interval
+            await on_result(result, due_at - self.clock())
             if should_stop():
                 return result
-            await self.sleep(max(self._due_at - self.clock(), 0.0))
+            await self.sleep(max(due_at - self.clock(), 0.0))
 
     def _next_delay(self) -> float:
         """Return the seconds from one start to the next, which each failure in a row doubles."""
@@ -171,10 +170,7 @@ class WatchLoop:
     @property
     def is_alive(self) -> bool:
         """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
-        now = self.clock()
-        if self._is_running:
-            return now - self._started_at <= max(3 * self.interval, _MAX_CYCLE_SECONDS)
-        return now - self._due_at <= 2 * self.interval
+        return self.clock() <= self._alive_until
 
 
 Message = dict[str, Any]
@@ -263,6 +259,12 @@ _GAUGE_HELP: Final = {
     "refused_guards": "Guards that refuse the changes.",
     "failed_tests": "Route tests that fail. Nothing is written while one fails.",
     "managed_rules": "Managed rules that are live.",
+    "last_round_timestamp_seconds": "Unix time of the end of the last round; 0 before the first.",
+    "last_success_timestamp_seconds": (
+        "Unix time of the end of the last round that did not fail, not even in part; 0 before the first."
+    ),
+    "failures_in_a_row": "Failed rounds since the last successful one.",
+    "last_round_seconds": "Duration of the last round.",
 }
 _DELIVERY_RESULTS: Final = ("sent", "failed")
 
@@ -272,24 +274,24 @@ class WatchMetrics:
 
     def __init__(self) -> None:
         self.cycles, self.calls, self.notifications = Counter[str](), Counter[str](), Counter[str]()
-        self._applied = self._failures = 0
-        self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
-        self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
+        self._applied, self._seconds = 0, 0.0
+        self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
-        """Count a cycle. `failures` is the number of consecutive failures. A cycle without a plan keeps the gauges."""
+        """Count a cycle. `failures` is the number of consecutive failures. Without a plan, the gauges of it stay."""
         self.cycles[cycle.status] += 1
         self.calls.update(asdict(cycle.calls))
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
         self._seconds += cycle.seconds
-        self._last_seconds, self._failures = cycle.seconds, failures
-        self._last_end = cycle.started_at.timestamp() + cycle.seconds
+        end = cycle.started_at.timestamp() + cycle.seconds
+        self._gauges |= {"failures_in_a_row": failures, "last_round_seconds": cycle.seconds}
+        self._gauges["last_round_timestamp_seconds"] = end
         if cycle.status not in ("failed", "partly"):
-            self._last_success_end = self._last_end
+            self._gauges["last_success_timestamp_seconds"] = end
         plan, remaining = cycle.plan, cycle.remaining
         if plan is not None and remaining is not None:
             drift = cycle.drift or Drift(plan=remaining)
-            self._gauges = {
+            self._gauges |= {
                 "pending_changes": count_pending(remaining),
                 "drifted_rules": count_drifted(remaining),
                 "missing_rules": len(missing_rules(remaining)),
@@ -310,16 +312,6 @@ class WatchMetrics:
     def _lines(self) -> Iterator[str]:
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
-        time = "Unix time of the end of the last round"
-        success = f"{time} that did not fail, not even in part; 0 before the first."
-        gauges = (
-            ("last_round_timestamp_seconds", f"{time}; 0 before the first.", self._last_end),
-            ("last_success_timestamp_seconds", success, self._last_success_end),
-            ("failures_in_a_row", "Failed rounds since the last successful one.", self._failures),
-            ("last_round_seconds", "Duration of the last round.", self._last_seconds),
-        )
-        for name, text, value in gauges:
-            yield from metric(f"cxroute_{name}", "gauge", text, value)
         yield from metric_header("cxroute_round_seconds", "summary", "Duration of rounds.")
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())

@@ -38,7 +38,7 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.text.hosts import url_of
 
-state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
+state = TenantState.load(Path(sys.argv[1]), initial=TenantState([{"id": "q1", "name": "Billing"}]))
 app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
 with open_listener("127.0.0.1", 0) as listener:
     serve(app, listener, lambda: print("on", url_of(listener), flush=True))
