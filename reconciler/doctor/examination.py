@@ -344,9 +344,8 @@ class Examination:
             elif page is not None and self.tenant.studio:
                 self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
         except UnexpectedResponseError as error:
-            self._add(
-                "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
-            )
+            advice = "api.queues and api.profile must describe the list of queues"
+            self._add("queues", "fail", sanitize(str(error)), advice)
 
 
 def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:

@@ -1,6 +1,5 @@
 """`--undo RUN`: a run of the journal to undo; its rules replace those of the manifests."""
 
-import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -115,9 +114,8 @@ def _is_dead(run: RecordedRun) -> bool:
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
     if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:
         return False
-    with contextlib.suppress(OSError):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
     return False

@@ -63,8 +63,7 @@ class SimulatorApi:
         if body != request.body:
             problem = http.ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
             raise http.ApiProblemError(422, problem)
-        if response.status == 201:  # noqa: PLR2004 - created
-            self._idempotent_responses[key] = (body, response)
+        self._idempotent_responses[key] = (body, response)
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
@@ -138,9 +137,8 @@ class SimulatorApi:
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
         etag = request.headers.get("if-match") if self.settings.etags else None
         if etag not in (None, "*", _etag(live)):
-            raise http.ApiProblemError(
-                412, http.ApiProblem("The rule was changed since it was read", "precondition.failed")
-            )
+            problem = http.ApiProblem("The rule was changed since it was read", "precondition.failed")
+            raise http.ApiProblemError(412, problem)
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
         if self.settings.names_unique and self.state.ids_named(name) - {own_id}:

@@ -48,9 +48,8 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     try:
         body = http.parse_json_body(request)
     except http.ApiProblemError as refused:
-        return _digital_error(
-            settings, refused.response.status, [http.ApiProblem("The body is not JSON", "invalid.body")]
-        )
+        problem = http.ApiProblem("The body is not JSON", "invalid.body")
+        return _digital_error(settings, refused.response.status, [problem])
     problems = list(_field_problems(body, defined))
     if problems:
         return _digital_error(settings, 422, problems)

@@ -99,9 +99,8 @@ class StateFiles:
             try:
                 yield StateChange(*json.loads(line))
             except (ValueError, TypeError, RecursionError):
-                raise StateError(
-                    f"{self._path}.log:{number}: is not an entry. Delete the log to continue from {self._path} alone"
-                ) from None
+                remedy = f"Delete the log to continue from {self._path} alone"
+                raise StateError(f"{self._path}.log:{number}: is not an entry. {remedy}") from None
 
     def append(self, change: StateChange) -> None:
         """Write one change to the log. After a StateError nothing is written."""

@@ -278,7 +278,7 @@ class WatchMetrics:
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
-        """Count a cycle. `failures` is the number of consecutive failures. Without a plan, the gauges of it stay."""
+        """Count a cycle. `failures`: how many failed in a row. Without a plan, the gauges of the last plan stay."""
         self.cycles[cycle.status] += 1
         self.calls.update(asdict(cycle.calls))
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0

@@ -96,9 +96,8 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
     for text in map(str.strip, spec.split(",") if spec.strip() else ()):
         match = _RULE.fullmatch(text)
         if match is None:
-            raise FaultSpecError(
-                f'fault "{text}": must be [METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
-            )
+            form = "[METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN]"
+            raise FaultSpecError(f'fault "{text}": must be {form}, as in GET:500@#3')
         fields: dict[str, Any] = match.groupdict(default="")
         fields |= _parse_timing(text, fields.pop("when"))
         faults.append(Fault(text=text, **fields))
