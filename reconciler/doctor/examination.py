@@ -91,10 +91,6 @@ class Probe:
         """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
-    async def rule(self, rule_id: str) -> ProbeReply:
-        """Request one rule. Raises UnexpectedResponseError for an invalid id."""
-        return await self.get(rule_path(self._tenant.rules_path, rule_id))
-
     async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
         query = endpoint.page_query()
         reply = await self.get(f"{endpoint.path}?{query}" if query else endpoint.path)
@@ -321,7 +317,7 @@ class Examination:
         environment = self.environment
         try:
             rules = list(map(rule_json.parse_live_rule, page.entries)) if page else []
-            reply = await probe.rule(rules[0].id) if rules else None
+            reply = await probe.get(rule_path(self.tenant.rules_path, rules[0].id)) if rules else None
         except UnexpectedResponseError as error:
             self._add("rules", "fail", sanitize(str(error)), "api.profile must describe the tenant's form of rules")
             return []

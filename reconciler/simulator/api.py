@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
-from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
+from reconciler.simulator.paging import ListLag, list_page, queues_page, routing_queues_page, skills_page
 from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, TenantState, format_timestamp, rule_version
@@ -48,7 +48,7 @@ class SimulatorApi:
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        return rules_page(request, self._lag.visible(self.state.rules()), self.settings.page_cap)
+        return list_page(request, self._lag.visible(self.state.rules()), self.settings.page_cap)
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""

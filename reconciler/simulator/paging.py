@@ -44,14 +44,9 @@ class ListLag:
         return [rule for rule in rules if rule["id"] not in hidden]
 
 
-def rules_page(request: http.SimRequest, rules: Sequence[JsonObject], cap: int) -> http.SimResponse:
-    """Return a page of rules."""
-    return _page(request, rules, cap, http.RULES_PATH)
-
-
 def queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """Return a page of queues."""
-    return _page(request, state.queues, settings.page_cap, http.QUEUES_PATH)
+    return list_page(request, state.queues, settings.page_cap)
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
@@ -62,14 +57,15 @@ def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     return ((request.positive_number("pageNumber") or 1) - 1) * size, size
 
 
-def _page(request: http.SimRequest, items: Sequence[JsonObject], cap: int, path: str) -> http.SimResponse:
+def list_page(request: http.SimRequest, items: Sequence[JsonObject], cap: int) -> http.SimResponse:
+    """Return a page of rules or queues."""
     try:
         offset, size = page_window(request, cap)
     except ValueError as error:
         problem = http.ApiProblem(f"{error} must be a whole number of 1 or more", "invalid.query", str(error))
         return http.error_response(400, problem)
     total, number = len(items), offset // size + 1
-    next_uri = f"{path}?pageNumber={number + 1}&pageSize={size}" if offset + size < total else None
+    next_uri = f"/{request.route}?pageNumber={number + 1}&pageSize={size}" if offset + size < total else None
     page = {"entities": items[offset : offset + size], "pageNumber": number, "pageSize": size, "total": total}
     return http.json_response(200, {**page, "pageCount": -(-total // size), "nextUri": next_uri})
 

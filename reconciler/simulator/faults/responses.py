@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.faults.spec import FaultCall, resource_of
-from reconciler.simulator.paging import page_window, rules_page
+from reconciler.simulator.paging import list_page, page_window
 
 Respond = Callable[[FaultCall], http.SimResponse]
 
@@ -114,7 +114,7 @@ def _stale(call: FaultCall) -> http.SimResponse:
     if call.request.method != "GET" or response.status not in (200, 404):
         return response
     if resource_of(call.request) == "rules":
-        return rules_page(call.request, before, call.api.settings.page_cap)
+        return list_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
         rule = next((rule for rule in before if rule["id"] == call.request.segments[-1]), None)
         return http.json_response(200, rule) if rule else http.error_response(404)
