@@ -104,8 +104,7 @@ class SimulatorApi:
         if not self.tokens.accepts(request):
             problem = http.ApiProblem("The token is invalid or has expired", "bad.credentials")
             return http.error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
-        rate_limited = self._bucket.take_permit()
-        if rate_limited is not None:
+        if rate_limited := self._bucket.take_permit():
             return rate_limited
         if scope not in self.settings.scopes:
             return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
@@ -118,8 +117,7 @@ class SimulatorApi:
         return rule
 
     def _validate_rule(self, body: http.Json) -> JsonObject:
-        problems = rule_problems(body, self.state)
-        if problems:
+        if problems := rule_problems(body, self.state):
             raise http.ApiProblemError(422, *problems)
         return dict(body)
 

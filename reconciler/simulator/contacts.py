@@ -50,8 +50,7 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     except http.ApiProblemError as refused:
         problem = http.ApiProblem("The body is not JSON", "invalid.body")
         return _digital_error(settings, refused.response.status, [problem])
-    problems = list(_field_problems(body, defined))
-    if problems:
+    if problems := list(_field_problems(body, defined)):
         return _digital_error(settings, 422, problems)
     values = {item["ident"]: item["value"] for item in body}
     # As rules see them: None for an empty text, a number for a decimal in a field for numbers.

@@ -220,8 +220,7 @@ class NotificationState:
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
         """Return whether `key` was not notified within the last `seconds`, and record it as notified now."""
-        last = self._reported_at.get(key)
-        if last is not None and now - last < seconds:
+        if now - self._reported_at.get(key, -math.inf) < seconds:
             return False
         self._reported_at.pop(key, None)
         self._reported_at[key] = now
