@@ -87,11 +87,11 @@ class SimulatorApi:
         return http.SimResponse(status=204)
 
     def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
-        segments = request.segments
-        if segments in PUBLIC_ROUTES:
-            method, public = PUBLIC_ROUTES[segments]
+        route = request.route
+        if route in PUBLIC_ROUTES:
+            method, public = PUBLIC_ROUTES[route]
             return public(self.tokens, request) if request.method == method else _wrong_method({method})
-        methods = next((methods for shape, methods in _PATHS if shape.fullmatch(request.route)), None)
+        methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, route)), None)
         if methods is None:
             return http.error_response(404, http.ApiProblem("Not found", "not.found"))
         supported = methods.keys() - ({"PUT", "PATCH"} - {self.settings.profile.update})
@@ -207,4 +207,3 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {"PUT": (_INTERACT, _tenant(set_custom_fields))},
     r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {"POST": (_INTERACT, _tenant(send_signal))},
 }
-_PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())
