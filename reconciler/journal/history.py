@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
-from reconciler.journal.journal import RecordedRun
 from reconciler.model.live import LiveRule, parse_marker
 from reconciler.model.rule import Address
 
@@ -15,6 +14,19 @@ NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
 _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
+
+    id: str
+    start: Mapping[str, Any]
+    changes: tuple[Mapping[str, Any], ...]
+    end: Mapping[str, Any] | None
+    last_entry_at: str = ""  # the time of its last entry, as recorded there
+    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
+    unreadable_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import NOT_APPLIED, RecordedChange
-from reconciler.journal.journal import RecordedRun
+from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest

@@ -10,8 +10,8 @@ from typing import Final
 from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import read_changes
-from reconciler.journal.journal import RUN_NAME, RecordedRun
+from reconciler.journal.history import RecordedRun, read_changes
+from reconciler.journal.journal import RUN_NAME
 from reconciler.journal.undo import REAPPLIED, build_undo_state, warn_reapplied_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
