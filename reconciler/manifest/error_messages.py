@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
+from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
@@ -57,8 +57,8 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
-            message, secret = f"unknown field {quote_name(name)}", _may_hold_secret(path)
-            collector.report("CXR102", source_map.key_index(path), message, hint, secret=secret)
+            message = f"unknown field {quote_name(name)}"
+            collector.report("CXR102", source_map.key_index(path), message, hint, _excerpt(path))
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
             collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
@@ -79,8 +79,8 @@ def _report_value_error(
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
         collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
-    elif _may_hold_secret(path):
-        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", secret=True)
+    elif _excerpt(path) == "hidden":
+        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", excerpt="hidden")
     elif not requirement.startswith("must"):
         collector.report(code, source_map.index(path), requirement)
     else:
@@ -108,8 +108,8 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     return "CXR104", "must be another value", ()
 
 
-def _may_hold_secret(path: Sequence[PathStep]) -> bool:
-    return any(step in _SECRET_FIELDS for step in path)
+def _excerpt(path: Sequence[PathStep]) -> Excerpt:
+    return "hidden" if any(step in _SECRET_FIELDS for step in path) else "shown"
 
 
 def _subject(path: Sequence[PathStep]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
@@ -12,6 +12,7 @@ from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 T = TypeVar("T")
+Excerpt = Literal["shown", "hidden"]  # of a finding's line, which may contain a secret
 
 
 class Map(dict[str, Any]):
@@ -113,10 +114,10 @@ class ErrorCollector:
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
-    def report(self, code: str, index: int, message: str, hint: str = "", *, secret: bool = False) -> None:
-        """Record an error of a value, unless it follows from a reading error; without its line if that is `secret`."""
+    def report(self, code: str, index: int, message: str, hint: str = "", excerpt: Excerpt = "shown") -> None:
+        """Record an error of a value, unless it follows from a reading error."""
         if index not in self.refused_indexes:
-            self._append(code, index, message, hint, secret=secret)
+            self._append(code, index, message, hint, excerpt)
 
     def warn(self, code: str, index: int, message: str) -> None:
         """Record a warning about a value that is probably intended."""
@@ -142,12 +143,12 @@ class ErrorCollector:
             findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
         return findings
 
-    def _append(self, code: str, index: int, message: str, hint: str, *, secret: bool = False) -> None:
+    def _append(self, code: str, index: int, message: str, hint: str, excerpt: Excerpt = "shown") -> None:
         if self.is_full:
             self.omitted_count += 1
         else:
             finding = self.text.finding(code, index, message, hint)
-            self.collected.append(replace(finding, excerpt="", span=1) if secret else finding)
+            self.collected.append(finding if excerpt == "shown" else replace(finding, excerpt="", span=1))
 
 
 PathStep = str | int

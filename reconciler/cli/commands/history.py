@@ -6,7 +6,8 @@ from pathlib import Path
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.files import journal_path
 from reconciler.cli.output import Output
-from reconciler.journal.journal import RUN_NAME, RecordedRun, find_run, read_runs
+from reconciler.journal.history import RecordedRun
+from reconciler.journal.journal import RUN_NAME, find_run, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
 from reconciler.text.escape import pluralize
 
