@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, cast
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
-from reconciler.apply.table import apply_to_table, warn_of_size
+from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import lint, plan_lint_work
+from reconciler.checks.lint_view import LintView
 from reconciler.checks.route_tests import CheckResult
 from reconciler.checks.studio_dialects import expand_checked
 from reconciler.cxone.rule_json import read_rules_file
@@ -51,7 +52,6 @@ from reconciler.traffic.sample import TrafficSample
 if TYPE_CHECKING:
     from reconciler.apply.attempt import RuleStore
     from reconciler.cxone.client import ReadingClient
-    from reconciler.cxone.studio_client import StudioClient
 
 
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
@@ -116,7 +116,7 @@ class Planner:
         unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
         work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
-        return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
+        return lint(LintView(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names), work // 2)
 
 
 def read_live_file(path: str) -> LiveState:
@@ -127,8 +127,7 @@ def read_live_file(path: str) -> LiveState:
 
 async def read_live(client: "ReadingClient") -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
-    rules = await client.rules()
-    return LiveState(rules=rules, queues=await client.queues(), last_save=await client.last_save())
+    return LiveState(rules=await client.rules(), queues=await client.queues(), last_save=await client.last_save())
 
 
 def planner_for(
@@ -155,7 +154,7 @@ def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str
 async def apply_plan(
     plan: Plan,
     planner: Planner,
-    client: "RuleStore | StudioClient",
+    client: "RuleStore | RuleTable",
     recorder: StepRecorder | None = None,
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
@@ -172,5 +171,5 @@ async def apply_plan(
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:
-        return await apply_to_table(plan, cast("StudioClient", client), planner, recorder or NoRecorder(), settings)
+        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or NoRecorder(), settings)
     return await apply_changes(plan, cast("RuleStore", client), planner, recorder or NoRecorder(), settings)

@@ -90,9 +90,8 @@ async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
     """Try once to undo a call that led to the rule `live`: delete a created rule, or restore an updated one."""
     change = step.change
-    if isinstance(change, Delete) or step.call == "create":
+    if isinstance(change, Create | Delete) or step.call == "create":
         return await judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
-    assert not isinstance(change, Create)  # noqa: S101 - that call is a create
     before = change.live
 
     async def restore() -> Attempt:

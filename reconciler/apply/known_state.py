@@ -43,8 +43,7 @@ class KnownState:
             message = f"{vanished:,} rules of the previous read are missing from the list of rules."
             raise IncompleteReadError(f"{message} The list is not trusted, and nothing more is written")
         self.saw_missing = False
-        rules = (live for live in listed.values() if live.id in known)
-        changed = [live.id for live in rules if live.content != known[live.id]]
+        changed = [rule_id for rule_id, live in listed.items() if rule_id in known and live.content != known[rule_id]]
         # A rule that no list has shown so far may exist.
         deleted = [rule_id for rule_id in self._not_yet_listed if known[rule_id] is None]
         doubtful = [*missing, *sorted(deleted), *(changed if len(changed) <= MAX_SINGLE_READS else ())]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import filterfalse
 from typing import Final
 
@@ -27,7 +27,7 @@ async def apply_changes(
     plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes; `planner` plans again from each read. Raises RefusedError; before a write, ApiError."""
-    run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
+    run = _ApplyRun(plan, store, planner, recorder, settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
         raise RefusedError(f"the tenant changed since the plan was created, and now {refused[0].message}")
@@ -41,32 +41,24 @@ async def apply_changes(
     return run.build_report()
 
 
-@dataclass(slots=True, kw_only=True)
 class _ApplyRun:
-    plan: Plan
-    store: RuleStore
-    planner: Replanner
-    recorder: StepRecorder
-    settings: ApplySettings
-    stop_reason: str = ""
-    fresh_plan: Plan | None = None
-    progress: ApplyProgress = field(init=False)
-    known_state: KnownState = field(init=False)
-    outside_rules: object = field(init=False)
-    outside_changes: int = 0
-    access_lost: bool = False  # the tenant refuses access: no further read is possible
-    first_write_altered: bool = False  # the tenant did not keep the first write
-    # The write that goes alone, until a read shows that the tenant keeps markers.
-    first_write: first_contact.FirstWrite | None = None
-    latest_attempt: Attempt | None = None  # the result of the last call
-    confirmations_left: int = field(init=False)  # the number of reads that must still miss a rule before it is created
-
-    def __post_init__(self) -> None:
-        self.progress = ApplyProgress(self.plan)
-        self.progress.note_edited_copies(self.plan.live.rules)
-        self.known_state = KnownState(self.store, self.plan.live.rules)
-        self.outside_rules = self.list_outside_rules(self.plan)
-        self.confirmations_left = CONFIRMATIONS if self.settings.lag and not self.settings.names_unique else 0
+    def __init__(
+        self, plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    ) -> None:
+        self.plan, self.store, self.planner, self.recorder, self.settings = plan, store, planner, recorder, settings
+        self.progress = ApplyProgress(plan)
+        self.progress.note_edited_copies(plan.live.rules)
+        self.known_state = KnownState(store, plan.live.rules)
+        self.fresh_plan: Plan | None = None
+        self.stop_reason = ""
+        self.outside_rules, self.outside_changes = self.list_outside_rules(plan), 0
+        self.access_lost = False  # the tenant refuses access: no further read is possible
+        self.first_write_altered = False  # the tenant did not keep the first write
+        # The write that goes alone, until a read shows that the tenant keeps markers.
+        self.first_write: first_contact.FirstWrite | None = None
+        self.latest_attempt: Attempt | None = None  # the result of the last call
+        # The number of reads that must still miss a rule before it is created:
+        self.confirmations_left = CONFIRMATIONS if settings.lag and not settings.names_unique else 0
 
     async def read(self) -> Plan:
         self.fresh_plan = None

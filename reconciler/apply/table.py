@@ -4,10 +4,10 @@ There is no state in between, so no order of changes matters. A save is made fro
 store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
 from reconciler.apply.progress import ApplyProgress, ApplyReport
@@ -23,15 +23,29 @@ from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import MAX_PROVEN_BYTES
 from reconciler.text.escape import join_first
 
-if TYPE_CHECKING:  # loads HTTP
-    from reconciler.cxone.studio_client import StudioClient
-
 MAX_SAVES: Final = 4
 _MAX_NAMES: Final = 5
 
 
+class RuleTable(Protocol):
+    """A store that keeps all rules in one document."""
+
+    notes: tuple[str, ...]  # failures that do not change the result of a run
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Hold the document's lock."""
+
+    async def rules(self) -> tuple[LiveRule, ...]:
+        """Return every rule."""
+
+    async def save(
+        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Replace the rules of the last read, and return warnings."""
+
+
 async def apply_to_table(
-    plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
     if any(map(is_unadoption, plan.changes)):
@@ -54,7 +68,7 @@ async def apply_to_table(
 
 class _TableRun:
     def __init__(
-        self, plan: Plan, table: "StudioClient", planner: Replanner, recorder: StepRecorder, settings: ApplySettings
+        self, plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
     ) -> None:
         self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
         self.progress, self.stop_reason = ApplyProgress(plan), ""

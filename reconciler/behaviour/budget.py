@@ -17,7 +17,7 @@ class UndecidedError(Exception):
 
 
 class WorkBudget:
-    """The comparisons that may still be made: `remaining` in total, `search_limit` in one search."""
+    """The comparisons that may still be made: `remaining` in total (spent below 0), `search_limit` in one search."""
 
     def __init__(self, remaining: int, search_limit: int) -> None:
         self.remaining, self.search_limit = remaining, search_limit
@@ -44,7 +44,3 @@ class WorkBudget:
             self.remaining = share = work // min(len(items) - number, _MAX_PARTS)
             yield item
             work -= share - self.remaining
-
-    def is_exhausted(self) -> bool:
-        """Return whether the budget is spent."""
-        return self.remaining < 0

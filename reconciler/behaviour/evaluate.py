@@ -128,27 +128,27 @@ _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
 
 
 class RuleIndex:
-    """Entries in order, indexed by text; its answers and errors are those of the functions of this module."""
+    """Entries in order, indexed by value; its answers and errors are those of the functions of this module."""
 
-    # A rule that requires one of a few texts is tried for conversations with one of them only. Of several such
-    # conditions, the one on the attribute with most texts counts.
+    # A rule that requires one of a few values is tried for conversations with one of them only. Of several such
+    # conditions, the one on the attribute with most values counts.
 
     def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
         self.ordered = ordered
-        self._positions_by_text: dict[str, dict[str, list[int]]] = {}
+        self._positions_by_value: dict[str, dict[object, list[int]]] = {}
         self._unindexed: list[int] = []
-        texts_of: dict[str, set[str]] = {}
+        values_of: dict[str, set[object]] = {}
         for entry in ordered:
-            for attribute, texts in _required_texts(entry.rule):
-                texts_of.setdefault(attribute, set()).update(texts)
+            for attribute, values in _required_values(entry.rule):
+                values_of.setdefault(attribute, set()).update(values)
         for position, entry in enumerate(ordered):
-            required = max(_required_texts(entry.rule), key=lambda item: len(texts_of[item[0]]), default=None)
+            required = max(_required_values(entry.rule), key=lambda item: len(values_of[item[0]]), default=None)
             if required is None:
                 self._unindexed.append(position)
             else:
-                by_text = self._positions_by_text.setdefault(required[0], {})
-                for text in required[1]:
-                    by_text.setdefault(text, []).append(position)
+                by_value = self._positions_by_value.setdefault(required[0], {})
+                for value in required[1]:
+                    by_value.setdefault(value, []).append(position)
 
     def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
@@ -158,10 +158,8 @@ class RuleIndex:
         """Yield every entry whose conditions all hold, in order. Raises OpaqueConditionError."""
         conversation = canonical_attributes(attributes)
         positions = list(self._unindexed)
-        for attribute, by_text in self._positions_by_text.items():
-            value = conversation.get(attribute)
-            if isinstance(value, str):
-                positions += by_text.get(value, ())
+        for attribute, by_value in self._positions_by_value.items():
+            positions += by_value.get(conversation.get(attribute), ())
         for entry in map(self.ordered.__getitem__, sorted(positions)):
             if first_failing_condition(entry.rule, conversation, assumed or {}) is None:
                 yield entry
@@ -170,12 +168,7 @@ class RuleIndex:
         """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it."""
         # An attribute with the value None is missing. Absent attributes may have any value.
         conversation = canonical_attributes(attributes)
-        positions = set(self._unindexed)
-        for name, by in self._positions_by_text.items():
-            value = conversation.get(name)
-            lists = by.values() if name not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
-            positions.update(position for several in lists for position in several)
-        for position in sorted(positions):
+        for position in self.possible_positions(attributes, conversation):
             truths = [
                 holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
                 for part in self.ordered[position].rule.conditions
@@ -186,15 +179,17 @@ class RuleIndex:
                 return
         yield None
 
+    def possible_positions(self, attributes: Attributes, conversation: Conversation) -> list[int]:
+        """Return the positions of the entries whose listed values do not exclude attributes, given in both forms."""
+        positions = set(self._unindexed)
+        for name, by_value in self._positions_by_value.items():
+            lists = [by_value.get(conversation.get(name), ())] if name in attributes else by_value.values()
+            positions.update(*lists)
+        return sorted(positions)
 
-def _required_texts(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield attributes, each with the texts of which a rule requires one."""
+
+def _required_values(rule: Rule) -> Iterator[tuple[str, Sequence[object]]]:
+    """Yield attributes, each with the values of which a rule requires one."""
     for part in rule.conditions:
-        if isinstance(part, Condition):
-            value = part.value
-            if part.operator == "equals" and isinstance(value, str):
-                yield part.attribute, (value,)
-            elif part.operator == "in" and isinstance(value, tuple):
-                texts = [text for text in value if isinstance(text, str)]
-                if len(texts) == len(value):
-                    yield part.attribute, texts
+        if isinstance(part, Condition) and part.operator in ("equals", "in"):
+            yield part.attribute, part.value if isinstance(part.value, tuple) else (part.value,)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from reconciler.model.rule import Address, Opaque, Rule, Source, Target
+from reconciler.model.rule import Address, Condition, Opaque, Rule, Source, Target
 
 Evaluation = Literal["lowest-first", "highest-first"]
 
@@ -31,6 +31,12 @@ class RoutingEntry:
     def whole(self) -> "RoutingEntry":
         """Return the rule, for a part of one."""
         return self.part_of or self
+
+
+def make_probe(conditions: tuple[Condition | Opaque, ...]) -> RoutingEntry:
+    """Return an entry of which only the conditions matter."""
+    rule = Rule(name="", description="", priority=0, enabled=True, conditions=conditions, targets=())
+    return RoutingEntry(name="", rule=rule)
 
 
 def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first") -> tuple[RoutingEntry, ...]:

@@ -1,6 +1,5 @@
 """The checks of manifests that need no tenant, and the findings that manifests accept with a reason (CXR212)."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ from reconciler.desired.desired import DesiredState, find_unaliased_queues
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan, is_selected, replace_findings
 
@@ -61,10 +61,9 @@ def apply_acknowledgements(
     findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
 ) -> tuple[list[Finding], list[Acknowledgement]]:
     """Return the findings, accepted ones with the reason, and the entries that match none. Errors are not accepted."""
-    exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
-    patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
-    for entry in accepted:
-        (patterns[entry.code] if "*" in entry.addresses else exact[entry.code, entry.addresses]).append(entry)
+    entries = list(accepted)
+    exact = group_pairs(((entry.code, entry.addresses), entry) for entry in entries if "*" not in entry.addresses)
+    patterns = group_pairs((entry.code, entry) for entry in entries if "*" in entry.addresses)
     unused = {id(entry): entry for group in (*exact.values(), *patterns.values()) for entry in group}
     results = []
     for finding in (occurrence for grouped in findings for occurrence in grouped.occurrences):
@@ -99,7 +98,7 @@ def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environm
     if unused and not plan.options.only and plan.options.undo is None:
         # Live rules can hide a finding that `validate` reports. The plan's own lint does the other half of the work.
         work = plan_lint_work(len(plan.desired.rules), 0) // 2
-        offline = lint(plan.desired, (), manifests, environment, plan.queue_names, work)
+        offline = lint(LintView(plan.desired, (), manifests, environment, plan.queue_names), work)
         unused = apply_acknowledgements(offline, unused)[1]
         codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
         findings += report_unused(entry for entry in unused if entry.code in codes)
@@ -122,7 +121,8 @@ def offline_findings(
     findings, unused = apply_acknowledgements([*everywhere, *invalid], every)
     unused_by_source = {entry.source: entry for entry in unused}
     for each, entries in accepted:
-        advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
+        view = LintView(each.desired, (), manifests, each.environment, each.queues) if each.desired else None
+        advice = lint(view) if view else ()
         own_findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
         if not is_complete(advice):  # a finding of the unchecked rules may exist
             unused = [entry for entry in unused if entry.code not in RULE_CODES]

@@ -32,16 +32,7 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import Create, is_copy_removal
-from reconciler.model.rule import (
-    RANGES,
-    Address,
-    Condition,
-    Json,
-    Opaque,
-    Target,
-    make_condition,
-    normalized_conditions,
-)
+from reconciler.model.rule import RANGES, Address, Condition, Json, Target, make_condition, normalized_conditions
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
@@ -88,7 +79,7 @@ class ConversationTable:
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
         self._contexts, self._evaluation = contexts, evaluation
-        self._fulfilling: dict[Condition | Opaque, int] = {}
+        self._fulfilling: dict[object, int] = {}  # by condition, the conversations that fulfil it
         self._won: dict[int, int] = {}  # by rule, the conversations that it takes
         self.winners: list[Sequence[_Winner]] = []  # of each conversation, and the next rule
         for number, context in enumerate(contexts):
@@ -100,7 +91,7 @@ class ConversationTable:
     def _winner(self, entry: RoutingEntry) -> _Winner:
         return _Winner(evaluation_key(entry, self._evaluation), destination_of_rule(entry), entry)
 
-    def matched(self, conditions: Iterable[Condition | Opaque]) -> int:
+    def matched(self, conditions: Conditions) -> int:
         """Return the conversations that fulfil all conditions, as a mask; an unknown condition does not hold."""
         mask = (1 << len(self._contexts)) - 1
         for part in conditions:
@@ -134,7 +125,7 @@ class _Measurement:
         self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
         tests = (result for result in checked.tried if isinstance(result, RouteTestResult) and not result.failure)
-        self.tests = self._table([result.context for result in tests])
+        self.tests = ConversationTable(self.index, [result.context for result in tests], self.evaluation)
         self.traffic = _traffic_by_rule(RuleIndex(self.endpoint.pull_back(self.index.ordered)), self.endpoint, sample)
         targets = (part for rule in desired.rules.values() for part in rule.rule.targets)
         queues = sorted({part.queue_id for part in targets if isinstance(part, Target)})
@@ -171,14 +162,12 @@ class _Measurement:
         if move is None:
             return None
         example, (before, rule), (after, _) = move
-        if self._table([self.endpoint.context(example.attributes).attributes]).moved(edit):
+        context = self.endpoint.context(example.attributes).attributes
+        if ConversationTable(self.index, [context], self.evaluation).moved(edit):
             return UnnoticedEdit(edit, example.attributes, before, after, self.traffic[_name(rule)])
         if example.assumed:  # depends on the text of a number, which is not decided
             raise UndecidedError
         raise AssertionError(f"the example {example} is not moved by {edit}")
-
-    def _table(self, contexts: Sequence[Conversation]) -> ConversationTable:
-        return ConversationTable(self.index, contexts, self.evaluation)
 
 
 def _traffic_by_rule(index: RuleIndex, endpoint: EndpointStage, sample: TrafficSample | None) -> dict[str, float]:

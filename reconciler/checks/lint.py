@@ -1,20 +1,18 @@
 """Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR213)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import destination_of
 from reconciler.checks import lint_names
 from reconciler.checks.lint_confidence import check_confidence
 from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
-from reconciler.desired.desired import DesiredState
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
@@ -23,20 +21,11 @@ PLAN_WORK_PER_RULE: Final = 1_000  # the cost of reading, comparing and printing
 _MIN_RULES: Final = 1_000  # the minimum number of rules for the bound: short lists are checked completely
 
 
-def lint(
-    desired: DesiredState,
-    unmanaged: Iterable[RoutingEntry],
-    manifests: Manifests,
-    environment: Environment,
-    queues: Mapping[str, str],
-    work: int | None = None,
-) -> tuple[Finding, ...]:
-    """Return the findings about the rules of one environment, by position; `queues` are the names by id."""
-    # `unmanaged` are the unmanaged live rules, with their names and without an address. `work` bounds the search, in
-    # comparisons; a finding reports the questions that were not checked.
-    if not desired.rules:
+def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
+    """Return the findings about the rules of one environment, by position."""
+    # `work` bounds the search, in comparisons; a finding reports the questions that were not checked.
+    if not view.desired.rules:
         return ()
-    view = LintView(desired, unmanaged, manifests, environment, queues)
     budget = view.space.budget
     work = lint_work(len(view.ordered)) if work is None else work
     # A fourth is reserved for questions about intents, attributes and ranges.
@@ -45,9 +34,9 @@ def lint(
     budget.remaining = max(0, budget.remaining) + work // 4
     findings = [
         *check_rules(view, facts),
-        *lint_names.check_queues(manifests, environment),
-        *lint_names.check_field_idents(manifests, environment),
-        *lint_names.check_vocabulary(view, manifests, environment),
+        *lint_names.check_queues(view),
+        *lint_names.check_field_idents(view),
+        *lint_names.check_vocabulary(view),
         *_check_within_budget(view, "intents without a rule", lint_names.check_intents(view, facts)),
         *_check_within_budget(view, "attributes that nothing writes", lint_names.check_attributes(view)),
         *_check_within_budget(view, "ranges of the confidence without a rule", check_confidence(view)),
@@ -131,12 +120,9 @@ def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
 
 
 def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
-    groups: dict[int, list[tuple[RoutingEntry, RoutingEntry, Tie]]] = {}
-    for tie in ties:
-        entry, partner = (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
-        if entry.address:
-            groups.setdefault(id(entry), []).append((entry, partner, tie))
-    for group in groups.values():
+    rivals = (((tie.first, tie.second) if tie.first.address else (tie.second, tie.first), tie) for tie in ties)
+    managed = ((entry, partner, tie) for (entry, partner), tie in rivals if entry.address)
+    for group in group_pairs((id(member[0]), member) for member in managed).values():
         entry, partner, tie = group[0]
         names = list_rules([tied for _, tied, _ in group])
         if len(group) >= MAX_TIES_PER_RULE:  # the search stopped there

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from itertools import groupby
+from functools import cache
 from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.domain import Domain, ValueSet, intersect
+from reconciler.behaviour.space.clauses import number_runs
+from reconciler.behaviour.space.domain import Domain, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
@@ -44,7 +44,6 @@ class GapSearch:
         self.view, self.domain = view, domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
-        self._values_by_condition: dict[Condition, ValueSet] = {}
         self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
@@ -58,9 +57,7 @@ class GapSearch:
             if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
                 other_conditions.append(part)
             elif part.attribute == names.confidence:
-                if part not in self._values_by_condition:
-                    self._values_by_condition[part] = self.domain.values_for(part)
-                atoms = intersect(atoms, self._values_by_condition[part])
+                atoms = intersect(atoms, self.domain.values_for(part))
         return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(other_conditions))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
@@ -72,9 +69,8 @@ class GapSearch:
         for conditions, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
             atoms = hull & ~union & self.confidence_mask
-            runs = groupby(bits(self.domain.number_mask) if atoms else (), partial(_has_atom, atoms))
-            for run in [[*run] for is_free, run in runs if is_free]:
-                gap = ConfidenceGap(run[0], run[-1], conditions)
+            for first, last in number_runs(self.domain, atoms) if atoms else ():
+                gap = ConfidenceGap(first, last, conditions)
                 if self._is_open(gap, ranges):
                     yield gap
 
@@ -97,8 +93,9 @@ class GapSearch:
         names, budget = self.view.attributes, self.view.space.budget
         rules = []
         for priority, entry in enumerate(near):
-            conditions = _drop_attribute(entry.rule.conditions, names.intent)
-            rule = replace(entry.rule, priority=priority, conditions=conditions)
+            parts = entry.rule.conditions
+            others = (part for part in parts if not isinstance(part, Condition) or part.attribute != names.intent)
+            rule = replace(entry.rule, priority=priority, conditions=tuple(others))
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         low, over, high, under = self.ends(gap)
         conditions = gap.other_conditions
@@ -132,20 +129,12 @@ class GapSearch:
         return confidence if winner is None else None
 
 
-def _has_atom(atoms: int, atom: int) -> bool:
-    return bool(atoms >> atom & 1)
-
-
 def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
     """Return whether rules read such a confidence beside an intent of the bot: from `least`, by the fallback."""
     low, high, named = domain.interval(atom)
     if named:
         return low is not None and least <= low <= 1
     return (high is None or high > least) and (low is None or low < 1)
-
-
-def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:
-    return tuple(part for part in conditions if not isinstance(part, Condition) or part.attribute != attribute)
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:

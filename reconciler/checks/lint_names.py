@@ -16,10 +16,9 @@ from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
 from reconciler.manifest.documents import AttributeEntry, QueueRef, fits_type
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import suggest
@@ -73,11 +72,10 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
-    entries_by_intent: dict[str, list[RoutingEntry]] = {}
-    for entry in (*(entry for entry in view.ordered if entry.address), *view.promises):
-        for intent in _named_intents(view, entry):
-            if intent not in view.intents and intent != view.fallback.intent:
-                entries_by_intent.setdefault(intent, []).append(entry)
+    entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
+    known = {*view.intents, view.fallback.intent}
+    uses = ((intent, entry) for entry in entries for intent in _named_intents(view, entry))
+    entries_by_intent = group_pairs(use for use in uses if use[0] not in known)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
@@ -107,20 +105,18 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
     names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
     declared = view.declared_attributes
-    managed: dict[str, list[RoutingEntry]] = {}
-    unmanaged: set[str] = set()
-    for entry in view.ordered:
-        attributes = {part.attribute for part in entry.rule.conditions if isinstance(part, Condition)}.difference(names)
-        if entry.address is None:
-            unmanaged |= attributes
-        else:
-            for name in sorted(attributes):
-                managed.setdefault(name, []).append(entry)
+    uses = [
+        (name, entry)
+        for entry in view.ordered
+        for name in sorted({part.attribute for part in entry.rule.conditions if isinstance(part, Condition)})
+        if name not in names
+    ]
+    managed = group_pairs((name, entry) for name, entry in uses if entry.address is not None)
+    unmanaged = {name for name, entry in uses if entry.address is None}
     rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
-    similar: dict[str, list[str]] = {}  # two names with a difference of one letter share a text without one letter
-    for name in rank if declared is None else ():
-        for part in _one_letter_deletions(name):
-            similar.setdefault(part, []).append(name)
+    names_to_compare = rank if declared is None else ()
+    # Two names with a difference of one letter share a text without one letter.
+    similar = group_pairs((part, name) for name in names_to_compare for part in _one_letter_deletions(name))
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it
@@ -175,14 +171,14 @@ _MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding
 _Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
 
 
-def check_vocabulary(view: LintView, manifests: Manifests, environment: Environment) -> Iterator[Finding]:
+def check_vocabulary(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
-    declared, names = view.declared_attributes, environment.attributes
+    declared, names = view.declared_attributes, view.attributes
     if declared is None:
         return
     known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
     found: dict[str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]] = {}  # by message
-    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(manifests, environment)):
+    for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
         value = condition.raw_value
         for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
             if problem := _find_problem(condition, each, known):
@@ -204,16 +200,16 @@ def check_vocabulary(view: LintView, manifests: Manifests, environment: Environm
         yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
 
 
-def _test_attributes(manifests: Manifests, environment: Environment) -> Iterator[StatedCondition]:
+def _test_attributes(view: LintView) -> Iterator[StatedCondition]:
     """Yield the attributes of route tests as conditions."""
-    short = {"intent": environment.attributes.intent, "confidence": environment.attributes.confidence}
-    tests = ((loaded, *pair) for loaded in manifests.route_tests for pair in enumerate(loaded.document.tests))
+    short = {"intent": view.attributes.intent, "confidence": view.attributes.confidence}
+    tests = ((loaded, *pair) for loaded in view.manifests.route_tests for pair in enumerate(loaded.document.tests))
     for loaded, index, test in tests:
         field = "attributes" if test.given.context is None else "context"
         for name, value in getattr(test.given, field).items():
             with suppress(KeyError, ValueError):  # an invalid variable: the test fails
-                attribute = fill_variables(short.get(name, name) if field == "context" else name, environment.vars)
-                filled = fill_variables(value, environment.vars) if isinstance(value, str) else value
+                attribute = fill_variables(short.get(name, name) if field == "context" else name, view.environment.vars)
+                filled = fill_variables(value, view.environment.vars) if isinstance(value, str) else value
                 condition = Condition(str(attribute), "exists" if value is None else "equals", filled, filled)
                 yield loaded, ("tests", index, "given", field, name), condition
 
@@ -245,13 +241,14 @@ _SKILL_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{2,30}", re.ASCII)
 """From public documents: 2 to 30 of these characters."""
 
 
-def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Finding]:
+def check_queues(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each queue name that is not a valid skill name, at its first use."""
+    environment = view.environment
     if environment.api.queues != "acd-skills":
         return
-    aliases = resolve_aliases(manifests, environment.name)
+    aliases = resolve_aliases(view.manifests, environment.name)
     checked: set[str | None] = set()
-    for loaded, index, entry in items_of(manifests.rulesets, "rules", environment):
+    for loaded, index, entry in items_of(view.manifests.rulesets, "rules", environment):
         for text, _, path in list_targets(entry):
             try:
                 name = fill_variables(text, environment.vars)
@@ -270,12 +267,12 @@ _FIELD_IDENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 """The form of all idents in public documents, which do not define the allowed characters."""
 
 
-def check_field_idents(manifests: Manifests, environment: Environment) -> Iterator[Finding]:
+def check_field_idents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each of the three attribute names that is probably not an ident."""
-    loaded = manifests.environments.get(environment.name)
-    if loaded is None or environment.context.writer != "digital-custom-fields":
+    loaded = view.manifests.environments.get(view.environment.name)
+    if loaded is None or view.environment.context.writer != "digital-custom-fields":
         return
-    names = environment.attributes
+    names = view.attributes
     of_fields = {"intent": names.intent, "confidence": names.confidence, "updatedAt": names.updated_at}
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from reconciler.behaviour.endpoint_stage import ENDPOINT
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.behaviour.space.domain import FIRST_TEXT, REST, intersect
+from reconciler.behaviour.space.domain import FIRST_TEXT, REST
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
@@ -33,6 +33,8 @@ _MAX_LISTED_RULES: Final = 3  # the number of rules that one sentence lists, who
 
 class LintView:
     """One environment's rules: `ordered` by evaluation, and indexed in `slices` for all questions."""
+
+    # `unmanaged` are the unmanaged live rules, with their names and without an address; `queues` are the names by id.
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class LintView:
         self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-        self._manifests, self._environment = manifests, environment
+        self.desired, self.manifests, self.environment = desired, manifests, environment
 
     @cached_property
     def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
@@ -92,10 +94,8 @@ class LintView:
                 yield conditions[0].value
             return
         domain = self.space.domain(self.space.domain_index[self.attributes.intent])
-        values = domain.all
-        for condition in conditions:
-            values = intersect(values, domain.values_for(condition))
-        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(values[0] & domain.text_mask & ~REST))
+        atoms = domain.values_for_all(conditions)[0]
+        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(atoms & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation; None: the default routing."""
@@ -157,12 +157,12 @@ class LintView:
     def stated(self) -> dict[Source | None, list[StatedCondition]]:
         """Return the conditions of each rule and promise of the manifests, by the position of the rule or promise."""
         stated: dict[Source | None, list[StatedCondition]] = {}
-        environment, queue = self._environment, partial(Queue, "")  # the queues make no difference
-        for loaded, index, entry in items_of(self._manifests.rulesets, "rules", environment):
+        environment, queue = self.environment, partial(Queue, "")  # the queues make no difference
+        for loaded, index, entry in items_of(self.manifests.rulesets, "rules", environment):
             parts = RuleExpander(environment, queue, loaded.document, entry).conditions()
             listed = [(loaded, ("rules", index, *path), condition) for condition, path in parts]
             stated[loaded.source_of("rules", index)] = listed
-        for loaded, index, entry in items_of(self._manifests.promises, "promises", environment):
+        for loaded, index, entry in items_of(self.manifests.promises, "promises", environment):
             parts = promise_expander(environment, queue, entry).conditions()
             listed = [(loaded, ("promises", index, "for", *path), condition) for condition, path in parts]
             stated[loaded.source_of("promises", index)] = listed

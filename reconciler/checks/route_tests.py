@@ -19,9 +19,9 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.checks.studio_dialects import GeneratedText, expand_checked
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import FieldExpander, InvalidRuleError
+from reconciler.desired.expand import FieldExpander, InvalidRuleError, TextBudget
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
-from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT, TextBudget
+from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import Given, RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
@@ -32,7 +32,6 @@ from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
-from reconciler.studio.dialect import describe_dialect
 from reconciler.text.phrases import Labels
 
 
@@ -100,8 +99,8 @@ class _RouteTestRunner:
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
             elif self.text and (deviation := self.text.find_deviation(context, expected)):
-                facts, reached = describe_dialect(deviation[0]), destination_phrase(deviation[1], self.resolver.names)
-                message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({facts})"
+                dialect, reached = deviation[0], destination_phrase(deviation[1], self.resolver.names)
+                message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({dialect})"
                 failure = loaded.finding("CXR220", message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)

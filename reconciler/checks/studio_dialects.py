@@ -20,15 +20,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.dialect import (
-    BROAD,
-    Dialect,
-    describe_dialect,
-    differing_on_texts,
-    possible_dialects,
-    text_key,
-)
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import BROAD, Dialect, differing_on_texts, possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number, values_of
 from reconciler.text.phrases import conversation_phrase
@@ -90,7 +82,7 @@ class DialectProof:
         for dialect in differing_on_texts(self.dialects):
             in_studio = self._read_texts(dialect)
             for region in self._compare(allowed, by_rules, in_studio) if in_studio != by_rules else ():
-                message = self._describe(region, region.example.attributes, f"with {describe_dialect(dialect)}")
+                message = self._describe(region, region.example.attributes, f"with {dialect}")
                 rule = region.before_rule or region.after_rule or self.entries[0]
                 return LintView.finding("CXR127", "error", message, rule, _HINT)
         message = f"the rules do the same in all dialects of Studio that are not ruled out ({len(self.dialects)})"
@@ -189,7 +181,7 @@ def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
     """Return a key of a value: values with one key are equal in the dialect. None: by the rules."""
     if dialect is None:
         return value
-    return text_key(dialect, value if isinstance(value, str) else number_text(canonical_number(value)))
+    return dialect.text_key(value if isinstance(value, str) else number_text(canonical_number(value)))
 
 
 def _broad(part: Condition) -> Condition | bool:

@@ -49,12 +49,10 @@ _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--
 
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the position of the command among the arguments, or None without a command. Raises UsageError."""
-    previous = ""
-    for position, argument in enumerate(arguments):
-        if previous in _WITH_VALUE:
-            previous = ""
-            continue
-        previous = argument
+    words = iter(enumerate(arguments))
+    for position, argument in words:
+        if argument in _WITH_VALUE:
+            next(words, None)  # its value
         if argument.startswith("-"):
             continue
         if argument in COMMANDS:

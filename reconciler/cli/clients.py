@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,59 +24,56 @@ from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.redact import REDACTOR
 
-Fence = Callable[[Transport, TenantSettings], Transport]
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
-    if value := os.environ.get(name):
-        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
-            raise CredentialsError(f"{name} contains bytes that are not valid text")
-        return value
     value = text_of_variable(name, CredentialsError)
     if value is None:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
+        raise CredentialsError(f"{name} contains bytes that are not valid text")
     return value
 
 
 @asynccontextmanager
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
-    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
-        progress = session.terminal.progress.step
-        yield client_classes(tenant)[0](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+    async with _connect(session) as (transport, tenant, credentials, on_wait):
+        fenced = read_only_transport(transport, tenant)
+        yield client_classes(tenant)[0](fenced, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
 
 
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let through."""
-    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
-        yield Probe(transport, tenant, read_credentials(session), REAL_TIME, on_wait)
+    async with _connect(session) as (transport, tenant, credentials, on_wait):
+        yield Probe(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME, on_wait)
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
     """Connect with a client that writes."""
-    async with _connect(session, lambda transport, _tenant: transport) as (transport, tenant, on_wait):
-        progress = session.terminal.progress.step
-        yield client_classes(tenant)[1](transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+    async with _connect(session) as (transport, tenant, credentials, on_wait):
+        yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
 
 
 @asynccontextmanager
-async def _connect(session: Session, fence: Fence) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
+async def _connect(
+    session: Session,
+) -> AsyncIterator[tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]]:
     tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
-        fenced = fence(transport, tenant)
 
         async def send(request: ApiRequest) -> ApiResponse:
             token = f"an access token from {request.server.host}"
             with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
-                return await fenced(request)
+                return await transport(request)
 
-        yield send, tenant, waits.log
+        yield send, tenant, read_credentials(session), waits.log
 
 
 @asynccontextmanager
@@ -146,11 +143,8 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
 async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs the extra `serve`
 
-    direct = Direct(tls_context_for(tenant, ca_file()))
-    try:
+    with closing(Direct(tls_context_for(tenant, ca_file()))) as direct:
         yield redacted(direct.carry)
-    finally:
-        direct.close()
 
 
 def ca_file() -> Path | None:

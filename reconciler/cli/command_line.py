@@ -106,8 +106,8 @@ class CommandLine:
         start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
         start += ["--traffic", options.traffic] if options.traffic else []
         start += ["--base", options.base] if options.base else []
-        undo = ["--undo", self.undo.run.id] if self.undo else []
-        return shlex.join([*start, *undo, *self._journal, *words])
+        start += ["--undo", self.undo.run.id] if self.undo else []
+        return shlex.join([*start, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
         """Return the command that applies a saved plan, which contains the environments and the options."""

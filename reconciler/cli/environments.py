@@ -22,7 +22,7 @@ from reconciler.cli.command_line import CommandLine, choose_environment, env_nam
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.session import Cancellation, Session, build_session, load_selected_manifests, run_interruptibly
-from reconciler.cli.terminal import ProgressBar, Terminal
+from reconciler.cli.terminal import ProgressBar
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests
@@ -165,18 +165,9 @@ class EnvironmentResult:
     """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
     code: int
-    row: Callable[[], EnvironmentRow]
-    saved: str = ""  # its plan in JSON, where a list saves it
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentReport:
-    """One environment's part of a list: its result, and the text to print."""
-
-    code: int
     row: EnvironmentRow
-    saved: str
-    text: str
+    saved: str = ""  # its plan in JSON, where a list saves it
+    text: str = ""  # its part of a list's output
 
 
 Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
@@ -186,14 +177,14 @@ Prepare = Callable[[Session], Session]  # completes a session before the tenant 
 
 def run_environments(
     selection: EnvironmentSelection, work: Work, prepare: Prepare | None = None, on_signal: OnSignal = "end all"
-) -> tuple[int, list[EnvironmentReport]]:
+) -> tuple[int, list[EnvironmentResult]]:
     """Do the work with every selected environment; return the exit code, and the reports of a list."""
     if not selection.listed:
         session = selection.session(selection.names[0], selection.output)
         session = prepare(session) if prepare else session
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
-    async def run_all(stop: Cancellation) -> list[EnvironmentReport]:
+    async def run_all(stop: Cancellation) -> list[EnvironmentResult]:
         stop.writing = on_signal == "tell each"  # an environment that has started to write finishes
         return await run_list(selection, work, stop, prepare)
 
@@ -203,7 +194,7 @@ def run_environments(
 
 async def run_list(
     selection: EnvironmentSelection, work: Work, stop: Cancellation, prepare: Prepare | None = None
-) -> list[EnvironmentReport]:
+) -> list[EnvironmentResult]:
     """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
     # All secrets are registered first, so that no tenant's response can show the secret of a later one.
     for name in selection.names:
@@ -235,15 +226,16 @@ class _EnvironmentRunner:
     """Environments with the same host take turns: they are one tenant, with one rate limit for all clients."""
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def run(self, name: str) -> EnvironmentReport:
+    async def run(self, name: str) -> EnvironmentResult:
         shared = {field.name: getattr(self.selection.output, field.name) for field in fields(Output)}
         part = BufferedOutput(**{**shared, "asks": False}, environment=name)
         stop = Cancellation(task=asyncio.current_task())
         self.stop.children.append(stop)
         try:
             async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
-                terminal = Terminal(part, ProgressBar(replace(part, loudness="quiet")), self.run_blocking)
-                session = replace(self.selection.session(name, part), terminal=terminal)
+                hidden = ProgressBar(replace(part, loudness="quiet"))
+                session = self.selection.session(name, part)
+                session = replace(session, progress=hidden, run_blocking=self.run_blocking)
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)
@@ -259,7 +251,7 @@ class _EnvironmentRunner:
         if self.finished % AT_ONCE == 0:
             gc.collect()  # reference cycles of connections and tasks
         self.bar.step("environments", self.finished, len(self.selection.names))
-        return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.buffer))
+        return replace(result, text="".join(part.buffer))
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
         """Run work in a thread, one piece at a time: responses that arrive during the work must not count as late."""
@@ -273,7 +265,7 @@ def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
     row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
-    return EnvironmentResult(error.exit_code, lambda: row, saved)
+    return EnvironmentResult(error.exit_code, row, saved)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
@@ -282,7 +274,7 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     return next((code for code in WORST if code in distinct), 0)
 
 
-def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
+def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentResult], title: str) -> None:
     """Print the table of a list, then its parts; write the table into the folder of `--report`, if there is one."""
     if not selection.listed:
         return  # a single environment has printed its own result
@@ -313,8 +305,7 @@ def join_documents(documents: Sequence[str], error: CxrouteError | None = None) 
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    lengths = accumulate(map(len, parts))
-    count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
+    count = max(1, sum(length <= MAX_CHARACTERS for length in accumulate(map(len, parts))))
     chosen = list(parts[:count])
     if left_out := len(parts) - count:
         chosen.append(f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each environment.\n")

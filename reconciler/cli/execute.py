@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.apply.progress import ApplyReport
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
 from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Cancellation, Session
+from reconciler.cxone.studio_client import TenantWriter
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, run_name
 from reconciler.journal.undo import REAPPLIED
@@ -28,9 +29,6 @@ from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
-if TYPE_CHECKING:
-    from reconciler.cxone.studio_client import TenantWriter
-
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
@@ -38,7 +36,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a fi
 
 
 async def execute_plan(
-    session: Session, client: "TenantWriter", planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
+    session: Session, client: TenantWriter, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
 ) -> ApplyReport:
     """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
     stop.writing = True
@@ -52,16 +50,16 @@ async def execute_plan(
         user = "unknown"
     path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())
     journal = Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json)
-    terminal, address = session.terminal, session.address
-    recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=address, progress=terminal.progress.step)
+    tenant, progress = session.address, session.progress
+    recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step)
     try:
-        report = await apply_plan(plan, planner, client, recorder, lambda: stop.requested, terminal.run_blocking)
+        report = await apply_plan(plan, planner, client, recorder, lambda: stop.requested, session.run_blocking)
     except CxrouteError as error:
-        terminal.progress.end()
+        progress.end()
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")
         raise
-    terminal.progress.end()
+    progress.end()
     recorder.end(report)
     return replace(report, run_id=recorder.name)
 
@@ -109,7 +107,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             sample = load_traffic(path, session.environment.attributes)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
-    return replace(session, options=replace(reviewed.options, prune=session.options.prune), sample=sample)
+    options = replace(reviewed.options, prune=session.options.prune)
+    return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:

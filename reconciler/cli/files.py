@@ -80,9 +80,9 @@ def journal_path() -> Path:
 
 
 def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:
-    """Return the text of the file in the variable NAME_FILE; None if the variable is not set. Raises `error`."""
+    """Return a variable's text, or that of the file in NAME_FILE; None if neither is set. Raises `error`."""
     file = os.environ.get(f"{name}_FILE")
     try:
-        return read_text(file, MIB).strip() if file else None
+        return os.environ.get(name) or (read_text(file, MIB).strip() if file else None)
     except OSError as failure:
         raise error(f"the file that {name}_FILE names cannot be read: {failure.strerror}") from None

@@ -1,6 +1,5 @@
 """Output: results on stdout, all other messages on stderr."""
 
-import argparse
 import json
 import sys
 import traceback
@@ -29,12 +28,6 @@ class Output:
     log_format: str
     form: str
     asks: bool
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> "Output":
-        """Return the output by the options that every command has."""
-        form, asks = getattr(options, "format", "text"), not options.no_input
-        return cls(colour=options.color, loudness=options.loudness, log_format=options.log_format, form=form, asks=asks)
 
     @property
     def paint(self) -> Style:
@@ -88,8 +81,7 @@ class Output:
 
     def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without those of severity info, unless -v is set."""
-        verbose = self.loudness == "verbose"
-        return [finding for finding in findings if verbose or finding.severity != "info"]
+        return [finding for finding in findings if self.loudness == "verbose" or finding.severity != "info"]
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets on a terminal."""

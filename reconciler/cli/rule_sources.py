@@ -1,6 +1,7 @@
 """Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def with_live_file(session: Session, path: str | None) -> Session:
     remedy = ": add `queues`, each with id and name, next to `rules`" if session.environment.api.studio is None else ""
     changed = f"a rule looks changed if the file has only the id of its queue{remedy}"
     finding = Finding(code="CXR320", severity="warning", message=message, hint="" if export.lists_queues else changed)
-    return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
+    live_file = LiveFile(name, LiveState(export.rules, queues))
+    return replace(session, live_file=live_file, findings=(*session.findings, finding))
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
@@ -83,11 +85,6 @@ class DiffSide:
     name: str
     kind: str
     session: Session | None
-
-    @property
-    def environment(self) -> str:
-        """Return the environment's name; a file has none."""
-        return self.session.environment.name if self.session else ""
 
 
 def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
@@ -127,21 +124,21 @@ def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, Endpoin
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
     """Return the rules of both sources. Queues are compared by id; across environments by name or alias."""
-    sources = (first, second)
-    tenants: dict[str, LiveState] = {}
-    for source in sources:
-        tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
-        if source.session and source.environment not in tenants and tenant_needed:
-            tenants[source.environment] = read_tenant(source.session)
-    across = first.environment != second.environment and "" not in (first.environment, second.environment)
+    sessions = [source.session for source in (first, second) if source.session]
+    across = len({session.environment.name for session in sessions}) > 1
     if across and first.kind == second.kind == "manifests":
-        return _read_by_alias(first), _read_by_alias(second)
+        return _read_by_alias(sessions[0]), _read_by_alias(sessions[1])
+    tenants: dict[str, LiveState] = {}
+    for source in (first, second):
+        tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
+        if source.session and source.session.environment.name not in tenants and tenant_needed:
+            tenants[source.session.environment.name] = read_tenant(source.session)
     reader = first.session or second.session  # says what the file of the other side has
-    left, right = (_read_source(source, tenants.get(source.environment), reader) for source in sources)
+    left, right = (_read_source(source, tenants, reader) for source in (first, second))
     return (left.by_name(), right.by_name()) if across else (left, right)
 
 
-def _read_source(source: DiffSide, tenant: LiveState | None, reader: Session | None) -> RuleList:
+def _read_source(source: DiffSide, tenants: Mapping[str, LiveState], reader: Session | None) -> RuleList:
     if source.session is None:
         try:
             export = _read_file(source.name, reader)
@@ -154,19 +151,15 @@ def _read_source(source: DiffSide, tenant: LiveState | None, reader: Session | N
         entries = (RoutingEntry(name=name, rule=rule, id=id_, address=address) for rule, id_, address, name in named)
         return RuleList(tuple(entries), export.queues)
     manifests, environment = source.session.manifests, source.session.environment
+    tenant = tenants.get(environment.name)
     if tenant is not None and source.kind == "manifests":
-        catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
-        listed = desired_entries(expand_manifests(manifests, environment, catalogue))
-        return RuleList(listed, {queue.id: queue.name for queue in tenant.queues})
-    desired, assumed = desire_offline(manifests, environment)
-    if tenant is None:
-        return RuleList(desired_entries(desired), assumed.names)
-    return RuleList(live_entries(tenant.rules, desired), {queue.id: queue.name for queue in tenant.queues})
+        resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
+        return RuleList(desired_entries(expand_manifests(manifests, environment, resolver)), resolver.names)
+    listed, names = list_rules(source.session, tenant)
+    return RuleList(listed, names.queues)
 
 
-def _read_by_alias(source: DiffSide) -> RuleList:
-    if source.session is None:
-        raise AssertionError(source.name)
-    catalogue = OfflineQueueResolver(source.environment, {})
-    desired = expand_manifests(source.session.manifests, source.session.environment, catalogue)
-    return RuleList(desired_entries(desired), catalogue.names)
+def _read_by_alias(session: Session) -> RuleList:
+    resolver = OfflineQueueResolver(session.environment.name, {})
+    desired = expand_manifests(session.manifests, session.environment, resolver)
+    return RuleList(desired_entries(desired), resolver.names)

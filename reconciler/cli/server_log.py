@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TextIO
 
 from reconciler.text.redact import REDACTOR
@@ -32,8 +32,6 @@ class Log:
         self._pieces: list[bytes] = []  # written before the lines: the stream was full
         self._lost = 0
         self._is_due = False
-        self._stream: TextIO | None = None
-        self._write: Write = len
 
     def __call__(self, line: str) -> None:
         """Write one line; without a running event loop, immediately."""
@@ -74,7 +72,7 @@ class Log:
                 lines, self._lines = self._lines, []
                 self._pieces = _split(REDACTOR.redact("\n".join(lines)))
             try:
-                count = self._writer()(self._pieces[0])
+                count = _writer_to(sys.stderr)(self._pieces[0])
             except BlockingIOError:
                 return False
             except OSError:
@@ -84,14 +82,9 @@ class Log:
             self._pieces[:1] = [rest] if rest else []
         if self._lost:
             with contextlib.suppress(OSError):
-                self._writer()(json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n")
+                _writer_to(sys.stderr)(json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n")
                 self._lost = 0
         return True
-
-    def _writer(self) -> Write:
-        if self._stream is not sys.stderr:
-            self._stream, self._write = sys.stderr, _writer_to(sys.stderr)
-        return self._write
 
 
 def _split(text: str) -> list[bytes]:
@@ -103,6 +96,7 @@ def _split(text: str) -> list[bytes]:
     return [piece for piece in pieces if piece]
 
 
+@lru_cache(maxsize=1)  # a pipe is reopened only once
 def _writer_to(stream: TextIO) -> Write:
     """Return a function that writes to a stream without waiting. A pipe is reopened, for its other users."""
     try:

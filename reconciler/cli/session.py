@@ -10,20 +10,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from reconciler.apply.settings import BlockingRunner, run_inline
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
 from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
-from reconciler.cli.terminal import ProgressBar, Terminal
+from reconciler.cli.terminal import ProgressBar
 from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
+from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.plan import LiveState, PlanOptions
+from reconciler.render.impact import ALL_ROWS
+from reconciler.render.text.plan import TextLimits
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
@@ -85,33 +89,30 @@ def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> R
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """Live rules and queues from a file instead of the tenant, and a finding about them."""
+    """Live rules and queues from a file instead of the tenant."""
 
     name: str
     live: LiveState
-    finding: Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One environment of a command: its manifests, its options for planning, and the terminal."""
+    """One environment of a command: its manifests, its options for planning, its output and its progress bar."""
 
     manifests: Manifests
     directory: str  # the directory of the manifests, as in the command line
     environment: Environment
     options: PlanOptions
-    terminal: Terminal
+    output: Output
+    progress: ProgressBar
+    run_blocking: BlockingRunner = run_inline
     sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     live_file: LiveFile | None = None
-    findings: tuple[Finding, ...] = ()  # about the options
+    findings: tuple[Finding, ...] = ()  # about the options and the file in place of the tenant
     undo_request: UndoRequest | None = None
+    reviewed: ReviewedPlan | None = None  # the saved plan to apply
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
-
-    @property
-    def output(self) -> Output:
-        """Return where the session prints."""
-        return self.terminal.output
 
     @property
     def simulated(self) -> bool:
@@ -136,6 +137,17 @@ class Session:
         if self.live_file:
             return f"No tenant was contacted: the live rules come from {self.live_file.name}.\n"
         return SIMULATED if self.simulated else ""
+
+    def print_banner(self) -> None:
+        """Print the line above a text result."""
+        if self.output.form == "text":
+            self.output.result(self.banner)
+
+    @property
+    def limits(self) -> TextLimits:
+        """Return the limits for the text of a plan; -v has none."""
+        verbose = self.output.loudness == "verbose"
+        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
 
     @property
     def command_line(self) -> CommandLine:
@@ -169,8 +181,9 @@ class Session:
             clock=utc_now,
             allowed=allowed,
             reason=reason,
+            reviewed=self.reviewed,
             advise=advise,
-            findings=(*self.findings, *([self.live_file.finding] if self.live_file else [])),
+            findings=self.findings,
             failed_tests=self.failed_tests,
             tests=self.tests,
         )
@@ -183,7 +196,7 @@ class Session:
             expected_queues(self.manifests, self.environment.name)
             raise
         finally:
-            self.terminal.progress.end()
+            self.progress.end()
         requests = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
         self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}.")
         return live
@@ -232,7 +245,8 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         directory=options.manifests,
         environment=chosen,
         options=planning,
-        terminal=Terminal(output, ProgressBar(output)),
+        output=output,
+        progress=ProgressBar(output),
         sample=sample,
         findings=(before,) if isinstance(before, Finding) else (),
     )

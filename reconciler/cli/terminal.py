@@ -1,4 +1,4 @@
-"""The terminal of a session: a progress bar, messages about waits, and limits for the text of a plan."""
+"""A progress bar, and messages about waits."""
 
 import asyncio
 import math
@@ -6,14 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.apply.settings import BlockingRunner, run_inline
 from reconciler.cli.output import Output
 from reconciler.cli.stdio import has_colours
-from reconciler.render.impact import ALL_ROWS
-from reconciler.render.text.plan import TextLimits
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
@@ -94,23 +90,3 @@ class WaitLog:
             yield
         finally:
             timer.cancel()
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The output and progress bar of a session, its limits, and its way to run blocking work."""
-
-    output: Output
-    progress: ProgressBar
-    run_blocking: BlockingRunner = run_inline
-
-    @property
-    def limits(self) -> TextLimits:
-        """Return the limits for the text of a plan; -v has none."""
-        verbose = self.output.loudness == "verbose"
-        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
-
-    def print_banner(self, banner: str) -> None:
-        """Print the line above a text result."""
-        if self.output.form == "text":
-            self.output.result(banner)

@@ -39,7 +39,7 @@ class _Outcome(NamedTuple):
 class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[object]], clock: Callable[[], float]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[dict[str, object]]], clock: Callable[[], float]) -> None:
         """`clock` is monotonic: a change of the wall clock does not age a token."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
@@ -74,9 +74,8 @@ def issued_tokens(data: object) -> list[str]:
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
-def _parse_token(payload: object) -> tuple[str, float]:
+def _parse_token(fields: dict[str, object]) -> tuple[str, float]:
     """Return a token and the seconds to use it; with 0 it serves only the call that requested it."""
-    fields = payload if isinstance(payload, dict) else {}
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise errors.UnexpectedResponseError("the token response has no usable access_token")
@@ -117,17 +116,12 @@ class TenantLogin:
         self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
     ) -> None:
         """`clock` is monotonic. No request is sent before the first token is needed."""
-        self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
-        self._tokens = TokenCache(self._fetch_token, clock)
+        self._tenant, self._credentials, self._send = tenant, credentials, send
+        self.token = TokenCache(self._fetch_token, clock).token
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
         self._response_without_api: dict[str, object] = {}  # a token whose API server is not known yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
-        self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
-
-    def token(self, rejected: str = "") -> Awaitable[str]:
-        """Return a token that is not the `rejected` one."""
-        return self._tokens.token(rejected)
 
     @property
     def api_server(self) -> ServerUrl:
@@ -138,9 +132,11 @@ class TenantLogin:
 
     def explain_error(self, response: ApiResponse) -> str:
         """Return the server's error text, without a secret."""
-        return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
+        return response.error_text(
+            (*self._credentials.secret_encodings(), *self.issued_tokens), self._tenant.profile.errors
+        )
 
-    async def _fetch_token(self) -> object:
+    async def _fetch_token(self) -> dict[str, object]:
         payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
         if self._api_server is None and self._discovery is not None and payload.get("access_token"):
             identity = parse_identity(payload.get("id_token"))
@@ -151,9 +147,8 @@ class TenantLogin:
 
     async def _request_token(self) -> dict[str, object]:
         try:
-            server = await self._discovery.token_server() if self._discovery else self._token_server
-            if server is None:
-                raise AssertionError("a tenant has a token URL or an issuer")
+            token_url = self._tenant.token_url
+            server = await self._discovery.token_server() if self._discovery else ServerUrl.parse(token_url)
             response = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:

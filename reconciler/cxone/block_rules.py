@@ -7,12 +7,11 @@ from contextlib import suppress
 from reconciler.cxone.rule_json import RulesFile, read_file_text, rule_body
 from reconciler.errors import UsageError
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Address, Opaque, Rule
+from reconciler.model.rule import Opaque
 from reconciler.studio.build import USED_VARIABLE, BlockEntry, build_block
-from reconciler.studio.conditions import Helper, find_helpers
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout, NotStorableError
-from reconciler.studio.read import BlockRule, read_block
+from reconciler.studio.read import BlockReader, BlockRule, read_block
 from reconciler.studio.script import ScriptError, find_file_block
 from reconciler.text.escape import sanitize
 
@@ -36,25 +35,24 @@ def block_after(entries: Sequence[BlockEntry], layout: BlockLayout, queue_names:
     """Return the block that replaces `before`. Raises NotStorableError if a kept rule would mean something else."""
     entries = [each if each.text and _has_own_lines(each.text) else each._replace(text="") for each in entries]
     text, kept = build_block(entries, layout, queue_names), [each for each in entries if each.text]
-    read = Counter(_meaning(each.address, each.rule) for each in read_block(text, layout))
-    changed = Counter(_meaning(each.address, each.rule) for each in kept) - read
-    old, new = _helpers(before), _helpers(text)
+    reader = BlockReader(text, layout)
+    changed = Counter(map(_meaning, kept)) - Counter(map(_meaning, reader.read()))
+    old, new = _helpers(BlockReader(before, layout)), _helpers(reader)
     for each in kept:
         parts = "".join(part.text for part in (*each.rule.conditions, *each.rule.targets) if isinstance(part, Opaque))
         names = [found[0].lower() for found in USED_VARIABLE.finditer(parts)]
-        if _meaning(each.address, each.rule) in changed or any(old.get(name) != new.get(name) for name in names):
+        if _meaning(each) in changed or any(old.get(name) != new.get(name) for name in names):
             message = f"a person edited {each.address}, and it would mean something else after this save"
             raise NotStorableError(f"{message}; include it in the apply, or undo its edit in Studio")
     return text
 
 
-def _meaning(address: Address | None, rule: Rule) -> tuple[object, ...]:
-    return address, rule.enabled, rule.conditions, rule.targets
+def _meaning(each: BlockEntry | BlockRule) -> tuple[object, ...]:
+    return each.address, each.rule.enabled, each.rule.conditions, each.rule.targets
 
 
-def _helpers(block: str) -> dict[str, Helper]:
-    helpers = find_helpers([each for each in parse_snippet(block) if each.kind in ("assign", "if")])
-    return {name: helper._replace(variable=helper.variable.lower()) for name, helper in helpers.items()}
+def _helpers(reader: BlockReader) -> dict[str, tuple[str, str]]:
+    return {name: (helper.kind, helper.variable.lower()) for name, helper in reader.helpers.items()}
 
 
 def _has_own_lines(text: str) -> bool:

@@ -114,8 +114,7 @@ class ReadingClient:
 
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
-            response = await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)
-            return response.payload
+            return (await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)).payload
 
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
@@ -124,9 +123,9 @@ class ReadingClient:
     ) -> ApiResponse:
         """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
-        token = await self._login.token()
-        server = self._login.api_server
-        for attempt in (1, 2):
+        token = ""
+        for _ in range(2):
+            token, server = await self._login.token(rejected=token), self._login.api_server
             fields = _JSON_HEADERS if content else ACCEPT_HEADERS
             fields = {"Authorization": f"Bearer {token}", **fields, **headers}
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
@@ -137,8 +136,6 @@ class ReadingClient:
                     return response
                 text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
                 raise _refusal_error(_CALLS[name], response.status, text)
-            if attempt == 1:
-                token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
 
 
@@ -175,8 +172,7 @@ class WritingClient(ReadingClient):
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
         with suppress(errors.RuleNotFoundError):
-            path = rule_path(self._tenant.rules_path, read.live.id)
-            await self._call("delete", path, headers=_if_match(read))
+            await self._call("delete", rule_path(self._tenant.rules_path, read.live.id), headers=_if_match(read))
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
         path = rule_path(self._tenant.rules_path, read.live.id)

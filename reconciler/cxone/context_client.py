@@ -16,7 +16,7 @@ from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettin
 from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
 from reconciler.cxone.transport.rate_limiter import TimeSource
 from reconciler.cxone.transport.request import ApiResponse, Transport
-from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline, RetryingSender
+from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import Profile
 
@@ -118,19 +118,17 @@ class ContextClient(ReadingClient):
     ) -> None:
         """`path_template` holds {conversationId}. Raises UsageError for a path that servers would normalize."""
         super().__init__(transport, tenant, credentials, time)
-        self.circuit = FailFastBreaker(time)
+        self._sender.circuit = self.circuit = FailFastBreaker(time)
         self._path_template, self._writer = path_template, writer
         self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
         self._unready_until = time.clock()
-        explain = self._login.explain_error
-        self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, explain, self.circuit)
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
         if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
             text = "is not a path that can be requested unchanged: it has . or .. in it, or characters that no URL has"
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
-    async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+    async def write(self, conversation: str, attributes: Attributes, seconds: float) -> Any:  # noqa: ANN401 - any JSON
         """Write attributes within `seconds`; return the response's JSON. Raises as `handler.WriteAttributes`."""
         # A failed call is repeated if writing the same values twice changes nothing. TimeoutError: the caller cancels.
         path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds

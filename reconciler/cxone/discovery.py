@@ -34,7 +34,6 @@ class Discovery:
     """Reads the documents, each once; the first again after `forget_token_server`."""
 
     def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Callable[[ApiResponse], str]) -> None:
-        """`explain` returns a displayable text for an error response."""
         self._tenant, self._send, self._explain = tenant, send, explain
         self._issuer = ServerUrl.parse(tenant.issuer)
         self._token_server: ServerUrl | None = None

@@ -104,8 +104,7 @@ async def read_complete_list(
         before: Entities | None = None
         failures = 0
         while True:
-            reader = _ListReader(fetch_page=fetch_page, endpoint=endpoint, progress=progress)
-            entities, reason = await reader.read_all()
+            entities, reason = await _ListReader(fetch_page=fetch_page, endpoint=endpoint, progress=progress).read_all()
             is_first = before is None and not reason
             if not reason and (endpoint.has_total or (before is not None and before.keys() == entities.keys())):
                 return list(entities.values())

@@ -6,6 +6,7 @@ to that address (invariants F32).
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -98,10 +99,8 @@ class ListEndpoint:
     def _next_query(self, payload: object, query: str) -> tuple[str, str]:
         """Return the query of the next page, and the token in it, if any."""
         match self.paging:
-            case kinds.PageNumber() as paging:
-                self._check_position(find_member(payload, paging.next), paging.page, query)
-            case kinds.SkipTop() as paging:
-                self._check_position(find_member(payload, paging.next), paging.skip, query)
+            case kinds.PageNumber(next=name, page=parameter) | kinds.SkipTop(next=name, skip=parameter):
+                self._check_position(find_member(payload, name), parameter, query)
             case kinds.NextLink() as paging:
                 link = self._member_text(payload, paging.next)
                 return self._link_query(link, paging.next) if link else "", ""
@@ -109,8 +108,6 @@ class ListEndpoint:
                 token = self._member_text(payload, paging.token)
                 size = {paging.size: self._page_size} if paging.size else {}
                 return (urlencode({paging.parameter: token, **size}), token) if token else ("", "")
-            case kinds.AllAtOnce():
-                pass
         return "", ""
 
     def _member_text(self, payload: object, name: str) -> str:
@@ -145,13 +142,10 @@ class ListEndpoint:
             parts = urlsplit(link)
         except ValueError:
             raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is not a URL") from None
-        origin = own = self._server().origin
-        if parts.scheme or parts.netloc:
-            try:
-                origin = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin
-            except UsageError:
-                origin = ""
-        if origin != own:
+        is_own = not parts.scheme and not parts.netloc
+        with suppress(UsageError):
+            is_own = is_own or ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin == self._server().origin
+        if not is_own:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 

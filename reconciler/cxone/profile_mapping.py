@@ -14,7 +14,7 @@ from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_na
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
 Json = Any
-_WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+_ValueMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 _MARK: Final = "~"
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
@@ -32,29 +32,18 @@ class FieldNames:
         self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
         self.is_plain: Final = self._tenant_names == self._canonical_names  # nothing to map
 
-    def canonical_name(self, tenant_name: str) -> str:
-        """Return the canonical name for a tenant's name."""
+    def canonical_name(self, tenant_name: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the canonical name for a tenant's name; other values than text stay as they are."""
+        if not isinstance(tenant_name, str):
+            return tenant_name
         is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
         return self._canonical_names.get(tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name)
 
-    def tenant_name(self, canonical_name: str) -> str:
-        """Return the tenant's name for a canonical name."""
+    def tenant_name(self, canonical_name: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return the tenant's name for a canonical name; other values than text stay as they are."""
+        if not isinstance(canonical_name, str):
+            return canonical_name
         return self._tenant_names.get(canonical_name, canonical_name.removeprefix(_MARK))
-
-    def canonical_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object with canonical names."""
-        return {self.canonical_name(name): value for name, value in data.items()}
-
-    def tenant_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object with the tenant's names."""
-        return {self.tenant_name(name): value for name, value in data.items()}
-
-    def word_mapping(self) -> _WordMapping:
-        """Return how to map a text to the canonical word and back; other values stay as they are."""
-        return (
-            lambda value: self.canonical_name(value) if isinstance(value, str) else value,
-            lambda value: self.tenant_name(value) if isinstance(value, str) else value,
-        )
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -79,31 +68,23 @@ class ProfileMapper:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._rule_names = FieldNames({"id": profile.rules.id, **profile.rule.tenant_names()})
         condition, target = profile.condition, profile.target
         operators = FieldNames(operator_names(profile.operators))
         words = {"type": FieldNames({"attribute": condition.attribute}), "operator": operators}
         queue, ids = FieldNames({"queue": target.queue}), (id_from_number, number_from_id)
-        numbers: dict[str, _WordMapping] = {"queueId": ids} if target.queue_ids == "number" else {}
-        self._part_mappers = {
-            "conditions": _PartMapper(FieldNames(condition.tenant_names()), words, {}),
-            "targets": _PartMapper(FieldNames(target.tenant_names()), {"type": queue}, numbers),
+        rule_ids: dict[str, _ValueMapping] = {"id": ids} if profile.rules.ids == "number" else {}
+        queue_ids: dict[str, _ValueMapping] = {"queueId": ids} if target.queue_ids == "number" else {}
+        parts = {
+            "conditions": _ObjectMapper(FieldNames(condition.tenant_names()), words, {}),
+            "targets": _ObjectMapper(FieldNames(target.tenant_names()), {"type": queue}, queue_ids),
         }
-        self._ids_are_numbers = profile.rules.ids == "number"
-        are_parts_plain = all(mapper.is_plain for mapper in self._part_mappers.values())
-        self._is_plain = not self._ids_are_numbers and self._rule_names.is_plain and are_parts_plain
+        lists = {name: mapper.list_mapping() for name, mapper in parts.items() if not mapper.is_plain}
+        rule_names = FieldNames({"id": profile.rules.id, **profile.rule.tenant_names()})
+        self._rule_mapper = _ObjectMapper(rule_names, {}, rule_ids | lists)
 
     def canonical_rule(self, data: Json) -> Json:
         """Return a rule in the form of api-contract; other data stays unchanged, for `rule_json` to reject."""
-        if self._is_plain or not isinstance(data, dict):
-            return data
-        rule = self._rule_names.canonical_fields(data)
-        for name, mapper in self._part_mappers.items():
-            if isinstance(rule.get(name), list):
-                rule[name] = list(map(mapper.to_canonical, rule[name]))
-        if self._ids_are_numbers and "id" in rule:
-            rule["id"] = id_from_number(rule["id"])
-        return rule
+        return self._rule_mapper.to_canonical(data)
 
     def single_rule(self, data: Json) -> Json:
         """Return the rule in a response."""
@@ -111,15 +92,8 @@ class ProfileMapper:
 
     def tenant_body(self, data: dict[str, Json]) -> dict[str, Json]:
         """Return a rule in the tenant's form."""
-        if self._is_plain:
-            return data
-        body = dict(data)
-        for name, mapper in self._part_mappers.items():
-            if isinstance(body.get(name), list):
-                body[name] = list(map(mapper.to_tenant, body[name]))
-        if self._ids_are_numbers and "id" in body:
-            body["id"] = number_from_id(body["id"])
-        return self._rule_names.tenant_fields(body)
+        body: dict[str, Json] = self._rule_mapper.to_tenant(data)
+        return body
 
     def update_body(self, data: dict[str, Json]) -> dict[str, Json]:
         """Return the body of an update; for a PATCH only the managed fields."""
@@ -139,25 +113,33 @@ class ProfileMapper:
         return any(value is False for path in paths for value in find_members(payload, path))
 
 
-class _PartMapper:
-    """Mapping of conditions, or of targets: their fields, and the words in some of them."""
+class _ObjectMapper:
+    """Mapping of rules, conditions or targets: their fields, and the words and ids in some of them."""
 
-    def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _WordMapping]) -> None:
+    def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _ValueMapping]) -> None:
         self._names = names
-        self._mappings = {name: word.word_mapping() for name, word in words.items() if not word.is_plain} | others
+        mapped = {name: word for name, word in words.items() if not word.is_plain}
+        self._mappings = {name: (word.canonical_name, word.tenant_name) for name, word in mapped.items()} | others
         self.is_plain: Final = names.is_plain and not self._mappings
 
+    def list_mapping(self) -> _ValueMapping:
+        # Of a list of such objects; another value in its place stays as it is.
+        return (
+            lambda parts: list(map(self.to_canonical, parts)) if isinstance(parts, list) else parts,
+            lambda parts: list(map(self.to_tenant, parts)) if isinstance(parts, list) else parts,
+        )
+
     def to_canonical(self, data: Json) -> Json:
-        if not isinstance(data, dict):
+        if self.is_plain or not isinstance(data, dict):
             return data
-        part = self._names.canonical_fields(data)
+        part = {self._names.canonical_name(name): value for name, value in data.items()}
         return part | {name: to(part[name]) for name, (to, _) in self._mappings.items() if name in part}
 
     def to_tenant(self, data: Json) -> Json:
-        if not isinstance(data, dict):
+        if self.is_plain or not isinstance(data, dict):
             return data
         part = data | {name: to(data[name]) for name, (_, to) in self._mappings.items() if name in data}
-        return self._names.tenant_fields(part)
+        return {self._names.tenant_name(name): value for name, value in part.items()}
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:

@@ -10,17 +10,18 @@ from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackP
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
+    MAX_FILLED_BYTES_TOTAL,
     InvalidRuleError,
     RuleExpander,
     StatedPromise,
     SubstitutionLimitError,
+    TextBudget,
     expand_promise,
     list_queues,
     list_targets,
     promise_expander,
 )
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
-from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
@@ -100,9 +101,8 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     state = empty_desired_state(manifests, environment)
     findings, promises = tuple(expansion.findings), tuple(expansion.promises)
     types = script_types(expansion.rules.values()) if state.layout else {}
-    endpoint = replace(state.endpoint, context_types={**types, **state.endpoint.context_types})
-    state = replace(state, endpoint=endpoint)
-    return replace(state, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
+    stage = replace(state.endpoint, context_types={**types, **state.endpoint.context_types})
+    return replace(state, endpoint=stage, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:

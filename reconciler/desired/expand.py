@@ -19,8 +19,6 @@ from reconciler.desired.substitution import (
     TEXTS,
     WEIGHT,
     FieldType,
-    TextBudget,
-    TextLimitError,
     describe_value,
     fill_variables,
     text_size,
@@ -50,6 +48,12 @@ _Path = tuple[str | int, ...]
 _Resolve = Callable[[str], Queue]
 _Test = tuple[str, str, Json, _Path]
 
+_MIB: Final = 2**20
+MAX_FILLED_BYTES_PER_FILE: Final = 5 * _MIB  # bytes of all expanded texts of one file
+MAX_FILLED_BYTES_TOTAL: Final = 64 * _MIB
+
+_ITEM_BYTES: Final = 16
+"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
 _MAX_LISTED: Final = 4
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
@@ -67,9 +71,21 @@ class SubstitutionLimitError(InvalidRuleError):
     """The variables of the rule's file exceed the text budget: the file's other rules are not expanded."""
 
 
-def make_slug(text: str) -> str:
-    """Return the key of an intent: lower case, other characters than [a-z0-9] as one dash, trimmed; may be ""."""
-    return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
+class TextBudget:
+    """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
+
+    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None) -> None:
+        self._limit, self._remaining, self._parent = limit, limit, parent
+
+    def spend(self, value: Json, path: _Path) -> None:
+        """Count a value that is inserted at `path`. Raises SubstitutionLimitError."""
+        self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
+        if self._remaining < 0:
+            whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
+            message = f"the variables in {whose} expand to more than {self._limit // _MIB} MiB of text"
+            raise SubstitutionLimitError("CXR010", message, *path, hint="shorten the variables, or split the file")
+        if self._parent is not None:
+            self._parent.spend(value, path)
 
 
 class FieldExpander:
@@ -119,15 +135,8 @@ class FieldExpander:
                 raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
             except ValueError as error:
                 raise InvalidRuleError("CXR104", str(error), *path) from None
-            self._spend(value, path)
+            self._budget.spend(value, path)
         return self._substituted[position]
-
-    def _spend(self, value: Json, path: _Path) -> None:
-        try:
-            self._budget.spend(value)
-        except TextLimitError as error:
-            hint = "shorten the variables, or split the file"
-            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
 
 class RuleExpander(FieldExpander):
@@ -141,7 +150,6 @@ class RuleExpander(FieldExpander):
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """Take the rule, and the RuleSet with its defaults; the other arguments are those of FieldExpander."""
         super().__init__(environment, resolve_queue, budget)
         self.ruleset, self.entry = ruleset, entry
         self.operators: Collection[str] = environment.api.operators
@@ -187,14 +195,14 @@ class RuleExpander(FieldExpander):
         return tuple(self.fill_text(text, ("intents", index)) for index, text in enumerate(intents))
 
     def key(self) -> str:
-        """Return the rule's `key`, or the slug of its only intent."""
+        """Return the rule's `key`, or the slug of its only intent: lower case, other characters as one dash."""
         if self.entry.key is not None:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
             message = "a rule without exactly one intent has no default key"
             raise InvalidRuleError("CXR108", message, hint="write a `key`")
-        key = make_slug(intents[0])
+        key = _NOT_IN_SLUGS.sub("-", intents[0].lower()).strip("-")
         if not _KEY_PATTERN.fullmatch(key):
             message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
             name = "intent" if self.entry.intent is not None else "intents"
@@ -225,9 +233,8 @@ class RuleExpander(FieldExpander):
             raise InvalidRuleError("CXR104", f"a description must not contain {MARKER_OPENING!r}", "description")
         if text.endswith("\r"):  # it would be read as part of the line end before the marker
             hint = "" if raw is not None else "the queue's name ends in one: write a `description`"
-            raise InvalidRuleError(
-                "CXR104", "a description must not end in a carriage return", "description", hint=hint
-            )
+            message = "a description must not end in a carriage return"
+            raise InvalidRuleError("CXR104", message, "description", hint=hint)
         return text
 
     def _default_description(self, queues: Sequence[Queue]) -> str:
@@ -235,7 +242,7 @@ class RuleExpander(FieldExpander):
         if not intents:
             return ""
         names = tuple(queue.name for queue in queues)
-        self._spend(names, ())
+        self._budget.spend(names, ())
         quoted = ", ".join(f"'{intent}'" for intent in intents)
         return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {', '.join(names)}"
 
@@ -371,8 +378,7 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
     shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
     requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
-        ends = {"least": bounds.least, "most": bounds.most}.items()
-        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in ends)
+        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in bounds)
         if not bounds.model_fields_set:
             raise InvalidRuleError("CXR104", "needs least or most", "split", name)
         if least > most:

@@ -7,15 +7,10 @@ from typing import Final, NamedTuple
 
 from reconciler.model.rule import MAX_WEIGHT, Json, parse_number
 from reconciler.text.escape import quote_name
-from reconciler.text.files import KIB, MIB
+from reconciler.text.files import KIB
 
 MAX_NAME_BYTES: Final = KIB  # bytes of a rule's name in UTF-8; the other limits count in the same way
 MAX_TEXT_BYTES: Final = 64 * KIB  # bytes of any other text, and of a list of texts
-MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB  # bytes of all expanded texts of one file
-MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
-
-_ITEM_BYTES: Final = 16
-"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
 
 _SINGLE_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
@@ -41,26 +36,6 @@ SCALAR: Final = FieldType("a text, a number, true or false", lambda value: isins
 TEXTS: Final = FieldType(
     "a list of one or more texts", lambda value: isinstance(value, tuple) and {*map(type, value)} == {str}
 )
-
-
-class TextLimitError(Exception):
-    """The variables of one file, or of all files, exceed the budget."""
-
-
-class TextBudget:
-    """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
-
-    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None) -> None:
-        self._limit, self._remaining, self._parent = limit, limit, parent
-
-    def spend(self, value: Json) -> None:
-        """Count an inserted value. Raises TextLimitError."""
-        self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
-        if self._remaining < 0:
-            whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
-            raise TextLimitError(f"the variables in {whose} expand to more than {self._limit // MIB} MiB of text")
-        if self._parent is not None:
-            self._parent.spend(value)
 
 
 def text_size(value: Json) -> int:

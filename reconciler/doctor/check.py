@@ -95,19 +95,17 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
-    server_text = sanitize(reply.error_text)
+    server_text = f": {sanitize(reply.error_text)}" if reply.error_text else ""
     if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
         attempts = "" if reply.attempts == 1 else f" after {reply.attempts} attempts"
-        text = f"{reply.call}: status {reply.status}{attempts}{f': {server_text}' if reply.error_text else ''}"
+        text = f"{reply.call}: status {reply.status}{attempts}{server_text}"
         return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
     message, advice = _KIND_TEXTS[reply.kind]
     base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
-    text = f"{reply.call}: {message}"
-    if reply.kind == "redirect":
-        text += f" ({server_text})" if reply.error_text else ""
-    else:
-        text += f" (status {reply.status})" if reply.status else ""
-        text += f": {server_text}" if reply.error_text else ""
+    detail = f" (status {reply.status}){server_text}" if reply.status else server_text
+    if reply.kind == "redirect":  # the text is the other address
+        detail = f" ({sanitize(reply.error_text)})" if reply.error_text else ""
+    text = f"{reply.call}: {message}{detail}"
     return CheckResult(context.name, "fail", text, advice.format(base=base, setting=context.setting))
 
 

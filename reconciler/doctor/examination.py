@@ -35,7 +35,6 @@ from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_member
 
 _RETRIED_ADVICE: Final = "Investigate if it happens often"
-_TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
 _STUDIO_ADVICE: Final = {
@@ -92,10 +91,6 @@ class Probe:
         """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
-    async def rule(self, rule_id: str) -> ProbeReply:
-        """Request one rule. Raises UnexpectedResponseError for an invalid id."""
-        return await self.get(rule_path(self._tenant.rules_path, rule_id))
-
     async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
         query = endpoint.page_query()
         reply = await self.get(f"{endpoint.path}?{query}" if query else endpoint.path)
@@ -131,19 +126,17 @@ class Probe:
         return response
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
-        for attempt in range(1, _TRIES + 1):
-            reply, response = await self._send_once(request, attempt)
-            may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
-            if not may_retry or attempt == _TRIES:
-                self.replies.append(reply)
-                return reply, response
+        reply, response = await self._send_once(request, 1)
+        if reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable"):
             header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
             if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
                 wait = min(float(header), _MAX_WAIT)
             brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {attempt + 1} in {math.ceil(wait)} s", wait)
+            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt 2 in {math.ceil(wait)} s", wait)
             await self._time.sleep(wait)
-        raise AssertionError("the last try returns")
+            reply, response = await self._send_once(request, 2)
+        self.replies.append(reply)
+        return reply, response
 
     async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
@@ -201,13 +194,10 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
             f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
-    order = f"api.evaluation: {environment.api.evaluation}"
-    writes, last = (
-        "writing (scopes routing:write, interaction:write)",
-        f", and which of two priorities comes first ({order})",
-    )
-    if environment.api.studio is not None:
-        writes, last = "locking and saving the script", ""
+    writes, last = "locking and saving the script", ""
+    if environment.api.studio is None:
+        writes = "writing (scopes routing:write, interaction:write)"
+        last = f", and which of two priorities comes first (api.evaluation: {environment.api.evaluation})"
     text = (
         f"not checked, because a check would be a write: {writes}, the path of conversations' contexts ({path}){last}"
     )
@@ -252,10 +242,8 @@ class Examination:
             return []
         save = last_save(replies[1].payload)
         self._add("script", "ok", f"{sanitize(studio.path)} can be read")
-        text = (
-            f"{studio.api_version} of the API answers; {save.by or 'an unknown user'} saved the script last, {save.at}"
-        )
-        self._add("version", "ok" if save.by else "warn", text)
+        text = f"{save.by or 'an unknown user'} saved the script last, {save.at}"
+        self._add("version", "ok" if save.by else "warn", f"{studio.api_version} of the API answers; {text}")
         holder = display_text(find_member(replies[0].payload, "header.lockInfo.lockedName"))
         advice = "Close or unlock it in Studio: apply does not take a user's lock away" if holder else ""
         self._add("lock", "warn" if holder else "ok", f"locked by {holder}" if holder else "not locked", advice)
@@ -268,10 +256,8 @@ class Examination:
         except CxrouteError as error:
             self._add("block", "fail", sanitize(str(error)), "Correct the script in Studio")
             return []
-        unmanaged, size = (
-            [live.rule.name for live in rules if not live.marker],
-            len(block.value.encode(errors="replace")),
-        )
+        unmanaged = [live.rule.name for live in rules if not live.marker]
+        size = len(block.value.encode(errors="replace"))
         snippet = f"{pluralize(len(rules) - len(unmanaged), 'managed rule')}, in a snippet of {size:,} bytes"
         self._add("block", "ok", snippet)
         if unmanaged:
@@ -327,7 +313,7 @@ class Examination:
         environment = self.environment
         try:
             rules = list(map(rule_json.parse_live_rule, page.entries)) if page else []
-            reply = await probe.rule(rules[0].id) if rules else None
+            reply = await probe.get(rule_path(self.tenant.rules_path, rules[0].id)) if rules else None
         except UnexpectedResponseError as error:
             self._add("rules", "fail", sanitize(str(error)), "api.profile must describe the tenant's form of rules")
             return []
@@ -350,9 +336,8 @@ class Examination:
             elif page is not None and self.tenant.studio:
                 self._add("skills", "warn", "not compared with the manifests: the tenant lists them in several pages")
         except UnexpectedResponseError as error:
-            self._add(
-                "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
-            )
+            advice = "api.queues and api.profile must describe the list of queues"
+            self._add("queues", "fail", sanitize(str(error)), advice)
 
 
 def check_skills(rules: Sequence[LiveRule], skills: Sequence[Queue], expected: Sequence[str]) -> list[CheckResult]:

@@ -39,14 +39,6 @@ async def _always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The stores of events: of this process, or shared with other instances."""
-
-    locks: LockProvider
-    message_ids: MessageIdStore
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointDependencies:
     """The clocks, the log and the stores of the endpoint; the defaults are those of one process."""
@@ -57,7 +49,7 @@ class EndpointDependencies:
     log: Callable[[str], object] = lambda _line: None  # takes one line of JSON for each request
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
     gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
-    stores: Stores | None = None  # default: stores of this process
+    stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
     limit_share: Callable[[], float] = lambda: 1.0  # this process's part of the limits: more than 0, at most 1
 
 
@@ -83,12 +75,11 @@ class ContextApp:
     ) -> None:
         """Without keys and secrets every client may post. Raises SecretError for an invalid signing secret."""
         deps, bounds, rules = dependencies or EndpointDependencies(), limits or Limits(), policy or EventPolicy()
-        stores = deps.stores or Stores(ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
+        locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
         self.metrics, self.draining = Metrics(rules.fallback.digest), False
         limit, share = bounds.max_waiting, deps.limit_share
-        self._handler = EventHandler(write, rules, stores.locks, self.metrics, lambda: limit * share())
+        self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
-        self._message_ids = stores.message_ids
         self._dependencies, self._limits = deps, bounds
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -141,8 +132,7 @@ class ContextApp:
         body = await messages.read_body(receive)
         if not signed:
             return await self._handle_body(body, "", end, scope)
-        now = self._dependencies.now().timestamp()
-        message_id = self._signatures.verify(headers, body, now)
+        message_id = self._signatures.verify(headers, body, self._dependencies.now().timestamp())
         if message_id is None:
             return _UNAUTHORIZED
         handle = partial(self._handle_body, body, message_id, end, scope)

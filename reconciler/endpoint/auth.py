@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from reconciler.endpoint.messages import EndpointResponse, Headers, error_response, retry_later, truncated
 
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
-_MAX_KEY_HEADER: Final = 4096
+_MAX_HEADER: Final = 4096  # bytes of a key, or of a signature's header
 
 
 class ApiKeys:
@@ -39,7 +39,7 @@ class ApiKeys:
 
 def _offered_key(name: bytes, value: bytes) -> bytes | None:
     """Return a header's key: for Basic the password, or the name if the password is empty."""
-    if len(value) > _MAX_KEY_HEADER:
+    if len(value) > _MAX_HEADER:
         return None
     if name == b"x-api-key":
         return value.strip()
@@ -63,7 +63,6 @@ def _decode_base64(text: str | bytes) -> bytes | None:
 CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
 _ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot: a dot ends the id in the signed text
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
-_MAX_SIGNATURE_HEADER: Final = 4096
 _MAX_SIGNATURES: Final = 16
 _SIGNATURE_HEADERS: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
 
@@ -87,7 +86,7 @@ class SignatureVerifier:
     def verify(self, headers: Headers, body: bytes, now: float) -> str | None:
         """Return the id of a message with a valid signature, or None. `now` is in seconds since 1970."""
         fields = [[value for name, value in headers if name == header] for header in _SIGNATURE_HEADERS]
-        if any(len(values) != 1 or len(values[0]) > _MAX_SIGNATURE_HEADER for values in fields):
+        if any(len(values) != 1 or len(values[0]) > _MAX_HEADER for values in fields):
             return None
         (name,), (time,), (signatures,) = fields
         if not _ID.fullmatch(name) or not _TIME.fullmatch(time) or abs(now - int(time)) > CLOCK_TOLERANCE:

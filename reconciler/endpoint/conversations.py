@@ -124,16 +124,41 @@ class LockProvider(Protocol):
 
 class _ConversationLock:
     # A generator would cost 2 % of the endpoint's time.
-    __slots__ = ("_conversation", "_locks")
+    __slots__ = ("_cache", "_conversation", "_states")
 
-    def __init__(self, locks: "ConversationLocks", conversation: str) -> None:
-        self._locks, self._conversation = locks, conversation
+    def __init__(self, states: dict[str, ConversationState], cache: ConversationCache, conversation: str) -> None:
+        self._states, self._cache, self._conversation = states, cache, conversation
 
     async def __aenter__(self) -> ConversationState:
-        return await self._locks.acquire(self._conversation)
+        state = self._states.get(self._conversation)
+        if state is None:
+            state = self._states[self._conversation] = ConversationState(self._cache.find(self._conversation))
+        if state.waiting >= _MAX_WAITING:
+            raise LockUnavailableError("too many requests for this conversation are waiting", "crowded")
+        state.waiting += 1
+        if state.waiting > 1:
+            try:
+                if state.lock is None:
+                    state.lock = asyncio.Lock()
+                    await state.lock.acquire()  # for the earlier request, without a wait: the lock is new
+                await state.lock.acquire()
+            except BaseException:
+                self._forget_if_idle(state)
+                raise
+        return state
 
     async def __aexit__(self, *_error: object) -> None:
-        self._locks.release(self._conversation)
+        state = self._states[self._conversation]
+        if state.lock is not None:
+            state.lock.release()
+        self._forget_if_idle(state)
+
+    def _forget_if_idle(self, state: ConversationState) -> None:
+        state.waiting -= 1
+        if not state.waiting:
+            del self._states[self._conversation]
+            if state.latest is not None:
+                self._cache.store(self._conversation, state.latest)
 
 
 class ConversationLocks:
@@ -155,7 +180,7 @@ class ConversationLocks:
 
     def lock(self, conversation: str) -> _ConversationLock:
         """Return the conversation's lock, whose entering raises LockUnavailableError."""
-        return _ConversationLock(self, conversation)
+        return _ConversationLock(self._states, self._cache, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of other instances."""
@@ -163,36 +188,3 @@ class ConversationLocks:
         state.merge(latest)
         if not state.waiting and state.latest is not None:
             self._cache.store(conversation, state.latest)
-
-    async def acquire(self, conversation: str) -> ConversationState:
-        """Lock a conversation; the caller must `release` it. Raises LockUnavailableError."""
-        state = self._states.get(conversation)
-        if state is None:
-            state = self._states[conversation] = ConversationState(self._cache.find(conversation))
-        if state.waiting >= _MAX_WAITING:
-            raise LockUnavailableError("too many requests for this conversation are waiting", "crowded")
-        state.waiting += 1
-        if state.waiting > 1:
-            try:
-                if state.lock is None:
-                    state.lock = asyncio.Lock()
-                    await state.lock.acquire()  # for the earlier request, without a wait: the lock is new
-                await state.lock.acquire()
-            except BaseException:
-                self._forget_if_idle(conversation, state)
-                raise
-        return state
-
-    def release(self, conversation: str) -> None:
-        """Unlock a conversation."""
-        state = self._states[conversation]
-        if state.lock is not None:
-            state.lock.release()
-        self._forget_if_idle(conversation, state)
-
-    def _forget_if_idle(self, conversation: str, state: ConversationState) -> None:
-        state.waiting -= 1
-        if not state.waiting:
-            del self._states[conversation]
-            if state.latest is not None:
-                self._cache.store(conversation, state.latest)

@@ -53,8 +53,7 @@ def truncated(response: EndpointResponse) -> EndpointResponse:
     """Return the response to store for a repeated request: without the upstream's JSON if that is long."""
     if len(response.body) <= _MAX_STORED_BODY:
         return response
-    message = "already processed; the tenant's response was too long to store"
-    return success_response(response.outcome, message, None)
+    return success_response(response.outcome, "already processed; the tenant's response was too long to store", None)
 
 
 def error_response(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> EndpointResponse:

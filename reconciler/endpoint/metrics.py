@@ -33,8 +33,7 @@ class Metrics:
         return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        requests = "Requests to /api/route, by status and outcome."
-        yield from metric_header("cxroute_requests_total", "counter", requests)
+        yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
         doubtful = "Intents that are not in an Intents document, or are unsure."

@@ -39,6 +39,8 @@ class _StopParsingError(Exception):
 class StrictHttpProtocol(HttpToolsProtocol):
     """One client's connection."""
 
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn does not declare the None before a request
+
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **options)
         self._is_over = False
@@ -83,10 +85,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._previous_data = (self._previous_data + data)[-3:]
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif not self._is_over:
-            cycle: RequestResponseCycle | None = self.cycle
-            if cycle is not None and cycle.more_body:
-                self._start_timer(_BODY_TIMEOUT)
+        elif self.cycle is not None and self.cycle.more_body and not self._is_over:
+            self._start_timer(_BODY_TIMEOUT)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse input that the parser, or this class in it, rejects."""
@@ -95,8 +95,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request; end the connection if the previous one has no response."""
-        before: RequestResponseCycle | None = self.cycle
-        if before is not None and not before.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:
             raise _StopParsingError
         super().on_message_begin()
         self._in_head, self._header_bytes = True, 0
@@ -140,8 +139,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def _end_if_idle(self) -> None:
         self._idle_timer = None
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or not cycle.response_complete or self._in_head:  # a request has its own timers
+        if self.cycle is None or not self.cycle.response_complete or self._in_head:  # a request has its own timers
             return
         remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if remaining > 0:
@@ -160,7 +158,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
         self.scope["query_string"] = url.query or b""
-        version = self.parser.get_http_version()
         self.cycle = RequestResponseCycle(
             scope=self.scope,
             transport=self.transport,
@@ -171,7 +168,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         self._start_asgi_task(self.cycle, self.app)
@@ -192,13 +189,12 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """End the connection after the response to an earlier complete request."""
         self._stop_timer()
         self._is_over = True
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if not cycle.more_body:
-                cycle.keep_alive = False
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self.cycle.more_body:
+                self.cycle.keep_alive = False
                 return
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = b'{"success":false,"error":"%b"}' % status.phrase.encode("ascii")
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)

@@ -56,7 +56,8 @@ def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Co
     builder = RuleSetBuilder(tenant.environment, queues, names)
     groups = [builder.build_ruleset(*group) for group in _group_rules(ordered, queues, {*reserved})]
     rulesets = sorted((group for group in groups if group.rules), key=lambda group: group.name)
-    return ExportedManifests(tuple(rulesets), queues.added_aliases, tuple(builder.skipped))
+    aliases = {alias: queue for alias, queue in queues.new_aliases.items() if alias in queues.used_queues}
+    return ExportedManifests(tuple(rulesets), aliases, tuple(builder.skipped))
 
 
 def _group_rules(
@@ -140,38 +141,33 @@ class ManifestHeader(NamedTuple):
 
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
     """Return everything as one text of several documents."""
-    documents = [*_queues_documents(exported, header), *(_ruleset_lines(group, header) for group in exported.rulesets)]
-    head = [f"# {header.comment}", *_skipped_comments(exported.skipped)]
-    return "\n".join([*head, *"\n---\n".join("\n".join(lines) for lines in documents).split("\n"), ""])
+    documents = ("\n".join(lines) for _, lines in _documents(exported, header))
+    return "\n".join([f"# {header.comment}", *_skipped_comments(exported.skipped), "\n---\n".join(documents), ""])
 
 
 def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
     """Return the files by name: one per RuleSet and one for the queues; the first lists the skipped rules."""
-    documents = [(header.queues_name, lines) for lines in _queues_documents(exported, header)]
-    documents += [(group.name, _ruleset_lines(group, header)) for group in exported.rulesets]
     missing = _skipped_comments(exported.skipped)
     return {
         f"{name}.yaml": "\n".join([f"# {header.comment}", *(missing if index == 0 else ()), *lines, ""])
-        for index, (name, lines) in enumerate(documents)
+        for index, (name, lines) in enumerate(_documents(exported, header))
     }
 
 
-def _queues_documents(exported: ExportedManifests, header: ManifestHeader) -> list[list[str]]:
-    if not exported.queue_aliases:
-        return []
-    fields = {**_API_VERSION_FIELD, "kind": "Queues", "name": header.queues_name}
-    return [[*format_mapping(fields, 0), "queues:", *format_mapping(exported.queue_aliases, 2)]]
-
-
-def _ruleset_lines(group: ExportedRuleSet, header: ManifestHeader) -> list[str]:
-    fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
-    fields |= {"environments": header.environments} if header.environments else {}
-    fields |= {"defaults": group.defaults} if group.defaults else {}
-    lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
-    for rule in group.rules:
-        first, *following = format_mapping(rule.fields, 4)
-        lines += [*(f"  # {sanitize(note)}" for note in rule.notes), f"  - {first[4:]}", *following]
-    return lines
+def _documents(exported: ExportedManifests, header: ManifestHeader) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name and the lines of each document, the queues first."""
+    if exported.queue_aliases:
+        fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "Queues", "name": header.queues_name}
+        yield header.queues_name, [*format_mapping(fields, 0), "queues:", *format_mapping(exported.queue_aliases, 2)]
+    for group in exported.rulesets:
+        fields = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
+        fields |= {"environments": header.environments} if header.environments else {}
+        fields |= {"defaults": group.defaults} if group.defaults else {}
+        lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
+        for rule in group.rules:
+            first, *following = format_mapping(rule.fields, 4)
+            lines += [*(f"  # {sanitize(note)}" for note in rule.notes), f"  - {first[4:]}", *following]
+        yield group.name, lines
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
@@ -183,5 +179,4 @@ def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
 
 def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:
     """Return a line for each skipped rule: its name, its id and the reason."""
-    rules = ((rule.live, rule.reason) for rule in skipped)
-    return [f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}' for live, reason in rules]
+    return [f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}' for live, reason in skipped]

@@ -64,20 +64,15 @@ _MAX_BASE_LENGTH: Final = 120  # characters of a name before an added suffix
 class RuleNameAllocator:
     """Gives unused names to rules without changing the evaluation order of rules with equal priority."""
 
-    def __init__(self, live: Iterable[LiveRule], desired: Iterable[str]) -> None:
+    def __init__(self, rules: Sequence[LiveRule], desired: Iterable[str]) -> None:
         """`desired` are the names that the manifests use already."""
-        rules = tuple(live)
-        self._count = Counter(rule.rule.name for rule in rules)
-        self._reserved = {*self._count, *desired}
+        self.counts = Counter(rule.rule.name for rule in rules)  # live rules by name
+        self._reserved = {*self.counts, *desired}
         self._current_names = {rule.id: rule.rule.name for rule in rules}
         self._by_priority: dict[float, list[_TiedRule]] = defaultdict(list)
         for rule in rules:
             if rule.rule.enabled:
                 self._by_priority[rule.rule.priority].append(_tied_rule(rule))
-
-    def count_namesakes(self, live: LiveRule) -> int:
-        """Return the number of live rules with this rule's name, including the rule."""
-        return self._count[live.rule.name]
 
     def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
         """Return a unique name for a rule that shares its name. Raises NotRepresentableError if none fits."""
@@ -135,7 +130,7 @@ class QueueNames:
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
-        self._new_aliases: dict[str, Any] = {}
+        self.new_aliases: dict[str, Any] = {}  # aliases that are not in the manifests yet, with their queues
         self.used_queues: dict[str, Queue] = {}  # by name in the manifests
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
@@ -147,11 +142,6 @@ class QueueNames:
         needs_aliases = bool(self._aliases) or not all(map(self._has_unique_name, unnamed))
         for queue in unnamed:
             self._names[queue.id] = self._create_alias(queue) if needs_aliases else queue.name
-
-    @property
-    def added_aliases(self) -> dict[str, Any]:
-        """Return the used aliases that are not in the manifests yet, with their queues."""
-        return {alias: queue for alias, queue in self._new_aliases.items() if alias in self.used_queues}
 
     def name(self, queue_id: str) -> str:
         """Return the queue's name for a manifest. Raises NotRepresentableError if the queue was deleted."""
@@ -182,5 +172,5 @@ class QueueNames:
         text = slug if is_unique else f"{slug[:48]}-{slugify(queue.id)[:8]}".strip("-")
         alias = find_free_name(text, self._reserved)
         self._reserved.add(alias)
-        self._new_aliases[alias] = queue.name if is_unique else {self._environment: {"id": queue.id}}
+        self.new_aliases[alias] = queue.name if is_unique else {self._environment: {"id": queue.id}}
         return alias

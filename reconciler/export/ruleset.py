@@ -31,7 +31,6 @@ from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, O
 PartT = TypeVar("PartT", Condition, Target)
 Fields = dict[str, Any]
 _DEFAULT_PRIORITY: Final = 100
-_SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 FIELD_ORDER: Final = (
     *("key", "intent", "intents", "minConfidence", "belowConfidence", "when", "queue", "targets", "priority"),
     *("enabled", "name", "description", "adopt"),
@@ -128,7 +127,7 @@ class RuleSetBuilder:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
         notes = [f"Another tool seems to manage it: {mark}. Remove it there first, or remove it here."] if mark else []
-        count = self.names.count_namesakes(live)
+        count = self.names.counts[live.rule.name]
         if count == 1:
             return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
         preferred = [expander.name()] if len(expander.intents()) == 1 else []
@@ -176,15 +175,12 @@ def _has_intents(fields: Fields) -> bool:
 
 def drop_defaults(fields: Fields, defaults: Fields) -> Fields:
     """Return the fields, in order, without those that equal the RuleSet's defaults."""
-    own_fields = dict(fields)
-    if own_fields["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
-        del own_fields["priority"]
-    if own_fields["enabled"] == defaults.get("enabled", True):
-        del own_fields["enabled"]
-    if "minConfidence" in defaults and _has_intents(own_fields):
-        own_fields.setdefault("minConfidence", None)
-        if own_fields["minConfidence"] == defaults["minConfidence"]:
-            del own_fields["minConfidence"]
+    implied = {"priority": defaults.get("priority", _DEFAULT_PRIORITY)}
+    implied["enabled"] = defaults.get("enabled", True)
+    if "minConfidence" in defaults and _has_intents(fields):
+        implied["minConfidence"] = defaults["minConfidence"]
+        fields = {"minConfidence": None} | fields
+    own_fields = {name: value for name, value in fields.items() if name not in implied or value != implied[name]}
     return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}
 
 
@@ -198,9 +194,9 @@ def condition_fields(rule: Rule, attributes: BotAttributes) -> Fields:
             fields[field] = manifest_value(condition)
         else:
             items.append(when_item(condition))
-    ordered = {name: fields[name] for name in _SUGAR_ORDER if name in fields}
-    items.sort(key=lambda item: str(item["attribute"]))
-    return ordered | ({"when": items} if items or not fields else {})
+    if items or not fields:
+        fields["when"] = sorted(items, key=lambda item: str(item["attribute"]))
+    return {name: fields[name] for name in FIELD_ORDER if name in fields}
 
 
 def when_item(condition: Condition) -> Fields:

@@ -33,7 +33,6 @@ from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
 
 Fields = dict[str, Any]
-FieldPath = tuple[str | int, ...]
 
 
 def values_of(rule: Rule) -> tuple[object, ...]:
@@ -46,7 +45,7 @@ def with_field(fields: Fields, name: str, value: object) -> Fields:
     if name in fields:
         return {**fields, name: value}
     before = [field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]]
-    at = list(fields).index(before[-1]) + 1 if before and name != "key" else 0
+    at = list(fields).index(before[-1]) + 1 if before else 0
     items = list(fields.items())
     return dict([*items[:at], (name, value), *items[at:]])
 
@@ -63,11 +62,9 @@ def _contains(value: object, values: list[object]) -> bool:
     return any(type(item) is type(value) and item == value for item in values)  # in Python, True == 1
 
 
-def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
-    """Replace one field by another at the same position, in place."""
-    items = [(new, value) if name == old else (name, old_value) for name, old_value in fields.items()]
-    fields.clear()
-    fields.update(items)
+def replace_field(fields: Fields, old: str, new: str, value: object) -> Fields:
+    """Return the fields with one replaced by another at the same position."""
+    return dict((new, value) if name == old else (name, old_value) for name, old_value in fields.items())
 
 
 _MAX_PASSES = 4
@@ -84,28 +81,19 @@ class RuleUpdater:
 
     def update(self, fields: Fields) -> Fields:
         """Return the fields that define the live rule. Raises NotRepresentableError."""
-        updates = (
-            self._update_conditions,
-            self._update_key,
-            self._update_targets,
-            self._update_switch,
-            self._update_texts,
-        )
-        return self._repeat(fields, updates, self.live.__eq__)
+        return self._update_until(fields, self._update_texts, self.live.__eq__)
 
     def update_values(self, fields: Fields) -> Fields:
-        """Return the same for conditions, targets, priority and switch alone; implicit key and texts follow."""
-        updates = (self._update_conditions, self._update_missing_key, self._update_targets, self._update_switch)
-        return self._repeat(fields, updates, lambda rule: values_of(rule) == values_of(self.live))
+        """Return the same for conditions, targets, priority and switch alone: implicit key and texts follow."""
+        return self._update_until(fields, self._add_missing_key, lambda rule: values_of(rule) == values_of(self.live))
 
-    def _repeat(
-        self, fields: Fields, updates: Sequence[Callable[[Fields], Fields]], is_reached: Callable[[Rule], bool]
+    def _update_until(
+        self, fields: Fields, update_names: Callable[[Fields], Fields], is_reached: Callable[[Rule], bool]
     ) -> Fields:
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                for update in updates:
-                    fields = update(fields)
+                fields = self._update_numbers(update_names(self._update_targets(self._update_conditions(fields))))
                 if is_reached(self.expander(fields).rule()):
                     return fields
         except InvalidRuleError as error:
@@ -121,7 +109,6 @@ class RuleUpdater:
 
     def _update_conditions(self, fields: Fields) -> Fields:
         """Update the conditions: each replaces a similar one, or is added."""
-        updated = dict(fields)
         placed = self.expander(fields).conditions()
         before = [condition for condition, _ in placed]
         added = [understood(condition) for condition in self.live.conditions if condition not in before]
@@ -131,36 +118,34 @@ class RuleUpdater:
                 continue
             same = [candidate for candidate in added if candidate.attribute == condition.attribute]
             same.sort(key=lambda candidate: candidate.operator != condition.operator)
-            if same and self._replace_in_place(updated, path, same[0]):
+            if same and (replaced := self._replace_in_place(fields, path, same[0])):
+                fields = replaced
                 added.remove(same[0])
             elif path[0] == "minConfidence":
-                updated = with_field(updated, "minConfidence", None)
+                fields = with_field(fields, "minConfidence", None)
             else:
                 removed.append(path)
-        updated = {name: value for name, value in updated.items() if (name,) not in removed}
+        fields = {name: value for name, value in fields.items() if (name,) not in removed}
         if items := {int(path[1]) for path in removed if path[0] == "when"}:
-            updated["when"] = [item for at, item in enumerate(updated["when"]) if at not in items]
+            fields["when"] = [item for at, item in enumerate(fields["when"]) if at not in items]
         for condition in added:
-            updated = self._add_condition(updated, condition)
-        return updated
+            fields = self._add_condition(fields, condition)
+        return fields
 
-    def _replace_in_place(self, fields: Fields, path: FieldPath, replacement: Condition) -> bool:
-        """Replace a condition at its position if that position can express the new one; return whether it can."""
+    def _replace_in_place(self, fields: Fields, path: tuple[str | int, ...], replacement: Condition) -> Fields | None:
+        """Return the fields with a condition replaced at its position; None if that cannot express the new one."""
         field = str(path[0])
         if field == "when":
             items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
             new = {operator: (replacement.operator, merge_value(items[at][operator], replacement))}
             items[at] = dict(new.get(name, (name, value)) for name, value in items[at].items())
-            fields["when"] = items
-            return True
+            return fields | {"when": items}
         sugar = find_sugar_field(replacement, self.environment.attributes)
         if sugar == field and field not in fields:
-            fields |= with_field(fields, field, manifest_value(replacement))
-            return True
+            return fields | {field: manifest_value(replacement)}
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            replace_field(fields, field, sugar, merge_value(fields[field], replacement))
-            return True
-        return False
+            return replace_field(fields, field, sugar, merge_value(fields[field], replacement))
+        return None
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
         field = find_sugar_field(condition, self.environment.attributes)
@@ -194,53 +179,44 @@ class RuleUpdater:
         items = [item or (new.pop(0) if new else {}) for item in items]
         return _write_targets(fields, [*filter(None, items), *new])
 
-    def _update_key(self, fields: Fields) -> Fields:
-        try:
-            key = self.expander(fields).key()
-        except InvalidRuleError:
-            key = ""
-        return fields if key == self.key else with_field(fields, "key", self.key)
-
-    def _update_missing_key(self, fields: Fields) -> Fields:
+    def _add_missing_key(self, fields: Fields) -> Fields:
         try:
             self.expander(fields).key()
         except InvalidRuleError:
             return with_field(fields, "key", self.key)
         return fields
 
-    def _update_switch(self, fields: Fields) -> Fields:
-        rule = self.expander(fields).rule()
-        if rule.priority != self.live.priority:
-            fields = with_field(fields, "priority", integer_priority(self.live.priority))
-        if rule.enabled != self.live.enabled:
-            fields = with_field(fields, "enabled", self.live.enabled)
-        return fields
-
     def _update_texts(self, fields: Fields) -> Fields:
+        fields = self._add_missing_key(fields)
+        if self.expander(fields).key() != self.key:
+            fields = with_field(fields, "key", self.key)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self.expander(fields).rule().description != self.live.description:
             fields = with_field(fields, "description", escape_text(self.live.description))
         return fields
 
+    def _update_numbers(self, fields: Fields) -> Fields:
+        rule = self.expander(fields).rule()
+        if rule.priority != self.live.priority:
+            fields = with_field(fields, "priority", integer_priority(self.live.priority))
+        return fields if rule.enabled == self.live.enabled else with_field(fields, "enabled", self.live.enabled)
+
 
 def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
     """Return the fields with these targets: as `queue` if it was used before and can express them."""
     if not items:
         raise NotRepresentableError("it has no target")
-    updated = dict(fields)
-    if "queue" in updated and len(items) == 1 and items[0]["weight"] == 1:
-        updated["queue"] = items[0]["queue"]
-    elif "queue" in updated:
-        replace_field(updated, "queue", "targets", items)
-    else:
-        pairs = zip_longest(updated["targets"][: len(items)], items)
-        updated["targets"] = targets = []
-        for old, item in pairs:
-            # A weight of 1 that is not in the manifest is not added.
-            added = () if item["weight"] == 1 else ("weight",)
-            targets.append(item if old is None else {name: item[name] for name in dict.fromkeys((*old, *added))})
-    return updated
+    if "queue" in fields and len(items) == 1 and items[0]["weight"] == 1:
+        return fields | {"queue": items[0]["queue"]}
+    if "queue" in fields:
+        return replace_field(fields, "queue", "targets", items)
+    targets = []
+    for old, item in zip_longest(fields["targets"][: len(items)], items):
+        # A weight of 1 that is not in the manifest is not added.
+        added = () if item["weight"] == 1 else ("weight",)
+        targets.append(item if old is None else {name: item[name] for name in dict.fromkeys((*old, *added))})
+    return fields | {"targets": targets}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,11 +269,9 @@ def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
     """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
-    rules = {address: desired.rule for address, desired in before.rules.items()}
-    rules |= {address: rule.rule for address, rule in live.items()}
-    expected = {address: (rules[address], desired.hold, desired.adopt) for address, desired in before.rules.items()}
-    actual = {address: (desired.rule, desired.hold, desired.adopt) for address, desired in after.rules.items()}
-    return sorted(address for address in {*expected, *actual} if expected.get(address) != actual.get(address))
+    rules = {address: (live.get(address, rule).rule, rule.hold, rule.adopt) for address, rule in before.rules.items()}
+    actual = {address: (rule.rule, rule.hold, rule.adopt) for address, rule in after.rules.items()}
+    return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
 
 
 def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.plan.document import COUNTED_ACTIONS
@@ -80,8 +80,7 @@ def _address(variables: Mapping[str, str], name: str, default: str) -> str:
 MAX_SUMMARY_BYTES: Final = 900_000  # bytes; GitHub drops a summary over 1 MiB
 
 
-@dataclass(frozen=True, slots=True)
-class StepFiles:
+class StepFiles(NamedTuple):
     """The files that GitHub reads at the end of a step; outside of a workflow there are none."""
 
     outputs: Path | None

@@ -23,10 +23,8 @@ _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
 _UNAUTHORIZED, _FORBIDDEN, _MISSING = 401, 403, 404
 
 
-class GitHubError(CxrouteError):
+class GitHubError(CxrouteError, kind="GitHub"):
     """A failed request to GitHub; `status` is 0 without a response."""
-
-    kind = "GitHub"
 
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status
@@ -132,9 +130,8 @@ class GitHub:
             raise GitHubError(f"cannot {purpose.task}: GitHub's link to it is not an https:// address")
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         response = self._send_with_retries(request, purpose, max_bytes)
-        if response.status != _OK:
-            text = f"cannot {purpose.task}: HTTP {response.status} from GitHub's link to it"
-            raise GitHubError(text, response.status)
+        if (status := response.status) != _OK:
+            raise GitHubError(f"cannot {purpose.task}: HTTP {status} from GitHub's link to it", status)
         return response.body
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
@@ -171,8 +168,7 @@ class GitHub:
 
     def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> GitHubResponse:
         end = self.time.clock() + self.exchange_timeout
-        response = self.http.send(request, stream=True)
-        with closing(response):
+        with closing(self.http.send(request, stream=True)) as response:
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
@@ -185,12 +181,10 @@ class GitHub:
 
     def _retry_pause(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
         # In seconds; None without a retry.
-        if isinstance(result, GitHubResponse):
-            if result.status in (_FORBIDDEN, _LIMITED):
-                return _rate_limit_wait(result, self.time.now())
-            if result.status < _SERVER:
-                return None
-        return float(2 ** (attempt - 1)) if method != "POST" else None
+        if isinstance(result, GitHubResponse) and result.status in (_FORBIDDEN, _LIMITED):
+            return _rate_limit_wait(result, self.time.now())
+        is_fault = isinstance(result, GitHubError) or result.status >= _SERVER
+        return float(2 ** (attempt - 1)) if is_fault and method != "POST" else None
 
 
 def _rate_limit_wait(response: GitHubResponse, now: float) -> float | None:
@@ -242,4 +236,4 @@ def fetch_login(github: GitHub) -> str:
         if error.status in (_FORBIDDEN, _MISSING):
             return BOT
         raise
-    return str(login["login"]) if isinstance(login, dict) and login.get("login") else BOT
+    return str(as_object(login).get("login") or BOT)

@@ -16,7 +16,6 @@ _PERMISSION: Final = "issues: write"
 _EXISTS: Final = 422
 _MAX_BODY: Final = 60_000
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
-_COMPARED_FIELDS: Final = ("action", "address", "id", "before", "after")
 
 
 class OpenIssue(NamedTuple):
@@ -50,8 +49,8 @@ class DriftObservation:
 
 def difference_digest(plan: Mapping[str, Any]) -> str:
     """Return a digest of the difference; empty if live rules and manifests agree."""
-    changes = list_objects(plan, "changes")
-    parts: list[object] = [{name: change.get(name) for name in _COMPARED_FIELDS} for change in changes]
+    fields = ("action", "address", "id", "before", "after")
+    parts: list[object] = [{name: change.get(name) for name in fields} for change in list_objects(plan, "changes")]
     parts += [each.get("message") for each in list_objects(plan, "findings") if each.get("severity") == "error"]
     lines = sorted(json.dumps(part, sort_keys=True) for part in parts)
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""

@@ -9,19 +9,21 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from reconciler.github.actions import PlanReport, WorkflowRun, list_objects
+from reconciler.errors import RefusedError
+from reconciler.github.actions import PlanReport, WorkflowRun, as_object, list_objects
 from reconciler.github.api import GitHub, Post, Purpose, Skip
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
 
 _Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
+_NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one
 
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
-_REFUSED_EXIT_CODE: Final = 4
 
 
 class CommentHeader(NamedTuple):
@@ -35,7 +37,7 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     """Return a header for the report of `cxroute apply --format json`."""
     outcomes, error = list_objects(report, "outcomes"), report.get("error")
     if isinstance(error, dict) and not outcomes:
-        word = "Refused" if error.get("exitCode") == _REFUSED_EXIT_CODE else "Failed"
+        word = "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
         return _header("CAUTION", f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", ""))))
     missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
     total = len(outcomes)
@@ -132,32 +134,26 @@ def parse_state(body: str) -> CommentState | None:
     """Return the state in a comment's second line; None if it does not hold one."""
     marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
     try:
-        state = json.loads(marker[1]) if marker else None
+        state = as_object(json.loads(marker[1])) if marker else {}
     except (ValueError, RecursionError):
         return None
-    if not isinstance(state, dict) or any(type(state.get(name)) is not int for name in ("run", "attempt")):
+    run, attempt, sha, plan = map(state.get, ("run", "attempt", "sha", "plan"))
+    are_hex = all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan))
+    if type(run) is not int or type(attempt) is not int or not are_hex:
         return None
-    sha, plan = state.get("sha"), state.get("plan")
-    if not all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan)):
-        return None
-    applied = state.get("applied") is True
-    return CommentState(run=state["run"], attempt=state["attempt"], sha=str(sha), plan=str(plan), applied=applied)
+    return CommentState(run=run, attempt=attempt, sha=str(sha), plan=str(plan), applied=state.get("applied") is True)
 
 
-def _decider(new_body: Callable[[Post, DesiredComment], str | None], reason: str = "") -> _Decide:
-    """Return a function that decides on the author's comment of the environment; without `reason` it creates one."""
-
-    def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
-        for comment in comments:
-            body = normalize_line_ends(comment.body)
-            if comment.author == desired.author and _belongs_to(desired.environment, body):
-                text = new_body(comment, desired)
-                if text is None:
-                    return Skip("a newer run wrote it, or the plan was applied since")
-                return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
-        return Skip(reason) if reason else CreateComment(compose_comment(desired))
-
-    return decide
+def _decide(new_body: _NewBody, reason: str, comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
+    """Decide on the author's comment of the environment; if there is none, skip for the reason, or create one."""
+    for comment in comments:
+        body = normalize_line_ends(comment.body)
+        if comment.author == desired.author and _belongs_to(desired.environment, body):
+            text = new_body(comment, desired)
+            if text is None:
+                return Skip("a newer run wrote it, or the plan was applied since")
+            return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
+    return Skip(reason) if reason else CreateComment(compose_comment(desired))
 
 
 def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
@@ -176,11 +172,11 @@ def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
     return _replace_header(comment, replace(state or desired.state, applied=applied), desired.text)
 
 
-decide_plan: Final = _decider(_plan_body)  # a plan that needs a comment
-decide_refresh: Final = _decider(_plan_body, "there is nothing to report, and no comment to update")
-decide_header: Final = _decider(_headed_body, "there is no comment to update")  # a plan's outcome
+decide_plan: Final = partial(_decide, _plan_body, "")  # a plan that needs a comment
+decide_refresh: Final = partial(_decide, _plan_body, "there is nothing to report, and no comment to update")
+decide_header: Final = partial(_decide, _headed_body, "there is no comment to update")  # a plan's outcome
 # A newer commit without a plan:
-decide_outdated: Final = _decider(_outdated_body, "there is no comment that could be out of date")
+decide_outdated: Final = partial(_decide, _outdated_body, "there is no comment that could be out of date")
 
 
 def _is_newer(comment: Post, desired: DesiredComment) -> bool:
@@ -211,41 +207,41 @@ class CommentRequest(NamedTuple):
 
 def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
     """Return the request for a plan. One without changes edits a comment, but does not create one."""
-    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id)
-    desired = DesiredComment(report.environment, "", state, report.text)
-    return CommentRequest(desired, decide_plan if report.has_changes or report.is_refused else decide_refresh)
+    decide = decide_plan if report.has_changes or report.is_refused else decide_refresh
+    return _request(report.environment, run, CommentHeader(report.text), decide, report.plan_id)
 
 
 def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for a commit without a plan."""
     text = f"**No plan for {code_span(run.sha[:8])}**: the text below is for an earlier commit. The checks show why."
-    return _request_header(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
+    return _request(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for the outcome of a plan; an empty report means a missing one."""
     text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
     header = applied_header(report, run, now) if report else _header("CAUTION", text)
-    return _request_header(environment, run, header, decide_header)
+    return _request(environment, run, header, decide_header)
 
 
 def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
     text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
     header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
-    return _request_header(environment, run, header, decide_header)
+    return _request(environment, run, header, decide_header)
 
 
-def _request_header(environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide) -> CommentRequest:
-    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=header.applied)
+def _request(
+    environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide, plan: str = ""
+) -> CommentRequest:
+    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=plan, applied=header.applied)
     return CommentRequest(DesiredComment(environment, "", state, header.text), decide)
 
 
 def list_comments(github: GitHub, number: int) -> list[Post]:
     """Return every comment of a pull request, oldest first."""
     purpose = Purpose(f"read the comments of pull request {number}", _PERMISSION)
-    comments = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
-    return [Post.parse(comment, "id") for comment in comments]
+    return [Post.parse(item, "id") for item in github.pages(f"/issues/{number}/comments?per_page=100", purpose)]
 
 
 def write_comment(github: GitHub, number: int, decision: CommentDecision) -> str:

@@ -14,7 +14,6 @@ from reconciler.errors import RefusedError
 from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, as_object, list_objects
 from reconciler.github.api import GitHub, Purpose
 
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
 _MAX_ENTRIES: Final = 1000  # entries of an archive
 
@@ -28,7 +27,7 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
             if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
                 raise RefusedError(f"the artifact must contain exactly one {name}")
             (entry,) = entries
-            if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & _ENCRYPTED:
                 raise RefusedError(f"{name} in the artifact has an unexpected compression or is encrypted")
             with opened.open(entry) as file:
                 content = file.read(max_bytes + 1)
@@ -41,9 +40,6 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
 
 _PAUSES: Final = (2.0, 8.0)  # seconds
 _MAX_BYTES: Final = 128 << 20  # of an archive, and of a plan
-_REVIEW_ADVICE: Final = (
-    "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
-)
 _MANUAL_ADVICE: Final = (
     "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
 )
@@ -76,8 +72,7 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
     purpose = Purpose("find the pull request of this commit", "pull-requests: read")
     for pause in (*_PAUSES, None):  # after a merge, GitHub may need a few seconds
         listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
-        pulls = [pull for pull in listed if _is_merge_of(pull, run, tip)]
-        if pulls:
+        if pulls := [pull for pull in listed if _is_merge_of(pull, run, tip)]:
             break
         if pause is None:
             return None
@@ -110,8 +105,9 @@ def fetch_reviewed_plan(
     if plan_run is None or plan_run.get("conclusion") != "success":
         state = "has no run" if plan_run is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of pull request {source.number}"
-        advice = f"{_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
-        raise RefusedError(f"{workflow} {state} for {where}. {advice}")
+        advice = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+        other = f"{_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
+        raise RefusedError(f"{workflow} {state} for {where}. {advice} {other}")
     missing_text = f"the plan for {environment} of pull request {source.number} is not stored, or no longer stored"
     return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 

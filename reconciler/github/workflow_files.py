@@ -9,8 +9,7 @@ from typing import Final, NamedTuple
 from reconciler.errors import UsageError
 
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
-OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
-"""The action in this project's own workflows (docs/github.md explains the ignored finding)."""
+OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"  # in our workflows; docs/github.md explains the comment
 UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
 _ACTION: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"

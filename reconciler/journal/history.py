@@ -3,20 +3,30 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
 from reconciler.model.live import LiveRule, parse_marker
 from reconciler.model.rule import Address
 
-if TYPE_CHECKING:
-    from reconciler.journal.journal import RecordedRun
-
 NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
 _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
+
+    id: str
+    start: Mapping[str, Any]
+    changes: tuple[Mapping[str, Any], ...]
+    end: Mapping[str, Any] | None
+    last_entry_at: str = ""  # the time of its last entry, as recorded there
+    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
+    unreadable_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,7 @@ class RecordedChange:
     is_confirmed: bool  # by a read at the run's end; otherwise it is unknown whether the change was made
 
 
-def find_last_runs(recorded: "Iterable[RecordedRun]", environment: str, owner: str) -> dict[Address, str]:
+def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
     """Return the last run of each rule that is live according to the journal, by the rule's address."""
     last_runs: dict[Address, str] = {}
 
@@ -53,7 +63,7 @@ class IncompleteJournalError(Exception):
     """Missing or invalid entries of a run."""
 
 
-def read_changes(run: "RecordedRun", owner: str) -> tuple[RecordedChange, ...]:
+def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
     """Return the run's changes, without deleted duplicates. Raises RefusedError if the record is incomplete."""
     try:
         _check_complete(run)
@@ -65,7 +75,7 @@ def read_changes(run: "RecordedRun", owner: str) -> tuple[RecordedChange, ...]:
         raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
-def _check_complete(run: "RecordedRun") -> None:
+def _check_complete(run: RecordedRun) -> None:
     if run.start.get("event") != "start":
         raise IncompleteJournalError("the start of the run is missing in the journal")
     if run.unreadable_lines:

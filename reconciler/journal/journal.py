@@ -6,7 +6,7 @@ import math
 import os
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from typing import Any, Final
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.errors import UsageError
+from reconciler.journal.history import RecordedRun
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json, plan_id
@@ -27,19 +28,6 @@ from reconciler.text.strict_json import STRICT_DECODER
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""
 LARGEST: Final = 256 * MIB  # the maximum size of a journal: some hundred thousand changes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedRun:
-    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
-
-    id: str
-    start: Mapping[str, Any]
-    changes: tuple[Mapping[str, Any], ...]
-    end: Mapping[str, Any] | None
-    last_entry_at: str = ""  # the time of its last entry, as recorded there
-    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
-    unreadable_lines: int = 0
 
 
 _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang

@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import NOT_APPLIED, RecordedChange
+from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
@@ -20,18 +20,15 @@ from reconciler.plan.ownership import classify_by_owner, was_edited
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.plan.stored_texts import restore_texts
 
-if TYPE_CHECKING:
-    from reconciler.journal.journal import RecordedRun
-
 REAPPLIED: Final = "CXR310"
 _HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
 def build_undo_state(
-    run: "RecordedRun",
+    run: RecordedRun,
     changes: Iterable[RecordedChange],
-    later: "Sequence[RecordedRun]",
+    later: Sequence[RecordedRun],
     live: LiveState,
     state: DesiredState,
 ) -> DesiredState:
@@ -47,7 +44,7 @@ class _UndoBuilder:
     """Collects the desired rules of an undo, and the skipped ones."""
 
     def __init__(
-        self, run: "RecordedRun", later: "Sequence[RecordedRun]", live: LiveState, manifests: DesiredState
+        self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
     ) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
         self.by_owner = classify_by_owner(restore_texts(live.rules, manifests)[0], self.owner)
@@ -194,7 +191,7 @@ class _UndoBuilder:
         self.findings.append(Finding(code="CXR311", severity="warning", message=message, address=address, hint=hint))
 
 
-def _last_runs(later: "Iterable[RecordedRun]") -> "Mapping[str, RecordedRun]":
+def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
     made = ((change, run) for run in later for change in run.changes if change.get("status") not in NOT_APPLIED)
     return {str(change.get("address")): run for change, run in made}
 

@@ -1,6 +1,5 @@
 """`--undo RUN`: a run of the journal to undo; its rules replace those of the manifests."""
 
-import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -11,8 +10,8 @@ from typing import Final
 from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import read_changes
-from reconciler.journal.journal import RUN_NAME, RecordedRun
+from reconciler.journal.history import RecordedRun, read_changes
+from reconciler.journal.journal import RUN_NAME
 from reconciler.journal.undo import REAPPLIED, build_undo_state, warn_reapplied_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
@@ -115,9 +114,8 @@ def _is_dead(run: RecordedRun) -> bool:
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
     if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:
         return False
-    with contextlib.suppress(OSError):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
     return False

@@ -141,12 +141,10 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
     """Yield names in `environments` without an Environment document, valid or invalid."""
     names = _names(source_maps, "Environment") | {SANDBOX}
     for source_map in source_maps:
-        field = _ITEMS_IN_ENVIRONMENTS.get(str(source_map.root.get("kind")))
-        if field is None:
-            continue
+        field = _ITEMS_IN_ENVIRONMENTS.get(str(source_map.root.get("kind")), "")
         parts: list[tuple[tuple[PathStep, ...], Map]] = [((), source_map.root)]
         parts += [((field, index), item) for index, item in _items(source_map, field)]
-        for path, part in parts:
+        for path, part in parts if field else ():
             environments = part.get("environments")
             for index, name in enumerate(environments if isinstance(environments, List) else ()):
                 if isinstance(name, str) and name not in names:

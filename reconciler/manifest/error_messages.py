@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
+from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
@@ -19,11 +19,9 @@ _TYPE_MESSAGES: Final = {
     "tuple_type": "must be a list",
     **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
     **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
-}
-_BOUNDS: Final = {
-    "greater_than_equal": ("ge", "must be {} or more"),
-    "less_than_equal": ("le", "must be {} or less"),
-    "string_too_long": ("max_length", "must have {} characters at most"),
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_long": "must have {max_length} characters at most",
 }
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may contain a secret by mistake. Logs have more readers than manifests."""
@@ -59,8 +57,8 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
-            report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
-            report("CXR102", source_map.key_index(path), f"unknown field {quote_name(name)}", hint)
+            message = f"unknown field {quote_name(name)}"
+            collector.report("CXR102", source_map.key_index(path), message, hint, _excerpt(path))
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
             collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
@@ -81,41 +79,37 @@ def _report_value_error(
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
         collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
-        return
-    if _may_hold_secret(path):
-        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {requirement}")
-        return
-    if not requirement.startswith("must"):
+    elif _excerpt(path) == "hidden":
+        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", excerpt="hidden")
+    elif not requirement.startswith("must"):
         collector.report(code, source_map.index(path), requirement)
-        return
-    hint = collector.suggest(value, names) if names and isinstance(value, str) else _find_hint(details["type"], value)
-    if path[-1:] == ["when"]:
-        hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-    actual = "" if requirement.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
-    collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
+    else:
+        is_choice = names and isinstance(value, str)
+        hint = collector.suggest(value, names) if is_choice else _find_hint(details["type"], value)
+        if path[-1:] == ["when"]:
+            hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
+        actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
+        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
-        return "CXR104", _TYPE_MESSAGES[kind], ()
+        return "CXR104", _TYPE_MESSAGES[kind].format(**context), ()
     if kind == "literal_error":
         names = _QUOTED_TEXT.findall(context["expected"])
         choices = ", ".join(names or [str(context["expected"]).lower()])
         return "CXR104", f"must be {'one of ' if len(names) > 1 else ''}{choices}", names
     if kind == "string_pattern_mismatch":
         return (*PATTERN_MESSAGES[context["pattern"]], ())
-    if kind in _BOUNDS:
-        name, form = _BOUNDS[kind]
-        return "CXR104", form.format(context[name]), ()
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())
     return "CXR104", "must be another value", ()
 
 
-def _may_hold_secret(path: Sequence[PathStep]) -> bool:
-    return any(step in _SECRET_FIELDS for step in path)
+def _excerpt(path: Sequence[PathStep]) -> Excerpt:
+    return "hidden" if any(step in _SECRET_FIELDS for step in path) else "shown"
 
 
 def _subject(path: Sequence[PathStep]) -> str:

@@ -82,14 +82,11 @@ class _DirectoryWalk:
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
-    root, missing = walk.display_path(""), ""
-    if Path(walk.root).is_dir():
+    root, exists = walk.display_path(""), Path(walk.root).is_dir()
+    if exists:
         walk.run()
-        if not walk.files and not walk.errors:
-            missing = "no *.yaml or *.yml file in this directory"
-    else:
-        missing = "the directory does not exist"
-    if missing:
+    if not walk.files and not walk.errors:
+        missing = "no *.yaml or *.yml file in this directory" if exists else "the directory does not exist"
         yield root, _finding("CXR115", root, missing, _init_hint(root))
     files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):

@@ -93,10 +93,6 @@ class _CheckedFile(NamedTuple):
     valid: list[LoadedDocument[Any]]
     source_maps: list[SourceMap]
 
-    @property
-    def is_complete(self) -> bool:
-        return self.parsed.is_complete and not self.parsed.collector.is_full
-
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
         """Return whether a valid document has no error up to the start of the next document."""
         source = self.parsed.text.source
@@ -164,7 +160,8 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
         checks.find_shared_names(_documents_of(Attributes, valid), "attributes", "CXR124", "attribute"),
     ]
     # A name counts as unknown only if every document was read.
-    if len(checked) == len(files) and all(file.is_complete for file in checked):
+    complete = [each for each in checked if each.parsed.is_complete and not each.parsed.collector.is_full]
+    if len(complete) == len(files):
         problems += [checks.find_unknown_environments(source_maps), checks.find_unknown_profiles(source_maps)]
     for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
         _report_problems([problem], collectors[problem.source_map.text.file])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
@@ -12,6 +12,7 @@ from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 T = TypeVar("T")
+Excerpt = Literal["shown", "hidden"]  # of a finding's line, which may contain a secret
 
 
 class Map(dict[str, Any]):
@@ -78,7 +79,7 @@ class SourceText:
         began = self.text.rfind("\n", block, index) + 1 or began
         return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
 
-    def excerpt(self, index: int, column: int) -> str:
+    def _excerpt(self, index: int, column: int) -> str:
         """Return the printable line around a character, or "" if it is too long."""
         start = index - column + 1
         end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
@@ -91,7 +92,7 @@ class SourceText:
     def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
         """Return an error at the token at a character, with its line and length."""
         source = self.source(index)
-        excerpt = self.excerpt(index, source.column)
+        excerpt = self._excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
         return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
@@ -113,20 +114,15 @@ class ErrorCollector:
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
-    def report(self, code: str, index: int, message: str, hint: str = "") -> None:
+    def report(self, code: str, index: int, message: str, hint: str = "", excerpt: Excerpt = "shown") -> None:
         """Record an error of a value, unless it follows from a reading error."""
         if index not in self.refused_indexes:
-            self._append(code, index, message, hint)
+            self._append(code, index, message, hint, excerpt)
 
     def warn(self, code: str, index: int, message: str) -> None:
         """Record a warning about a value that is probably intended."""
         if not self.is_full:
             self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
-
-    def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Record an error of a value without its line, which may contain a secret."""
-        if index not in self.refused_indexes and not self.is_full:
-            self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """Return a hint with the nearest valid name, or "", also after too many searches in this file."""
@@ -147,11 +143,12 @@ class ErrorCollector:
             findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
         return findings
 
-    def _append(self, code: str, index: int, message: str, hint: str) -> None:
+    def _append(self, code: str, index: int, message: str, hint: str, excerpt: Excerpt = "shown") -> None:
         if self.is_full:
             self.omitted_count += 1
         else:
-            self.collected.append(self.text.finding(code, index, message, hint))
+            finding = self.text.finding(code, index, message, hint)
+            self.collected.append(finding if excerpt == "shown" else replace(finding, excerpt="", span=1))
 
 
 PathStep = str | int

@@ -8,13 +8,12 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
+from yaml import MappingNode, ScalarNode, compose_all
 from yaml.cyaml import CBaseLoader
 
 from reconciler.manifest import yaml_writer
 
 Json = Any
-MappingEntry = tuple[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +44,9 @@ def find_mapping(text: str, start: int) -> Node:
 def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
     if isinstance(node, MappingNode):
         yield node
-        for _, value in node.value:
-            yield from _mappings(value)
-    elif isinstance(node, SequenceNode):
-        for value in node.value:
-            yield from _mappings(value)
+    if not isinstance(node, ScalarNode):
+        for part in node.value:
+            yield from _mappings(part[1] if isinstance(part, tuple) else part)
 
 
 def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
@@ -117,25 +114,24 @@ class _Patcher:
         self.edits.append(TextEdit(start, end, text))
 
     def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
-        names, renamed = list(old), _pair_renamed(old, new)
-        removed = []
-        for position, name in enumerate(names):
-            new_name = name if name in new else renamed.get(name)
-            if new_name is None:
-                removed.append(position)
-            else:
-                self._patch_entry(node, position, (name, old[name]), (new_name, new[new_name]), style)
-        for first, last in _group_consecutive(removed):
-            self._remove_entries(node, first, last)
-        old_names = {new_name: name for name, new_name in renamed.items()}
+        names, new_names = list(old), _pair_names(old, new)
+        for at, name in enumerate(names):
+            if name in new_names:
+                new_name = new_names[name]
+                self._patch_entry(node, at, (name, old[name]), (new_name, new[new_name]), style)
+        for is_kept, run in groupby(range(len(names)), lambda at: names[at] in new_names):
+            if not is_kept:
+                first, *further = run
+                self._remove_parts(node, first, first + len(further) + 1)
+        positions = {new_name: names.index(name) for name, new_name in new_names.items()}
         before = -1
         for name, value in new.items():
-            if name in old or name in old_names:
-                before = names.index(old_names.get(name, name))
+            if name in positions:
+                before = positions[name]
             else:
                 self._insert_entry(node, before, name, value)
 
-    def _patch_entry(self, node: Node, at: int, old: MappingEntry, new: MappingEntry, style: str) -> None:
+    def _patch_entry(self, node: Node, at: int, old: tuple[str, Json], new: tuple[str, Json], style: str) -> None:
         """Replace an entry's name and value; a list that replaces a text may need further lines."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
@@ -153,17 +149,21 @@ class _Patcher:
         else:
             self.patch_value(value, old[1], new[1], style)
 
-    def _remove_entries(self, node: Node, first: int, last: int) -> None:
-        """Remove entries: with their lines in a block, with their commas in brackets."""
-        start, end = node.keys[first].start, node.values[last - 1].end
+    def _remove_parts(self, node: Node, first: int, last: int) -> None:
+        """Remove entries or items: with their lines in a block, with their commas in brackets."""
+        heads, values = node.keys or node.values, node.values
         if node.is_flow:
-            entries = zip(node.keys, node.values, strict=True)
-            self._remove_from_brackets([(key.start, value.end) for key, value in entries], first, last)
-        elif self.is_line_start(start):
-            for key, value in zip(node.keys[first:last], node.values[first:last], strict=True):
-                self._add_edit(*self.lines(key.start, value.end), "")
-        elif last < len(node.keys) and not self.text[end : node.keys[last].start].strip():
-            self._add_edit(start, node.keys[last].start, "")
+            parts = [(head.start, value.end) for head, value in zip(heads, values, strict=True)]
+            self._remove_from_brackets(parts, first, last)
+            return
+        starts = [head.start if node.keys else self.find_dash(head) for head in heads[first:last]]
+        if not self.text[self.line_start(starts[0]) : starts[0]].strip():
+            for start, value in zip(starts, values[first:last], strict=True):
+                self._add_edit(*self.lines(start, value.end), "")
+        elif not node.keys:
+            raise CannotPatchError("a list begins in the line of another list")
+        elif last < len(heads) and not self.text[values[last - 1].end : heads[last].start].strip():
+            self._add_edit(starts[0], heads[last].start, "")
         else:
             raise CannotPatchError("removing the field would also remove a comment")
 
@@ -187,19 +187,9 @@ class _Patcher:
             for step in range(common):
                 self.patch_value(node.values[first + step], old[first + step], new[new_first + step], style)
             if first + common < last:
-                self._remove_items(node, first + common, last)
+                self._remove_parts(node, first + common, last)
             for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
-
-    def _remove_items(self, node: Node, first: int, last: int) -> None:
-        if node.is_flow:
-            self._remove_from_brackets([(item.start, item.end) for item in node.values], first, last)
-            return
-        for item in node.values[first:last]:
-            dash = self.find_dash(item)
-            if not self.is_line_start(dash):
-                raise CannotPatchError("a list begins in the line of another list")
-            self._add_edit(*self.lines(dash, item.end), "")
 
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""
@@ -242,9 +232,6 @@ class _Patcher:
         first, last = self.line_start(start), self.text.find("\n", end)
         return (first, last + 1) if last >= 0 else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
 
-    def is_line_start(self, at: int) -> bool:
-        return not self.text[self.line_start(at) : at].strip()
-
     def find_dash(self, item: Node) -> int:
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
@@ -265,10 +252,10 @@ def _have_same_kind(old: Json, new: Json) -> bool:
     return bool(old and new) and any(isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list))
 
 
-def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
-    """Pair the removed entries with new entries at the same position."""
+def _pair_names(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
+    """Return the new names of the old entries: their own, or that of a new entry at the position of a removed one."""
     removed = {_previous_shared(old, name, new): name for name in old if name not in new}
-    pairs = {}
+    pairs = {name: name for name in old if name in new}
     for name in new:
         previous = _previous_shared(new, name, old)
         if name not in old and previous in removed:
@@ -282,19 +269,10 @@ def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, 
     return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
 
 
-def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive positions, each as the first and the one after the last."""
-    runs = groupby(enumerate(positions), lambda pair: pair[1] - pair[0])
-    groups = [[position for _, position in run] for _, run in runs]
-    return [(group[0], group[-1] + 1) for group in groups]
-
-
 def _format_like(node: Node, value: Json, style: str) -> str:
     """Return a value on one line, a text in the quotes of the previous value."""
-    if isinstance(value, (dict, list)):
-        return yaml_writer.format_flow(value)
     if isinstance(value, str) and node.style == '"':
         return yaml_writer.format_quoted(value)
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return yaml_writer.format_scalar(value, "in flow" if node.is_flow else style)
+    return yaml_writer.format_flow(value, "in flow" if node.is_flow else style)

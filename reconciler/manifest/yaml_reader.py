@@ -13,11 +13,10 @@ from yaml import (
     AliasEvent,
     MappingEndEvent,
     MappingStartEvent,
-    Mark,
+    MarkedYAMLError,
     ScalarEvent,
     SequenceEndEvent,
     StreamEndEvent,
-    YAMLError,
 )
 from yaml._yaml import CParser
 
@@ -42,8 +41,6 @@ _MAX_FAST_DIGITS: Final = 16
 _KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
 _NUMERIC: Final = frozenset("-0123456789")
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
-
-_FILE_START: Final = Mark("", 0, 0, 0, None, 0)  # of an error without a position
 
 _Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
@@ -111,16 +108,16 @@ def parse_file(data: bytes, file: str) -> ParsedFile:
         collector.text = SourceText(file, decode_text(data, collector))
         _EventReader(replace_forbidden(collector), collector).read_documents(documents)
         complete = True
-    except YAMLError as error:
+    except MarkedYAMLError as error:
         _report_yaml_error(error, collector)
     except StopReadingError:
         pass
     return ParsedFile(collector.text, documents, collector, complete)
 
 
-def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
+def _report_yaml_error(error: MarkedYAMLError, collector: ErrorCollector) -> None:
     position, message, hint = _describe_yaml_error(error, collector.text.text)
-    if any("nesting depth" in str(getattr(error, name, None)) for name in ("problem", "context")):
+    if "nesting depth" in f"{error.problem} {error.context}":
         collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
     line = collector.text.source(position).line
@@ -259,18 +256,18 @@ class _ErrorContext(NamedTuple):
     def character(self) -> str:
         return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
 
-    def error(self, message: str, hint: str = "") -> _SyntaxError:
-        return self.position, message, hint
+    def error(self, message: str, hint: str = "", at: int | None = None) -> _SyntaxError:
+        return self.position if at is None else at, message, hint
 
 
-def _describe_yaml_error(error: YAMLError, text: str) -> _SyntaxError:
+def _describe_yaml_error(error: MarkedYAMLError, text: str) -> _SyntaxError:
     """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
     if marker := _CONFLICT_MARKER.search(text):
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
         return marker.start(), "an unresolved merge conflict", hint
-    mark: Any = getattr(error, "problem_mark", None) or _FILE_START
-    began: Any = getattr(error, "context_mark", None) or mark
-    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    mark: Any = error.problem_mark
+    began: Any = error.context_mark or mark
+    problem, context = error.problem or "", error.context or ""
     index, start = min(mark.index, len(text)), min(began.index, len(text))
     spot = _ErrorContext(text, index, start, began.line + 1, began.column + 1, context)
     for opening, describe in _DESCRIPTIONS.items():
@@ -313,7 +310,7 @@ def _bad_start(spot: _ErrorContext) -> _SyntaxError:
 def _early_end(spot: _ErrorContext) -> _SyntaxError:
     if "quoted" not in spot.context:
         return spot.error("the file ends too early")
-    return spot.start, "this quote is never closed", "close it where the text ends"
+    return spot.error("this quote is never closed", "close it where the text ends", spot.start)
 
 
 def _not_closed(spot: _ErrorContext) -> _SyntaxError:
@@ -326,20 +323,16 @@ _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
     "did not find expected '-' indicator": _not_an_item,
     "did not find expected key": _not_a_key,
     "mapping values are not allowed": _second_colon,
-    "could not find expected ':'": lambda spot: (
-        spot.start,
-        'this line has no ": " after its name',
-        "write a field as name: value",
+    "could not find expected ':'": lambda spot: spot.error(
+        'this line has no ": " after its name', "write a field as name: value", spot.start
     ),
     "block sequence entries are not allowed": lambda spot: spot.error(
         "a list item cannot begin in the line of the field's name",
         "begin it on a new line, or write the list in brackets: [a, b]",
     ),
     "found character that cannot start": _bad_start,
-    "did not find expected alphabetic": lambda spot: (
-        spot.start,
-        f"a text cannot begin with {quote_name(spot.text[spot.start])}",
-        "put the text in quotes",
+    "did not find expected alphabetic": lambda spot: spot.error(
+        f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes", spot.start
     ),
     "found unexpected end of stream": _early_end,
     "did not find expected ',' or": _not_closed,

@@ -8,19 +8,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.manifest.yaml_reader import parse_file
+from reconciler.model.rule import integral_floats_as_ints
 
 Json = Any
 
 MAX_LINE_WIDTH: Final = 120  # characters of a line; a longer list is split
 
-_EXACT: Final = 1e16
 _PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
 _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )  # indicators, and text that YAML 1.2 editors read as null, a boolean or a number
-_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_BYTE, _PLANE = 0xFF, 0xFFFF
 
 
 def format_scalar(value: Json, style: str = "in flow") -> str:
@@ -29,7 +27,7 @@ def format_scalar(value: Json, style: str = "in flow") -> str:
         return value if is_plain(value, style) else format_quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value)
+    return repr(integral_floats_as_ints(value))
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:
@@ -44,13 +42,13 @@ def format_quoted(text: str) -> str:
     return f'"{"".join(map(_escape, text))}"'
 
 
-def format_flow(value: Json) -> str:
-    """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`."""
+def format_flow(value: Json, style: str = "in flow") -> str:
+    """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`; outside brackets, `style` applies."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{format_scalar(key)}: {format_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(format_flow, value)) + "]"
-    return format_scalar(value)
+    return format_scalar(value, style)
 
 
 def format_entry(key: str, value: Json, indent: int) -> list[str]:
@@ -58,7 +56,7 @@ def format_entry(key: str, value: Json, indent: int) -> list[str]:
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = f"{head} {_format_line(value)}"
+    line = f"{head} {format_flow(value, 'in block')}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
@@ -71,12 +69,8 @@ def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
     return [line for key, value in fields.items() for line in format_entry(key, value, indent)]
 
 
-def _format_line(value: Json) -> str:
-    return format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, "in block")
-
-
 def _format_item(value: Json, indent: int) -> list[str]:
-    line = f"{' ' * indent}- {_format_line(value)}"
+    line = f"{' ' * indent}- {format_flow(value, 'in block')}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
     return add_dash(format_mapping(value, indent + 2), indent)
@@ -97,19 +91,13 @@ def _format_literal(text: str, indent: int) -> list[str]:
 
 def _reads_back(text: str, style: str) -> bool:
     """Return whether `yaml_reader` reads the unquoted text as the same text."""
-    try:
-        data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
-    except UnicodeEncodeError:
-        return False
+    content = text if style == "in block" else f"{{b: {text}, c: [{text}, {text}]}}"
     expected: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
-    parsed = parse_file(data, "")
+    parsed = parse_file(f"a: {content}\n".encode(), "")
     return not parsed.collector.collected and [document.value for document in parsed.documents] == [expected]
 
 
 def _escape(character: str) -> str:
-    if character in _ESCAPES or character.isprintable():
-        return _ESCAPES.get(character, character)
-    point = ord(character)
-    if point <= _BYTE:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= _PLANE else f"\\U{point:08x}"
+    if character in {'"', "\\"}:
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

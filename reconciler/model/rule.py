@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 Json = Any
 
@@ -219,7 +219,7 @@ def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
 
 def make_opaque(part: Json) -> Opaque:
     """Return a part of a rule that cxroute does not understand, as its canonical JSON."""
-    return Opaque(CANONICAL_JSON.encode(_integral_floats_as_ints(part)))
+    return Opaque(CANONICAL_JSON.encode(integral_floats_as_ints(part)))
 
 
 def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
@@ -243,20 +243,18 @@ def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
 
 def _value_text(value: Value) -> str:
     """Return one value as JSON; plain types without the encoder, whose set-up takes three times as long."""
-    kind = type(value)
-    if kind is str:
-        return quoted(cast("str", value))
-    if kind is float:
-        value = _integral_floats_as_ints(value)
-        return repr(value)
-    return repr(value) if kind is int else CANONICAL_JSON.encode(_integral_floats_as_ints(value))
+    if isinstance(value, str):
+        return quoted(value)
+    number = integral_floats_as_ints(value)
+    return repr(number) if type(number) in (int, float) else CANONICAL_JSON.encode(number)
 
 
-def _integral_floats_as_ints(value: Json) -> Json:
+def integral_floats_as_ints(value: Json) -> Json:
+    """Return a JSON value in which 1 replaces 1.0, also inside lists and mappings."""
     if type(value) is float:
         return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
     if isinstance(value, (list, tuple)):
-        return [_integral_floats_as_ints(item) for item in value]
+        return [integral_floats_as_ints(item) for item in value]
     if isinstance(value, dict):
-        return {key: _integral_floats_as_ints(item) for key, item in value.items()}
+        return {key: integral_floats_as_ints(item) for key, item in value.items()}
     return value

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldChange, Update
 from reconciler.model.finding import Finding, Severity
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
 from reconciler.plan.ownership import LiveRulesByOwner, differing_fields, fields_phrase, find_cause, was_edited
@@ -297,10 +298,7 @@ def _address(live: LiveRule) -> Address:
 
 
 def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
-    by_name: dict[str, list[LiveRule]] = {}
-    for live in rules:
-        by_name.setdefault(live.rule.name, []).append(live)
-    return by_name
+    return group_pairs((live.rule.name, live) for live in rules)
 
 
 def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:

@@ -19,12 +19,13 @@ from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
-from reconciler.text.escape import pluralize, quote
+from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
+_MAX_LISTED_CHANGES: Final = 5
 COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 
@@ -208,8 +209,7 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
             f" send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}. {again}"
         )
     if new:
-        phrase = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - the number that the message lists
+        phrase = join_first([f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES)
         raise RefusedError(
             f"the manifests or the tenant changed since the plan was created. A new plan has"
             f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"

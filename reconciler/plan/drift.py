@@ -13,6 +13,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create
 from reconciler.model.finding import Document, Finding, finding_to_json
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import behaviour_to_json
@@ -183,9 +184,7 @@ def _is_about(region: Region, only: Sequence[str]) -> bool:
 
 
 def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]) -> Iterator[Finding]:
-    digests: dict[str, list[str]] = {}
-    for live in unwritten:
-        digests.setdefault(live.rule.name, []).append(marker_digest(live.rule))
+    digests = group_pairs((live.rule.name, marker_digest(live.rule)) for live in unwritten)
     for entry in accept:
         now = digests.get(entry.name, [])
         if entry.digest in now:

@@ -166,7 +166,7 @@ def _check_transient(plan: Plan) -> GuardResult:
     """Check that each conversation stays at its old or its new destination after each single call."""
     message = "each conversation goes to its old or its new queue during the apply"
     if plan.unproven:
-        names = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
+        names = join_first(plan.unproven, _MAX_LISTED)
         message = (
             f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
         )

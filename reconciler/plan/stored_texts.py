@@ -54,9 +54,7 @@ TEXT_FORMS: Final = (
 )
 
 
-class _Pair(NamedTuple):
-    live: LiveRule
-    desired: DesiredRule
+_Pair = tuple[LiveRule, DesiredRule]  # two rules of one address
 
 
 def is_form_of(stored: str, original: str) -> bool:
@@ -77,8 +75,8 @@ def restore_texts(
         if (stored := live.rule.name) and stored != name and is_form_of(stored, name)
     }
     rules_by_address = [(live, desired.rules.get(marker.address)) for live, marker in own if not marker.copy]
-    pairs = [_Pair(live, rule) for live, rule in rules_by_address if rule is not None]
-    differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(pair)) is not None]
+    pairs = [(live, rule) for live, rule in rules_by_address if rule is not None]
+    differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(*pair)) is not None]
     if not differing and not restored:
         return rules, ()
     forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}
@@ -115,10 +113,10 @@ def attach_read_rules(changes: Sequence[Change], rules: Iterable[LiveRule]) -> l
     return list(map(attach, changes))
 
 
-def _last_applied_rule(pair: _Pair) -> Rule | None:
+def _last_applied_rule(live: LiveRule, desired: DesiredRule) -> Rule | None:
     """Return the last written form of a live rule that differs only in texts; None for all other rules."""
     # The texts are those of the manifest; the digest proves them.
-    live, rule = pair.live, pair.desired.rule
+    rule = desired.rule
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
         return None
     original = replace(live.rule, name=rule.name, description=rule.description)
@@ -127,9 +125,9 @@ def _last_applied_rule(pair: _Pair) -> Rule | None:
 
 def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_Pair, Rule]]) -> Iterator[TextForm]:
     """Yield the forms that the tenant gives this field, and that no unchanged text contradicts."""
-    texts = [(getattr(pair.live.rule, field), getattr(rule, field)) for pair, rule in differing]
+    texts = [(getattr(live.rule, field), getattr(rule, field)) for (live, _), rule in differing]
     changed = [(stored, original) for stored, original in texts if stored != original]
-    both = ((getattr(pair.live.rule, field), getattr(pair.desired.rule, field)) for pair in pairs)
+    both = ((getattr(live.rule, field), getattr(desired.rule, field)) for live, desired in pairs)
     unchanged = {stored for stored, original in both if stored == original}
     forms = [*TEXT_FORMS]
     cuts = Counter(len(stored) for stored, original in changed if original.startswith(stored))

@@ -7,13 +7,12 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 
 from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.regions import ImpactRow, Region
+from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -95,7 +94,8 @@ class _TrafficCounter:
         self.row_sums = [_Sum() for _ in self.rows]
         self.total = _Sum()
         self.changes: dict[str | None, _Sum] = {}
-        self._gains = [_queue_gains(region) for region in self.regions]
+        gains = [_queue_gains(region.before, region.after) for region in self.regions]
+        self._gains = [{queue: float(gain) for queue, gain in each.items()} for each in gains]
         self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
     def count_row(self, row: SampleRow) -> None:
@@ -120,9 +120,9 @@ class _TrafficCounter:
             self.row_sums[index].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
 
 
-def _queue_gains(region: Region) -> dict[str | None, float]:
-    before, after = dict(_split_parts(region.before)), dict(_split_parts(region.after))
-    return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
+def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
+    first, second, nothing = dict(_split_parts(before)), dict(_split_parts(after)), Fraction(0)
+    return {queue: second.get(queue, nothing) - first.get(queue, nothing) for queue in {**first, **second}}
 
 
 def _compute_balance(
@@ -154,9 +154,7 @@ def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
     """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two queues."""
-    first, second = (dict(split or {str(split): Fraction(1)}) for split in (before, after))
-    nothing = Fraction(0)
-    return sum((abs(first.get(name, nothing) - second.get(name, nothing)) for name in {*first, *second}), nothing) / 2
+    return sum(map(abs, _queue_gains(before, after).values()), Fraction(0)) / 2
 
 
 class _ConversationIndex:
@@ -164,28 +162,13 @@ class _ConversationIndex:
 
     def __init__(self, parts: Sequence[ImpactRow]) -> None:
         self.parts = parts
-        self.by_value: dict[str, dict[object, list[int]]] = {}
-        self.unindexed: list[int] = []
-        for index, part in enumerate(parts):
-            conditions = (clause.condition for clause in part.where if not clause.negate)
-            listing = (test for test in conditions if isinstance(test, Condition) and test.operator in ("equals", "in"))
-            condition = next(listing, None)
-            if condition is None:
-                self.unindexed.append(index)
-                continue
-            for value in condition.value if isinstance(condition.value, tuple) else (condition.value,):
-                self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(index)
+        conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part in parts)
+        self._index = RuleIndex([make_probe(each) for each in conditions])
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
         """Yield the indices of the sets that may contain the row, and whether they certainly do."""
         values = canonical_attributes(row.attributes)
-        indices = [*self.unindexed]
-        for attribute, by_value in self.by_value.items():
-            if attribute in row.attributes:
-                indices += by_value.get(row.attributes[attribute], ())
-            else:
-                indices += sorted({*chain.from_iterable(by_value.values())})
-        for index in indices:
+        for index in self._index.possible_positions(row.attributes, values):
             is_inside = _contains_row(self.parts[index], row, values)
             if is_inside is not False:
                 yield index, is_inside is True

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
@@ -80,8 +80,7 @@ _COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRow:
+class FieldRow(NamedTuple):
     """One changed field before and after. If `after` is empty, `before` is a sentence."""
 
     name: str
@@ -196,8 +195,7 @@ def _plain_row(field: FieldChange) -> FieldRow:
 def _condition_row(labels: Labels, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
     if "" in leaves:
         added = leaves[""].before is None
-        rule = change.after if added else change.live.rule
-        phrase = phrases.condition_phrase(rule.conditions[index], labels)
+        phrase = phrases.condition_phrase((change.after if added else change.live.rule).conditions[index], labels)
         return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - an opaque condition is replaced as a whole, without leaves
@@ -239,7 +237,7 @@ def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
     if len(group) == 1 or first.edit is None:
         return first.rows
     words = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
-    return tuple(replace(row, **words) if row.name == "description" else row for row in first.rows)
+    return tuple(row._replace(**words) if row.name == "description" else row for row in first.rows)
 
 
 def row_phrase(row: FieldRow) -> str:

@@ -29,26 +29,24 @@ _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "en
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return the conversations in words, up to `values` of a list; or `every conversation`."""
-    listed = partial(_values, labels, values)
-    return ", ".join(_phrases(clauses, labels, listed, partial(_intents, listed))) or "every conversation"
+    return ", ".join(_phrases(clauses, labels, values, shorten_intents=True)) or "every conversation"
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return an exception in words. In it the intent is written like any other attribute."""
+    return ", ".join(_phrases(clauses, labels, values, shorten_intents=False))
+
+
+def _phrases(clauses: Iterable[Clause], labels: Labels, values: int, *, shorten_intents: bool) -> Iterator[str]:
     listed = partial(_values, labels, values)
-    return ", ".join(_phrases(clauses, labels, listed, lambda about: f"intent {_attribute_phrase(listed, about)}"))
-
-
-def _phrases(
-    clauses: Iterable[Clause], labels: Labels, listed: _Listed, intents: Callable[[_Conditions], str]
-) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: rank for rank, name in enumerate(labels.short)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
         groups.setdefault(part.attribute, []).append((part, negate))
     for name, about in groups.items():
-        yield intents(about) if labels.is_intent(name) else f"{labels.name(name)} {_attribute_phrase(listed, about)}"
+        short = _intents(listed, about) if shorten_intents and labels.is_intent(name) else ""
+        yield short or f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):
             yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
@@ -64,6 +62,7 @@ def _opaque_phrase(part: Opaque) -> str:
 
 
 def _intents(listed: _Listed, about: _Conditions) -> str:
+    """Return `any intent except "x"`; empty for conditions that have no short form."""
     operators = [(part.operator, negate) for part, negate in about]
     if operators in ([("equals", False)], [("in", False)]):
         return listed(about[0][0], " intents")
@@ -73,7 +72,7 @@ def _intents(listed: _Listed, about: _Conditions) -> str:
         return f"any intent except {listed(about[1][0])}"
     if operators in ([("exists", False)], [("notExists", False)]):
         return "any intent" if operators[0][0] == "exists" else "no intent"
-    return f"intent {_attribute_phrase(listed, about)}"
+    return ""
 
 
 def _attribute_phrase(listed: _Listed, about: _Conditions) -> str:

@@ -15,20 +15,11 @@ from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
-CHANGED: Final = "Changed in CXone"
-MISSING: Final = "Missing in CXone"
 IN_THE_WAY: Final = "In the way"
-NOT_APPLIED: Final = "Not applied yet"
-HELD: Final = "Held"
 FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 LIVE: Final = "in CXone now"
 NO_VALUE: Final = "(none)"
-ONLY_ACCEPTED: Final = "Only accepted rules and held changes send conversations elsewhere (proven)."
-BLOCKING_ADVICE: Final = (
-    "Apply does not change the rules in the way.",
-    "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
-)
 
 
 class DriftField(NamedTuple):
@@ -68,11 +59,11 @@ def drift_sections(drift: Drift) -> list[DriftSection]:
         return (_change_rule(drift, change) for change in sort_for_reading(changes))
 
     sections = {
-        CHANGED: rules(edited_changes(plan)),
-        MISSING: rules(missing_rules(plan)),
+        "Changed in CXone": rules(edited_changes(plan)),
+        "Missing in CXone": rules(missing_rules(plan)),
         IN_THE_WAY: (_blocking_rule(drift, live) for live in drift.in_the_way),
-        NOT_APPLIED: rules(unapplied_changes(plan)),
-        HELD: (_change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}") for held in plan.held),
+        "Not applied yet": rules(unapplied_changes(plan)),
+        "Held": (_change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}") for held in plan.held),
     }
     listed = [DriftSection(title, tuple(section)) for title, section in sections.items()]
     return [section for section in listed if section.rules]
@@ -130,14 +121,19 @@ def unaffected_text(drift: Drift) -> str:
     unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
-    return ONLY_ACCEPTED if alone.changed else NO_IMPACT
+    accepted_only = "Only accepted rules and held changes send conversations elsewhere (proven)."
+    return accepted_only if alone.changed else NO_IMPACT
 
 
-def acceptance_title(drift: Drift) -> str:
-    """Return the instruction for the lines of `acceptance_lines`."""
+def blocking_advice(drift: Drift) -> tuple[str, str, str]:
+    """Return sentences about the rules in the way; the last introduces the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
     paste = f"To accept them, paste this into {where}, with a reason for each:"
-    return f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste
+    return (
+        "Apply does not change the rules in the way.",
+        "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
+        f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste,
+    )
 
 
 def acceptance_lines(drift: Drift) -> list[str]:

@@ -58,8 +58,7 @@ def _command(finding: Finding) -> str:
     if finding.source:
         # Each character is sanitized on its own, because `sanitize` would cut a long path.
         file = "".join(map(sanitize, finding.source.file))
-        position = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
-        properties = position | properties
+        properties = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)} | properties
     values = ((name, _data(value).replace(":", "%3A").replace(",", "%2C")) for name, value in properties.items())
     parameters = ",".join(f"{name}={value}" for name, value in values)
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]

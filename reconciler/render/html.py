@@ -143,7 +143,6 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
 _TYPESET: Final = (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%"))
 _MAX_UNBREAKABLE: Final = 20
-SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
 
 
 class TextPiece(NamedTuple):
@@ -163,7 +162,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-    near, far = texts.split_warnings(summary)
+    near, notes = texts.split_notes(summary)
     actions = Counter(change.action for change in summary.changes)
     return _template().render(
         summary=summary,
@@ -177,12 +176,10 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
         script=Markup(script),  # noqa: S704 - the same
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases=SENTENCES,
+        phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
         near=near,
-        far=far,
-        far_title=texts.unrelated_warnings_title(far),
+        notes=notes,
         tests_title=texts.failed_tests_title(summary.failed_tests),
-        infos=[finding for finding in summary.notes if finding.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
 

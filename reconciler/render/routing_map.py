@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
@@ -47,8 +47,7 @@ class Lane:
         return self.state if queue in (self.before or ()) else "new"
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingMap:
+class RoutingMap(NamedTuple):
     """All enabled rules, changed ones first, then in order of evaluation."""
 
     lanes: tuple[Lane, ...]
@@ -83,8 +82,7 @@ def build_routing_map(plan: Plan) -> RoutingMap:
 def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
     old, new = (entry if entry is not None and entry.rule.enabled else None for entry in (before, after))
     entry = new or old or after or before
-    if entry is None:
-        raise AssertionError("a move is of a rule")
+    assert entry is not None  # noqa: S101 - a move is of a rule
     intent = plan.desired.endpoint.intent
     intents, conditions = _listed_intents(entry.rule, intent), conditions_phrase(entry.rule, plan.labels)
     state: LaneState = "new" if new else "gone" if old else "off"

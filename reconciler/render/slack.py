@@ -40,18 +40,20 @@ def slack_code(text: str) -> str:
 def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
-    lines = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_conflicts(result.plan)]
-    return [f"*{_difference_phrase(result)} in {name}*", *lines, *_failures(result), _impact_sentence(result)]
+    drift = result.drift or Drift(plan=result.plan)
+    lines = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_conflicts(result.plan)]
+    return [f"*{counts_phrase(drift)} in {name}*", *lines, *_failures(drift), _impact_sentence(result)]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
+    drift = result.drift or Drift(plan=result.plan)
     reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
-    head = f"*{_difference_phrase(result)} in {name}; not fixed: nothing was written*"
-    rest = [*_blocking_rule_lines(result), *_changes(result.plan, result), *_failures(result), _impact_sentence(result)]
+    head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
+    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift), _impact_sentence(result)]
     return [head, *reasons, *_conflicts(result.plan), *rest]
 
 
@@ -60,10 +62,11 @@ def _applied(result: CycleResult, name: str) -> list[str]:
         return []
     applied, behaviour, count = applied_outcomes(result.report), result.plan.behaviour, len(edited_changes(result.plan))
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
-    remaining = remaining_phrases(result.drift) if result.drift is not None else []
+    drift = result.drift or Drift(plan=result.plan)
+    remaining = remaining_phrases(drift)
     head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
-    lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(result), *_failures(result)]
+    lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(drift), *_failures(drift)]
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
         return [head, *lines]
     unchanged = f"{NO_IMPACT} {premise(behaviour, result.plan.labels)}".rstrip()
@@ -83,30 +86,25 @@ def _failed(result: CycleResult, name: str) -> list[str]:
 
 def _recovered(result: CycleResult, name: str) -> list[str]:
     rest = result.remaining
-    differs = rest is not None and (rest.changes or rest.conflicts or result.has_unfixable_drift)
+    differs = rest is not None and (result.drift or Drift(plan=rest)).has_drift
     return [f"*Recovered: {name} {'can be read again' if differs else 'matches the manifests'}.*"]
 
 
 _LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
 
 
-def _difference_phrase(result: CycleResult) -> str:
-    drift = result.drift or (Drift(plan=result.plan) if result.plan is not None else None)
-    return "" if drift is None else counts_phrase(drift)
+def _blocking_rule_lines(drift: Drift) -> list[str]:
+    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in drift.in_the_way)
 
 
-def _blocking_rule_lines(result: CycleResult) -> list[str]:
-    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in result.in_the_way)
+def _failures(drift: Drift) -> list[str]:
+    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in drift.failed_checks)
 
 
-def _failures(result: CycleResult) -> list[str]:
-    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in result.failed_checks)
-
-
-def _changes(plan: Plan, result: CycleResult) -> list[str]:
-    lines, last_runs = [], result.drift.last_runs if result.drift is not None else {}
+def _changes(plan: Plan, drift: Drift) -> list[str]:
+    lines = []
     for change in sort_for_reading(plan.changes):
-        cause, run = _CAUSES[change.cause], last_runs.get(change.address)
+        cause, run = _CAUSES[change.cause], drift.last_runs.get(change.address)
         if isinstance(change, Create):
             cause = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {slack_code(run)}"
         lines.append(f"{change.action} {slack_code(str(change.address))}: {cause}")

@@ -113,17 +113,16 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
     return f"{failing_tests_phrase(len(failed))}: apply will refuse this plan"
 
 
-def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
-    """Return the warnings about changed rules or without an address, and those about other rules."""
+def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Finding]]]:
+    """Return the warnings about changed rules or without an address, and the other notes by their title."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
-    warnings = [finding for finding in summary.notes if finding.severity == "warning"]
-    near = [finding for finding in warnings if finding.address is None or changed.intersection(finding.addresses)]
-    return near, [finding for finding in warnings if finding.address and not changed.intersection(finding.addresses)]
-
-
-def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
-    """Return the number of warnings about rules that the plan does not change."""
-    return f"{pluralize(len(unrelated), 'warning')} about unchanged rules"
+    near, far, infos = list[Finding](), list[Finding](), list[Finding]()
+    for finding in summary.notes:
+        is_near = finding.address is None or changed.intersection(finding.addresses)
+        (infos if finding.severity == "info" else near if is_near else far).append(finding)
+    far_title = f"{pluralize(len(far), 'warning')} about unchanged rules"
+    others = ((far_title, far), (pluralize(len(infos), "further note"), infos))
+    return near, {title: findings for title, findings in others if findings}
 
 
 def match_phrase(plan: Plan) -> str:
@@ -140,11 +139,9 @@ def _totals_text(plan: Plan) -> str:
     if not plan.changes and plan.changes_endpoint and not plan.conflicts and not plan.held:
         return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
-        same = match_phrase(plan)
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
         suffix = f" {counts['held']} held." if plan.held else ""
-        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
-    words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
-    words = words or ["a clean-up after an earlier run"]
+        return f"{'Nothing else to change' if blocked else 'No changes'}. {match_phrase(plan)}{blocked}{suffix}"
+    words = ", ".join(f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind])
     suffix = f", {counts['held']} held" if counts["held"] else ""
-    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."
+    return f"Plan: {words or 'a clean-up after an earlier run'}, {counts['unchanged']:,} unchanged{suffix}."

@@ -9,10 +9,10 @@ from typing import Final
 from reconciler.simulator import messages as http
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
-from reconciler.simulator.paging import ListLag, queues_page, routing_queues_page, rules_page, skills_page
+from reconciler.simulator.paging import ListLag, list_page, queues_page, routing_queues_page, skills_page
 from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, StoredRule, TenantState, format_timestamp, rule_version
+from reconciler.simulator.state import JsonObject, TenantState, format_timestamp, rule_version
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
@@ -48,7 +48,7 @@ class SimulatorApi:
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        return rules_page(request, self._lag.visible(tuple(self.state.stored_rules.values())), self.settings.page_cap)
+        return list_page(request, self._lag.visible(self.state.rules()), self.settings.page_cap)
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
@@ -63,13 +63,12 @@ class SimulatorApi:
         if body != request.body:
             problem = http.ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
             raise http.ApiProblemError(422, problem)
-        if response.status == 201:  # noqa: PLR2004 - created
-            self._idempotent_responses[key] = (body, response)
+        self._idempotent_responses[key] = (body, response)
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
         """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
-        live, sent = self._find_rule(request).rule, http.parse_json_body(request)
+        live, sent = self._find_rule(request), http.parse_json_body(request)
         is_merge = request.method == "PATCH" and isinstance(sent, dict)
         body = self._validate_rule({**live, **sent} if is_merge else sent)
         if body.get("id", live["id"]) != live["id"]:
@@ -82,20 +81,21 @@ class SimulatorApi:
 
     def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
-        live = self._find_rule(request).rule
+        live = self._find_rule(request)
         self._check_etag(request, live)
         self.state.remove(live["id"])
         return http.SimResponse(status=204)
 
     def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
-        segments = request.segments
-        if segments in PUBLIC_ROUTES:
-            method, public = PUBLIC_ROUTES[segments]
+        route = request.route
+        if route in PUBLIC_ROUTES:
+            method, public = PUBLIC_ROUTES[route]
             return public(self.tokens, request) if request.method == method else _wrong_method({method})
-        methods = next((methods for shape, methods in _PATHS if shape.fullmatch(request.route)), None)
+        methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, route)), None)
         if methods is None:
             return http.error_response(404, http.ApiProblem("Not found", "not.found"))
-        supported = methods.keys() - ({"PUT", "PATCH"} - {self.settings.profile.update})
+        unused = {"PUT", "PATCH"} - {self.settings.profile.update} if "PATCH" in methods else set()
+        supported = methods.keys() - unused
         if request.method not in supported:
             return _wrong_method(supported)
         scope, handler = methods[request.method]
@@ -105,23 +105,20 @@ class SimulatorApi:
         if not self.tokens.accepts(request):
             problem = http.ApiProblem("The token is invalid or has expired", "bad.credentials")
             return http.error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
-        rate_limited = self._bucket.take_permit()
-        if rate_limited is not None:
+        if rate_limited := self._bucket.take_permit():
             return rate_limited
         if scope not in self.settings.scopes:
             return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
         limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
         return http.error_response(413) if len(request.body) > limit else None
 
-    def _find_rule(self, request: http.SimRequest) -> StoredRule:
-        stored = self.state.stored_rules.get(request.segments[-1])
-        if stored is None:
+    def _find_rule(self, request: http.SimRequest) -> JsonObject:
+        if (rule := self.state.stored_rules.get(request.segments[-1])) is None:
             raise http.ApiProblemError(404, http.ApiProblem("Rule not found", "not.found"))
-        return stored
+        return rule
 
     def _validate_rule(self, body: http.Json) -> JsonObject:
-        problems = rule_problems(body, self.state)
-        if problems:
+        if problems := rule_problems(body, self.state):
             raise http.ApiProblemError(422, *problems)
         return dict(body)
 
@@ -139,18 +136,17 @@ class SimulatorApi:
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
         etag = request.headers.get("if-match") if self.settings.etags else None
         if etag not in (None, "*", _etag(live)):
-            raise http.ApiProblemError(
-                412, http.ApiProblem("The rule was changed since it was read", "precondition.failed")
-            )
+            problem = http.ApiProblem("The rule was changed since it was read", "precondition.failed")
+            raise http.ApiProblemError(412, problem)
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
         if self.settings.names_unique and self.state.ids_named(name) - {own_id}:
             problem = "A rule with this name may already exist, check for duplicates"
             raise http.ApiProblemError(409, http.ApiProblem(problem, "conflict", "name"))
 
-    def _rule_response(self, status: int, stored: StoredRule) -> http.SimResponse:
-        headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
-        return http.json_response(status, stored.text, *headers)
+    def _rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
+        headers = (("etag", _etag(rule)),) if self.settings.etags else ()
+        return http.json_response(status, rule, *headers)
 
 
 class TokenBucket:
@@ -212,4 +208,3 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {"PUT": (_INTERACT, _tenant(set_custom_fields))},
     r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {"POST": (_INTERACT, _tenant(send_signal))},
 }
-_PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())

@@ -25,8 +25,6 @@ from reconciler.simulator.state import TenantState
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    _Asgi = tuple[Scope, Receive, Send]
-
 _MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
 _BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 _GRACE: Final = 10
@@ -45,12 +43,16 @@ class Simulator:
         if scope["type"] == "http":
             settings = self.api.settings
             request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
-            self.state.record(request)
+            self.state.requests.append(request)
             if settings.latency:
                 await settings.sleep(settings.latency)
             handled = self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
             response = settings.profile.tenant_response(handled, request)
-            await _deliver(response, request, settings, (scope, receive, send))
+            if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
+                request.status = response.status
+                await _deliver(response, settings, send)
+            else:
+                await _break_delivery(response, scope, receive, send)
         elif scope["type"] == "lifespan":
             while (await receive())["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
@@ -82,23 +84,19 @@ class BrokenDeliveryError(Exception):
         super().__init__(delivery.value)
 
 
-async def _deliver(response: SimResponse, request: SimRequest, settings: SimulatorSettings, asgi: "_Asgi") -> None:
-    # Sends the response in its mode. Raises BrokenDeliveryError in process, if the response is not sent completely.
-    if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
-        return await _break_delivery(response, asgi)
-    send, body = asgi[2], response.body
-    request.status = response.status
+async def _deliver(response: SimResponse, settings: SimulatorSettings, send: "Send") -> None:
+    body = response.body
     await _start(response, send)
     if response.delivery is DeliveryMode.DRIPPING:
         for byte in body:
             await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
             await settings.sleep(response.byte_pause)
         body = b""
-    return await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _break_delivery(response: SimResponse, asgi: "_Asgi") -> None:
-    scope, receive, send = asgi
+async def _break_delivery(response: SimResponse, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    # Sends a part of the response at most. Raises BrokenDeliveryError in process.
     break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(_BREAK_EXTENSION)
     if break_off is None:
         raise BrokenDeliveryError(response.delivery)

@@ -74,12 +74,12 @@ def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.Si
     return tokens.token_response(form["accessKeyId"])
 
 
-PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
-    ("oauth", "token"): ("POST", client_token),
-    (".well-known", "openid-configuration"): ("GET", openid_configuration),
-    (".well-known", "cxone-configuration"): ("GET", cxone_configuration),
-    ("auth", "token"): ("POST", password_token),
-    ("authentication", "v1", "token", "access-key"): ("POST", access_key_token),
+PUBLIC_ROUTES: Final[Mapping[str, tuple[str, PublicHandler]]] = {
+    "oauth/token": ("POST", client_token),
+    ".well-known/openid-configuration": ("GET", openid_configuration),
+    ".well-known/cxone-configuration": ("GET", cxone_configuration),
+    "auth/token": ("POST", password_token),
+    "authentication/v1/token/access-key": ("POST", access_key_token),
 }  # by path: the method and the handler of a request that needs no token
 
 

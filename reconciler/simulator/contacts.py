@@ -48,11 +48,9 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     try:
         body = http.parse_json_body(request)
     except http.ApiProblemError as refused:
-        return _digital_error(
-            settings, refused.response.status, [http.ApiProblem("The body is not JSON", "invalid.body")]
-        )
-    problems = list(_field_problems(body, defined))
-    if problems:
+        problem = http.ApiProblem("The body is not JSON", "invalid.body")
+        return _digital_error(settings, refused.response.status, [problem])
+    if problems := list(_field_problems(body, defined)):
         return _digital_error(settings, 422, problems)
     values = {item["ident"]: item["value"] for item in body}
     # As rules see them: None for an empty text, a number for a decimal in a field for numbers.

@@ -3,15 +3,14 @@
 The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any, Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.profile import ServedList
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import StoredRule, TenantState
+from reconciler.simulator.state import JsonObject, TenantState
 
 _DIGITAL: Final = ServedList(
     path="", member="data", style="scroll-token", position="scrollToken", size="size", total="hits", next="scrollToken"
@@ -35,24 +34,19 @@ class ListLag:
         if settings.lag_seconds or settings.lag_reads:
             self._hidden[rule_id] = (settings.clock() + settings.lag_seconds, settings.lag_reads)
 
-    def visible(self, stored_rules: Sequence[StoredRule]) -> Sequence[StoredRule]:
+    def visible(self, rules: Sequence[JsonObject]) -> Sequence[JsonObject]:
         """Return the rules that one read shows; counts as a read."""
         if not self._hidden:
-            return stored_rules
+            return rules
         now = self._settings.clock()
         hidden = {rule_id: (end, reads) for rule_id, (end, reads) in self._hidden.items() if end > now or reads > 0}
         self._hidden = {rule_id: (end, reads - 1) for rule_id, (end, reads) in hidden.items()}
-        return [stored for stored in stored_rules if stored.rule["id"] not in hidden]
-
-
-def rules_page(request: http.SimRequest, stored_rules: Sequence[StoredRule], cap: int) -> http.SimResponse:
-    """Return a page of rules."""
-    return _page(request, stored_rules, cap, (http.RULES_PATH, attrgetter("text")))
+        return [rule for rule in rules if rule["id"] not in hidden]
 
 
 def queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """Return a page of queues."""
-    return _page(request, state.queues, settings.page_cap, (http.QUEUES_PATH, http.encode_json))
+    return list_page(request, state.queues, settings.page_cap)
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
@@ -63,20 +57,17 @@ def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     return ((request.positive_number("pageNumber") or 1) - 1) * size, size
 
 
-def _page(
-    request: http.SimRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]
-) -> http.SimResponse:
+def list_page(request: http.SimRequest, items: Sequence[JsonObject], cap: int) -> http.SimResponse:
+    """Return a page of rules or queues."""
     try:
         offset, size = page_window(request, cap)
     except ValueError as error:
         problem = http.ApiProblem(f"{error} must be a whole number of 1 or more", "invalid.query", str(error))
         return http.error_response(400, problem)
-    (path, encode), total = form, len(items)
-    entities = b",".join(map(encode, items[offset : offset + size]))
-    number, count = offset // size + 1, -(-total // size)
-    next_uri = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if offset + size < total else "null"
-    rest = f'],"pageNumber":{number},"pageSize":{size},"total":{total},"pageCount":{count},"nextUri":{next_uri}}}'
-    return http.json_response(200, b'{"entities":[' + entities + rest.encode())
+    total, number = len(items), offset // size + 1
+    next_uri = f"/{request.route}?pageNumber={number + 1}&pageSize={size}" if offset + size < total else None
+    page = {"entities": items[offset : offset + size], "pageNumber": number, "pageSize": size, "total": total}
+    return http.json_response(200, {**page, "pageCount": -(-total // size), "nextUri": next_uri})
 
 
 def skills_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:

@@ -45,13 +45,15 @@ class ServedList:
 
     def encode_page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[http.Json]) -> bytes:
         """Return a page in this style."""
+        if self.member == ".":
+            return http.encode_json(entries)
         form: http.Json = {}
         set_member(form, self.member, entries)
         if self.total:
             set_member(form, self.total, canonical["total"])
         if self.next:
             set_member(form, self.next, self._next_link(canonical.get("nextUri"), window))
-        return http.encode_json(entries if self.member == "." else form)
+        return http.encode_json(form)
 
     def _next_link(self, uri: str | None, window: tuple[int, int]) -> str | None:
         """Return the link or token for the tutorial's link to the next page, to the first page, or to another host."""
@@ -115,7 +117,7 @@ class TenantProfile:
             return self._tenant_error(response, request)
         try:
             form = json.loads(response.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # a deliberate fault
             return response
         if isinstance(form, dict) and isinstance(form.get("entities"), list):
             is_rules = request.path == http.RULES_PATH
@@ -124,10 +126,11 @@ class TenantProfile:
                 return http.SimResponse(status=204)
             entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in entries]
             return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
-        rule = self._tenant_rule(form)
-        body: http.Json = {}
-        set_member(body, self.single_member, rule)
-        return replace(response, body=http.encode_json(rule if self.single_member == "." else body))
+        body = rule = self._tenant_rule(form)
+        if self.single_member != ".":
+            body = {}
+            set_member(body, self.single_member, rule)
+        return replace(response, body=http.encode_json(body))
 
     def _tenant_rule(self, rule: http.Json) -> http.Json:
         if not isinstance(rule, dict):
@@ -198,15 +201,13 @@ def _tenant_entry(entry: http.Json, served: ServedList) -> http.Json:
 
 def set_member(data: dict[str, Any], path: str, value: http.Json) -> None:
     """Set a value in an object at a path such as `_links.next` or `errors[].message`."""
-    *parents, last = path.split(".") if path != "." else [""]
-    node: Any = data
-    for step in parents:
-        name = step.removesuffix("[]")
-        node = node.setdefault(name, [{}] if name != step else {})
-        node = node[0] if name != step else node
-    if last:
-        name = last.removesuffix("[]")
-        node[name] = [value] if name != last else value
+    step, _, rest = path.partition(".")
+    name = step.removesuffix("[]")
+    if rest:
+        member = data.setdefault(name, {} if name == step else [{}])
+        set_member(member if name == step else member[0], rest, value)
+    else:
+        data[name] = value if name == step else [value]
 
 
 TUTORIAL_PROFILE: Final = TenantProfile()

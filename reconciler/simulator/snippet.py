@@ -182,8 +182,7 @@ def script_value(value: object) -> Value:
     """Return a scalar of JSON as a script's variable."""
     if isinstance(value, (bool, str)) or value is None:
         return str(value).lower() if isinstance(value, bool) else value
-    number = _NUMBERS.create_decimal(str(value))
-    return number if number.is_finite() else None
+    return _NUMBERS.create_decimal(str(value))
 
 
 def script_text(value: Value) -> str:

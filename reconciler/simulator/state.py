@@ -4,16 +4,16 @@ import json
 import time
 import uuid
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimRequest, encode_json
-from reconciler.simulator.storage import StateChange, StateError, StateFiles
+from reconciler.simulator.storage import StateChange, StateFiles
 
 JsonObject = dict[str, Any]
 _Items = Iterable[JsonObject]
@@ -28,18 +28,6 @@ _CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": 
 "branches": {"1": [{"label": "Default", "to": "2"}], "2": [{"to": "3", "odd": [1e-07, 1234567890123456789]}]}, "": 0}"""
 
 
-class StoredRule:
-    """A rule and its JSON, encoded once. It is immutable: an update stores a new one."""
-
-    def __init__(self, rule: JsonObject) -> None:
-        self.rule = rule
-
-    @cached_property
-    def text(self) -> bytes:
-        """The rule's compact JSON."""
-        return encode_json(self.rule)
-
-
 class TenantState:
     """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one."""
 
@@ -50,39 +38,35 @@ class TenantState:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
         self.scripts: dict[str, JsonObject] = dict(scripts or {})  # versions by id: path, content, user, date, lock
-        self._objects = {"context": self.contexts, "script": self.scripts}  # by the kind of a StateChange
-        self.stored_rules: dict[str, StoredRule] = {}
-        self.requests: list[SimRequest] = []
+        self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
+        self._objects = {"rule": self.stored_rules, "context": self.contexts, "script": self.scripts}
+        self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
         self.revision = 0
         self._ids_by_name: dict[str, set[str]] = {}
         self._files: StateFiles | None = None
         for rule in rules:
-            self._store(rule)
+            self._assign("rule", rule["id"], rule)
 
     @classmethod
     def load(
         cls,
         path: Path,
-        queues: Iterable[JsonObject] = (),
         initial: "TenantState | None" = None,
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
         """Return the state of a file, or `initial` for a new file; locks it until `close`. Raises StateError."""
-        # `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds for the lock.
+        # Waits `lock_timeout` seconds for the lock.
         state_files = StateFiles(path, lock_timeout, read)
         try:
             if initial is not None and state_files.is_new():
                 state_files.replace(initial.to_document())
             state = cls(**state_files.snapshot())
-            _check_json(path, state)
             for change in state_files.changes():
-                state._replay(change)
-            merged = {queue["id"]: queue for queue in state.queues}
-            for queue in queues:
-                merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
-            state.queues = list(merged.values())
+                # A change applies only to the version that it replaced (storage.py).
+                if change.previous_fingerprint == state._fingerprint(change.kind, change.id):
+                    state._assign(change.kind, change.id, change.value)
             state_files.compact(state.to_document)
         except BaseException:
             state_files.close()
@@ -112,32 +96,28 @@ class TenantState:
 
     def rules(self) -> list[JsonObject]:
         """Return all rules, oldest first."""
-        return [stored.rule for stored in self.stored_rules.values()]
+        return list(self.stored_rules.values())
 
     def ids_named(self, name: str) -> frozenset[str]:
         """Return the ids of the rules of that name."""
         return frozenset(self._ids_by_name.get(name, ()))
 
-    def put(self, rule: JsonObject) -> StoredRule:
-        """Store a rule under its `id`. After a StateError nothing is changed."""
-        self._append_change("rule", rule["id"], rule)
-        stored = self._store(rule)
-        self._notify_watchers()
-        return stored
+    def put(self, rule: JsonObject) -> JsonObject:
+        """Store a rule under its `id`, and return it. After a StateError nothing is changed."""
+        self._set("rule", rule["id"], rule)
+        return rule
 
-    def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> StoredRule:
+    def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> None:
         """Change fields of a rule, as a user does in the UI. Raises KeyError for an unknown rule."""
-        rule = {**self.stored_rules[rule_id].rule, **fields}
+        rule = {**self.stored_rules[rule_id], **fields}
         modified = format_timestamp(time.time() if now is None else now)
-        return self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
+        self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
 
     def remove(self, rule_id: str) -> None:
         """Delete a rule. Raises KeyError for an unknown rule; after a StateError nothing is changed."""
         if rule_id not in self.stored_rules:
             raise KeyError(rule_id)
-        self._append_change("rule", rule_id, None)
-        self._drop(rule_id)
-        self._notify_watchers()
+        self._set("rule", rule_id, None)
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
@@ -171,59 +151,30 @@ class TenantState:
         lock = {"lockedName": user, "lockedId": f"{zlib.crc32(user.encode())}", "lockedDate": date} if user else {}
         self._set("script", self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
 
-    def record(self, request: SimRequest) -> None:
-        """Append a request to the log; a full log loses its older half."""
-        if len(self.requests) >= _LOG_LIMIT:
-            del self.requests[: _LOG_LIMIT // 2]
-        self.requests.append(request)
-
-    def _set(self, kind: str, identity: str, value: JsonObject) -> None:
-        self._append_change(kind, identity, value)
-        self._objects[kind][identity] = value
-        self._notify_watchers()
-
-    def _notify_watchers(self) -> None:
+    def _set(self, kind: str, identity: str, value: JsonObject | None) -> None:
+        # Logs and makes one change; None removes the object.
+        if self._files is not None:
+            self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
+        self._assign(kind, identity, value)
         self.revision += 1
         for watcher in self.watchers:
             watcher(self)
 
-    def _append_change(self, kind: str, identity: str, value: JsonObject | None) -> None:
-        if self._files is not None:
-            self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
-
     def _fingerprint(self, kind: str, identity: str) -> str | None:
         """Return a short checksum of an object's JSON, which distinguishes its versions."""
-        objects: Mapping[str, Any] = self._objects.get(kind, self.stored_rules)
-        value = objects.get(identity)
+        value = self._objects[kind].get(identity)
+        return None if value is None else f"{zlib.crc32(encode_json(value)):08x}"
+
+    def _assign(self, kind: str, identity: str, value: JsonObject | None) -> None:
+        objects = self._objects[kind]
+        if kind == "rule" and identity in objects:
+            self._ids_by_name[objects[identity]["name"]].discard(identity)
         if value is None:
-            return None
-        return f"{zlib.crc32(value.text if isinstance(value, StoredRule) else encode_json(value)):08x}"
-
-    def _store(self, rule: JsonObject) -> StoredRule:
-        self._forget_name(rule["id"])
-        self._ids_by_name.setdefault(rule["name"], set()).add(rule["id"])
-        stored = self.stored_rules[rule["id"]] = StoredRule(rule)
-        return stored
-
-    def _drop(self, rule_id: str) -> None:
-        self._forget_name(rule_id)
-        del self.stored_rules[rule_id]
-
-    def _forget_name(self, rule_id: str) -> None:
-        before = self.stored_rules.get(rule_id)
-        if before is not None:
-            self._ids_by_name[before.rule["name"]].discard(rule_id)
-
-    def _replay(self, change: StateChange) -> None:
-        # A change applies only to the version that it replaced (storage.py).
-        if change.previous_fingerprint != self._fingerprint(change.kind, change.id):
+            objects.pop(identity, None)
             return
-        if change.kind in self._objects:
-            self._objects[change.kind][change.id] = change.value
-        elif change.value is None:
-            self._drop(change.id)
-        else:
-            self._store(change.value)
+        objects[identity] = value
+        if kind == "rule":
+            self._ids_by_name.setdefault(value["name"], set()).add(identity)
 
 
 def rule_version(rule: Mapping[str, Any]) -> int:
@@ -235,16 +186,6 @@ def rule_version(rule: Mapping[str, Any]) -> int:
 def format_timestamp(seconds: float) -> str:
     """Return a time in the API's format: `2026-01-05T09:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
-
-
-def _check_json(path: Path, state: TenantState) -> None:
-    # Python reads more than JSON allows. Each rule stores its text.
-    try:
-        encode_json([state.queues, state.contexts, state.scripts])
-        for stored in state.stored_rules.values():
-            stored.text  # noqa: B018 - encodes and stores
-    except ValueError as error:
-        raise StateError(f"{path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
 
 
 def bank_tenant() -> TenantState:

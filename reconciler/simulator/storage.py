@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from reconciler.simulator.messages import encode_json
+
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
@@ -68,6 +70,7 @@ class StateFiles:
         """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
             document = json.loads(self._read(self._path))
+            encode_json(document)  # refuses what Python reads although JSON does not allow it
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
@@ -96,9 +99,8 @@ class StateFiles:
             try:
                 yield StateChange(*json.loads(line))
             except (ValueError, TypeError, RecursionError):
-                raise StateError(
-                    f"{self._path}.log:{number}: is not an entry. Delete the log to continue from {self._path} alone"
-                ) from None
+                remedy = f"Delete the log to continue from {self._path} alone"
+                raise StateError(f"{self._path}.log:{number}: is not an entry. {remedy}") from None
 
     def append(self, change: StateChange) -> None:
         """Write one change to the log. After a StateError nothing is written."""

@@ -48,9 +48,9 @@ def build_block(entries: Iterable[BlockEntry], layout: BlockLayout, queue_names:
     return text
 
 
-def number_text(number: float) -> str:
+def number_text(number: Scalar) -> str:
     """Return a number in decimals, without an exponent."""
-    return format(Decimal(repr(number)), "f")
+    return format(Decimal(str(number)), "f")
 
 
 def text_helper(variable: str) -> str:
@@ -95,7 +95,7 @@ def condition_text(condition: Condition, layout: BlockLayout) -> str:
 def _number_test(variable: str, bounds: Iterable[tuple[str, Scalar]]) -> str:
     tests = [f"( cxr_isnum_{variable} = 1 )"]
     for symbol, bound in bounds:
-        text = number_text(float(bound) if isinstance(bound, str) else bound)
+        text = number_text(bound)
         text = f"( 0 - {text[1:]} )" if text.startswith("-") else text
         tests.append(f"( cxr_num_{variable} {symbol} {text} )")
     return f"( {' & '.join(tests)} )"

@@ -10,10 +10,10 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import Condition, Value, make_condition, parse_number
+from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
-from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds, values_of
+from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet, plain
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds, values_of
 
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
@@ -37,7 +37,10 @@ class NotUnderstoodError(Exception):
 
 
 class Helper(NamedTuple):
-    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`."""
+    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`.
+
+    `raw text` and `raw number` are the script's variable itself, with a value of that type, or without a value.
+    """
 
     kind: str
     variable: str
@@ -75,14 +78,8 @@ def _helper(name: str, value: Expression) -> Helper | None:
     return helper if name == own.lower() or not name.startswith("cxr_") else None
 
 
-def plain(node: Expression) -> Expression:
-    """Return an expression without parentheses around it."""
-    while node.kind == "group":
-        node = node.parts[0]
-    return node
-
-
-def _symbols(node: Expression) -> set[str]:
+def symbols_of(node: Expression) -> set[str]:
+    """Return the symbols of an operation; none for another expression."""
     return {*node.text.split()} if node.kind == "operation" else set()
 
 
@@ -93,10 +90,11 @@ def either(nodes: Sequence[Expression]) -> Expression:
 
 
 class ConditionReader:
-    """Reads the expressions of one block."""
+    """Reads the expressions of one snippet."""
 
-    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper]) -> None:
-        self.layout, self.helpers = layout, helpers
+    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper], assigned: set[str] | None = None) -> None:
+        """`assigned`: variables that a hand-written snippet assigns before, no attributes. None: it is a block."""
+        self.layout, self.helpers, self._assigned = layout, helpers, assigned
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
         self._attribute = cache(self._find_attribute)
 
@@ -107,12 +105,26 @@ class ConditionReader:
             raise NotUnderstoodError(format_expression(node))
         return alternatives
 
+    def shares(self, statements: Sequence[Statement], percent: int = 0) -> Counter[str] | None:
+        """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
+        match statements:
+            case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
+                is_skill = statements[0].text == self.layout.skill.lower() and QUEUE_ID.fullmatch(queue_id)
+                return Counter({queue_id: 100 - percent}) if is_skill else None
+            case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),)) as split]:
+                match plain(test):
+                    case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
+                        limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
+                        is_split = self.helpers.get(name) == Helper("split", "") and percent < limit
+                        first = self.shares(split.body, 100 - limit + percent) if is_split else None
+                        rest = self.shares(split.otherwise, limit)
+                        return first + rest if first and rest else None
+        return None
+
     def _alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
-        symbols = _symbols(node)
-        if symbols & {*"&|"} and any(
-            _symbols(part) & {*"&|~"} for part in node.parts
-        ):  # no document says which is first
+        symbols = symbols_of(node)
+        if symbols & {*"&|"} and any(symbols_of(part) & {*"&|~"} for part in node.parts):  # which is first is unknown
             raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
             return _any_of(each for part in node.parts for each in self._alternatives(part))
@@ -128,41 +140,57 @@ class ConditionReader:
                 combined = [each for each in pairs if each is not None]
             return combined
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
-            return self.compare(node, symbols.pop(), *map(plain, node.parts))
+            return self._compare(node, symbols.pop(), *map(plain, node.parts))
         match node:
             case Expression("call", method, (Expression("variable", spelling=variable), Expression("text") as literal)):
                 if method in METHODS.values():
-                    return [(self.condition(variable, _OPERATOR_OF[method], read_literal(literal)),)]
+                    return [(self._condition(variable, _OPERATOR_OF[method], _read_literal(literal)),)]
         raise NotUnderstoodError(format_expression(node))
 
-    def compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
-        """Return the alternatives of a comparison."""
-        match self.helpers.get(left.text) if left.kind == "variable" else left.kind, symbol, right:
-            case Helper("text", variable), "=" | ">", Expression("text", ""):
-                return [(self.condition(variable, "notExists" if symbol == "=" else "exists", None),)]
-            case Helper("text", variable), "=", Expression("text"):
-                return [(self.condition(variable, "equals", read_literal(right)),)]
+    def _subject(self, left: Expression, right: Expression) -> Helper | str | None:
+        """Return what the left side of a comparison is: what its variable holds, or the kind of the expression."""
+        if left.kind != "variable":
+            return left.kind
+        is_raw = self._assigned is not None and left.text not in self.helpers and not left.text.endswith("$")
+        if is_raw and right.kind in ("number", "operation"):
+            return Helper("raw number", left.spelling)
+        if is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text):  # digits may compare as numbers
+            return Helper("raw text", left.spelling)
+        return self.helpers.get(left.text)
+
+    def _compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
+        positive: list[Alternative] = []
+        match self._subject(left, right), symbol, right:
+            case Helper("raw text" | "raw number"), "!=", _:
+                positive = self._compare(node, "=", left, right)
+            case Helper("text" | "raw text", variable), "=" | ">", Expression("text", ""):
+                return [(self._condition(variable, "notExists" if symbol == "=" else "exists", None),)]
+            case Helper("text" | "raw text", variable), "=", Expression("text"):
+                return [(self._condition(variable, "equals", _read_literal(right)),)]
             case Helper("check", variable), "=", Expression("number", "1"):
                 return [(Condition(self._attribute(variable), _NUMBER, None, None),)]
-            case Helper("number", variable), _, _ if symbol in TESTS:
-                number, absent = read_number(right), Condition(self._attribute(variable), _NO_NUMBER, None, None)
+            case Helper("number" | "raw number" as kind, variable), _, _ if symbol in TESTS:
+                number, name = _read_number(right), _NO_NUMBER if kind == "number" else "notExists"
+                absent = Condition(self._attribute(variable), name, None, None)
                 is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
-                return [self.number_test(variable, symbol, number), *([(absent,)] if is_absent else [])]
+                test = self._condition(variable, _OPERATOR_OF[symbol], number)
+                return [(test,), *([(absent,)] if is_absent else [])]
             case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
                 return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
             case "operation" | "call", "=", Expression("number", "0"):
-                return negated(self._alternatives(left), node)
+                positive = self._alternatives(left)
+        match positive:  # true where none of these alternatives holds
+            case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
+                missing = [(make_condition(name, "notExists", None),)] if values_of(condition) else []
+                return [(replace(condition, operator=_NEGATIVE_OF[operator]),), *missing]
         raise NotUnderstoodError(format_expression(node))
 
-    def number_test(self, variable: str, symbol: str, number: float) -> Alternative:
-        """Return the condition of a comparison with a number, on a variable that holds one."""
-        return (self.condition(variable, _OPERATOR_OF[symbol], number),)
-
-    def condition(self, variable: str, name: str, value: Value) -> Condition:
-        """Return a condition on the attribute of a script's variable. Raises NotUnderstoodError without one."""
+    def _condition(self, variable: str, name: str, value: Value) -> Condition:
         return make_condition(self._attribute(variable), name, value)
 
     def _find_attribute(self, variable: str) -> str:
+        if variable.lower() in (self._assigned or ()):
+            raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
         attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
         with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):
@@ -170,18 +198,18 @@ class ConditionReader:
         raise NotUnderstoodError(variable)
 
 
-def read_literal(node: Expression) -> str:
+def _read_literal(node: Expression) -> str:
     """Return the text of a literal. Raises NotUnderstoodError if it is empty or has a variable in it."""
-    if node.kind != "text" or not node.text or {"{", "}"} & {*node.text}:
+    if not node.text or {"{", "}"} & {*node.text}:
         raise NotUnderstoodError(format_expression(node))
     return node.text
 
 
-def read_number(node: Expression) -> int | float:
+def _read_number(node: Expression) -> int | float:
     """Return the number of a literal. Raises NotUnderstoodError if no number of a rule equals it exactly."""
     match node:
         case Expression("operation", "-", (Expression("number", "0"), operand)):
-            return -read_number(plain(operand))
+            return -_read_number(plain(operand))
     with suppress(ValueError):
         value = parse_number(node.text if node.kind == "number" else "")
         if str(value) == node.text or Fraction(str(value)) == Fraction(node.text):
@@ -191,7 +219,7 @@ def read_number(node: Expression) -> int | float:
 
 def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     """Return the alternatives; those of values of one attribute become one."""
-    values: dict[str, dict[Value, None]] = {}
+    values: dict[str, dict[Scalar, None]] = {}
     others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
@@ -200,11 +228,7 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
         raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
-    sets = [(name, [*each]) for name, each in values.items()]
-    return [
-        (make_condition(name, "in", each) if each[1:] else make_condition(name, "equals", each[0]),)
-        for name, each in sets
-    ] + [*others]
+    return [*((compare_with(name, "in", [*each]),) for name, each in values.items()), *others]
 
 
 def _combined(first: Alternative, second: Alternative) -> Alternative | None:
@@ -221,32 +245,3 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     if [part.operator for part in parts] == ["greaterThanOrEqual", "lessThanOrEqual"] and len(roles) == 1:
         return (make_condition(parts[0].attribute, "between", [part.value for part in parts]),)
     return tuple(parts)
-
-
-def negated(alternatives: Sequence[Alternative], node: Expression) -> list[Alternative]:
-    """Return where none of the alternatives holds; the node is for the error. Raises NotUnderstoodError."""
-    match alternatives:
-        case [(Condition(name, symbol) as condition,)] if symbol in _NEGATIVE_OF:
-            negative = replace(condition, operator=_NEGATIVE_OF[symbol])
-            missing = [(make_condition(name, "notExists", None),)]
-            return [(negative,), *(missing if values_of(condition) else [])]
-    raise NotUnderstoodError(format_expression(node))
-
-
-def read_shares(
-    statements: Sequence[Statement], skill: str, helpers: Mapping[str, Helper], percent: int
-) -> Counter[str] | None:
-    """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
-    match statements:
-        case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
-            is_skill = statements[0].text == skill and QUEUE_ID.fullmatch(queue_id)
-            return Counter({queue_id: 100 - percent}) if is_skill else None
-        case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),) as body, otherwise=otherwise)]:
-            match plain(test):
-                case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
-                    limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
-                    is_split = helpers.get(name) == Helper("split", "") and percent < limit
-                    first = read_shares(body, skill, helpers, 100 - limit + percent) if is_split else None
-                    rest = read_shares(otherwise, skill, helpers, limit)
-                    return first + rest if first and rest else None
-    return None

@@ -1,29 +1,28 @@
-"""Evaluation of a snippet in one dialect: the variables that it assigns. Numbers are exact."""
+"""Evaluation of a snippet in one dialect: the variables that it assigns. Numbers are exact.
+
+A dialect is a possible combination of the undocumented facts about comparisons in Studio.
+"""
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Final
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 from reconciler.model.rule import parse_number
-from reconciler.studio.dialect import Dialect, text_key
-from reconciler.studio.language import Expression, SnippetError, Statement
+from reconciler.studio.conditions import TESTS
+from reconciler.studio.language import Expression, SnippetError, Statement, plain
 
+FACTS: Final = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
+"""The names of the facts in manifests and in the probe's result, in the order of a Dialect's fields."""
 _Value = str | int | Fraction | None  # None: the variable is not defined
 _MAX_TEXT: Final = 1024 * 1024
 _MAX_FLOAT: Final = 10**300
 _SUBSTITUTION: Final = re.compile(r"\{ *([A-Za-z_][A-Za-z0-9_]*\$?) *\}", re.ASCII)
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {**TESTS, "!=": operator.ne}
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -31,27 +30,59 @@ _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }  # a snippet cannot make a number much longer with these
 
 
+class Dialect(NamedTuple):
+    """One combination of the facts."""
+
+    case_sensitive: bool  # of `=`, `contains` and `beginswith`
+    trims_blanks: bool  # of both sides of a comparison
+    digit_text_is_number: bool  # text of digits, compared without `$`
+    mixed_is_zero: bool  # a text that is not a number counts as 0 beside a number; else both are compared as text
+
+    def text_key(self, text: str) -> str:
+        """Return a key of a text: texts with one key are equal in the dialect."""
+        text = text.strip() if self.trims_blanks else text
+        return text if self.case_sensitive else text.casefold()
+
+    def __str__(self) -> str:
+        """Return the facts that differ from PLAIN, as in manifests."""
+        facts = [(name, fact) for name, fact, usual in zip(FACTS, self, PLAIN, strict=True) if fact != usual]
+        return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
+
+
+PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
+"""The dialect that compares texts as rules do."""
+BROAD: Final = PLAIN._replace(case_sensitive=False, trims_blanks=True)
+"""The dialect in which all texts are equal that are equal in any dialect."""
+
+
+def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
+    """Return the dialects that the facts do not rule out, PLAIN first; an absent fact is unknown."""
+    choices = [(facts[name],) if name in facts else (each, not each) for name, each in zip(FACTS, PLAIN, strict=True)]
+    return tuple(Dialect(*choice) for choice in product(*choices))
+
+
+def differing_on_texts(dialects: Iterable[Dialect]) -> tuple[Dialect, ...]:
+    """Return one dialect of those that compare texts alike: a block compares numbers in the same way in all."""
+    return tuple({each[:2]: each for each in reversed([*dialects])}.values())[::-1]
+
+
 def run_snippet(
-    statements: Sequence[Statement],
-    variables: Mapping[str, str | float],
-    dialect: Dialect,
-    contact_id: int = 0,
-    traces: list[str] | None = None,
+    statements: Sequence[Statement], variables: Mapping[str, str | float], dialect: Dialect, contact_id: int = 0
 ) -> dict[str, str | int | float]:
-    """Return the variables after a run, by their names in lower case; `traces` receives the texts of TRACE.
+    """Return the variables after a run, by their names in lower case.
 
     Raises SnippetError for a part that decisions do not use, and for a text without a bound.
     """
     values: dict[str, _Value] = {"contactid": contact_id}
     for name, value in variables.items():
         values.setdefault(name.lower(), value if isinstance(value, str) else Fraction(str(value)))
-    _Run(values, dialect, [] if traces is None else traces).run(statements)
+    _Run(values, dialect).run(statements)
     return {name: _to_python(value) for name, value in values.items() if value is not None}
 
 
 class _Run:
-    def __init__(self, values: dict[str, _Value], dialect: Dialect, traces: list[str]) -> None:
-        self.values, self.dialect, self.traces = values, dialect, traces
+    def __init__(self, values: dict[str, _Value], dialect: Dialect) -> None:
+        self.values, self.dialect = values, dialect
         self.line = 0
 
     def run(self, statements: Sequence[Statement]) -> None:
@@ -59,12 +90,10 @@ class _Run:
         for statement in statements:
             self.line = statement.line
             match statement.kind:
-                case "comment":
+                case "comment" | "trace":
                     pass
                 case "assign":
                     self.values[statement.text] = self._evaluate(statement.expressions[0])
-                case "trace":
-                    self.traces.append(_text(self._evaluate(statement.expressions[0])))
                 case "if":
                     is_true = self._is_true(statement.expressions[0])
                     self.run(statement.body if is_true else statement.otherwise)
@@ -75,11 +104,10 @@ class _Run:
 
     def _chosen(self, selection: Statement) -> Sequence[Statement]:
         default: Sequence[Statement] = ()
+        value = selection.expressions  # of a SWITCH
         for branch in selection.body:
             self.line = branch.line
-            tests = branch.expressions
-            if selection.kind == "switch":
-                tests = tuple(Expression("operation", "=", (*selection.expressions, each)) for each in tests)
+            tests = [Expression("operation", "=", (*value, each)) if value else each for each in branch.expressions]
             if branch.kind == "default":
                 default = branch.body
             elif branch.kind != "case":
@@ -104,7 +132,7 @@ class _Run:
             case "number":
                 return _number_of(node.text)
             case "call" if node.text in ("contains", "beginswith"):
-                text, part = (text_key(self.dialect, _text(self._evaluate(each))) for each in node.parts)
+                text, part = (self.dialect.text_key(_text(self._evaluate(each))) for each in node.parts)
                 return int(part in text if node.text == "contains" else text.startswith(part))
         raise self._error("cxroute does not understand this expression")
 
@@ -133,13 +161,13 @@ class _Run:
 
     def _compare(self, symbol: str, left: Expression, right: Expression) -> bool:
         first, second = self._evaluate(left), self._evaluate(right)
-        if not (_is_text_variable(left) or _is_text_variable(right)):
+        if not any(side.kind == "variable" and side.text.endswith("$") for side in map(plain, (left, right))):
             numbers = self._as_number(first), self._as_number(second)
             if self.dialect.mixed_is_zero and numbers != (None, None):
                 numbers = numbers[0] or 0, numbers[1] or 0
             if None not in numbers:
                 return _COMPARISONS[symbol](*numbers)
-        return _COMPARISONS[symbol](text_key(self.dialect, _text(first)), text_key(self.dialect, _text(second)))
+        return _COMPARISONS[symbol](self.dialect.text_key(_text(first)), self.dialect.text_key(_text(second)))
 
     def _as_number(self, value: _Value) -> int | Fraction | None:
         if isinstance(value, str):
@@ -147,21 +175,13 @@ class _Run:
         return value
 
     def _substitute(self, text: str) -> str:
-        filled = (
-            _SUBSTITUTION.sub(lambda match: _text(self.values.get(match[1].lower())), text) if "{" in text else text
-        )
+        filled = _SUBSTITUTION.sub(lambda match: _text(self.values.get(match[1].lower())), text)
         if len(filled) > _MAX_TEXT:
             raise self._error("a text is too large")
         return filled
 
     def _error(self, message: str) -> SnippetError:
         return SnippetError(self.line, message)
-
-
-def _is_text_variable(node: Expression) -> bool:
-    while node.kind == "group":
-        node = node.parts[0]
-    return node.kind == "variable" and node.text.endswith("$")
 
 
 @lru_cache(4096)

@@ -6,6 +6,7 @@ precedence of operators.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -30,7 +31,6 @@ class SnippetError(CxrouteError, kind="Snippet"):
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line}: {message}")
-        self.line, self.message = line, message
 
 
 class _UnknownSyntaxError(Exception):
@@ -90,6 +90,13 @@ def format_expression(node: Expression) -> str:
         case "call":
             return f"{parts[0]}.{node.text}({', '.join(parts[1:])})"
     return node.spelling or node.text
+
+
+def plain(node: Expression) -> Expression:
+    """Return an expression without parentheses around it."""
+    while node.kind == "group":
+        node = node.parts[0]
+    return node
 
 
 class _StatementParser:
@@ -175,11 +182,11 @@ def _is_space(token: str) -> bool:
 
 def _parse_tokens(tokens: Sequence[str]) -> Expression:
     parser = _ExpressionParser(tokens)
-    try:
+    with suppress(_UnknownSyntaxError):
         node = parser.parse_operation(1)
-    except _UnknownSyntaxError:
-        return Expression("unknown", " ".join(tokens))
-    return node if parser.position == len(tokens) else Expression("unknown", " ".join(tokens))
+        if parser.position == len(tokens):
+            return node
+    return Expression("unknown", " ".join(tokens))
 
 
 @lru_cache(4096)

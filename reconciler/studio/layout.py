@@ -26,7 +26,7 @@ class NotStorableError(Exception):
 
     def __init__(self, message: str, part: Condition | None = None) -> None:
         super().__init__(message)
-        self.message, self.part = message, part
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,13 @@ def canonical_number(number: float) -> int | float:
     return number if number % 1 else int(number)
 
 
+def compare_with(attribute: str, operator: str, values: list[Scalar]) -> Condition:
+    """Return a condition; the text of a list of one value is that of the value alone."""
+    if len(values) == 1:
+        return make_condition(attribute, _SINGLE.get(operator, operator), values[0])
+    return make_condition(attribute, operator, values or None)
+
+
 def values_of(condition: Condition) -> tuple[Scalar, ...]:
     """Return the values that a condition compares with."""
     value = condition.value
@@ -144,9 +151,7 @@ def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
         if is_found:
             raise NotStorableError(problem, part)
     stored = [value if isinstance(value, str) else canonical_number(value) for value in values]
-    if len(stored) == 1:  # the text of a list of one value is that of the value alone
-        return make_condition(part.attribute, _SINGLE.get(name, name), stored[0])
-    return make_condition(part.attribute, name, stored or None)
+    return compare_with(part.attribute, name, stored)
 
 
 def _storable_targets(targets: Sequence[Target]) -> list[Target]:

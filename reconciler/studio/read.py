@@ -1,4 +1,8 @@
-"""The rules of a managed block, as they are: an edit by hand is read, or becomes an opaque part."""
+"""The rules of a managed block, as they are, and of a hand-written SELECT or SWITCH.
+
+In a block, an edit by hand is read, or becomes an opaque part. In a hand-written snippet, what rules cannot say exactly
+is an error with its line, never lost.
+"""
 
 import json
 import re
@@ -10,6 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from reconciler.errors import CxrouteError
 from reconciler.model.rule import (
     Address,
     Condition,
@@ -21,16 +26,10 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.studio.build import DISABLED
-from reconciler.studio.conditions import (
-    Alternative,
-    ConditionReader,
-    NotUnderstoodError,
-    either,
-    find_helpers,
-    read_shares,
-)
+from reconciler.studio.conditions import ConditionReader, NotUnderstoodError, either, find_helpers, symbols_of
 from reconciler.studio.language import Expression, SnippetError, Statement, format_expression, parse_snippet
-from reconciler.studio.layout import BlockLayout, canonical_number
+from reconciler.studio.layout import BlockLayout, NotStorableError, canonical_number, storable_rule
+from reconciler.text.escape import sanitize
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _SLUG: Final = "([a-z0-9][a-z0-9-]{0,63})"
@@ -44,6 +43,14 @@ _NO_NOTE: Final = re.compile(r"// *(?:cxroute:|CASE\b)", re.IGNORECASE)  # the e
 _QUEUE_COMMENT: Final = re.compile(rf"(?:{DISABLED})?// ([0-9]{{1,18}}) (.*)", re.ASCII)
 _OWN_VARIABLE: Final = re.compile(r"cxr_(?:(?:text|num|isnum)_\w+\$?|split)", re.ASCII)
 _STEP: Final = 10
+_MAX_LISTED: Final = 50
+_MAX_RULES: Final = 10_000
+_NO_EFFECT: Final = ("comment", "trace")
+_EMPTY: Final = (Expression("text", ""), Expression("number", "0"))
+_NO_SKILL: Final = "this CASE assigns no skill, and rules cannot keep its conversations from later rules"
+_REFUSED: Final = (
+    "nothing was written: in a snippet to import, one SELECT or SWITCH, and nothing else, assigns the skill"
+)
 
 
 class BlockRule(NamedTuple):
@@ -61,38 +68,39 @@ class BlockRule(NamedTuple):
 def read_block(text: str, layout: BlockLayout, first_line: int = 1) -> tuple[BlockRule, ...]:
     """Return the rules of a block, whose first line has the number `first_line`, in order. Raises SnippetError."""
     lines_above = "\n" * (first_line - 1)
-    return _with_priorities(_Reader(f"{lines_above}{text}", layout).read(), layout)
+    return BlockReader(f"{lines_above}{text}", layout).read()
 
 
 _Parts = tuple[tuple[Condition | Opaque, ...], tuple[Target | Opaque, ...]]
 
 
-class _Reader:
+class BlockReader:
+    """Reads a block; `helpers` are the helper variables that it assigns before the rules."""
+
     def __init__(self, text: str, layout: BlockLayout) -> None:
+        """Parse the block. Raises SnippetError."""
         self.layout = layout
         self.lines = _LINE_END.split(text)
         self.statements = parse_snippet(text)
+        kinds = [statement.kind for statement in self.statements]
+        self.at = kinds.index("select") if "select" in kinds else len(kinds)
+        self.helpers = find_helpers(self.statements[: self.at])
+        self.conditions = ConditionReader(layout, self.helpers)
         self.ids = Counter[str]()
         self.comment: BlockRule | None = None  # the next rule, as far as its comment line says
         self.disabled: list[Statement] = []  # the lines of a disabled rule
         self.rules: dict[str, list[BlockRule]] = {"statement": [], "CASE": [], "DEFAULT": []}
 
-    def read(self) -> list[BlockRule]:
+    def read(self) -> tuple[BlockRule, ...]:
         """Return the rules: first what may override all others, last DEFAULT."""
-        kinds = [statement.kind for statement in self.statements]
-        at = kinds.index("select") if "select" in kinds else len(kinds)
-        before, selection, after = self.statements[:at], self.statements[at : at + 1], self.statements[at + 1 :]
-        self.helpers = find_helpers(before)
-        self.conditions = ConditionReader(self.layout, self.helpers)
-        for item in before:
-            if not self._is_own(item):
-                self._read_item(item)
-        for item in (item for statement in selection for item in statement.body):
-            (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
-        for item in after:
-            self._read_item(item)
+        for place, statement in enumerate(self.statements):
+            if place == self.at:
+                for item in statement.body:
+                    (self._read_branch if item.kind in ("case", "default") else self._read_item)(item)
+            elif place > self.at or not self._is_own(statement):
+                self._read_item(statement)
         self._end_comment()
-        return [rule for rules in self.rules.values() for rule in rules]
+        return _with_priorities([rule for rules in self.rules.values() for rule in rules], self.layout)
 
     def _is_own(self, item: Statement) -> bool:
         """Return whether a statement only assigns variables of cxroute, which have no effect outside of the block."""
@@ -140,16 +148,15 @@ class _Reader:
     def _add(self, kind: str, line: int, last_line: int, parts: _Parts) -> None:
         found = self.comment or _bare_rule(line, f"{kind} in line {line}")
         self.ids[found.id] += 1
-        number = self.ids[found.id]
-        rule_id = found.id if number == 1 else f"{found.id} ({number})"
+        rule_id = found.id if self.ids[found.id] == 1 else f"{found.id} ({self.ids[found.id]})"
         rule = replace(found.rule, enabled=not self.disabled, conditions=parts[0], targets=parts[1])
         text = "\n".join(self.lines[found.line - 1 : last_line])
         self.rules[kind].append(found._replace(id=rule_id, rule=rule, text=text))
 
     def _parts(self, branch: Statement, lines: Sequence[str]) -> _Parts:
         """Return the conditions and the targets of a CASE in these lines."""
-        nodes = [either(branch.expressions)] if branch.expressions else []
-        conditions = normalized_conditions(part for node in nodes for part in self._conditions(node))
+        parts = self._conditions(either(branch.expressions)) if branch.expressions else ()
+        conditions = normalized_conditions(parts)
         if shares := self._shares([item for item in branch.body if item.kind != "comment"]):
             targets = [Target(queue_id, percent if len(shares) > 1 else 1) for queue_id, percent in shares.items()]
             return conditions, sorted_targets(targets)
@@ -158,17 +165,14 @@ class _Reader:
 
     def _conditions(self, node: Expression) -> Iterator[Condition | Opaque]:
         """Yield the conditions of an expression; an opaque one for a part that they do not say exactly."""
-        if (
-            node.kind == "operation"
-            and {*node.text.split()} == {"&"}
-            and {part.kind for part in node.parts} == {"group"}
-        ):
+        if symbols_of(node) == {"&"} and {part.kind for part in node.parts} == {"group"}:
             for part in node.parts:
                 yield from self._conditions(part)
             return
-        alternatives: list[Alternative] = []
-        with suppress(NotUnderstoodError):
+        try:
             alternatives = self.conditions.alternatives(node)
+        except NotUnderstoodError:
+            alternatives = []
         yield from alternatives[0] if len(alternatives) == 1 else (_opaque(format_expression(node)),)
 
     def _shares(self, statements: list[Statement]) -> Counter[str] | None:
@@ -177,19 +181,17 @@ class _Reader:
             label = statements.pop().expressions
         if self.comment and label != (Expression("text", str(self.comment.address)),):
             return None
-        return read_shares(statements, self.layout.skill.lower(), self.helpers, 0)
+        return self.conditions.shares(statements)
 
 
 def _opaque(*lines: str) -> Opaque:
     return make_opaque({"type": "studio", "text": "\n".join(line.strip() for line in lines)})
 
 
-def _bare_rule(
-    line: int, name: str, description: str = "", priority: float = 0, address: Address | None = None, digest: str = ""
-) -> BlockRule:
-    """Return a rule without its conditions and targets."""
+def _bare_rule(line: int, name: str, description: str = "", priority: float = 0) -> BlockRule:
+    """Return a rule that is not managed, without its conditions and targets."""
     rule = Rule(name=name, description=description, priority=priority, enabled=True, conditions=(), targets=())
-    return BlockRule(str(address or f"line {line}"), rule, address, digest, line, "", {})
+    return BlockRule(f"line {line}", rule, None, "", line, "", {})
 
 
 def _parse_comment(item: Statement) -> BlockRule | None:
@@ -198,7 +200,8 @@ def _parse_comment(item: Statement) -> BlockRule | None:
         with suppress(ValueError):
             priority = canonical_number(float(fields[4]))
             name, description = json.loads(fields[5]), json.loads(fields[6] or '""')
-            return _bare_rule(item.line, name, description, priority, Address(fields[1], fields[2]), fields[3])
+            address, rule = Address(fields[1], fields[2]), _bare_rule(item.line, name, description, priority)
+            return rule._replace(id=str(address), address=address, digest=fields[3])
     return None
 
 
@@ -235,3 +238,108 @@ def _longest_rise(keys: Iterable[tuple[Any, int]]) -> list[int]:
         places.append(end[1])
         end = end[2]
     return places[::-1]
+
+
+class ImportedSnippet:
+    """A hand-written snippet: its rules in order, names of queues from comments, and notes on what rules do not hold.
+
+    The rules have no names, priorities from 0, and their lines as descriptions. `skill` is the variable of the skill.
+    """
+
+    def __init__(self, text: str, layout: BlockLayout) -> None:
+        """Read the snippet. Raises CxrouteError with every line that cannot be a rule."""
+        self._statements, self._layout = parse_snippet(text), layout
+        self._lines = _LINE_END.split(text)
+        self._problems: list[tuple[int, str]] = []
+        self._notes: list[tuple[int, str]] = []
+        self.rules: list[Rule] = []
+        self.queue_names: dict[str, str] = {}
+        comments = (each for each in _walk(self._statements) if each.kind == "comment")
+        self._comments = {each.line: each.text.strip("/ ") for each in comments}
+        at = next((at for at, each in enumerate(self._statements) if each.kind in ("select", "switch")), None)
+        if at is None:
+            raise CxrouteError(f"{_REFUSED}; this one has neither")
+        self._decision, before = self._statements[at], self._statements[:at]
+        inside = [each for each in _walk(self._decision.body) if each.kind == "assign"]
+        counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
+        own = layout.skill.lower()
+        self.skill = max(counts, key=lambda name: (name == own, "skill" in name, counts[name]), default=own)
+        helpers = find_helpers(before)
+        for each in inside:
+            helpers.pop(each.text, None)
+        assigned = {each.text for each in _walk(before) if each.kind == "assign"}
+        self._reader = ConditionReader(replace(layout, skill=self.skill), helpers, assigned)
+        self._read()
+        self.notes = _listed(self._notes)
+
+    def _read(self) -> None:
+        for statement in self._statements:
+            parts = (*statement.body, *statement.otherwise) if statement.kind == "if" else (statement,)
+            if statement is not self._decision and not all(map(self._is_harmless, parts)):
+                self._refuse(statement)
+        branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
+        defaults = [each for each in branches if each.kind == "default"]
+        for branch in sorted(branches, key=lambda each: each.kind == "default"):
+            if branch.kind not in ("case", "default") or branch in defaults[1:]:
+                self._refuse(branch)
+            elif len(self.rules) <= _MAX_RULES:
+                self._read_branch(branch)
+        if len(self.rules) > _MAX_RULES or not (self.rules or self._problems):
+            reason = f"more than {_MAX_RULES:,} rules" if self.rules else "no CASE assigns the number of a skill"
+            self._problems.append((self._decision.line, reason))
+        if self._problems:
+            raise CxrouteError("\n  ".join([_REFUSED, *_listed(self._problems)]))
+        known = {self.skill, *self._reader.helpers}
+        for each in _walk(self._statements):
+            if each.kind == "assign" and each.text not in known and not each.text.startswith("cxr_"):
+                self._notes.append((each.line, f"rules do not assign {each.text}: keep it in the script"))
+                known.add(each.text)
+
+    def _refuse(self, statement: Statement, text: str = "") -> None:
+        text = text or self._lines[statement.line - 1].strip()
+        self._problems.append((statement.line, f"cannot be a rule: {sanitize(text[:100])}"))
+
+    def _is_harmless(self, statement: Statement) -> bool:
+        """Return whether a statement beside the decision leaves the skill as it is, or empties it before."""
+        if statement.kind == "assign" and statement.text == self.skill:
+            return statement.line < self._decision.line and statement.expressions[0] in _EMPTY
+        return statement.kind in ("assign", *_NO_EFFECT)
+
+    def _read_branch(self, branch: Statement) -> None:
+        subject, targets = self._decision.expressions, self._targets(branch)
+        nodes = [Expression("operation", "=", (*subject, each)) if subject else each for each in branch.expressions]
+        try:
+            alternatives = self._reader.alternatives(either(nodes)) if nodes else [()]
+            for conditions in alternatives if targets else ():
+                rule = _bare_rule(branch.line, "", f"line {branch.line}", len(self.rules)).rule
+                self.rules.append(storable_rule(replace(rule, conditions=conditions, targets=targets), self._layout))
+            if not alternatives:
+                self._notes.append((branch.line, "no conversation meets this CASE: it became no rule"))
+        except (NotUnderstoodError, NotStorableError) as error:
+            self._refuse(branch, str(error))
+
+    def _targets(self, branch: Statement) -> tuple[Target, ...]:
+        """Return the queues of a branch; none for a DEFAULT that leaves conversations to the default routing."""
+        body = [each for each in branch.body if each.kind not in _NO_EFFECT]
+        body = [each for each in body if each.kind != "assign" or each.text == self.skill]
+        shares = self._reader.shares(body) or Counter[str]()
+        if body and not shares:
+            self._refuse(body[-1])
+        elif not body and branch.kind == "case":
+            self._problems.append((branch.line, _NO_SKILL))
+        for each in _walk(body):
+            name = self._comments.get(each.line) or self._comments.get(branch.line - 1)
+            if name and each.kind == "assign":
+                self.queue_names.setdefault(each.expressions[0].text, name)
+        return tuple(Target(*share) for share in shares.items())
+
+
+def _walk(statements: Sequence[Statement]) -> Iterator[Statement]:
+    for statement in statements:
+        yield statement
+        yield from _walk((*statement.body, *statement.otherwise))
+
+
+def _listed(places: Sequence[tuple[int, str]]) -> list[str]:
+    lines = [f"line {line}: {text}" for line, text in sorted(places)]
+    return lines if len(lines) <= _MAX_LISTED else [*lines[:_MAX_LISTED], f"and {len(lines) - _MAX_LISTED:,} more"]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 from xml.etree import ElementTree as ET  # safe here: a document type, and so every entity, is refused before
 
@@ -63,11 +64,6 @@ def replace_block(content: str, found: ScriptBlock, block: str) -> str:
     return f"{content[: found.start]}{json.dumps(value)}{content[found.end :]}"
 
 
-def read_script_file(text: str, layout: BlockLayout) -> str:
-    """Return the text that `find_file_block` finds. Raises ScriptError."""
-    return find_file_block(text, layout)[0]
-
-
 def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
     """Return a file's block, else its only snippet with a CASE, and the number of its first line. Raises ScriptError.
 
@@ -117,12 +113,9 @@ def _only(blocks: Sequence[_Block], layout: BlockLayout, other: str = "") -> _Bl
 def _parse_object(content: str) -> dict[str, Any]:
     if len(content) > MAX_SCRIPT:
         raise ScriptError("the script is larger than 64 MiB; check the script's path")
-    try:
-        data = STRICT_DECODER.decode(content)
-    except (ValueError, RecursionError):
-        data = None
-    if isinstance(data, dict):
-        return data
+    with suppress(ValueError, RecursionError):
+        if isinstance(data := STRICT_DECODER.decode(content), dict):
+            return data
     hint = "check the script's path, and that it is a CXone Studio script"
     raise ScriptError(f"the script is not a JSON object; {hint}")
 

@@ -9,6 +9,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -52,11 +53,9 @@ class Redactor:
     def add_from_environment(self) -> None:
         """Hide the secrets of the environment variables."""
         self.add(os.environ.get("CXONE_CLIENT_SECRET"), os.environ.get("CXONE_ACCESS_KEY_SECRET"))
-        try:
+        with suppress(ValueError):
             password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
-        except ValueError:
-            password = None
-        self.add(password, unquote(password or ""))
+            self.add(password, unquote(password or ""))
 
     def redact(self, text: str) -> str:
         """Return the text without the secrets."""

@@ -72,7 +72,7 @@ class _Record(NamedTuple):
     cells: list[str]
 
 
-def _decode_table(data: bytes, column: str, collector: ErrorCollector) -> tuple[str, str]:
+def _decode_table(data: bytes, collector: ErrorCollector) -> tuple[str, str]:
     """Return the text of UTF-8 bytes, and the separator: a comma or a semicolon. Raises StopReadingError."""
     if len(data) > MAX_FILE_BYTES:
         stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
@@ -81,9 +81,9 @@ def _decode_table(data: bytes, column: str, collector: ErrorCollector) -> tuple[
     if control := _CONTROL.search(text):
         message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
         stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
-    # The header with `column` determines the separator, because cells may contain both.
+    # The header with the column `count` determines the separator, because cells may contain both.
     header = text.lstrip("\r\n").partition("\n")[0]
-    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
+    separators = (mark for mark in ",;" if COUNT_COLUMN in (cell.strip(' "\r') for cell in header.split(mark)))
     return text, next(separators, max(",;", key=header.count))
 
 
@@ -92,20 +92,14 @@ def read_traffic(data: bytes, name: str, attributes: BotAttributes, period: str 
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # the reason is in the collector
-        text, separator = _decode_table(data, COUNT_COLUMN, collector)
+        text, separator = _decode_table(data, collector)
         reader = _SampleReader(text=text, separator=separator, collector=collector, attribute_names=attributes)
         rows = reader.sum_rows()
     findings = collector.findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
-    return TrafficSample(
-        name=name,
-        digest=sha256(data).hexdigest(),
-        period=period,
-        rows=rows,
-        total=sum(row.count for row in rows),
-        warnings=tuple(findings),
-    )
+    total, digest = sum(row.count for row in rows), sha256(data).hexdigest()
+    return TrafficSample(name=name, digest=digest, period=period, rows=rows, total=total, warnings=tuple(findings))
 
 
 @dataclass(kw_only=True)
@@ -198,21 +192,15 @@ class _SampleReader:
         if len(cells) < columns:
             self.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
             return None
-        values: list[CellValue] = []
-        count: int | float = 0
-        invalid = False
-        for index, cell in enumerate(cells):
+        values: dict[str, CellValue] = {}
+        for index, name in enumerate(self.names):
             try:
-                value = self._parsers[index](cell)
+                values[name] = self._parsers[index](cells[index])
             except ValueError as error:
-                self.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
-                invalid = True
-                continue
-            if self.names[index] != COUNT_COLUMN:
-                values.append(value)
-            elif isinstance(value, (int, float)):
-                count = value
-        return None if invalid else (tuple(values), count)
+                self.report("CXR233", record, index, f"{quote_name(name)} {error}")
+        count = values.pop(COUNT_COLUMN, None)
+        is_valid = len(values) == len(self.attributes)
+        return (tuple(values.values()), count) if is_valid and isinstance(count, (int, float)) else None
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)

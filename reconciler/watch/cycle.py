@@ -11,8 +11,7 @@ from typing import Any, Final, Literal, get_args
 from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
 from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
-from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, marker_digest
+from reconciler.model.live import marker_digest
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
@@ -65,27 +64,12 @@ class CycleResult:
             return "failed"
         if self.error is not None or self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
-        return "pending" if self.plan.changes or self.plan.conflicts or self.has_unfixable_drift else "clean"
+        return "pending" if (self.drift or Drift(plan=self.plan)).has_drift else "clean"
 
     @property
     def remaining(self) -> Plan | None:
         """Return the differences at its end: those of the last read, otherwise those of the plan."""
         return self.report.remaining if self.report is not None else self.plan
-
-    @property
-    def in_the_way(self) -> tuple[LiveRule, ...]:
-        """Return the unmanaged live rules that conflict with the manifests at its end."""
-        return self.drift.in_the_way if self.drift is not None else ()
-
-    @property
-    def failed_checks(self) -> tuple[Finding, ...]:
-        """Return the checks that fail on the live rules at its end."""
-        return self.drift.failed_checks if self.drift is not None else ()
-
-    @property
-    def has_unfixable_drift(self) -> bool:
-        """Return whether something differs that apply cannot change."""
-        return self.drift is not None and self.drift.has_unfixable_drift
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
@@ -113,15 +97,16 @@ class CycleResult:
             text = "" if isinstance(self.error, ApiError) else str(self.error)
             facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
+            drift = self.drift or Drift(plan=self.plan)
             documents = [change_to_json(self.plan, change) for change in self.plan.changes]
             names = ("action", "address", "id", "before", "after")
             facts += [[document[name] for name in names] for document in documents]
             facts += sorted(f"{finding.address} {finding.message}" for finding in self.plan.conflicts)
             facts += [f"{finding.source} {finding.message}" for finding in self.plan.failed_tests]
             facts += [guard.name for guard in self.failed_guards if self.may_write]
-            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in self.in_the_way)
-            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in self.failed_checks)
-            facts.append(self.has_unfixable_drift)
+            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in drift.in_the_way)
+            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in drift.failed_checks)
+            facts.append(drift.has_unfixable_drift)
         if self.report is not None:
             facts += [[str(outcome.change.address), outcome.status] for outcome in self.report.outcomes]
         return sha256(CANONICAL_JSON.encode(facts).encode()).hexdigest()
@@ -161,22 +146,21 @@ class WatchLoop:
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
     failures: int = field(default=0, init=False)  # consecutive cycles with `should_back_off`
-    _started_at: float = field(default=-math.inf, init=False)
-    _due_at: float = field(default=math.inf, init=False)
-    _is_running: bool = field(default=False, init=False)
+    _alive_until: float = field(default=math.inf, init=False)  # by then, a cycle must have ended or begun
 
     async def run(self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]) -> CycleResult:
         """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
-            self._started_at, self._is_running = self.clock(), True
+            started_at = self.clock()
+            self._alive_until = started_at + max(3 * self.interval, _MAX_CYCLE_SECONDS)
             result = await cycle()
             self.failures = self.failures + 1 if result.should_back_off else 0
-            due = self._started_at + self._next_delay()
-            self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
-            await on_result(result, self._due_at - self.clock())
+            due_at = max(started_at + self._next_delay(), self.clock() + _MIN_PAUSE)
+            self._alive_until = due_at + 2 * self.interval
+            await on_result(result, due_at - self.clock())
             if should_stop():
                 return result
-            await self.sleep(max(self._due_at - self.clock(), 0.0))
+            await self.sleep(max(due_at - self.clock(), 0.0))
 
     def _next_delay(self) -> float:
         """Return the seconds from one start to the next, which each failure in a row doubles."""
@@ -186,10 +170,7 @@ class WatchLoop:
     @property
     def is_alive(self) -> bool:
         """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
-        now = self.clock()
-        if self._is_running:
-            return now - self._started_at <= max(3 * self.interval, _MAX_CYCLE_SECONDS)
-        return now - self._due_at <= 2 * self.interval
+        return self.clock() <= self._alive_until
 
 
 Message = dict[str, Any]
@@ -239,8 +220,7 @@ class NotificationState:
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
         """Return whether `key` was not notified within the last `seconds`, and record it as notified now."""
-        last = self._reported_at.get(key)
-        if last is not None and now - last < seconds:
+        if now - self._reported_at.get(key, -math.inf) < seconds:
             return False
         self._reported_at.pop(key, None)
         self._reported_at[key] = now
@@ -278,6 +258,12 @@ _GAUGE_HELP: Final = {
     "refused_guards": "Guards that refuse the changes.",
     "failed_tests": "Route tests that fail. Nothing is written while one fails.",
     "managed_rules": "Managed rules that are live.",
+    "last_round_timestamp_seconds": "Unix time of the end of the last round; 0 before the first.",
+    "last_success_timestamp_seconds": (
+        "Unix time of the end of the last round that did not fail, not even in part; 0 before the first."
+    ),
+    "failures_in_a_row": "Failed rounds since the last successful one.",
+    "last_round_seconds": "Duration of the last round.",
 }
 _DELIVERY_RESULTS: Final = ("sent", "failed")
 
@@ -287,29 +273,30 @@ class WatchMetrics:
 
     def __init__(self) -> None:
         self.cycles, self.calls, self.notifications = Counter[str](), Counter[str](), Counter[str]()
-        self._applied = self._failures = 0
-        self._seconds = self._last_seconds = self._last_end = self._last_success_end = 0.0
-        self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
+        self._applied, self._seconds = 0, 0.0
+        self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
-        """Count a cycle. `failures` is the number of consecutive failures. A cycle without a plan keeps the gauges."""
+        """Count a cycle. `failures`: how many failed in a row. Without a plan, the gauges of the last plan stay."""
         self.cycles[cycle.status] += 1
         self.calls.update(asdict(cycle.calls))
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
         self._seconds += cycle.seconds
-        self._last_seconds, self._failures = cycle.seconds, failures
-        self._last_end = cycle.started_at.timestamp() + cycle.seconds
+        end = cycle.started_at.timestamp() + cycle.seconds
+        self._gauges |= {"failures_in_a_row": failures, "last_round_seconds": cycle.seconds}
+        self._gauges["last_round_timestamp_seconds"] = end
         if cycle.status not in ("failed", "partly"):
-            self._last_success_end = self._last_end
+            self._gauges["last_success_timestamp_seconds"] = end
         plan, remaining = cycle.plan, cycle.remaining
         if plan is not None and remaining is not None:
-            self._gauges = {
+            drift = cycle.drift or Drift(plan=remaining)
+            self._gauges |= {
                 "pending_changes": count_pending(remaining),
                 "drifted_rules": count_drifted(remaining),
                 "missing_rules": len(missing_rules(remaining)),
-                "rules_in_the_way": len(cycle.in_the_way),
-                "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
-                "broken_promises": cycle.drift.broken_promises if cycle.drift else 0,
+                "rules_in_the_way": len(drift.in_the_way),
+                "failed_live_tests": drift.failed_tests,
+                "broken_promises": drift.broken_promises,
                 "held_changes": len(remaining.held),
                 "conflicts": len(remaining.conflicts),
                 "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
@@ -324,16 +311,6 @@ class WatchMetrics:
     def _lines(self) -> Iterator[str]:
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
-        time = "Unix time of the end of the last round"
-        success = f"{time} that did not fail, not even in part; 0 before the first."
-        gauges = (
-            ("last_round_timestamp_seconds", f"{time}; 0 before the first.", self._last_end),
-            ("last_success_timestamp_seconds", success, self._last_success_end),
-            ("failures_in_a_row", "Failed rounds since the last successful one.", self._failures),
-            ("last_round_seconds", "Duration of the last round.", self._last_seconds),
-        )
-        for name, text, value in gauges:
-            yield from metric(f"cxroute_{name}", "gauge", text, value)
         yield from metric_header("cxroute_round_seconds", "summary", "Duration of rounds.")
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())

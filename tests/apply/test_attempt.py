@@ -138,7 +138,7 @@ def test_an_update_is_reverted_field_by_field() -> None:
     written = managed("id-x", "cards/x", WANTED)
     world = InProcessTenant([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
-    assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"].rule["priority"])
+    assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"]["priority"])
 
 
 def test_an_update_of_a_deleted_rule_is_not_reverted() -> None:

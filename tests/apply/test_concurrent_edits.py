@@ -64,7 +64,7 @@ def test_a_rule_that_no_plan_showed_is_not_adopted(way: str) -> None:
     scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=PlanOptions(adopt=way == "--adopt"))
     eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
     world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
-    assert "made by Eve" == world.state.stored_rules["human-1"].rule["description"]
+    assert "made by Eve" == world.state.stored_rules["human-1"]["description"]
     assert ended.report
     assert isinstance(ended.report.outcomes[0], Failed)
     assert [] == writes(world)
@@ -111,7 +111,7 @@ def test_guards_are_checked_again_after_an_edit_of_a_planned_rule(at_request: in
     wish = goal(x=at("x", description="new"), all=CATCH_ALL)
     scene = replace(scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard), allow=())
     world, ended = applied(scene, at_request=at_request, does=lambda world: world.state.edit("id-x", priority=7))
-    assert 7 == world.state.stored_rules["id-x"].rule["priority"]
+    assert 7 == world.state.stored_rules["id-x"]["priority"]
     assert code == ended.exit_code
     assert [] == writes(world)
 
@@ -135,7 +135,7 @@ def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
     scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
     world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
     assert ["PUT"] == writes(world)
-    assert 7 == world.state.stored_rules["id-y"].rule["priority"]
+    assert 7 == world.state.stored_rules["id-y"]["priority"]
     assert 5 == ended.exit_code
 
 

@@ -25,12 +25,12 @@ TAKING = desired(
 @pytest.fixture(autouse=True)
 def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tenant cuts each description before a line that looks like a marker."""
-    keep = TenantState._store
+    keep = TenantState.put
 
-    def cut(state: TenantState, one: dict[str, Any]) -> object:
+    def cut(state: TenantState, one: dict[str, Any]) -> dict[str, Any]:
         return keep(state, {**one, "description": one["description"].partition("[cxroute:")[0].rstrip("\n")})
 
-    monkeypatch.setattr(TenantState, "_store", cut)
+    monkeypatch.setattr(TenantState, "put", cut)
 
 
 def failed(report: ApplyReport) -> Failed:

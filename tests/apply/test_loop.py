@@ -160,7 +160,7 @@ def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned)
     assert report.converged
-    assert 1 == world.state.stored_rules["id-change"].rule["priority"]
+    assert 1 == world.state.stored_rules["id-change"]["priority"]
 
 
 def test_an_edit_after_the_review_fails_only_that_change() -> None:
@@ -170,7 +170,7 @@ def test_an_edit_after_the_review_fails_only_that_change() -> None:
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned, admit=matches_review)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
-    assert 77 == world.state.stored_rules["id-change"].rule["priority"]
+    assert 77 == world.state.stored_rules["id-change"]["priority"]
 
 
 def test_an_edit_just_before_the_write_is_not_overwritten() -> None:
@@ -280,10 +280,10 @@ def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
     theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
     world = InProcessTenant([managed("id", "cards/vip", rule(), **theirs)])
-    stored = world.state.stored_rules["id"].rule
+    stored = world.state.stored_rules["id"]
     world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})
     assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
-    after = world.state.stored_rules["id"].rule
+    after = world.state.stored_rules["id"]
     assert theirs == {name: after[name] for name in theirs}
     assert 7 == after["targets"][0]["hint"]
 
@@ -333,4 +333,4 @@ def test_a_kept_edit_during_the_run_is_not_a_success() -> None:
     world.state.edit("id-change", enabled=False)
     report = world.apply(GOAL, planned=planned, options=PlanOptions(keep_drift=True))
     assert "Applied" != statuses(report)["cards/change"]
-    assert 100 == world.state.stored_rules["id-change"].rule["priority"]
+    assert 100 == world.state.stored_rules["id-change"]["priority"]

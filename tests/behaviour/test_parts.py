@@ -138,7 +138,7 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
     atoms, yes, no = part
     found: set[Scalar | None] = set()
     for value in VALUES:
-        if isinstance(value, str) and domain.atom(value) is None:
+        if isinstance(value, str) and value not in domain.atom_of:
             true = sum(1 << place for place, pattern in enumerate(domain.patterns.all) if pattern.holds(value))
             has = bool(atoms & REST) and not yes & ~true and not no & true
         else:

@@ -98,8 +98,8 @@ class Accidents:
         stored = self.world.state.stored_rules
         own = stored.get(event.request.segments[-1])
         foreign = name in ("human-foreign", "human-describe")
-        ours = [each.rule for each in stored.values() if is_ours(each.rule) is not foreign]
-        asked = own.rule if own and is_ours(own.rule) is not foreign else None
+        ours = [each for each in stored.values() if is_ours(each) is not foreign]
+        asked = own if own and is_ours(own) is not foreign else None
         rule = asked or (self.random.choice(ours) if ours else None)
         if rule is not None:
             _MEDDLING[name](self.world, rule)
@@ -154,7 +154,7 @@ def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> Non
     of several rules is managed, and if a copy has the desired name of the managed rule.
     """
     for rule_id, marker in world.unmarked.items():
-        rule = world.state.stored_rules[rule_id].rule if rule_id in world.state.stored_rules else None
+        rule = world.state.stored_rules.get(rule_id)
         stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
         if rule is None or is_ours(rule):
             continue

@@ -134,18 +134,16 @@ def _unlist(trial: MatrixRun, _event: Event) -> None:
 
 
 def _clone(trial: MatrixRun, _event: Event) -> None:
-    rule = trial.world.state.stored_rules["id-up"].rule
+    rule = trial.world.state.stored_rules["id-up"]
     trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
 
 
 def _list(trial: MatrixRun, _event: Event) -> None:
-    trial.world.state.put(
-        {**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Just made"}
-    )
+    trial.world.state.put({**trial.world.state.stored_rules["id-posing"], "id": "made-by-hand", "name": "Just made"})
 
 
 def _take_name(trial: MatrixRun, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
+    trial.world.state.put({**trial.world.state.stored_rules["id-posing"], "id": "made-by-hand", "name": "Cover X"})
 
 
 def _lag(trial: MatrixRun, _event: Event) -> None:

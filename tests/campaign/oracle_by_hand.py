@@ -112,7 +112,7 @@ class Hand:
 
     def rule(self, rule_id: str) -> Json:
         """Return a rule as the server stores it."""
-        return self.world.state.stored_rules[rule_id].rule
+        return self.world.state.stored_rules[rule_id]
 
     def end(self, code: int = 0, **more: Any) -> Hand:
         """End the run."""

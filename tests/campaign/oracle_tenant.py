@@ -151,7 +151,7 @@ class Tenant:
         return copies
 
     def _change(self) -> Change | None:
-        now = {key: stored.rule for key, stored in self.world.state.stored_rules.items()}
+        now = dict(self.world.state.stored_rules)
         for key in now.keys() | self.rules.keys():
             if now.get(key) is not self.rules.get(key):
                 return Change(key, self.rules.get(key), now.get(key))

@@ -123,7 +123,7 @@ class ObservedTenant:
         """Process a request on the tenant, with faults."""
         self.actor = event.actor
         try:
-            self.state.record(event.request)
+            self.state.requests.append(event.request)
             faults = self.faults
             return self.api.handle(event.request) if faults is None else faults.handle(event.request, self.api)
         finally:

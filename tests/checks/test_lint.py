@@ -14,6 +14,7 @@ import pytest
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint import lint
 from reconciler.checks.lint_names import is_typo
+from reconciler.checks.lint_view import LintView
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
@@ -64,7 +65,7 @@ class Desk:
         environment = manifests.environments["prod"].document
         desired = expand_manifests(manifests, environment, OfflineQueueResolver("prod", {}))
         names = {target: target for target in ("General", "Cards", "Fraud")} | {one.id: one.name for one in QUEUES}
-        return list(lint(desired, live, manifests, environment, names, work))
+        return list(lint(LintView(desired, live, manifests, environment, names), work))
 
 
 @pytest.fixture
@@ -439,11 +440,13 @@ def test_any_list_of_rules_gets_a_result() -> None:
         codes |= {
             one.code
             for one in lint(
-                want,
-                [replace(one, address=None) for one in rules[::3]],
-                Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
-                environment,
-                {},
+                LintView(
+                    want,
+                    [replace(one, address=None) for one in rules[::3]],
+                    Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
+                    environment,
+                    {},
+                )
             )
         }
     assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes

@@ -13,6 +13,7 @@ import pytest
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.checks.lint import lint
+from reconciler.checks.lint_view import LintView
 from reconciler.desired.desired import desire_offline
 from reconciler.plan.routing_table import desired_entries
 from tests.support.brute_force import winner
@@ -41,7 +42,7 @@ def test_exactly_the_rules_that_no_event_reaches_are_reported(tmp_path: Path) ->
         contexts += [{CONFIDENCE: value} for value in VALUES]  # a conversation that never met the bot
         rules = rules_of(desired)
         winners = {str((winner(rules, (context, {})) or {"id": ""})["id"]) for context in contexts}
-        findings = lint(desired, (), manifests, environment, queues.names)
+        findings = lint(LintView(desired, (), manifests, environment, queues.names))
         reported = {str(each.address) for each in findings if each.code in ("CXR201", "CXR202")}
         assert {str(address) for address in desired.rules} - winners == reported, seed
         counts[bool(reported)] += 1

@@ -23,8 +23,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Scalar, Target
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import Dialect, possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.studio.language import Statement, parse_snippet
 from tests.support.program import Program, write
 from tests.tiers import FULL

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.checks.lint import lint
+from reconciler.checks.lint_view import LintView
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.manifest.load import load_manifests
@@ -51,7 +52,7 @@ def linted(room: Path) -> Lint:
         manifests = load_manifests(room)
         environment = manifests.environments["prod"].document
         desired = expand_manifests(manifests, environment, OfflineQueueResolver("prod", {}))
-        findings = lint(desired, (), manifests, environment, {})
+        findings = lint(LintView(desired, (), manifests, environment, {}))
         return [finding for finding in findings if finding.code in {"CXR207", "CXR213"}]
 
     return run

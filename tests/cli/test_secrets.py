@@ -275,7 +275,7 @@ def test_objects_with_secrets_hide_them() -> None:
         credentials,
         client,
         client._login,
-        client._login._tokens,
+        client._login.token,
         carry,
         transport,
         request,

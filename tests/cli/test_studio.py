@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.probe import probe_snippet
 from tests.support.hostile_names import CONTROL_CHARACTERS
 from tests.support.program import Program, write
+from tests.support.studio_rules import last_trace
 from tests.tiers import FULL
 
 ENVIRONMENT = """\
@@ -308,11 +308,10 @@ def test_the_probe_finds_each_dialect(program: Program) -> None:
     assert 0 == program("studio", "probe", "-m", "nowhere")
     assert probe_snippet() == program.out
     for dialect in possible_dialects({}):
-        lines: list[str] = []
-        run_snippet(parse_snippet(program.out), {}, dialect, traces=lines)
+        line = last_trace(program.out, dialect)
         names = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
         expected = "".join(f"  {name}: {str(value).lower()}\n" for name, value in zip(names, dialect, strict=True))
-        assert 0 == Program.__call__(program, "studio", "probe", "--result", lines[-1])
+        assert 0 == Program.__call__(program, "studio", "probe", "--result", line)
         assert f"dialect:\n{expected}" == program.out
         assert 0 == program("studio", "probe")
     assert 64 == program("studio", "probe", "--result", "nothing")

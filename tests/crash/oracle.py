@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from reconciler.simulator.state import StoredRule, TenantState
+from reconciler.simulator.messages import encode_json
+from reconciler.simulator.state import JsonObject, TenantState
 from tests.crash.scene import OWNER, conversations
 from tests.support.simulated_routing import queue_shares
 
@@ -28,7 +29,7 @@ class Watch:
     """Keeps every state of the tenant; `wrong` returns the errors of all states."""
 
     def __init__(self, state: TenantState, wanted: Ways) -> None:
-        self.states: list[tuple[StoredRule, ...]] = [tuple(state.stored_rules.values())]
+        self.states: list[tuple[JsonObject, ...]] = [tuple(state.stored_rules.values())]
         self.first, self.wanted = ways(self.states[0]), wanted
         self.foreign = foreign(self.states[0])
         state.watchers.append(lambda now: self.states.append(tuple(now.stored_rules.values())))
@@ -39,7 +40,7 @@ class Watch:
             f"state {number}: {what}" for number, state in enumerate(self.states) for what in self._wrong_with(state)
         ]
 
-    def _wrong_with(self, state: tuple[StoredRule, ...]) -> list[str]:
+    def _wrong_with(self, state: tuple[JsonObject, ...]) -> list[str]:
         wrong = [f"{marker} occurs twice" for marker in twice(state)]
         if foreign(state) != self.foreign:
             wrong.append("an unmanaged rule was changed")
@@ -49,19 +50,19 @@ class Watch:
         return wrong
 
 
-def ways(state: Iterable[StoredRule]) -> Ways:
+def ways(state: Iterable[JsonObject]) -> Ways:
     """Return the destination of each conversation: that of the first rule in the server's order that takes it."""
-    ordered = sorted(state, key=lambda one: (one.rule["priority"], one.rule["name"], one.rule["id"]))
-    taken = [_takes(_routing(stored)) for stored in ordered if stored.rule["enabled"]]
+    ordered = sorted(state, key=lambda one: (one["priority"], one["name"], one["id"]))
+    taken = [_takes(_routing(stored)) for stored in ordered if stored["enabled"]]
     return [next((one for one in column if one is not None), None) for column in zip(*taken, strict=True)]
 
 
-def twice(state: Iterable[StoredRule]) -> set[str]:
+def twice(state: Iterable[JsonObject]) -> set[str]:
     """Return the markers, without their digests, that more than one rule has."""
     seen: set[str] = set()
     again: set[str] = set()
     for stored in state:
-        marker = _MARKER.search(stored.rule["description"])
+        marker = _MARKER.search(stored["description"])
         if marker is not None:
             again |= {marker[1]} & seen
             seen.add(marker[1])
@@ -82,13 +83,13 @@ def reached(
     return {one for one in {*first, *last} if first.get(one) != last.get(one) == there.get(one)}
 
 
-def foreign(state: Iterable[StoredRule]) -> dict[str, bytes]:
+def foreign(state: Iterable[JsonObject]) -> dict[str, bytes]:
     """Return the unmanaged rules that are not to be adopted, byte by byte."""
-    return {stored.rule["id"]: stored.text for stored in state if stored.rule["id"] in ("o2", "o3", "o4")}
+    return {stored["id"]: encode_json(stored) for stored in state if stored["id"] in ("o2", "o3", "o4")}
 
 
-def _routing(stored: StoredRule) -> str:
-    return json.dumps([stored.rule["conditions"], stored.rule["targets"]])
+def _routing(stored: JsonObject) -> str:
+    return json.dumps([stored["conditions"], stored["targets"]])
 
 
 @cache

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from httpx_aiohttp import AiohttpTransport
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -231,10 +230,8 @@ def test_tls_is_verified_with_every_spelling_of_the_scheme(scheme: str) -> None:
     async def run() -> tuple[bool, ssl.VerifyMode]:
         async with network_transport(tenant, None, None) as transport:
             assert isinstance(transport, StrictAiohttpTransport)
-            below = transport._transport
-            assert isinstance(below, AiohttpTransport)
-            below.client = below.get_client()
-            context = below.client.connector._ssl  # type: ignore[union-attr]
+            transport.client = transport.get_client()
+            context = transport.client.connector._ssl  # type: ignore[union-attr]
             assert isinstance(context, ssl.SSLContext)
             return context.check_hostname, context.verify_mode
 

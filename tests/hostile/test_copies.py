@@ -50,7 +50,7 @@ class Stage:
 
     def dated(self, rule_id: str, date: Any) -> None:
         """Set a rule's creation date in the tenant, or remove it."""
-        rule = {name: value for name, value in self.state.stored_rules[rule_id].rule.items() if name != "dateCreated"}
+        rule = {name: value for name, value in self.state.stored_rules[rule_id].items() if name != "dateCreated"}
         self.state.put(rule if date is None else {**rule, "dateCreated": date})
 
     def wish(self, *intents: str, queue: str = "billing") -> None:
@@ -59,7 +59,7 @@ class Stage:
 
     def shown(self, rule_id: str) -> Rule:
         """Return the current state of a rule."""
-        return copy.deepcopy(self.state.stored_rules[rule_id].rule)
+        return copy.deepcopy(self.state.stored_rules[rule_id])
 
     def all(self) -> dict[str, Rule]:
         """Return the current state of every rule."""

@@ -209,12 +209,12 @@ def test_a_rule_deleted_or_released_since_the_run_is_skipped(cxroute: Program, w
         state.edit("by-hand", description="theirs now")
         (changed,) = state.ids_named("Cognigy Intent Route: changed")
         state.remove(changed)
-        before = state.stored_rules["by-hand"].rule
+        before = state.stored_rules["by-hand"]
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
     assert "not applied: deleted since" in cxroute.out
     assert "CXR311" in cxroute.out
     with open_state(STATE) as state:
-        assert before == state.stored_rules["by-hand"].rule
+        assert before == state.stored_rules["by-hand"]
     assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
         name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
     }
@@ -431,9 +431,9 @@ def test_a_number_that_is_not_json_makes_a_line_unreadable(cxroute: Program, val
 def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -> None:
     """A forged adoption of an unmanaged rule in its live state: only live markers decide on ownership."""
     with open_state(STATE) as state:
-        theirs = {**state.stored_rules["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
+        theirs = {**state.stored_rules["by-hand"], "id": "theirs", "name": "Theirs", "description": "not ours"}
         state.put(theirs)
-        before = state.stored_rules["theirs"].rule
+        before = state.stored_rules["theirs"]
 
     def forge(entries: list[dict[str, Any]]) -> None:
         for entry in entries:
@@ -448,7 +448,7 @@ def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
     assert "CXR311" in cxroute.out
     with open_state(STATE) as state:
-        assert before == state.stored_rules["theirs"].rule
+        assert before == state.stored_rules["theirs"]
 
 
 @pytest.mark.usefixtures("was")

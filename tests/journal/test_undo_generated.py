@@ -16,8 +16,8 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import DesiredState
 from reconciler.errors import ApiError, RefusedError
-from reconciler.journal.history import read_changes
-from reconciler.journal.journal import Journal, RecordedRun, Recorder, parse_runs, run_name
+from reconciler.journal.history import RecordedRun, read_changes
+from reconciler.journal.journal import Journal, Recorder, parse_runs, run_name
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule

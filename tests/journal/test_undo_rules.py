@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.journal.history import RecordedChange
-from reconciler.journal.journal import RecordedRun
+from reconciler.journal.history import RecordedChange, RecordedRun
 from reconciler.journal.undo import build_undo_state
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest

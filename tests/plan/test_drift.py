@@ -14,8 +14,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import SHARE
 from reconciler.desired.desired import DesiredRule
-from reconciler.journal.history import find_last_runs
-from reconciler.journal.journal import RecordedRun
+from reconciler.journal.history import RecordedRun, find_last_runs
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.manifest.yaml_reader import parse_file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.journal.journal import RecordedRun
+from reconciler.journal.history import RecordedRun
 from reconciler.render.text.history import run_text, runs_text
 from tests.support.builders import managed, rule
 from tests.support.in_process_tenant import raw

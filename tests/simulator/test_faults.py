@@ -273,8 +273,8 @@ def test_another_user_changes_rules_just_before_the_request() -> None:
     edited, removed, cloned = (world(f"PUT:{kind}")[0] for kind in ("edit", "remove", "clone"))
     assert [200, 404, 200] == [run(app, put) for app in (edited, removed, cloned)]
     assert (3, "mine") == (
-        edited.state.stored_rules["r1"].rule["version"],
-        edited.state.stored_rules["r1"].rule["name"],
+        edited.state.stored_rules["r1"]["version"],
+        edited.state.stored_rules["r1"]["name"],
     )
     assert ["r2"] == list(removed.state.stored_rules)
     assert ["mine", "rule 2", "rule 1 (copy)"] == [rule["name"] for rule in cloned.state.rules()]

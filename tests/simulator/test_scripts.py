@@ -464,7 +464,7 @@ def test_faults_of_reads_and_locks(call: str) -> None:
 def test_scripts_and_locks_survive_a_kill_and_a_restart(tmp_path: Path) -> None:
     """The log has every save and lock before it is acknowledged; the closed state has them in its file."""
     path = tmp_path / "state.json"
-    state = TenantState.load(path, queues=QUEUES)
+    state = TenantState.load(path, initial=TenantState(QUEUES))
     state.add_script(PATH, block="acme-routing/cards")
     app = Simulator(state, SimulatorSettings())
     run(app, lambda http: save(http, *LOST_CARD))

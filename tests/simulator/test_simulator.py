@@ -148,7 +148,7 @@ def test_a_put_removes_absent_fields_and_stores_unknown_ones() -> None:
     sent = body("renamed", hints=["b"], extra=None)
     del sent["description"]
     run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
-    kept = {key: value for key, value in state.stored_rules["r1"].rule.items() if key != "dateModified"}
+    kept = {key: value for key, value in state.stored_rules["r1"].items() if key != "dateModified"}
     assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
 
 

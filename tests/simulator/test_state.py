@@ -47,7 +47,7 @@ def test_a_new_state_is_empty_and_writes_no_snapshot(tmp_path: Path) -> None:
 def test_a_closed_state_is_one_readable_file(tmp_path: Path) -> None:
     """After close FILE holds everything as JSON, one object a line, and the log is empty."""
     path = tmp_path / "state.json"
-    with TenantState.load(path, queues=QUEUES) as state:
+    with TenantState.load(path, initial=TenantState(QUEUES)) as state:
         state.put(stored(1, name="Überweisung"))
         state.put(stored(2))
         state.merge("c1", {"a": 1})
@@ -106,7 +106,7 @@ state.merge("c", {{"a": 1}}); state.merge("c", {{"a": 2}}); state.merge("c", {{"
 def test_a_manual_edit_counts(tmp_path: Path) -> None:
     """The next run has the changes, additions and deletions made in FILE between two runs."""
     path = tmp_path / "state.json"
-    with TenantState.load(path, queues=QUEUES) as state:
+    with TenantState.load(path, initial=TenantState(QUEUES)) as state:
         for n in (1, 2):
             state.put(stored(n))
     write(path, rules=[stored(1, priority=7), stored(3)])
@@ -122,14 +122,6 @@ def test_a_manual_edit_wins_over_the_log_of_a_killed_run(tmp_path: Path) -> None
     )
     write(path, rules=[stored(1, priority=7), stored(2)])
     assert [stored(1, priority=7), stored(2, priority=2), stored(4)] == reopened(path)["rules"]
-
-
-def test_queues_of_the_caller_are_merged_with_those_of_the_file(tmp_path: Path) -> None:
-    """A queue with an existing id gets the new name; others are added; none is lost."""
-    path = tmp_path / "state.json"
-    write(path, queues=[*QUEUES, {"id": "q3", "name": "Old", "x": 1}])
-    with TenantState.load(path, queues=[{"id": "q3", "name": "New"}, {"id": "q4", "name": "More"}]) as state:
-        assert [*QUEUES, {"id": "q3", "name": "New", "x": 1}, {"id": "q4", "name": "More"}] == state.queues
 
 
 def test_an_initial_tenant_is_used_once(tmp_path: Path) -> None:

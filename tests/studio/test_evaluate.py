@@ -10,8 +10,7 @@ import pytest
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import Rule, make_condition
-from reconciler.studio.dialect import possible_dialects, text_key
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout, storable_rule
 from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, STRICT, block_of, conversation, domain_rule, plain_rule
@@ -147,5 +146,5 @@ def test_the_facts_rule_dialects_out() -> None:
     assert len(DIALECTS) == 16 == len(set(DIALECTS))
     assert {dialect.trims_blanks for dialect in possible_dialects({"trimsBlanks": False})} == {False}
     assert len(possible_dialects({"caseSensitive": True, "mixedIsZero": False})) == 4
-    equal = [dialect for dialect in DIALECTS if text_key(dialect, " Card") == text_key(dialect, "card")]
+    equal = [dialect for dialect in DIALECTS if dialect.text_key(" Card") == dialect.text_key("card")]
     assert equal == [dialect for dialect in DIALECTS if dialect.trims_blanks and not dialect.case_sensitive]

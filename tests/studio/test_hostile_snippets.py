@@ -8,11 +8,10 @@ from random import Random
 import pytest
 
 from reconciler.studio.build import number_helpers, text_helper
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import MAX_LENGTH, Expression, SnippetError, format_expression, parse_snippet
 from reconciler.studio.read import read_block
-from reconciler.studio.script import ScriptError, read_script_file
+from reconciler.studio.script import ScriptError, find_file_block
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import FULL
 
@@ -30,7 +29,7 @@ def attempt(text: str) -> None:
     with suppress(SnippetError):
         read_block(text, LAYOUT)
     with suppress(ScriptError, SnippetError):
-        read_block(read_script_file(text, LAYOUT), LAYOUT)
+        read_block(find_file_block(text, LAYOUT)[0], LAYOUT)
 
 
 def test_random_texts_are_read_or_refused() -> None:

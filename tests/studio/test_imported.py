@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,11 +15,10 @@ from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import Condition, Target
 from reconciler.studio.build import build_block
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout
+from reconciler.studio.read import ImportedSnippet
 from tests.support import studio_rules
 from tests.tiers import FULL
 
@@ -109,6 +109,7 @@ def test_a_branch_without_a_skill_is_an_error_but_at_the_end() -> None:
         ('CASE intent.endswith("x") { s = 4 }', 2, "intent.endswith"),
         ("CASE intent.length() > 3 { s = 4 }", 2, "intent . length"),
         ("CASE ( score * 2 ) > 3 { s = 4 }", 2, "score * 2"),
+        ("CASE score + 2 { s = 4 }", 2, "score + 2"),
         ("CASE ( score > 2 ) ~ ( score < 1 ) { s = 4 }", 2, "~"),
         ('CASE intent > "m" { s = 4 }', 2, "intent >"),
         ('CASE intent = "5" { s = 4 }', 2, 'intent = "5"'),
@@ -222,6 +223,18 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
                 skills = Counter(str(run.get("skill", "")) for run in runs)
                 assert (expected or {"": 100}) == {each: 20 * n for each, n in skills.items()}, (text, conversation)
     assert count >= 12
+
+
+def test_a_case_line_with_and_beside_another_case_line() -> None:
+    """Two CASE lines before one block, of which one contains `&`, become two rules that decide as the snippet."""
+    text = 'SELECT { CASE ( lang = "x" ) & ( tier = "g" )\nCASE age = 2 { skill = 4001 } }'
+    entries = [RoutingEntry(name=str(at), rule=rule) for at, rule in enumerate(imported(text).rules)]
+    assert [{"age equals": 2}, {"lang equals": "x", "tier equals": "g"}] == [tests for tests, _ in converted(text)]
+    for values in product(("x", "y"), ("g", "h"), (1, 2)):
+        conversation: dict[str, Any] = dict(zip(("lang", "tier", "age"), values, strict=True))
+        for dialect in possible_dialects({}):
+            skill = run_snippet(parse_snippet(text), conversation, dialect).get("skill")
+            assert (find_winner(entries, conversation) is not None) == (skill == 4001), conversation
 
 
 @pytest.mark.parametrize("seed", range(60 if FULL else 4))

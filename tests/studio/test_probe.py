@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.studio.dialect import FACTS, possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import FACTS, possible_dialects
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import NotStorableError
-from reconciler.studio.probe import parse_probe, probe_snippet
-from reconciler.studio.recipe import format_recipe
-from tests.support.studio_rules import LAYOUT
+from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
+from tests.support.studio_rules import LAYOUT, last_trace
 
 
 def test_the_probe_finds_each_dialect() -> None:
     """Its last TRACE line, under each of the 16, rules the 15 others out."""
-    statements = parse_snippet(probe_snippet())
     for dialect in possible_dialects({}):
-        traces: list[str] = []
-        run_snippet(statements, {}, dialect, traces=traces)
-        facts = parse_probe(f"12:00 TRACE {traces[-1]} ")
+        facts = parse_probe(f"12:00 TRACE {last_trace(probe_snippet(), dialect)} ")
         assert set(facts) == set(FACTS)
         assert possible_dialects(facts) == (dialect,)
 

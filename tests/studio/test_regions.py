@@ -8,8 +8,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.desired.desired import script_types
 from reconciler.model.rule import Rule
-from reconciler.studio.dialect import possible_dialects
-from reconciler.studio.evaluate import run_snippet
+from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
 from tests.support.builders import wanted
 from tests.support.studio_rules import LAYOUT, block_of, domain_rule

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.studio.layout import BlockLayout
-from reconciler.studio.script import ScriptError, find_block, read_script_file, replace_block
+from reconciler.studio.script import ScriptError, find_block, find_file_block, replace_block
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import FULL
 
@@ -171,7 +171,7 @@ def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
     forms = [value, wide, f"\ufeff{wide}", simple(wide), f" \n{simple(value)}", xml]
     forms += [json.dumps({"scriptContent": content}), json.dumps({"scriptContent": json.dumps(content)})]
     forms += [json.dumps({"name": "x", "scriptContent": xml})]
-    assert [expected] * len(forms) == [read_script_file(form, LAYOUT) for form in forms]
+    assert [expected] * len(forms) == [find_file_block(form, LAYOUT)[0] for form in forms]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
 def test_a_file_without_one_script_is_refused(text: str) -> None:
     """With a message and a hint, for whatever text."""
     with pytest.raises(ScriptError, match="; "):
-        read_script_file(text, LAYOUT)
+        find_file_block(text, LAYOUT)
 
 
 def test_two_blocks_of_two_owners_are_independent() -> None:

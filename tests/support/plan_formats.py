@@ -31,8 +31,7 @@ def as_text(made: Plan) -> str:
 
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
-    terminal = SimpleNamespace(limits=TextLimits())
-    session = SimpleNamespace(terminal=terminal, tenant=TENANT, banner="")
+    session = SimpleNamespace(limits=TextLimits(), tenant=TENANT, banner="")
     with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
         return plan_command.as_github(cast("Session", session), made)
 

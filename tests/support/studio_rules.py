@@ -9,7 +9,8 @@ from typing import Any, Final
 from reconciler.model.live import marker_digest
 from reconciler.model.rule import Address, Condition, Rule, Target, make_condition, normalized_conditions
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.dialect import Dialect
+from reconciler.studio.evaluate import Dialect, run_snippet
+from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, storable_rule
 from reconciler.studio.read import BlockRule
 
@@ -143,3 +144,8 @@ def conversation(random: Random, dialect: Dialect) -> tuple[dict[str, Any], dict
         elif chance < 0.9:
             variables[variable] = ""  # to Studio, a missing value
     return attributes, variables
+
+
+def last_trace(snippet: str, dialect: Dialect) -> str:
+    """Return the text of a snippet's last TRACE: a run does not keep it, so it is assigned instead."""
+    return str(run_snippet(parse_snippet(snippet.replace("TRACE", "ASSIGN trace =")), {}, dialect)["trace"])

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.routing_entry import make_probe
 from reconciler.behaviour.space.boxes import Shape
-from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.domain import ValueSet, intersect, subtract
-from reconciler.behaviour.space.space import FAILS, HOLDS, Space
-from reconciler.model.rule import Condition, Rule
+from reconciler.behaviour.space.clauses import Clause, clause_values
+from reconciler.behaviour.space.domain import ValueSet, intersect
+from reconciler.behaviour.space.space import Space
+from reconciler.model.rule import Condition
 
 
 class RegionClaim(NamedTuple):
@@ -45,8 +45,7 @@ class _ContainmentSearch:
     def __init__(self, fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]) -> None:
         lists = [clauses for claim in (*fresh, *reviewed) for clauses in (claim.where, *claim.excepts)]
         conditions = tuple({clause.condition: None for clauses in lists for clause in clauses})
-        rule = Rule(name="", description="", priority=0, enabled=True, conditions=conditions, targets=())
-        self.space = Space(([RoutingEntry(name="", rule=rule)],))
+        self.space = Space(([make_probe(conditions)],))
         self.fresh = [self._claim_shapes(claim) for claim in fresh]
         self.reviewed = [self._claim_shapes(claim) for claim in reviewed]
 
@@ -59,16 +58,10 @@ class _ContainmentSearch:
         """Return the number of the shape of the clauses; None where they hold for no conversation."""
         parts: dict[int, ValueSet] = {}
         for clause in clauses:
-            if not isinstance(clause.condition, Condition):
-                number, part = self.space.domain_index[clause.condition], FAILS if clause.negate else HOLDS
-            else:
-                number = self.space.domain_index[clause.condition.attribute]
-                domain = self.space.domain(number)
-                part = domain.values_for(clause.condition)
-                if clause.negate:
-                    pieces = subtract(domain, domain.all, part)
-                    part = pieces[0] if pieces else (0, 0, 0)
-            parts[number] = intersect(parts.get(number, self.space.domains[number].all), part)
+            condition = clause.condition
+            number = self.space.domain_index[condition.attribute if isinstance(condition, Condition) else condition]
+            domain = self.space.domains[number]
+            parts[number] = intersect(parts.get(number, domain.all), clause_values(domain, clause))
         shape: Shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.space.domains[n].all))
         return self.space.shapes.add(shape) if all(part[0] for _, part in shape) else None
 

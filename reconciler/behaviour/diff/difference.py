@@ -11,14 +11,7 @@ from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
 from reconciler.behaviour.diff.exceptions import RunningExceptions
-from reconciler.behaviour.diff.regions import (
-    DraftRegion,
-    DraftRegionBuilder,
-    ImpactRow,
-    Region,
-    RegionFormatter,
-    merge_regions,
-)
+from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, ImpactRow, Region, RegionFormatter
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
@@ -28,6 +21,7 @@ from reconciler.behaviour.space.domain import intersect, subtract
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.behaviour.space.value_type import Types
+from reconciler.model.grouping import group_pairs
 
 _MAX_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
 _MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand
@@ -38,11 +32,10 @@ def build_rows(
 ) -> Sequence[ImpactRow]:
     """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
     row_builder = _RowBuilder(builder)
-    rows = list(row_builder.build_all())
-    if rows:
-        drafts = [*rows, *builder.build_drafts(row_builder.covered_ranks)]
-    merged = merge_regions(builder.space, drafts, lambda draft: (draft.after, draft.excepts))
-    return sorted(map(formatter.format_region, merged), key=lambda row: bool(row.unlikely))
+    if covered := list(row_builder.build_all()):
+        drafts = [*covered, *builder.build_drafts(row_builder.covered_ranks)]
+    rows = formatter.format_regions(drafts, lambda draft: (draft.after, draft.excepts))
+    return sorted(rows, key=lambda row: bool(row.unlikely))
 
 
 class _RowTooLongError(Exception):
@@ -61,10 +54,8 @@ class _RowBuilder:
     def build_all(self) -> Iterator[DraftRegion]:
         if self.pairs.unknown:  # the unchanged conversations are not known either
             return
-        moved: dict[int, list[RankPair]] = {}
-        for pair in sorted((*self.pairs.narrow, *self.pairs.wide), key=lambda pair: (pair[1], pair[0])):
-            moved.setdefault(pair[1], []).append(pair)
-        for rank, pairs in moved.items():
+        moved = group_pairs((pair[1], pair) for pair in sorted((*self.pairs.narrow, *self.pairs.wide)))
+        for rank, pairs in sorted(moved.items()):
             if rank == DEFAULT_RANK or len(pairs) == 1 or rank in self.pairs.unchanged_ranks:
                 continue
             try:
@@ -162,8 +153,7 @@ def compare_behaviour(
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
     builder, formatter = DraftRegionBuilder(pairs), RegionFormatter(space)
     drafts = list(builder.build_drafts())
-    merged = merge_regions(space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
-    regions = tuple(map(formatter.format_region, merged))
+    regions = formatter.format_regions(drafts, lambda draft: (draft.before, draft.after, draft.excepts))
     boxes = [pairs.common_box(pair) for pair in pairs.unknown]
     undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
     rows = build_rows(builder, drafts, formatter)
@@ -174,7 +164,7 @@ def compare_behaviour(
             if (winner and winner.whole) is not expected:
                 raise AssertionError(f"the example {example} is not taken by {expected}")
     return BehaviourChange(
-        regions=regions,
+        regions=tuple(regions),
         undecided=tuple(undecided),
         rows=tuple(rows),
         rests_on={name: types[name] for name in formatter.rests_on} if types else {},

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
-from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, merge_regions
+from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
@@ -25,6 +25,7 @@ from reconciler.behaviour.routing_entry import (
     RoutingEntry,
     destination_of_rule,
     evaluation_key,
+    make_probe,
     order_entries,
 )
 from reconciler.behaviour.space.domain import intersect
@@ -32,7 +33,8 @@ from reconciler.behaviour.space.patterns import union
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Conditions, Example, Space
 from reconciler.behaviour.space.value_type import Types
-from reconciler.model.rule import Address, Rule
+from reconciler.model.grouping import group_pairs
+from reconciler.model.rule import Address
 
 _PROBE: Final = 0  # the rank of a promise in its own list
 _ALL: Final = Fraction(1)
@@ -52,8 +54,7 @@ class Promise:
     @cached_property
     def probe(self) -> RoutingEntry:
         """The promise as a rule on top of a list."""
-        rule = Rule(name="", description="", priority=0, enabled=True, conditions=self.conditions, targets=())
-        return RoutingEntry(name="", rule=rule)
+        return make_probe(self.conditions)
 
     def allows(self, destination: Destination) -> bool:
         """Return whether conversations may go to a destination."""
@@ -107,9 +108,8 @@ class _PromiseChecker:
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space, self.slices, self.formatter = space, PivotSlices(space, ordered), RegionFormatter(space)
-        self.ranks_by_destination: dict[Destination, list[int]] = {}
-        for rank, destination in enumerate(self.slices.destinations):
-            self.ranks_by_destination.setdefault(destination, []).append(rank)
+        destinations = enumerate(self.slices.destinations)
+        self.ranks_by_destination = group_pairs((destination, rank) for rank, destination in destinations)
         self._index = cache(lambda: RuleIndex(ordered))
 
     def check(self, promise: Promise) -> PromiseFacts:
@@ -118,8 +118,7 @@ class _PromiseChecker:
             return PromiseFacts((), is_empty=True)
         pairs = _Violations(promise, probe, self)
         drafts = DraftRegionBuilder(pairs).build_drafts()
-        merged = merge_regions(self.space, drafts, lambda draft: (draft.before, draft.excepts))
-        regions = map(self.formatter.format_region, merged)
+        regions = self.formatter.format_regions(drafts, lambda draft: (draft.before, draft.excepts))
         violations = sorted(regions, key=lambda region: (region.unlikely, region.example.assumed != {}))
         for region in violations:
             self._confirm_example(promise, region)
@@ -191,9 +190,8 @@ class SingleEdits:
         self.space, self.evaluation = Space(lists, types=endpoint.types), evaluation
         self._slices, self._forms, self._probes = (PivotSlices(self.space, entries) for entries in lists)
         self._keys = [evaluation_key(entry, evaluation) for entry in self._slices.entries]
-        self._boxes: dict[Conditions, list[int]] = {}  # by rank in `_forms`: several for a rule behind an endpoint
-        for rank, entry in enumerate(self._forms.entries):
-            self._boxes.setdefault(entry.whole.rule.conditions, []).append(rank)
+        forms_by_rank = enumerate(self._forms.entries)  # several of a rule behind an endpoint
+        self._boxes = group_pairs((entry.whole.rule.conditions, rank) for rank, entry in forms_by_rank)
         probes = {id(entry) for entry in self._probes.entries}
         self._promises = [promise for promise in promises if id(promise.probe) in probes]  # by rank in `_probes`
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}

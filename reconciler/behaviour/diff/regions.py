@@ -4,8 +4,9 @@ A region is the common box of both rules of a pair, without the parts that earli
 one attribute only become one region.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -14,10 +15,11 @@ from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPa
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, simplify, unite_values
+from reconciler.behaviour.space.clauses import Clause, express_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
@@ -52,13 +54,14 @@ class Region(ImpactRow):
 class DraftRegion:
     """A region before it is formatted: a box, the shapes left out of it, and the rules that take its conversations."""
 
+    # The first of `rules` are those of the example.
+
     box: Box
     excepts: tuple[Shape, ...]
     before: Destination
     after: Destination
     example: Box
-    rules: RulePair
-    other_rules: list[RulePair] = field(default_factory=list)
+    rules: list[RulePair]
     kind: int = 0  # equal for regions that may be merged
 
 
@@ -77,12 +80,10 @@ def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) 
         used = sorted({attribute for draft in regions for attribute in draft.box})
         for attribute in sorted(used, key=lambda number: number != space.pivot):
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
-            if space.budget.is_exhausted():  # separate regions are correct, too
+            if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            groups: dict[object, list[DraftRegion]] = {}
-            for draft in regions:
-                others = frozenset(item for item in draft.box.items() if item[0] != attribute)
-                groups.setdefault((draft.kind, others), []).append(draft)
+            others = (frozenset(item for item in draft.box.items() if item[0] != attribute) for draft in regions)
+            groups = group_pairs(((draft.kind, rest), draft) for draft, rest in zip(regions, others, strict=True))
             joined = (group if len(group) == 1 else _join_group(space, group, attribute) for group in groups.values())
             regions = list(chain.from_iterable(joined))
     return regions
@@ -118,12 +119,10 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
         atoms |= part[0]
     if not is_expressible(space.domains[attribute], (atoms, yes, no)):
         return None
-    first, *others = group
-    rules = [*first.other_rules, *(pair for draft in others for pair in (draft.rules, *draft.other_rules))]
-    box = {**first.box, attribute: (atoms, yes, no)}
+    box = {**group[0].box, attribute: (atoms, yes, no)}
     if box[attribute] == every:  # like a region without this attribute
         del box[attribute]
-    return replace(first, box=box, other_rules=rules)
+    return replace(group[0], box=box, rules=[pair for draft in group for pair in draft.rules])
 
 
 class RegionFormatter:
@@ -135,10 +134,12 @@ class RegionFormatter:
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
         self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
-    def format_region(self, draft: DraftRegion) -> Region:
-        """Return the region as conditions, with its example as a conversation."""
-        pairs = [draft.rules, *draft.other_rules]
-        before_rules = tuple(dict.fromkeys(before for before, _ in pairs))
+    def format_regions(self, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[Region]:
+        """Return the regions, merged, as conditions, each with its example as a conversation."""
+        return list(map(self._format_region, merge_regions(self.space, drafts, kind_of)))
+
+    def _format_region(self, draft: DraftRegion) -> Region:
+        before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
@@ -146,10 +147,10 @@ class RegionFormatter:
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=draft.rules[0],
-            after_rule=draft.rules[1],
+            before_rule=draft.rules[0][0],
+            after_rule=draft.rules[0][1],
             before_rules=before_rules,
-            after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
+            after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
             unlikely=self.space.unlikely_attributes(draft.box),
         )
 
@@ -173,7 +174,7 @@ class RegionFormatter:
         domain = self.space.domains[attribute]
         if not is_expressible(domain, part):
             raise AssertionError(f"no conditions express {part} of {domain.attribute}")
-        clauses = express_checked_values(domain, part)
+        clauses = express_values(domain, part)
         numbers = domain.text_like_numbers
         if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
             self.rests_on[domain.attribute] = None
@@ -234,37 +235,32 @@ class DraftRegionBuilder:
         box = self.pairs.common_box(pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
-        if not is_expressible(self.space.pivot_domain, pivot):
+        if is_expressible(self.space.pivot_domain, pivot):
+            box[self.space.pivot] = pivot
+            masks = narrow_pair.masks_by_atom.items()
+            values_of = group_pairs((number, (1 << atom, 0, 0)) for atom, before in masks for number in bits(before))
+            excepts = []
+            for number, values in values_of.items():
+                excepts += exceptions.with_pivot(number, unite_values(self.space.pivot_domain, sorted(values)))
+        else:
             excepts = self.earlier_shapes(exceptions, pair)
-            return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
-        box[self.space.pivot] = pivot
-        by_shape: dict[int, int] = {}
-        for atom, before in narrow_pair.masks_by_atom.items():
-            for number in bits(before):
-                by_shape[number] = by_shape.get(number, 0) | 1 << atom
-        excepts = []
-        for number, mask in by_shape.items():
-            parts = unite_values(self.space.pivot_domain, ((1 << atom, 0, 0) for atom in bits(mask)))
-            excepts += exceptions.with_pivot(number, parts)
         return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
 
     @cached_property
     def wide_drafts(self) -> dict[RankPair, DraftRegion]:
         """The regions of pairs with many values of the pivot, built in an order in which ranks mostly grow."""
         drafts: dict[RankPair, DraftRegion] = {}
-        by_old: dict[int, list[RankPair]] = {}
-        for pair in sorted(self.pairs.wide):
-            by_old.setdefault(pair[0], []).append(pair)
+        pairs_of_old = Counter(old for old, _ in self.pairs.wide)
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
         by_pattern = PatternExceptions(self.pairs)
-        for pair in chain.from_iterable(by_old.values()):
+        for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
             pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
             if by_pattern.applies_to(pivot):
                 rules, by_value = by_pattern.shapes_before(pair, pivot)
                 box, excepts = simplify(self.space, box, [*rules, *by_value], rules)
             else:
-                running = rising if len(by_old[pair[0]]) == 1 else jumping
+                running = rising if pairs_of_old[pair[0]] == 1 else jumping
                 box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
             drafts[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
         return drafts
@@ -276,12 +272,7 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        rules, *others = map(self.rules_of, group)
+        old_list, new_list = self.pairs.old, self.pairs.new
+        rules = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in group]
         old, new = self.pairs.destinations_of(group[0])
-        return DraftRegion(
-            box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules, other_rules=others
-        )
-
-    def rules_of(self, pair: RankPair) -> RulePair:
-        """Return both rules of a pair."""
-        return self.pairs.old.entry_of_rank(pair[0]), self.pairs.new.entry_of_rank(pair[1])
+        return DraftRegion(box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules)

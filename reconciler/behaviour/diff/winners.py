@@ -7,6 +7,7 @@ left. The rules with most values of the pivot take the same in most slices, so t
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from sys import maxsize
 from typing import Final, NamedTuple
 
@@ -33,18 +34,13 @@ class Taker(NamedTuple):
     box: Box | None
 
 
-class _TakerRun(NamedTuple):
-    ranks: list[int]
-    takers: list[Taker]
-
-
 class SliceWalk:
     """Walks of one list."""
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
         self._first_ranks: dict[int, list[int]] = {}
-        self._runs: dict[tuple[int, int, int], _TakerRun] = {}
+        self._runs: dict[tuple[int, int, int], list[Taker]] = {}
 
     def find_takers(self, atom: int, shape: int, before: int, visited: _Runs) -> Iterator[Taker]:
         """Yield the rules that take the part of a shape in a slice that the shapes `before` leave; no run twice."""
@@ -70,14 +66,14 @@ class SliceWalk:
         kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else ORDINARY_SLICE
         run = self._runs.get((kind, shape, before))
         if run is None:
-            takers = list(self._wide_takers(atom, kind, shape, before))
-            run = self._runs[kind, shape, before] = _TakerRun([taker.rank for taker in takers], takers)
-        first, last = bisect_right(run.ranks, ends[0]), bisect_left(run.ranks, ends[1])
+            run = self._runs[kind, shape, before] = list(self._wide_takers(atom, kind, shape, before))
+        rank_of = attrgetter("rank")
+        first, last = bisect_right(run, ends[0], key=rank_of), bisect_left(run, ends[1], key=rank_of)
         key = (id(run), first, last)
         if key in visited:
             return []
         visited.add(key)
-        return run.takers[first:last]
+        return run[first:last]
 
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
         slices = self.slices
@@ -101,7 +97,7 @@ class SliceWalk:
         try:
             box = slices.shapes(atom).find_free_box(shape, slices.shape_of_rank(atom, rank), before)
         except UndecidedError:
-            if self.space.budget.is_exhausted():
+            if self.space.budget.remaining < 0:
                 raise
             yield Taker(rank, None)
         else:
@@ -248,14 +244,13 @@ class WinnerPairs:
     def _price(self, atom: int, number: int) -> int:
         """Return the cost of a shape as an exception: a document holds each of its conditions."""
         shapes = self.old.shapes(atom)
-        price = self._prices.get((id(shapes), number))
-        if price is None:
+        key = id(shapes), number
+        if key not in self._prices:
             length = 0.0
             for attribute, part in shapes.all[number]:
                 domain = self.space.domain(attribute)
                 # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
                 denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
                 length += domain.clause_cost((part[0] | denied, *part[1:]))
-            price = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
-            self._prices[id(shapes), number] = price
-        return price
+            self._prices[key] = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
+        return self._prices[key]

@@ -18,6 +18,7 @@ from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Example, find_contradiction
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque
 
 MAX_TIES_PER_RULE: Final = 20
@@ -51,10 +52,7 @@ class _PriorityLevel:
         self._open_masks: dict[int, int] = {}
 
     def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
-        groups: dict[int, list[int]] = {}
-        for rank in self._at_level(ordered):
-            groups.setdefault(self.slices.boxes[rank].shape, []).append(rank)
-        return groups
+        return group_pairs((self.slices.boxes[rank].shape, rank) for rank in self._at_level(ordered))
 
     def _at_level(self, ordered: Sequence[int]) -> Sequence[int]:
         return ordered[bisect_left(ordered, self.ranks[0]) : bisect_right(ordered, self.ranks[-1])]
@@ -114,10 +112,9 @@ class _PriorityLevel:
 
     def open_slices(self, rank: int) -> int:
         """Return a mask of a rule's slices, without those that better priorities are known to take from it."""
-        mask = self._open_masks.get(rank)
-        if mask is None:
-            mask = self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
-        return mask
+        if rank not in self._open_masks:
+            self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
+        return self._open_masks[rank]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +218,8 @@ class _ShadowingSearch:
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
-        self.wide_ranks: dict[int, list[int]] = {}  # of the rules with many values of the pivot, by shape
-        for rank, box in enumerate(slices.boxes):
-            if not box.atoms:
-                self.wide_ranks.setdefault(box.shape, []).append(rank)
+        # Of the rules with many values of the pivot, by shape:
+        self.wide_ranks = group_pairs((box.shape, rank) for rank, box in enumerate(slices.boxes) if not box.atoms)
 
     def shadowing_rules(self, rank: int) -> tuple[RoutingEntry, ...]:
         """Return earlier rules that together take all conversations of a shadowed rule, each of them necessary."""

@@ -10,6 +10,7 @@ from reconciler.behaviour.ordering.graph import Dependencies
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
+from reconciler.model.grouping import group_pairs
 
 MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of the pivot, before the search ends
 MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory
@@ -128,8 +129,13 @@ class Constraints:
     def _share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one above levels[1]."""
         few, many = (version, other) if version.slices.boxes[version.rank].atoms else (other, version)
-        if not few.slices.boxes[few.rank].atoms and not self._may_share_conversation(version, other, levels):
-            return False
+        old, new = bisect_left(self.levels[id(self.old)], levels[0]), bisect_left(self.levels[id(self.new)], levels[1])
+        if not few.slices.boxes[few.rank].atoms:
+            # Rules without a condition on the pivot may leave two wide versions nothing in common.
+            blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
+            first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
+            if not self.space.shapes.has_free_box(first, second, blockers):
+                return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
             links = len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
@@ -137,35 +143,18 @@ class Constraints:
                 raise UndecidedError
             if many.slices.holds(atom, many.rank):
                 first, second = (each.slices.shape(atom, each.rank) for each in (version, other))
-                old, new = self._ranks_at(levels)
                 blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
                 if self.old.shapes(atom).has_free_box(first, second, blockers):
                     return True
         return False
 
-    def _may_share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
-        """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
-        old, new = self._ranks_at(levels)
-        blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
-        first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
-        return self.space.shapes.has_free_box(first, second, blockers)
-
-    def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:
-        old, new = (self.levels[id(slices)] for slices in (self.old, self.new))
-        return bisect_left(old, levels[0]), bisect_left(new, levels[1])
-
 
 class _VersionIndex:
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
-        self.versions_by_atom: dict[int, list[RuleVersion]] = {}
-        self.wide: list[RuleVersion] = []
         self.all = list(versions)
-        for version in self.all:
-            atoms = version.slices.boxes[version.rank].atoms
-            for atom in atoms:
-                self.versions_by_atom.setdefault(atom, []).append(version)
-            if not atoms:
-                self.wide.append(version)
+        atoms_of = [(version, version.slices.boxes[version.rank].atoms) for version in self.all]
+        self.versions_by_atom = group_pairs((atom, version) for version, atoms in atoms_of for atom in atoms)
+        self.wide = [version for version, atoms in atoms_of if not atoms]
 
     def candidates(self, version: RuleVersion) -> Iterable[RuleVersion]:
         """Return the versions with a value of the pivot that this one has, and those with many values."""
@@ -180,19 +169,9 @@ class _VersionIndex:
 
 def _name_dependencies(moves: Sequence[Move], fixed: Sequence[RoutingEntry]) -> frozenset[tuple[int, int]]:
     """Return pairs: the change that frees a name, and the change that takes it; shared names bind no change."""
-    before: dict[str, list[int]] = {}
-    for move, change in enumerate(moves):
-        if change.before is not None:
-            before.setdefault(change.before.rule.name, []).append(move)
-    fixed_names = {entry.rule.name for entry in fixed}
-    pairs: set[tuple[int, int]] = set()
-    for move, change in enumerate(moves):
-        if change.after is None or change.after.rule.name in fixed_names:
-            continue
-        name = change.after.rule.name
-        if change.before is None or change.before.rule.name != name:
-            for owner in before.get(name, ()):
-                after = moves[owner].after
-                if owner != move and (after is None or after.rule.name != name):
-                    pairs.add((owner, move))
-    return frozenset(pairs)
+    names = [[entry.rule.name if entry else None for entry in (move.before, move.after)] for move in moves]
+    renamed = [(move, before, after) for move, (before, after) in enumerate(names) if before != after]
+    owners = group_pairs((before, move) for move, before, _ in renamed)
+    fixed_names = {None, *(entry.rule.name for entry in fixed)}
+    takers = ((move, after) for move, _, after in renamed if after not in fixed_names)
+    return frozenset((owner, move) for move, name in takers for owner in owners.get(name, ()))

@@ -1,5 +1,6 @@
 """Graphs of calls and the calls that must come after them: cycles, waves, and changes split into several calls."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -47,10 +48,7 @@ def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
 def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
     """Return the nodes in waves of independent nodes; late nodes only when no other node is ready."""
     # Late nodes that others wait for come before other late nodes; nodes of a cycle come last, one in each wave.
-    waiting = dict.fromkeys(graph, 0)
-    for afters in graph.values():
-        for after in afters:
-            waiting[after] += 1
+    waiting = Counter(chain.from_iterable(graph.values()))
     urgent = _late_prerequisites(graph, is_late)
     remaining = dict.fromkeys(graph)
     waves: list[tuple[Node, ...]] = []

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
 from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, intersect, subtract
-from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.patterns import bits, union
 
 Shape = tuple[tuple[int, "ValueSet"], ...]  # the values of each restricted attribute, by its number, ascending
 Box = dict[int, "ValueSet"]
@@ -67,29 +67,23 @@ class Shapes:
 
     def overlapping(self, number: int) -> int:
         """Return the shapes that have a conversation in common with this one."""
-        mask = self._overlapping.get(number)
-        if mask is None:
-            mask = self._overlapping[number] = self.touching(self.all[number])
-        return mask
+        if number not in self._overlapping:
+            self._overlapping[number] = self.touching(self.all[number])
+        return self._overlapping[number]
 
     def touching(self, parts: Iterable[tuple[int, ValueSet]]) -> int:
         """Return the shapes that have a conversation in common with a box."""
-        mask = (1 << len(self.all)) - 1
-        for attribute, part in parts:
-            mask &= ~self._attribute_indexes[attribute].classify(part)[0]
-        return mask
+        apart = union(self._attribute_indexes[attribute].classify(part)[0] for attribute, part in parts)
+        return ((1 << len(self.all)) - 1) & ~apart
 
     def covering(self, number: int) -> int:
         """Return the shapes that hold every conversation of this one."""
-        mask = self._covering.get(number)
-        if mask is None:
-            mask = (1 << len(self.all)) - 1
+        if number not in self._covering:
             parts = dict(self.all[number])
-            for attribute, part in parts.items():
-                mask &= ~self._attribute_indexes[attribute].classify(part)[1]
-            mask &= ~self._restricting_layers.outside(parts)
-            self._covering[number] = mask
-        return mask
+            apart = union(self._attribute_indexes[attribute].classify(part)[1] for attribute, part in parts.items())
+            apart |= self._restricting_layers.outside(parts)
+            self._covering[number] = ((1 << len(self.all)) - 1) & ~apart
+        return self._covering[number]
 
     def find_free_box(self, first: int, second: int, blockers: int) -> Box | None:
         """Return a box in both shapes that none of the blockers touches, or None. Raises UndecidedError."""

@@ -1,13 +1,15 @@
 """Values as readable conditions (those of the API, or their complements), and boxes with few and short exceptions."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.attribute_index import bit_runs
 from reconciler.behaviour.space.boxes import Box, Shape
 from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
+from reconciler.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
@@ -20,25 +22,19 @@ class Clause(NamedTuple):
     negate: bool = False
 
 
-def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...] | None:
-    """Return conditions that together express exactly this part, or None where no conjunction does."""
-    clauses = express_checked_values(domain, part)
-    if isinstance(domain, OpaqueDomain) or part == domain.all:
-        return clauses
-    values = domain.all
-    for clause in clauses:
-        assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
-        clause_values = domain.values_for(clause.condition)
-        if clause.negate:  # no clause of this part leaves several pieces
-            pieces = subtract(domain, values, clause_values)
-            values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
-        else:
-            values = intersect(values, clause_values)
-    return clauses if covers(values, part) and covers(part, values) else None
+def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
+    """Return the values for which a clause on an attribute holds."""
+    if isinstance(domain, OpaqueDomain) or isinstance(clause.condition, Opaque):
+        return FAILS if clause.negate else HOLDS
+    values = domain.values_for(clause.condition)
+    if not clause.negate:
+        return values
+    pieces = subtract(domain, domain.all, values)  # at most one: a condition has at most one pattern
+    return pieces[0] if pieces else (0, 0, 0)
 
 
-def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
-    """Return `express_values` of a part that is `is_expressible`, and so needs no proof."""
+def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
+    """Return conditions that together express exactly a part that `is_expressible`."""
     if part == domain.all:
         return ()
     if isinstance(domain, OpaqueDomain):
@@ -59,7 +55,9 @@ def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
         return not atoms & ~_matching_atoms(domain, required, denied)
     result = domain.expressible.get(part)
     if result is None:
-        result = domain.expressible[part] = express_values(domain, part) is not None
+        clauses = _express_clauses(domain, part)
+        values = reduce(intersect, (clause_values(domain, clause) for clause in clauses), domain.all)
+        result = domain.expressible[part] = covers(values, part) and covers(part, values)
     return result
 
 
@@ -75,11 +73,8 @@ def _matching_atoms(domain: Domain, required: Iterable[int], denied: Iterable[in
 
 def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> list[ValueSet]:
     """Return expressible parts, mostly one, that together hold the values of all of these."""
-    by_patterns: dict[tuple[int, int], list[ValueSet]] = {}
-    for part in parts:
-        by_patterns.setdefault(part[1:], []).append(part)
     result: list[ValueSet] = []
-    for (yes, no), alike in by_patterns.items():
+    for (yes, no), alike in group_pairs((part[1:], part) for part in parts).items():
         united = (union(part[0] for part in alike), yes, no)
         result += alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
     return result
@@ -187,7 +182,7 @@ def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
 
 def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
     """Yield one complement for each run of these atoms: a number is in none of them."""
-    for first, last in _number_runs(domain, numbers):
+    for first, last in number_runs(domain, numbers):
         bounds = _bound_clauses(domain, first, last)
         if not bounds:  # every number
             yield _any_number_clause(domain)._replace(negate=True)
@@ -198,7 +193,7 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
             yield _make_negated_clause(domain, "between", [low, high])
 
 
-def _number_runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
+def number_runs(domain: Domain, numbers: int) -> Iterator[tuple[int, int]]:
     """Yield the first and last atom of each run; atoms without a number are part of the run around them."""
     gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
     for first, last in bit_runs(numbers | gaps):

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate
+from functools import reduce
+from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
@@ -137,10 +139,7 @@ def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tup
 
 def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
-    lengths: dict[int, list[str]] = {}
-    for part in parts:
-        lengths.setdefault(len(part), []).append(part)
-    for length, alike in lengths.items():
+    for length, alike in group_pairs((len(part), part) for part in parts).items():
         if len(alike) <= _MANY_SUBSTRINGS:
             yield from _search_substrings(texts, alike)
             continue
@@ -181,7 +180,8 @@ class Domain:
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self.patterns: Final = PatternSet(named.patterns)
-        self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self._values_by_condition: dict[Condition, ValueSet] = {}
+        self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.first_number = FIRST_TEXT + len(self.texts)
         self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
         apart = bool(self.numbers) or named.any_text or not value_type.texts
@@ -204,15 +204,17 @@ class Domain:
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
         self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
 
-    def atom(self, text: str) -> int | None:
-        """Return the number of a named text's atom, or None for other texts."""
-        return self._atoms.get(text)
-
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
-        atoms, yes, no = self._unmasked_values(condition)
-        atoms &= self.all[0]
-        return (atoms, yes, no) if atoms & REST else (atoms, 0, 0)
+        values = self._values_by_condition.get(condition)
+        if values is None:
+            values = intersect(self._unmasked_values(condition), self.all)
+            self._values_by_condition[condition] = values
+        return values
+
+    def values_for_all(self, conditions: Iterable[Condition]) -> ValueSet:
+        """Return the values for which all conditions hold."""
+        return reduce(intersect, map(self.values_for, conditions), self.all)
 
     def _unmasked_values(self, condition: Condition) -> ValueSet:
         operator = condition.operator
@@ -242,7 +244,7 @@ class Domain:
             return None
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        return self.patterns.example(part[1], part[2], self._atoms)
+        return self.patterns.example(part[1], part[2], self.atom_of)
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
@@ -274,7 +276,7 @@ class Domain:
 
     def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
-            return 1 << self._atoms[value]
+            return 1 << self.atom_of[value]
         return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
 
     def _pattern_index(self, operator: str, value: Value) -> int:
@@ -282,17 +284,11 @@ class Domain:
 
     def _range_atoms(self, operator: str, value: Value) -> int:
         """Return the atoms from one end to the other; both ends are named numbers."""
-        low = high = None
-        if operator == "between":
-            low, high = cast("tuple[float, float]", value)
-        elif operator in ("greaterThan", "greaterThanOrEqual"):
-            low = cast("float", value)
-        else:
-            high = cast("float", value)
+        low, high = cast("tuple[float, float]", value if isinstance(value, tuple) else (value, value))
         first, last = self.first_number, self.first_number + 2 * len(self.numbers)
-        if low is not None:
+        if operator not in ("lessThan", "lessThanOrEqual"):
             first += 2 * bisect_left(self.numbers, low) + (2 if operator == "greaterThan" else 1)
-        if high is not None:
+        if operator not in ("greaterThan", "greaterThanOrEqual"):
             last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
         return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
 
@@ -318,16 +314,13 @@ class Domain:
 
     def _example_number(self, atoms: int) -> int | float:
         """Return a number of the atoms with few digits, from 0 to 1 where possible."""
-        intervals = (self.interval(atom) for atom in bits(atoms))
-        inside = (number for low, high, single in intervals if not single for number in _confidences_between(low, high))
-        number = next(inside, None)
+        ranges = (self.interval(atom) for atom in bits(atoms))
+        inside = (number for low, high, single in ranges if not single for number in _confidences_between(low, high))
+        named = (value for value, _, single in map(self.interval, bits(atoms)) if single and value is not None)
+        number = next(chain(inside, named), None)
         if number is not None:
             return number
-        ranges = [self.interval(atom) for atom in bits(atoms)]
-        number = next((low for low, _, single in ranges if single and low is not None), None)
-        if number is not None:
-            return number
-        low, high, _ = ranges[0]
+        low, high, _ = self.interval(next(bits(atoms)))
         return number_beyond(low, high) if low is None or high is None else cast("float", number_between(low, high))
 
 

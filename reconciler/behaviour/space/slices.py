@@ -11,7 +11,7 @@ from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destin
 from reconciler.behaviour.space.boxes import Box, Shapes
 from reconciler.behaviour.space.domain import REST
 from reconciler.behaviour.space.patterns import bits, union
-from reconciler.behaviour.space.space import CompiledRule, Space
+from reconciler.behaviour.space.space import Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
 UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot that no rule names
@@ -64,16 +64,10 @@ class PivotSlices:
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space = space
-        self.entries: list[RoutingEntry] = []  # by rank, as the next two
-        self.boxes: list[CompiledRule] = []
-        self.never_matching: list[RoutingEntry] = []
-        for entry in ordered:
-            compiled = space.compiled(entry.rule.conditions)
-            if compiled is None:
-                self.never_matching.append(entry)
-            else:
-                self.entries.append(entry)
-                self.boxes.append(compiled)
+        pairs = [(entry, space.compiled[entry.rule.conditions]) for entry in ordered]
+        self.never_matching = [entry for entry, box in pairs if box is None]
+        self.entries = [entry for entry, box in pairs if box is not None]  # by rank, as the next two
+        self.boxes = [box for _, box in pairs if box is not None]
         self.destinations: list[Destination] = [destination_of(entry.rule.targets) for entry in self.entries]
         self.ranks_by_atom: dict[int, list[int]] = {}  # of rules with few values, or a minority of them, by value
         self.general_ranks: list[int] = []  # of rules with most values of the pivot

@@ -5,6 +5,7 @@ pivot a rule is only its shape on the other attributes, and few rules have that 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
@@ -13,6 +14,7 @@ from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import MISSING, NOTHING, REST, Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import PatternSet, bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Scalar
 
 Conditions = tuple[Condition | Opaque, ...]
@@ -28,20 +30,14 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
     for number in sorted({space.domain_index[part.attribute] for part in conditions}):
         needed = [part for part in conditions if space.domain_index[part.attribute] == number]
-        if not _intersect_conditions(space, number, needed)[0]:
+        domain = space.domain(number)
+        if not domain.values_for_all(needed)[0]:
             for part in list(needed):
                 others = [condition for condition in needed if condition is not part]
-                if not others or not _intersect_conditions(space, number, others)[0]:
-                    needed = others or needed
+                if not domain.values_for_all(others)[0]:
+                    needed = others
             return tuple(needed)
     raise AssertionError(entry.name)
-
-
-def _intersect_conditions(space: "Space", number: int, conditions: Sequence[Condition]) -> ValueSet:
-    values = space.domains[number].all
-    for condition in conditions:
-        values = intersect(values, space.domain(number).values_for(condition))
-    return values
 
 
 class OpaqueDomain:
@@ -80,21 +76,6 @@ class Example(NamedTuple):
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
 
 
-def _group_conditions(
-    distinct: Iterable[Conditions], attributes: Iterable[str]
-) -> tuple[dict[str, dict[Condition, None]], dict[Opaque, None]]:
-    """Return the conditions by attribute, the given attributes first, and those of an unknown kind."""
-    grouped: dict[str, dict[Condition, None]] = {attribute: {} for attribute in attributes}
-    unknown: dict[Opaque, None] = {}
-    for conditions in distinct:
-        for part in conditions:
-            if isinstance(part, Condition):
-                grouped.setdefault(part.attribute, {})[part] = None
-            else:
-                unknown[part] = None
-    return grouped, unknown
-
-
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
@@ -103,10 +84,12 @@ class Space:
     ) -> None:
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
         texts, types = texts or {}, types or {}
-        grouped, unknown = _group_conditions(distinct, texts)
+        parts = dict.fromkeys(chain.from_iterable(distinct))
+        grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
+        grouped |= group_pairs((part.attribute, part) for part in parts if isinstance(part, Condition))
         self.domains: list[Domain | OpaqueDomain] = [
-            *(Domain(name, part, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, part in grouped.items()),
-            *map(OpaqueDomain, unknown),
+            *(Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, tests in grouped.items()),
+            *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
         ]
         # By the condition itself where its kind is unknown: an attribute may be named like that condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {
@@ -119,19 +102,15 @@ class Space:
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
-        self._values_by_condition: dict[Condition, ValueSet] = {}
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self.always = self._compile_box(self.pivot_domain.all, ())
         unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
         self.rest_always = self.rest_shapes.add(unnamed)
-        self._compiled = {conditions: self._compile(conditions) for conditions in distinct}
+        # The box of each rule's conditions; None where they contradict each other:
+        self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
-
-    def compiled(self, conditions: Conditions) -> CompiledRule | None:
-        """Return the box of a rule's conditions; None where they contradict each other."""
-        return self._compiled[conditions]
 
     def domain(self, number: int) -> Domain:
         """Return the domain of an attribute; an `OpaqueDomain` has the same members as far as they are used."""
@@ -153,18 +132,18 @@ class Space:
             if number == self.pivot and literal is None and self._is_literal(part):
                 literal = part
                 continue
-            values = self._condition_values(number, part)
+            values = self.domain(number).values_for(part)
             parts[number] = intersect(parts[number], values) if number in parts else values
         if literal is not None and self.pivot in parts:
-            parts[self.pivot] = intersect(parts[self.pivot], self._condition_values(self.pivot, literal))
+            parts[self.pivot] = intersect(parts[self.pivot], self.pivot_domain.values_for(literal))
             literal = None
         if any(not values[0] for values in parts.values()):
             return None
         pivot = parts.pop(self.pivot, None)
         shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.domains[n].all))
         if literal is not None:
-            atom = self.pivot_domain.atom(str(literal.value))
-            return self._intern(CompiledRule((atom or 0,), NOTHING, self.shapes.add(shape), -1))
+            atom = self.pivot_domain.atom_of[str(literal.value)]
+            return self._intern(CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
 
     def _is_literal(self, condition: Condition) -> bool:
@@ -181,12 +160,6 @@ class Space:
 
     def _intern(self, compiled: CompiledRule) -> CompiledRule:
         return self._interned.setdefault(compiled, compiled)
-
-    def _condition_values(self, number: int, condition: Condition) -> ValueSet:
-        values = self._values_by_condition.get(condition)
-        if values is None:
-            values = self._values_by_condition[condition] = self.domain(number).values_for(condition)
-        return values
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""

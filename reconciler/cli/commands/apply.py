@@ -16,7 +16,7 @@ from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
-from reconciler.cli.environments import EnvironmentReport, EnvironmentResult, EnvironmentSelection, SavedPlans
+from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, SavedPlans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
@@ -80,12 +80,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 class _ApplyCommand:
     session: Session
     options: argparse.Namespace
-    reviewed: ReviewedPlan | None
-
-    @classmethod
-    def of(cls, session: Session, options: argparse.Namespace, plans: SavedPlans) -> "_ApplyCommand":
-        reviewed = plans.get(session.environment.name)
-        return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
     async def run_and_notify(self, stop: Cancellation) -> EnvironmentResult:
         """Apply, and notify the webhook of the changes or of the tenant's failure."""
@@ -96,7 +90,7 @@ class _ApplyCommand:
             raise
         if report:
             await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
-        return EnvironmentResult(code, lambda: applied_row(plan, report))
+        return EnvironmentResult(code, applied_row(plan, report))
 
     async def run(self, stop: Cancellation) -> Ended:
         session = self.session
@@ -121,18 +115,17 @@ class _ApplyCommand:
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
-            fresh = session.planner(live, tuple(self.options.allow), self.options.reason)
-            planner = replace(fresh, reviewed=self.reviewed)
+            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
             return planner, planner.build(live)
 
-        planner, plan = await session.terminal.run_blocking(build)
-        session.terminal.print_banner(session.banner)
-        if self.reviewed:
-            refuse_unreviewed(plan, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
-            made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
+        planner, plan = await session.run_blocking(build)
+        session.print_banner()
+        if reviewed := session.reviewed:
+            refuse_unreviewed(plan, reviewed, session.command_line.command("plan", "--out", "FILE"))
+            made_at = f"Plan {reviewed.plan_id}, made {reviewed.generated_at}"
             output.note(f"{made_at}. The tenant was read again: the plan still covers every change.")
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(plan, output.paint, session.tenant, session.terminal.limits))
+            output.result(plan_text(plan, output.paint, session.tenant, session.limits))
         return planner, plan
 
     def refuse(self, plan: Plan) -> None:
@@ -220,9 +213,9 @@ def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) 
     return session
 
 
-def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
+def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
-        return await _ApplyCommand.of(session, selection.options, plans).run_and_notify(stop)
+        return await _ApplyCommand(session, selection.options).run_and_notify(stop)
 
     prepare = partial(_prepared, selection.options, plans)
     return environments.run_environments(selection, work, prepare, on_signal="tell each")
@@ -248,19 +241,18 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     return code
 
 
-def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentReport]]:
+def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        run = _ApplyCommand.of(session, selection.options, plans)
+        run = _ApplyCommand(session, selection.options)
         async with open_reading_client(session) as client:
             _, plan = await run.read_and_plan(client)
         try:
             run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(run.refused(plan, refused), partial(planned_row, plan))
+            return EnvironmentResult(run.refused(plan, refused), planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        saved = plan_file_text(plan, "the plan") if plan.changes else ""
-        return EnvironmentResult(0, partial(planned_row, plan), saved)
+        return EnvironmentResult(0, planned_row(plan), plan_file_text(plan, "the plan") if plan.changes else "")
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 
@@ -277,8 +269,8 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
 
 
 def _apply_shown(
-    selection: EnvironmentSelection, planned: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
-) -> list[EnvironmentReport]:
+    selection: EnvironmentSelection, planned: Sequence[EnvironmentResult], differing: Sequence[EnvironmentResult]
+) -> list[EnvironmentResult]:
     """Apply exactly the plans that were displayed. Text does not repeat the reports of the other environments."""
     plans = {report.row.environment: read_saved_plan(report.saved, "the displayed plan") for report in differing}
     in_text = selection.output.form == "text"

@@ -3,7 +3,6 @@
 import argparse
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.cli.command_line import SIMULATED
@@ -15,13 +14,6 @@ from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 
-_HELP: Final = (
-    "LEFT and RIGHT are live:ENV (the tenant's live rules), manifests:ENV (the rules of the manifests), or a JSON\n"
-    "file in the API's format: a list of rules, or a page. Two files need no environment, network or credentials.\n"
-    "Beside an Environment with `api.rules: studio`, the file is a script (JSON or XML), or a snippet's text.\n"
-    "Queues are compared by id; between two environments by name, and between two manifests by the names there."
-)
-
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -29,7 +21,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("right", metavar="RIGHT", help="as for LEFT")
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     add("--detailed-exitcode", action="store_true", help="exit 2 if conversations are routed differently, or may be")
-    parser.epilog = _HELP
+    parser.epilog = (
+        "LEFT and RIGHT are live:ENV (the tenant's live rules), manifests:ENV (the rules of the manifests), or a JSON\n"
+        "file in the API's format: a list of rules, or a page. Two files need no environment, network or credentials.\n"
+        "Beside an Environment with `api.rules: studio`, the file is a script (JSON or XML), or a snippet's text.\n"
+        "Queues are compared by id; between two environments by name, and between two manifests by the names there."
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

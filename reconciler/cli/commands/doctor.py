@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code

@@ -41,13 +41,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await read_and_plan(session)
-        drift = await session.terminal.run_blocking(lambda: compute_drift(session, plan))
+        drift = await session.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
             folder = new_folder(selection.folder(options.report, drift.plan.environment))
             write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
             write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
         print_drift(session, drift)
-        return EnvironmentResult(PENDING if drift.has_drift else 0, lambda: drift_row(drift))
+        return EnvironmentResult(PENDING if drift.has_drift else 0, drift_row(drift))
 
     code, reports = run_environments(selection, work)
     print_list(selection, reports, "Drift in")
@@ -84,7 +84,7 @@ def print_drift(session: Session, drift: Drift) -> None:
     elif output.form == "github":
         output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
     else:
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         output.result(_as_text(session, drift, output.paint))
 
 
@@ -100,8 +100,7 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         words = replace(session.command_line, options=PlanOptions())
         return words.command("export", *(addresses or ("--all",)), "--write")
 
-    commands = DriftCommands(partial(_heal, session), keep)
-    return drift_text(drift, paint, commands, session.terminal.limits.cases)
+    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

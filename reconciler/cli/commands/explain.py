@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
         output.document({**head, **explain_document(explanation, names)})
     else:
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, names, output.paint))
     for note in misspellings(entries, session.manifests, environment, words):

@@ -16,18 +16,8 @@ from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
-from reconciler.export.export import (
-    ExportedManifests,
-    ExportMismatchError,
-    ExportVerification,
-    ManifestHeader,
-    TenantSnapshot,
-    describe_skipped,
-    export_rules,
-    format_files,
-    format_one_file,
-    verify_export,
-)
+from reconciler.export import export as exports
+from reconciler.export.export import ExportedManifests, ExportVerification, ManifestHeader, TenantSnapshot
 from reconciler.export.names import find_free_name
 from reconciler.export.selection import ExportSelection, match_rules, select_rules
 from reconciler.export.update_manifest import all_edits, edit_texts, prove_edits
@@ -53,6 +43,7 @@ _HELP: Final = (
     "that were changed in CXone: it changes single values of the files and keeps every other byte."
 )
 _MOST_NAMES: Final = 15
+Drifted = list[tuple[LiveRule, DesiredRule]]  # rules that were changed in CXone, each beside that of its manifest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -74,22 +65,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
     session = with_live_file(open_session(options, output), options.live)
     into = parse_target(options.into, Path(options.manifests))
-    if session.live_file is not None:
-        session.output.warn(session.live_file.finding.message)
-        live = session.live_file.live
-    else:
-        live = read_tenant(session)
+    for finding in session.findings:
+        output.warn(finding.message)
+    live = session.live_file.live if session.live_file else read_tenant(session)
     rules = _chosen_rules(options, session, live)
     tenant = snapshot(session, live)
-    if not options.write:
-        exported = _export_new(session, live, tenant, rules, into)
-        if options.rules and exported.skipped and not exported.rules:
-            return RefusedError.exit_code
-    elif options.all:
-        _update_all(session, live, tenant)
-    else:
-        _update_named(session, live, tenant, rules)
-    return 0
+    if options.write:
+        drifted = _all_drifted(session, tenant) if options.all else _named_drifted(session, tenant, rules)
+        _update(session, tenant, drifted)
+        return 0
+    exported = _export_new(session, tenant, rules, into)
+    return RefusedError.exit_code if options.rules and exported.skipped and not exported.rules else 0
 
 
 def snapshot(session: Session, live: LiveState) -> TenantSnapshot:
@@ -127,49 +113,42 @@ _MAX_LISTED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ExportTarget:
-    """A file, a folder, or neither for stdout; `manifests` is the directory of -m."""
+    """A file or a folder, or None for stdout; `manifests` is the directory of -m."""
 
-    file: Path | None
-    folder: Path | None
+    path: Path | None
+    is_folder: bool
     manifests: Path
-
-    @property
-    def printed(self) -> bool:
-        """Return whether the manifests are printed."""
-        return self.file is None and self.folder is None
 
     @property
     def read(self) -> bool:
         """Return whether cxroute reads the target, because it is below the manifests' directory."""
-        path = self.file or self.folder
-        return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
+        return self.path is not None and self.path.resolve().is_relative_to(self.manifests.resolve())
 
     def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError for a file that exists."""
-        if self.folder is None:
-            texts = {self.file or self.manifests / "exported.yaml": format_one_file(exported, header)}
-        else:
-            texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
+        if self.path and self.is_folder:
+            texts = {self.path / name: text for name, text in exports.format_files(exported, header).items()}
             for path in texts:
                 _refuse_existing(path)
+        else:
+            texts = {self.path or self.manifests / "exported.yaml": exports.format_one_file(exported, header)}
         schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
-        if not (self.read and schema.exists()):
-            return {path.as_posix(): text for path, text in texts.items()}
-        links = {path: os.path.relpath(schema, path.parent) for path in texts}
-        return {path.as_posix(): f"{head}{links[path]}\n{text}" for path, text in texts.items()}
+        if self.read and schema.exists():
+            texts = {path: f"{head}{os.path.relpath(schema, path.parent)}\n{text}" for path, text in texts.items()}
+        return {path.as_posix(): text for path, text in texts.items()}
 
 
 def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
     if text is None:
-        return ExportTarget(None, None, manifests)
+        return ExportTarget(None, is_folder=False, manifests=manifests)
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
-        return ExportTarget(None, path, manifests)
+        return ExportTarget(path, is_folder=True, manifests=manifests)
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder in /")
     _refuse_existing(path)
-    return ExportTarget(path, None, manifests)
+    return ExportTarget(path, is_folder=False, manifests=manifests)
 
 
 def _refuse_secrets(texts: Mapping[str, str]) -> None:
@@ -188,13 +167,13 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _export_new(
-    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
+    session: Session, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
 ) -> ExportedManifests:
     """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
-    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    owned = classify_by_owner(tenant.rules, tenant.desired.owner)
     chosen = select_rules(rules, owned, tenant.desired, rulesets)
-    composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
+    composed = exports.export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
     exported = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _print_skipped(session, exported, chosen)
     if not exported.rules:
@@ -202,31 +181,31 @@ def _export_new(
         hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
-    proof, _ = write_new(session, live, tenant, exported, into)
+    proof, _ = write_new(session, tenant, exported, into)
     _print_result(session, exported, proof, into)
     return exported
 
 
 def write_new(
-    session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, into: ExportTarget
+    session: Session, tenant: TenantSnapshot, exported: ExportedManifests, into: ExportTarget
 ) -> tuple[ExportVerification, tuple[Manifests, DesiredState]]:
     """Print or write manifests, after a proof that they have the live rules; return it, and what they are then."""
     texts = into.texts(exported, _header(session))
     _refuse_secrets(texts)
     try:
-        after = _plan_with(session, live, texts)
-        proof = verify_export(exported, tenant, after[1])
-    except (ManifestError, ExportMismatchError) as error:
+        after = _plan_with(session, tenant, texts)
+        proof = exports.verify_export(exported, tenant, after[1])
+    except (ManifestError, exports.ExportMismatchError) as error:
         reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
         mismatch = "the exported manifests would not match the live rules"
         raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
-    if into.printed:
+    if into.path is None:
         session.output.file_text("".join(texts.values()))
     else:
         for path in texts:
             new_folder(Path(path).parent)
         write_all({Path(path): text for path, text in texts.items()})
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     return proof, after
 
@@ -241,20 +220,20 @@ def _header(session: Session) -> ManifestHeader:
     return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
 
 
-def _plan_with(session: Session, live: LiveState, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
+def _plan_with(session: Session, tenant: TenantSnapshot, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
     """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
     manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-    return manifests, replace(session, manifests=manifests).planner(live).desired
+    return manifests, replace(session, manifests=manifests).planner(LiveState(tenant.rules, tenant.queues)).desired
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
-    output, lines = session.output, describe_skipped(exported.skipped)
+    output, lines = session.output, exports.describe_skipped(exported.skipped)
     listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
     for line in listed:
         output.warn(f"skipped: {line}")
     if len(lines) > len(listed):
         output.warn(f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them")
-    for line in describe_skipped(chosen.already_in_manifests):
+    for line in exports.describe_skipped(chosen.already_in_manifests):
         output.detail(f"in the manifests already: {line}")
 
 
@@ -265,7 +244,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
     if proof.behaviour.complete:
         lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
     else:
-        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
+        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.limits.cases)
         lines.append(f"The next apply adopts {adopted}{renamed}.")
         lines += impact_lines(summary, session.output.paint)
     if proof.other_changes:
@@ -274,13 +253,13 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
     where = "" if into.read else f"put it below {session.directory}/, then "
     lines.append(f"Next: {where}{session.command_line.command('plan')}")
     for line in lines:
-        session.output.note(line) if into.printed else session.output.result(f"{line}\n")
+        session.output.note(line) if into.path is None else session.output.result(f"{line}\n")
 
 
-def _update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
-    """Write each managed rule that was changed in CXone into its manifest, unless the manifest changed too."""
+def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:
+    """Return each managed rule that was changed in CXone, unless its manifest changed too."""
     drifted = []
-    for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
+    for address, rule in sorted(classify_live_rules(tenant.rules, tenant.desired).managed.items()):
         desired = tenant.desired.rules.get(address)
         if desired is None or desired.rule == rule.rule:
             continue
@@ -290,12 +269,12 @@ def _update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> No
         elif cause == "both":
             keep = "Name the rule to keep its live state."
             session.output.warn(f"{address} is skipped: its manifest changed too. {keep}")
-    _update(session, live, tenant, drifted)
+    return drifted
 
 
-def _update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
-    """Write the rules into their manifests. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
-    owned = classify_by_owner(live.rules, tenant.desired.owner)
+def _named_drifted(session: Session, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> Drifted:
+    """Return the rules that differ. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
+    owned = classify_by_owner(tenant.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []
     for rule in rules:
@@ -311,25 +290,24 @@ def _update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rul
             drifted.append((rule, desired))
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
-    _update(session, live, tenant, drifted)
+    return drifted
 
 
-def _update(
-    session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
-) -> None:
+def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
+    """Write the rules into their manifests."""
     if not drifted:
         session.output.note("Nothing to keep: no managed rule was changed in CXone.")
         return
     edits = all_edits(drifted, session.manifests, tenant)
     changed = edit_texts(edits, session.manifests)
     try:
-        manifests, after = _plan_with(session, live, changed)
+        manifests, after = _plan_with(session, tenant, changed)
     except ManifestError as error:
         where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
     prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
     replace_files(changed, session.manifests)
-    session.terminal.print_banner(session.banner)
+    session.print_banner()
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
         session.output.result(f"{edit.desired.address}   {edit.desired.location}: {names}\n")

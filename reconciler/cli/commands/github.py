@@ -17,16 +17,9 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
-from reconciler.github import actions, reviewed_plan
+from reconciler.github import actions, drift_issue, reviewed_plan
 from reconciler.github import plan_comment as statement
 from reconciler.github.api import GitHub, GitHubError, fetch_login
-from reconciler.github.drift_issue import (
-    DriftObservation,
-    decide_issues,
-    difference_digest,
-    list_open_issues,
-    write_issue,
-)
 from reconciler.github.plan_comment import CommentRequest, list_comments, write_comment
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
@@ -140,12 +133,14 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
     this = _current_run(options)
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
-    difference = difference_digest(plan)
+    difference = drift_issue.difference_digest(plan)
     with _open_github(this) as github:
         author = options.author or fetch_login(github)
-        drift = DriftObservation(environment=environment, author=author, difference=difference, text=text, when=when)
-        for decision in decide_issues(list_open_issues(github), drift):
-            output.result(f"{write_issue(github, decision)}\n")
+        drift = drift_issue.DriftObservation(
+            environment=environment, author=author, difference=difference, text=text, when=when
+        )
+        for decision in drift_issue.decide_issues(drift_issue.list_open_issues(github), drift):
+            output.result(f"{drift_issue.write_issue(github, decision)}\n")
 
 
 def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:

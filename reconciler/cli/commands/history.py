@@ -1,13 +1,13 @@
 """`cxroute history`: the journal, as a list of runs or one run in full."""
 
 import argparse
-import shlex
 from pathlib import Path
 
-from reconciler.cli.command_line import program
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.files import journal_path
 from reconciler.cli.output import Output
-from reconciler.journal.journal import RUN_NAME, RecordedRun, find_run, read_runs
+from reconciler.journal.history import RecordedRun
+from reconciler.journal.journal import RUN_NAME, find_run, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
 from reconciler.text.escape import pluralize
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else:
             output.result(run_text(recorded_run))
             undo = command(recorded_run, options.journal, options.manifests)
-            output.result(f"\nUndo: {shlex.join(undo)}\n" if undo else "")
+            output.result(f"\nUndo: {undo}\n" if undo else "")
     elif output.form == "json":
         output.document({"runs": [run_document(recorded_run) for recorded_run in recorded]})
     else:
@@ -37,12 +37,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def command(run: RecordedRun, journal: str | None, manifests: str) -> list[str]:
-    """Return the words of the command that plans to undo a run, or no words if the run cannot be undone."""
+def command(run: RecordedRun, journal: str | None, manifests: str) -> str:
+    """Return the command that plans to undo a run; an empty text if the run cannot be undone."""
     environment = run.start.get("environment")
     if not RUN_NAME.fullmatch(run.id) or not isinstance(environment, str) or not RUN_NAME.fullmatch(environment):
-        return []
+        return ""
     if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
-        return []
+        return ""
     words = ["--journal", journal] if journal else []
-    return [*program(manifests), "plan", "-e", environment, "--undo", run.id, *words]
+    return CommandLine(manifests, ("-e", environment)).command("plan", "--undo", run.id, *words)

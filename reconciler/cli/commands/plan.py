@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             print_next_command(session, plan, options.out)
         elif session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
             session.output.result(f"{next_command(session, plan, None)}\n")
-        return EnvironmentResult(exit_code(plan, options), lambda: planned_row(plan), saved)
+        return EnvironmentResult(exit_code(plan, options), planned_row(plan), saved)
 
     def prepare(session: Session) -> Session:
         single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
@@ -110,7 +110,7 @@ async def read_and_plan(session: Session) -> Plan:
             if session.failed_tests:
                 raise ManifestError(session.failed_tests) from None
             raise
-    return await session.terminal.run_blocking(lambda: session.planner(live).build(live))
+    return await session.run_blocking(lambda: session.planner(live).build(live))
 
 
 def plan_file_text(plan: Plan, name: str) -> str:
@@ -135,9 +135,9 @@ def print_plan(session: Session, plan: Plan) -> None:
     elif output.form == "github":
         output.result(as_github(session, plan))
     else:
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         shape = brief_plan_text if output.loudness == "quiet" else plan_text
-        output.result(shape(plan, output.paint, session.tenant, session.terminal.limits))
+        output.result(shape(plan, output.paint, session.tenant, session.limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
@@ -189,7 +189,7 @@ def _html(session: Session, plan: Plan, routing: RoutingMap) -> str:
 
 def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
-    text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.terminal.limits), token_hex(16))
+    text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.limits), token_hex(16))
     findings = relative_to_root((*plan.failed_tests, *plan.findings))
     return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK
@@ -23,9 +23,9 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import list_rules
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
-from reconciler.cxone.context_client import ignored_conversations
+from reconciler.cxone.context_client import ContextClient, ignored_conversations
 from reconciler.desired.desired import endpoint_stage
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
@@ -33,9 +33,6 @@ from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    from reconciler.cxone.context_client import ContextClient
 
 HELP: Final = """\
 $CXROUTE_API_KEYS holds the API keys, separated by commas so that keys can be rotated. $CXROUTE_WEBHOOK_SECRETS holds
@@ -71,7 +68,7 @@ def run(options: Namespace, output: Output) -> int:
     except OSError as error:
         raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
     with listener, closing(log):
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
             api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
@@ -99,7 +96,7 @@ _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
 
 def build_endpoint(
-    options: Namespace, session: Session, settings: "ServeSettings", client: "ContextClient", join: JoinCluster
+    options: Namespace, session: Session, settings: "ServeSettings", client: ContextClient, join: JoinCluster
 ) -> ContextApp:
     advise = Advice(log, time.monotonic)
 
@@ -122,22 +119,19 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
-    return ContextApp(write, settings.keys, settings.secrets, _event_policy(options, session), join(alone), limits)
-
-
-def max_calls(rate: float) -> int:
-    """Return the maximum number of concurrent calls for a rate per second."""
-    return int(min(max(rate * _CALL_SECONDS, 16), 1000))
-
-
-def _event_policy(options: Namespace, session: Session) -> EventPolicy:
     names = session.environment.attributes
-    return EventPolicy(
+    policy = EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
         fallback=endpoint_stage(session.manifests, session.environment).fallback,
         explain=_route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
+    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+
+
+def max_calls(rate: float) -> int:
+    """Return the maximum number of concurrent calls for a rate per second."""
+    return int(min(max(rate * _CALL_SECONDS, 16), 1000))
 
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
@@ -173,7 +167,7 @@ _SHARED: Final = "CXROUTE_SHARED"
 
 def shared_url(option: str | None) -> str:
     """Return the URL of --shared or its variable, or "". Raises UsageError, which does not quote it."""
-    url = option if option is not None else os.environ.get(_SHARED, "") or text_of_variable(_SHARED, UsageError)
+    url = option if option is not None else text_of_variable(_SHARED, UsageError)
     if url == "" and option is None:
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
     if not url:
@@ -197,7 +191,7 @@ def shared_url(option: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_cluster(url: str, environment: str, client: "ContextClient") -> AsyncIterator[JoinCluster]:
+async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
     """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
         yield lambda alone: alone
@@ -221,7 +215,7 @@ async def open_cluster(url: str, environment: str, client: "ContextClient") -> A
         def gauges() -> dict[str, float]:
             return {**alone.gauges(), "cxroute_shared_away": not shared.is_usable}
 
-        share, stores = (lambda: 1 / membership.instances), Stores(locks, ids)
+        share, stores = (lambda: 1 / membership.instances), (locks, ids)
         return replace(alone, stores=stores, ready=ready, gauges=gauges, limit_share=share)
 
     task = asyncio.create_task(membership.run())
@@ -262,7 +256,7 @@ def read_settings(options: Namespace) -> ServeSettings:
 
 
 def _read_list(name: str) -> tuple[str, ...]:
-    text = os.environ.get(name) or text_of_variable(name, UsageError)
+    text = text_of_variable(name, UsageError)
     values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
     if text is not None and not values:
         raise UsageError(f"{name}, or its file, contains only commas and spaces")

@@ -40,12 +40,11 @@ def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], l
     switches: dict[str, Any] = {"profile": served, "custom_fields": custom_fields(environment)}
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
-    queues = expected_queues(manifests, environment.name)
-    if choose_queue_list(api, profile.queues).ids != "number":
-        return switches, list(queues), environment
-    numbered = enumerate(queues, 4001)
-    skills = [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
-    return switches, skills, environment
+    queues = list(expected_queues(manifests, environment.name))
+    if choose_queue_list(api, profile.queues).ids == "number":
+        numbered = enumerate(queues, 4001)
+        queues = [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
+    return switches, queues, environment
 
 
 def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:

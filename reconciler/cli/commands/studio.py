@@ -11,6 +11,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
+from reconciler.checks.lint_view import LintView
 from reconciler.cli.command_line import choose_environment
 from reconciler.cli.commands import export
 from reconciler.cli.files import write_text
@@ -32,14 +33,12 @@ from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Target
 from reconciler.plan.plan import LiveState
 from reconciler.studio.build import BlockEntry, build_block
-from reconciler.studio.dialect import Dialect, possible_dialects
-from reconciler.studio.evaluate import run_snippet
-from reconciler.studio.imported import ImportedSnippet
+from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError
-from reconciler.studio.probe import parse_probe, probe_snippet
-from reconciler.studio.recipe import format_recipe
-from reconciler.studio.script import MAX_SCRIPT, read_script_file
+from reconciler.studio.probe import format_recipe, parse_probe, probe_snippet
+from reconciler.studio.read import ImportedSnippet
+from reconciler.studio.script import MAX_SCRIPT, find_file_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 _TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result": "probe"}
@@ -70,7 +69,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise UsageError(f"{label} is an option of `studio {task}`, not of `studio {options.task}`")
     if options.task == "import":
         return _import(options, output)
-    text = _probe(options.result) if options.task == "probe" else _build(options)
+    try:
+        text = _probe(options.result) if options.task == "probe" else _build(options)
+    except NotStorableError as error:
+        raise UsageError(str(error)) from None
     if options.out is not None:
         write_text(Path(options.out), text)
         output.note(f"wrote {options.out}")
@@ -91,10 +93,7 @@ def _build(options: argparse.Namespace) -> str:
     rules = desired.rules.values()
     if options.task == "recipe":
         used = {part.attribute for each in rules for part in each.rule.conditions if isinstance(part, Condition)}
-        try:
-            return format_recipe(layout, (names.intent, names.confidence, *sorted(used)))
-        except NotStorableError as error:
-            raise UsageError(error.message) from None
+        return format_recipe(layout, (names.intent, names.confidence, *sorted(used)))
     queues = {part.queue_id for each in rules for part in each.rule.targets if isinstance(part, Target)}
     if unknown := sorted(name for name in queues if not QUEUE_ID.fullmatch(name)):
         message = f"{pluralize(len(unknown), 'queue')} without a skill id: {join_first(unknown, _MAX_LISTED, sanitize)}"
@@ -141,33 +140,33 @@ def _import(options: argparse.Namespace, output: Output) -> int:
         return export.run(options, output)
     variables = {names.intent: "intent", names.confidence: "confidence"}
     layout = own or BlockLayout(owner=session.environment.owner, block="main", variables=variables)
-    snippet = read_script_file(text, layout)
+    snippet, _ = find_file_block(text, layout)
     if "// cxroute:begin " in snippet:
         raise UsageError("the file has a managed block: name it, not `-`, and with -e the Environment of the block")
     imported = ImportedSnippet(snippet, layout)
     trial, live = _try_snippet(snippet, imported, layout), _live_state(imported, session, Path(options.file).stem)
-    source = Finding(code="CXR320", severity="warning", message="the live rules are those of the snippet")
-    session = replace(session, live_file=LiveFile(sanitize(options.file), live, source))
+    session = replace(session, live_file=LiveFile(sanitize(options.file), live))
     tenant = export.snapshot(session, live)
     exported = export_rules(live.rules, tenant, ())
     if exported.skipped:
         raise CxrouteError(f"nothing was written: {join_first(describe_skipped(exported.skipped), _MAX_LISTED)}")
     groups = tuple(replace(each, title="Rules of a hand-written snippet.") for each in exported.rulesets)
     exported = replace(exported, rulesets=groups)
-    _, (manifests, desired) = export.write_new(session, live, tenant, exported, into)
+    _, (manifests, desired) = export.write_new(session, tenant, exported, into)
     count = pluralize(len(live.rules), "rule")
     proof = f"Proven: the manifests, read again, route as the {count} of the snippet, by `{imported.skill}`. {trial}"
-    output.note(proof) if into.printed else output.result(f"{proof}\n")
+    output.note(proof) if into.path is None else output.result(f"{proof}\n")
     for note in imported.notes:
         output.warn(note)
-    findings = lint(desired, (), manifests, session.environment, {queue.id: queue.name for queue in live.queues})
-    output.findings(output.without_infos(findings), sys.stderr if into.printed else sys.stdout)
+    queues = {queue.id: queue.name for queue in live.queues}
+    findings = lint(LintView(desired, (), manifests, session.environment, queues))
+    output.findings(output.without_infos(findings), sys.stderr if into.path is None else sys.stdout)
     return 0
 
 
 def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveState:
     """Return the rules of a snippet as if they were live, with default names, and the queues of the manifests."""
-    environment, rulesets = session.environment, session.manifests.rulesets
+    environment = session.environment
     desired, resolver = desire_offline(session.manifests, environment)
     targets = [[part for part in rule.targets if isinstance(part, Target)] for rule in imported.rules]
     queues: dict[str, Queue] = {}
@@ -176,19 +175,15 @@ def _live_state(imported: ImportedSnippet, session: Session, stem: str) -> LiveS
         # A comment may not have the name of the skill. The name of two queues leads to an alias with the id.
         queues |= {queue_id: Queue(queue_id, name), f"{name} ": Queue(f"{name} ", name)}
     queues |= resolver.queues_by_id
-    ruleset = RuleSet(
-        name=find_free_name(slugify(stem) or "rules", {each.document.name for each in rulesets}), rules=()
-    )
+    taken = {each.document.name for each in session.manifests.rulesets}
+    ruleset = RuleSet(name=find_free_name(slugify(stem) or "rules", taken), rules=())
     names, keys, rules = {each.rule.name for each in desired.rules.values()}, set[str](), list[LiveRule]()
     highest = 0 if environment.api.evaluation == "lowest-first" else len(imported.rules) + 1
     for number, (rule, parts) in enumerate(zip(imported.rules, targets, strict=True), 1):
         try:
             fields = condition_fields(rule, environment.attributes)
-            tests = [
-                fields.get("intent"),
-                *fields.get("intents", ()),
-                *(each.get("equals") for each in fields.get("when", ())),
-            ]
+            tests = [fields.get("intent"), *fields.get("intents", ())]
+            tests += (each.get("equals") for each in fields.get("when", ()))
             key = find_free_name(slugify(str(next(filter(None, tests), ""))) or f"rule-{number}", keys)
             split = [{"queue": part.queue_id, "weight": part.weight} for part in parts]
             entry = rule_entry(fields | {"key": key, "targets": split, "priority": _STEP * abs(highest - number)})

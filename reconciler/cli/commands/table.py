@@ -224,7 +224,7 @@ def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -
 
 def _print_edits(session: Session, edits: TableEdits) -> None:
     style, say = session.output.paint, session.output.result
-    session.terminal.print_banner(session.banner)
+    session.print_banner()
     for change in edits.changed:
         where = f"   {style('dim', source_location(change.entry.source))}" if change.entry.source else ""
         say(f"{style('yellow', '~')} {sanitize(change.entry.name)}{where}\n")

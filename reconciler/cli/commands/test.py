@@ -24,13 +24,7 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
 from reconciler.render.impact import MAX_SHOWN
-from reconciler.render.text.route_tests import (
-    adequacy_document,
-    adequacy_lines,
-    junit_document,
-    tests_document,
-    tests_line,
-)
+from reconciler.render.text import route_tests as report
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.traffic.sample import declared_traffic
@@ -54,7 +48,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.live:
         names = split_names(options.environment) if options.environment else (None,)
         sessions = [open_session(options, output, name) for name in names]
-        sessions[0].terminal.print_banner(sessions[0].banner)
+        sessions[0].print_banner()
         tenants = ((each, read_tenant(each)) for each in sessions)
         checked = [check_live(s.manifests, s.environment, s.planner(live).desired, live) for s, live in tenants]
     else:
@@ -66,15 +60,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), junit_document(results, labels, utc_now()))
+        write_text(Path(options.junit), report.junit_document(results, labels, utc_now()))
     if output.form == "json":
         queues = {each.environment.name: each.queues for each in checked}
-        further = {"adequacy": adequacy_document(adequacies) | added} if options.adequacy else {}
-        output.document(tests_document(results, queues) | further)
+        further = {"adequacy": report.adequacy_document(adequacies) | added} if options.adequacy else {}
+        output.document(report.tests_document(results, queues) | further)
     else:
         output.findings(failed, sys.stdout)
         limit = sys.maxsize if output.loudness == "verbose" else MAX_SHOWN
-        lines = [*([""] if failed else []), tests_line(results), *adequacy_lines(adequacies, limit)]
+        lines = [*([""] if failed else []), report.tests_line(results), *report.adequacy_lines(adequacies, limit)]
         lines += [f"{pluralize(each['tests'], 'route test')} added to {each['file']}." for each in added.values()]
         if not options.write and any(each.unnoticed for each in adequacies):
             lines += [f"To add tests that notice them: cxroute test --adequacy --write {options.manifests}/FILE.yaml"]

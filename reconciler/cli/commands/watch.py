@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     listener = _open_health_listener(options.listen) if options.listen else None
     with listener or contextlib.nullcontext():
         session = open_session(options, output)
-        session.terminal.print_banner(session.banner)
+        session.print_banner()
         watch = _Watch(options=options, output=output, session=session, interval=interval)
         return run_interruptibly(lambda stop: watch.run(stop, listener))
 
@@ -144,8 +144,8 @@ class _Watch:
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
         started, self.cycle = time.monotonic(), CycleResult(started_at=utc_now(), may_write=self.options.apply)
         try:
-            self.session = session = open_session(self.options, self.output).with_test_results()
-            self.session = replace(session, terminal=replace(session.terminal, run_blocking=asyncio.to_thread))
+            session = open_session(self.options, self.output).with_test_results()
+            self.session = replace(session, run_blocking=asyncio.to_thread)
             connect = open_writing_client if self.options.apply else open_reading_client
             async with connect(self.session) as client:
                 try:
@@ -166,7 +166,7 @@ class _Watch:
         self.cycle = replace(self.cycle, **fields)
 
     async def plan_and_heal(self, client: ReadingClient, stop: Cancellation) -> None:
-        session, run_blocking = self.session, self.session.terminal.run_blocking
+        session, run_blocking = self.session, self.session.run_blocking
         live = await session.read(client)
         planner = await run_blocking(partial(session.planner, live))
         plan = await run_blocking(partial(planner.build, live))

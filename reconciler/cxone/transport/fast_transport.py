@@ -143,8 +143,6 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closed = True
-        if self._response is None or self._response.done():
-            return
         has_length = bool(self._headers.keys() & {"content-length", "transfer-encoding"})
         if exc is None and self._body is not None and not has_length:  # it ends with the connection
             self.on_message_complete()

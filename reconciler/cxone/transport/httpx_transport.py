@@ -2,7 +2,7 @@
 
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -12,43 +12,36 @@ from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.tls import parse_proxy, tls_context_for
 
+_NOT_HTTP: Final = (
+    aiohttp.ClientResponseError,
+    aiohttp.ClientPayloadError,
+    aiohttp.http_exceptions.HttpProcessingError,
+)
+
 
 class CertificateConnectError(httpx.ConnectError):
     """The server's certificate is not trusted for its name; nothing was sent."""
 
 
-class StrictAiohttpTransport(httpx.AsyncBaseTransport):
+class StrictAiohttpTransport(AiohttpTransport):
     """httpx-aiohttp that separates requests that were certainly not sent from others."""
 
     # httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
     # create. Only aiohttp's own connector errors are certain.
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; ConnectError is certain that nothing was sent, ReadError is not."""
         try:
-            return await self._transport.handle_async_request(request)
-        except httpx.TransportError as error:
-            if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+            return await super().handle_async_request(request)
+        except (httpx.TransportError, aiohttp.ClientError) as error:
+            cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__
+            if isinstance(cause, aiohttp.ClientConnectorCertificateError):
                 raise CertificateConnectError(str(error)) from error
-            if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
-            text = _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
+            # aiohttp's own text for a response that is not HTTP quotes it, and a secret in it.
+            text = "the response is not HTTP" if isinstance(cause, _NOT_HTTP) else str(error) or "the connection broke"
             raise httpx.ReadError(text) from error
-        except aiohttp.ClientError as error:
-            raise httpx.ReadError(_protocol_error_text(error) or str(error)) from error
-
-    async def aclose(self) -> None:
-        """Close the transport."""
-        await self._transport.aclose()
-
-
-def _protocol_error_text(error: BaseException | None) -> str:
-    """Return a text for a response that is not HTTP: aiohttp's own text quotes it, and a secret in it."""
-    broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
-    return "the response is not HTTP" if isinstance(error, broken) else ""
 
 
 def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
@@ -58,32 +51,24 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
 
     async def send(request: http.ApiRequest) -> http.ApiResponse:
         headers, content = dict(request.headers), request.content or None
-        http_request = client.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _read_response(client, http_request, request.call)
-        except CertificateConnectError as failure:
-            raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
+            async with client.stream(request.method, request.url, headers=headers, content=content) as response:
+                if response.is_stream_consumed:  # the transport had the full response in memory
+                    return http.ApiResponse(request.call, response.status_code, response.headers, response.content)
+                body = http.ResponseBody(response.headers.get("content-encoding", ""))
+                async for raw in response.aiter_raw():
+                    body.add(raw)
+                return http.ApiResponse(request.call, response.status_code, response.headers, body.content())
         except httpx.ConnectError as failure:
-            raise http.NotSentError(http.describe_failure(failure)) from failure
+            is_untrusted = isinstance(failure, CertificateConnectError)
+            error = http.UntrustedCertificateError if is_untrusted else http.NotSentError
+            raise error(http.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
             text = "no response in time" if timed_out else http.describe_failure(failure)
             raise http.NoResponseError(text) from failure
 
     return send
-
-
-async def _read_response(client: httpx.AsyncClient, request: httpx.Request, call: str) -> http.ApiResponse:
-    response = await client.send(request, stream=True, follow_redirects=False)
-    try:
-        if response.is_stream_consumed:  # the transport had the full response in memory
-            return http.ApiResponse(call, response.status_code, response.headers, response.content)
-        body = http.ResponseBody(response.headers.get("content-encoding", ""))
-        async for raw in response.aiter_raw():
-            body.add(raw)
-    finally:
-        await response.aclose()
-    return http.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
 class _CleanConnector(aiohttp.TCPConnector):
@@ -109,4 +94,4 @@ def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path |
         return client
 
     proxy_url = parse_proxy(proxy) if proxy else None
-    return StrictAiohttpTransport(AiohttpTransport(verify=verify, trust_env=False, proxy=proxy_url, client=session))
+    return StrictAiohttpTransport(verify=verify, trust_env=False, proxy=proxy_url, client=session)

@@ -5,7 +5,7 @@ import math
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, Final, NamedTuple
 
 from reconciler.cxone.settings import ServerUrl
@@ -84,17 +84,18 @@ class ApiResponse(NamedTuple):
         """Return the body as JSON. Raises MalformedResponseError; UnexpectedResponseError if repeating is useless."""
         try:
             return decoder.decode(self.content.decode("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            raise MalformedResponseError(self._mismatch_text()) from None
-        except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
-            raise UnexpectedResponseError(self._mismatch_text()) from None
+        except (ValueError, RecursionError) as error:
+            # The others: NaN, infinity, 5,000 digits, 100,000 brackets.
+            is_malformed = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+            kind = "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
+            text = f"{self.call}: {kind if self.content else 'nothing'} instead of JSON (status {self.status})"
+            raise (MalformedResponseError if is_malformed else UnexpectedResponseError)(text) from None
 
     def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
         """Return the server's error text in one sanitized line, without a secret that it may repeat."""
-        try:
+        payload = None
+        with suppress(ValueError, RecursionError):
             payload = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
-        except (ValueError, RecursionError):
-            payload = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
         # A token server may belong to another product, with the usual members instead of the profile's.
         text = _join_messages(payload, errors.messages) or header or _join_messages(payload, _DEFAULT_MESSAGE_PATHS)
@@ -102,10 +103,6 @@ class ApiResponse(NamedTuple):
         for secret in secrets:
             text = text.replace(secret, "[secret]")
         return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: a part of a secret is secret too
-
-    def _mismatch_text(self) -> str:
-        kind = "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
-        return f"{self.call}: {kind if self.content else 'nothing'} instead of JSON (status {self.status})"
 
     def is_html(self) -> bool:
         """Return whether the body is a web page, for example a proxy's or a login page."""

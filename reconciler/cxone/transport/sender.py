@@ -59,12 +59,11 @@ class RetryingSender:
         rate_limiter: RateLimiter,
         time: TimeSource,
         explain: Callable[[http.ApiResponse], str],
-        circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         """`explain` returns a displayable text for an error response."""
         self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
         self._rate_limiter, self._time, self._explain = rate_limiter, time, explain
-        self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
+        self.circuit: CircuitBreaker = WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
         """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed."""

@@ -87,8 +87,7 @@ class RedisConnection:
                     future.set_exception(RedisUnavailableError("NotConnected"))
 
     async def _exchange(self, connection: Connection, batch: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
-        packed = connection.pack_commands([command for command, _ in batch])
-        await connection.send_packed_command(packed)
+        await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]))
         for _, future in batch:
             try:
                 response = await connection.read_response()

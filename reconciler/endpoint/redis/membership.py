@@ -84,8 +84,7 @@ class ClusterMembership:
         while (remaining := end - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
             await self._heartbeat()
-        await self._locks.release_pending()
-        await self._ids.release_pending()
+        await redis.release_pending()
         if redis.lost_event.is_set():
             raise RedisUnavailableError(redis.reason)
         redis.is_usable = True

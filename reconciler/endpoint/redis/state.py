@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 from reconciler.endpoint.conversations import LockUnavailableError
 from reconciler.endpoint.redis.connection import Argument, Command, RedisConnection, RedisUnavailableError
@@ -20,8 +20,6 @@ LOCK_MILLISECONDS: Final = 7_000  # lifetime of a lock: a request's deadline, an
 _BATCH: Final = 100  # conversations, or ids, in one command
 _FIRST_PAUSE: Final = 0.005
 _MAX_PAUSE: Final = 0.05  # seconds between two attempts to take a lock
-
-Item = TypeVar("Item")
 
 
 class Script:
@@ -162,11 +160,12 @@ return {'recalled'}
 SCRIPTS: Final = (JOIN, HEARTBEAT, ACQUIRE, RELEASE, CONFIRM, RESTORE_EVENTS, CLAIM, COMPLETE, RESTORE_IDS)
 
 
-def batches(items: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
-    """Return the items in batches, each for one command."""
-    remaining = iter(items)
-    while batch := tuple(itertools.islice(remaining, _BATCH)):
-        yield batch
+class LockScripts(NamedTuple):
+    """The scripts that take and release one kind of lock."""
+
+    acquire: Script
+    release: Script
+    lifetime: int  # milliseconds for which Redis stores the state after its last change
 
 
 class RedisState:
@@ -182,6 +181,8 @@ class RedisState:
         self.is_usable = False  # every state is published, and locks may be taken
         self.reason = "NotConnected"
         self.lost_event = asyncio.Event()
+        # Of locks that Redis may have given, or may still give: a Redis that hung may still execute the commands.
+        self._pending_releases: dict[str, tuple[LockScripts, str]] = {}
 
     def key(self, *parts: str) -> str:
         """Return a key's name in Redis."""
@@ -202,8 +203,15 @@ class RedisState:
         if not self.is_usable:
             raise LockUnavailableError("Redis is unavailable; nothing was written", "shared_away")
 
-    async def acquire(self, script: Script, key: str, *arguments: Argument) -> list[Any]:
-        """Return the result of a script that takes a lock, once it is free. Raises LockUnavailableError."""
+    async def acquire(self, lock: LockScripts, key: str, holder: str, *arguments: Argument) -> list[Any]:
+        """Return the result of the script that takes a lock, once it is free. Raises LockUnavailableError."""
+        try:
+            return await self._acquire(lock.acquire, key, holder, LOCK_MILLISECONDS, lock.lifetime, *arguments)
+        except LockUnavailableError:
+            self._pending_releases[key] = lock, holder
+            raise
+
+    async def _acquire(self, script: Script, key: str, *arguments: Argument) -> list[Any]:
         pause = _FIRST_PAUSE
         keys = (self.key("generation"), self.key("settling"), key)
         while True:
@@ -223,6 +231,24 @@ class RedisState:
                 return result
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE)
+
+    async def release(self, lock: LockScripts, key: str, holder: str) -> None:
+        """Release a lock without a result; if Redis is lost, when it is joined again."""
+        if not await self.publish(lock.release, (key,), holder, lock.lifetime) and not self.is_joined:
+            self._pending_releases[key] = lock, holder
+
+    async def release_pending(self) -> None:
+        """Release the locks that were not released before."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for key, (lock, holder) in pending.items():
+            await self.release(lock, key, holder)
+
+    async def publish_all(self, script: Script, items: Iterable[tuple[str, Command]]) -> None:
+        """Store known state in batches: keys, each with its arguments of the script."""
+        remaining = iter(items)
+        while batch := tuple(itertools.islice(remaining, _BATCH)):
+            arguments = itertools.chain.from_iterable(arguments for _, arguments in batch)
+            await self.publish(script, tuple(key for key, _ in batch), *arguments)
 
     async def publish(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> bool:
         """Run a script that releases a lock or stores known state; return whether Redis accepted it."""

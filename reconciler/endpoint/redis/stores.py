@@ -6,9 +6,8 @@ Within a process the requests of a conversation wait for a local lock: only the 
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
@@ -22,11 +21,11 @@ from reconciler.endpoint.conversations import (
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis import state as scripts
-from reconciler.endpoint.redis.connection import Command
-from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
+from reconciler.endpoint.redis.connection import Argument
+from reconciler.endpoint.redis.state import LockScripts, RedisState
 
-_EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
-_ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
+_CONVERSATION: Final = LockScripts(scripts.ACQUIRE, scripts.RELEASE, lifetime=3_600_000)
+_MESSAGE_ID: Final = LockScripts(scripts.CLAIM, scripts.COMPLETE, lifetime=int(MESSAGE_ID_SECONDS * 1000))
 _PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py
 _SECONDS_DIGITS: Final = 12  # digits of a timestamp's seconds
 
@@ -45,7 +44,6 @@ class RedisLocks:
     def __init__(self, state: RedisState, local_locks: ConversationLocks) -> None:
         self._state, self._local_locks = state, local_locks
         self._release_tasks: set[asyncio.Task[None]] = set()
-        self._pending_releases: dict[str, str] = {}  # holders of locks that Redis may have given, or may still give
         # By key: confirmed with the conversation's next event, or when Redis is joined again.
         self._unconfirmed_writes: dict[str, _UnconfirmedWrite] = {}
 
@@ -74,19 +72,16 @@ class RedisLocks:
 
     async def _acquire(self, conversation: str, key: str, holder: str) -> LatestEvent | None:
         try:
-            _, *fields = await self._state.acquire(scripts.ACQUIRE, key, holder, LOCK_MILLISECONDS, _EVENT_MILLISECONDS)
+            _, *fields = await self._state.acquire(_CONVERSATION, key, holder)
         except asyncio.CancelledError:
             self._release_later(key, holder)  # Redis may have given the lock, too late for this request
-            raise
-        except LockUnavailableError:
-            self._pending_releases[key] = holder
             raise
         return _unpack(conversation, *fields)
 
     async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
         # Raises LockUnavailableError if the write cannot be published. An ambiguous write does not get this
         # response: a repeated event would be written twice.
-        if await self._state.publish(scripts.RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
+        if await self._state.publish(scripts.RELEASE, (key,), holder, _CONVERSATION.lifetime, *_pack(write.latest)):
             self._mark_confirmed(key, write)
             return
         await self._confirm_write(key, write)
@@ -99,7 +94,7 @@ class RedisLocks:
         # A write whose lock may be lost counts unless another instance has written later: then the order of the two
         # is unknown, and a repeated event is written again.
         before = _pack(write.before)[0] if write.before is not None else ""
-        if await self._state.publish(scripts.CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
+        if await self._state.publish(scripts.CONFIRM, (key,), _CONVERSATION.lifetime, before, *_pack(write.latest)):
             self._mark_confirmed(key, write)
         elif self._state.is_joined:
             self._unconfirmed_writes.pop(key, None)
@@ -110,31 +105,16 @@ class RedisLocks:
 
     async def publish_all(self) -> None:
         """Publish the newest events of this process, and confirm its unconfirmed writes."""
-        lifetime = _EVENT_MILLISECONDS
-        for batch in batches(self._local_locks.latest_events()):
-            keys = tuple(self._state.key("c", conversation) for conversation, _, _ in batch)
-            parts: Iterator[Command] = (
-                (max(lifetime - int(age * 1000), 1), *_pack(latest)) for _, latest, age in batch
-            )
-            await self._state.publish(scripts.RESTORE_EVENTS, keys, *chain.from_iterable(parts))
+        events = (
+            (self._state.key("c", conversation), (max(_CONVERSATION.lifetime - int(age * 1000), 1), *_pack(latest)))
+            for conversation, latest, age in self._local_locks.latest_events()
+        )
+        await self._state.publish_all(scripts.RESTORE_EVENTS, events)
         for key, write in tuple(self._unconfirmed_writes.items()):
             await self._confirm_write(key, write)
 
-    async def release_pending(self) -> None:
-        """Release the locks that Redis may have given: a Redis that hung may still execute the commands."""
-        pending, self._pending_releases = self._pending_releases, {}
-        for key, holder in pending.items():
-            await self._release(key, holder)
-
-    async def _release(self, key: str, holder: str) -> None:
-        if (
-            not await self._state.publish(scripts.RELEASE, (key,), holder, _EVENT_MILLISECONDS)
-            and not self._state.is_joined
-        ):
-            self._pending_releases[key] = holder
-
     def _release_later(self, key: str, holder: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._release(key, holder))
+        task = asyncio.get_running_loop().create_task(self._state.release(_CONVERSATION, key, holder))
         self._release_tasks.add(task)
         task.add_done_callback(self._release_tasks.discard)
 
@@ -173,18 +153,14 @@ class RedisMessageIds:
         self._state, self._clock, self._limit = state, clock, limit
         self._claims: dict[str, tuple[str, bytes]] = {}
         self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
-        self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
     async def claim(self, message_id: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Wait for an id's response and return it, or return None if the caller must process the message."""
-        holder = self._state.new_holder()
+        key, holder = self._state.key("m", message_id), self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
-                status, *fields = await self._state.acquire(
-                    scripts.CLAIM, self._key(message_id), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
-                )
+                status, *fields = await self._state.acquire(_MESSAGE_ID, key, holder, digest)
         except LockUnavailableError as error:
-            self._pending_releases[message_id] = holder
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
             return IN_PROGRESS_RESPONSE
@@ -200,30 +176,21 @@ class RedisMessageIds:
     async def complete(self, message_id: str, response: EndpointResponse) -> None:
         """Publish the response to all instances; a retryable one frees the id."""
         holder, digest = self._claims.pop(message_id)
-        if response.is_retryable:
-            await self._state.publish(scripts.COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS)
-            return
-        now = self._clock()
-        evict_expired(self._completed, self._limit, now)
-        packed = f"{response.status} {response.outcome}\n".encode() + response.body
-        self._completed[message_id] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
-        await self._state.publish(scripts.COMPLETE, (self._key(message_id),), holder, _ID_MILLISECONDS, packed)
+        arguments: list[Argument] = [holder, _MESSAGE_ID.lifetime]
+        if not response.is_retryable:
+            now = self._clock()
+            evict_expired(self._completed, self._limit, now)
+            packed = f"{response.status} {response.outcome}\n".encode() + response.body
+            self._completed[message_id] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
+            arguments.append(packed)
+        await self._state.publish(scripts.COMPLETE, (self._state.key("m", message_id),), *arguments)
 
     async def publish_all(self) -> None:
         """Publish every id that was completed here and is not expired."""
         now = self._clock()
-        for batch in batches([item for item in self._completed.items() if item[1].expires_at > now]):
-            keys = tuple(self._key(message) for message, _ in batch)
-            parts: Iterator[Command] = (
-                (int((end - now) * 1000) + 1, digest, response) for _, (digest, response, end) in batch
-            )
-            await self._state.publish(scripts.RESTORE_IDS, keys, *chain.from_iterable(parts))
-
-    async def release_pending(self) -> None:
-        """Release the unconfirmed claims: a Redis that hung may still execute them."""
-        pending, self._pending_releases = self._pending_releases, {}
-        for message, holder in pending.items():
-            await self._state.publish(scripts.COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
-
-    def _key(self, message_id: str) -> str:
-        return self._state.key("m", message_id)
+        messages = (
+            (self._state.key("m", message), (int((end - now) * 1000) + 1, digest, response))
+            for message, (digest, response, end) in tuple(self._completed.items())
+            if end > now
+        )
+        await self._state.publish_all(scripts.RESTORE_IDS, messages)

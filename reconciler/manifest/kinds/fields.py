@@ -6,7 +6,7 @@ Checks raise PydanticCustomError with a CXR code as its type; `error_messages` a
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from types import NoneType
@@ -206,22 +206,27 @@ OrVariable = Annotated[
     Discriminator(_variable_or_value),
 ]  # a value that is not text, or `${name}`, which is checked when each environment's value is filled in
 
-FIRST_YEAR: Final = 1970
-LAST_YEAR: Final = 9998  # limits of years: arithmetic with zones and days stays inside the calendar
+_YEARS: Final = range(1970, 9999)  # arithmetic with zones and days stays inside the calendar
 _MAX_URL_LENGTH: Final = 2048
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def parse_timestamp(value: object) -> object:
-    """Return the instant of an RFC 3339 text."""
-    if isinstance(value, datetime):
+def parse_iso(value: object, kind: type[date], pattern: re.Pattern[str], requirement: str) -> date:
+    """Return the date or the time of an ISO 8601 text that has the pattern; a value of that type stays as it is."""
+    if isinstance(value, kind):
         return value
     with suppress(ValueError):
-        if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
-            instant = datetime.fromisoformat(value.upper())
-            if FIRST_YEAR <= instant.year <= LAST_YEAR:
-                return instant
-    raise PydanticCustomError("CXR104", "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00")
+        if isinstance(value, str) and pattern.fullmatch(value):
+            parsed = kind.fromisoformat(value.upper())
+            if parsed.year in _YEARS:
+                return parsed
+    raise PydanticCustomError("CXR104", requirement)
+
+
+def parse_timestamp(value: object) -> date:
+    """Return the instant of an RFC 3339 text."""
+    requirement = "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
+    return parse_iso(value, datetime, _TIMESTAMP, requirement)
 
 
 @cache

@@ -17,17 +17,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _parse_day_or_instant(value: object) -> object:
-    if isinstance(value, date):
-        return value
     if isinstance(value, str) and "T" in value.upper():
         return f.parse_timestamp(value)
-    try:
-        day = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else date.min
-    except ValueError:
-        day = date.min
-    if f.FIRST_YEAR <= day.year <= f.LAST_YEAR:
-        return day
-    raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset from UTC")
+    requirement = "must be a date, such as 2026-12-20, or a time with its offset from UTC"
+    return f.parse_iso(value, date, _DATE, requirement)
 
 
 DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)]

@@ -111,9 +111,7 @@ class PageNumber(f.StrictModel):
 class SkipTop(f.StrictModel):
     """A request skips a number of entries, and each page contains the total number of entries."""
 
-    style: Literal["skip-top"] = f.optional(
-        "skip-top", "A request skips a number of entries, and each page contains the total number of entries."
-    )
+    style: Literal["skip-top"] = f.optional("skip-top", __doc__)
     skip: Parameter = f.exemplary("skip", "Query parameter with the number of entries to skip.")
     top: Parameter = f.exemplary("top", _SIZE)
     total: Member = f.exemplary("totalRecords", _TOTAL)
@@ -123,7 +121,7 @@ class SkipTop(f.StrictModel):
 class NextLink(f.StrictModel):
     """Each page has a link to the next one, except the last."""
 
-    style: Literal["next-link"] = f.optional("next-link", "Each page has a link to the next one, except the last.")
+    style: Literal["next-link"] = f.optional("next-link", __doc__)
     size: f.Omittable[Parameter] = f.omittable(_SIZE, "limit")
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
     next: Member = f.exemplary("_links.next", "Response member with the next page's link: only its query may differ.")
@@ -132,9 +130,7 @@ class NextLink(f.StrictModel):
 class ScrollToken(f.StrictModel):
     """Each page has a token to request the next one; the last has no token, or is empty."""
 
-    style: Literal["scroll-token"] = f.optional(
-        "scroll-token", "Each page has a token to request the next one; the last has no token, or is empty."
-    )
+    style: Literal["scroll-token"] = f.optional("scroll-token", __doc__)
     parameter: Parameter = f.exemplary("scrollToken", "Query parameter with the token.")
     size: f.Omittable[Parameter] = f.omittable(_SIZE, "size")
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "hits")
@@ -144,7 +140,7 @@ class ScrollToken(f.StrictModel):
 class AllAtOnce(f.StrictModel):
     """One response holds all entries."""
 
-    style: Literal["all-at-once"] = f.optional("all-at-once", "One response holds all entries.")
+    style: Literal["all-at-once"] = f.optional("all-at-once", __doc__)
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
 
 

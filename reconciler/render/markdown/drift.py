@@ -27,9 +27,8 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
         blocks += _section(section, provenance.links)
     blocks += [*_findings(drift), *_impact_table(drift)]
     if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
-        advice = escape_markdown(" ".join((*words.BLOCKING_ADVICE, words.acceptance_title(drift))))
-        lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml")
-        blocks.append(f"{advice}\n\n{lines}".rstrip())
+        blocks.append(escape_markdown(" ".join(words.blocking_advice(drift))))
+        blocks.append(code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip())
     blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
     if plan.changes:
         blocks.append(f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}")

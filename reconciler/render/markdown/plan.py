@@ -75,15 +75,13 @@ def source_link(source: Source, links: SourceLinks) -> str:
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
     """Return the warnings about changed rules, then the other warnings and the notes, collapsed."""
-    near, far = texts.split_warnings(summary)
+    near, others = texts.split_notes(summary)
     blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
     hidden = len(near) - limit if limit else 0
     if hidden > 0:
         blocks.append(f"and {pluralize(hidden, 'further warning')}: see the report.")
-    rest = [note for note in summary.notes if note.severity == "info"]
-    for title, findings in ((texts.unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
-        if findings and limit:
-            blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
+    for title, findings in others.items() if limit else ():
+        blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
     return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
 
 

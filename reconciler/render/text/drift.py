@@ -32,17 +32,16 @@ class DriftCommands(NamedTuple):
 def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
     """Return the differences between the manifests and the tenant, with up to `limit` rows and rules."""
     plan = drift.plan
+    rules = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
     if not drift.has_drift:
-        held = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
-        lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
+        lines = [_no_drift(drift), *(["", *rules] if rules else []), *_notes(drift, style)]
         return "\n".join(lines).rstrip() + "\n"
-    lines = [*_head(drift), ""]
-    lines += [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
+    lines = [*_head(drift), "", *rules]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
     lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
     if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
-        lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
+        lines += [*words.blocking_advice(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
     verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "fix it"
     edits = [change for change in edited_changes(plan) if isinstance(change, Update)]

@@ -17,6 +17,7 @@ from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.impact import summarize_impact
 from reconciler.render.summary import failed_tests_title
+from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, sanitize
 
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
@@ -61,11 +62,10 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
-    words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
-    words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
-    words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
-    words += [f"{len(plan.held):,} held"] if plan.held else []
+    plan, impact = drift.plan, drift.unaccepted_impact
+    counts = dict(zip(_SECTIONS, count_sections(drift).values(), strict=True)) | {"in conflict": len(plan.conflicts)}
+    counts |= {"failed on the live rules": len(drift.failed_checks), "held": len(plan.held)}
+    words = [f"{count:,} {state}" for state, count in counts.items() if count]
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
@@ -107,12 +107,10 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
     """Return the table for a terminal; `title` is the text before the number of environments: `Plan for`."""
-    lines = [(row.environment, row.changes, row.impact) for row in rows]
-    widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
-    head = style("dim", _align_cells(_HEAD, widths).rstrip())
-    table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {head}"]
+    head, *lines = align_columns([_HEAD, *((row.environment, row.changes, row.impact) for row in rows)])
+    table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {style('dim', head.rstrip())}"]
     for line, row in zip(lines, rows, strict=True):
-        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip())
+        table.append(f"  {line}  {style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip())
     return "\n".join(table) + "\n"
 
 
@@ -135,7 +133,3 @@ def status_totals(rows: Sequence[EnvironmentRow]) -> str:
 def _state(row: EnvironmentRow) -> str:
     text = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
     return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 3]}..."
-
-
-def _align_cells(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))

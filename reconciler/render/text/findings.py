@@ -18,7 +18,8 @@ def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NA
     lines = []
     for finding in findings:
         rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
-        lines.append(f"{_head(finding, style)}{_hint(finding, '; ')}{rules}\n")
+        hint = f"; {sanitize(finding.hint)}" if finding.hint else ""
+        lines.append(f"{_head(finding, style)}{hint}{rules}\n")
     return "".join(lines)
 
 
@@ -46,10 +47,6 @@ def _head(finding: Finding, style: Style) -> str:
     return f"{where}{style(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
 
 
-def _hint(finding: Finding, before: str) -> str:
-    return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
-
-
 def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
@@ -63,7 +60,7 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     offset = columns(sanitize(visible[: column - start]))
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
     span = max(1, columns(visible[column - start : column - start + finding.span]))
-    hint = _hint(finding, " ")
+    hint = f" {sanitize(finding.hint)}" if finding.hint else ""
     fits = offset + span + columns(hint) <= width
     yield f"{'':>5} | {' ' * offset}{style('red', '^' * span)}{hint if fits else ''}"
     if not fits:

@@ -2,39 +2,35 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import short_labels
 from reconciler.errors import UnexpectedResponseError
+from reconciler.journal.history import RecordedRun
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule
+from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
 
-if TYPE_CHECKING:
-    from reconciler.journal.journal import RecordedRun
-
-_HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
 
-def runs_text(runs: "Sequence[RecordedRun]") -> str:
+def runs_text(runs: Sequence[RecordedRun]) -> str:
     """Return a header and one line per run, newest first."""
     if not runs:
         return "No run is recorded yet.\n"
-    rows = [_HEADER]
+    rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
         reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
         if run.start.get("undo"):
             reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
         rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    aligned = ([f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)] + [row[4]] for row in rows)
-    return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in aligned)
+    return "".join(f"{line.rstrip()}\n" for line in align_columns(rows))
 
 
-def run_text(run: "RecordedRun") -> str:
+def run_text(run: RecordedRun) -> str:
     """Return one run with each change before and after."""
     lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
     names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
@@ -46,7 +42,7 @@ def run_text(run: "RecordedRun") -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_document(run: "RecordedRun") -> dict[str, Any]:
+def run_document(run: RecordedRun) -> dict[str, Any]:
     """Return one run as JSON: its head, its changes and its end."""
     return {"run": run.id, "start": dict(run.start), "changes": list(map(dict, run.changes)), "end": run.end}
 
@@ -92,7 +88,7 @@ def _differences(before: object, after: object) -> Iterator[str]:
             yield f"      {name}: {values[0]} -> {values[1]}"
 
 
-def _outcome(run: "RecordedRun") -> str:
+def _outcome(run: RecordedRun) -> str:
     changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
     return f"{changes}, no end recorded" if run.end is None else f"{applied} of {changes} applied"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
@@ -67,9 +66,7 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
     yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
     yield from () if edit else _align_rows(rows)
-    locations = [address_line(change.address, change.source) for change in group]
-    lines = locations if len(group) <= limit else [join_first([str(change.address) for change in group], limit)]
-    yield from (f"      {style('dim', line)}" for line in lines)
+    yield from _place_lines(group, [str(change.address) for change in group], style, limit)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
@@ -79,10 +76,7 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        names = finding_members(finding)
-        locations = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
-        lines = [join_first(names, limit)] if len(names) > limit else locations
-        yield from (f"      {style('dim', line)}" for line in lines)
+        yield from _place_lines(finding.occurrences, finding_members(finding), style, limit)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"
 
@@ -103,9 +97,13 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     return lines
 
 
-def address_line(address: Address | None, source: Source | None) -> str:
-    """Return `cards/help   manifests/cards.yaml:12`."""
-    return "   ".join(filter(None, (address and str(address), source and source_location(source))))
+def _place_lines(
+    items: Sequence[ChangeSummary | Finding], names: Sequence[str], style: Style, limit: int
+) -> Iterator[str]:
+    """Yield `cards/help   manifests/cards.yaml:12` for each item; up to `limit` names on one line for more items."""
+    pairs = ((item.address and str(item.address), item.source and source_location(item.source)) for item in items)
+    lines = [join_first(names, limit)] if len(names) > limit else ["   ".join(filter(None, pair)) for pair in pairs]
+    yield from (f"      {style('dim', line)}" for line in lines)
 
 
 def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:

@@ -141,8 +141,7 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"
-        name = sanitize(adequacy.checked.environment.name)
-        yield f"Adequacy in {name}: the tests and promises notice {count}."
+        yield f"Adequacy in {sanitize(adequacy.checked.environment.name)}: the tests and promises notice {count}."
 
 
 def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:

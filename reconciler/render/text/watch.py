@@ -30,7 +30,7 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
         "pending": None if plan is None else count_pending(plan),
         "drifted": None if plan is None else count_drifted(plan),
         "missing": None if plan is None else len(missing_rules(plan)),
-        "inTheWay": None if drift is None else len(result.in_the_way),
+        "inTheWay": None if drift is None else len(drift.in_the_way),
         "failedTests": None if drift is None else drift.failed_tests,
         "brokenPromises": None if drift is None else drift.broken_promises,
         "held": None if plan is None else len(plan.held),

@@ -37,6 +37,12 @@ def columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in spacing)
 
 
+def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return each row as a line; every cell is padded to the longest text of its column."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
 def wrap_text(text: str, width: int) -> str:
     """Return the text with each line wrapped to the width."""
     return "\n".join(wrap_line(line, width) if columns(line) > width else line for line in text.split("\n"))

@@ -8,22 +8,15 @@ from random import Random
 from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.responses import (
-    ALTERED_FIELDS,
-    CORRUPTED_RESPONSES,
-    REPLACED_RESPONSES,
-    STATE_CHANGES,
-    status_response,
-)
+from reconciler.simulator.faults.responses import ALTERED_FIELDS, REAL_RESPONSES, REPLACED_RESPONSES, status_response
 from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
-from reconciler.simulator.state import StoredRule, TenantState
+from reconciler.simulator.state import JsonObject, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
-_REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
 _APPLIED: Final = (name + APPLIED_SUFFIX for name in REPLACED_RESPONSES)
-_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *_REAL_RESPONSE_FAULTS, DELAYED_FAULT)
+_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *REAL_RESPONSES, DELAYED_FAULT)
 _TAKE_STATUS: Final = ("html", "empty", "redirect")
 _TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", DELAYED_FAULT)
 _MAX_ARGUMENT: Final = 1e6
@@ -37,7 +30,7 @@ class FaultInjector:
         self._faults = parse_faults(spec)
         for fault in self._faults:
             name = fault.name.removesuffix(APPLIED_SUFFIX)
-            if not _is_status(name, 400) and fault.name not in _NAMES:
+            if not re.fullmatch("[45][0-9]{2}", name) and fault.name not in _NAMES:
                 near = difflib.get_close_matches(fault.name, _NAMES, 1)
                 hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
                 raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
@@ -48,7 +41,7 @@ class FaultInjector:
         self._request_count = 0
         self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
         depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
-        self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
+        self._history: deque[list[JsonObject]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
         self.fired_faults: list[tuple[str, SimRequest]] = []  # the rule of the SPEC, and the request that it affected
 
@@ -67,8 +60,8 @@ class FaultInjector:
             return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         random, argument = self._randoms[index], fault.argument
         call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
-        if fault.name in _REAL_RESPONSE_FAULTS:
-            return _REAL_RESPONSE_FAULTS[fault.name](call)
+        if fault.name in REAL_RESPONSES:
+            return REAL_RESPONSES[fault.name](call)
         name = fault.name.removesuffix(APPLIED_SUFFIX)
         if name != fault.name:
             call.run_request()
@@ -90,9 +83,9 @@ class FaultInjector:
         return self._started_at
 
     def _record_rules(self, state: TenantState) -> None:
-        self._history.append(tuple(state.stored_rules.values()))
+        self._history.append(state.rules())
 
-    def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
+    def _rules_before(self, changes: int) -> list[JsonObject]:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
     def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:
@@ -106,13 +99,9 @@ class FaultInjector:
         return chosen
 
 
-def _is_status(text: str, least: int) -> bool:
-    return len(text) == 3 and text.isascii() and text.isdigit() and least <= int(text) < 600  # noqa: PLR2004 - statuses
-
-
 def _is_argument(name: str, argument: str) -> bool:
     if name in _TAKE_STATUS:
-        return _is_status(argument, 200)
+        return re.fullmatch("[2-5][0-9]{2}", argument) is not None
     if name in _TAKE_NUMBERS:
         number = re.compile({"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}.get(name, "[0-9]+"))
         return number.fullmatch(argument) is not None and abs(float(argument)) <= _MAX_ARGUMENT

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.faults.spec import FaultCall, resource_of
-from reconciler.simulator.paging import page_window, rules_page
+from reconciler.simulator.paging import list_page, page_window
 
 Respond = Callable[[FaultCall], http.SimResponse]
 
@@ -114,31 +114,11 @@ def _stale(call: FaultCall) -> http.SimResponse:
     if call.request.method != "GET" or response.status not in (200, 404):
         return response
     if resource_of(call.request) == "rules":
-        return rules_page(call.request, before, call.api.settings.page_cap)
+        return list_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
-        texts = [stored.text for stored in before if stored.rule["id"] == call.request.segments[-1]]
-        return http.json_response(200, texts[0]) if texts else http.error_response(404)
+        rule = next((rule for rule in before if rule["id"] == call.request.segments[-1]), None)
+        return http.json_response(200, rule) if rule else http.error_response(404)
     return response
-
-
-CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
-    "half": _half,
-    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
-    "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
-    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
-    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
-    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
-    "shift": _corrupt_page(_shift),
-    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
-    "cycle": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
-    ),
-    "other-host": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
-    ),
-    "stale": _stale,
-}
 
 
 def _revoke(call: FaultCall) -> http.SimResponse:
@@ -151,9 +131,9 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
 
     def respond(call: FaultCall) -> http.SimResponse:
         rules = call.api.state.stored_rules
-        own = rules.get(call.request.segments[-1])
-        if own is not None or rules:
-            change(call, (own or call.random.choice(list(rules.values()))).rule)
+        if rules:
+            own = rules.get(call.request.segments[-1])
+            change(call, own or call.random.choice(list(rules.values())))
         return call.run_request()
 
     return respond
@@ -187,7 +167,25 @@ def _altered(call: FaultCall) -> http.SimResponse:
     return response
 
 
-STATE_CHANGES: Final[Mapping[str, Respond]] = {
+REAL_RESPONSES: Final[Mapping[str, Respond]] = {
+    # Corrupted:
+    "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
+    "half": _half,
+    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
+    "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
+    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
+    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
+    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
+    "shift": _corrupt_page(_shift),
+    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
+    "cycle": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
+    ),
+    "other-host": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
+    ),
+    "stale": _stale,
+    # After a change of the state:
     "revoke": _revoke,
     "edit": _change_rule_first(
         lambda call, rule: call.api.state.edit(

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.messages import SimRequest, SimResponse
-from reconciler.simulator.state import StoredRule
+from reconciler.simulator.state import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class FaultCall:
     api: SimulatorApi
     argument: str
     random: Random
-    rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules so many changes ago
+    rules_before: Callable[[int], list[JsonObject]]  # the rules so many changes ago
 
     def run_request(self) -> SimResponse:
         """Return the real response."""
@@ -96,12 +96,11 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
     for text in map(str.strip, spec.split(",") if spec.strip() else ()):
         match = _RULE.fullmatch(text)
         if match is None:
-            raise FaultSpecError(
-                f'fault "{text}": must be [METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
-            )
-        method, resource, name, argument, when = (part or "" for part in match.groups())
-        timing = _parse_timing(text, when)
-        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, **timing))
+            form = "[METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN]"
+            raise FaultSpecError(f'fault "{text}": must be {form}, as in GET:500@#3')
+        fields: dict[str, Any] = match.groupdict(default="")
+        fields |= _parse_timing(text, fields.pop("when"))
+        faults.append(Fault(text=text, **fields))
     return tuple(faults)
 
 
