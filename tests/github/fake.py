@@ -37,6 +37,7 @@ class FakeGitHub:
     issues: list[dict[str, Any]] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    created_pulls: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
     faults: list[tuple[str, FakeReply]] = field(default_factory=list)
@@ -188,6 +189,13 @@ def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> FakeRepl
     return FakeReply(200, hub.pulls.get(sha, []))
 
 
+def _add_pull(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
+    if any(pull["head"] == form["head"] for pull in hub.created_pulls):
+        return FakeReply(422, {"message": "Validation Failed"})
+    hub.created_pulls.append(form)
+    return FakeReply(201, form)
+
+
 def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
     head = query["head_sha"][0]
     return FakeReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
@@ -217,6 +225,7 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("POST", r"/labels", _add_label, "issues"),
     ("GET", r"", _repository, "contents"),
     ("GET", r"/git/ref/heads/main", _tip, "contents"),
+    ("POST", r"/pulls", _add_pull, "pull-requests"),
     ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls, "pull-requests"),
     ("GET", r"/actions/workflows/routing-plan.yml/runs", _runs, "actions"),
     ("GET", r"/actions/runs/(\d+)/artifacts", _artifacts, "actions"),
