@@ -20,7 +20,7 @@ from reconciler.table.cells import write_name
 from reconciler.table.compare_sheet import TableEdits, compare_sheet
 from reconciler.table.csv_file import read_csv, write_csv
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
-from reconciler.table.sheet import Sheet
+from reconciler.table.sheet import Sheet, SheetError
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
@@ -154,6 +154,32 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     (tmp_path / "hand").mkdir()
     hand = Desk(tmp_path / "hand", by_hand)
     assert hand.rows[1:] == [row[:-1] + hand.rows[at][-1:] for at, row in enumerate(rows) if at]
+
+
+@pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
+def test_cells_copied_from_other_rows_define_exactly_the_rules_of_the_table(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    text = manifests_of(random)
+    desk = Desk(tmp_path, text)
+    rows = desk.rows
+    for _ in range(random.randint(1, 3)):
+        at, other = random.randrange(1, len(rows)), random.randrange(1, len(rows))
+        column = random.randrange(1, len(rows[0]) - 1)
+        rows[at][column] = rows[other][column]
+    if random.random() < 0.3 and len(rows) > 2:
+        del rows[random.randrange(1, len(rows))]
+    if random.random() < 0.3:
+        rows.append([f"set/new{seed}", *rows[1][1:]])
+    if desk.compare(read_csv(write_csv(rows).encode())) == TableEdits():
+        return
+    try:
+        edited = desk.write(rows)  # which proves that the rules are those of the table
+    except SheetError:  # such as an address that two rules would have
+        return
+    kept = {row[0].removeprefix("set/") for row in rows[1:]}
+    for line in text.splitlines():
+        if " # comment" in line and any(f"key: {key}," in line for key in kept):
+            assert line.rpartition(" # ")[2] in edited
 
 
 def _fields(desk: Desk, key: str) -> dict[str, Any]:
