@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.expand import InvalidRuleError
+from reconciler.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import condition_fields, drop_defaults
@@ -106,7 +106,7 @@ class ManifestWriter:
         }
         fields = drop_defaults(fields, defaults)
         expander = RuleUpdater(new.key, new.rule, loaded.document, self.tenant).expander
-        if new.key and (len(expander(fields).intents()) != 1 or expander(fields).key() != new.key):
+        if new.key and _default_key(expander(fields)) != new.key:
             fields = {"key": new.key, **fields}
         if (name := expander(fields).name()) in self._names:
             fields["name"] = escape_text(f"{name} ({expander(fields).key()})")
@@ -141,6 +141,13 @@ def find_difference(expected: Mapping[Address, Values], desired: DesiredState) -
     """Return the first rule whose values are not the expected ones; None if there is none."""
     actual = {address: values_of(rule.rule) for address, rule in desired.rules.items()}
     return next((each for each in sorted({*expected, *actual}) if expected.get(each) != actual.get(each)), None)
+
+
+def _default_key(expander: RuleExpander) -> str:
+    try:
+        return expander.key()
+    except InvalidRuleError:
+        return ""
 
 
 def _address(address: Address | None) -> Address:
