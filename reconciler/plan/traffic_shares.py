@@ -8,12 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
+from typing import NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow, Region
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    Evaluation,
+    RoutingEntry,
+    destination_of_rule,
+    order_entries,
+)
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -126,25 +133,47 @@ def _queue_gains(region: Region) -> dict[str | None, float]:
 
 
 def _compute_balance(
-    sides: Iterable[RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
+    sides: tuple[RuleIndex, RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
-    sums: dict[str | None, tuple[_Sum, _Sum]] = {}
-    for side, index in enumerate(sides):
-        for row in sample.rows:
-            winners = index.possible_winners(row.attributes)
-            splits = {_split_parts(destination_of_rule(entry)) for entry in winners}
-            for queue in {queue: None for split in splits for queue, _ in split}:
-                parts = [float(dict(split).get(queue, 0)) for split in splits]
-                total = sums.setdefault(queue, (_Sum(), _Sum()))[side]
-                total.add(row.count * min(parts), row.count * max(parts))
+    before, after = (_queue_sums(index, sample) for index in sides)
     shares = []
-    for queue, (first, second) in sums.items():
+    for queue in {**before, **after}:
+        first, second = before.get(queue, _Sum()), after.get(queue, _Sum())
         widest = _Sum(second.least - first.most, second.most - first.least)
         change = widest if changes is None else changes.get(queue, _Sum())
         shares.append(QueueShare(queue, *(part.as_share(sample.total) for part in (first, second, change))))
     return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
+
+
+def _queue_sums(index: RuleIndex, sample: TrafficSample) -> dict[str | None, _Sum]:
+    sums: dict[str | None, _Sum] = {}
+    for row in sample.rows:
+        splits = {_split_parts(destination_of_rule(entry)) for entry in index.possible_winners(row.attributes)}
+        for queue in {queue: None for split in splits for queue, _ in split}:
+            parts = [float(dict(split).get(queue, 0)) for split in splits]
+            sums.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+    return sums
+
+
+class RuleShares(NamedTuple):
+    """Shares of a sample: of each rule, by name and id (None: no rule takes it), and of each queue as in QueueShare."""
+
+    rules: Mapping[tuple[str, str] | None, ShareRange]
+    queues: Mapping[str | None, ShareRange]
+
+
+def rule_shares(events: Iterable[RoutingEntry], evaluation: Evaluation, sample: TrafficSample) -> RuleShares:
+    """Return the shares of rules on events (`EndpointStage.pull_back`). A rule without a share takes nothing."""
+    index, rules = RuleIndex(order_entries(events, evaluation)), dict[tuple[str, str] | None, _Sum]()
+    for row in sample.rows:
+        winners = {entry and (entry.name, entry.id) for entry in index.possible_winners(row.attributes)}
+        for key in winners:
+            rules.setdefault(key, _Sum()).add(row.count if len(winners) == 1 else 0, row.count)
+    sums = (rules.items(), _queue_sums(index, sample).items())
+    by_rule, by_queue = ({key: part.as_share(sample.total) for key, part in items} for items in sums)
+    return RuleShares(by_rule, by_queue)
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:

@@ -37,3 +37,4 @@ class Provenance:
     read_at: str
     links: SourceLinks
     banner: str = ""  # a note at the top of the report, if the tenant is simulated
+    explore: str = ""  # the file of `cxroute explore` beside the report, if there is one

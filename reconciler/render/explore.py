@@ -1,0 +1,281 @@
+"""Rules as one self-contained HTML page: try a conversation, the decision table, queues, promises; for one or two sides.
+
+The page's script routes conversations itself. It reads the rules as JSON with indexes into tables of distinct parts, and
+the phrases of conditions from the cells of the decision table.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote as quote_url
+from urllib.parse import urlencode
+
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
+from reconciler.behaviour.space.value_type import ANY_TEXT
+from reconciler.desired.desired import DesiredState
+from reconciler.model.finding import Document
+from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, Source, to_api_json
+from reconciler.plan.plan import Plan
+from reconciler.plan.promises import PromiseResult, run_promises
+from reconciler.plan.routing_table import route_phrase
+from reconciler.plan.schedule import build_transition
+from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
+from reconciler.render.finding_subject import source_location
+from reconciler.render.html import PageFiles, render_page
+from reconciler.render.impact import destination_phrase
+from reconciler.render.provenance import SourceLinks
+from reconciler.render.text.explain import rule_destination
+from reconciler.table.rows import attributes_in_use, conditions_by_attribute
+from reconciler.text.escape import quote, sanitize
+from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase
+from reconciler.traffic.sample import TrafficSample
+
+_FILES: Final = PageFiles(("report.css", "explore.css"), ("evaluate.js", "explore.js"))
+_MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
+_ON, _MANAGED = 4, 8  # flags of a rule; 1 and 2 are its sides
+_NO_SHARE: Final = ShareRange(0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreSide:
+    """A list of rules behind its endpoint, with the results of the promises and the shares of a traffic sample."""
+
+    name: str
+    entries: tuple[RoutingEntry, ...]
+    endpoint: EndpointStage
+    promises: tuple[PromiseResult, ...]
+    shares: RuleShares | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorePage:
+    """The content of the page: one side, or the rules today and after a change."""
+
+    desired: DesiredState  # the environment's names, labels and order of evaluation
+    queues: Mapping[str, str]  # names by id
+    sides: Sequence[ExploreSide]
+    values: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)  # the declared values of attributes
+    links: SourceLinks = field(default_factory=SourceLinks)
+    banner: str = ""
+    period: str = ""  # of the sample
+
+
+class ExploreRow(NamedTuple):
+    """A row of the decision table; a cell of conditions has a phrase for each."""
+
+    name: str
+    notes: tuple[str, ...]
+    priority: str
+    cells: tuple[tuple[str, ...], ...]
+    queue: str
+    share: str
+    place: str
+
+
+class PromiseRow(NamedTuple):
+    """A promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
+
+    name: str
+    state: str
+    callers: str
+    requirement: str
+    example: str = ""
+    fragment: str = ""
+
+
+def build_side(
+    name: str,
+    entries: tuple[RoutingEntry, ...],
+    desired: DesiredState,
+    queues: Mapping[str, str],
+    sample: TrafficSample | None,
+) -> ExploreSide:
+    """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
+    endpoint, shares = desired.endpoint, None
+    if sample:
+        events = endpoint.pull_back(entries)
+        shares = rule_shares(events, desired.evaluation, convert_sample(endpoint.types, sample))
+    promises = run_promises(desired, entries, queues)
+    return ExploreSide(name=name, entries=entries, endpoint=endpoint, promises=promises, shares=shares)
+
+
+def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreSide, ...]:
+    """Return the rules today, and after the plan."""
+    transition, (base, _), desired = build_transition(plan), plan.endpoints, plan.desired
+    today = build_side("today", transition.before, replace(desired, endpoint=base), plan.queue_names, sample)
+    return today, build_side("after this change", transition.after, desired, plan.queue_names, sample)
+
+
+def render_explore(page: ExplorePage) -> str:
+    """Return the page."""
+    sides, labels, evaluation = page.sides, page.desired.labels, page.desired.evaluation
+    flags: dict[int, int] = {}
+    entries: dict[int, RoutingEntry] = {}
+    for number, side in enumerate(sides):
+        entries |= {id(entry): entry for entry in side.entries}
+        flags |= {id(entry): flags.get(id(entry), 0) | 1 << number for entry in side.entries}
+    ordered = sorted(entries.values(), key=lambda entry: evaluation_key(entry, evaluation))
+    attributes = attributes_in_use(ordered, labels)
+    opaque = any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions)
+    data = _PageData(page, attributes)
+    for entry in ordered:
+        data.add_rule(entry, flags[id(entry)])
+    endpoint, shared = page.desired.endpoint, any(side.shares for side in sides)
+    return render_page(
+        "explore",
+        _FILES,
+        data=data.document(),
+        page=page,
+        names=[labels.name(attribute) for attribute in attributes],
+        fields=[name for name in attributes if name not in (endpoint.intent, endpoint.confidence)],
+        opaque=opaque,
+        shared=shared,
+        rows=[_row(page, entry, attributes, flags[id(entry)]) for entry in ordered],
+        promises=[(side.name, [_promise_row(result, page, number) for result in side.promises])
+                  for number, side in enumerate(sides)],
+    )
+
+
+def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
+    """Return the part of the page's address that opens a conversation."""
+    pairs = [("view", "try"), ("side", str(side))]
+    for name, value in conversation.items():
+        if name == endpoint.intent and isinstance(value, str) and value:
+            pairs.append(("intent", value))
+        elif name == endpoint.confidence and not isinstance(value, str) and 0 <= value <= 1:
+            pairs.append(("confidence", json.dumps(value)))
+        else:
+            is_plain = isinstance(value, str) and value[:1] not in ("", '"') and not JSON_NUMBER.fullmatch(value)
+            name_text = quote_url(name, safe="", errors="replace")
+            pairs.append(("attr", f"{name_text}={value if is_plain else json.dumps(value)}"))
+    return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
+
+
+def share_range_phrase(share: ShareRange) -> str:
+    """Return a share: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open."""
+    if share.least == share.most:
+        return f"{_percent(share.most)} %"
+    return f"{_percent(share.least)} to {_percent(share.most)} %"
+
+
+def _percent(value: float) -> str:
+    return "under 0.1" if 0 < value < 0.1 else f"{value:.1f}"  # noqa: PLR2004 - the smallest number with one decimal
+
+
+class _PageData:
+    """The JSON for the page's script: the distinct conditions, destinations and files, and rules that name them."""
+
+    def __init__(self, page: ExplorePage, attributes: Sequence[str]) -> None:
+        self.page, self.attributes = page, attributes
+        self.conditions: dict[str, tuple[int, list[Any]]] = {}
+        self.destinations: dict[object, tuple[int, list[Any]]] = {}
+        self.files: dict[str, tuple[int, list[str]]] = {}
+        self.rules: list[list[Any]] = []
+
+    def add_rule(self, entry: RoutingEntry, flags: int) -> None:
+        """Add a rule, in the order of evaluation."""
+        rule, source, queues = entry.rule, entry.source, self.page.queues
+        flags |= (_ON if rule.enabled else 0) | (_MANAGED if entry.address else 0)
+        destination = destination_of_rule(entry)
+        if destination not in self.destinations:
+            form = [rule_destination(entry, queues), destination_phrase(destination, queues)]
+            self.destinations[destination] = (len(self.destinations), form)
+        file = self._file(source) if source else None
+        parts, position = [self._condition(part) for part in rule.conditions], self.destinations[destination][0]
+        row = [entry.name, _encode(rule.priority), parts, position, flags, file]
+        self.rules.append([*row, source.line, source.column] if source else row)
+
+    def document(self) -> Document:
+        """Return the data."""
+        page, endpoint = self.page, self.page.desired.endpoint
+        labels: dict[str, list[list[str]]] = {}
+        for (name, *value), label in page.desired.labels.texts.items():
+            if value and (name in self.attributes or name == endpoint.intent):
+                labels.setdefault(name, []).append([*value, label])
+        return {
+            "intent": endpoint.intent,
+            "confidence": endpoint.confidence,
+            "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
+            "labels": labels,
+            "values": {name: _encode(list(values)) for name, values in page.values.items()},
+            "conditions": [form for _, form in self.conditions.values()],
+            "destinations": [form for _, form in self.destinations.values()],
+            "files": [form for _, form in self.files.values()],
+            "rules": self.rules,
+            "sides": list(map(self._side, page.sides)),
+        }
+
+    def _side(self, side: ExploreSide) -> Document:
+        policy, shares = side.endpoint.fallback, side.shares
+        return {
+            "name": side.name,
+            "fallback": policy.intent,
+            "minConfidence": policy.min_confidence,
+            "known": sorted(policy.known_intents) if policy.intent is not None else [],
+            "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
+            "shares": [[queue, share_range_phrase(share)] for queue, share in shares.queues.items()] if shares else None,
+        }
+
+    def _file(self, source: Source) -> int:
+        if source.file not in self.files:
+            link = self.page.links.link(source._replace(line=0)).removesuffix("0")
+            self.files[source.file] = (len(self.files), [source.file, link])
+        return self.files[source.file][0]
+
+    def _condition(self, part: Condition | Opaque) -> int:
+        if isinstance(part, Condition):
+            form = [part.attribute, part.operator, _encode(part.raw_value)]
+        else:
+            form = [None, None, _encode(to_api_json(part))]
+        return self.conditions.setdefault(json.dumps(form), (len(self.conditions), form))[0]
+
+
+def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return JSON from which the page's script gets exactly the value: large integers are marked texts."""
+    if isinstance(value, list | tuple):
+        return list(map(_encode, value))
+    if isinstance(value, dict):
+        return {"object": {name: _encode(part) for name, part in value.items()}}
+    return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
+
+
+def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flags: int) -> ExploreRow:
+    rule, labels, by_attribute = entry.rule, page.desired.labels, conditions_by_attribute(entry.rule)
+    notes = [] if rule.enabled else ["switched off"]
+    notes += [] if entry.address else ["not managed"]
+    is_everywhere = flags == (1 << len(page.sides)) - 1
+    notes += [] if is_everywhere else [f"only {page.sides[flags - 1].name}"]
+    cells = [tuple(_test_phrase(part, labels) for part in by_attribute.get(name, ())) for name in attributes]
+    cells.append(tuple(sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)))
+    place = source_location(entry.source) if entry.source else "in no manifest" if entry.address else ""
+    shares = {
+        side.name: share_range_phrase(side.shares.rules.get((entry.name, entry.id), _NO_SHARE))
+        for number, side in enumerate(page.sides)
+        if side.shares and rule.enabled and flags & 1 << number
+    }
+    texts = [*shares.values()] if len({*shares.values()}) < 2 else [f"{text} {name}" for name, text in shares.items()]
+    share = ", ".join(dict.fromkeys(texts))
+    name, queue = sanitize(entry.name) if entry.address else quote(entry.name), destination_of_rule(entry)
+    queue_text = destination_phrase(queue, page.queues)
+    return ExploreRow(name, tuple(notes), quote(rule.priority), tuple(cells), queue_text, share, place)
+
+
+def _test_phrase(condition: Condition, labels: Labels) -> str:
+    return condition_phrase(condition, labels).removeprefix(f"{labels.name(condition.attribute)} ")
+
+
+def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> PromiseRow:
+    facts, labels = result.facts, page.desired.labels
+    state = {True: "holds", False: "broken", None: "not decided"}[facts.holds]
+    state = "about no conversation" if facts.is_empty else state
+    callers = " and ".join(condition_phrase(part, labels) for part in result.promise.conditions)
+    row = PromiseRow(result.name, state, callers or "every conversation", result.requirement)
+    if not facts.violations:
+        return row
+    region = facts.violations[0]
+    route = route_phrase(region.after_rule, region.after, page.queues)
+    route += ", depending on a condition that cxroute does not understand" if region.example.assumed else ""
+    example = f"{conversation_phrase(region.example.attributes, labels)}: {route}"
+    return row._replace(example=example, fragment=fragment_of(result.conversation, page.desired.endpoint, side))
