@@ -24,18 +24,19 @@ from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import PageFiles, render_page
-from reconciler.render.impact import destination_phrase
+from reconciler.render.impact import destination_phrase, share_range
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import attributes_in_use, conditions_by_attribute
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase
+from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase
 from reconciler.traffic.sample import TrafficSample
 
 _FILES: Final = PageFiles(("report.css", "explore.css"), ("evaluate.js", "explore.js"))
 _MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
 _ON, _MANAGED = 4, 8  # flags of a rule; 1 and 2 are its sides
 _NO_SHARE: Final = ShareRange(0, 0)
+_STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,32 +111,41 @@ def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreS
 
 def render_explore(page: ExplorePage) -> str:
     """Return the page."""
-    sides, labels, evaluation = page.sides, page.desired.labels, page.desired.evaluation
-    flags: dict[int, int] = {}
-    entries: dict[int, RoutingEntry] = {}
-    for number, side in enumerate(sides):
-        entries |= {id(entry): entry for entry in side.entries}
-        flags |= {id(entry): flags.get(id(entry), 0) | 1 << number for entry in side.entries}
-    ordered = sorted(entries.values(), key=lambda entry: evaluation_key(entry, evaluation))
+    flags, ordered = _merge_sides(page)
+    labels, endpoint = page.desired.labels, page.desired.endpoint
     attributes = attributes_in_use(ordered, labels)
-    opaque = any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions)
-    data = _PageData(page, attributes)
-    for entry in ordered:
-        data.add_rule(entry, flags[id(entry)])
-    endpoint, shared = page.desired.endpoint, any(side.shares for side in sides)
+    results = ((side.name, [_promise_row(each, page, at) for each in side.promises]) for at, side in enumerate(page.sides))
     return render_page(
         "explore",
         _FILES,
-        data=data.document(),
+        data=explore_data(page),
         page=page,
         names=[labels.name(attribute) for attribute in attributes],
         fields=[name for name in attributes if name not in (endpoint.intent, endpoint.confidence)],
-        opaque=opaque,
-        shared=shared,
+        opaque=any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions),
+        shared=any(side.shares for side in page.sides),
         rows=[_row(page, entry, attributes, flags[id(entry)]) for entry in ordered],
-        promises=[(side.name, [_promise_row(result, page, number) for result in side.promises])
-                  for number, side in enumerate(sides)],
+        promises=list(results),
     )
+
+
+def explore_data(page: ExplorePage) -> Document:
+    """Return the JSON for the page's script."""
+    flags, ordered = _merge_sides(page)
+    data = _PageData(page, attributes_in_use(ordered, page.desired.labels))
+    for entry in ordered:
+        data.add_rule(entry, flags[id(entry)])
+    return data.document()
+
+
+def _merge_sides(page: ExplorePage) -> tuple[dict[int, int], list[RoutingEntry]]:
+    """Return the bits of each rule's sides, by the rule's identity, and all rules in the order of evaluation."""
+    flags: dict[int, int] = {}
+    entries: dict[int, RoutingEntry] = {}
+    for number, side in enumerate(page.sides):
+        entries |= {id(entry): entry for entry in side.entries}
+        flags |= {id(entry): flags.get(id(entry), 0) | 1 << number for entry in side.entries}
+    return flags, sorted(entries.values(), key=lambda entry: evaluation_key(entry, page.desired.evaluation))
 
 
 def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
@@ -151,17 +161,6 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
             name_text = quote_url(name, safe="", errors="replace")
             pairs.append(("attr", f"{name_text}={value if is_plain else json.dumps(value)}"))
     return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
-
-
-def share_range_phrase(share: ShareRange) -> str:
-    """Return a share: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open."""
-    if share.least == share.most:
-        return f"{_percent(share.most)} %"
-    return f"{_percent(share.least)} to {_percent(share.most)} %"
-
-
-def _percent(value: float) -> str:
-    return "under 0.1" if 0 < value < 0.1 else f"{value:.1f}"  # noqa: PLR2004 - the smallest number with one decimal
 
 
 class _PageData:
@@ -215,7 +214,7 @@ class _PageData:
             "minConfidence": policy.min_confidence,
             "known": sorted(policy.known_intents) if policy.intent is not None else [],
             "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
-            "shares": [[queue, share_range_phrase(share)] for queue, share in shares.queues.items()] if shares else None,
+            "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
         }
 
     def _file(self, source: Source) -> int:
@@ -251,7 +250,7 @@ def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flag
     cells.append(tuple(sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)))
     place = source_location(entry.source) if entry.source else "in no manifest" if entry.address else ""
     shares = {
-        side.name: share_range_phrase(side.shares.rules.get((entry.name, entry.id), _NO_SHARE))
+        side.name: share_range(side.shares.rules.get((entry.name, entry.id), _NO_SHARE))
         for number, side in enumerate(page.sides)
         if side.shares and rule.enabled and flags & 1 << number
     }
@@ -268,10 +267,8 @@ def _test_phrase(condition: Condition, labels: Labels) -> str:
 
 def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> PromiseRow:
     facts, labels = result.facts, page.desired.labels
-    state = {True: "holds", False: "broken", None: "not decided"}[facts.holds]
-    state = "about no conversation" if facts.is_empty else state
-    callers = " and ".join(condition_phrase(part, labels) for part in result.promise.conditions)
-    row = PromiseRow(result.name, state, callers or "every conversation", result.requirement)
+    state = "about no conversation" if facts.is_empty else _STATES[facts.holds]
+    row = PromiseRow(result.name, state, conditions_phrase(result.promise.probe.rule, labels), result.requirement)
     if not facts.violations:
         return row
     region = facts.violations[0]

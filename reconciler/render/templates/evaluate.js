@@ -80,6 +80,12 @@ const evaluator = (() => {
     return {index, attribute, operator, operand, json, holds: given => given !== undefined && test(given) !== isNegative};
   }
 
+  // Returns a conversation: booleans are texts, null is missing.
+  function eventOf(attributes) {
+    const present = Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined);
+    return new Map(present.map(([name, value]) => [name, canonical(value)]));
+  }
+
   function create(data) {
     const {intent, confidence} = data;
     const conditions = data.conditions.map(readCondition);
@@ -144,8 +150,7 @@ const evaluator = (() => {
 
     // Returns the answer in the forms of `cxroute explain --format json`.
     function route(attributes, side) {
-      const present = Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined);
-      const answer = explain(side, new Map(present.map(([name, value]) => [name, canonical(value)])));
+      const answer = explain(side, eventOf(attributes));
       const {winner, undecided, next} = answer, destination = destinationOf(winner);
       const otherwise = {winner: nameOf(winner), destination};
       return {
@@ -200,5 +205,5 @@ const evaluator = (() => {
     return {rules, conditions, sides, explain, route, confidenceRanges};
   }
 
-  return {create, decode, isText, parseNumber};
+  return {create, decode, eventOf, isText, parseNumber};
 })();

@@ -37,7 +37,7 @@
   const conditionsText = rule => rule.conditions.map(part => conditionText(rule, part)).join(" and ") || "every conversation";
   const conversationText = values =>
     [...values].map(([name, value]) => `${titleOf(name)} ${quoted(name, value)}`).join(", ") || "no attributes";
-  const destinationOf = rule => rule ? data.destinations[rule.destination][1] : "the tenant's default routing";
+  const destinationOf = rule => rule ? data.destinations[rule.destination][1].replace(/ %/g, "\u00a0%") : "the tenant's default routing";
   const ruleLink = rule => element("a", nameOf(rule), {href: address({view: "rules", find: nameOf(rule), queue: ""})});
   const answerNodes = rule => [element("b", destinationOf(rule)), ...(rule ? [", by ", ruleLink(rule)] : [": no rule takes it"])];
   function place(rule) {
@@ -176,7 +176,7 @@
   }
 
   // The table of rules.
-  const texts = [];
+  const texts = [], heads = [...document.querySelectorAll("#table thead th")].map(head => head.textContent);
   function showRules() {
     const words = state.find.toLowerCase().split(/\s+/).filter(Boolean), side = router.sides[state.side];
     if (!texts.length) { for (const row of rows) { texts.push(row.textContent.toLowerCase()); } }
@@ -184,7 +184,10 @@
       && (!state.queue || queuesOf(rule).some(([key]) => key === state.queue));
     const shown = new Set(side.rules.filter(isShown).map(rule => rule.index));
     let left = byId("all").dataset.all ? Infinity : MOST_ROWS;
-    [...rows].forEach((row, at) => { row.hidden = !shown.has(at) || left-- <= 0; });
+    [...rows].forEach((row, at) => {
+      row.hidden = !shown.has(at) || left-- <= 0;
+      if (!row.hidden) { [...row.cells].forEach((cell, column) => { cell.dataset.label = heads[column]; }); }
+    });
     byId("all").hidden = left > 0 || left === Infinity;
     byId("count").textContent = `${shown.size.toLocaleString("en")} of ${count(side.rules.length, "rule")}`;
   }
@@ -305,12 +308,13 @@
   [...queues].sort(([, one], [, two]) => one < two ? -1 : 1).forEach(([key, title]) => byId("queue").append(element("option", title, {value: key})));
   byId("views").hidden = byId("filter").hidden = false;
   byId("sides").hidden = router.sides.length < 2;
+  byId("table").className = "cards";
   linkFiles();
   readAddress();
 
   const sideAt = at => router.sides[at === undefined ? state.side : at];
   window.cxroute = {
     route: (attributes, side) => router.route(attributes, sideAt(side)),
-    confidences: (attributes, side) => router.confidenceRanges(new Map(Object.entries(attributes)), sideAt(side)),
+    confidences: (attributes, side) => router.confidenceRanges(evaluator.eventOf(attributes), sideAt(side)),
   };
 })();
