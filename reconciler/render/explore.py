@@ -183,7 +183,8 @@ class _PageData:
             self.destinations[destination] = (len(self.destinations), form)
         file = self._file(source) if source else None
         parts, position = [self._condition(part) for part in rule.conditions], self.destinations[destination][0]
-        row = [entry.name, _encode(rule.priority), parts, position, flags, file]
+        name = None if entry.address and sanitize(entry.name) == entry.name else entry.name  # None: as in its row
+        row = [name, _encode(rule.priority), parts, position, flags, file]
         self.rules.append([*row, source.line, source.column] if source else row)
 
     def document(self) -> Document:
@@ -225,7 +226,7 @@ class _PageData:
 
     def _condition(self, part: Condition | Opaque) -> int:
         if isinstance(part, Condition):
-            form = [part.attribute, part.operator, _encode(part.raw_value)]
+            form = [self.attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
         else:
             form = [None, None, _encode(to_api_json(part))]
         return self.conditions.setdefault(json.dumps(form), (len(self.conditions), form))[0]

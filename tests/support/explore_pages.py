@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
+from reconciler.behaviour.diff.promises import Promise
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.checks.explain import Explanation, explain
-from reconciler.desired.desired import DesiredState
+from reconciler.cli.commands.demo import bank_manifests
+from reconciler.desired.desired import DesiredState, desire_offline
+from reconciler.desired.expand import StatedPromise
 from reconciler.manifest.kinds.environment import Api, BotAttributes, Environment
-from reconciler.model.rule import Condition, Opaque, Source
-from reconciler.render.explore import ExplorePage, build_side, render_explore
+from reconciler.manifest.load import load_manifests
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Address, Condition, Source, Target, make_condition, make_opaque
+from reconciler.plan.routing_table import desired_entries
+from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
 from reconciler.render.text.explain import DisplayNames, explain_document
+from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels
-from reconciler.traffic.sample import TrafficSample
+from reconciler.traffic.sample import SampleRow, TrafficSample, declared_traffic
+from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
+from tests.support.plans import ORIGIN, assessed_plan
 from tests.support.random_rules import KINDS, a_list, attribute, chance, entries, queue
 
 INTENT, CONFIDENCE = "intent", "conf"
@@ -131,9 +141,76 @@ def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
 
 
-def is_opaque(part: object) -> bool:
-    return isinstance(part, Opaque)
-
-
 def html_of(page: ExplorePage) -> str:
     return render_explore(page)
+
+
+def bank_page() -> ExplorePage:
+    """The page of the bank's manifests, with its sample."""
+    manifests = load_manifests(bank_manifests())
+    environment = manifests.environment("prod")
+    desired, queues = desire_offline(manifests, environment)
+    sample = declared_traffic(manifests.environments["prod"], bank_manifests().parent)
+    side = build_side("the manifests of prod", desired_entries(desired), desired, queues.names, sample)
+    return ExplorePage(desired=desired, queues=queues.names, sides=(side,), links=ORIGIN, period="October")
+
+
+def large_page(count: int) -> ExplorePage:
+    """A page of many rules, with a sample and with links."""
+    listed = [_numbered(number, count) for number in range(count)]
+    rows = tuple(SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number) for number in range(100))
+    sample = TrafficSample(name="x", digest="", period="October", rows=rows, total=100)
+    queues = {f"Queue {number}": f"Queue {number}" for number in range(60)}
+    return replace(page_of(listed, queues=queues, sample=sample), links=ORIGIN)
+
+
+def _numbered(number: int, count: int) -> RoutingEntry:
+    conditions = [make_condition(CONFIDENCE, "greaterThanOrEqual", (0.5, 0.6, 0.7)[number % 3])]
+    if number % 20:
+        conditions.append(make_condition(INTENT, "equals", f"intent_number_{number}"))
+    else:
+        conditions.append(make_condition("customerTier", "in", ["gold", f"tier-{number % 7}"]))
+    address = Address(f"set-{number // 100}", f"intent-number-{number}")
+    what = rule(
+        str(address),
+        priority=number // 10,
+        conditions=conditions if number < count - 1 else [],
+        targets=[Target(f"Queue {number % 60}", 1)],
+    )
+    source = Source(f"manifests/set-{number // 100}.yaml", 5 * (number % 100) + 8, 5)
+    return RoutingEntry(name=str(address), rule=what, address=address, source=source)
+
+
+def hostile_page(names: Sequence[str]) -> ExplorePage:
+    """A page with each name as a rule, a value, an attribute, a queue, an unknown condition, a label and a promise."""
+    listed = []
+    for number, name in enumerate(names):
+        conditions = [make_condition(INTENT, "equals", name), make_condition(f"{name}a", "contains", name)]
+        parts = [*conditions, make_opaque({"type": name})] if number % 2 else conditions
+        what = rule(name, priority=number, conditions=parts, targets=[Target(name, 1), Target("A", 1)])
+        listed.append(RoutingEntry(name=name, rule=what, id=f"{number}", source=Source(f"{name}.yaml", 1, 1)))
+    labels = Labels({INTENT: "intent"}, {(INTENT, names[0]): names[-1], (f"{names[0]}a",): names[0] or "x"})
+    promises = tuple(_promise(name) for name in names)
+    queues = {name: name for name in names}
+    page = page_of(listed, queues=queues, labels=labels, promises=promises)
+    return replace(page, links=ORIGIN, banner=names[0], values={INTENT: names})
+
+
+def _promise(name: str) -> StatedPromise:
+    finding = Finding(code="CXR221", severity="error", message="")
+    conditions = (make_condition(INTENT, "equals", name),)
+    promise = Promise(conditions=conditions, always=frozenset({"other"}))
+    return StatedPromise(document=name, name=name, promise=promise, finding=finding, requirement=f"only {quote(name)}")
+
+
+def two_sides_page() -> ExplorePage:
+    """A page of a plan that moves one intent, and deletes and creates a rule."""
+    moved = rule("moved", targets=[Target("q-fraud", 1)], conditions=[intent_is("moved")], priority=1)
+    after = replace(moved, targets=(Target("q-cards", 1),))
+    old = rule("old", conditions=[intent_is("old")], priority=2)
+    made = assessed_plan(
+        [wanted("cards/moved", after), wanted("cards/new", rule("new", priority=3))],
+        [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
+    )
+    sides = build_plan_sides(made, None)
+    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)

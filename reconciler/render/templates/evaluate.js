@@ -66,7 +66,7 @@ const evaluator = (() => {
   }
 
   // Returns a condition; `holds` is null if cxroute does not understand the condition.
-  function readCondition([attribute, operator, encoded], index) {
+  function readCondition(attribute, operator, encoded, index) {
     const value = decode(encoded);
     if (operator === null) { return {index, attribute: null, operator, json: value, holds: null}; }
     const json = {type: "attribute", attributeName: attribute, operator};
@@ -86,11 +86,13 @@ const evaluator = (() => {
     return new Map(present.map(([name, value]) => [name, canonical(value)]));
   }
 
-  function create(data) {
+  // `nameAt` returns the name of a rule whose data have none.
+  function create(data, nameAt) {
     const {intent, confidence} = data;
-    const conditions = data.conditions.map(readCondition);
+    const conditions = data.conditions.map(([attribute, operator, value], index) =>
+      readCondition(operator && data.attributes[attribute][0], operator, value, index));
     const rules = data.rules.map(([name, priority, parts, destination, flags, file, line, column], index) => ({
-      index, name, priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
+      index, name: name ?? nameAt(index), priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
       isOn: Boolean(flags & 4), isManaged: Boolean(flags & 8), flags,
       source: file === null ? null : {file: data.files[file][0], line, column},
       link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,

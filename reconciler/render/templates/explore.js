@@ -1,9 +1,10 @@
 // The page: reads a conversation from the form or the address, and shows its route. Texts of rules are only ever text.
 (() => {
-  const MOST_REASONS = 20, MOST_ROWS = 200, MOST_VALUES = 20, VIEWS = ["try", "rules", "queues", "promises"];
+  const MOST_REASONS = 20, MOST_ROWS = 100, MOST_VALUES = 20, VIEWS = ["try", "rules", "queues", "promises"];
   const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff]/gu;
   const byId = id => document.getElementById(id);
-  const data = JSON.parse(byId("data").textContent), router = evaluator.create(data), rows = byId("rows").rows;
+  const data = JSON.parse(byId("data").textContent), rows = [...byId("rows").rows];
+  const nameAt = at => rows[at].cells[0].firstChild.data.trim(), router = evaluator.create(data, nameAt);
   const columns = data.attributes.map(([name]) => name), titles = new Map(data.attributes);
   const labels = new Map(Object.entries(data.labels).map(([name, pairs]) => [name, new Map(pairs)]));
   const fields = [...document.querySelectorAll(".field")];
@@ -26,7 +27,7 @@
   const titleOf = name => name === data.intent ? "intent" : name === data.confidence ? "confidence" : visible(titles.get(name) || name);
 
   // Phrases of rules, from the cells of the table.
-  const nameOf = rule => rows[rule.index].cells[0].firstChild.data.trim();
+  const nameOf = rule => nameAt(rule.index);
   function conditionText(rule, part) {
     const column = part.holds === null ? columns.length : columns.indexOf(part.attribute);
     const cell = rows[rule.index].cells[column + 2];
@@ -184,9 +185,9 @@
       && (!state.queue || queuesOf(rule).some(([key]) => key === state.queue));
     const shown = new Set(side.rules.filter(isShown).map(rule => rule.index));
     let left = byId("all").dataset.all ? Infinity : MOST_ROWS;
-    [...rows].forEach((row, at) => {
+    rows.forEach((row, at) => {
       row.hidden = !shown.has(at) || left-- <= 0;
-      if (!row.hidden) { [...row.cells].forEach((cell, column) => { cell.dataset.label = heads[column]; }); }
+      if (!row.hidden && !row.cells[0].dataset.label) { [...row.cells].forEach((cell, column) => { cell.dataset.label = heads[column]; }); }
     });
     byId("all").hidden = left > 0 || left === Infinity;
     byId("count").textContent = `${shown.size.toLocaleString("en")} of ${count(side.rules.length, "rule")}`;
