@@ -14,13 +14,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow, Region
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import (
-    Destination,
-    Evaluation,
-    RoutingEntry,
-    destination_of_rule,
-    order_entries,
-)
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of_rule, order_entries
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -174,7 +168,7 @@ def rule_shares(events: Iterable[RoutingEntry], evaluation: Evaluation, sample: 
     queues: dict[str | None, _Sum] = {}
     for row in sample.rows:
         winners = list(index.possible_winners(row.attributes))
-        keys = {entry and (entry.name, entry.id) for entry in winners}
+        keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
         for key in keys:
             rules.setdefault(key, _Sum()).add(row.count if len(keys) == 1 else 0, row.count)
         _add_queues(queues, row, winners)

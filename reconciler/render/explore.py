@@ -1,7 +1,7 @@
-"""Rules as one self-contained HTML page: try a conversation, the decision table, queues, promises; for one or two sides.
+"""Rules as one self-contained HTML page: try a conversation, decision table, queues, promises; for one or two sides.
 
-The page's script routes conversations itself. It reads the rules as JSON with indexes into tables of distinct parts, and
-the phrases of conditions from the cells of the decision table.
+The page's script routes conversations itself. It reads the rules as JSON with positions in tables of distinct parts,
+and the phrases of conditions from the cells of the decision table.
 """
 
 import json
@@ -114,7 +114,9 @@ def render_explore(page: ExplorePage) -> str:
     flags, ordered = _merge_sides(page)
     labels, endpoint = page.desired.labels, page.desired.endpoint
     attributes = attributes_in_use(ordered, labels)
-    results = ((side.name, [_promise_row(each, page, at) for each in side.promises]) for at, side in enumerate(page.sides))
+    results = (
+        (side.name, [_promise_row(each, page, at) for each in side.promises]) for at, side in enumerate(page.sides)
+    )
     return render_page(
         "explore",
         _FILES,
@@ -158,34 +160,32 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
             pairs.append(("confidence", json.dumps(value)))
         else:
             is_plain = isinstance(value, str) and value[:1] not in ("", '"') and not JSON_NUMBER.fullmatch(value)
-            name_text = quote_url(name, safe="", errors="replace")
-            pairs.append(("attr", f"{name_text}={value if is_plain else json.dumps(value)}"))
+            escaped = name.replace("%", "%25").replace("=", "%3D")
+            pairs.append(("attr", f"{escaped}={value if is_plain else json.dumps(value)}"))
     return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
 
 
 class _PageData:
-    """The JSON for the page's script: the distinct conditions, destinations and files, and rules that name them."""
+    """The JSON for the page's script: tables of distinct conditions, destinations and files, and rules that name them."""
 
     def __init__(self, page: ExplorePage, attributes: Sequence[str]) -> None:
         self.page, self.attributes = page, attributes
-        self.conditions: dict[str, tuple[int, list[Any]]] = {}
-        self.destinations: dict[object, tuple[int, list[Any]]] = {}
-        self.files: dict[str, tuple[int, list[str]]] = {}
+        self.conditions, self.destinations, self.files = _Table(), _Table(), _Table()
         self.rules: list[list[Any]] = []
 
     def add_rule(self, entry: RoutingEntry, flags: int) -> None:
         """Add a rule, in the order of evaluation."""
-        rule, source, queues = entry.rule, entry.source, self.page.queues
+        rule, source, queues, target = entry.rule, entry.source, self.page.queues, destination_of_rule(entry)
         flags |= (_ON if rule.enabled else 0) | (_MANAGED if entry.address else 0)
-        destination = destination_of_rule(entry)
-        if destination not in self.destinations:
-            form = [rule_destination(entry, queues), destination_phrase(destination, queues)]
-            self.destinations[destination] = (len(self.destinations), form)
-        file = self._file(source) if source else None
-        parts, position = [self._condition(part) for part in rule.conditions], self.destinations[destination][0]
-        name = None if entry.address and sanitize(entry.name) == entry.name else entry.name  # None: as in its row
-        row = [name, _encode(rule.priority), parts, position, flags, file]
-        self.rules.append([*row, source.line, source.column] if source else row)
+        name = (
+            None if entry.address and sanitize(entry.name).strip() == entry.name else entry.name
+        )  # None: as in its row
+        conditions = [self._add_condition(part) for part in rule.conditions]
+        destination = self.destinations.add(
+            target, [rule_destination(entry, queues), destination_phrase(target, queues)]
+        )
+        row = [name, _encode(rule.priority), conditions, destination, flags]
+        self.rules.append([*row, self._add_file(source), source.line, source.column] if source else [*row, None])
 
     def document(self) -> Document:
         """Return the data."""
@@ -200,9 +200,9 @@ class _PageData:
             "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
             "labels": labels,
             "values": {name: _encode(list(values)) for name, values in page.values.items()},
-            "conditions": [form for _, form in self.conditions.values()],
-            "destinations": [form for _, form in self.destinations.values()],
-            "files": [form for _, form in self.files.values()],
+            "conditions": self.conditions.forms,
+            "destinations": self.destinations.forms,
+            "files": self.files.forms,
             "rules": self.rules,
             "sides": list(map(self._side, page.sides)),
         }
@@ -218,18 +218,29 @@ class _PageData:
             "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
         }
 
-    def _file(self, source: Source) -> int:
-        if source.file not in self.files:
-            link = self.page.links.link(source._replace(line=0)).removesuffix("0")
-            self.files[source.file] = (len(self.files), [source.file, link])
-        return self.files[source.file][0]
+    def _add_file(self, source: Source) -> int:
+        return self.files.add(
+            source.file, [source.file, self.page.links.link(source._replace(line=0)).removesuffix("0")]
+        )
 
-    def _condition(self, part: Condition | Opaque) -> int:
+    def _add_condition(self, part: Condition | Opaque) -> int:
+        form = [None, None, _encode(to_api_json(part))]
         if isinstance(part, Condition):
             form = [self.attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
-        else:
-            form = [None, None, _encode(to_api_json(part))]
-        return self.conditions.setdefault(json.dumps(form), (len(self.conditions), form))[0]
+        return self.conditions.add(json.dumps(form), form)
+
+
+class _Table(dict[object, tuple[int, Any]]):
+    """Distinct values, each with its position and its JSON."""
+
+    def add(self, key: object, form: Any) -> int:  # noqa: ANN401 - any JSON
+        """Add a value unless it is there, and return its position."""
+        return self.setdefault(key, (len(self), form))[0]
+
+    @property
+    def forms(self) -> list[Any]:
+        """Return the JSON of all values, in order."""
+        return [form for _, form in self.values()]
 
 
 def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -255,8 +266,8 @@ def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flag
         for number, side in enumerate(page.sides)
         if side.shares and rule.enabled and flags & 1 << number
     }
-    texts = [*shares.values()] if len({*shares.values()}) < 2 else [f"{text} {name}" for name, text in shares.items()]
-    share = ", ".join(dict.fromkeys(texts))
+    differ = len({*shares.values()}) > 1
+    share = ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items()))
     name, queue = sanitize(entry.name) if entry.address else quote(entry.name), destination_of_rule(entry)
     queue_text = destination_phrase(queue, page.queues)
     return ExploreRow(name, tuple(notes), quote(rule.priority), tuple(cells), queue_text, share, place)
@@ -269,7 +280,8 @@ def _test_phrase(condition: Condition, labels: Labels) -> str:
 def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> PromiseRow:
     facts, labels = result.facts, page.desired.labels
     state = "about no conversation" if facts.is_empty else _STATES[facts.holds]
-    row = PromiseRow(result.name, state, conditions_phrase(result.promise.probe.rule, labels), result.requirement)
+    name = sanitize(result.name).strip() or quote(result.name)
+    row = PromiseRow(name, state, conditions_phrase(result.promise.probe.rule, labels), result.requirement)
     if not facts.violations:
         return row
     region = facts.violations[0]

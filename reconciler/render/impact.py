@@ -232,7 +232,9 @@ def _balance(behaviour: BehaviourChange, traffic: TrafficImpact, names: Names) -
     rows = []
     for item, label in zip(balance, labels, strict=True):
         name = _with_id(item.queue, names) if item.queue and counts[label] > 1 else label
-        rows.append(QueueBalance(name, share_range(item.before), share_range(item.after), share_range(item.change, "+")))
+        rows.append(
+            QueueBalance(name, share_range(item.before), share_range(item.after), share_range(item.change, "+"))
+        )
     return tuple(rows)
 
 

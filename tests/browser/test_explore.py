@@ -117,7 +117,11 @@ def test_the_ranges_of_confidence_are_exact(evaluator: Sight) -> None:
                 missing += 1
                 continue
             bounds = {one[end] for one in ranges for end in ("low", "high")}
-            for value in {*bounds, *(min(1.0, bound + 1e-12) for bound in bounds), *(random.random() for _ in range(5))}:
+            for value in {
+                *bounds,
+                *(min(1.0, bound + 1e-12) for bound in bounds),
+                *(random.random() for _ in range(5)),
+            }:
                 (one,) = [each for each in ranges if contains(each, value)]
                 result = explained(page, {**event, CONFIDENCE: typed(value)})
                 assert one["rule"] == (result.winner and result.winner.name), (event, value)
@@ -213,7 +217,18 @@ def test_no_name_becomes_markup(browser: Browser, address: Callable[[str], str])
                 page.click(f"[data-view={view}]")
                 page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         tags = page.evaluate("[...new Set([...document.body.querySelectorAll('*')].map(one => one.localName))]")
-        assert set() == set(tags) & {"img", "iframe", "object", "embed", "form", "svg", "style", "link", "base", "video"}
+        assert set() == set(tags) & {
+            "img",
+            "iframe",
+            "object",
+            "embed",
+            "form",
+            "svg",
+            "style",
+            "link",
+            "base",
+            "video",
+        }
         assert 2 == page.locator("script").count()
         links = page.evaluate("[...document.querySelectorAll('a')].map(one => one.getAttribute('href'))")
         assert [] == [link for link in links if not link.startswith(("#", f"{ORIGIN.repository}/blob/"))]
@@ -230,8 +245,12 @@ def test_the_sentences_state_what_explain_finds(browser: Browser, tmp_path: Path
         path.write_text(html_of(page), encoding="utf-8")
         with seen(browser) as sight:
             for _ in range(4):
-                event = {name: value for name, value in canonical_attributes(an_event(random, page)).items()}
-                event = {name: value for name, value in event.items() if "\ud83d" not in f"{value}" and "\ude00" not in f"{value}"}
+                event = canonical_attributes(an_event(random, page))
+                event = {
+                    name: value
+                    for name, value in event.items()
+                    if "\ud83d" not in f"{value}" and "\ude00" not in f"{value}"
+                }
                 if not isinstance(event.get(CONFIDENCE, 0), str):
                     event[CONFIDENCE] = random.choice((0, 0.5, 0.69, 0.7, 1))
                 sight.page.goto("about:blank")
@@ -248,16 +267,20 @@ def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> N
     goes = squeezed(sight.page.locator("#answer .goes").inner_text())
     for entry in (result.winner, *result.tied_rules):
         assert answer_of(entry, page) in goes, (event, goes)
-    assert bool(result.tied_rules) == ("both answers are possible" in said)
+    assert bool(result.tied_rules) == ("each answer is possible" in said)
     assert goes.startswith("Otherwise" if result.undecided else "goes to")
     assert len(result.switched_off) == said.count("is switched off; it would take this conversation")
-    assert all(f"it goes to {answer_of(each.entry, page)}" in said for each in result.undecided)
+    assert all(
+        f"If it holds, the conversation goes to {answer_of(each.entry, page)}" in said for each in result.undecided
+    )
     if result.winner and not result.tied_rules:
         assert f"it would go to {answer_of(result.next_match, page)}." in said
     assert bool(result.fallback) == ("after the endpoint's fallback" in said)
     sight.page.evaluate("document.querySelectorAll('#details details').forEach(one => { one.open = true })")
     sight.page.wait_for_timeout(30)
-    rows = sight.page.evaluate("[...document.querySelectorAll('#details tbody tr')].map(row => row.cells[1].textContent)")
+    rows = sight.page.evaluate(
+        "[...document.querySelectorAll('#details tbody tr')].map(row => row.cells[1].textContent)"
+    )
     near = [each for each in result.non_matches if not each.other_intent]
     ordered = [*near, *(each for each in result.non_matches if each.other_intent)]
     assert len(ordered) == len(rows)

@@ -32,7 +32,17 @@ from tests.support.random_rules import KINDS, a_list, attribute, chance, entries
 
 INTENT, CONFIDENCE = "intent", "conf"
 QUEUES: Final = {"A": "A", "B": "Desk B", "C": "Desk <C>"}  # "A" is named as offline queues are: by its id
-PIECES: Final = ("\U0001f600", "\ud83d", "\ude00", "a\U0001f600b", "\u00e9", "e\u0301", "__proto__", "\u2028", "</script>")
+PIECES: Final = (
+    "\U0001f600",
+    "\ud83d",
+    "\ude00",
+    "a\U0001f600b",
+    "\u00e9",
+    "e\u0301",
+    "__proto__",
+    "\u2028",
+    "</script>",
+)
 NAMES: Final = ("face", "__proto__", "constructor")
 """Attributes that only this module's conditions test."""
 
@@ -158,7 +168,9 @@ def bank_page() -> ExplorePage:
 def large_page(count: int) -> ExplorePage:
     """A page of many rules, with a sample and with links."""
     listed = [_numbered(number, count) for number in range(count)]
-    rows = tuple(SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number) for number in range(100))
+    rows = tuple(
+        SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number) for number in range(100)
+    )
     sample = TrafficSample(name="x", digest="", period="October", rows=rows, total=100)
     queues = {f"Queue {number}": f"Queue {number}" for number in range(60)}
     return replace(page_of(listed, queues=queues, sample=sample), links=ORIGIN)
@@ -193,7 +205,7 @@ def hostile_page(names: Sequence[str]) -> ExplorePage:
     promises = tuple(_promise(name) for name in names)
     queues = {name: name for name in names}
     page = page_of(listed, queues=queues, labels=labels, promises=promises)
-    return replace(page, links=ORIGIN, banner=names[0], values={INTENT: names})
+    return replace(page, links=ORIGIN, banner="Sandbox", values={INTENT: names})
 
 
 def _promise(name: str) -> StatedPromise:

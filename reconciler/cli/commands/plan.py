@@ -1,7 +1,6 @@
 """`cxroute plan`: the dry run, with a client that cannot write."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -178,15 +177,16 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
-def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:
-    return render_markdown(summarize_plan(plan, session.tenant), routing, plan_provenance(plan, session.banner))
+def _markdown(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
+    facts = plan_provenance(plan, session.banner, explore)
+    return render_markdown(summarize_plan(plan, session.tenant), routing, facts)
 
 
 def _html(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and rarely needed
 
     summary = summarize_plan(plan, session.tenant, _MOST_CASES)
-    return render_html(summary, routing, replace(plan_provenance(plan, session.banner), explore=explore))
+    return render_html(summary, routing, plan_provenance(plan, session.banner, explore))
 
 
 def as_github(session: Session, plan: Plan) -> str:
@@ -199,13 +199,13 @@ def as_github(session: Session, plan: Plan) -> str:
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
     write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
-    routing = build_routing_map(plan)
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing, "explore.html")))
-    write_text(folder / "explore.html", REDACTOR.redact(plan_page(session, plan)))
+    routing, explore = build_routing_map(plan), "explore.html"
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing, explore)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing, explore)))
+    write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
 
 
-def plan_provenance(plan: Plan, banner: str) -> Provenance:
+def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
+    return Provenance(plan_id(plan), read_at, source_links(), banner.strip(), explore)

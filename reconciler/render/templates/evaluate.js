@@ -5,6 +5,7 @@
 const evaluator = (() => {
   const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
   const MOST_BOUNDS = 100;
+  const isNumeral = text => NUMBER.test(text);
   const isText = value => typeof value === "string";
   const isNumber = value => typeof value === "number" || typeof value === "bigint";
   const canonical = value => typeof value === "boolean" ? String(value) : value;
@@ -12,7 +13,7 @@ const evaluator = (() => {
 
   // Returns the number of a text in JSON's grammar; NaN for other texts and larger numbers.
   function parseNumber(text) {
-    if (text.length > 400 || !NUMBER.test(text)) { return NaN; }
+    if (text.length > 400 || !isNumeral(text)) { return NaN; }
     const number = Number(text);
     if (/[.eE]/.test(text)) { return Number.isFinite(number) ? number : NaN; }
     return Number.isSafeInteger(number) ? number : BigInt(text);
@@ -207,5 +208,5 @@ const evaluator = (() => {
     return {rules, conditions, sides, explain, route, confidenceRanges};
   }
 
-  return {create, decode, eventOf, isText, parseNumber};
+  return {create, decode, eventOf, isText, isNumeral, parseNumber};
 })();

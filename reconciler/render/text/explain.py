@@ -54,7 +54,10 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         "undecided": [_non_match_document(non_match) for non_match in explanation.undecided],
         "passed": [_non_match_document(non_match) for non_match in explanation.non_matches],
         "winnerSource": first.source._asdict() if first and first.source else None,
-        "next": {"rule": following.name if following else None, "destination": rule_destination(following, names.queues)},
+        "next": {
+            "rule": following.name if following else None,
+            "destination": rule_destination(following, names.queues),
+        },
         "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
     }
