@@ -7,7 +7,7 @@ and the phrases of conditions from the cells of the decision table.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
 
@@ -23,19 +23,18 @@ from reconciler.plan.routing_table import route_phrase
 from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
 from reconciler.render.finding_subject import source_location
-from reconciler.render.html import PageFiles, render_page
+from reconciler.render.html import render_page
 from reconciler.render.impact import destination_phrase, share_range
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import attributes_in_use, conditions_by_attribute
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase
+from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase
 from reconciler.traffic.sample import TrafficSample
 
-_FILES: Final = PageFiles(("report.css", "explore.css"), ("evaluate.js", "explore.js"))
+_FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
 _MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
-_ON, _MANAGED = 4, 8  # flags of a rule; 1 and 2 are its sides
-_NO_SHARE: Final = ShareRange(0, 0)
+_ON: Final = 4  # a flag of a rule; 1 and 2 are its sides
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
@@ -61,29 +60,6 @@ class ExplorePage:
     links: SourceLinks = field(default_factory=SourceLinks)
     banner: str = ""
     period: str = ""  # of the sample
-
-
-class ExploreRow(NamedTuple):
-    """A row of the decision table; a cell of conditions has a phrase for each."""
-
-    name: str
-    notes: tuple[str, ...]
-    priority: str
-    cells: tuple[tuple[str, ...], ...]
-    queue: str
-    share: str
-    place: str
-
-
-class PromiseRow(NamedTuple):
-    """A promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
-
-    name: str
-    state: str
-    callers: str
-    requirement: str
-    example: str = ""
-    fragment: str = ""
 
 
 def build_side(
@@ -166,24 +142,21 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
 
 
 class _PageData:
-    """The JSON for the page's script: tables of distinct conditions, destinations and files, and rules that name them."""
+    """The JSON for the page's script: tables of distinct parts, and rules that have their positions."""
 
     def __init__(self, page: ExplorePage, attributes: Sequence[str]) -> None:
         self.page, self.attributes = page, attributes
-        self.conditions, self.destinations, self.files = _Table(), _Table(), _Table()
+        self.tables = {name: _Table() for name in ("conditions", "destinations", "files")}
         self.rules: list[list[Any]] = []
 
     def add_rule(self, entry: RoutingEntry, flags: int) -> None:
         """Add a rule, in the order of evaluation."""
         rule, source, queues, target = entry.rule, entry.source, self.page.queues, destination_of_rule(entry)
-        flags |= (_ON if rule.enabled else 0) | (_MANAGED if entry.address else 0)
-        name = (
-            None if entry.address and sanitize(entry.name).strip() == entry.name else entry.name
-        )  # None: as in its row
+        is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
         conditions = [self._add_condition(part) for part in rule.conditions]
-        destination = self.destinations.add(
-            target, [rule_destination(entry, queues), destination_phrase(target, queues)]
-        )
+        form = [rule_destination(entry, queues), destination_phrase(target, queues)]
+        destination = self.tables["destinations"].add(target, form)
+        name, flags = None if is_as_shown else entry.name, flags | (_ON if rule.enabled else 0)
         row = [name, _encode(rule.priority), conditions, destination, flags]
         self.rules.append([*row, self._add_file(source), source.line, source.column] if source else [*row, None])
 
@@ -200,9 +173,7 @@ class _PageData:
             "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
             "labels": labels,
             "values": {name: _encode(list(values)) for name, values in page.values.items()},
-            "conditions": self.conditions.forms,
-            "destinations": self.destinations.forms,
-            "files": self.files.forms,
+            **{name: [form for _, form in table.values()] for name, table in self.tables.items()},
             "rules": self.rules,
             "sides": list(map(self._side, page.sides)),
         }
@@ -219,7 +190,7 @@ class _PageData:
         }
 
     def _add_file(self, source: Source) -> int:
-        return self.files.add(
+        return self.tables["files"].add(
             source.file, [source.file, self.page.links.link(source._replace(line=0)).removesuffix("0")]
         )
 
@@ -227,20 +198,15 @@ class _PageData:
         form = [None, None, _encode(to_api_json(part))]
         if isinstance(part, Condition):
             form = [self.attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
-        return self.conditions.add(json.dumps(form), form)
+        return self.tables["conditions"].add(json.dumps(form), form)
 
 
-class _Table(dict[object, tuple[int, Any]]):
+class _Table(dict[object, tuple[int, list[Any]]]):
     """Distinct values, each with its position and its JSON."""
 
-    def add(self, key: object, form: Any) -> int:  # noqa: ANN401 - any JSON
+    def add(self, key: object, form: list[Any]) -> int:
         """Add a value unless it is there, and return its position."""
         return self.setdefault(key, (len(self), form))[0]
-
-    @property
-    def forms(self) -> list[Any]:
-        """Return the JSON of all values, in order."""
-        return [form for _, form in self.values()]
 
 
 def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -252,40 +218,46 @@ def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
 
 
-def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flags: int) -> ExploreRow:
+def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flags: int) -> Document:
+    """Return a row of the decision table; a cell of conditions has a phrase for each."""
     rule, labels, by_attribute = entry.rule, page.desired.labels, conditions_by_attribute(entry.rule)
-    notes = [] if rule.enabled else ["switched off"]
-    notes += [] if entry.address else ["not managed"]
-    is_everywhere = flags == (1 << len(page.sides)) - 1
-    notes += [] if is_everywhere else [f"only {page.sides[flags - 1].name}"]
-    cells = [tuple(_test_phrase(part, labels) for part in by_attribute.get(name, ())) for name in attributes]
-    cells.append(tuple(sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)))
-    place = source_location(entry.source) if entry.source else "in no manifest" if entry.address else ""
-    shares = {
-        side.name: share_range(side.shares.rules.get((entry.name, entry.id), _NO_SHARE))
-        for number, side in enumerate(page.sides)
-        if side.shares and rule.enabled and flags & 1 << number
-    }
+    sides = [side for number, side in enumerate(page.sides) if flags & 1 << number]
+    notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
+    notes[f"only {sides[0].name}"] = len(sides) < len(page.sides)
+    titles = {name: f"{labels.name(name)} " for name in attributes}
+    cells = [
+        [condition_phrase(part, labels).removeprefix(title) for part in by_attribute.get(name, ())]
+        for name, title in titles.items()
+    ]
+    cells.append([sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)])
+    measured = {side.name: side.shares.rules for side in sides if side.shares and rule.enabled}
+    key, nothing = (entry.name, entry.id), ShareRange(0, 0)
+    shares = {name: share_range(ranges.get(key, nothing)) for name, ranges in measured.items()}
     differ = len({*shares.values()}) > 1
-    share = ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items()))
-    name, queue = sanitize(entry.name) if entry.address else quote(entry.name), destination_of_rule(entry)
-    queue_text = destination_phrase(queue, page.queues)
-    return ExploreRow(name, tuple(notes), quote(rule.priority), tuple(cells), queue_text, share, place)
+    return {
+        "name": sanitize(entry.name) if entry.address else quote(entry.name),
+        "notes": [note for note, applies in notes.items() if applies],
+        "priority": quote(rule.priority),
+        "cells": cells,
+        "queue": destination_phrase(destination_of_rule(entry), page.queues),
+        "share": ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items())),
+        "place": source_location(entry.source) if entry.source else "in no manifest" if entry.address else "",
+    }
 
 
-def _test_phrase(condition: Condition, labels: Labels) -> str:
-    return condition_phrase(condition, labels).removeprefix(f"{labels.name(condition.attribute)} ")
-
-
-def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> PromiseRow:
+def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Document:
+    """Return a promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
     facts, labels = result.facts, page.desired.labels
-    state = "about no conversation" if facts.is_empty else _STATES[facts.holds]
-    name = sanitize(result.name).strip() or quote(result.name)
-    row = PromiseRow(name, state, conditions_phrase(result.promise.probe.rule, labels), result.requirement)
+    row = {
+        "name": sanitize(result.name).strip() or quote(result.name),
+        "state": "about no conversation" if facts.is_empty else _STATES[facts.holds],
+        "callers": conditions_phrase(result.promise.probe.rule, labels),
+        "requirement": result.requirement,
+    }
     if not facts.violations:
         return row
     region = facts.violations[0]
     route = route_phrase(region.after_rule, region.after, page.queues)
     route += ", depending on a condition that cxroute does not understand" if region.example.assumed else ""
     example = f"{conversation_phrase(region.example.attributes, labels)}: {route}"
-    return row._replace(example=example, fragment=fragment_of(result.conversation, page.desired.endpoint, side))
+    return {**row, "example": example, "fragment": fragment_of(result.conversation, page.desired.endpoint, side)}

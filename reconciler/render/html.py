@@ -166,7 +166,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
     actions = Counter(change.action for change in summary.changes)
     return render_page(
         "report",
-        PageFiles(("report.css",), ("report.js",)),
+        (("report.css",), ("report.js",)),
         summary=summary,
         provenance=provenance,
         routing=routing,
@@ -199,15 +199,8 @@ def split_sentence(text: str) -> list[TextPiece]:
     return [piece for piece in pieces if piece.text]
 
 
-class PageFiles(NamedTuple):
-    """The files of this package that make a page's style and script."""
-
-    styles: tuple[str, ...]
-    scripts: tuple[str, ...]
-
-
-def render_page(name: str, files: PageFiles, data: Document | None = None, **values: object) -> str:
-    """Return the page of a template; `data` is JSON for its script."""
+def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None = None, **values: object) -> str:
+    """Return the page of a template; `files` are those of its style and those of its script, `data` is JSON for it."""
     style, script = ("".join((_TEMPLATES / file).read_text(encoding="utf-8") for file in part) for part in files)
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"

@@ -29,7 +29,7 @@ class SourceLinks:
         return f"{self.repository}/blob/{self.commit}/{path}#L{source.line}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """The foot of a plan: its id, the time at which the live rules were read, and its origin."""
 

@@ -184,7 +184,7 @@ def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
         events = direct.sides[0].endpoint.pull_back(entries)
         shares = rule_shares(events, page.desired.evaluation, sample)
         for _ in range(4):
-            taken: dict[object, float] = {}
+            taken: dict[tuple[str, str] | None, float] = {}
             for row in rows:
                 completed = {
                     name: a_value(random, []) for name in ("any", "said", "odd", "face") if name not in row.attributes
@@ -192,7 +192,7 @@ def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
                 result = explained(direct, {**row.attributes, **completed})
                 if result.undecided:
                     break
-                key = result.winner and (result.winner.name, result.winner.id)
+                key = (result.winner.name, result.winner.id) if result.winner else None
                 taken[key] = taken.get(key, 0) + 100 * row.count / total
             else:
                 for key in {*taken, *shares.rules}:

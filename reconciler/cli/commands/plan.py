@@ -208,4 +208,5 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
 def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, source_links(), banner.strip(), explore)
+    links, text = source_links(), banner.strip()
+    return Provenance(plan_id=plan_id(plan), read_at=read_at, links=links, banner=text, explore=explore)

@@ -5,8 +5,7 @@
 const evaluator = (() => {
   const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
   const MOST_BOUNDS = 100;
-  const isNumeral = text => NUMBER.test(text);
-  const isText = value => typeof value === "string";
+  const isNumeral = text => NUMBER.test(text), isText = value => typeof value === "string";
   const isNumber = value => typeof value === "number" || typeof value === "bigint";
   const canonical = value => typeof value === "boolean" ? String(value) : value;
   const isPattern = operator => /contains|With$/i.test(operator);
@@ -21,9 +20,9 @@ const evaluator = (() => {
 
   // Returns a number in decimals without an exponent, as the endpoint stores it in a text.
   function decimal(value) {
-    const [, sign, whole, part = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value));
-    const shift = Number(power), digits = whole + part, point = whole.length + shift;
-    if (shift === 0) { return String(value); }
+    const [, sign, whole, part = "", power] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value));
+    const digits = whole + part, point = whole.length + Number(power);
+    if (!power) { return String(value); }
     return sign + (point > 0 ? digits.padEnd(point, "0") : `0.${"0".repeat(-point)}${digits}`);
   }
 
@@ -34,9 +33,7 @@ const evaluator = (() => {
 
   function contains(value, text) {
     let at = value.indexOf(text);
-    while (at >= 0 && (splitsCharacter(value, at) || splitsCharacter(value, at + text.length))) {
-      at = value.indexOf(text, at + 1);
-    }
+    while (splitsCharacter(value, at) || at >= 0 && splitsCharacter(value, at + text.length)) { at = value.indexOf(text, at + 1); }
     return at >= 0;
   }
 
@@ -94,7 +91,7 @@ const evaluator = (() => {
       readCondition(operator && data.attributes[attribute][0], operator, value, index));
     const rules = data.rules.map(([name, priority, parts, destination, flags, file, line, column], index) => ({
       index, name: name ?? nameAt(index), priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
-      isOn: Boolean(flags & 4), isManaged: Boolean(flags & 8), flags,
+      isOn: Boolean(flags & 4), flags,
       source: file === null ? null : {file: data.files[file][0], line, column},
       link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,
     }));
@@ -158,30 +155,20 @@ const evaluator = (() => {
       const otherwise = {winner: nameOf(winner), destination};
       return {
         ...(undecided.length ? {rule: null, destination: null, otherwise} : {rule: nameOf(winner), destination}),
-        reasons: answer.passed.map(reasonOf),
-        context: Object.fromEntries(answer.values),
-        fallback: answer.fallback,
-        undecided: undecided.map(reasonOf),
+        reasons: answer.passed.map(reasonOf), undecided: undecided.map(reasonOf),
+        context: Object.fromEntries(answer.values), fallback: answer.fallback,
         next: {rule: nameOf(next), destination: destinationOf(next)},
-        tied: answer.tied.map(nameOf),
-        switchedOff: answer.switchedOff.map(nameOf),
+        tied: answer.tied.map(nameOf), switchedOff: answer.switchedOff.map(nameOf),
       };
     }
 
-    // Returns the rules whose conditions on other attributes than the confidence hold, or may hold.
-    function candidates(side, event) {
-      const contexts = [1, undefined].map(value => {
-        const tried = new Map(event);
-        return readContext(side, value ? tried.set(confidence, value) : tried).values;
-      });
-      const mayHold = (part, values) =>
-        part.attribute === confidence || part.holds === null || part.holds(values.get(part.attribute));
-      return side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
-    }
-
     // Returns the parts of 0 to 1 with one answer each, in order; null if their bounds are too many or not known.
+    // Only rules count whose conditions on other attributes hold, or may hold, for a high or a low confidence.
     function confidenceRanges(event, side) {
-      const ordered = candidates(side, event), isStoredAsText = side.texts.includes(confidence);
+      const contexts = [new Map(event).set(confidence, 1), event].map(tried => readContext(side, tried).values);
+      const mayHold = (part, values) => part.attribute === confidence || !part.holds || part.holds(values.get(part.attribute));
+      const ordered = side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
+      const isStoredAsText = side.texts.includes(confidence);
       const parts = ordered.flatMap(rule => rule.conditions).filter(part => part.attribute === confidence);
       if (isStoredAsText && parts.some(part => isPattern(part.operator))) { return null; }
       const numbers = parts.flatMap(part => part.operand).map(value => isText(value) ? parseNumber(value) : value);

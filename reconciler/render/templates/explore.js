@@ -81,25 +81,23 @@
   }
 
   function showAnswer() {
-    const side = router.sides[state.side], answer = byId("answer");
-    let parts = [[], []];
+    const side = router.sides[state.side], put = (id, ...parts) => byId(id).replaceChildren(...parts);
+    put("details");
     try {
       const event = readEvent(), result = router.explain(side, event);
-      parts = [sentences(side, event, result), [...reasons(result), ...confidences(side, event)]];
+      put("answer", ...sentences(side, event, result));
+      put("details", ...reasons(result), ...confidences(side, event));
     } catch (error) {
       if (!(error instanceof RangeError)) { throw error; }
-      parts = [[element("p", error.message)], []];
+      put("answer", element("p", error.message));
     }
-    answer.replaceChildren(...parts[0]);
-    byId("details").replaceChildren(...parts[1]);
   }
-
   function* sentences(side, event, {values, fallback, winner, undecided, tied, next, switchedOff}) {
     const source = router.sides.length > 1 ? `With the rules ${side.name}` : `By ${side.name}`;
     yield element("p", `${source}, a conversation with ${conversationText(event)}`);
     if (fallback) {
-      const reason = fallback === "unknown" ? "the intent is in no Intents document"
-        : `a confidence of at least ${side.minConfidence} is required`;
+      const needed = `a confidence of at least ${side.minConfidence} is required`;
+      const reason = fallback === "unknown" ? "the intent is in no Intents document" : needed;
       yield element("p", `has ${conversationText(values)} after the endpoint's fallback (${reason}), and`);
     }
     if (undecided.length) {
@@ -109,14 +107,11 @@
     }
     const both = tied.flatMap(rule => [", or to ", ...answerNodes(rule)]);
     yield element("p", [undecided.length ? "Otherwise it goes to " : "goes to ", ...answerNodes(winner), ...both, "."], {class: "goes"});
-    if (tied.length) {
-      yield element("p", "The rules have the same priority, and the tenant's order of them is not defined: each answer is possible.");
-    } else if (winner) {
-      yield element("p", [`Without ${nameOf(winner)} it would go to `, ...answerNodes(next), "."]);
-    }
+    const tie = "The rules have the same priority, and the tenant's order of them is not defined: each answer is possible.";
+    if (tied.length) { yield element("p", tie); }
+    if (winner && !tied.length) { yield element("p", [`Without ${nameOf(winner)} it would go to `, ...answerNodes(next), "."]); }
     for (const rule of switchedOff) { yield element("p", [ruleLink(rule), " is switched off; it would take this conversation."]); }
   }
-
   function* reasons({passed, values}) {
     const near = passed.filter(each => !each.otherIntent), far = passed.filter(each => each.otherIntent);
     const why = ({rule, condition}) => {
@@ -131,7 +126,6 @@
     const kind = values.has(data.intent) ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
     if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}`, () => [list(far)]); }
   }
-
   function* confidences(side, event) {
     const rest = new Map([...event].filter(([name]) => name !== data.confidence)), ranges = router.confidenceRanges(rest, side);
     byId("marks").replaceChildren(...(ranges || []).slice(1).map(({low}) => element("option", [], {value: low})));
@@ -211,8 +205,7 @@
     const shareOf = rule => rows[rule.index].lastElementChild.previousElementSibling.textContent;
     const line = rule => [conditionsText(rule), ruleLink(rule), ...(hasShares ? [shareOf(rule)] : [])];
     yield table(["Callers", "Rule", ...(hasShares ? ["Share of callers"] : [])], rules.slice(0, MOST_ROWS).map(line));
-    const all = address({view: "rules", find: "", queue: key});
-    if (rules.length > MOST_ROWS) { yield element("p", element("a", `All ${count(rules.length, "rule")} of this queue`, {href: all})); }
+    yield element("p", element("a", "Show them in the table", {href: address({view: "rules", find: "", queue: key})}));
   }
 
   // The address: everything after # is the state of the page.
@@ -232,7 +225,6 @@
     fields.forEach(({input, name}) => { input.value = state.extra.get(name) || ""; });
     show();
   }
-
   function show() {
     const number = parseNumber(state.confidence);
     VIEWS.forEach(view => { byId(`view-${view}`).hidden = view !== state.view; });
@@ -249,21 +241,19 @@
   }
   const set = (name, value) => { state[name] = value; state.all = name === "all"; show(); };
 
-  ["intent", "confidence", "find", "queue"].forEach(name => byId(name).addEventListener("input", event => set(name, event.target.value)));
-  byId("slider").addEventListener("input", event => { set("confidence", byId("confidence").value = event.target.value); });
-  all("[name=side]").forEach(input => input.addEventListener("change", () => set("side", Number(input.value))));
-  for (const {input, name} of fields) {
-    input.addEventListener("input", () => {
-      state.extra.delete(name);
-      if (input.value) { state.extra.set(name, input.value); }
-      show();
-    });
-  }
+  const on = (input, events, act) => events.split(" ").forEach(event => input.addEventListener(event, () => act(input.value)));
+  TEXTS.forEach(name => on(byId(name), "input", value => set(name, value)));
+  on(byId("slider"), "input", value => set("confidence", byId("confidence").value = value));
+  all("[name=side]").forEach(input => on(input, "change", value => set("side", Number(value))));
+  fields.forEach(({input, name}) => on(input, "input", value => {
+    state.extra.delete(name);
+    set("extra", value ? state.extra.set(name, value) : state.extra);
+  }));
   for (const {input, name} of [...fields, {input: byId("intent"), name: data.intent}]) {
-    ["focus", "input"].forEach(event => input.addEventListener(event, () => suggest(input, name)));
+    on(input, "focus input", () => suggest(input, name));
   }
-  byId("clear").addEventListener("click", () => { location.hash = address({intent: "", confidence: "", extra: new Map()}); });
-  byId("all").addEventListener("click", () => { set("all", true); byId("find").focus(); });
+  on(byId("clear"), "click", () => { location.hash = address({intent: "", confidence: "", extra: new Map()}); });
+  on(byId("all"), "click", () => { set("all", true); byId("find").focus(); });
   addEventListener("hashchange", readAddress);
   addEventListener("beforeprint", () => { if (state.view === "rules") { set("all", true); } });
   const choices = [...new Map(router.rules.flatMap(queuesOf))].sort(([, one], [, two]) => one < two ? -1 : 1);
