@@ -60,7 +60,8 @@ RANGES: Final = """([data, events]) => {
   return JSON.stringify(JSON.parse(events).map(pairs => {
     const ranges = router.confidenceRanges(evaluator.eventOf(toEvent(pairs)), side);
     return ranges && ranges.map(({low, hasLow, high, hasHigh, answer: {winner, tied, undecided}}) => (
-      {low, hasLow, high, hasHigh, rule: name(winner), tied: tied.map(name), undecided: undecided.map(one => name(one.rule))}));
+      {low, hasLow, high, hasHigh, rule: name(winner), tied: tied.map(name),
+      undecided: undecided.map(one => name(one.rule))}));
   }));
 }"""
 

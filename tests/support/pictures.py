@@ -60,7 +60,7 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
             with seen(browser, viewport={"width": width, "height": height}, color_scheme=scheme) as sight:
                 sight.page.goto(report.as_uri())
                 sight.page.screenshot(path=into / f"{name}.png")
-        for name, width, height in (("explore", 960, 1010), ("explore-phone", 390, 1040)):
+        for name, width, height in (("explore", 960, 1010), ("explore-phone", 390, 1500)):
             with seen(browser, viewport={"width": width, "height": height}) as sight:
                 sight.page.goto(f"{explore.as_uri()}{EXPLORED}")
                 sight.page.screenshot(path=into / f"{name}.png")
