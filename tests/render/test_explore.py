@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 
+from reconciler.behaviour.diff.promises import Promise
+from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.desired.expand import StatedPromise
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.plan.traffic_shares import ShareRange, rule_shares
-from reconciler.render.explore import explore_data, fragment_of
+from reconciler.render.explore import ExplorePage, build_plan_sides, explore_data, fragment_of
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.builders import rule
+from tests.support.builders import rule, wanted
 from tests.support.explore_pages import (
     CONFIDENCE,
     INTENT,
@@ -36,7 +40,7 @@ from tests.support.explore_pages import (
 )
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_html
-from tests.support.plans import ORIGIN
+from tests.support.plans import ORIGIN, assessed_plan
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 
@@ -152,6 +156,35 @@ def test_each_side_has_its_rules_and_promises() -> None:
     assert 2 == text.count("(only today)")
     assert 2 == text.count("(only after this change)")
     assert 1 == text.count('<th scope="row">&#34;by hand&#34;')
+
+
+def test_each_side_has_its_endpoint() -> None:
+    """Under --base, the rules today are behind the endpoint before the change."""
+    made = assessed_plan([wanted("cards/vip", rule())], [])
+    made = replace(made, options=replace(made.options, base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"}))))
+    sides = build_plan_sides(made, None)
+    data = explore_data(ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides))
+    assert [("none", 0.5, ["vip"]), (None, 0.0, [])] == [
+        (side["fallback"], side["minConfidence"], side["known"]) for side in data["sides"]
+    ]
+
+
+def test_a_broken_promise_has_an_example_to_try() -> None:
+    """With its route; a promise that holds has none, and one that is about nothing says so."""
+    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[make_condition(INTENT, "equals", "lost")]))]
+    never = Promise(conditions=(make_condition(INTENT, "equals", "lost"),), always=frozenset({"B"}))
+    holds = Promise(conditions=(make_condition(INTENT, "equals", "lost"),), always=frozenset({"q-cards"}))
+    empty = Promise(conditions=(make_condition(INTENT, "in", []),), always=frozenset({"B"}))
+    finding = Finding(code="CXR221", severity="error", message="")
+    promises = tuple(
+        StatedPromise(document="safety", name=name, promise=each, finding=finding, requirement='only "B"')
+        for name, each in (("never", never), ("holds", holds), ("empty", empty))
+    )
+    read = parse_html(html_of(page_of(listed, queues={"q-cards": "Cards"}, promises=promises)))
+    _, broken, kept, nothing = read.rows()[1]
+    assert ["never", "broken for intent lost: goes to Cards by rule x try it", "intent is lost", "only B"] == broken
+    assert ("holds", "about no conversation") == (kept[1], nothing[1])
+    assert "#view=try&side=0&intent=lost" in [link["href"] for link in read.all("a")]
 
 
 def test_a_fragment_has_each_attribute_once() -> None:
