@@ -184,7 +184,7 @@ class _PageData:
             "name": side.name,
             "fallback": policy.intent,
             "minConfidence": policy.min_confidence,
-            "known": sorted(policy.known_intents) if policy.intent is not None else [],
+            "known": sorted(policy.known_intents),
             "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
             "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
         }

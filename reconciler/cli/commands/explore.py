@@ -60,13 +60,12 @@ def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], 
     from reconciler.render.explore import ExplorePage, render_explore  # noqa: PLC0415 - imports jinja2, which is slow
 
     entries, sample = session.manifests.declared_attributes.items(), session.sample
-    intents = [intent for loaded in session.manifests.intents for intent in loaded.document.names]
     values = {name: sorted(entry.canonical_values, key=str) for name, entry in entries if entry.values}
     page = ExplorePage(
         desired=desired,
         queues=queues,
         sides=sides,
-        values={**values, desired.endpoint.intent: intents},
+        values=values,
         links=source_links(),
         banner=session.banner.strip(),
         period=sanitize(sample.period or sample.name) if sample else "",

@@ -145,6 +145,7 @@
 
   // Values to choose from: declared ones, and those that conditions name.
   const known = new Map(Object.entries(data.values).map(([name, values]) => [name, new Set(values.map(evaluator.decode))]));
+  router.sides.forEach(side => known.set(data.intent, new Set([...known.get(data.intent) || [], ...side.known])));
   for (const {attribute, operator, json} of router.conditions) {
     if (!/^(not)?(equals|in)$/i.test(operator)) { continue; }
     if (!known.has(attribute)) { known.set(attribute, new Set()); }
@@ -261,6 +262,7 @@
   byId("views").hidden = byId("filter").hidden = false;
   byId("sides").hidden = router.sides.length < 2;
   byId("table").className = "cards";
+  document.body.className = "ready";  // until then the style hides what takes long to lay out
   readAddress();
 
   const sideAt = (at = state.side) => router.sides[at];
