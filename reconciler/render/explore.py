@@ -90,9 +90,6 @@ def render_explore(page: ExplorePage) -> str:
     flags, ordered = _merge_sides(page)
     labels, endpoint = page.desired.labels, page.desired.endpoint
     attributes = attributes_in_use(ordered, labels)
-    results = (
-        (side.name, [_promise_row(each, page, at) for each in side.promises]) for at, side in enumerate(page.sides)
-    )
     return render_page(
         "explore",
         _FILES,
@@ -103,7 +100,7 @@ def render_explore(page: ExplorePage) -> str:
         opaque=any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions),
         shared=any(side.shares for side in page.sides),
         rows=[_row(page, entry, attributes, flags[id(entry)]) for entry in ordered],
-        promises=list(results),
+        promises=[[_promise_row(each, page, at) for each in side.promises] for at, side in enumerate(page.sides)],
     )
 
 
@@ -190,9 +187,8 @@ class _PageData:
         }
 
     def _add_file(self, source: Source) -> int:
-        return self.tables["files"].add(
-            source.file, [source.file, self.page.links.link(source._replace(line=0)).removesuffix("0")]
-        )
+        link = self.page.links.link(source._replace(line=0)).removesuffix("0")
+        return self.tables["files"].add(source.file, [source.file, link])
 
     def _add_condition(self, part: Condition | Opaque) -> int:
         form = [None, None, _encode(to_api_json(part))]
@@ -230,9 +226,9 @@ def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flag
         for name, title in titles.items()
     ]
     cells.append([sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)])
-    measured = {side.name: side.shares.rules for side in sides if side.shares and rule.enabled}
-    key, nothing = (entry.name, entry.id), ShareRange(0, 0)
-    shares = {name: share_range(ranges.get(key, nothing)) for name, ranges in measured.items()}
+    key, measured = (entry.name, entry.id), [side for side in sides if side.shares and rule.enabled]
+    ranges = {side.name: side.shares.rules.get(key, ShareRange(0, 0)) for side in measured if side.shares}
+    shares = {name: share_range(share) for name, share in ranges.items()}
     differ = len({*shares.values()}) > 1
     return {
         "name": sanitize(entry.name) if entry.address else quote(entry.name),

@@ -396,7 +396,7 @@ def test_without_scripts_the_table_is_there(browser: Browser, address: Callable[
 
 
 def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
-    """Measured on a quiet machine: see docs/explore.md; asserted: five times the promise, for busy machines; 3 MB."""
+    """Measured on two busy cores: 0.4 s and 20 ms an answer; asserted: 1.5 s and 50 ms, and at most 3 MB."""
     path = tmp_path / "explore.html"
     text = html_of(large_page(10_000))
     assert len(text.encode()) <= 3_000_000
@@ -404,7 +404,7 @@ def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
     with seen(browser) as sight:
         page = sight.page
         page.goto(path.as_uri())
-        assert page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") < 7_500
+        assert page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") < 1_500
         texts = ["intent_number_9998", "none", "intent_number_5"] * 3
         times = page.evaluate(
             """texts => texts.map(text => {
@@ -416,5 +416,5 @@ def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
         })""",
             texts,
         )
-        assert sorted(times)[len(times) // 2] < 250, times
+        assert sorted(times)[len(times) // 2] < 50, times
     assert [] == sight.noise

@@ -30,13 +30,11 @@ const evaluator = (() => {
   function splitsCharacter(text, at) {
     return at > 0 && /[\ud800-\udbff]/.test(text[at - 1]) && /[\udc00-\udfff]/.test(text[at] || "");
   }
-
   function contains(value, text) {
     let at = value.indexOf(text);
     while (splitsCharacter(value, at) || at >= 0 && splitsCharacter(value, at + text.length)) { at = value.indexOf(text, at + 1); }
     return at >= 0;
   }
-
   const TESTS = {
     exists: () => () => true,
     equals: operand => value => isText(value) === isText(operand) && value == operand,
@@ -67,9 +65,8 @@ const evaluator = (() => {
   function readCondition(attribute, operator, encoded, index) {
     const value = decode(encoded);
     if (operator === null) { return {index, attribute: null, operator, json: value, holds: null}; }
-    const json = {type: "attribute", attributeName: attribute, operator};
+    const hasValue = !/exists/i.test(operator), json = {type: "attribute", attributeName: attribute, operator, ...hasValue && {value}};
     if (operator === "notExists") { return {index, attribute, operator, json, holds: given => given === undefined}; }
-    if (operator !== "exists") { json.value = value; }
     const isNegative = operator.startsWith("not");
     const positive = isNegative ? operator[3].toLowerCase() + operator.slice(4) : operator;
     const asNumber = text => /Than|between/.test(positive) && isText(text) ? parseNumber(text) : canonical(text);
@@ -137,17 +134,14 @@ const evaluator = (() => {
       answer.undecided = answer.passed.filter(each => each.condition.holds === null);
       return answer;
     }
-
     // A different intent is the most useful reason.
     function describeNonMatch(rule, failed, holds) {
       const other = rule.conditions.find(part => part.attribute === intent && !holds(part));
       return {rule, condition: other || failed, otherIntent: Boolean(other) && !/exists/i.test(other.operator)};
     }
-
     const destinationOf = rule => rule ? data.destinations[rule.destination][0] : {default: true};
     const nameOf = rule => rule ? rule.name : null;
     const reasonOf = ({rule, condition}) => ({rule: rule.name, condition: condition.json, source: rule.source});
-
     // Returns the answer in the forms of `cxroute explain --format json`.
     function route(attributes, side) {
       const answer = explain(side, eventOf(attributes));
