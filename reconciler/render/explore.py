@@ -19,7 +19,7 @@ from reconciler.model.finding import Document
 from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, Source, to_api_json
 from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import route_phrase
+from reconciler.plan.routing_table import RuleList, route_phrase
 from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
 from reconciler.render.finding_subject import source_location
@@ -62,27 +62,22 @@ class ExplorePage:
     period: str = ""  # of the sample
 
 
-def build_side(
-    name: str,
-    entries: tuple[RoutingEntry, ...],
-    desired: DesiredState,
-    queues: Mapping[str, str],
-    sample: TrafficSample | None,
-) -> ExploreSide:
+def build_side(name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None) -> ExploreSide:
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
-    endpoint, shares = desired.endpoint, None
+    endpoint, entries, shares = desired.endpoint, rules.entries, None
     if sample:
         events = endpoint.pull_back(entries)
         shares = rule_shares(events, desired.evaluation, convert_sample(endpoint.types, sample))
-    promises = run_promises(desired, entries, queues)
+    promises = run_promises(desired, entries, rules.queues)
     return ExploreSide(name=name, entries=entries, endpoint=endpoint, promises=promises, shares=shares)
 
 
 def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreSide, ...]:
     """Return the rules today, and after the plan."""
     transition, (base, _), desired = build_transition(plan), plan.endpoints, plan.desired
-    today = build_side("today", transition.before, replace(desired, endpoint=base), plan.queue_names, sample)
-    return today, build_side("after this change", transition.after, desired, plan.queue_names, sample)
+    before, after = (RuleList(each, plan.queue_names) for each in (transition.before, transition.after))
+    today = build_side("today", before, replace(desired, endpoint=base), sample)
+    return today, build_side("after this change", after, desired, sample)
 
 
 def render_explore(page: ExplorePage) -> str:
@@ -160,15 +155,11 @@ class _PageData:
     def document(self) -> Document:
         """Return the data."""
         page, endpoint = self.page, self.page.desired.endpoint
-        labels: dict[str, list[list[str]]] = {}
-        for (name, *value), label in page.desired.labels.texts.items():
-            if value and (name in self.attributes or name == endpoint.intent):
-                labels.setdefault(name, []).append([*value, label])
         return {
             "intent": endpoint.intent,
             "confidence": endpoint.confidence,
             "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
-            "labels": labels,
+            "labels": [[*name, label] for name, label in page.desired.labels.texts.items() if len(name) > 1],
             "values": {name: _encode(list(values)) for name, values in page.values.items()},
             **{name: [form for _, form in table.values()] for name, table in self.tables.items()},
             "rules": self.rules,

@@ -20,7 +20,7 @@ from reconciler.manifest.kinds.environment import Api, BotAttributes, Environmen
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Condition, Source, Target, make_condition, make_opaque
-from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.routing_table import RuleList, desired_entries
 from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
 from reconciler.render.text.explain import DisplayNames, explain_document
 from reconciler.text.escape import quote
@@ -76,7 +76,7 @@ def page_of(
 ) -> ExplorePage:
     """A page for a list of rules."""
     state = desired_state(evaluation, endpoint or EndpointStage(intent=INTENT, confidence=CONFIDENCE), **more)
-    side = build_side("the manifests of prod", tuple(listed), state, queues, sample)
+    side = build_side("the manifests of prod", RuleList(tuple(listed), queues), state, sample)
     return ExplorePage(desired=state, queues=queues, sides=(side,))
 
 
@@ -161,7 +161,7 @@ def bank_page() -> ExplorePage:
     environment = manifests.environment("prod")
     desired, queues = desire_offline(manifests, environment)
     sample = declared_traffic(manifests.environments["prod"], bank_manifests().parent)
-    side = build_side("the manifests of prod", desired_entries(desired), desired, queues.names, sample)
+    side = build_side("the manifests of prod", RuleList(desired_entries(desired), queues.names), desired, sample)
     return ExplorePage(desired=desired, queues=queues.names, sides=(side,), links=ORIGIN, period="October")
 
 

@@ -13,7 +13,7 @@ from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.plan.plan import Plan
-from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.redact import REDACTOR
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         desired, resolver = desire_offline(manifests, session.environment)
         title, entries = f"the manifests of {name}", desired_entries(desired)
-    side = build_side(title, entries, desired, resolver.names, session.sample)
+    side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
     write_text(Path(options.out), REDACTOR.redact(_render(session, desired, resolver.names, side)))
     session.terminal.print_banner(session.banner)
     counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"

@@ -8,7 +8,8 @@
   const nameAt = at => rows[at].cells[0].firstChild.data.trim(), router = evaluator.create(data, nameAt);
   const columns = data.attributes.map(([name]) => name);
   const titles = new Map([...data.attributes, [data.intent, "intent"], [data.confidence, "confidence"]]);
-  const labels = new Map(Object.entries(data.labels).map(([name, pairs]) => [name, new Map(pairs)]));
+  const labels = new Map(data.labels.map(([name]) => [name, new Map()]));
+  data.labels.forEach(([name, value, label]) => labels.get(name).set(value, label));
   const others = columns.filter(name => name !== data.intent && name !== data.confidence);
   const fields = all(".field").map((input, at) => ({input, name: others[at]}));
   const TEXTS = ["intent", "confidence", "find", "queue"];  // each is a field, and a part of the state and the address
@@ -40,14 +41,15 @@
 
   // Phrases of rules, from the cells of the table.
   const nameOf = rule => nameAt(rule.index);
+  const columnOf = part => part.holds === null ? columns.length : columns.indexOf(part.attribute);
   function conditionText(rule, part) {
-    const isUnknown = part.holds === null, cells = rows[rule.index].cells;
-    const cell = cells[(isUnknown ? columns.length : columns.indexOf(part.attribute)) + 2];
+    const isUnknown = part.holds === null, cell = rows[rule.index].cells[columnOf(part) + 2];
     const alike = rule.conditions.filter(other => other.attribute === part.attribute);
     const text = (alike.length > 1 ? cell.children[alike.indexOf(part)] : cell).textContent;
     return isUnknown ? `a condition that cxroute does not understand: ${text}` : `${titleOf(part.attribute)} ${text}`;
   }
-  const conditionsText = rule => rule.conditions.map(part => conditionText(rule, part)).join(" and ") || "every conversation";
+  const conditionsText = rule => [...rule.conditions].sort((one, two) => columnOf(one) - columnOf(two))
+    .map(part => conditionText(rule, part)).join(" and ") || "every conversation";
   const conversationText = values =>
     [...values].map(([name, value]) => `${titleOf(name)} ${valueText(name, value)}`).join(", ") || "no attributes";
   const ruleLink = rule => element("a", nameOf(rule), {href: address({view: "rules", find: nameOf(rule), queue: ""})});
