@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "apply": Command("every day", "make the changes, and read the rules again to verify them"),
     "drift": Command("every day", "show differences from the manifests, including unmanaged rules; exit 2 if any"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
+    "explore": Command("every day", "write a page on which people try conversations, offline"),
     "diff": Command("every day", "show the conversations that two lists of rules route differently"),
     "table": Command("every day", "write the rules as a table for a spreadsheet, and read its edits back"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests"),

@@ -7,12 +7,20 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    Evaluation,
+    RoutingEntry,
+    destination_of_rule,
+    make_probe,
+    order_entries,
+)
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.model.rule import Condition
@@ -126,25 +134,54 @@ def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fr
 
 
 def _compute_balance(
-    sides: Iterable[RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
+    sides: tuple[RuleIndex, RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
-    sums: dict[str | None, tuple[_Sum, _Sum]] = {}
-    for side, index in enumerate(sides):
-        for row in sample.rows:
-            winners = index.possible_winners(row.attributes)
-            splits = {_split_parts(destination_of_rule(entry)) for entry in winners}
-            for queue in {queue: None for split in splits for queue, _ in split}:
-                parts = [float(dict(split).get(queue, 0)) for split in splits]
-                total = sums.setdefault(queue, (_Sum(), _Sum()))[side]
-                total.add(row.count * min(parts), row.count * max(parts))
+    before, after = (_queue_sums(index, sample) for index in sides)
     shares = []
-    for queue, (first, second) in sums.items():
+    for queue in {**before, **after}:
+        first, second = before.get(queue, _Sum()), after.get(queue, _Sum())
         widest = _Sum(second.least - first.most, second.most - first.least)
         change = widest if changes is None else changes.get(queue, _Sum())
         shares.append(QueueShare(queue, *(part.as_share(sample.total) for part in (first, second, change))))
     return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
+
+
+def _queue_sums(index: RuleIndex, sample: TrafficSample) -> dict[str | None, _Sum]:
+    sums: dict[str | None, _Sum] = {}
+    for row in sample.rows:
+        _add_queues(sums, row, index.possible_winners(row.attributes))
+    return sums
+
+
+def _add_queues(sums: dict[str | None, _Sum], row: SampleRow, winners: Iterable[RoutingEntry | None]) -> None:
+    splits = {_split_parts(destination_of_rule(entry)) for entry in winners}
+    for queue in {queue: None for split in splits for queue, _ in split}:
+        parts = [float(dict(split).get(queue, 0)) for split in splits]
+        sums.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+
+
+class RuleShares(NamedTuple):
+    """Shares of a sample: of each rule, by name and id (None: no rule takes it), and of each queue as in QueueShare."""
+
+    rules: Mapping[tuple[str, str] | None, ShareRange]
+    queues: Mapping[str | None, ShareRange]
+
+
+def rule_shares(events: Iterable[RoutingEntry], evaluation: Evaluation, sample: TrafficSample) -> RuleShares:
+    """Return the shares of rules on events (`EndpointStage.pull_back`). A rule without a share takes nothing."""
+    index, rules = RuleIndex(order_entries(events, evaluation)), dict[tuple[str, str] | None, _Sum]()
+    queues: dict[str | None, _Sum] = {}
+    for row in sample.rows:
+        winners = list(index.possible_winners(row.attributes))
+        keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
+        for key in keys:
+            rules.setdefault(key, _Sum()).add(row.count if len(keys) == 1 else 0, row.count)
+        _add_queues(queues, row, winners)
+    total = sample.total
+    by_queue = {queue: part.as_share(total) for queue, part in queues.items()}
+    return RuleShares({key: part.as_share(total) for key, part in rules.items()}, by_queue)
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:

@@ -3,6 +3,7 @@
 The template escapes all values. The Content-Security-Policy allows only the page's own style and script, by digest.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections import Counter
@@ -10,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from reconciler.model.finding import Document
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
@@ -159,12 +162,11 @@ class TextPiece(NamedTuple):
 
 def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenance) -> str:
     """Return the page."""
-    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
-    policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
     near, notes = texts.split_notes(summary)
     actions = Counter(change.action for change in summary.changes)
-    return _template().render(
+    return render_page(
+        "report",
+        (("report.css",), ("report.js",)),
         summary=summary,
         provenance=provenance,
         routing=routing,
@@ -172,9 +174,6 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         width=WIDTH,
         shown=MAX_SHOWN,
         queues=[(queue, [lane for lane in routing.lanes if queue in lane.queues]) for queue in routing.queues],
-        policy=policy,
-        style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
-        script=Markup(script),  # noqa: S704 - the same
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
         near=near,
@@ -198,15 +197,27 @@ def split_sentence(text: str) -> list[TextPiece]:
     return [piece for piece in pieces if piece.text]
 
 
+def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None = None, **values: object) -> str:
+    """Return the page of a template; `files` are those of its style and those of its script, `data` is JSON for it."""
+    style, script = ("".join((_TEMPLATES / file).read_text(encoding="utf-8") for file in part) for part in files)
+    sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
+    policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    # Files of this package, and ASCII without markup, in elements without markup.
+    raw = {key: Markup(part) for key, part in (("style", style), ("script", script), ("data", text))}  # noqa: S704
+    return _template(name).render(**values, **raw, policy=policy)
+
+
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
     environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
-    environment.filters.update(equal_edits=group_equal_edits)
+    # In the text of an element, quotes need no escape, which would be a tenth of a large table.
+    environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
     environment.globals.update(counted=pluralize, number=quote)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(f"{name}.html.j2")
 
 
 def _digest(text: str) -> str:

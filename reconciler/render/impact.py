@@ -232,11 +232,14 @@ def _balance(behaviour: BehaviourChange, traffic: TrafficImpact, names: Names) -
     rows = []
     for item, label in zip(balance, labels, strict=True):
         name = _with_id(item.queue, names) if item.queue and counts[label] > 1 else label
-        rows.append(QueueBalance(name, _range(item.before), _range(item.after), _range(item.change, "+")))
+        rows.append(
+            QueueBalance(name, share_range(item.before), share_range(item.after), share_range(item.change, "+"))
+        )
     return tuple(rows)
 
 
-def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
+def share_range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
+    """Return a share as a range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open."""
     least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (share.least, share.most))
     return f"{most} %" if least == most else f"{least} to {most} %"
 

@@ -29,7 +29,7 @@ class SourceLinks:
         return f"{self.repository}/blob/{self.commit}/{path}#L{source.line}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """The foot of a plan: its id, the time at which the live rules were read, and its origin."""
 
@@ -37,3 +37,4 @@ class Provenance:
     read_at: str
     links: SourceLinks
     banner: str = ""  # a note at the top of the report, if the tenant is simulated
+    explore: str = ""  # the file of `cxroute explore` beside the report, if there is one

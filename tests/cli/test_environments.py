@@ -337,7 +337,8 @@ def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) 
     three.manifests(prod_us="credentials: {clientIdEnv: NOBODY}")
     assert 1 == cxroute("plan", "--all", "--report", "out")
     found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
-    each = [f"{name}/plan.{form}" for name in ("prod-apac", "prod-emea") for form in ("html", "json", "md")]
+    files = ("explore.html", "plan.html", "plan.json", "plan.md")
+    each = [f"{name}/{file}" for name in ("prod-apac", "prod-emea") for file in files]
     assert ["environments.md", *each] == found
     table = Path("out/environments.md").read_text(encoding="utf-8")
     assert "| `prod-emea` | 2 create | 2 cases |  |" in table

@@ -1,9 +1,8 @@
-"""The example workflow of tables, step by step: an uploaded table becomes a commit on its branch, and a pull request."""
+"""The example workflow of tables, step by step: an uploaded table becomes a commit and a pull request."""
 
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 from tests.github.actions import ACTION

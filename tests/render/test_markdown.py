@@ -12,11 +12,11 @@ import pytest
 from reconciler.model.rule import Source
 from reconciler.plan.plan import Plan
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.provenance import SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
 from tests.support.plan_formats import as_drift_markdown, as_markdown
-from tests.support.plans import ORIGIN, empty_plan, hostile_plan, plan_of_everything, summary_of
+from tests.support.plans import FACTS, ORIGIN, empty_plan, hostile_plan, plan_of_everything, summary_of
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 MARKDOWN = pytest.mark.parametrize("form", [as_markdown, as_drift_markdown])
@@ -124,9 +124,7 @@ def test_nothing_to_do_is_short() -> None:
 def test_without_a_repository_nothing_is_linked() -> None:
     """Locations are plain text if their URL is unknown."""
     telling, routing, _ = summary_of(plan_of_everything())
-    page = parse_as_github(
-        render_markdown(telling, routing, Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", SourceLinks()))
-    )
+    page = parse_as_github(render_markdown(telling, routing, replace(FACTS, links=SourceLinks())))
     assert [] == page.all("a")
     assert "cards.yaml:4" in page.text_inside("td")
 

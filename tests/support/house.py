@@ -65,8 +65,8 @@ def measures() -> list[Measure]:
     calls = plan_way.way()
     share = 100 * fillers.total() / names.total()
     return [
-        Measure("Python files", len(sources), 275),
-        Measure("lines", sum(lengths.values()), 38_958),
+        Measure("Python files", len(sources), 277),
+        Measure("lines", sum(lengths.values()), 40_138),
         Measure("packages and modules at the top", len(top_level()), 24),
         Measure("import layers", len(layers()), 10),
         Measure("import cycles", len(circles), 0, " ".join(map(str, circles[:1]))),

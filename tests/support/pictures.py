@@ -1,4 +1,4 @@
-"""Draws the views of a plan into .github: the report, light, dark and on a phone, and the comment."""
+"""Draws the views of a plan into .github: report and comment, and the page to try conversations, also on a phone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.browser.machine import MERMAID, chromium, missing, seen
 from tests.support.bank_review import review
 
 INTO: Final = Path(__file__).resolve().parents[2] / ".github"
+EXPLORED: Final = "#intent=pin_blocked&confidence=0.65&attr=customerTier=gold"
 STYLE: Final = """
 body{margin:24px auto;max-width:920px;font:14px/1.5 system-ui,sans-serif;color:#1f2328;background:#fff}
 main{border:1px solid #d0d7de;border-radius:6px;padding:16px}
@@ -47,8 +48,9 @@ def render_comment(markdown: str) -> str:
 def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
     """Draw all pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        report, comment = Path(folder) / "plan.html", Path(folder) / "comment.html"
+        report, comment, explore = (Path(folder) / f"{name}.html" for name in ("plan", "comment", "explore"))
         report.write_text(files["plan.html"], encoding="utf-8")
+        explore.write_text(files["explore.html"], encoding="utf-8")
         comment.write_text(render_comment(files["plan.md"]), encoding="utf-8")
         for name, width, height, scheme in (
             ("report-light", 960, 1010, "light"),
@@ -57,6 +59,10 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
         ):
             with seen(browser, viewport={"width": width, "height": height}, color_scheme=scheme) as sight:
                 sight.page.goto(report.as_uri())
+                sight.page.screenshot(path=into / f"{name}.png")
+        for name, width, height in (("explore", 960, 1010), ("explore-phone", 390, 1500)):
+            with seen(browser, viewport={"width": width, "height": height}) as sight:
+                sight.page.goto(f"{explore.as_uri()}{EXPLORED}")
                 sight.page.screenshot(path=into / f"{name}.png")
         with seen(browser, viewport={"width": 980, "height": 1080}) as sight:
             sight.page.goto(comment.as_uri())

@@ -27,7 +27,7 @@ COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
 ORIGIN: Final = SourceLinks(
     "https://github.example/acme/routing", COMMIT, "https://github.example/acme/routing/actions/runs/7"
 )
-FACTS: Final = Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
+FACTS: Final = Provenance(plan_id="a1b2c3d4e5f6", read_at="2026-11-25T12:00:00Z", links=ORIGIN)
 TENANT: Final = "tenant acme"
 SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\nlegacy_fax,,4\nbilling,0.9,596\n"
 CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))

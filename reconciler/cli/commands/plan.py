@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
 from reconciler.cli.clients import open_reading_client
+from reconciler.cli.commands.explore import plan_page
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
@@ -42,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     forms = ("text", "json", "markdown", "html", "github")
     comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
     add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
-    add("--report", metavar="DIR", help="also write plan.json, plan.md and plan.html to this directory")
+    add("--report", metavar="DIR", help="also write plan.json, plan.md, plan.html and explore.html to this directory")
     add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
 
@@ -176,15 +177,16 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
-def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:
-    return render_markdown(summarize_plan(plan, session.tenant), routing, plan_provenance(plan, session.banner))
+def _markdown(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
+    facts = plan_provenance(plan, session.banner, explore)
+    return render_markdown(summarize_plan(plan, session.tenant), routing, facts)
 
 
-def _html(session: Session, plan: Plan, routing: RoutingMap) -> str:
+def _html(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and rarely needed
 
     summary = summarize_plan(plan, session.tenant, _MOST_CASES)
-    return render_html(summary, routing, plan_provenance(plan, session.banner))
+    return render_html(summary, routing, plan_provenance(plan, session.banner, explore))
 
 
 def as_github(session: Session, plan: Plan) -> str:
@@ -195,14 +197,16 @@ def as_github(session: Session, plan: Plan) -> str:
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
-    """Write plan.json, plan.md and plan.html into a folder, which is created if it does not exist."""
+    """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
     write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
-    routing = build_routing_map(plan)
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing)))
+    routing, explore = build_routing_map(plan), "explore.html"
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing, explore)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing, explore)))
+    write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
 
 
-def plan_provenance(plan: Plan, banner: str) -> Provenance:
+def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
+    links, text = source_links(), banner.strip()
+    return Provenance(plan_id=plan_id(plan), read_at=read_at, links=links, banner=text, explore=explore)

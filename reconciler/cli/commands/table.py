@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
@@ -22,8 +23,9 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, share_range, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
@@ -33,6 +35,7 @@ from reconciler.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.table.sheet import Sheet, SheetError
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
+from reconciler.traffic.sample import TrafficSample
 
 _FORMATS: Final = ("csv", "xlsx", "html")
 _EXTRA: Final = "XLSX needs the extra `sheets` (docs/explore.md); CSV works without it"
@@ -50,6 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="FILE", help="write the table there instead of to stdout")
     add("--from", dest="edited", metavar="FILE", help="read an edited table, and write its edits into the manifests")
     add("--check", action="store_true", help="with --from: write nothing, and say what would change")
+    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows shares of callers")
     add("--detailed-exitcode", action="store_true", help="with --from: exit 2 if there are edits")
     parser.epilog = _HELP
 
@@ -80,20 +84,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.edited is not None and (options.out or options.format):
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
-    current = read_rules(session.manifests, session.environment)
+    current = read_rules(session.manifests, session.environment, session.sample)
     if options.edited is not None:
         return _write_edits(session, current, options)
     _write_table(session, current, options)
     return 0
 
 
-def read_rules(manifests: Manifests, environment: Environment) -> CurrentRules:
+def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSample | None = None) -> CurrentRules:
     """Return the rules of the manifests in an Environment. Raises ManifestError."""
     desired, resolver = desire_offline(manifests, environment)
     for alias in resolver.aliases:
         with suppress(QueueError):  # without an entry for this Environment
             resolver.resolve(alias)
-    table = build_table(environment.name, desired_entries(desired), desired.evaluation, resolver.names, desired.labels)
+    entries = desired_entries(desired)
+    shares = _share_texts(desired, entries, sample) if sample else None
+    table = build_table(environment.name, entries, desired.evaluation, resolver.names, desired.labels, shares)
     values: dict[str, Sequence[str]] = {column.attribute: () for column in table.columns if column.attribute}
     values |= {
         name: [str(value) for value in sorted(entry.canonical_values, key=str)]
@@ -105,6 +111,13 @@ def read_rules(manifests: Manifests, environment: Environment) -> CurrentRules:
     return CurrentRules(desired, resolver, table, Vocabulary(queues, values))
 
 
+def _share_texts(desired: DesiredState, entries: Sequence[RoutingEntry], sample: TrafficSample) -> dict[str, str]:
+    events = desired.endpoint.pull_back(entries)
+    shares = rule_shares(events, desired.evaluation, convert_sample(desired.endpoint.types, sample)).rules
+    enabled = (entry for entry in entries if entry.rule.enabled)
+    return {entry.name: share_range(shares.get((entry.name, entry.id), ShareRange(0, 0))) for entry in enabled}
+
+
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
     path = Path(options.out) if options.out else None
     suffix = path.suffix[1:].lower() if path else "csv"
@@ -114,7 +127,9 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
         text = write_csv(rows)
         data = f"{BYTE_ORDER_MARK if path else ''}{text}".encode()
     elif form == "html":
-        raise NotImplementedError
+        from reconciler.render.explore import render_table  # noqa: PLC0415 - imports jinja2, which is slow
+
+        data = render_table(current.table).encode()
     else:
         data = _workbook(current, rows)
     if path is None:
@@ -244,9 +259,12 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     before = current.desired
     stage = before.endpoint  # no rule changes it
     old, new = (stage.pull_back(desired_entries(each)) for each in (before, after))
-    difference = compare_behaviour(old, new, before.evaluation, types=stage.types)
+    difference, traffic = compare_behaviour(old, new, before.evaluation, types=stage.types), None
+    if session.sample:
+        old, new = (order_entries(each, before.evaluation) for each in (old, new))
+        traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
     limit = ALL_ROWS if session.output.loudness == "verbose" else MAX_SHOWN
-    summary = summarize_impact(difference, current.resolver.names, before.labels, limit=limit)
+    summary = summarize_impact(difference, current.resolver.names, before.labels, traffic, limit)
     session.output.result("".join(f"{line}\n" for line in impact_lines(summary, session.output.paint)))
 
 

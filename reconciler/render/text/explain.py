@@ -43,7 +43,7 @@ def explain_full_text(explanation: Explanation, names: DisplayNames, style: Styl
 def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     """Return the answer as JSON. If it depends on something not understood, the winner is in `otherwise`."""
     first = explanation.winner
-    sure = {"winner": first.name if first else None, "destination": _destination(first, names)}
+    sure = {"winner": first.name if first else None, "destination": rule_destination(first, names.queues)}
     unsure = {"winner": None, "destination": None, "otherwise": sure}
     following = explanation.next_match
     return {
@@ -54,7 +54,10 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         "undecided": [_non_match_document(non_match) for non_match in explanation.undecided],
         "passed": [_non_match_document(non_match) for non_match in explanation.non_matches],
         "winnerSource": first.source._asdict() if first and first.source else None,
-        "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
+        "next": {
+            "rule": following.name if following else None,
+            "destination": rule_destination(following, names.queues),
+        },
         "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
     }
@@ -144,8 +147,9 @@ def _non_match_document(non_match: NonMatch) -> Document:
     return {"rule": name, "condition": to_api_json(non_match.condition), "source": source and source._asdict()}
 
 
-def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
-    form = destination_to_json(destination_of_rule(entry), names.queues)
+def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> Document:
+    """Return the destination of a rule, or of no rule, as JSON; `queues` are names by id."""
+    form = destination_to_json(destination_of_rule(entry), queues)
     for queue in form.get("queues", ()):
         # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

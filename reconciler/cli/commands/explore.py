@@ -1,0 +1,73 @@
+"""`cxroute explore`: one HTML file that works offline: try a conversation, the rules as a table, queues, promises."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.ci import source_links
+from reconciler.cli.files import write_text
+from reconciler.cli.output import Output
+from reconciler.cli.rule_sources import read_tenant
+from reconciler.cli.session import Session, open_session
+from reconciler.desired.desired import DesiredState, desire_offline, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.plan.plan import Plan
+from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.redact import REDACTOR
+
+if TYPE_CHECKING:  # imports jinja2, which is slow
+    from reconciler.render.explore import ExploreSide
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
+    add("--out", metavar="FILE", default="explore.html", help="the file to write (default: explore.html)")
+    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the share of each rule")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    from reconciler.render.explore import build_side  # noqa: PLC0415 - imports jinja2, which is slow
+
+    session = open_session(options, output)
+    name, manifests = session.environment.name, session.manifests
+    if options.live:
+        live = read_tenant(session)
+        resolver = QueueResolver(name, resolve_aliases(manifests, name), live.queues)
+        desired = expand_manifests(manifests, session.environment, resolver)
+        title, entries = f"the live rules of {name}", live_entries(live.rules, desired)
+    else:
+        desired, resolver = desire_offline(manifests, session.environment)
+        title, entries = f"the manifests of {name}", desired_entries(desired)
+    side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
+    write_text(Path(options.out), REDACTOR.redact(_render(session, desired, resolver.names, side)))
+    session.print_banner()
+    counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
+    output.result(f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n")
+    return 0
+
+
+def plan_page(session: Session, plan: Plan) -> str:
+    """Return the page with the rules today and after a plan."""
+    from reconciler.render.explore import build_plan_sides  # noqa: PLC0415 - imports jinja2, which is slow
+
+    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan, session.sample))
+
+
+def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: "ExploreSide") -> str:
+    from reconciler.render.explore import ExplorePage, render_explore  # noqa: PLC0415 - imports jinja2, which is slow
+
+    entries, sample = session.manifests.declared_attributes.items(), session.sample
+    values = {name: sorted(entry.canonical_values, key=str) for name, entry in entries if entry.values}
+    page = ExplorePage(
+        desired=desired,
+        queues=queues,
+        sides=sides,
+        values=values,
+        links=source_links(),
+        banner=session.banner.strip(),
+        period=sanitize(sample.period or sample.name) if sample else "",
+    )
+    return render_explore(page)

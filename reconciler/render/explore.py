@@ -1,0 +1,255 @@
+"""Rules as one self-contained HTML page: try a conversation, decision table, queues, promises; for one or two sides.
+
+The page's script routes conversations itself. It reads the rules as JSON with positions in tables of distinct parts,
+and the phrases of conditions from the cells of the decision table.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote as quote_url
+from urllib.parse import urlencode
+
+from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
+from reconciler.behaviour.space.value_type import ANY_TEXT
+from reconciler.desired.desired import DesiredState
+from reconciler.model.finding import Document
+from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, Source, to_api_json
+from reconciler.plan.plan import Plan
+from reconciler.plan.promises import PromiseResult, run_promises
+from reconciler.plan.routing_table import RuleList, route_phrase
+from reconciler.plan.schedule import build_transition
+from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
+from reconciler.render.finding_subject import source_location
+from reconciler.render.html import render_page
+from reconciler.render.impact import destination_phrase, share_range
+from reconciler.render.provenance import SourceLinks
+from reconciler.render.text.explain import rule_destination
+from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute
+from reconciler.text.escape import quote, sanitize
+from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase
+from reconciler.traffic.sample import TrafficSample
+
+_FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
+_MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
+_ON: Final = 4  # a flag of a rule; 1 and 2 are its sides
+_STATES: Final = {True: "holds", False: "broken", None: "not decided"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreSide:
+    """A list of rules behind its endpoint, with the results of the promises and the shares of a traffic sample."""
+
+    name: str
+    entries: tuple[RoutingEntry, ...]
+    endpoint: EndpointStage
+    promises: tuple[PromiseResult, ...]
+    shares: RuleShares | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorePage:
+    """The content of the page: one side, or the rules today and after a change."""
+
+    desired: DesiredState  # the environment's names, labels and order of evaluation
+    queues: Mapping[str, str]  # names by id
+    sides: Sequence[ExploreSide]
+    values: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)  # the declared values of attributes
+    links: SourceLinks = field(default_factory=SourceLinks)
+    banner: str = ""
+    period: str = ""  # of the sample
+
+
+def build_side(name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None) -> ExploreSide:
+    """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
+    endpoint, entries, shares = desired.endpoint, rules.entries, None
+    if sample:
+        events = endpoint.pull_back(entries)
+        shares = rule_shares(events, desired.evaluation, convert_sample(endpoint.types, sample))
+    promises = run_promises(desired, entries, rules.queues)
+    return ExploreSide(name=name, entries=entries, endpoint=endpoint, promises=promises, shares=shares)
+
+
+def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreSide, ...]:
+    """Return the rules today, and after the plan."""
+    transition, (base, _), desired = build_transition(plan), plan.endpoints, plan.desired
+    before, after = (RuleList(each, plan.queue_names) for each in (transition.before, transition.after))
+    today = build_side("today", before, replace(desired, endpoint=base), sample)
+    return today, build_side("after this change", after, desired, sample)
+
+
+def render_explore(page: ExplorePage) -> str:
+    """Return the page."""
+    flags, ordered = _merge_sides(page)
+    labels, endpoint = page.desired.labels, page.desired.endpoint
+    attributes = attributes_in_use(ordered, labels)
+    return render_page(
+        "explore",
+        _FILES,
+        data=explore_data(page),
+        page=page,
+        names=[labels.name(attribute) for attribute in attributes],
+        fields=[name for name in attributes if name not in (endpoint.intent, endpoint.confidence)],
+        opaque=any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions),
+        shared=any(side.shares for side in page.sides),
+        rows=[_row(page, entry, attributes, flags[id(entry)]) for entry in ordered],
+        promises=[[_promise_row(each, page, at) for each in side.promises] for at, side in enumerate(page.sides)],
+    )
+
+
+def render_table(table: DecisionTable) -> str:
+    """Return a decision table as a page without a script."""
+    return render_page("table", (_FILES[0], ()), table=table)
+
+
+def explore_data(page: ExplorePage) -> Document:
+    """Return the JSON for the page's script."""
+    flags, ordered = _merge_sides(page)
+    data = _PageData(page, attributes_in_use(ordered, page.desired.labels))
+    for entry in ordered:
+        data.add_rule(entry, flags[id(entry)])
+    return data.document()
+
+
+def _merge_sides(page: ExplorePage) -> tuple[dict[int, int], list[RoutingEntry]]:
+    """Return the bits of each rule's sides, by the rule's identity, and all rules in the order of evaluation."""
+    flags: dict[int, int] = {}
+    entries: dict[int, RoutingEntry] = {}
+    for number, side in enumerate(page.sides):
+        entries |= {id(entry): entry for entry in side.entries}
+        flags |= {id(entry): flags.get(id(entry), 0) | 1 << number for entry in side.entries}
+    return flags, sorted(entries.values(), key=lambda entry: evaluation_key(entry, page.desired.evaluation))
+
+
+def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
+    """Return the part of the page's address that opens a conversation."""
+    pairs = [("view", "try"), ("side", str(side))]
+    for name, value in conversation.items():
+        if name == endpoint.intent and isinstance(value, str) and value:
+            pairs.append(("intent", value))
+        elif name == endpoint.confidence and not isinstance(value, str) and 0 <= value <= 1:
+            pairs.append(("confidence", json.dumps(value)))
+        else:
+            is_plain = isinstance(value, str) and value[:1] not in ("", '"') and not JSON_NUMBER.fullmatch(value)
+            escaped = name.replace("%", "%25").replace("=", "%3D")
+            pairs.append(("attr", f"{escaped}={value if is_plain else json.dumps(value)}"))
+    return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
+
+
+class _PageData:
+    """The JSON for the page's script: tables of distinct parts, and rules that have their positions."""
+
+    def __init__(self, page: ExplorePage, attributes: Sequence[str]) -> None:
+        self.page, self.attributes = page, attributes
+        self.tables = {name: _Table() for name in ("conditions", "destinations", "files")}
+        self.rules: list[list[Any]] = []
+
+    def add_rule(self, entry: RoutingEntry, flags: int) -> None:
+        """Add a rule, in the order of evaluation."""
+        rule, source, queues, target = entry.rule, entry.source, self.page.queues, destination_of_rule(entry)
+        is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
+        conditions = [self._add_condition(part) for part in rule.conditions]
+        form = [rule_destination(entry, queues), destination_phrase(target, queues)]
+        destination = self.tables["destinations"].add(target, form)
+        name, flags = None if is_as_shown else entry.name, flags | (_ON if rule.enabled else 0)
+        row = [name, _encode(rule.priority), conditions, destination, flags]
+        self.rules.append([*row, self._add_file(source), source.line, source.column] if source else [*row, None])
+
+    def document(self) -> Document:
+        """Return the data."""
+        page, endpoint = self.page, self.page.desired.endpoint
+        return {
+            "intent": endpoint.intent,
+            "confidence": endpoint.confidence,
+            "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
+            "labels": [[*name, label] for name, label in page.desired.labels.texts.items() if len(name) > 1],
+            "values": {name: _encode(list(values)) for name, values in page.values.items()},
+            **{name: [form for _, form in table.values()] for name, table in self.tables.items()},
+            "rules": self.rules,
+            "sides": list(map(self._side, page.sides)),
+        }
+
+    def _side(self, side: ExploreSide) -> Document:
+        policy, shares = side.endpoint.fallback, side.shares
+        return {
+            "name": side.name,
+            "fallback": policy.intent,
+            "minConfidence": policy.min_confidence,
+            "known": sorted(policy.known_intents),
+            "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
+            "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
+        }
+
+    def _add_file(self, source: Source) -> int:
+        link = self.page.links.link(source._replace(line=0)).removesuffix("0")
+        return self.tables["files"].add(source.file, [source.file, link])
+
+    def _add_condition(self, part: Condition | Opaque) -> int:
+        form = [None, None, _encode(to_api_json(part))]
+        if isinstance(part, Condition):
+            form = [self.attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
+        return self.tables["conditions"].add(json.dumps(form), form)
+
+
+class _Table(dict[object, tuple[int, list[Any]]]):
+    """Distinct values, each with its position and its JSON."""
+
+    def add(self, key: object, form: list[Any]) -> int:
+        """Add a value unless it is there, and return its position."""
+        return self.setdefault(key, (len(self), form))[0]
+
+
+def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return JSON from which the page's script gets exactly the value: large integers are marked texts."""
+    if isinstance(value, list | tuple):
+        return list(map(_encode, value))
+    if isinstance(value, dict):
+        return {"object": {name: _encode(part) for name, part in value.items()}}
+    return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
+
+
+def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flags: int) -> Document:
+    """Return a row of the decision table; a cell of conditions has a phrase for each."""
+    rule, labels, by_attribute = entry.rule, page.desired.labels, conditions_by_attribute(entry.rule)
+    sides = [side for number, side in enumerate(page.sides) if flags & 1 << number]
+    notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
+    notes[f"only {sides[0].name}"] = len(sides) < len(page.sides)
+    titles = {name: f"{labels.name(name)} " for name in attributes}
+    cells = [
+        [condition_phrase(part, labels).removeprefix(title) for part in by_attribute.get(name, ())]
+        for name, title in titles.items()
+    ]
+    cells.append([sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)])
+    key, measured = (entry.name, entry.id), [side for side in sides if side.shares and rule.enabled]
+    ranges = {side.name: side.shares.rules.get(key, ShareRange(0, 0)) for side in measured if side.shares}
+    shares = {name: share_range(share) for name, share in ranges.items()}
+    differ = len({*shares.values()}) > 1
+    return {
+        "name": sanitize(entry.name) if entry.address else quote(entry.name),
+        "notes": [note for note, applies in notes.items() if applies],
+        "priority": quote(rule.priority),
+        "cells": cells,
+        "queue": destination_phrase(destination_of_rule(entry), page.queues),
+        "share": ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items())),
+        "place": source_location(entry.source) if entry.source else "in no manifest" if entry.address else "",
+    }
+
+
+def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Document:
+    """Return a promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
+    facts, labels = result.facts, page.desired.labels
+    row = {
+        "name": sanitize(result.name).strip() or quote(result.name),
+        "state": "about no conversation" if facts.is_empty else _STATES[facts.holds],
+        "callers": conditions_phrase(result.promise.probe.rule, labels),
+        "requirement": result.requirement,
+    }
+    if not facts.violations:
+        return row
+    region = facts.violations[0]
+    route = route_phrase(region.after_rule, region.after, page.queues)
+    route += ", depending on a condition that cxroute does not understand" if region.example.assumed else ""
+    example = f"{conversation_phrase(region.example.attributes, labels)}: {route}"
+    return {**row, "example": example, "fragment": fragment_of(result.conversation, page.desired.endpoint, side)}

@@ -1,0 +1,193 @@
+"use strict";
+// Routes a conversation through a list of rules, as behaviour/evaluate.py and checks/explain.py do (semantics
+// "Evaluation"). A value is a text, a number, or a BigInt for an integer that a number cannot hold: JavaScript compares
+// numbers and BigInts exactly. A conversation is a Map without missing attributes.
+const evaluator = (() => {
+  const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+  const MOST_BOUNDS = 100;
+  const isNumeral = text => NUMBER.test(text), isText = value => typeof value === "string";
+  const isNumber = value => typeof value === "number" || typeof value === "bigint";
+  const canonical = value => typeof value === "boolean" ? String(value) : value;
+  const isPattern = operator => /contains|With$/i.test(operator);
+
+  // Returns the number of a text in JSON's grammar; NaN for other texts and larger numbers.
+  function parseNumber(text) {
+    if (text.length > 400 || !isNumeral(text)) { return NaN; }
+    const number = Number(text);
+    if (/[.eE]/.test(text)) { return Number.isFinite(number) ? number : NaN; }
+    return Number.isSafeInteger(number) ? number : BigInt(text);
+  }
+
+  // Returns a number in decimals without an exponent, as the endpoint stores it in a text.
+  function decimal(value) {
+    const [, sign, whole, part = "", power] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value));
+    const digits = whole + part, point = whole.length + Number(power);
+    if (!power) { return String(value); }
+    return sign + (point > 0 ? digits.padEnd(point, "0") : `0.${"0".repeat(-point)}${digits}`);
+  }
+
+  // A pair of surrogates is one character: no text begins or ends inside it.
+  function splitsCharacter(text, at) {
+    return at > 0 && /[\ud800-\udbff]/.test(text[at - 1]) && /[\udc00-\udfff]/.test(text[at] || "");
+  }
+  function contains(value, text) {
+    let at = value.indexOf(text);
+    while (splitsCharacter(value, at) || at >= 0 && splitsCharacter(value, at + text.length)) { at = value.indexOf(text, at + 1); }
+    return at >= 0;
+  }
+  const TESTS = {
+    exists: () => () => true,
+    equals: operand => value => isText(value) === isText(operand) && value == operand,
+    in: list => {
+      const texts = new Set(list.filter(isText)), numbers = list.filter(isNumber);
+      return value => isText(value) ? texts.has(value) : numbers.some(number => number == value);
+    },
+    contains: text => value => isText(value) && contains(value, text),
+    startsWith: text => value => isText(value) && value.startsWith(text) && !splitsCharacter(value, text.length),
+    endsWith: text => value =>
+      isText(value) && value.endsWith(text) && !splitsCharacter(value, value.length - text.length),
+    greaterThan: bound => value => isNumber(value) && value > bound,
+    greaterThanOrEqual: bound => value => isNumber(value) && value >= bound,
+    lessThan: bound => value => isNumber(value) && value < bound,
+    lessThanOrEqual: bound => value => isNumber(value) && value <= bound,
+    between: ([low, high]) => value => isNumber(value) && low <= value && value <= high,
+  };
+
+  // Reads a value of the page's data: {"big": "123"} is an integer, {"object": {...}} is an object.
+  function decode(value) {
+    if (Array.isArray(value)) { return value.map(decode); }
+    if (value === null || typeof value !== "object") { return value; }
+    if (value.big) { return BigInt(value.big); }
+    return Object.fromEntries(Object.entries(value.object).map(([name, part]) => [name, decode(part)]));
+  }
+
+  // Returns a condition; `holds` is null if cxroute does not understand the condition.
+  function readCondition(attribute, operator, encoded, index) {
+    const value = decode(encoded);
+    if (operator === null) { return {index, attribute: null, operator, json: value, holds: null}; }
+    const hasValue = !/exists/i.test(operator), json = {type: "attribute", attributeName: attribute, operator, ...hasValue && {value}};
+    if (operator === "notExists") { return {index, attribute, operator, json, holds: given => given === undefined}; }
+    const isNegative = operator.startsWith("not");
+    const positive = isNegative ? operator[3].toLowerCase() + operator.slice(4) : operator;
+    const asNumber = text => /Than|between/.test(positive) && isText(text) ? parseNumber(text) : canonical(text);
+    const operand = Array.isArray(value) ? value.map(asNumber) : asNumber(value);
+    const test = TESTS[positive](operand);
+    return {index, attribute, operator, operand, json, holds: given => given !== undefined && test(given) !== isNegative};
+  }
+
+  // Returns a conversation: booleans are texts, null is missing.
+  function eventOf(attributes) {
+    const present = Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined);
+    return new Map(present.map(([name, value]) => [name, canonical(value)]));
+  }
+
+  // `nameAt` returns the name of a rule whose data have none.
+  function create(data, nameAt) {
+    const {intent, confidence} = data;
+    const conditions = data.conditions.map(([attribute, operator, value], index) =>
+      readCondition(operator && data.attributes[attribute][0], operator, value, index));
+    const rules = data.rules.map(([name, priority, parts, destination, flags, file, line, column], index) => ({
+      index, name: name ?? nameAt(index), priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
+      isOn: Boolean(flags & 4), flags,
+      source: file === null ? null : {file: data.files[file][0], line, column},
+      link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,
+    }));
+    const sides = data.sides.map((side, at) => ({
+      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.flags & (1 << at)),
+    }));
+
+    // Returns what the rules read after an event, and why the endpoint replaced the intent.
+    function readContext(side, event) {
+      const values = new Map(event), given = event.get(confidence);
+      let fallback = null;
+      if (side.fallback !== null && event.has(intent)) {
+        const isSure = isNumber(given) && given >= side.minConfidence;
+        fallback = side.known.size && !side.known.has(event.get(intent)) ? "unknown" : isSure ? null : "unsure";
+        if (fallback) { values.set(intent, side.fallback); }
+      }
+      for (const name of side.texts) {
+        if (isNumber(values.get(name))) { values.set(name, decimal(values.get(name))); }
+      }
+      return {values, fallback};
+    }
+
+    // Returns the route of an event through rules in order, and the reasons.
+    function explain(side, event, ordered = side.rules) {
+      const {values, fallback} = readContext(side, event), results = new Int8Array(conditions.length);
+      const holds = part => {
+        if (!results[part.index]) { results[part.index] = part.holds && part.holds(values.get(part.attribute)) ? 1 : 2; }
+        return results[part.index] === 1;
+      };
+      const answer = {values, fallback, winner: null, passed: [], undecided: [], next: null, tied: [], switchedOff: []};
+      for (const rule of ordered) {
+        const {winner} = answer, failed = rule.conditions.find(part => !holds(part));
+        if (!rule.isOn) {
+          if (!failed && !winner) { answer.switchedOff.push(rule); }
+        } else if (!winner) {
+          if (failed) { answer.passed.push(describeNonMatch(rule, failed, holds)); } else { answer.winner = rule; }
+        } else if (rule.priority == winner.priority || !answer.next) {
+          if (failed) { continue; }
+          answer.next = answer.next || rule;
+          if (rule.priority == winner.priority && rule.destination !== winner.destination) { answer.tied.push(rule); }
+        } else { break; }
+      }
+      answer.undecided = answer.passed.filter(each => each.condition.holds === null);
+      return answer;
+    }
+    // A different intent is the most useful reason.
+    function describeNonMatch(rule, failed, holds) {
+      const other = rule.conditions.find(part => part.attribute === intent && !holds(part));
+      return {rule, condition: other || failed, otherIntent: Boolean(other) && !/exists/i.test(other.operator)};
+    }
+    const destinationOf = rule => rule ? data.destinations[rule.destination][0] : {default: true};
+    const nameOf = rule => rule ? rule.name : null;
+    const reasonOf = ({rule, condition}) => ({rule: rule.name, condition: condition.json, source: rule.source});
+    // Returns the answer in the forms of `cxroute explain --format json`.
+    function route(attributes, side) {
+      const answer = explain(side, eventOf(attributes));
+      const {winner, undecided, next} = answer, destination = destinationOf(winner);
+      const otherwise = {winner: nameOf(winner), destination};
+      return {
+        ...(undecided.length ? {rule: null, destination: null, otherwise} : {rule: nameOf(winner), destination}),
+        reasons: answer.passed.map(reasonOf), undecided: undecided.map(reasonOf),
+        context: Object.fromEntries(answer.values), fallback: answer.fallback,
+        next: {rule: nameOf(next), destination: destinationOf(next)},
+        tied: answer.tied.map(nameOf), switchedOff: answer.switchedOff.map(nameOf),
+      };
+    }
+
+    // Returns the parts of 0 to 1 with one answer each, in order; null if their bounds are too many or not known.
+    // Only rules count whose conditions on other attributes hold, or may hold, for a high or a low confidence.
+    function confidenceRanges(event, side) {
+      const contexts = [new Map(event).set(confidence, 1), event].map(tried => readContext(side, tried).values);
+      const mayHold = (part, values) => part.attribute === confidence || !part.holds || part.holds(values.get(part.attribute));
+      const ordered = side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
+      const isStoredAsText = side.texts.includes(confidence);
+      const parts = ordered.flatMap(rule => rule.conditions).filter(part => part.attribute === confidence);
+      if (isStoredAsText && parts.some(part => isPattern(part.operator))) { return null; }
+      const numbers = parts.flatMap(part => part.operand).map(value => isText(value) ? parseNumber(value) : value);
+      numbers.push(0, 1, ...(side.fallback === null ? [] : [side.minConfidence]));
+      const inside = numbers.filter(value => value >= 0 && value <= 1).map(Number);
+      const bounds = [...new Set(inside)].sort((first, second) => first - second);
+      if (bounds.length > MOST_BOUNDS) { return null; }
+      const points = bounds.flatMap((bound, at) => [bound, (bound + bounds[at + 1]) / 2]).slice(0, -1);
+      const ranges = [];
+      points.forEach((value, at) => {
+        const isBound = at % 2 === 0;
+        if (!isBound && (value <= points[at - 1] || value >= points[at + 1])) { return; }
+        const answer = explain(side, new Map(event).set(confidence, value), ordered), last = ranges[ranges.length - 1];
+        const shown = [...answer.undecided.map(each => each.rule), answer.winner, ...answer.tied];
+        const key = shown.map(rule => rule ? rule.index : "none").join();
+        const end = {high: isBound ? value : points[at + 1], hasHigh: isBound};
+        if (last && last.key === key) { Object.assign(last, end); } else {
+          ranges.push({key, answer, low: isBound ? value : points[at - 1], hasLow: isBound, ...end});
+        }
+      });
+      return ranges;
+    }
+
+    return {rules, conditions, sides, explain, route, confidenceRanges};
+  }
+
+  return {create, decode, eventOf, isText, isNumeral, parseNumber};
+})();

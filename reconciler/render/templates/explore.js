@@ -1,0 +1,275 @@
+// The page: reads a conversation from the form or the address, and shows its route. Texts of rules are only ever text.
+(() => {
+  const MOST_REASONS = 20, MOST_ROWS = 100, MOST_VALUES = 20, VIEWS = ["try", "rules", "queues", "promises"];
+  const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff]/gu;
+  const {eventOf, isNumeral, isText, parseNumber} = evaluator;
+  const byId = id => document.getElementById(id), all = query => [...document.querySelectorAll(query)];
+  const data = JSON.parse(byId("data").textContent), rows = [...byId("rows").rows];
+  const nameAt = at => rows[at].cells[0].firstChild.data.trim(), router = evaluator.create(data, nameAt);
+  const columns = data.attributes.map(([name]) => name);
+  const titles = new Map([...data.attributes, [data.intent, "intent"], [data.confidence, "confidence"]]);
+  const labels = new Map(data.labels.map(([name]) => [name, new Map()]));
+  data.labels.forEach(([name, value, label]) => labels.get(name).set(value, label));
+  const others = columns.filter(name => name !== data.intent && name !== data.confidence);
+  const fields = all(".field").map((input, at) => ({input, name: others[at]}));
+  const TEXTS = ["intent", "confidence", "find", "queue"];  // each is a field, and a part of the state and the address
+  const state = {view: "try", side: 0, extra: new Map()};
+  let timer = 0;
+
+  function element(tag, content = [], attributes = {}) {
+    const made = document.createElement(tag);
+    made.append(...[content].flat());
+    Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+    return made;
+  }
+  // A part that is filled when a person opens it.
+  function fold(summary, fill) {
+    const made = element("details", element("summary", summary));
+    made.addEventListener("toggle", () => { if (made.children.length === 1) { made.append(...fill()); } });
+    return made;
+  }
+  function table(heads, lines) {
+    const head = element("tr", heads.map(text => element("th", text, {scope: "col"})));
+    const body = lines.map(line => element("tr", line.map((cell, at) => element("td", cell, {"data-label": heads[at]}))));
+    return element("table", [element("thead", head), element("tbody", body)], {class: "cards"});
+  }
+  const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+  const visible = text => text.replace(INVISIBLE, sign => `\\u{${sign.codePointAt(0).toString(16)}}`);
+  const labelOf = (name, value) => isText(value) ? labels.get(name)?.get(value) : undefined;
+  const valueText = (name, value) => visible(isText(value) ? JSON.stringify(labelOf(name, value) || value) : String(value));
+  const titleOf = name => visible(titles.get(name) || name);
+
+  // Phrases of rules, from the cells of the table.
+  const nameOf = rule => nameAt(rule.index);
+  const columnOf = part => part.holds === null ? columns.length : columns.indexOf(part.attribute);
+  function conditionText(rule, part) {
+    const isUnknown = part.holds === null, cell = rows[rule.index].cells[columnOf(part) + 2];
+    const alike = rule.conditions.filter(other => other.attribute === part.attribute);
+    const text = (alike.length > 1 ? cell.children[alike.indexOf(part)] : cell).textContent;
+    return isUnknown ? `a condition that cxroute does not understand: ${text}` : `${titleOf(part.attribute)} ${text}`;
+  }
+  const conditionsText = rule => [...rule.conditions].sort((one, two) => columnOf(one) - columnOf(two))
+    .map(part => conditionText(rule, part)).join(" and ") || "every conversation";
+  const conversationText = values =>
+    [...values].map(([name, value]) => `${titleOf(name)} ${valueText(name, value)}`).join(", ") || "no attributes";
+  const ruleLink = rule => element("a", nameOf(rule), {href: address({view: "rules", find: nameOf(rule), queue: ""})});
+  function answerNodes(rule) {
+    if (!rule) { return [element("b", "the tenant's default routing"), ": no rule takes it"]; }
+    const destination = data.destinations[rule.destination][1].replace(/ %/g, "\u00a0%");
+    return [element("b", destination), ", by ", ruleLink(rule)];
+  }
+  function place(rule) {
+    const text = rows[rule.index].lastElementChild.textContent;
+    return rule.link ? element("a", text, {href: rule.link, rel: "noreferrer"}) : text;
+  }
+
+  // The value of a typed text, by the rule of `--attr`; undefined if it is missing. Throws a RangeError for other texts.
+  const named = (name, text) => [...labels.get(name) || []].find(([, label]) => label === text)?.[0];
+  function readValue(name, text) {
+    if (named(name, text) !== undefined) { return named(name, text); }
+    if (isNumeral(text)) {
+      const number = parseNumber(text);
+      if (Number.isNaN(number)) { throw new RangeError(`${titleOf(name)}: the number is too large; in quotes it is a text`); }
+      return number;
+    }
+    if (!text.startsWith('"')) { return text; }
+    try { return JSON.parse(text); } catch { throw new RangeError(`${titleOf(name)}: a text in quotes must end with a quote`); }
+  }
+  function readEvent() {
+    const number = parseNumber(state.confidence), intent = named(data.intent, state.intent) || state.intent || undefined;
+    if (state.confidence && !(number >= 0 && number <= 1)) { throw new RangeError("confidence: must be a number from 0 to 1"); }
+    const bot = [[data.intent, intent], [data.confidence, state.confidence ? number : undefined]];
+    return eventOf(Object.fromEntries([...bot, ...[...state.extra].map(([name, text]) => [name, readValue(name, text)])]));
+  }
+
+  function showAnswer() {
+    const side = router.sides[state.side], put = (id, ...parts) => byId(id).replaceChildren(...parts);
+    put("details");
+    try {
+      const event = readEvent(), result = router.explain(side, event);
+      put("answer", ...sentences(side, event, result));
+      put("details", ...reasons(result), ...confidences(side, event));
+    } catch (error) {
+      if (!(error instanceof RangeError)) { throw error; }
+      put("answer", element("p", error.message));
+    }
+  }
+  function* sentences(side, event, {values, fallback, winner, undecided, tied, next, switchedOff}) {
+    const source = router.sides.length > 1 ? `With the rules ${side.name}` : `By ${side.name}`;
+    yield element("p", `${source}, a conversation with ${conversationText(event)}`);
+    if (fallback) {
+      const needed = `a confidence of at least ${side.minConfidence} is required`;
+      const reason = fallback === "unknown" ? "the intent is in no Intents document" : needed;
+      yield element("p", `has ${conversationText(values)} after the endpoint's fallback (${reason}), and`);
+    }
+    if (undecided.length) {
+      yield element("p", "depends on what cxroute does not understand:");
+      yield element("ul", undecided.map(({rule, condition}) =>
+        element("li", [conditionText(rule, condition), ". If it holds, the conversation goes to ", ...answerNodes(rule)])));
+    }
+    const both = tied.flatMap(rule => [", or to ", ...answerNodes(rule)]);
+    yield element("p", [undecided.length ? "Otherwise it goes to " : "goes to ", ...answerNodes(winner), ...both, "."], {class: "goes"});
+    const tie = "The rules have the same priority, and the tenant's order of them is not defined: each answer is possible.";
+    if (tied.length) { yield element("p", tie); }
+    if (winner && !tied.length) { yield element("p", [`Without ${nameOf(winner)} it would go to `, ...answerNodes(next), "."]); }
+    for (const rule of switchedOff) { yield element("p", [ruleLink(rule), " is switched off; it would take this conversation."]); }
+  }
+  function* reasons({passed, values}) {
+    const near = passed.filter(each => !each.otherIntent), far = passed.filter(each => each.otherIntent);
+    const why = ({rule, condition}) => {
+      const value = values.get(condition.attribute), actual = value === undefined ? "missing" : valueText(condition.attribute, value);
+      return `${conditionText(rule, condition)}${condition.holds === null ? "" : `, but it is ${actual}`}`;
+    };
+    const list = part => table(["Earlier rule", "Why it does not take the conversation", "File"],
+      part.map(each => [ruleLink(each.rule), why(each), place(each.rule)]));
+    const rest = near.slice(MOST_REASONS), ask = far.length === 1 ? "asks" : "ask", are = far.length === 1 ? "is" : "are";
+    if (near.length) { yield element("h3", "Why earlier rules do not take it"); yield list(near.slice(0, MOST_REASONS)); }
+    if (rest.length) { yield fold(`${count(rest.length, "further earlier rule")} that do not take it`, () => [list(rest)]); }
+    const kind = values.has(data.intent) ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
+    if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}`, () => [list(far)]); }
+  }
+  function* confidences(side, event) {
+    const rest = new Map([...event].filter(([name]) => name !== data.confidence)), ranges = router.confidenceRanges(rest, side);
+    byId("marks").replaceChildren(...(ranges || []).slice(1).map(({low}) => element("option", [], {value: low})));
+    yield element("h3", "By confidence");
+    if (!ranges) { yield element("p", "There are too many thresholds to list, or they are not known."); return; }
+    const lines = [...ranges.map(range => [rangeText(range), range.answer]), ["without a confidence", router.explain(side, rest)]];
+    yield element("ul", lines.map(([text, {winner, undecided, tied}]) => element("li", [`${text}: `,
+      ...undecided.flatMap(({rule}) => [...answerNodes(rule), " (if its condition holds), otherwise "]),
+      ...answerNodes(winner), ...tied.flatMap(rule => [", or ", ...answerNodes(rule)])])), {id: "ranges"});
+  }
+  function rangeText({low, hasLow, high, hasHigh}) {
+    const isFirst = low === 0 && hasLow, isLast = high === 1 && hasHigh;
+    if (low === high) { return `at ${low}`; }
+    if (isFirst) { return isLast ? "with any confidence" : `${hasHigh ? "up to" : "below"} ${high}`; }
+    return `${hasLow ? "from" : "above"} ${low}${isLast ? "" : ` ${hasHigh ? "to" : "to below"} ${high}`}`;
+  }
+
+  // Values to choose from: declared ones, and those that conditions name.
+  const known = new Map(Object.entries(data.values).map(([name, values]) => [name, new Set(values.map(evaluator.decode))]));
+  router.sides.forEach(side => known.set(data.intent, new Set([...known.get(data.intent) || [], ...side.known])));
+  for (const {attribute, operator, json} of router.conditions) {
+    if (!/^(not)?(equals|in)$/i.test(operator)) { continue; }
+    if (!known.has(attribute)) { known.set(attribute, new Set()); }
+    [json.value].flat().forEach(value => known.get(attribute).add(value));
+  }
+  function suggest(input, name) {
+    const typed = input.value.toLowerCase(), options = [];
+    for (const value of known.get(name) || []) {
+      const label = labelOf(name, value), needsQuotes = isText(value) && (isNumeral(value) || /^"|^$/.test(value));
+      const text = label || (needsQuotes && name !== data.intent ? JSON.stringify(value) : String(value));
+      if (!`${text} ${value}`.toLowerCase().includes(typed)) { continue; }
+      if (options.push(element("option", [], {value: text, ...label && {label: value}})) === MOST_VALUES) { break; }
+    }
+    input.list.replaceChildren(...options);
+  }
+
+  // The table of rules: a row gets its link, and the labels for a narrow screen, when it is shown first.
+  const texts = [], heads = all("#table thead th").map(head => head.textContent);
+  function showRules() {
+    const words = state.find.toLowerCase().split(/\s+/).filter(Boolean), side = router.sides[state.side];
+    if (!texts.length) { texts.push(...rows.map(row => row.textContent.toLowerCase())); }
+    const shown = side.rules.filter(rule => words.every(word => texts[rule.index].includes(word))
+      && (!state.queue || queuesOf(rule).some(([key]) => key === state.queue)));
+    const first = new Set((state.all ? shown : shown.slice(0, MOST_ROWS)).map(rule => rows[rule.index]));
+    rows.forEach(row => { row.hidden = !first.has(row); });
+    for (const rule of shown) {
+      const {cells} = rows[rule.index];
+      if (rows[rule.index].hidden || cells[0].dataset.label) { continue; }
+      [...cells].forEach((cell, at) => { cell.dataset.label = heads[at]; });
+      cells[cells.length - 1].replaceChildren(place(rule));
+    }
+    byId("all").hidden = first.size === shown.length;
+    byId("count").textContent = `${shown.length.toLocaleString("en")} of ${count(side.rules.length, "rule")}`;
+  }
+
+  // The queues, each with its rules.
+  function queuesOf(rule) {
+    const parts = data.destinations[rule.destination][0].queues.map(({queueId, queueName}) =>
+      [queueId ?? queueName, queueName === null ? `an unknown queue (${visible(queueId)})` : visible(queueName)]);
+    return parts.length ? parts : [["", "no queue"]];
+  }
+  function showQueues() {
+    const side = router.sides[state.side], groups = new Map(), shares = side.shares && new Map(side.shares);
+    for (const rule of side.rules.filter(each => each.isOn)) {
+      for (const [key, title] of queuesOf(rule)) {
+        if (!groups.has(key)) { groups.set(key, {title, rules: []}); }
+        groups.get(key).rules.push(rule);
+      }
+    }
+    const share = key => shares ? `, ${shares.get(key) || "0.0 %"} of callers` : "";
+    const sorted = [...groups].sort(([, one], [, two]) => one.title < two.title ? -1 : 1);
+    byId("queue-list").replaceChildren(
+      ...sorted.map(([key, {title, rules}]) =>
+        fold(`${title}: ${count(rules.length, "rule")}${share(key)}`, () => queueTable(key, rules, Boolean(shares)))),
+      element("p", `The tenant's default routing gets what no rule takes${share(null)}.`));
+  }
+  function* queueTable(key, rules, hasShares) {
+    const shareOf = rule => rows[rule.index].lastElementChild.previousElementSibling.textContent;
+    const line = rule => [conditionsText(rule), ruleLink(rule), ...(hasShares ? [shareOf(rule)] : [])];
+    yield table(["Callers", "Rule", ...(hasShares ? ["Share of callers"] : [])], rules.slice(0, MOST_ROWS).map(line));
+    yield element("p", element("a", "Show them in the table", {href: address({view: "rules", find: "", queue: key})}));
+  }
+
+  // The address: everything after # is the state of the page.
+  function address(changes = {}) {
+    const now = {...state, ...changes}, query = new URLSearchParams({view: now.view, side: now.side});
+    TEXTS.filter(name => now[name]).forEach(name => query.append(name, now[name]));
+    now.extra.forEach((text, name) => query.append("attr", `${name.replace(/[%=]/g, encodeURIComponent)}=${text}`));
+    return `#${query}`;
+  }
+  function readAddress() {
+    const query = new URLSearchParams(location.hash.slice(1)), last = router.sides.length - 1;
+    state.view = VIEWS.includes(query.get("view")) ? query.get("view") : "try";
+    state.side = query.get("side") === "0" ? 0 : last;
+    TEXTS.forEach(name => { byId(name).value = state[name] = query.get(name) || ""; });
+    const pairs = query.getAll("attr").map(text => /^([^=]*)=([^]+)$/.exec(text)).filter(Boolean);
+    state.extra = new Map(pairs.map(([, name, text]) => [name.replace(/%(25|3D)/g, decodeURIComponent), text]));
+    fields.forEach(({input, name}) => { input.value = state.extra.get(name) || ""; });
+    show();
+  }
+  function show() {
+    const number = parseNumber(state.confidence);
+    VIEWS.forEach(view => { byId(`view-${view}`).hidden = view !== state.view; });
+    all("nav a").forEach(link => {
+      link.href = address({view: link.dataset.view});
+      link.setAttribute("aria-current", link.dataset.view === state.view ? "page" : "false");
+    });
+    all("[name=side]").forEach(input => { input.checked = Number(input.value) === state.side; });
+    all(".promises").forEach((part, at) => { part.hidden = at !== state.side; });
+    byId("slider").value = number >= 0 && number <= 1 ? number : 0;
+    ({try: showAnswer, rules: showRules, queues: showQueues, promises: () => {}})[state.view]();
+    clearTimeout(timer);  // browsers limit how often an address changes
+    timer = setTimeout(() => history.replaceState(null, "", address()), 200);
+  }
+  const set = (name, value) => { state[name] = value; state.all = name === "all"; show(); };
+
+  const on = (input, events, act) => events.split(" ").forEach(event => input.addEventListener(event, () => act(input.value)));
+  TEXTS.forEach(name => on(byId(name), "input", value => set(name, value)));
+  on(byId("slider"), "input", value => set("confidence", byId("confidence").value = value));
+  all("[name=side]").forEach(input => on(input, "change", value => set("side", Number(value))));
+  fields.forEach(({input, name}) => on(input, "input", value => {
+    state.extra.delete(name);
+    set("extra", value ? state.extra.set(name, value) : state.extra);
+  }));
+  for (const {input, name} of [...fields, {input: byId("intent"), name: data.intent}]) {
+    on(input, "focus input", () => suggest(input, name));
+  }
+  on(byId("clear"), "click", () => { location.hash = address({intent: "", confidence: "", extra: new Map()}); });
+  on(byId("all"), "click", () => { set("all", true); byId("find").focus(); });
+  addEventListener("hashchange", readAddress);
+  addEventListener("beforeprint", () => { if (state.view === "rules") { set("all", true); } });
+  const choices = [...new Map(router.rules.flatMap(queuesOf))].sort(([, one], [, two]) => one < two ? -1 : 1);
+  byId("queue").append(...choices.map(([key, title]) => element("option", title, {value: key})));
+  byId("views").hidden = byId("filter").hidden = false;
+  byId("sides").hidden = router.sides.length < 2;
+  byId("table").className = "cards";
+  document.body.className = "ready";  // until then the style hides what takes long to lay out
+  readAddress();
+
+  const sideAt = (at = state.side) => router.sides[at];
+  window.cxroute = {
+    route: (attributes, side) => router.route(attributes, sideAt(side)),
+    confidences: (attributes, side) => router.confidenceRanges(eventOf(attributes), sideAt(side)),
+  };
+})();

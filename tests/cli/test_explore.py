@@ -1,0 +1,70 @@
+"""`cxroute explore`: the file, its source, and the pages beside a plan's report."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli.files import STATE
+from reconciler.cli.sandbox import open_state
+from reconciler.simulator.state import bank_tenant
+from tests.support.program import Program, write
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+ROOT = Path(__file__).resolve().parents[2]
+BANK = ("-m", str(ROOT / "manifests"), "-e", "prod")
+
+
+def data_of(path: str) -> dict[str, Any]:
+    text = Path(path).read_text(encoding="utf-8")
+    (found,) = re.findall('<script type="application/json" id="data">(.*?)</script>', text)
+    return dict(json.loads(found))
+
+
+def test_the_page_of_the_manifests_needs_no_tenant(cxroute: Program) -> None:
+    """One line says where the page is and what it contains; the sandbox's says that it is simulated."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("explore")
+    assert "Wrote explore.html: the manifests of sandbox, 3 rules and 0 promises. It works offline" in cxroute.out
+    assert cxroute.out.startswith("Sandbox: everything below is simulated")
+    data = data_of("explore.html")
+    assert (["the manifests of sandbox"], 3) == ([side["name"] for side in data["sides"]], len(data["rules"]))
+    assert "Sandbox: everything below is simulated" in Path("explore.html").read_text(encoding="utf-8")
+
+
+def test_live_rules_are_those_of_the_tenant(cxroute: Program) -> None:
+    """Unmanaged rules, too, with their live names."""
+    with open_state(STATE, bank_tenant()):
+        pass
+    arguments = ("-m", str(ROOT / "manifests"), "explore", "--traffic", str(ROOT / "manifests/traffic/bank.csv"))
+    assert 0 == cxroute(*arguments, "--live", "--out", "live.html")
+    assert "Wrote live.html: the live rules of sandbox" in cxroute.out
+    data = data_of("live.html")
+    assert "IVR | branch line" in [name for name, *_ in data["rules"]]
+    assert "3.2 %" in str(data["sides"][0]["shares"])
+
+
+def test_a_report_has_the_page_beside_it(cxroute: Program) -> None:
+    """With the rules today and after the plan; plan.html links to it only there, and the comment names it."""
+    assert 0 == cxroute("init")
+    assert 0 == cxroute("apply", "--yes")
+    text = Path("manifests/routing.yaml").read_text(encoding="utf-8")
+    write("routing.yaml", text.replace("minConfidence: 0.6", "minConfidence: 0.7"))
+    assert 0 == cxroute("plan", "--report", "out")
+    data = data_of("out/explore.html")
+    assert ["today", "after this change"] == [side["name"] for side in data["sides"]]
+    link = '<a href="explore.html">'
+    assert link in Path("out/plan.html").read_text(encoding="utf-8")
+    assert 0 == cxroute("plan", "--format", "html")
+    assert link not in cxroute.out
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(cxroute: Program) -> None:
+    """As for every file that a command writes."""
+    assert 0 == cxroute("init")
+    assert 1 == cxroute("explore", "--out", "missing/explore.html")
+    assert "cannot write missing/explore.html" in cxroute.err

@@ -1,0 +1,228 @@
+"""Pages of `cxroute explore` for random lists of rules, and random conversations near their conditions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any, Final
+
+from reconciler.behaviour.diff.promises import Promise
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.checks.explain import Explanation, explain
+from reconciler.cli.commands.demo import bank_manifests
+from reconciler.desired.desired import DesiredState, desire_offline
+from reconciler.desired.expand import StatedPromise
+from reconciler.manifest.kinds.environment import Api, BotAttributes, Environment
+from reconciler.manifest.load import load_manifests
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Address, Condition, Source, Target, make_condition, make_opaque
+from reconciler.plan.routing_table import RuleList, desired_entries
+from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
+from reconciler.render.text.explain import DisplayNames, explain_document
+from reconciler.text.escape import quote
+from reconciler.text.phrases import Labels
+from reconciler.traffic.sample import SampleRow, TrafficSample, declared_traffic
+from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
+from tests.support.plans import ORIGIN, assessed_plan
+from tests.support.random_rules import KINDS, a_list, attribute, chance, entries, queue
+
+INTENT, CONFIDENCE = "intent", "conf"
+QUEUES: Final = {"A": "A", "B": "Desk B", "C": "Desk <C>"}  # "A" is named as offline queues are: by its id
+PIECES: Final = (
+    "\U0001f600",
+    "\ud83d",
+    "\ude00",
+    "a\U0001f600b",
+    "\u00e9",
+    "e\u0301",
+    "__proto__",
+    "\u2028",
+    "</script>",
+)
+NAMES: Final = ("face", "__proto__", "constructor")
+"""Attributes that only this module's conditions test."""
+
+
+def a_page(random: Random, most: int = 6) -> ExplorePage:
+    """A page for a random list, behind a random endpoint."""
+    forms = a_list(random, most)
+    for form in forms:
+        if chance(random, 0.2):
+            operators = ("equals", "contains", "startsWith", "endsWith", "notContains", "notStartsWith", "notEndsWith")
+            value = random.choice((*PIECES, ""))
+            form["conditions"] = [*form["conditions"], attribute(random.choice(NAMES), random.choice(operators), value)]
+        if chance(random, 0.05):
+            form["targets"] = [queue("unknown"), queue("A", 0.3)]
+    sources = (None, Source("rules.yaml", random.randint(1, 99), 3))
+    listed = [_placed(entry, random.choice(sources)) for entry in entries(forms)]
+    return page_of(listed, random.choice(("lowest-first", "highest-first")), an_endpoint(random))
+
+
+def _placed(entry: RoutingEntry, source: Source | None) -> RoutingEntry:
+    return RoutingEntry(name=entry.name, rule=entry.rule, id=entry.id, source=source)
+
+
+def page_of(
+    listed: Sequence[RoutingEntry],
+    evaluation: Evaluation = "lowest-first",
+    endpoint: EndpointStage | None = None,
+    queues: Mapping[str, str] = QUEUES,
+    sample: TrafficSample | None = None,
+    **more: Any,
+) -> ExplorePage:
+    """A page for a list of rules."""
+    state = desired_state(evaluation, endpoint or EndpointStage(intent=INTENT, confidence=CONFIDENCE), **more)
+    side = build_side("the manifests of prod", RuleList(tuple(listed), queues), state, sample)
+    return ExplorePage(desired=state, queues=queues, sides=(side,))
+
+
+def desired_state(evaluation: Evaluation, endpoint: EndpointStage, **more: Any) -> DesiredState:
+    """The state of an environment without rules of its own."""
+    labels = Labels({endpoint.intent: "intent", endpoint.confidence: "confidence"})
+    fields: dict[str, Any] = {"rules": {}, "rulesets": frozenset(), "findings": (), "labels": labels, **more}
+    return DesiredState(environment="prod", owner="acme", evaluation=evaluation, endpoint=endpoint, **fields)
+
+
+def an_endpoint(random: Random) -> EndpointStage:
+    """An endpoint: usually one that writes events unchanged."""
+    if chance(random, 0.5):
+        return EndpointStage(intent=INTENT, confidence=CONFIDENCE)
+    known = frozenset(random.choice(((), ("a", "b", "ab"), ("x",))))
+    policy = FallbackPolicy(random.choice((None, "a", "x")), random.choice((0.0, 0.5, 0.7, 0.95)), known)
+    types = random.choice(({}, {INTENT: ANY_TEXT, CONFIDENCE: SHARE}, {INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT}))
+    return EndpointStage(intent=INTENT, confidence=CONFIDENCE, fallback=policy, context_types=types)
+
+
+def an_event(random: Random, page: ExplorePage) -> dict[str, Any]:
+    """A conversation: values that conditions name, values near them, values of other types, missing ones."""
+    parts = [part for side in page.sides for entry in side.entries for part in entry.rule.conditions]
+    named: dict[str, list[Any]] = {}
+    for part in parts:
+        if isinstance(part, Condition):
+            values = part.raw_value if isinstance(part.raw_value, tuple) else (part.raw_value,)
+            named.setdefault(part.attribute, []).extend(values)
+    texts = page.desired.endpoint.context_types
+    event = {}
+    for name in dict.fromkeys((INTENT, CONFIDENCE, *named, random.choice((*KINDS, *NAMES)))):
+        value = a_value(random, named.get(name, []))
+        if not chance(random, 0.15):
+            event[name] = _as_typed(value) if texts.get(name) == ANY_TEXT else value
+    return event
+
+
+def a_value(random: Random, named: Sequence[Any]) -> Any:
+    kinds: tuple[Any, ...] = (*random.choice([*KINDS.values()])[0], *PIECES, True, False, None, 2**53 + 1, -(10**30))
+    value = random.choice((*named, *named, *named, *kinds))
+    if isinstance(value, str) and chance(random, 0.5):
+        return _joined(random.choice(("", "a", *PIECES)) + value + random.choice(("", "b", *PIECES)))
+    if isinstance(value, int | float) and not isinstance(value, bool) and chance(random, 0.5):
+        return random.choice((value + 1, value - 1, value / 2, float(value), -value, value + 1e-9))
+    return value
+
+
+def _joined(text: str) -> str:
+    """Return a text as JSON and UTF-8 have it: two halves of a character beside each other are the character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _as_typed(value: Any) -> Any:
+    """Return a number as JavaScript has it: 1.0 and 1 are one number there, and the endpoint gets `1`."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def explained(page: ExplorePage, event: Mapping[str, Any]) -> Explanation:
+    """What `cxroute explain` computes."""
+    names = BotAttributes(intent=INTENT, confidence=CONFIDENCE)
+    api = Api(evaluation=page.desired.evaluation)
+    environment = Environment(name="prod", owner="acme", tenant="acme", attributes=names, api=api)
+    return explain(page.sides[0].entries, event, environment, page.sides[0].endpoint)
+
+
+def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer in the form of `window.cxroute.route`, from the document of `explain --format json`."""
+    form = explain_document(explained(page, event), DisplayNames("", page.queues, page.desired.labels))
+    kept = ("destination", "context", "fallback", "undecided", "next", "tied", "switchedOff", "otherwise")
+    answer = {name: form[name] for name in kept if name in form}
+    answer |= {"rule": form["winner"], "reasons": form["passed"], "switchedOff": sorted(form["switchedOff"])}
+    return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
+
+
+def html_of(page: ExplorePage) -> str:
+    return render_explore(page)
+
+
+def bank_page() -> ExplorePage:
+    """The page of the bank's manifests, with its sample."""
+    manifests = load_manifests(bank_manifests())
+    environment = manifests.environment("prod")
+    desired, queues = desire_offline(manifests, environment)
+    sample = declared_traffic(manifests.environments["prod"], bank_manifests().parent)
+    side = build_side("the manifests of prod", RuleList(desired_entries(desired), queues.names), desired, sample)
+    return ExplorePage(desired=desired, queues=queues.names, sides=(side,), links=ORIGIN, period="October")
+
+
+def large_page(count: int) -> ExplorePage:
+    """A page of many rules, with a sample and with links."""
+    listed = [_numbered(number, count) for number in range(count)]
+    rows = tuple(
+        SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number) for number in range(100)
+    )
+    sample = TrafficSample(name="x", digest="", period="October", rows=rows, total=100)
+    queues = {f"Queue {number}": f"Queue {number}" for number in range(60)}
+    return replace(page_of(listed, queues=queues, sample=sample), links=ORIGIN)
+
+
+def _numbered(number: int, count: int) -> RoutingEntry:
+    conditions = [make_condition(CONFIDENCE, "greaterThanOrEqual", (0.5, 0.6, 0.7)[number % 3])]
+    if number % 20:
+        conditions.append(make_condition(INTENT, "equals", f"intent_number_{number}"))
+    else:
+        conditions.append(make_condition("customerTier", "in", ["gold", f"tier-{number % 7}"]))
+    address = Address(f"set-{number // 100}", f"intent-number-{number}")
+    what = rule(
+        str(address),
+        priority=number // 10,
+        conditions=conditions if number < count - 1 else [],
+        targets=[Target(f"Queue {number % 60}", 1)],
+    )
+    source = Source(f"manifests/set-{number // 100}.yaml", 5 * (number % 100) + 8, 5)
+    return RoutingEntry(name=str(address), rule=what, address=address, source=source)
+
+
+def hostile_page(names: Sequence[str]) -> ExplorePage:
+    """A page with each name as a rule, a value, an attribute, a queue, an unknown condition, a label and a promise."""
+    listed = []
+    for number, name in enumerate(names):
+        conditions = [make_condition(INTENT, "equals", name), make_condition(f"{name}a", "contains", name)]
+        parts = [*conditions, make_opaque({"type": name})] if number % 2 else conditions
+        what = rule(name, priority=number, conditions=parts, targets=[Target(name, 1), Target("A", 1)])
+        listed.append(RoutingEntry(name=name, rule=what, id=f"{number}", source=Source(f"{name}.yaml", 1, 1)))
+    labels = Labels({INTENT: "intent"}, {(INTENT, names[0]): names[-1], (f"{names[0]}a",): names[0] or "x"})
+    promises = tuple(_promise(name) for name in names)
+    queues = {name: name for name in names}
+    page = page_of(listed, queues=queues, labels=labels, promises=promises)
+    return replace(page, links=ORIGIN, banner="Sandbox", values={INTENT: names})
+
+
+def _promise(name: str) -> StatedPromise:
+    finding = Finding(code="CXR221", severity="error", message="")
+    conditions = (make_condition(INTENT, "equals", name),)
+    promise = Promise(conditions=conditions, always=frozenset({"other"}))
+    return StatedPromise(document=name, name=name, promise=promise, finding=finding, requirement=f"only {quote(name)}")
+
+
+def two_sides_page() -> ExplorePage:
+    """A page of a plan that moves one intent, and deletes and creates a rule."""
+    moved = rule("moved", targets=[Target("q-fraud", 1)], conditions=[intent_is("moved")], priority=1)
+    after = replace(moved, targets=(Target("q-cards", 1),))
+    old = rule("old", conditions=[intent_is("old")], priority=2)
+    made = assessed_plan(
+        [wanted("cards/moved", after), wanted("cards/new", rule("new", priority=3))],
+        [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
+    )
+    sides = build_plan_sides(made, None)
+    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)
