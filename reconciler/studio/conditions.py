@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
@@ -97,6 +97,7 @@ class ConditionReader:
         self.layout, self.helpers, self._assigned = layout, helpers, assigned
         self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
         self._attribute = cache(self._find_attribute)
+        self._alternatives = lru_cache(4096)(self._find_alternatives)  # many rules have the same bounds
 
     def alternatives(self, node: Expression) -> list[Alternative]:
         """Return lists of conditions, one of which holds exactly where the expression is true; no list: nowhere."""
@@ -121,7 +122,7 @@ class ConditionReader:
                         return first + rest if first and rest else None
         return None
 
-    def _alternatives(self, node: Expression) -> list[Alternative]:
+    def _find_alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
         symbols = symbols_of(node)
         if symbols & {*"&|"} and any(symbols_of(part) & {*"&|~"} for part in node.parts):  # which is first is unknown

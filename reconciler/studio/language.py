@@ -99,6 +99,9 @@ def plain(node: Expression) -> Expression:
     return node
 
 
+_HEAD_ENDS: Final = frozenset((*_LINE_ENDS, "{", "}", ""))
+
+
 class _StatementParser:
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = [*_TOKEN.findall(f"{text}\n"), ""]
@@ -158,7 +161,7 @@ class _StatementParser:
     def _take_head(self) -> list[str]:
         """Return the tokens up to the end of the line, a comment, or a brace."""
         start = self.position
-        while not (_is_space(token := self.tokens[self.position]) or token in ("{", "}", "")):
+        while (token := self.tokens[self.position]) not in _HEAD_ENDS and token[:2] != "//":
             self.position += 1
         return self.tokens[start : self.position]
 

@@ -50,7 +50,8 @@ class BlockLayout:
     def variable(self, attribute: str, part: Condition | None = None) -> str:
         """Return the script variable of an attribute. Raises NotStorableError for a name that is not a variable."""
         name, reason = self.variables.get(attribute, attribute), ""
-        if name.lower() in {*_RESERVED, self.skill.lower(), self.rule.lower()} or name.lower().startswith("cxr_"):
+        lower = name.lower()
+        if lower in _RESERVED or lower in (self.skill.lower(), self.rule.lower()) or lower.startswith("cxr_"):
             reason = "has a meaning of its own in Studio"
         elif not _VARIABLE.fullmatch(name):
             reason = "is not letters, digits and _"
@@ -139,17 +140,20 @@ def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)]
     unsafe = next(filter(_UNSAFE.search, texts), "")
-    message = f"the text {quote(unsafe)} has a quote, a brace, a backslash or a control character"
-    problems = {
-        f"a Studio script cannot hold `{name}`; use another operator": name in ("endsWith", "notEndsWith"),
-        "a Studio script cannot hold an empty list; add a value, or remove the rule": part.value == (),
-        "in Studio, an empty text is a missing value; use `exists` or `notExists`": not all(map(str.strip, texts)),
-        f"{message}, which a Studio script cannot hold; use `startsWith` or `contains`": unsafe,
-        "the number is not finite, or too large; use a smaller number": not all(abs(n) < _MAX_INTEGER for n in numbers),
-    }
-    for problem, is_found in problems.items():
-        if is_found:
-            raise NotStorableError(problem, part)
+    problem = ""
+    if name in ("endsWith", "notEndsWith"):
+        problem = f"a Studio script cannot hold `{name}`; use another operator"
+    elif part.value == ():
+        problem = "a Studio script cannot hold an empty list; add a value, or remove the rule"
+    elif not all(map(str.strip, texts)):
+        problem = "in Studio, an empty text is a missing value; use `exists` or `notExists`"
+    elif unsafe:
+        problem = f"the text {quote(unsafe)} has a quote, a brace, a backslash or a control character"
+        problem += ", which a Studio script cannot hold; use `startsWith` or `contains`"
+    elif not all(abs(number) < _MAX_INTEGER for number in numbers):
+        problem = "the number is not finite, or too large; use a smaller number"
+    if problem:
+        raise NotStorableError(problem, part)
     stored = [value if isinstance(value, str) else canonical_number(value) for value in values]
     return compare_with(part.attribute, name, stored)
 

@@ -94,8 +94,8 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
     """No token is used twice."""
 
     def make(real: Any) -> Any:
-        async def token(self: Any, refused: str = "") -> Any:
-            return await real(self, refused or self._latest.token)
+        async def token(self: Any, rejected: str = "") -> Any:
+            return await real(self, rejected or self._latest.token)
 
         return token
 
