@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, evaluation_key
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
-from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_number, write_queues, write_scalar
+from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
 from reconciler.text.phrases import Labels
 
 ColumnKind = Literal["rule", "priority", "on", "conditions", "queue", "share", "file"]
@@ -134,7 +134,7 @@ def _cell(column: Column, entry: RoutingEntry, queues: Mapping[str, str], shares
         return write_conditions(conditions_by_attribute(rule).get(column.attribute, ()))
     texts: dict[ColumnKind, str] = {
         "rule": write_name(entry.name),
-        "priority": write_number(rule.priority),
+        "priority": write_scalar(rule.priority),
         "on": YES if rule.enabled else NO,
         "queue": write_queues(weighted_queues(rule, queues)),
         "share": shares.get(entry.name, ""),
