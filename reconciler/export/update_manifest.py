@@ -25,7 +25,7 @@ from reconciler.export.ruleset import (
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
+from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
@@ -186,10 +186,13 @@ class RuleUpdater:
             return with_field(fields, "key", self.key)
         return fields
 
-    def _update_texts(self, fields: Fields) -> Fields:
+    def update_key(self, fields: Fields) -> Fields:
+        """Return the fields with the key, unless it follows from the intent."""
         fields = self._add_missing_key(fields)
-        if self.expander(fields).key() != self.key:
-            fields = with_field(fields, "key", self.key)
+        return fields if self.expander(fields).key() == self.key else with_field(fields, "key", self.key)
+
+    def _update_texts(self, fields: Fields) -> Fields:
+        fields = self.update_key(fields)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self.expander(fields).rule().description != self.live.description:
@@ -246,21 +249,26 @@ def build_manifest_edit(
 ) -> ManifestEdit:
     """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
     loaded, index = find_rule(desired, manifests)
-    source_map, path = loaded.source_map, ("rules", index)
-    old, text = source_map.value(path), source_map.text.text
+    old = loaded.source_map.value(("rules", index))
     new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
     try:
-        edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
+        edits = patch_document(loaded, ("rules", index), new)
     except CannotPatchError as error:
         raise NotRepresentableError(str(error)) from None
     return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
 
 
-def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:
+def patch_document(loaded: LoadedDocument[RuleSet], path: Sequence[PathStep], new: Fields) -> list[TextEdit]:
+    """Return the smallest edits after which a mapping of a document is the new one. Raises CannotPatchError."""
+    source_map, text = loaded.source_map, loaded.source_map.text.text
+    return compute_edits(text, find_mapping(text, source_map.index(path)), source_map.value(path), new)
+
+
+def edit_texts(file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests) -> dict[str, str]:
     """Return each file's text with all edits applied."""
     edits: dict[str, list[TextEdit]] = {}
-    for manifest_edit in manifest_edits:
-        edits.setdefault(manifest_edit.file, []).extend(manifest_edit.edits)
+    for file, text_edits in file_edits:
+        edits.setdefault(file, []).extend(text_edits)
     before = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     return {file: apply_edits(before[file], text_edits) for file, text_edits in edits.items()}
 
