@@ -3,7 +3,7 @@
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -79,22 +79,18 @@ class RuleUpdater:
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
-    def update(self, fields: Fields) -> Fields:
-        """Return the fields that define the live rule. Raises NotRepresentableError."""
-        return self._update_until(fields, self._update_texts, self.live.__eq__)
+    def update(self, fields: Fields, *, texts: bool = True) -> Fields:
+        """Return the fields that define the live rule. Raises NotRepresentableError.
 
-    def update_values(self, fields: Fields) -> Fields:
-        """Return the same for conditions, targets, priority and switch alone: implicit key and texts follow."""
-        return self._update_until(fields, self._add_missing_key, lambda rule: values_of(rule) == values_of(self.live))
-
-    def _update_until(
-        self, fields: Fields, update_names: Callable[[Fields], Fields], is_reached: Callable[[Rule], bool]
-    ) -> Fields:
+        Without `texts`, its conditions, targets, priority and switch alone: implicit key and texts follow.
+        """
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                fields = self._update_numbers(update_names(self._update_targets(self._update_conditions(fields))))
-                if is_reached(self.expander(fields).rule()):
+                fields = self._update_targets(self._update_conditions(fields))
+                fields = self._update_numbers(self._update_texts(fields) if texts else self._add_missing_key(fields))
+                rule = self.expander(fields).rule()
+                if rule == self.live or (not texts and values_of(rule) == values_of(self.live)):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
@@ -282,6 +278,12 @@ def find_unintended_changes(
     return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
 
 
+def find_changed_rules(environment: str, before: Manifests, after: Manifests) -> list[Address]:
+    """Return the addresses of an Environment's rules that differ between manifests. Raises ManifestError."""
+    old, new = (desire_offline(each, each.environments[environment].document)[0] for each in (before, after))
+    return find_unintended_changes(old, new, {})
+
+
 def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
     """Return a rule's document, and its index there. Raises NotRepresentableError."""
     for loaded in manifests.rulesets:
@@ -314,16 +316,14 @@ def prove_edits(
     unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
     if unintended:
         raise CxrouteError(f"nothing was written: {unintended[0]} would not get the intended values")
-    before, after = manifests
     touched: dict[str, list[Address]] = {}
-    for name in before.environments:
+    for name in manifests[0].environments:
         if name not in (desired[0].environment, SANDBOX):
             try:
-                old, new = (desire_offline(state, state.environments[name].document)[0] for state in (before, after))
+                touched[name] = find_changed_rules(name, *manifests)
             except ManifestError as error:
                 raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
-            if addresses := find_unintended_changes(old, new, {}):
-                touched[name] = addresses
+    touched = {name: addresses for name, addresses in touched.items() if addresses}
     if touched:
         raise RefusedError(_refusal_text(edits, touched))
 

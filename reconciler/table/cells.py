@@ -52,7 +52,8 @@ _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
 _DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d", re.IGNORECASE)
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
-_WEIGHTED: Final = re.compile(r"(.*?)\s+(\d+(?:\.\d+)?)")
+_WEIGHT: Final = re.compile(r"\d+(?:\.\d+)?(?=\s*(?:;|$))")
+_QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
 
 
 class CellError(Exception):
@@ -110,16 +111,18 @@ def write_scalar(value: Scalar) -> str:
     value = canonical_scalar(value)
     if not isinstance(value, str):
         return quote(value)
-    return _write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
+    return write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
 
 
 def write_name(name: str) -> str:
     """Return the name of a rule, queue or file; as JSON unless it is plain."""
-    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _DATE.match(name) and not _WEIGHTED.fullmatch(name)
-    return name if is_plain else _write_quoted(name)
+    has_weight = _CellReader(name).take(_QUEUE) != name
+    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _DATE.match(name) and not has_weight
+    return name if is_plain else write_quoted(name)
 
 
-def _write_quoted(text: str) -> str:
+def write_quoted(text: str) -> str:
+    """Return a text as JSON."""
     return json.dumps(text, ensure_ascii=not is_visible(text))
 
 
@@ -192,24 +195,20 @@ class _CellReader:
                 raise CellError(f"{quote_name(text)} has too many digits for a number") from None
         if _UNQUOTED.fullmatch(text) and is_visible(text):
             return text
-        remedy = f"write a text in quotes, such as {_write_quoted(text)}"
+        remedy = f"write a text in quotes, such as {write_quoted(text)}"
         if _COMMA_NUMBER.fullmatch(text):
             remedy = f"a number has a decimal point, such as {text.replace(',', '.')}"
         raise CellError(f"{quote_name(text)} is not clear: {remedy}")
 
     def read_queue(self) -> WeightedQueue:
         """Return a queue's name and its weight."""
-        is_quoted = self.rest.startswith('"')
-        name = self._read_quoted() if is_quoted else ""
-        rest = self.take("[^;]*")
-        weighted = _WEIGHTED.fullmatch(f" {rest}" if is_quoted else rest)
-        if is_quoted and rest and not (weighted and not weighted[1]):
+        name = self._read_quoted() if self.rest.startswith('"') else self.take(_QUEUE)
+        weight = self.take(_WEIGHT)
+        if self.rest and not self.rest.startswith(";"):
             raise CellError(f"{quote_name(self.text)}: after the name expected a weight or a semicolon")
-        if weighted:
-            return WeightedQueue(name or weighted[1], parse_number(weighted[2]))
-        if not (name or rest):
+        if not name:
             raise CellError(f"{quote_name(self.text)}: a queue's name is missing")
-        return WeightedQueue(name or rest, None)
+        return WeightedQueue(name, parse_number(weight) if weight else None)
 
     def _read_quoted(self) -> str:
         try:

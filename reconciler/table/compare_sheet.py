@@ -1,6 +1,5 @@
 """An edited sheet beside the table of the manifests -> the edited cells, the new rows and the removed rows."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import Condition, Queue, Rule, Target, normalized_conditions, sorted_targets
-from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions
+from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
 from reconciler.table.rows import NO, YES, Column, DecisionTable, conditions_by_attribute
 from reconciler.table.sheet import Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
@@ -97,31 +96,22 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
 
 def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
     """Return the column of each heading."""
-    known = {column.heading: column for column in table.columns[:-1]}
+    own = {column.heading: column for column in table.columns[:-1]}
+    names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
+    known = {heading: Column("conditions", heading, name) for heading, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
-        column = known.get(cell.text)
-        if column is None and _ORIGIN.fullmatch(cell.text):
-            column = Column("file", cell.text)
-        if column is None and (attribute := _attribute(cell.text)) in vocabulary.values:
-            column = Column("conditions", cell.text, attribute)
+        column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
-            hint = suggest(cell.text, [*known, *vocabulary.values])
+            hint = suggest(cell.text, [*own, *vocabulary.values])
             what = "is no attribute of the rules or of an Attributes document" if column is None else "is there twice"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)
-    missing = [column for column in known.values() if column.kind != "share" and column not in columns]
+    missing = [column for column in own.values() if column.kind != "share" and column not in columns]
     problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
     refuse_cells(problems)
     return columns
-
-
-def _attribute(heading: str) -> str:
-    try:
-        return str(json.loads(heading)) if heading.startswith('"') else heading
-    except ValueError:
-        return heading
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:

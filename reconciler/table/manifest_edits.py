@@ -8,13 +8,13 @@ from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.expand import InvalidRuleError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import condition_fields, drop_defaults
+from reconciler.export.ruleset import condition_fields, drop_defaults, queue_or_targets, understood
 from reconciler.export.update_manifest import RuleUpdater, edit_texts, find_rule, patch_document, values_of
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit
-from reconciler.model.rule import Address, Rule, Target
+from reconciler.model.rule import Address, Rule
 from reconciler.table.compare_sheet import EditedRule, NewRule, TableEdits
 from reconciler.table.sheet import refuse_cells
 from reconciler.text.escape import quote_name
@@ -74,7 +74,7 @@ class ManifestWriter:
         desired = self._desired[change.entry.name]
         loaded, index = find_rule(desired, self.manifests)
         updater = RuleUpdater(desired.address.key, change.rule, loaded.document, self.tenant)
-        new = updater.update_values(loaded.source_map.value(("rules", index)))
+        new = updater.update(loaded.source_map.value(("rules", index)), texts=False)
         self._patch(loaded, ("rules", index), new)
         del self.expected[desired.address]
         self._expect(Address(desired.address.ruleset, updater.expander(new).key()), change.rule)
@@ -90,7 +90,8 @@ class ManifestWriter:
         if loaded is None:
             hint = suggest(new.ruleset, [each.document.name for each in self.manifests.rulesets])
             raise NotRepresentableError(f"there is no RuleSet {quote_name(new.ruleset)}{f'; {hint}' if hint else ''}")
-        fields = condition_fields(new.rule, self.tenant.environment.attributes) | self._target_fields(new.rule)
+        fields = condition_fields(new.rule, self.tenant.environment.attributes)
+        fields |= queue_or_targets([understood(part) for part in new.rule.targets], self._queue_name)
         # An empty cell leaves the RuleSet's default.
         fields |= {"priority": new.rule.priority} if "priority" in new.stated else {}
         fields |= {"enabled": new.rule.enabled} if "on" in new.stated else {}
@@ -107,12 +108,6 @@ class ManifestWriter:
         if address in self.expected:
             raise NotRepresentableError(f"there is a rule {address} already: write RULESET/KEY with another key")
         self.expected[address] = values_of(rule)
-
-    def _target_fields(self, rule: Rule) -> Fields:
-        targets = [part for part in rule.targets if isinstance(part, Target)]
-        if len(targets) == 1 and targets[0].weight == 1:
-            return {"queue": self._queue_name(targets[0].queue_id)}
-        return {"targets": [{"queue": self._queue_name(each.queue_id), "weight": each.weight} for each in targets]}
 
 
 def find_difference(expected: Mapping[Address, tuple[object, ...]], desired: DesiredState) -> Address | None:

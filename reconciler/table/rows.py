@@ -91,8 +91,7 @@ def build_table(
 
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
     """Return the attributes that conditions test: the bot's first, then by name."""
-    parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
-    names = {part.attribute for part in parts}
+    names = {name for entry in entries for name in conditions_by_attribute(entry.rule)}
     return [*(name for name in labels.short if name in names), *sorted(names.difference(labels.short))]
 
 
@@ -119,18 +118,17 @@ def _make_row(
 ) -> Row:
     rule, source, by_attribute = entry.rule, entry.source, conditions_by_attribute(entry.rule)
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
+    weighted = [WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight) for target in targets]
     texts: dict[ColumnKind, str] = {
         "rule": write_name(entry.name),
         "priority": write_scalar(rule.priority),
         "on": YES if rule.enabled else NO,
-        "queue": write_queues(
-            [WeightedQueue(queues.get(each.queue_id, each.queue_id), each.weight) for each in targets]
-        ),
+        "queue": write_queues(weighted),
         "share": shares.get(entry.name, ""),
         "file": f"{write_name(source.file)} line {source.line}" if source else "",
     }
     cells = (
-        write_conditions(by_attribute.get(column.attribute, ())) if column.attribute else texts[column.kind]
+        write_conditions(by_attribute.get(column.attribute, ())) if column.kind == "conditions" else texts[column.kind]
         for column in columns
     )
     return Row(entry, tuple(cells))

@@ -1,7 +1,7 @@
 """`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits of the manifests."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,14 +17,14 @@ from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.desired.queues import QueueError
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import find_unintended_changes
+from reconciler.export.update_manifest import find_changed_rules
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, share_range, summarize_impact
+from reconciler.render.impact import share_range, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
@@ -132,14 +132,12 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
         from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
     except ImportError:
         raise UsageError(_EXTRA) from None
+    fixed = {"queue": sorted(map(write_name, current.vocabulary.queues)), "on": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
-        if column.kind == "queue":
-            offered[at] = sorted(map(write_name, current.vocabulary.queues))
-        elif column.kind == "on":
-            offered[at] = (YES, NO)
-        elif values := current.vocabulary.values.get(column.attribute):
-            offered[at] = [write_scalar(value) for value in values]
+        values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
+        if choices := fixed.get(column.kind) or [*values]:
+            offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
@@ -159,25 +157,28 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
 
 def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
     """Write the edits of a table, or say what they would be."""
-    sheet = _read_sheet(Path(options.edited))
+    say, sheet = session.output.result, _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not any(edits):
-        session.output.result("The table has no edits.\n")
+        say("The table has no edits.\n")
         return 0
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
     _print_edits(session, edits)
     _print_impact(session, current, after)
-    for name, count in _others(session, manifests):
-        session.output.result(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
+    for name in (name for name in session.manifests.environments if name != session.environment.name):
+        with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
+            if addresses := find_changed_rules(name, session.manifests, manifests):
+                count = pluralize(len(addresses), "changed rule")
+                say(f"{name} gets {count} too: its rules are in the same files.\n")
     if options.check:
         command = session.command_line.command("table", "--from", options.edited)
-        session.output.result(f"Nothing was written. To write this: {command}\n")
+        say(f"Nothing was written. To write this: {command}\n")
     else:
         replace_files(texts, session.manifests)
-        session.output.result("".join(f"wrote {sanitize(file)}\n" for file in texts))
-        session.output.result(f"Next: {session.command_line.command('plan')}\n")
+        say("".join(f"wrote {sanitize(file)}\n" for file in texts))
+        say(f"Next: {session.command_line.command('plan')}\n")
     return PENDING if options.detailed_exitcode else 0
 
 
@@ -225,7 +226,7 @@ def _print_edits(session: Session, edits: TableEdits) -> None:
         say(f"{style('green', '+')} {sanitize(new.cell.text)}   {new.cell.name}\n")
     for entry in edits.removed:
         say(f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted\n")
-    counts = zip(("changed", "new", "removed"), (edits.changed, edits.added, edits.removed), strict=True)
+    counts = zip(("changed", "new", "removed"), edits, strict=True)
     say(f"{', '.join(f'{len(each)} {word}' for word, each in counts if each)}.\n\n")
 
 
@@ -236,17 +237,6 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     difference, traffic = compare_behaviour(old, new, before.evaluation, types=stage.types), None
     if session.sample:
         traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
-    limit = ALL_ROWS if session.output.loudness == "verbose" else MAX_SHOWN
-    summary = summarize_impact(difference, current.tenant.resolver.names, before.labels, traffic, limit)
+    names, limit = current.tenant.resolver.names, session.limits.cases
+    summary = summarize_impact(difference, names, before.labels, traffic, limit)
     session.output.result("".join(f"{line}\n" for line in impact_lines(summary, session.output.paint)))
-
-
-def _others(session: Session, after: Manifests) -> Iterator[tuple[str, int]]:
-    """Yield the other Environments that get different rules, each with their number."""
-    for name in session.manifests.environments:
-        if name != session.environment.name:
-            with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
-                sides = (session.manifests, after)
-                old, new = (desire_offline(each, each.environments[name].document)[0] for each in sides)
-                if changed := find_unintended_changes(old, new, {}):
-                    yield name, len(changed)
