@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -224,15 +224,17 @@ def target_fields(rule: Rule, queues: QueueNames) -> Fields:
         return rule.description.find(name) if name else -1, -target.weight, name
 
     targets.sort(key=position)
+    return queue_or_targets(targets, queues.name)
+
+
+def queue_or_targets(targets: Sequence[Target], queue_name: Callable[[str], str]) -> Fields:
+    """Return `queue` or `targets`. Raises NotRepresentableError."""
     if len(targets) == 1 and targets[0].weight == 1:
-        return {"queue": queues.name(targets[0].queue_id)}
-    items = []
+        return {"queue": queue_name(targets[0].queue_id)}
     for target in targets:
-        name, weight = queues.name(target.queue_id), target.weight
-        if not (math.isfinite(weight) and weight >= 0):
-            raise NotRepresentableError(f"it has a weight of {weight}")
-        items.append({"queue": name, "weight": weight})
-    return {"targets": items}
+        if not (math.isfinite(target.weight) and target.weight >= 0):
+            raise NotRepresentableError(f"it has a weight of {target.weight}")
+    return {"targets": [{"queue": queue_name(target.queue_id), "weight": target.weight} for target in targets]}
 
 
 def understood(part: PartT | Opaque, noun: str = "condition") -> PartT:

@@ -3,7 +3,7 @@
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -25,7 +25,7 @@ from reconciler.export.ruleset import (
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
+from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
@@ -79,22 +79,18 @@ class RuleUpdater:
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
-    def update(self, fields: Fields) -> Fields:
-        """Return the fields that define the live rule. Raises NotRepresentableError."""
-        return self._update_until(fields, self._update_texts, self.live.__eq__)
+    def update(self, fields: Fields, *, texts: bool = True) -> Fields:
+        """Return the fields that define the live rule. Raises NotRepresentableError.
 
-    def update_values(self, fields: Fields) -> Fields:
-        """Return the same for conditions, targets, priority and switch alone: implicit key and texts follow."""
-        return self._update_until(fields, self._add_missing_key, lambda rule: values_of(rule) == values_of(self.live))
-
-    def _update_until(
-        self, fields: Fields, update_names: Callable[[Fields], Fields], is_reached: Callable[[Rule], bool]
-    ) -> Fields:
+        Without `texts`, its conditions, targets, priority and switch alone: implicit key and texts follow.
+        """
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
-                fields = self._update_numbers(update_names(self._update_targets(self._update_conditions(fields))))
-                if is_reached(self.expander(fields).rule()):
+                fields = self._update_targets(self._update_conditions(fields))
+                fields = self._update_numbers(self._update_texts(fields) if texts else self._add_missing_key(fields))
+                rule = self.expander(fields).rule()
+                if rule == self.live or (not texts and values_of(rule) == values_of(self.live)):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
@@ -186,10 +182,13 @@ class RuleUpdater:
             return with_field(fields, "key", self.key)
         return fields
 
-    def _update_texts(self, fields: Fields) -> Fields:
+    def update_key(self, fields: Fields) -> Fields:
+        """Return the fields with the key, unless it follows from the intent."""
         fields = self._add_missing_key(fields)
-        if self.expander(fields).key() != self.key:
-            fields = with_field(fields, "key", self.key)
+        return fields if self.expander(fields).key() == self.key else with_field(fields, "key", self.key)
+
+    def _update_texts(self, fields: Fields) -> Fields:
+        fields = self.update_key(fields)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self.expander(fields).rule().description != self.live.description:
@@ -246,21 +245,26 @@ def build_manifest_edit(
 ) -> ManifestEdit:
     """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
     loaded, index = find_rule(desired, manifests)
-    source_map, path = loaded.source_map, ("rules", index)
-    old, text = source_map.value(path), source_map.text.text
+    old = loaded.source_map.value(("rules", index))
     new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
     try:
-        edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
+        edits = patch_document(loaded, ("rules", index), new)
     except CannotPatchError as error:
         raise NotRepresentableError(str(error)) from None
     return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
 
 
-def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:
+def patch_document(loaded: LoadedDocument[RuleSet], path: Sequence[PathStep], new: Fields) -> list[TextEdit]:
+    """Return the smallest edits after which a mapping of a document is the new one. Raises CannotPatchError."""
+    source_map, text = loaded.source_map, loaded.source_map.text.text
+    return compute_edits(text, find_mapping(text, source_map.index(path)), source_map.value(path), new)
+
+
+def edit_texts(file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests) -> dict[str, str]:
     """Return each file's text with all edits applied."""
     edits: dict[str, list[TextEdit]] = {}
-    for manifest_edit in manifest_edits:
-        edits.setdefault(manifest_edit.file, []).extend(manifest_edit.edits)
+    for file, text_edits in file_edits:
+        edits.setdefault(file, []).extend(text_edits)
     before = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     return {file: apply_edits(before[file], text_edits) for file, text_edits in edits.items()}
 
@@ -272,6 +276,12 @@ def find_unintended_changes(
     rules = {address: (live.get(address, rule).rule, rule.hold, rule.adopt) for address, rule in before.rules.items()}
     actual = {address: (rule.rule, rule.hold, rule.adopt) for address, rule in after.rules.items()}
     return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
+
+
+def find_changed_rules(environment: str, before: Manifests, after: Manifests) -> list[Address]:
+    """Return the addresses of an Environment's rules that differ between manifests. Raises ManifestError."""
+    old, new = (desire_offline(each, each.environments[environment].document)[0] for each in (before, after))
+    return find_unintended_changes(old, new, {})
 
 
 def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
@@ -306,16 +316,14 @@ def prove_edits(
     unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
     if unintended:
         raise CxrouteError(f"nothing was written: {unintended[0]} would not get the intended values")
-    before, after = manifests
     touched: dict[str, list[Address]] = {}
-    for name in before.environments:
+    for name in manifests[0].environments:
         if name not in (desired[0].environment, SANDBOX):
             try:
-                old, new = (desire_offline(state, state.environments[name].document)[0] for state in (before, after))
+                touched[name] = find_changed_rules(name, *manifests)
             except ManifestError as error:
                 raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
-            if addresses := find_unintended_changes(old, new, {}):
-                touched[name] = addresses
+    touched = {name: addresses for name, addresses in touched.items() if addresses}
     if touched:
         raise RefusedError(_refusal_text(edits, touched))
 

@@ -1,17 +1,16 @@
 """An edited sheet beside the table of the manifests -> the edited cells, the new rows and the removed rows."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import Condition, Queue, Rule, Target, normalized_conditions, sorted_targets
-from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions
-from reconciler.table.rows import NO, YES, Column, DecisionTable, Row, conditions_by_attribute
-from reconciler.table.sheet import Cell, Sheet, SheetError, refuse_cells
+from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
+from reconciler.table.rows import NO, YES, Column, DecisionTable, conditions_by_attribute
+from reconciler.table.sheet import Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
@@ -19,11 +18,10 @@ _ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,9}")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
-_SHOWN: Final = 20
+_NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(NamedTuple):
     """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
 
     queues: Mapping[str, Queue]
@@ -39,8 +37,7 @@ class CellEdit(NamedTuple):
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class EditedRule:
+class EditedRule(NamedTuple):
     """A rule with edited cells, and the rule that they define."""
 
     entry: RoutingEntry
@@ -48,8 +45,7 @@ class EditedRule:
     edits: tuple[CellEdit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewRule:
+class NewRule(NamedTuple):
     """A new row: the RuleSet, the key ("": the default), the rule, and whether the row has a priority and a switch."""
 
     cell: Cell
@@ -59,8 +55,7 @@ class NewRule:
     stated: frozenset[str]  # the kinds of its filled cells
 
 
-@dataclass(frozen=True, slots=True)
-class TableEdits:
+class TableEdits(NamedTuple):
     """What a sheet changes."""
 
     changed: tuple[EditedRule, ...] = ()
@@ -72,59 +67,51 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     """Return the edits. Raises SheetError with every refused cell, and RefusedError for a table of other manifests."""
     digest = _read_origin(table, sheet)
     columns = _match_columns(table, sheet, vocabulary)
-    rows = {row.cells[0]: row for row in table.rows}
+    lines = [dict(zip(columns, cells, strict=True)) for cells in sheet.rows]
     if digest != table.digest:
-        _refuse_stale_table(table, sheet, columns, digest)
-    problems: list[str] = []
+        _refuse_stale_table(table, lines, digest)
+    rows, reader = {row.cells[0]: row for row in table.rows}, _RowReader(vocabulary)
     changed, added, names = list[EditedRule](), list[NewRule](), set[str]()
-    for cells in sheet.rows:
-        name = cells[_position(columns, "rule")]
-        reader = _RowReader(dict(zip(columns, cells, strict=True)), vocabulary, problems)
+    for cells in lines:
+        name = cells[table.columns[0]]
         if not name.text:
-            problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
+            reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
         elif name.text in names and name.text in rows:
-            problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
-        elif (row := rows.get(name.text)) is not None:
-            changed += reader.read_edited(row, table.columns)
+            reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
+        elif row := rows.get(name.text):
+            rule, edits = reader.read(cells, dict(zip(table.columns, row.cells, strict=True)), row.entry.rule)
+            changed += [EditedRule(row.entry, rule, edits)] if edits else []
+        elif address := _ADDRESS.fullmatch(name.text):
+            rule, _ = reader.read(cells, {}, _NEW_RULE)
+            stated = frozenset(column.kind for column, cell in cells.items() if cell.text)
+            added.append(NewRule(name, address[1], address[2] or "", rule, stated))
         else:
-            added += reader.read_new(name)
+            reason = "is no RuleSet, and no address such as cards/card-help"
+            reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
         names.add(name.text)
-    refuse_cells(problems)
+    refuse_cells(reader.problems)
     removed = tuple(row.entry for name, row in rows.items() if name not in names)
     return TableEdits(tuple(changed), tuple(added), removed)
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
     """Return the column of each heading."""
-    known = {column.heading: column for column in table.columns[:-1]}
-    columns, problems = [], []
+    own = {column.heading: column for column in table.columns[:-1]}
+    names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
+    known = {heading: Column("conditions", heading, name) for heading, name in names} | own
+    columns, problems = list[Column](), []
     for cell in sheet.headings:
-        column = known.pop(cell.text, None)
-        if column is None and _ORIGIN.fullmatch(cell.text):
-            column = Column("file", cell.text)
-        if column is None and (attribute := _attribute(cell.text)) in vocabulary.values:
-            column = Column("conditions", cell.text, attribute)
+        column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
-            names = [*(column.heading for column in table.columns[:-1]), *vocabulary.values]
-            hint = suggest(cell.text, names)
+            hint = suggest(cell.text, [*own, *vocabulary.values])
             what = "is no attribute of the rules or of an Attributes document" if column is None else "is there twice"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
-        columns.append(column or Column("file", cell.text))
-    missing = [heading for heading, column in known.items() if column.kind != "share"]
-    problems += [f"{sheet.headings[0].name}: there is no column {quote_name(heading)}" for heading in missing]
+        else:
+            columns.append(column)
+    missing = [column for column in own.values() if column.kind != "share" and column not in columns]
+    problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
     refuse_cells(problems)
     return columns
-
-
-def _attribute(heading: str) -> str:
-    try:
-        return str(json.loads(heading)) if heading.startswith('"') else heading
-    except ValueError:
-        return heading
-
-
-def _position(columns: Sequence[Column], kind: str) -> int:
-    return next(at for at, column in enumerate(columns) if column.kind == kind)
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
@@ -139,36 +126,39 @@ def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     return str(digest)
 
 
-def _refuse_stale_table(table: DecisionTable, sheet: Sheet, columns: Sequence[Column], digest: str) -> None:
+def _refuse_stale_table(table: DecisionTable, lines: Sequence[Mapping[Column, Cell]], digest: str) -> None:
     """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
     rows = {row.cells[0]: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
-    at, differences = _position(columns, "rule"), []
-    for cells in sheet.rows:
-        current = rows.get(cells[at].text, {})
+    names, differences = [cells[table.columns[0]].text for cells in lines], []
+    for name, cells in zip(names, lines, strict=True):
+        current = rows.get(name, {})
         differences += [
-            f"\n  {cell.name}: {quote_name(cell.text)} in the table, {quote_name(current[column])} in the manifests"
-            for column, cell in zip(columns, cells, strict=True)
+            f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(current[column])} in the manifests"
+            for column, cell in cells.items()
             if column in current and column.is_editable and cell.text != current[column]
         ]
-    if not differences and {*rows} == {cells[at].text for cells in sheet.rows}:
-        return
-    rest = f"\n  and {len(differences) - _SHOWN:,} more" if len(differences) > _SHOWN else ""
-    message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at {table.digest}"
-    remedy = ". Make a new table, and repeat the edits there"
-    raise RefusedError(f"nothing was written: {message}{remedy}{''.join(differences[:_SHOWN])}{rest}")
+    if differences or {*rows} != {*names}:
+        message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
+        remedy = f"{table.digest}. Make a new table, and repeat the edits there"
+        raise RefusedError(f"nothing was written: {message} {remedy}{list_lines(differences)}")
 
 
 class _RowReader:
-    """Reads the cells of one row; refused ones are added to `problems`."""
+    """Reads the cells of rows; refused ones are added to `problems`."""
 
-    def __init__(self, cells: Mapping[Column, Cell], vocabulary: Vocabulary, problems: list[str]) -> None:
-        self.cells, self.vocabulary, self.problems = cells, vocabulary, problems
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.problems: list[str] = []
 
-    def read_edited(self, row: Row, columns: Sequence[Column]) -> Iterator[EditedRule]:
-        """Yield the rule, if its row has edited cells."""
-        before, rule, edits = dict(zip(columns, row.cells, strict=True)), row.entry.rule, []
-        for column, cell in self.cells.items():
-            if not column.is_editable or cell.text == before.get(column, ""):
+    def read(
+        self, cells: Mapping[Column, Cell], before: Mapping[Column, str], rule: Rule
+    ) -> tuple[Rule, tuple[CellEdit, ...]]:
+        """Return the rule with the edited cells of its row, and these; `before` are the texts of the table."""
+        edits = []
+        for column, cell in cells.items():
+            text = before.get(column, "")
+            is_absent = column.kind == "queue" and not rule.targets  # of a new rule, which needs a queue
+            if not column.is_editable or (cell.text == text and not is_absent):
                 continue
             try:
                 edited = self._apply(column, cell.text, rule)
@@ -177,29 +167,8 @@ class _RowReader:
                 continue
             if edited != rule:
                 rule = edited
-                edits.append(CellEdit(cell.name, column.heading, before.get(column, ""), cell.text))
-        if edits:
-            yield EditedRule(row.entry, rule, tuple(edits))
-
-    def read_new(self, name: Cell) -> Iterator[NewRule]:
-        """Yield the rule of a new row."""
-        address = _ADDRESS.fullmatch(name.text)
-        if address is None:
-            self.problems.append(
-                f"{name.name}: {quote_name(name.text)} is no RuleSet, and no address such as cards/card-help"
-            )
-            return
-        rule = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
-        stated = set[str]()
-        for column, cell in self.cells.items():
-            if not column.is_editable or not (cell.text or column.kind == "queue"):
-                continue
-            try:
-                rule = self._apply(column, cell.text, rule)
-            except CellError as error:
-                self.problems.append(f"{cell.name}: {error}")
-            stated.add(column.kind)
-        yield NewRule(name, address[1], address[2] or "", rule, frozenset(stated))
+                edits.append(CellEdit(cell.name, column.heading, text, cell.text))
+        return rule, tuple(edits)
 
     def _apply(self, column: Column, text: str, rule: Rule) -> Rule:
         """Return the rule with the meaning of a cell. Raises CellError."""
@@ -218,28 +187,25 @@ class _RowReader:
         if write_conditions(new) == write_conditions(own):
             return rule
         self._require_known(column.attribute, new, own)
-        return replace(
-            rule, conditions=normalized_conditions([part for part in rule.conditions if part not in own] + [*new])
-        )
+        others = [part for part in rule.conditions if part not in own]
+        return replace(rule, conditions=normalized_conditions([*others, *new]))
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
         queues = read_queues(text)
-        for name in (queue.name for queue in queues if queue.name not in self.vocabulary.queues):
-            hint = suggest(name, self.vocabulary.queues)
-            raise CellError(f"{quote_name(name)} is no queue of this Environment{f'; {hint}' if hint else ''}")
+        for name, _ in queues:
+            if name not in self.vocabulary.queues:
+                hint = suggest(name, self.vocabulary.queues)
+                raise CellError(f"{quote_name(name)} is no queue of this Environment{f'; {hint}' if hint else ''}")
         weights = [target.weight for target in rule.targets if isinstance(target, Target)]
         kept = weights[0] if len(weights) == 1 else 1
-        ids = [self.vocabulary.queues[queue.name].id for queue in queues]
-        return [
-            Target(id_, kept if queue.weight is None else queue.weight) for id_, queue in zip(ids, queues, strict=True)
-        ]
+        return [Target(self.vocabulary.queues[name].id, kept if weight is None else weight) for name, weight in queues]
 
     def _require_known(self, attribute: str, new: Sequence[Condition], own: Sequence[Condition]) -> None:
         """Raise CellError for a new value that the vocabulary does not have: programs correct what people type."""
         known = self.vocabulary.values.get(attribute, ())
         before = {value for condition in own for value in _listed(condition)}
-        for value in (value for condition in new for value in _listed(condition) if known and value not in before):
-            if value not in known:
+        for value in (value for condition in new for value in _listed(condition)):
+            if known and value not in before and value not in known:
                 hint = suggest(str(value), known)
                 raise CellError(f"{quote_name(str(value))} is no known value{f'; {hint}' if hint else ''}")
 

@@ -1,14 +1,16 @@
 """Rules in order of evaluation -> the decision table: a column for each attribute in use, and a row for each rule."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, evaluation_key
+from reconciler.behaviour.routing_entry import RoutingEntry, evaluation_key
+from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
-from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_number, write_queues, write_scalar
+from reconciler.plan.routing_table import desired_entries
+from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
 from reconciler.text.phrases import Labels
 
 ColumnKind = Literal["rule", "priority", "on", "conditions", "queue", "share", "file"]
@@ -72,28 +74,24 @@ class DecisionTable:
 
 
 def build_table(
-    environment: str,
-    entries: Iterable[RoutingEntry],
-    evaluation: Evaluation,
-    queues: Mapping[str, str],
-    labels: Labels,
-    shares: Mapping[str, str] | None = None,
+    desired: DesiredState, queues: Mapping[str, str], shares: Mapping[str, str] | None = None
 ) -> DecisionTable:
     """Return the table; `queues` are names by id, `shares` are texts by the rule's name."""
-    ordered = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
-    columns = [
-        column
-        for column in _columns(attributes_in_use(ordered, labels), labels)
-        if column.kind != "share" or shares is not None
-    ]
-    rows = (Row(entry, tuple(_cell(column, entry, queues, shares or {}) for column in columns)) for entry in ordered)
-    return DecisionTable(environment, tuple(columns), tuple(rows))
+    entries = sorted(desired_entries(desired), key=lambda entry: evaluation_key(entry, desired.evaluation))
+    attributes, labels = attributes_in_use(entries, desired.labels), desired.labels
+    columns = list[Column]()
+    for heading, kind in HEADINGS.items():
+        if kind == "queue":
+            columns += [Column("conditions", heading_of(attribute, labels), attribute) for attribute in attributes]
+        if kind != "share" or shares is not None:
+            columns.append(Column(kind, heading))
+    rows = (_make_row(entry, columns, queues, shares or {}) for entry in entries)
+    return DecisionTable(desired.environment, tuple(columns), tuple(rows))
 
 
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
     """Return the attributes that conditions test: the bot's first, then by name."""
-    parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
-    names = {part.attribute for part in parts}
+    names = {name for entry in entries for name in conditions_by_attribute(entry.rule)}
     return [*(name for name in labels.short if name in names), *sorted(names.difference(labels.short))]
 
 
@@ -115,29 +113,22 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
     return by_attribute
 
 
-def weighted_queues(rule: Rule, names: Mapping[str, str]) -> list[WeightedQueue]:
-    """Return the queues of a rule by name, the largest weight first."""
+def _make_row(
+    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: Mapping[str, str]
+) -> Row:
+    rule, source, by_attribute = entry.rule, entry.source, conditions_by_attribute(entry.rule)
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
-    return [WeightedQueue(names.get(target.queue_id, target.queue_id), target.weight) for target in targets]
-
-
-def _columns(attributes: Sequence[str], labels: Labels) -> Iterator[Column]:
-    for heading, kind in HEADINGS.items():
-        if kind == "queue":
-            yield from (Column("conditions", heading_of(attribute, labels), attribute) for attribute in attributes)
-        yield Column(kind, heading)
-
-
-def _cell(column: Column, entry: RoutingEntry, queues: Mapping[str, str], shares: Mapping[str, str]) -> str:
-    rule, source = entry.rule, entry.source
-    if column.kind == "conditions":
-        return write_conditions(conditions_by_attribute(rule).get(column.attribute, ()))
+    weighted = [WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight) for target in targets]
     texts: dict[ColumnKind, str] = {
         "rule": write_name(entry.name),
-        "priority": write_number(rule.priority),
+        "priority": write_scalar(rule.priority),
         "on": YES if rule.enabled else NO,
-        "queue": write_queues(weighted_queues(rule, queues)),
+        "queue": write_queues(weighted),
         "share": shares.get(entry.name, ""),
         "file": f"{write_name(source.file)} line {source.line}" if source else "",
     }
-    return texts[column.kind]
+    cells = (
+        write_conditions(by_attribute.get(column.attribute, ())) if column.kind == "conditions" else texts[column.kind]
+        for column in columns
+    )
+    return Row(entry, tuple(cells))

@@ -1,10 +1,10 @@
 """A sheet: the cells of a file, each with its name for messages (`prod!D14`; of a CSV file `row 14, column D`)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
+from reconciler.text.escape import pluralize
 
 MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
@@ -19,9 +19,13 @@ class SheetError(CxrouteError, kind="Table", exit_code=3):
 def refuse_cells(problems: Sequence[str]) -> None:
     """Raise SheetError with the problems, each of which begins with the name of its cell, if there are any."""
     if problems:
-        rest = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-        lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
-        raise SheetError(f"nothing was written: {len(problems):,} cell{'s' * (len(problems) > 1)} refused{lines}{rest}")
+        raise SheetError(f"nothing was written: {pluralize(len(problems), 'cell')} refused{list_lines(problems)}")
+
+
+def list_lines(lines: Sequence[str]) -> str:
+    """Return the first lines, each after a line end, and the number of the others."""
+    others = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return "".join(f"\n  {line}" for line in [*lines[:_SHOWN], *others])
 
 
 class Cell(NamedTuple):
@@ -31,8 +35,7 @@ class Cell(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(NamedTuple):
     """The headings, and the rows that are not empty."""
 
     headings: tuple[Cell, ...]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
 from io import BytesIO
+from itertools import zip_longest
 from typing import Any, Final
 from zipfile import BadZipFile, ZipFile
 
@@ -22,6 +23,7 @@ from reconciler.table.sheet import (
     column_letters,
     refuse_cells,
 )
+from reconciler.text.escape import quote
 from reconciler.text.files import MIB
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
@@ -41,13 +43,10 @@ def write_xlsx(
 ) -> bytes:
     """Return a workbook: the table, its explanation (`guide`), and the values that columns offer (`lists`)."""
     book = Workbook()
-    table = book.active
-    if table is None:
-        raise AssertionError("a new workbook has a sheet")
+    table = book.worksheets[0]
     table.title = _NOT_IN_TITLES.sub("-", title)[:31]
     table.freeze_panes = "B2"
-    depth = max(map(len, lists.values()), default=0)
-    offered = zip(*([*values, *[""] * (depth - len(values))] for values in lists.values()), strict=True)
+    offered = zip_longest(*lists.values(), fillvalue="")
     for sheet, lines in ((table, rows), (book.create_sheet(_GUIDE), guide), (book.create_sheet(_LISTS), offered)):
         _fill(sheet, lines)
     book[_LISTS].sheet_state = "hidden"
@@ -77,9 +76,7 @@ def read_xlsx(data: bytes) -> Sheet:
     if sheet is None or sheet.max_row > MAX_ROWS or sheet.max_column > MAX_COLUMNS:
         raise SheetError(f"a table has one sheet, at most {MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
     problems: list[str] = []
-    rows = [
-        [_read_cell(cell, f"{sheet.title}!{cell.coordinate}", problems) for cell in row] for row in sheet.iter_rows()
-    ]
+    rows = [[_read_cell(cell, sheet.title, problems) for cell in row] for row in sheet.iter_rows()]
     refuse_cells(problems)
     return build_sheet(rows)
 
@@ -88,13 +85,11 @@ def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 -
     problems, widths = [], dict[int, int]()
     for number, line in enumerate(lines, start=1):
         for at, text in enumerate(line):
-            name = f"{column_letters(at)}{number}"
+            name = f"{sheet.title}!{column_letters(at)}{number}: its text has"
             if len(text) > _MAX_TEXT:
-                problems.append(
-                    f"{sheet.title}!{name}: its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
-                )
+                problems.append(f"{name} {len(text):,} characters, at most {_MAX_TEXT:,} fit")
             elif _NOT_IN_XML.search(text):
-                problems.append(f"{sheet.title}!{name}: its text has a character that a workbook cannot hold")
+                problems.append(f"{name} a character that a workbook cannot hold")
             elif text:
                 cell = sheet.cell(number, at + 1)
                 cell.value, cell.data_type, cell.number_format = text, "s", "@"
@@ -105,23 +100,20 @@ def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 -
         sheet.column_dimensions[column_letters(at)].width = width
 
 
-def _read_cell(cell: Any, name: str, problems: list[str]) -> Cell:  # noqa: ANN401 - a cell of openpyxl
+def _read_cell(cell: Any, title: str, problems: list[str]) -> Cell:  # noqa: ANN401 - a cell of openpyxl
     """Return a cell's text; what is not text is accepted only where no program can have changed it."""
-    value = cell.value
-    reason = ""
+    value, name, reason = cell.value, f"{title}!{cell.coordinate}", ""
     if cell.data_type == "f":
         reason = "a formula; write its result as text"
     elif cell.data_type == "e":
         reason = "an error value"
     elif isinstance(value, date | time | timedelta):
         reason = 'a date or time, into which the program changed a text: write it in quotes, such as "1-2"'
-    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= _EXACT:
+    elif isinstance(value, int | float) and abs(value) >= _EXACT:
         reason = "a number of more than 15 digits, which the program rounds: write it as text"
     if reason:
         problems.append(f"{name}: it is {reason}")
         return Cell("", name)
-    if isinstance(value, bool):
-        return Cell("true" if value else "false", name)
     if isinstance(value, int | float):
-        return Cell(repr(int(value)) if float(value).is_integer() else repr(value), name)
+        return Cell(quote(value), name)
     return Cell("" if value is None else str(value).strip(), name)

@@ -134,7 +134,8 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, rules
             if rule == wanted.rule:
                 continue
             live = at.live(wanted, rule)
-            changed = edit_texts([build_manifest_edit(live, wanted, at.manifests, at.tenant)], at.manifests)
+            edit = build_manifest_edit(live, wanted, at.manifests, at.tenant)
+            changed = edit_texts([(edit.file, edit.edits)], at.manifests)
             after = load_with_changes(tmp_path, {file: text.encode() for file, text in changed.items()})
             desired = expand_manifests(after, at.tenant.environment, at.tenant.resolver)
             assert [] == find_unintended_changes(at.desired, desired, {wanted.address: live})

@@ -19,14 +19,14 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "apply/first_contact apply/progress behaviour checks desired doctor errors export"
-    " journal/history journal/undo manifest model pipeline plan render studio text traffic version"
-    " watch/cycle"
+    " journal/history journal/undo manifest model pipeline plan render studio table text traffic"
+    " version watch/cycle"
 )
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
     "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint github journal"
-    " simulator text/files text/redact watch"
+    " simulator table/xlsx_file text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
 """Actions and waits. A module belongs to the longest entry that contains it."""

@@ -110,7 +110,7 @@ class Desk:
 
     def write(self, rows: list[list[str]]) -> str:
         """Return the text of the file with the edits of a table; its rules are those of the table."""
-        writer = ManifestWriter(self.manifests, self.current.as_tenant(self.environment))
+        writer = ManifestWriter(self.manifests, self.current.tenant)
         (text,) = writer.write(self.compare(read_csv(write_csv(rows).encode()))).values()
         (file,) = {loaded.file for loaded in self.manifests.rulesets}
         after = load_with_changes(self.folder, {file: text.encode()})

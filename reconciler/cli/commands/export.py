@@ -299,7 +299,7 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
         session.output.note("Nothing to keep: no managed rule was changed in CXone.")
         return
     edits = all_edits(drifted, session.manifests, tenant)
-    changed = edit_texts(edits, session.manifests)
+    changed = edit_texts(((edit.file, edit.edits) for edit in edits), session.manifests)
     try:
         manifests, after = _plan_with(session, tenant, changed)
     except ManifestError as error:

@@ -1,31 +1,30 @@
 """`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits of the manifests."""
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.behaviour.routing_entry import order_entries
 from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.desired.queues import OfflineQueueResolver, QueueError
+from reconciler.desired.queues import QueueError
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import find_unintended_changes
+from reconciler.export.update_manifest import find_changed_rules
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, share_range, summarize_impact
+from reconciler.render.impact import share_range, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
@@ -58,24 +57,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _HELP
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentRules:
+class CurrentRules(NamedTuple):
     """The rules of the manifests in one Environment, their table, and what its cells may name."""
 
-    desired: DesiredState
-    resolver: OfflineQueueResolver
+    tenant: TenantSnapshot  # has the queues of the manifests, and no rule
     table: DecisionTable
     vocabulary: Vocabulary
-
-    def as_tenant(self, environment: Environment) -> TenantSnapshot:
-        """Return a tenant that has the queues of the manifests, and no rule."""
-        return TenantSnapshot(
-            rules=(),
-            queues=tuple(self.resolver.queues_by_id.values()),
-            resolver=self.resolver,
-            environment=environment,
-            desired=self.desired,
-        )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -97,9 +84,9 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     for alias in resolver.aliases:
         with suppress(QueueError):  # without an entry for this Environment
             resolver.resolve(alias)
-    entries = desired_entries(desired)
-    shares = _share_texts(desired, entries, sample) if sample else None
-    table = build_table(environment.name, entries, desired.evaluation, resolver.names, desired.labels, shares)
+    queues = tuple(resolver.queues_by_id.values())
+    tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
+    table = build_table(desired, resolver.names, _share_texts(desired, sample) if sample else None)
     values: dict[str, Sequence[str]] = {column.attribute: () for column in table.columns if column.attribute}
     values |= {
         name: [str(value) for value in sorted(entry.canonical_values, key=str)]
@@ -107,11 +94,11 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     }
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
-    queues = {queue.name: queue for queue in resolver.queues_by_id.values()}
-    return CurrentRules(desired, resolver, table, Vocabulary(queues, values))
+    return CurrentRules(tenant, table, Vocabulary({queue.name: queue for queue in queues}, values))
 
 
-def _share_texts(desired: DesiredState, entries: Sequence[RoutingEntry], sample: TrafficSample) -> dict[str, str]:
+def _share_texts(desired: DesiredState, sample: TrafficSample) -> dict[str, str]:
+    entries = desired_entries(desired)
     events = desired.endpoint.pull_back(entries)
     shares = rule_shares(events, desired.evaluation, convert_sample(desired.endpoint.types, sample)).rules
     enabled = (entry for entry in entries if entry.rule.enabled)
@@ -120,27 +107,24 @@ def _share_texts(desired: DesiredState, entries: Sequence[RoutingEntry], sample:
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
     path = Path(options.out) if options.out else None
-    suffix = path.suffix[1:].lower() if path else "csv"
-    form = options.format or (suffix if suffix in _FORMATS else "csv")
+    form = options.format or Path(options.out or "").suffix[1:].lower()
     rows = [current.table.headings, *(row.cells for row in current.table.rows)]
-    if form == "csv":
-        text = write_csv(rows)
-        data = f"{BYTE_ORDER_MARK if path else ''}{text}".encode()
+    if form == "xlsx":
+        data = _workbook(current, rows)
     elif form == "html":
         from reconciler.render.explore import render_table  # noqa: PLC0415 - imports jinja2, which is slow
 
         data = render_table(current.table).encode()
     else:
-        data = _workbook(current, rows)
+        data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
     if path is None:
         if form == "xlsx":
             raise UsageError("a workbook is no text for stdout: set --out to the name of a file")
         session.output.result(data.decode())
         return
     write_text(path, data)
-    session.output.note(
-        f"wrote {sanitize(str(path))}: {pluralize(len(rows) - 1, 'rule')} of {current.table.environment}"
-    )
+    count = pluralize(len(rows) - 1, "rule")
+    session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
 
 
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
@@ -148,58 +132,53 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
         from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
     except ImportError:
         raise UsageError(_EXTRA) from None
+    fixed = {"queue": sorted(map(write_name, current.vocabulary.queues)), "on": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
-        if column.kind == "queue":
-            offered[at] = sorted(map(write_name, current.vocabulary.queues))
-        elif column.kind == "on":
-            offered[at] = (YES, NO)
-        elif values := current.vocabulary.values.get(column.attribute):
-            offered[at] = [write_scalar(value) for value in values]
+        values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
+        if choices := fixed.get(column.kind) or [*values]:
+            offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
 def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
+    names, desired = current.vocabulary.values, current.tenant.desired
+    first = "lowest" if desired.evaluation == "lowest-first" else "highest"
     lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
-    lines += [("Priority", f"a whole number; the {_first(current)} is tried first"), ("On", f"{YES} or {NO}")]
+    lines += [("Priority", f"a whole number; the {first} is tried first"), ("On", f"{YES} or {NO}")]
     lines += [("Queue", "a name from the list; several with weights: Cards 80; General 20"), ("", "")]
     lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX, ("", "")]
     lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
-    lines += [
-        ("A removed row", "deletes the rule"),
-        ("Share of callers, File", "are for reading, edits have no effect"),
-    ]
-    lines += [("", ""), ("Attribute", "Label")]
-    names, labels = current.vocabulary.values, current.desired.labels
-    return lines + [(write_scalar(name), labels.name(name)) for name in names]
-
-
-def _first(current: CurrentRules) -> str:
-    return "lowest" if current.desired.evaluation == "lowest-first" else "highest"
+    lines += [("A removed row", "deletes the rule")]
+    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Attribute", "Label")]
+    return lines + [(write_scalar(name), desired.labels.name(name)) for name in names]
 
 
 def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
     """Write the edits of a table, or say what they would be."""
-    sheet = _read_sheet(Path(options.edited))
+    say, sheet = session.output.result, _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
-    if not (edits.changed or edits.added or edits.removed):
-        session.output.result("The table has no edits.\n")
+    if not any(edits):
+        say("The table has no edits.\n")
         return 0
-    writer = ManifestWriter(session.manifests, current.as_tenant(session.environment))
+    writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
     _print_edits(session, edits)
     _print_impact(session, current, after)
-    for name, count in _others(session, manifests):
-        session.output.result(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
+    for name in (name for name in session.manifests.environments if name != session.environment.name):
+        with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
+            if addresses := find_changed_rules(name, session.manifests, manifests):
+                count = pluralize(len(addresses), "changed rule")
+                say(f"{name} gets {count} too: its rules are in the same files.\n")
     if options.check:
         command = session.command_line.command("table", "--from", options.edited)
-        session.output.result(f"Nothing was written. To write this: {command}\n")
+        say(f"Nothing was written. To write this: {command}\n")
     else:
         replace_files(texts, session.manifests)
-        session.output.result("".join(f"wrote {sanitize(file)}\n" for file in texts))
-        session.output.result(f"Next: {session.command_line.command('plan')}\n")
+        say("".join(f"wrote {sanitize(file)}\n" for file in texts))
+        say(f"Next: {session.command_line.command('plan')}\n")
     return PENDING if options.detailed_exitcode else 0
 
 
@@ -221,17 +200,14 @@ def _read_sheet(path: Path) -> Sheet:
 
 def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
     """Return the edited manifests and their rules, which must be those of the table. Raises CxrouteError."""
-    directory = Path(session.directory)
     try:
-        manifests = load_with_changes(directory, {file: text.encode() for file, text in texts.items()})
-        environment = manifests.environments.get(session.environment.name)
-        after, _ = desire_offline(manifests, environment.document if environment else session.environment)
+        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in texts.items()})
+        after, _ = desire_offline(manifests, session.environment)
     except ManifestError as error:
         first = next(finding for finding in error.findings if finding.severity == "error")
         where = f"{first.source.file}: " if first.source else ""
-        raise SheetError(
-            f"nothing was written: the manifests would be invalid: {where}{sanitize(first.message)}"
-        ) from None
+        reason = f"the manifests would be invalid: {where}{sanitize(first.message)}"
+        raise SheetError(f"nothing was written: {reason}") from None
     if different := find_difference(writer.expected, after):
         raise CxrouteError(f"nothing was written: {different} would not get the values of the table")
     return manifests, after
@@ -250,30 +226,17 @@ def _print_edits(session: Session, edits: TableEdits) -> None:
         say(f"{style('green', '+')} {sanitize(new.cell.text)}   {new.cell.name}\n")
     for entry in edits.removed:
         say(f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted\n")
-    counts = zip(("changed", "new", "removed"), (edits.changed, edits.added, edits.removed), strict=True)
+    counts = zip(("changed", "new", "removed"), edits, strict=True)
     say(f"{', '.join(f'{len(each)} {word}' for word, each in counts if each)}.\n\n")
 
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
     """Print the conversations that go elsewhere by the edited rules."""
-    before = current.desired
-    stage = before.endpoint  # no rule changes it
-    old, new = (stage.pull_back(desired_entries(each)) for each in (before, after))
+    before, stage = current.tenant.desired, current.tenant.desired.endpoint  # no rule changes the endpoint
+    old, new = (order_entries(stage.pull_back(desired_entries(each)), before.evaluation) for each in (before, after))
     difference, traffic = compare_behaviour(old, new, before.evaluation, types=stage.types), None
     if session.sample:
-        old, new = (order_entries(each, before.evaluation) for each in (old, new))
         traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
-    limit = ALL_ROWS if session.output.loudness == "verbose" else MAX_SHOWN
-    summary = summarize_impact(difference, current.resolver.names, before.labels, traffic, limit)
+    names, limit = current.tenant.resolver.names, session.limits.cases
+    summary = summarize_impact(difference, names, before.labels, traffic, limit)
     session.output.result("".join(f"{line}\n" for line in impact_lines(summary, session.output.paint)))
-
-
-def _others(session: Session, after: Manifests) -> Iterator[tuple[str, int]]:
-    """Yield the other Environments that get different rules, each with their number."""
-    for name in session.manifests.environments:
-        if name != session.environment.name:
-            with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
-                sides = (session.manifests, after)
-                old, new = (desire_offline(each, each.environments[name].document)[0] for each in sides)
-                if changed := find_unintended_changes(old, new, {}):
-                    yield name, len(changed)
