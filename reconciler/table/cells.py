@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
+from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, canonical_scalar, make_condition, parse_number
-from reconciler.text.escape import is_visible, quote, quote_name
+from reconciler.text.escape import is_visible, quote_name
 
 ItemT = TypeVar("ItemT")
 
@@ -52,7 +53,7 @@ _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
 _DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d", re.IGNORECASE)
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
-_WEIGHT: Final = re.compile(r"\d+(?:\.\d+)?(?=\s*(?:;|$))")
+_WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?=\s*(?:;|$))")
 _QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
 
 
@@ -92,7 +93,7 @@ def write_queues(queues: Sequence[WeightedQueue]) -> str:
     """Return queues as a cell: `Cards`, `Cards 80; General 20`."""
     if len(queues) == 1 and queues[0].weight in (None, 1):
         return write_name(queues[0].name)
-    return "; ".join(f"{write_name(name)} {quote(weight)}" for name, weight in queues)
+    return "; ".join(f"{write_name(name)} {format_scalar(weight)}" for name, weight in queues)
 
 
 def read_queues(text: str) -> tuple[WeightedQueue, ...]:
@@ -110,7 +111,7 @@ def write_scalar(value: Scalar) -> str:
     """Return a number, or a text that is in quotes unless it is plain."""
     value = canonical_scalar(value)
     if not isinstance(value, str):
-        return quote(value)
+        return format_scalar(value)
     return write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.rule import Condition, Queue, Rule, Target, normalized_conditions, sorted_targets
+from reconciler.model.rule import Condition, Queue, Rule, Scalar, Target, normalized_conditions, sorted_targets
 from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
 from reconciler.table.rows import NO, YES, Column, DecisionTable, conditions_by_attribute
 from reconciler.table.sheet import Cell, Sheet, SheetError, list_lines, refuse_cells
@@ -25,7 +25,7 @@ class Vocabulary(NamedTuple):
     """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
 
     queues: Mapping[str, Queue]
-    values: Mapping[str, Sequence[str]]  # empty: any value
+    values: Mapping[str, Sequence[Scalar]]  # empty: any value
 
 
 class CellEdit(NamedTuple):
@@ -98,7 +98,8 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
     """Return the column of each heading."""
     own = {column.heading: column for column in table.columns[:-1]}
     names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
-    known = {heading: Column("conditions", heading, name) for heading, name in names} | own
+    by_attribute = {column.attribute: column for column in own.values()}
+    known = {form: by_attribute.get(name) or Column("conditions", form, name) for form, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
         column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
@@ -206,7 +207,7 @@ class _RowReader:
         before = {value for condition in own for value in _listed(condition)}
         for value in (value for condition in new for value in _listed(condition)):
             if known and value not in before and value not in known:
-                hint = suggest(str(value), known)
+                hint = suggest(str(value), map(str, known))
                 raise CellError(f"{quote_name(str(value))} is no known value{f'; {hint}' if hint else ''}")
 
 

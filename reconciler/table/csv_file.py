@@ -47,11 +47,13 @@ def read_csv(data: bytes) -> Sheet:
 def _rows(text: str) -> Iterator[list[Cell]]:
     heading = text.partition("\n")[0]
     separator = max(",;\t", key=heading.count)
-    number = 0
+    number, width = 0, 0
     try:
         for number, row in enumerate(csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True), start=1):
             if number > MAX_ROWS or len(row) > MAX_COLUMNS:
                 raise SheetError(f"a table has at most {MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
-            yield [Cell(cell.strip(), f"row {number}, column {column_letters(at)}") for at, cell in enumerate(row)]
+            width = width or len(row)
+            cells = [*row, *[""] * (width - len(row))]
+            yield [Cell(cell.strip(), f"row {number}, column {column_letters(at)}") for at, cell in enumerate(cells)]
     except csv.Error as error:
         raise SheetError(f"row {number + 1}: the CSV text is not valid ({error})") from None

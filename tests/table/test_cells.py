@@ -139,3 +139,14 @@ def test_unclear_cells_are_refused(text: str, message: str) -> None:
 def test_unclear_queues_are_refused(text: str, message: str) -> None:
     with pytest.raises(CellError, match=re.escape(message)):
         read_queues(text)
+
+
+@pytest.mark.parametrize("value", [10**350, 10**16, 1e16, 1.5e300, -0.1])
+def test_a_number_of_any_length_comes_back(value: float) -> None:
+    (condition,) = (make_condition("a", "equals", value),)
+    assert read_conditions("a", write_conditions([condition])) == (condition,)
+
+
+@pytest.mark.parametrize("text", ["Cards 007", "Cards ٣", f"Cards {'9' * 400}", "Cards 1.", "Cards -1"])
+def test_what_is_no_weight_is_a_part_of_the_name(text: str) -> None:
+    assert read_queues(text) == (WeightedQueue(text, None),)

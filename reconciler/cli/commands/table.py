@@ -21,6 +21,7 @@ from reconciler.export.update_manifest import find_changed_rules
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
 from reconciler.render.finding_subject import source_location
@@ -87,11 +88,9 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     queues = tuple(resolver.queues_by_id.values())
     tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
     table = build_table(desired, resolver.names, _share_texts(desired, sample) if sample else None)
-    values: dict[str, Sequence[str]] = {column.attribute: () for column in table.columns if column.attribute}
-    values |= {
-        name: [str(value) for value in sorted(entry.canonical_values, key=str)]
-        for name, entry in manifests.declared_attributes.items()
-    }
+    values: dict[str, Sequence[Scalar]] = {column.attribute: () for column in table.columns if column.attribute}
+    declared = manifests.declared_attributes.items()
+    values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
     return CurrentRules(tenant, table, Vocabulary({queue.name: queue for queue in queues}, values))
