@@ -58,7 +58,7 @@ _QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
 
 
 class CellError(Exception):
-    """A cell's text is no condition, or names no queue. The message begins after the name of the cell."""
+    """A cell that cannot be read. The message begins after the name of the cell."""
 
 
 class WeightedQueue(NamedTuple):

@@ -86,7 +86,7 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
             stated = frozenset(column.kind for column, cell in cells.items() if cell.text)
             added.append(NewRule(name, address[1], address[2] or "", rule, stated))
         else:
-            reason = "is no RuleSet, and no address such as cards/card-help"
+            reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
         names.add(name.text)
     refuse_cells(reader.problems)
@@ -105,7 +105,7 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
         column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, [*own, *vocabulary.values])
-            what = "is no attribute of the rules or of an Attributes document" if column is None else "is there twice"
+            what = "is not an attribute of the rules or of an Attributes document" if column is None else "is there twice"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)
@@ -175,7 +175,7 @@ class _RowReader:
         """Return the rule with the meaning of a cell. Raises CellError."""
         if column.kind == "priority":
             if not _PRIORITY.fullmatch(text):
-                raise CellError(f"{quote_name(text)} is no whole number")
+                raise CellError(f"{quote_name(text)} is not a whole number")
             return replace(rule, priority=int(text))
         if column.kind == "on":
             if text.lower() not in _SWITCH:
@@ -196,7 +196,7 @@ class _RowReader:
         for name, _ in queues:
             if name not in self.vocabulary.queues:
                 hint = suggest(name, self.vocabulary.queues)
-                raise CellError(f"{quote_name(name)} is no queue of this Environment{f'; {hint}' if hint else ''}")
+                raise CellError(f"{quote_name(name)} is not a queue of this Environment{f'; {hint}' if hint else ''}")
         weights = [target.weight for target in rule.targets if isinstance(target, Target)]
         kept = weights[0] if len(weights) == 1 else 1
         return [Target(self.vocabulary.queues[name].id, kept if weight is None else weight) for name, weight in queues]
@@ -208,7 +208,7 @@ class _RowReader:
         for value in (value for condition in new for value in _listed(condition)):
             if known and value not in before and value not in known:
                 hint = suggest(str(value), map(str, known))
-                raise CellError(f"{quote_name(str(value))} is no known value{f'; {hint}' if hint else ''}")
+                raise CellError(f"{quote_name(str(value))} is not a known value{f'; {hint}' if hint else ''}")
 
 
 def _listed(condition: Condition) -> tuple[object, ...]:

@@ -60,6 +60,6 @@ def test_a_branch_that_has_a_pull_request_gets_the_commit_alone(scene: Repositor
 def test_a_refused_cell_fails_the_run_and_nothing_is_pushed(scene: RepositoryDriver) -> None:
     ran = upload(scene, "Fraude")
     assert "failure" == ran.result
-    assert 'is no queue of this Environment; did you mean "Fraud"?' in ran.text
+    assert 'is not a queue of this Environment; did you mean "Fraud"?' in ran.text
     assert [] == scene.hub.created_pulls
     assert "edits" not in scene.git("ls-remote", "--heads", "origin")

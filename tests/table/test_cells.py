@@ -92,7 +92,7 @@ def test_queues_come_back(seed: int) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_text_is_no_boolean_number_or_date(text: str) -> None:
+def test_a_text_does_not_look_like_a_number_or_date(text: str) -> None:
     assert not CHANGED.fullmatch(write_conditions([make_condition("a", "equals", text)]))
 
 
@@ -148,5 +148,5 @@ def test_a_number_of_any_length_comes_back(value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["Cards 007", "Cards ٣", f"Cards {'9' * 400}", "Cards 1.", "Cards -1"])
-def test_what_is_no_weight_is_a_part_of_the_name(text: str) -> None:
+def test_a_number_that_cannot_be_a_weight_is_part_of_the_name(text: str) -> None:
     assert read_queues(text) == (WeightedQueue(text, None),)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
+from tests.support.libreoffice import saved_by_libreoffice
 from tests.support.program import Program
-from tests.table.test_files import saved_by_libreoffice
 
 BANK = Path(__file__).parents[2] / "manifests"
 Rows = list[list[str]]
@@ -82,7 +82,7 @@ def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -
     assert texts() == from_table
 
 
-def test_a_new_row_is_a_rule_at_the_end_of_its_ruleset_and_a_removed_row_a_deletion(desk: Program) -> None:
+def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> None:
     before = texts()
 
     def change(rows: Rows) -> None:
@@ -115,11 +115,11 @@ def test_a_new_row_is_a_rule_at_the_end_of_its_ruleset_and_a_removed_row_a_delet
     [
         (
             set_cell("cards/change-pin", "Queue", "Fraud Dsk"),
-            'is no queue of this Environment; did you mean "Fraud Desk"?',
+            'is not a queue of this Environment; did you mean "Fraud Desk"?',
         ),
-        (set_cell("cards/change-pin", "intent", "Change_pin"), 'is no known value; did you mean "change_pin"?'),
+        (set_cell("cards/change-pin", "intent", "Change_pin"), 'is not a known value; did you mean "change_pin"?'),
         (set_cell("cards/change-pin", "confidence", ">= 0,7"), "a number has a decimal point, such as 0.7"),
-        (set_cell("cards/change-pin", "Priority", "1.5"), "is no whole number"),
+        (set_cell("cards/change-pin", "Priority", "1.5"), "is not a whole number"),
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
         (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows"),

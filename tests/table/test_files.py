@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import subprocess
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from reconciler.table.csv_file import read_csv, write_csv
 from reconciler.table.sheet import SheetError, column_letters
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.requirements import skip_or_fail
+from tests.support.libreoffice import saved_by_libreoffice
 
 HEADINGS = ["Rule", "Queue"]
 
@@ -130,17 +128,6 @@ def test_an_invalid_csv_is_a_clear_error(data: bytes, message: str) -> None:
 
 def test_columns_have_letters() -> None:
     assert [column_letters(at) for at in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
-
-
-def saved_by_libreoffice(path: Path, form: str) -> Path:
-    """Return the file after LibreOffice, without a window, has opened and saved it."""
-    if shutil.which("soffice") is None:
-        skip_or_fail("there is no soffice on the path (Debian, Ubuntu: apt-get install libreoffice-calc-nogui)")
-    folder = path.parent / "saved"
-    profile = f"-env:UserInstallation=file://{path.parent}/profile"
-    command = ["soffice", profile, "--headless", "--convert-to", form, "--outdir", str(folder), str(path)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return folder / path.name
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv"])

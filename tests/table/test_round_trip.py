@@ -157,7 +157,7 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
-def test_cells_copied_from_other_rows_define_exactly_the_rules_of_the_table(seed: int, tmp_path: Path) -> None:
+def test_cells_copied_from_other_rows_define_exactly_these_rules(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     text = manifests_of(random)
     desk = Desk(tmp_path, text)

@@ -118,7 +118,7 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
         data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
     if path is None:
         if form == "xlsx":
-            raise UsageError("a workbook is no text for stdout: set --out to the name of a file")
+            raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
         session.output.result(data.decode())
         return
     write_text(path, data)
