@@ -123,7 +123,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
         (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows"),
-        (set_cell("cards/change-pin", "Rule", "Cards!"), "is no RuleSet, and no address"),
+        (set_cell("cards/change-pin", "Rule", "Cards!"), "is not a RuleSet, and not an address"),
         (set_cell("cards/change-pin", "Rule", "nothing/here"), "there is no RuleSet"),
     ],
 )
@@ -187,7 +187,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
         (["--check"], "--check and --detailed-exitcode go with --from"),
         (["--from", "t.csv", "--out", "x"], "specify one of them"),
         (["--from", "absent.csv"], "cannot be read"),
-        (["--format", "xlsx"], "a workbook is no text for stdout"),
+        (["--format", "xlsx"], "a workbook cannot go to stdout"),
     ],
 )
 def test_wrong_options_are_a_usage_error(desk: Program, words: list[str], message: str) -> None:
