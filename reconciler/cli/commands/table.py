@@ -38,7 +38,7 @@ from reconciler.text.files import read_file
 from reconciler.traffic.sample import TrafficSample
 
 _FORMATS: Final = ("csv", "xlsx", "html")
-_EXTRA: Final = "XLSX needs the extra `sheets` (docs/explore.md); CSV works without it"
+_EXTRA: Final = "XLSX needs the extra `sheets` (docs/table.md); CSV works without it"
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
