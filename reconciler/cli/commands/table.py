@@ -24,6 +24,7 @@ from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
+from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, share_range, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -127,8 +128,6 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
         text = write_csv(rows)
         data = f"{BYTE_ORDER_MARK if path else ''}{text}".encode()
     elif form == "html":
-        from reconciler.render.explore import render_table  # noqa: PLC0415 - imports jinja2, which is slow
-
         data = render_table(current.table).encode()
     else:
         data = _workbook(current, rows)

@@ -26,14 +26,10 @@ const evaluator = (() => {
     return sign + (point > 0 ? digits.padEnd(point, "0") : `0.${"0".repeat(-point)}${digits}`);
   }
 
-  // A pair of surrogates is one character: no text begins or ends inside it.
-  function splitsCharacter(text, at) {
-    return at > 0 && /[\ud800-\udbff]/.test(text[at - 1]) && /[\udc00-\udfff]/.test(text[at] || "");
-  }
-  function contains(value, text) {
-    let at = value.indexOf(text);
-    while (splitsCharacter(value, at) || at >= 0 && splitsCharacter(value, at + text.length)) { at = value.indexOf(text, at + 1); }
-    return at >= 0;
+  // With the flag u a pair of surrogates is one character: no text begins or ends inside it.
+  function hasText(before, text, after) {
+    const pattern = new RegExp(before + text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + after, "u");
+    return value => isText(value) && pattern.test(value);
   }
   const TESTS = {
     exists: () => () => true,
@@ -42,10 +38,9 @@ const evaluator = (() => {
       const texts = new Set(list.filter(isText)), numbers = list.filter(isNumber);
       return value => isText(value) ? texts.has(value) : numbers.some(number => number == value);
     },
-    contains: text => value => isText(value) && contains(value, text),
-    startsWith: text => value => isText(value) && value.startsWith(text) && !splitsCharacter(value, text.length),
-    endsWith: text => value =>
-      isText(value) && value.endsWith(text) && !splitsCharacter(value, value.length - text.length),
+    contains: text => hasText("", text, ""),
+    startsWith: text => hasText("^", text, ""),
+    endsWith: text => hasText("", text, "$"),
     greaterThan: bound => value => isNumber(value) && value > bound,
     greaterThanOrEqual: bound => value => isNumber(value) && value >= bound,
     lessThan: bound => value => isNumber(value) && value < bound,
@@ -86,14 +81,14 @@ const evaluator = (() => {
     const {intent, confidence} = data;
     const conditions = data.conditions.map(([attribute, operator, value], index) =>
       readCondition(operator && data.attributes[attribute][0], operator, value, index));
-    const rules = data.rules.map(([name, priority, parts, destination, flags, file, line, column], index) => ({
+    const rules = data.rules.map(([name, priority, parts, destination, sides, isOn, file, line, column], index) => ({
       index, name: name ?? nameAt(index), priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
-      isOn: Boolean(flags & 4), flags,
+      sides, isOn,
       source: file === null ? null : {file: data.files[file][0], line, column},
       link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,
     }));
     const sides = data.sides.map((side, at) => ({
-      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.flags & (1 << at)),
+      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.sides.includes(at)),
     }));
 
     // Returns what the rules read after an event, and why the endpoint replaced the intent.

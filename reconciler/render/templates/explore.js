@@ -264,7 +264,7 @@
   byId("views").hidden = byId("filter").hidden = false;
   byId("sides").hidden = router.sides.length < 2;
   byId("table").className = "cards";
-  document.body.className = "ready";  // until then the style hides what takes long to lay out
+  document.body.className = "ready";  // until then, for 2 s at most, the style hides what takes long to lay out
   readAddress();
 
   const sideAt = (at = state.side) => router.sides[at];
