@@ -267,9 +267,5 @@
   document.body.className = "ready";  // until then, for 2 s at most, the style hides what takes long to lay out
   readAddress();
 
-  const sideAt = (at = state.side) => router.sides[at];
-  window.cxroute = {
-    route: (attributes, side) => router.route(attributes, sideAt(side)),
-    confidences: (attributes, side) => router.confidenceRanges(eventOf(attributes), sideAt(side)),
-  };
+  window.cxroute = {route: (attributes, side = state.side) => router.route(attributes, router.sides[side])};
 })();
