@@ -118,28 +118,30 @@ def render_table(table: DecisionTable) -> str:
 def explore_data(page: ExplorePage) -> Document:
     """Return the JSON for the page's script; its rules are in the order of evaluation."""
     labels, endpoint, queues = page.desired.labels, page.desired.endpoint, page.queues
-    tables: dict[str, dict[str, int]] = {"conditions": {}, "destinations": {}, "files": {}}
+    tables: dict[str, dict[object, tuple[int, Any]]] = {"conditions": {}, "destinations": {}, "files": {}}
     rules = []
 
-    def position(name: str, form: Sequence[Any]) -> int:
-        return tables[name].setdefault(json.dumps(form), len(tables[name]))
+    def position(name: str, key: object, form: Sequence[Any]) -> int:
+        return tables[name].setdefault(key, (len(tables[name]), form))[0]
 
     for entry, numbers in page.rules:
         rule, source = entry.rule, entry.source
         is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
-        forms = [rule_destination(entry, queues), destination_phrase(destination_of_rule(entry), queues)]
-        conditions = [position("conditions", _condition_form(part, page.attributes)) for part in rule.conditions]
-        row = [None if is_as_shown else entry.name, _encode(rule.priority), conditions, position("destinations", forms)]
+        forms = [_condition_form(part, page.attributes) for part in rule.conditions]
+        conditions = [position("conditions", json.dumps(form), form) for form in forms]
+        target = destination_of_rule(entry)
+        destination = [rule_destination(entry, queues), destination_phrase(target, queues)]
+        row = [_encode(rule.priority), conditions, position("destinations", target, destination)]
         link = page.links.link(source._replace(line=0)).removesuffix("0") if source else ""
-        place = [position("files", [source.file, link]), source.line, source.column] if source else [None]
-        rules.append([*row, numbers, int(rule.enabled), *place])
+        place = [position("files", source.file, [source.file, link]), source.line, source.column] if source else [None]
+        rules.append([None if is_as_shown else entry.name, *row, numbers, int(rule.enabled), *place])
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in page.attributes],
         "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
         "values": {name: _encode(values) for name, values in page.values.items()},
-        **{name: list(map(json.loads, forms)) for name, forms in tables.items()},
+        **{name: [form for _, form in table.values()] for name, table in tables.items()},
         "rules": rules,
         "sides": list(map(_side_form, page.sides)),
     }
