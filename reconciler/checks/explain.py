@@ -59,7 +59,8 @@ def explain(
     result = route_conversation(ordered, conversation, assumed)
     intent, winner = environment.attributes.intent, result.winner
     non_matches = tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules)
-    disabled = (entry for entry in entries if not entry.rule.enabled)
+    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
+    disabled = (entry for entry in in_order if not entry.rule.enabled)
     switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
     next_match, tied = None, []
     if winner is not None:

@@ -151,15 +151,11 @@ def _compute_balance(
 def _queue_sums(index: RuleIndex, sample: TrafficSample) -> dict[str | None, _Sum]:
     sums: dict[str | None, _Sum] = {}
     for row in sample.rows:
-        _add_queues(sums, row, index.possible_winners(row.attributes))
+        splits = {_split_parts(destination_of_rule(entry)) for entry in index.possible_winners(row.attributes)}
+        for queue in {queue: None for split in splits for queue, _ in split}:
+            parts = [float(dict(split).get(queue, 0)) for split in splits]
+            sums.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
     return sums
-
-
-def _add_queues(sums: dict[str | None, _Sum], row: SampleRow, winners: Iterable[RoutingEntry | None]) -> None:
-    splits = {_split_parts(destination_of_rule(entry)) for entry in winners}
-    for queue in {queue: None for split in splits for queue, _ in split}:
-        parts = [float(dict(split).get(queue, 0)) for split in splits]
-        sums.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
 
 
 class RuleShares(NamedTuple):
@@ -172,14 +168,12 @@ class RuleShares(NamedTuple):
 def rule_shares(events: Iterable[RoutingEntry], evaluation: Evaluation, sample: TrafficSample) -> RuleShares:
     """Return the shares of rules on events (`EndpointStage.pull_back`). A rule without a share takes nothing."""
     index, rules = RuleIndex(order_entries(events, evaluation)), dict[tuple[str, str] | None, _Sum]()
-    queues: dict[str | None, _Sum] = {}
     for row in sample.rows:
-        winners = list(index.possible_winners(row.attributes))
+        winners = index.possible_winners(row.attributes)
         keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
         for key in keys:
             rules.setdefault(key, _Sum()).add(row.count if len(keys) == 1 else 0, row.count)
-        _add_queues(queues, row, winners)
-    total = sample.total
+    total, queues = sample.total, _queue_sums(index, sample)
     by_queue = {queue: part.as_share(total) for queue, part in queues.items()}
     return RuleShares({key: part.as_share(total) for key, part in rules.items()}, by_queue)
 

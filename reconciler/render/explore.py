@@ -5,8 +5,9 @@ and the phrases of conditions from the cells of the decision table.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_TEXT
 from reconciler.desired.desired import DesiredState
 from reconciler.model.finding import Document
-from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, Source, to_api_json
+from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, to_api_json
 from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import RuleList, route_phrase
@@ -34,7 +35,6 @@ from reconciler.traffic.sample import TrafficSample
 
 _FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
 _MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
-_ON: Final = 4  # a flag of a rule; 1 and 2 are its sides
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
@@ -49,7 +49,7 @@ class ExploreSide:
     shares: RuleShares | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplorePage:
     """The content of the page: one side, or the rules today and after a change."""
 
@@ -61,13 +61,26 @@ class ExplorePage:
     banner: str = ""
     period: str = ""  # of the sample
 
+    @cached_property
+    def rules(self) -> list[tuple[RoutingEntry, list[int]]]:
+        """Return all rules in the order of evaluation, each with the numbers of its sides."""
+        rules: dict[int, tuple[RoutingEntry, list[int]]] = {}
+        for number, side in enumerate(self.sides):
+            for entry in side.entries:
+                rules.setdefault(id(entry), (entry, []))[1].append(number)
+        return sorted(rules.values(), key=lambda rule: evaluation_key(rule[0], self.desired.evaluation))
+
+    @cached_property
+    def attributes(self) -> list[str]:
+        """Return the attributes that conditions test."""
+        return attributes_in_use((entry for entry, _ in self.rules), self.desired.labels)
+
 
 def build_side(name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None) -> ExploreSide:
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
     endpoint, entries, shares = desired.endpoint, rules.entries, None
     if sample:
-        events = endpoint.pull_back(entries)
-        shares = rule_shares(events, desired.evaluation, convert_sample(endpoint.types, sample))
+        shares = rule_shares(endpoint.pull_back(entries), desired.evaluation, convert_sample(endpoint.types, sample))
     promises = run_promises(desired, entries, rules.queues)
     return ExploreSide(name=name, entries=entries, endpoint=endpoint, promises=promises, shares=shares)
 
@@ -82,19 +95,17 @@ def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreS
 
 def render_explore(page: ExplorePage) -> str:
     """Return the page."""
-    flags, ordered = _merge_sides(page)
     labels, endpoint = page.desired.labels, page.desired.endpoint
-    attributes = attributes_in_use(ordered, labels)
     return render_page(
         "explore",
         _FILES,
         data=explore_data(page),
         page=page,
-        names=[labels.name(attribute) for attribute in attributes],
-        fields=[name for name in attributes if name not in (endpoint.intent, endpoint.confidence)],
-        opaque=any(isinstance(part, Opaque) for entry in ordered for part in entry.rule.conditions),
+        names=[labels.name(attribute) for attribute in page.attributes],
+        fields=[name for name in page.attributes if name not in (endpoint.intent, endpoint.confidence)],
+        opaque=any(isinstance(part, Opaque) for entry, _ in page.rules for part in entry.rule.conditions),
         shared=any(side.shares for side in page.sides),
-        rows=[_row(page, entry, attributes, flags[id(entry)]) for entry in ordered],
+        rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
         promises=[[_promise_row(each, page, at) for each in side.promises] for at, side in enumerate(page.sides)],
     )
 
@@ -105,22 +116,53 @@ def render_table(table: DecisionTable) -> str:
 
 
 def explore_data(page: ExplorePage) -> Document:
-    """Return the JSON for the page's script."""
-    flags, ordered = _merge_sides(page)
-    data = _PageData(page, attributes_in_use(ordered, page.desired.labels))
-    for entry in ordered:
-        data.add_rule(entry, flags[id(entry)])
-    return data.document()
+    """Return the JSON for the page's script; its rules are in the order of evaluation."""
+    labels, endpoint, queues = page.desired.labels, page.desired.endpoint, page.queues
+    tables: dict[str, dict[object, tuple[int, Any]]] = {"conditions": {}, "destinations": {}, "files": {}}
+    rules = []
+
+    def position(name: str, key: object, form: Sequence[Any]) -> int:
+        return tables[name].setdefault(key, (len(tables[name]), form))[0]
+
+    for entry, numbers in page.rules:
+        rule, source = entry.rule, entry.source
+        is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
+        forms = [_condition_form(part, page.attributes) for part in rule.conditions]
+        conditions = [position("conditions", json.dumps(form), form) for form in forms]
+        target = destination_of_rule(entry)
+        destination = [rule_destination(entry, queues), destination_phrase(target, queues)]
+        row = [_encode(rule.priority), conditions, position("destinations", target, destination)]
+        link = page.links.link(source._replace(line=0)).removesuffix("0") if source else ""
+        place = [position("files", source.file, [source.file, link]), source.line, source.column] if source else [None]
+        rules.append([None if is_as_shown else entry.name, *row, numbers, int(rule.enabled), *place])
+    return {
+        "intent": endpoint.intent,
+        "confidence": endpoint.confidence,
+        "attributes": [[name, labels.name(name)] for name in page.attributes],
+        "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
+        "values": {name: _encode(values) for name, values in page.values.items()},
+        **{name: [form for _, form in table.values()] for name, table in tables.items()},
+        "rules": rules,
+        "sides": list(map(_side_form, page.sides)),
+    }
 
 
-def _merge_sides(page: ExplorePage) -> tuple[dict[int, int], list[RoutingEntry]]:
-    """Return the bits of each rule's sides, by the rule's identity, and all rules in the order of evaluation."""
-    flags: dict[int, int] = {}
-    entries: dict[int, RoutingEntry] = {}
-    for number, side in enumerate(page.sides):
-        entries |= {id(entry): entry for entry in side.entries}
-        flags |= {id(entry): flags.get(id(entry), 0) | 1 << number for entry in side.entries}
-    return flags, sorted(entries.values(), key=lambda entry: evaluation_key(entry, page.desired.evaluation))
+def _side_form(side: ExploreSide) -> Document:
+    policy, shares = side.endpoint.fallback, side.shares
+    return {
+        "name": side.name,
+        "fallback": policy.intent,
+        "minConfidence": policy.min_confidence,
+        "known": sorted(policy.known_intents),
+        "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
+        "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
+    }
+
+
+def _condition_form(part: Condition | Opaque, attributes: Sequence[str]) -> list[Any]:
+    if isinstance(part, Opaque):
+        return [None, None, _encode(to_api_json(part))]
+    return [attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
 
 
 def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
@@ -138,69 +180,6 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
     return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
 
 
-class _PageData:
-    """The JSON for the page's script: tables of distinct parts, and rules that have their positions."""
-
-    def __init__(self, page: ExplorePage, attributes: Sequence[str]) -> None:
-        self.page, self.attributes = page, attributes
-        self.tables = {name: _Table() for name in ("conditions", "destinations", "files")}
-        self.rules: list[list[Any]] = []
-
-    def add_rule(self, entry: RoutingEntry, flags: int) -> None:
-        """Add a rule, in the order of evaluation."""
-        rule, source, queues, target = entry.rule, entry.source, self.page.queues, destination_of_rule(entry)
-        is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
-        conditions = [self._add_condition(part) for part in rule.conditions]
-        form = [rule_destination(entry, queues), destination_phrase(target, queues)]
-        destination = self.tables["destinations"].add(target, form)
-        name, flags = None if is_as_shown else entry.name, flags | (_ON if rule.enabled else 0)
-        row = [name, _encode(rule.priority), conditions, destination, flags]
-        self.rules.append([*row, self._add_file(source), source.line, source.column] if source else [*row, None])
-
-    def document(self) -> Document:
-        """Return the data."""
-        page, endpoint = self.page, self.page.desired.endpoint
-        return {
-            "intent": endpoint.intent,
-            "confidence": endpoint.confidence,
-            "attributes": [[name, page.desired.labels.name(name)] for name in self.attributes],
-            "labels": [[*name, label] for name, label in page.desired.labels.texts.items() if len(name) > 1],
-            "values": {name: _encode(list(values)) for name, values in page.values.items()},
-            **{name: [form for _, form in table.values()] for name, table in self.tables.items()},
-            "rules": self.rules,
-            "sides": list(map(self._side, page.sides)),
-        }
-
-    def _side(self, side: ExploreSide) -> Document:
-        policy, shares = side.endpoint.fallback, side.shares
-        return {
-            "name": side.name,
-            "fallback": policy.intent,
-            "minConfidence": policy.min_confidence,
-            "known": sorted(policy.known_intents),
-            "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
-            "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
-        }
-
-    def _add_file(self, source: Source) -> int:
-        link = self.page.links.link(source._replace(line=0)).removesuffix("0")
-        return self.tables["files"].add(source.file, [source.file, link])
-
-    def _add_condition(self, part: Condition | Opaque) -> int:
-        form = [None, None, _encode(to_api_json(part))]
-        if isinstance(part, Condition):
-            form = [self.attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
-        return self.tables["conditions"].add(json.dumps(form), form)
-
-
-class _Table(dict[object, tuple[int, list[Any]]]):
-    """Distinct values, each with its position and its JSON."""
-
-    def add(self, key: object, form: list[Any]) -> int:
-        """Add a value unless it is there, and return its position."""
-        return self.setdefault(key, (len(self), form))[0]
-
-
 def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return JSON from which the page's script gets exactly the value: large integers are marked texts."""
     if isinstance(value, list | tuple):
@@ -210,27 +189,24 @@ def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
 
 
-def _row(page: ExplorePage, entry: RoutingEntry, attributes: Iterable[str], flags: int) -> Document:
+def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Document:
     """Return a row of the decision table; a cell of conditions has a phrase for each."""
     rule, labels, by_attribute = entry.rule, page.desired.labels, conditions_by_attribute(entry.rule)
-    sides = [side for number, side in enumerate(page.sides) if flags & 1 << number]
     notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
-    notes[f"only {sides[0].name}"] = len(sides) < len(page.sides)
-    titles = {name: f"{labels.name(name)} " for name in attributes}
+    notes[f"only {page.sides[numbers[0]].name}"] = len(numbers) < len(page.sides)
     cells = [
-        [condition_phrase(part, labels).removeprefix(title) for part in by_attribute.get(name, ())]
-        for name, title in titles.items()
+        [condition_phrase(part, labels).removeprefix(f"{labels.name(name)} ") for part in by_attribute.get(name, ())]
+        for name in page.attributes
     ]
-    cells.append([sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)])
-    key, measured = (entry.name, entry.id), [side for side in sides if side.shares and rule.enabled]
-    ranges = {side.name: side.shares.rules.get(key, ShareRange(0, 0)) for side in measured if side.shares}
-    shares = {name: share_range(share) for name, share in ranges.items()}
+    key, sides = (entry.name, entry.id), [page.sides[number] for number in numbers if rule.enabled]
+    measured = [(side.name, side.shares.rules.get(key, ShareRange(0, 0))) for side in sides if side.shares]
+    shares = {name: share_range(share) for name, share in measured}
     differ = len({*shares.values()}) > 1
     return {
         "name": sanitize(entry.name) if entry.address else quote(entry.name),
         "notes": [note for note, applies in notes.items() if applies],
         "priority": quote(rule.priority),
-        "cells": cells,
+        "cells": [*cells, [sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)]],
         "queue": destination_phrase(destination_of_rule(entry), page.queues),
         "share": ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items())),
         "place": source_location(entry.source) if entry.source else "in no manifest" if entry.address else "",

@@ -7,7 +7,7 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -15,7 +15,6 @@ from html import escape
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.model.finding import Document
@@ -205,11 +204,13 @@ def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     # Files of this package, and ASCII without markup, in elements without markup.
     raw = {key: Markup(part) for key, part in (("style", style), ("script", script), ("data", text))}  # noqa: S704
-    return _template(name).render(**values, **raw, policy=policy)
+    return _template(name)(**values, **raw, policy=policy)
 
 
 @cache
-def _template(name: str) -> Template:
+def _template(name: str) -> Callable[..., str]:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and rarely needed
+
     loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
@@ -217,7 +218,7 @@ def _template(name: str) -> Template:
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
     environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
     environment.globals.update(counted=pluralize, number=quote)
-    return environment.get_template(f"{name}.html.j2")
+    return environment.get_template(f"{name}.html.j2").render
 
 
 def _digest(text: str) -> str:

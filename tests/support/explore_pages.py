@@ -147,7 +147,7 @@ def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
     form = explain_document(explained(page, event), DisplayNames("", page.queues, page.desired.labels))
     kept = ("destination", "context", "fallback", "undecided", "next", "tied", "switchedOff", "otherwise")
     answer = {name: form[name] for name in kept if name in form}
-    answer |= {"rule": form["winner"], "reasons": form["passed"], "switchedOff": sorted(form["switchedOff"])}
+    answer |= {"rule": form["winner"], "reasons": form["passed"]}
     return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
 
 

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.cli.ci import source_links
 from reconciler.cli.files import write_text
@@ -14,11 +13,9 @@ from reconciler.desired.desired import DesiredState, desire_offline, expand_mani
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
+from reconciler.render.explore import ExplorePage, ExploreSide, build_plan_sides, build_side, render_explore
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:  # imports jinja2, which is slow
-    from reconciler.render.explore import ExploreSide
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +26,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    from reconciler.render.explore import build_side  # noqa: PLC0415 - imports jinja2, which is slow
-
     session = open_session(options, output)
     name, manifests = session.environment.name, session.manifests
     if options.live:
@@ -51,14 +46,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    from reconciler.render.explore import build_plan_sides  # noqa: PLC0415 - imports jinja2, which is slow
-
     return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan, session.sample))
 
 
-def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: "ExploreSide") -> str:
-    from reconciler.render.explore import ExplorePage, render_explore  # noqa: PLC0415 - imports jinja2, which is slow
-
+def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: ExploreSide) -> str:
     entries, sample = session.manifests.declared_attributes.items(), session.sample
     values = {name: sorted(entry.canonical_values, key=str) for name, entry in entries if entry.values}
     page = ExplorePage(

@@ -21,6 +21,7 @@ from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.html import render_html
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
@@ -183,8 +184,6 @@ def _markdown(session: Session, plan: Plan, routing: RoutingMap, explore: str = 
 
 
 def _html(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
-    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and rarely needed
-
     summary = summarize_plan(plan, session.tenant, _MOST_CASES)
     return render_html(summary, routing, plan_provenance(plan, session.banner, explore))
 

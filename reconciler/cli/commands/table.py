@@ -24,6 +24,7 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
+from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import share_range, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -111,8 +112,6 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
     if form == "xlsx":
         data = _workbook(current, rows)
     elif form == "html":
-        from reconciler.render.explore import render_table  # noqa: PLC0415 - imports jinja2, which is slow
-
         data = render_table(current.table).encode()
     else:
         data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()

@@ -8,7 +8,6 @@ const evaluator = (() => {
   const isNumeral = text => NUMBER.test(text), isText = value => typeof value === "string";
   const isNumber = value => typeof value === "number" || typeof value === "bigint";
   const canonical = value => typeof value === "boolean" ? String(value) : value;
-  const isPattern = operator => /contains|With$/i.test(operator);
 
   // Returns the number of a text in JSON's grammar; NaN for other texts and larger numbers.
   function parseNumber(text) {
@@ -26,14 +25,10 @@ const evaluator = (() => {
     return sign + (point > 0 ? digits.padEnd(point, "0") : `0.${"0".repeat(-point)}${digits}`);
   }
 
-  // A pair of surrogates is one character: no text begins or ends inside it.
-  function splitsCharacter(text, at) {
-    return at > 0 && /[\ud800-\udbff]/.test(text[at - 1]) && /[\udc00-\udfff]/.test(text[at] || "");
-  }
-  function contains(value, text) {
-    let at = value.indexOf(text);
-    while (splitsCharacter(value, at) || at >= 0 && splitsCharacter(value, at + text.length)) { at = value.indexOf(text, at + 1); }
-    return at >= 0;
+  // With the flag u a pair of surrogates is one character: no text begins or ends inside it.
+  function hasText(before, text, after) {
+    const pattern = new RegExp(before + text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + after, "u");
+    return value => isText(value) && pattern.test(value);
   }
   const TESTS = {
     exists: () => () => true,
@@ -42,10 +37,9 @@ const evaluator = (() => {
       const texts = new Set(list.filter(isText)), numbers = list.filter(isNumber);
       return value => isText(value) ? texts.has(value) : numbers.some(number => number == value);
     },
-    contains: text => value => isText(value) && contains(value, text),
-    startsWith: text => value => isText(value) && value.startsWith(text) && !splitsCharacter(value, text.length),
-    endsWith: text => value =>
-      isText(value) && value.endsWith(text) && !splitsCharacter(value, value.length - text.length),
+    contains: text => hasText("", text, ""),
+    startsWith: text => hasText("^", text, ""),
+    endsWith: text => hasText("", text, "$"),
     greaterThan: bound => value => isNumber(value) && value > bound,
     greaterThanOrEqual: bound => value => isNumber(value) && value >= bound,
     lessThan: bound => value => isNumber(value) && value < bound,
@@ -66,13 +60,13 @@ const evaluator = (() => {
     const value = decode(encoded);
     if (operator === null) { return {index, attribute: null, operator, json: value, holds: null}; }
     const hasValue = !/exists/i.test(operator), json = {type: "attribute", attributeName: attribute, operator, ...hasValue && {value}};
-    if (operator === "notExists") { return {index, attribute, operator, json, holds: given => given === undefined}; }
     const isNegative = operator.startsWith("not");
     const positive = isNegative ? operator[3].toLowerCase() + operator.slice(4) : operator;
     const asNumber = text => /Than|between/.test(positive) && isText(text) ? parseNumber(text) : canonical(text);
     const operand = Array.isArray(value) ? value.map(asNumber) : asNumber(value);
     const test = TESTS[positive](operand);
-    return {index, attribute, operator, operand, json, holds: given => given !== undefined && test(given) !== isNegative};
+    const holds = given => given === undefined ? operator === "notExists" : test(given) !== isNegative;
+    return {index, attribute, operator, operand, json, holds};
   }
 
   // Returns a conversation: booleans are texts, null is missing.
@@ -86,14 +80,14 @@ const evaluator = (() => {
     const {intent, confidence} = data;
     const conditions = data.conditions.map(([attribute, operator, value], index) =>
       readCondition(operator && data.attributes[attribute][0], operator, value, index));
-    const rules = data.rules.map(([name, priority, parts, destination, flags, file, line, column], index) => ({
+    const rules = data.rules.map(([name, priority, parts, destination, sides, isOn, file, line, column], index) => ({
       index, name: name ?? nameAt(index), priority: decode(priority), destination, conditions: parts.map(part => conditions[part]),
-      isOn: Boolean(flags & 4), flags,
+      sides, isOn,
       source: file === null ? null : {file: data.files[file][0], line, column},
       link: file === null || !data.files[file][1] ? "" : `${data.files[file][1]}${line}`,
     }));
     const sides = data.sides.map((side, at) => ({
-      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.flags & (1 << at)),
+      ...side, known: new Set(side.known), rules: rules.filter(rule => rule.sides.includes(at)),
     }));
 
     // Returns what the rules read after an event, and why the endpoint replaced the intent.
@@ -164,24 +158,25 @@ const evaluator = (() => {
       const ordered = side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
       const isStoredAsText = side.texts.includes(confidence);
       const parts = ordered.flatMap(rule => rule.conditions).filter(part => part.attribute === confidence);
-      if (isStoredAsText && parts.some(part => isPattern(part.operator))) { return null; }
+      if (isStoredAsText && parts.some(part => /contains|With$/i.test(part.operator))) { return null; }
       const numbers = parts.flatMap(part => part.operand).map(value => isText(value) ? parseNumber(value) : value);
       numbers.push(0, 1, ...(side.fallback === null ? [] : [side.minConfidence]));
       const inside = numbers.filter(value => value >= 0 && value <= 1).map(Number);
       const bounds = [...new Set(inside)].sort((first, second) => first - second);
       if (bounds.length > MOST_BOUNDS) { return null; }
-      const points = bounds.flatMap((bound, at) => [bound, (bound + bounds[at + 1]) / 2]).slice(0, -1);
       const ranges = [];
-      points.forEach((value, at) => {
-        const isBound = at % 2 === 0;
-        if (!isBound && (value <= points[at - 1] || value >= points[at + 1])) { return; }
+      function add(value, low, high, hasEnds) {
         const answer = explain(side, new Map(event).set(confidence, value), ordered), last = ranges[ranges.length - 1];
         const shown = [...answer.undecided.map(each => each.rule), answer.winner, ...answer.tied];
         const key = shown.map(rule => rule ? rule.index : "none").join();
-        const end = {high: isBound ? value : points[at + 1], hasHigh: isBound};
-        if (last && last.key === key) { Object.assign(last, end); } else {
-          ranges.push({key, answer, low: isBound ? value : points[at - 1], hasLow: isBound, ...end});
+        if (last?.key === key) { Object.assign(last, {high, hasHigh: hasEnds}); } else {
+          ranges.push({key, answer, low, hasLow: hasEnds, high, hasHigh: hasEnds});
         }
+      }
+      bounds.forEach((bound, at) => {
+        const next = bounds[at + 1], middle = (bound + next) / 2;
+        add(bound, bound, bound, true);
+        if (bound < middle && middle < next) { add(middle, bound, next, false); }
       });
       return ranges;
     }

@@ -146,13 +146,12 @@
   }
 
   // Values to choose from: declared ones, and those that conditions name.
-  const known = new Map(Object.entries(data.values).map(([name, values]) => [name, new Set(values.map(evaluator.decode))]));
-  router.sides.forEach(side => known.set(data.intent, new Set([...known.get(data.intent) || [], ...side.known])));
-  for (const {attribute, operator, json} of router.conditions) {
-    if (!/^(not)?(equals|in)$/i.test(operator)) { continue; }
-    if (!known.has(attribute)) { known.set(attribute, new Set()); }
-    [json.value].flat().forEach(value => known.get(attribute).add(value));
-  }
+  const known = new Map();
+  const offer = (name, values) => known.set(name, values.reduce((set, value) => set.add(value), known.get(name) || new Set()));
+  Object.entries(data.values).forEach(([name, values]) => offer(name, values.map(evaluator.decode)));
+  router.sides.forEach(side => offer(data.intent, [...side.known]));
+  const listing = router.conditions.filter(({operator}) => /^(not)?(equals|in)$/i.test(operator));
+  listing.forEach(({attribute, json}) => offer(attribute, [json.value].flat()));
   function suggest(input, name) {
     const typed = input.value.toLowerCase(), options = [];
     for (const value of known.get(name) || []) {
@@ -264,12 +263,8 @@
   byId("views").hidden = byId("filter").hidden = false;
   byId("sides").hidden = router.sides.length < 2;
   byId("table").className = "cards";
-  document.body.className = "ready";  // until then the style hides what takes long to lay out
+  document.body.className = "ready";  // until then, for 2 s at most, the style hides what takes long to lay out
   readAddress();
 
-  const sideAt = (at = state.side) => router.sides[at];
-  window.cxroute = {
-    route: (attributes, side) => router.route(attributes, sideAt(side)),
-    confidences: (attributes, side) => router.confidenceRanges(eventOf(attributes), sideAt(side)),
-  };
+  window.cxroute = {route: (attributes, side = state.side) => router.route(attributes, router.sides[side])};
 })();
