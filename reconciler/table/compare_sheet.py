@@ -105,7 +105,9 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
         column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, [*own, *vocabulary.values])
-            what = "is not an attribute of the rules or of an Attributes document" if column is None else "is there twice"
+            what = (
+                "is not an attribute of the rules or of an Attributes document" if column is None else "is there twice"
+            )
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)

@@ -134,8 +134,14 @@ def test_pip_uses_the_cache_that_the_action_restores() -> None:
     form = {step.get("id", step.get("name")): step for step in steps(read(ROOT / "action.yml"))}
     cache, install = form["Restore pip's cache"]["with"], form["Install cxroute"]["run"]
     assert f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"' in install
-    (installed,) = re.findall(r'-r ("\$GITHUB_ACTION_PATH/[\w.-]+")', install)
-    assert f"cksum < {installed}" in form["requirements"]["run"]
+    assert '-r "$REQUIREMENTS"' in install
+    assert "${{ steps.requirements.outputs.file }}" == form["Install cxroute"]["env"]["REQUIREMENTS"]
+    chosen = form["requirements"]["run"]
+    names = re.findall(r'file="\$GITHUB_ACTION_PATH/([\w.-]+)"', chosen)
+    assert ["requirements.txt", "requirements-sheets.txt"] == names
+    assert all((ROOT / name).is_file() for name in names)
+    assert 'cksum < "$file"' in chosen
+    assert 'echo "file=$file"' in chosen
     assert "${{ steps.requirements.outputs.checksum }}" in cache["key"]
     assert "${{ steps.python.outputs.python-version }}" in cache["key"]
     assert "actions/setup-python" in form["python"]["uses"]
