@@ -52,6 +52,9 @@ _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
 # What Excel and LibreOffice take for a date: "mar 1", "sept-2", "December 2026".
 _DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d", re.IGNORECASE)
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
+_SEVERAL: Final = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
+# "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not show.
+_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|E", re.ASCII)
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
 _WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?=\s*(?:;|$))")
 _QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
@@ -84,8 +87,10 @@ def read_conditions(attribute: str, text: str) -> tuple[Condition, ...]:
             raise CellError(f"{quote_name(text)}: {error}") from None
         if reader.rest:
             reader.take_and()
-    if sum(condition.operator in ("equals", "in") for condition in conditions) > 1:
-        raise CellError(f"{quote_name(text)}: no value is both; a text with the word and must be in quotes")
+    if len(conditions) > 1 and any(condition.operator in ("equals", "in") for condition in conditions):
+        raise CellError(
+            f"{quote_name(text)}: a value needs no other condition; a text with the word and must be in quotes"
+        )
     return tuple(conditions)
 
 
@@ -189,15 +194,17 @@ class _CellReader:
         text = self.take(r"(?s:(?!;| and \S).)*")
         if not text:
             raise CellError(f"{quote_name(self.text)}: a value is missing")
-        if JSON_NUMBER.fullmatch(text):
+        if JSON_NUMBER.fullmatch(text) and not _ROUNDED.search(text):
             try:
                 return parse_number(text)
             except ValueError:
                 raise CellError(f"{quote_name(text)} has too many digits for a number") from None
-        if _UNQUOTED.fullmatch(text) and is_visible(text):
+        if _UNQUOTED.fullmatch(text) and is_visible(text) and not _RESERVED.match(text) and not _SEVERAL.search(text):
             return text
         remedy = f"write a text in quotes, such as {write_quoted(text)}"
-        if _COMMA_NUMBER.fullmatch(text):
+        if _ROUNDED.search(text):
+            remedy = "write all digits of a number, without a separator, such as 10000"
+        elif _COMMA_NUMBER.fullmatch(text):
             remedy = f"a number has a decimal point, such as {text.replace(',', '.')}"
         raise CellError(f"{quote_name(text)} is not clear: {remedy}")
 

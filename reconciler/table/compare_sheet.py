@@ -24,7 +24,7 @@ _NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, con
 class Vocabulary(NamedTuple):
     """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
 
-    queues: Mapping[str, Queue]
+    queues: Mapping[str, Sequence[Queue]]
     values: Mapping[str, Sequence[Scalar]]  # empty: any value
 
 
@@ -136,9 +136,9 @@ def _refuse_stale_table(table: DecisionTable, lines: Sequence[Mapping[Column, Ce
     for name, cells in zip(names, lines, strict=True):
         current = rows.get(name, {})
         differences += [
-            f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(current[column])} in the manifests"
+            f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(current.get(column, ''))} in the manifests"
             for column, cell in cells.items()
-            if column in current and column.is_editable and cell.text != current[column]
+            if current and column.is_editable and cell.text != current.get(column, "")
         ]
     if differences or {*rows} != {*names}:
         message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
@@ -194,14 +194,23 @@ class _RowReader:
         return replace(rule, conditions=normalized_conditions([*others, *new]))
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
-        queues = read_queues(text)
-        for name, _ in queues:
-            if name not in self.vocabulary.queues:
-                hint = suggest(name, self.vocabulary.queues)
-                raise CellError(f"{quote_name(name)} is not a queue of this Environment{f'; {hint}' if hint else ''}")
-        weights = [target.weight for target in rule.targets if isinstance(target, Target)]
-        kept = weights[0] if len(weights) == 1 else 1
-        return [Target(self.vocabulary.queues[name].id, kept if weight is None else weight) for name, weight in queues]
+        queues, known = read_queues(text), self.vocabulary.queues
+        own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
+        kept = next(iter(own.values())) if len(own) == 1 else 1
+        targets = []
+        for name, weight in queues:
+            if weight is not None and f"{name} {weight}" in known:
+                raise CellError(
+                    f'{quote_name(text)} is not clear: write the name in quotes, "{name} {weight}" or "{name}" {weight}'
+                )
+            named = known.get(name, ())
+            matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
+            if len(matching) != 1:
+                hint = suggest(name, known)
+                what = f"is not a queue of this Environment{f'; {hint}' if hint else ''}"
+                raise CellError(f"{quote_name(name)} {'is the name of several queues' if matching else what}")
+            targets.append(Target(matching[0], kept if weight is None else weight))
+        return targets
 
     def _require_known(self, attribute: str, new: Sequence[Condition], own: Sequence[Condition]) -> None:
         """Raise CellError for a new value that the vocabulary does not have: programs correct what people type."""

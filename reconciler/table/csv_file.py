@@ -9,7 +9,6 @@ from reconciler.model.rule import JSON_NUMBER
 from reconciler.table.sheet import (
     MAX_COLUMNS,
     MAX_ROWS,
-    Cell,
     Sheet,
     SheetError,
     build_sheet,
@@ -41,19 +40,17 @@ def read_csv(data: bytes) -> Sheet:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SheetError(f"the CSV file is not UTF-8 (byte {error.start + 1}): save it as CSV UTF-8") from None
-    return build_sheet(_rows(text))
+    return build_sheet(_rows(text), lambda row, at: f"row {row + 1}, column {column_letters(at)}")
 
 
-def _rows(text: str) -> Iterator[list[Cell]]:
+def _rows(text: str) -> Iterator[list[str]]:
     heading = text.partition("\n")[0]
     separator = max(",;\t", key=heading.count)
-    number, width = 0, 0
+    number = 0
     try:
         for number, row in enumerate(csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True), start=1):
             if number > MAX_ROWS or len(row) > MAX_COLUMNS:
                 raise SheetError(f"a table has at most {MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
-            width = width or len(row)
-            cells = [*row, *[""] * (width - len(row))]
-            yield [Cell(cell.strip(), f"row {number}, column {column_letters(at)}") for at, cell in enumerate(cells)]
+            yield list(map(str.strip, row))
     except csv.Error as error:
         raise SheetError(f"row {number + 1}: the CSV text is not valid ({error})") from None

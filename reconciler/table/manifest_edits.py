@@ -43,12 +43,14 @@ class ManifestWriter:
 
     def write(self, edits: TableEdits) -> dict[str, str]:
         """Return the changed texts by file. Raises SheetError with every edit that a manifest cannot express."""
-        for change in edits.changed:
-            with self._named(change.edits[0].name):
-                self._change(change)
         for entry in edits.removed:
             with self._named(entry.name):
                 self._remove(self._desired[entry.name])
+        for change in edits.changed:  # two rules may take each other's address
+            del self.expected[self._desired[change.entry.name].address]
+        for change in edits.changed:
+            with self._named(change.edits[0].name):
+                self._change(change)
         for rule in edits.added:
             with self._named(rule.cell.name):
                 self._add(rule)
@@ -76,7 +78,6 @@ class ManifestWriter:
         updater = RuleUpdater(desired.address.key, change.rule, loaded.document, self.tenant)
         new = updater.update(loaded.source_map.value(("rules", index)), texts=False)
         self._patch(loaded, ("rules", index), new)
-        del self.expected[desired.address]
         self._expect(Address(desired.address.ruleset, updater.expander(new).key()), change.rule)
 
     def _remove(self, desired: DesiredRule) -> None:

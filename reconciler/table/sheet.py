@@ -1,6 +1,7 @@
 """A sheet: the cells of a file, each with its name for messages (`prod!D14`; of a CSV file `row 14, column D`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
@@ -42,15 +43,18 @@ class Sheet(NamedTuple):
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def build_sheet(rows: Iterable[Sequence[Cell]]) -> Sheet:
-    """Return the sheet of rows of cells; the first one has the headings. Raises SheetError."""
-    filled = [tuple(row) for row in rows if any(cell.text for cell in row)]
+def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], str]) -> Sheet:
+    """Return the sheet of rows; the first one has the headings. `name_cell` names a row and column, each from 0."""
+    # A row may end before the last heading.
+    texts = list(zip_longest(*zip_longest(*rows, fillvalue="")))
+    named = (tuple(Cell(text, name_cell(row, at)) for at, text in enumerate(line)) for row, line in enumerate(texts))
+    filled = [cells for cells in named if any(cell.text for cell in cells)]
     if not filled:
         raise SheetError("the table is empty: it has no row with headings")
     width = max((at for at, cell in enumerate(filled[0]) if cell.text), default=0) + 1
-    beyond = [f"{cell.name}: there is no heading above it" for row in filled for cell in row[width:] if cell.text]
+    beyond = [f"{cell.name}: there is no heading above it" for cells in filled for cell in cells[width:] if cell.text]
     refuse_cells(beyond)
-    return Sheet(filled[0][:width], tuple(row[:width] for row in filled[1:]))
+    return Sheet(filled[0][:width], tuple(cells[:width] for cells in filled[1:]))
 
 
 def column_letters(index: int) -> str:

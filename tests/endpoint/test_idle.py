@@ -15,7 +15,7 @@ from tests.endpoint.raw_sockets import Caller, listening, request
 IDLE = 0.8
 AWHILE = 0.6 * IDLE
 """Shorter than the time; twice this is longer."""
-EARLY = 0.005
+EARLY = 0.05
 """Seconds by which a timer may fire early."""
 
 

@@ -193,3 +193,52 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
 def test_wrong_options_are_a_usage_error(desk: Program, words: list[str], message: str) -> None:
     assert 64 == desk("table", "-e", "prod", *words)
     assert message in desk.err
+
+
+def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
+    edit(desk, set_cell("general/ask-again", "Priority", "860"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:" in desk.out
+
+
+def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) -> None:
+    queues = Path("manifests/queues.yaml")
+    queues.write_text(queues.read_text(encoding="utf-8") + "  only-prod: {prod: {name: Only Prod}}\n", encoding="utf-8")
+    before = texts()
+    edit(desk, set_cell("cards/change-pin", "Queue", "Only Prod"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "would become invalid" in desk.err
+    assert texts() == before
+
+
+def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None:
+    queues = Path("manifests/queues.yaml")
+    text = queues.read_text(encoding="utf-8") + "  team: Team\n  team-two: Team 2\n  same: Team\n"
+    queues.write_text(text, encoding="utf-8")
+    edit(desk, set_cell("cards/change-pin", "Queue", "Team 2"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert '"Team 2" is not clear: write the name in quotes, "Team 2" or "Team" 2' in desk.err
+    edit(desk, set_cell("cards/change-pin", "Queue", '"Team 2"'))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "queue: team-two\n    minConfidence: 0.7\n" in texts()["manifests/cards.yaml"]
+
+
+def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
+    def change(rows: Rows) -> None:
+        one, two = (next(row for row in rows if row[0] == name) for name in ("cards/change-pin", "cards/pin-blocked"))
+        at = rows[0].index("intent")
+        one[at], two[at] = two[at], one[at]
+
+    edit(desk, change)
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+
+
+def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) -> None:
+    edit(desk, lambda _: None)
+    path = Path("manifests/fraud.yaml")
+    before, when, after = path.read_text(encoding="utf-8").partition("    when:\n")
+    assert when
+    assert "transferAmount" in after.partition("\n")[0]
+    path.write_text(before + after.partition("\n")[2], encoding="utf-8")
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert '">= 10000" in the table, "" in the manifests' in desk.err

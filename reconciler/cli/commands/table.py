@@ -21,6 +21,7 @@ from reconciler.export.update_manifest import find_changed_rules
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
@@ -94,7 +95,7 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
-    return CurrentRules(tenant, table, Vocabulary({queue.name: queue for queue in queues}, values))
+    return CurrentRules(tenant, table, Vocabulary(group_pairs((queue.name, queue) for queue in queues), values))
 
 
 def _share_texts(desired: DesiredState, sample: TrafficSample) -> dict[str, str]:
@@ -163,13 +164,11 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
+    others = _find_others(session, manifests)
     _print_edits(session, edits)
     _print_impact(session, current, after)
-    for name in (name for name in session.manifests.environments if name != session.environment.name):
-        with suppress(ManifestError):  # `validate` reports it, and it is the same before and after
-            if addresses := find_changed_rules(name, session.manifests, manifests):
-                count = pluralize(len(addresses), "changed rule")
-                say(f"{name} gets {count} too: its rules are in the same files.\n")
+    for name, count in others.items():
+        say(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
     if options.check:
         command = session.command_line.command("table", "--from", options.edited)
         say(f"Nothing was written. To write this: {command}\n")
@@ -211,6 +210,20 @@ def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -
     return manifests, after
 
 
+def _find_others(session: Session, after: Manifests) -> dict[str, int]:
+    """Return the number of changed rules of each other Environment. Raises SheetError if one becomes invalid."""
+    counts = {}
+    for name, loaded in session.manifests.environments.items():
+        with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
+            desire_offline(session.manifests, loaded.document)
+            try:
+                counts[name] = len(find_changed_rules(name, session.manifests, after))
+            except ManifestError as error:
+                reason = sanitize(error.findings[0].message)
+                raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
+    return {name: count for name, count in counts.items() if count and name != session.environment.name}
+
+
 def _print_edits(session: Session, edits: TableEdits) -> None:
     style, say = session.output.paint, session.output.result
     session.print_banner()
@@ -237,4 +250,5 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
         traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
     names, limit = current.tenant.resolver.names, session.limits.cases
     summary = summarize_impact(difference, names, before.labels, traffic, limit)
-    session.output.result("".join(f"{line}\n" for line in impact_lines(summary, session.output.paint)))
+    scope = "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:"
+    session.output.result("".join(f"{line}\n" for line in [scope, *impact_lines(summary, session.output.paint)]))
