@@ -16,7 +16,7 @@ IDLE = 0.8
 AWHILE = 0.6 * IDLE
 """Shorter than the time; twice this is longer."""
 EARLY = 0.05
-"""Seconds by which a timer may fire early."""
+"""Seconds by which a connection may seem to end early: a loaded machine reads the response late."""
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,7 @@ def measures() -> list[Measure]:
     share = 100 * fillers.total() / names.total()
     return [
         Measure("Python files", len(sources), 277),
-        Measure("lines", sum(lengths.values()), 40_510),
+        Measure("lines", sum(lengths.values()), 40_560),
         Measure("packages and modules at the top", len(top_level()), 24),
         Measure("import layers", len(layers()), 10),
         Measure("import cycles", len(circles), 0, " ".join(map(str, circles[:1]))),
