@@ -91,6 +91,9 @@ class ManifestWriter:
         if loaded is None:
             hint = suggest(new.ruleset, [each.document.name for each in self.manifests.rulesets])
             raise NotRepresentableError(f"there is no RuleSet {quote_name(new.ruleset)}{f'; {hint}' if hint else ''}")
+        environment, where = self.tenant.environment.name, loaded.document.environments
+        if where is not None and environment not in where:
+            raise NotRepresentableError(f"RuleSet {quote_name(new.ruleset)} is not for {environment}")
         fields = condition_fields(new.rule, self.tenant.environment.attributes)
         fields |= queue_or_targets([understood(part) for part in new.rule.targets], self._queue_name)
         # An empty cell leaves the RuleSet's default.

@@ -242,3 +242,16 @@ def test_a_condition_that_was_removed_by_hand_does_not_come_back(desk: Program) 
     path.write_text(before + after.partition("\n")[2], encoding="utf-8")
     assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
     assert '">= 10000" in the table, "" in the manifests' in desk.err
+
+
+def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(desk: Program) -> None:
+    text = "apiVersion: routing/v1\nkind: RuleSet\nname: other\nenvironments: [staging]\nrules: []\n"
+    Path("manifests/other.yaml").write_text(text, encoding="utf-8")
+
+    def change(rows: Rows) -> None:
+        new = dict.fromkeys(rows[0], "") | {"Rule": "other", "intent": "change_pin", "Queue": "General Service"}
+        rows.append(list(new.values()))
+
+    edit(desk, change)
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 'column A: RuleSet "other" is not for prod' in desk.err
