@@ -44,7 +44,9 @@ def read_csv(data: bytes) -> Sheet:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    heading = text.partition("\n")[0]
+    if text[:4].lower() == "sep=":  # a line of Excel's, about the separator
+        text = "\n" + text.partition("\n")[2]
+    heading = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=heading.count)
     number = 0
     try:

@@ -126,6 +126,12 @@ def test_an_invalid_csv_is_a_clear_error(data: bytes, message: str) -> None:
         read_csv(data)
 
 
+def test_a_line_about_the_separator_is_passed_over() -> None:
+    sheet = read_csv(b"sep=;\r\nRule;Queue\r\na/b;Cards 50, in short\r\n")
+    assert [cell.text for cell in sheet.rows[0]] == ["a/b", "Cards 50, in short"]
+    assert sheet.rows[0][1].name == "row 3, column B"
+
+
 def test_columns_have_letters() -> None:
     assert [column_letters(at) for at in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
 
