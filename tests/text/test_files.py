@@ -25,7 +25,7 @@ EXCEPTIONS = {
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "github/workflow_files.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
-    "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
+    "render/html.py: (_TEMPLATES / file).read_text(encoding='utf-8')",
     "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
     # Files that these calls open to append, not to read.
     "journal/journal.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 438)",
