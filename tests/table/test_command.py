@@ -255,3 +255,12 @@ def test_a_new_row_of_a_ruleset_of_another_environment_is_refused(desk: Program)
     edit(desk, change)
     assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
     assert 'column A: RuleSet "other" is not for prod' in desk.err
+
+
+def test_the_name_of_several_queues_is_refused(desk: Program) -> None:
+    queues = Path("manifests/queues.yaml")
+    text = queues.read_text(encoding="utf-8") + "  Support: {prod: {id: '111'}}\n  other-support: Support\n"
+    queues.write_text(text, encoding="utf-8")
+    edit(desk, set_cell("cards/change-pin", "Queue", "Support"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert '"Support" is the name of several queues' in desk.err
