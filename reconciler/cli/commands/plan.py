@@ -8,7 +8,6 @@ from typing import Final
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.commands.explore import plan_page
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
@@ -21,7 +20,6 @@ from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
-from reconciler.render.html import render_html
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
@@ -184,6 +182,8 @@ def _markdown(session: Session, plan: Plan, routing: RoutingMap, explore: str = 
 
 
 def _html(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
+    from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
+
     summary = summarize_plan(plan, session.tenant, _MOST_CASES)
     return render_html(summary, routing, plan_provenance(plan, session.banner, explore))
 
@@ -201,6 +201,8 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     routing, explore = build_routing_map(plan), "explore.html"
     write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing, explore)))
     write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing, explore)))
+    from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
+
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
 
 
