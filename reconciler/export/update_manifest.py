@@ -6,7 +6,7 @@ Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 from reconciler.desired.desired import DesiredRule, DesiredState, desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
@@ -79,18 +79,20 @@ class RuleUpdater:
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
-    def update(self, fields: Fields, *, texts: bool = True) -> Fields:
+    def update(self, fields: Fields, parts: Literal["all", "values"] = "all") -> Fields:
         """Return the fields that define the live rule. Raises NotRepresentableError.
 
-        Without `texts`, its conditions, targets, priority and switch alone: implicit key and texts follow.
+        `values` are its conditions, targets, priority and switch alone: implicit key and texts follow.
         """
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
                 fields = self._update_targets(self._update_conditions(fields))
-                fields = self._update_numbers(self._update_texts(fields) if texts else self._add_missing_key(fields))
+                fields = self._update_numbers(
+                    self._update_texts(fields) if parts == "all" else self._add_missing_key(fields)
+                )
                 rule = self.expander(fields).rule()
-                if rule == self.live or (not texts and values_of(rule) == values_of(self.live)):
+                if rule == self.live or (parts == "values" and values_of(rule) == values_of(self.live)):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
@@ -278,12 +280,6 @@ def find_unintended_changes(
     return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
 
 
-def find_changed_rules(environment: str, before: Manifests, after: Manifests) -> list[Address]:
-    """Return the addresses of an Environment's rules that differ between manifests. Raises ManifestError."""
-    old, new = (desire_offline(each, each.environments[environment].document)[0] for each in (before, after))
-    return find_unintended_changes(old, new, {})
-
-
 def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
     """Return a rule's document, and its index there. Raises NotRepresentableError."""
     for loaded in manifests.rulesets:
@@ -320,9 +316,10 @@ def prove_edits(
     for name in manifests[0].environments:
         if name not in (desired[0].environment, SANDBOX):
             try:
-                touched[name] = find_changed_rules(name, *manifests)
+                old, new = (desire_offline(each, each.environments[name].document)[0] for each in manifests)
             except ManifestError as error:
                 raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
+            touched[name] = find_unintended_changes(old, new, {})
     touched = {name: addresses for name, addresses in touched.items() if addresses}
     if touched:
         raise RefusedError(_refusal_text(edits, touched))

@@ -76,7 +76,7 @@ class ManifestWriter:
         desired = self._desired[change.entry.name]
         loaded, index = find_rule(desired, self.manifests)
         updater = RuleUpdater(desired.address.key, change.rule, loaded.document, self.tenant)
-        new = updater.update(loaded.source_map.value(("rules", index)), texts=False)
+        new = updater.update(loaded.source_map.value(("rules", index)), "values")
         self._patch(loaded, ("rules", index), new)
         self._expect(Address(desired.address.ruleset, updater.expander(new).key()), change.rule)
 

@@ -17,7 +17,7 @@ from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.desired.queues import QueueError
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import find_changed_rules
+from reconciler.export.update_manifest import find_unintended_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
@@ -212,16 +212,20 @@ def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -
 
 def _find_others(session: Session, after: Manifests) -> dict[str, int]:
     """Return the number of changed rules of each other Environment. Raises SheetError if one becomes invalid."""
-    counts = {}
+    before: dict[str, DesiredState] = {}
     for name, loaded in session.manifests.environments.items():
         with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
-            desire_offline(session.manifests, loaded.document)
-            try:
-                counts[name] = len(find_changed_rules(name, session.manifests, after))
-            except ManifestError as error:
-                reason = sanitize(error.findings[0].message)
-                raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
-    return {name: count for name, count in counts.items() if count and name != session.environment.name}
+            before[name], _ = desire_offline(session.manifests, loaded.document)
+    before.pop(session.environment.name, None)
+    counts = {}
+    for name, old in before.items():
+        try:
+            new, _ = desire_offline(after, after.environments[name].document)
+        except ManifestError as error:
+            reason = sanitize(error.findings[0].message)
+            raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
+        counts[name] = len(find_unintended_changes(old, new, {}))
+    return {name: count for name, count in counts.items() if count}
 
 
 def _print_edits(session: Session, edits: TableEdits) -> None:
