@@ -75,7 +75,7 @@ def plan_to_json(plan: Plan) -> Document:
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [asdict(result) for result in plan.guards],
     }
-    return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
+    return {**form, "planId": plan.remember_id(lambda: _plan_id(form))}
 
 
 def with_plan_id(payload: Document) -> Document:
@@ -85,7 +85,7 @@ def with_plan_id(payload: Document) -> Document:
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits that identify this plan."""
-    return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
+    return plan.remember_id(lambda: str(plan_to_json(plan)["planId"]))
 
 
 def count_changes(plan: Plan) -> dict[str, int]:

@@ -105,7 +105,7 @@ def _check_emptied(plan: Plan) -> GuardResult:
         elif change.cause != "duplicate":
             remaining.discard(change.address)
     before = {address.ruleset for address in plan.managed}
-    emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
+    emptied = sorted((before & plan.desired.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
         return _result("emptied", len(plan.managed), "no managed rule would remain")
     message = f"no rule of {', '.join(emptied)} would remain" if emptied else "no RuleSet loses its last rule"
