@@ -29,7 +29,7 @@ from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
-from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
+from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
@@ -63,11 +63,7 @@ def run(options: Namespace, output: Output) -> int:
         raise missing_extra("`cxroute serve`") from error
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
-    try:
-        listener = open_listener(options.host, settings.port)
-    except OSError as error:
-        raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
-    with listener, closing(log):
+    with open_listener(options.host, settings.port) as listener, closing(log):
         session.print_banner()
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:

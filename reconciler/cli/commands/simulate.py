@@ -14,7 +14,7 @@ from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
-from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds import profile as profiles
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import load_manifests
@@ -135,8 +135,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
                 serve(app, listener, lambda: _print_address(url_of(listener), output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
-        except OSError as error:
-            raise CxrouteError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
     return 0
 
 

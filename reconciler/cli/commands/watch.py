@@ -92,10 +92,7 @@ def _open_health_listener(address: str) -> socket.socket:
         from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     except ImportError as error:
         raise missing_extra("--listen") from error
-    try:
-        return open_listener(match[1].strip("[]"), int(match[2]))
-    except OSError as error:
-        raise CxrouteError(f"cannot listen on {address}: {error.strerror or error}") from error
+    return open_listener(match[1], int(match[2]))
 
 
 @dataclass(slots=True, kw_only=True)
