@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import Any, Final
 
-from reconciler.cli.arguments import missing_extra
+from reconciler.cli.arguments import requires_serve
 from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
@@ -128,13 +128,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
-        try:
+        with requires_serve("`cxroute simulate`"):
             from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
                 serve(app, listener, lambda: _print_address(url_of(listener), output))
-        except ImportError as error:
-            raise missing_extra("`cxroute simulate`") from error
     return 0
 
 
