@@ -31,7 +31,7 @@ from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import LAST_PORT, is_loopback
 from reconciler.text.redact import REDACTOR
 
 HELP: Final = """\
@@ -220,7 +220,6 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
 
 
 _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
-_LAST_PORT: Final = 65_535
 
 
 class ServeSettings(NamedTuple):
@@ -235,8 +234,8 @@ class ServeSettings(NamedTuple):
 def read_settings(options: Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
     port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
-    if not (port.isascii() and port.isdigit()) or int(port[:6]) > _LAST_PORT:
-        raise UsageError(f"invalid port {port[:20]!r} (0-{_LAST_PORT})")
+    if not (port.isascii() and port.isdigit()) or int(port[:6]) > LAST_PORT:
+        raise UsageError(f"invalid port {port[:20]!r} (0-{LAST_PORT})")
     settings = ServeSettings(int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
     if not settings.keys and not settings.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only")

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbelow
-from typing import Any, Final
+from typing import Any
 
 from reconciler.cli.arguments import requires_serve
 from reconciler.cli.command_line import choose_environment, expected_queues
@@ -26,9 +26,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.settings import PROFILES
-from reconciler.text.hosts import is_loopback, url_of
-
-_LAST_PORT: Final = 65_535
+from reconciler.text.hosts import LAST_PORT, is_loopback, url_of
 
 
 def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue], Environment]:
@@ -146,8 +144,8 @@ def _print_address(url: str, output: Output) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if not 0 <= options.port <= _LAST_PORT:
-        raise UsageError(f"--port {options.port}: must be a port from 0 to {_LAST_PORT}")
+    if not 0 <= options.port <= LAST_PORT:
+        raise UsageError(f"--port {options.port}: must be a port from 0 to {LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
         raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
     if not is_loopback(options.host):
