@@ -4,8 +4,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -31,6 +30,9 @@ from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -101,12 +103,12 @@ class _CheckedFile(NamedTuple):
         return not any(item.severity == "error" and item.source and item.source.line in lines for item in findings)
 
 
-def load_manifests(directory: Path) -> Manifests:
+def load_manifests(directory: "Path") -> Manifests:
     """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
     return load_contents(read_files(directory))
 
 
-def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
+def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
     """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
     return load_contents(sorted({**dict(read_files(directory)), **changed}.items()))
 
@@ -130,7 +132,7 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
     )
 
 
-def load_environment(directory: Path, name: str) -> Manifests:
+def load_environment(directory: "Path", name: str) -> Manifests:
     """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
     files, findings = _check_files(read_files(directory))
     sound = [loaded for file in files for loaded in file.valid if file.is_free_of_errors(loaded)]
