@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan, session.sample))
+    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan))
 
 
 def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: ExploreSide) -> str:

@@ -24,7 +24,7 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
+from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
 from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import share_range, summarize_impact
@@ -100,10 +100,8 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
 
 def _share_texts(desired: DesiredState, sample: TrafficSample) -> dict[str, str]:
     entries = desired_entries(desired)
-    events = desired.endpoint.pull_back(entries)
-    shares = rule_shares(events, desired.evaluation, convert_sample(desired.endpoint.types, sample)).rules
-    enabled = (entry for entry in entries if entry.rule.enabled)
-    return {entry.name: share_range(shares.get((entry.name, entry.id), ShareRange(0, 0))) for entry in enabled}
+    shares = rule_shares(entries, desired, sample)
+    return {entry.name: share_range(shares.of(entry)) for entry in entries if entry.rule.enabled}
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
