@@ -250,7 +250,9 @@ def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
     """They are computed once for a plan; those of each side are what its rules alone give."""
     promise = Promise(conditions=(intent_is("card_lost"),), always=frozenset({"q-cards"}))
     finding = Finding(code="CXR221", severity="error", message="")
-    stated = StatedPromise(document="safety", name="cards", promise=promise, finding=finding, requirement='only "Cards"')
+    stated = StatedPromise(
+        document="safety", name="cards", promise=promise, finding=finding, requirement='only "Cards"'
+    )
     made = plan_of_everything()
     made = check_guards(replace(made, desired=replace(made.desired, promises=(stated,))), environment())
     assert made.traffic_impact
