@@ -89,7 +89,7 @@ def measure_traffic(
         regions=tuple(region_sum.as_share(total) for region_sum in counter.region_sums),
         rows=tuple(row_sum.as_share(total) for row_sum in counter.row_sums),
         total=counter.total.as_share(total),
-        balance=_compute_balance(shares[0].queues, shares[1].queues, changes, total),
+        balance=_compute_balance(shares, changes, total),
         shares=shares,
     )
 
@@ -134,13 +134,10 @@ def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fr
 
 
 def _compute_balance(
-    before: Mapping[str | None, ShareRange],
-    after: Mapping[str | None, ShareRange],
-    changes: Mapping[str | None, _Sum] | None,
-    total: float,
+    sides: Iterable["RuleShares"], changes: Mapping[str | None, _Sum] | None, total: float
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
-    shares = []
+    (before, after), shares = (side.queues for side in sides), []
     for queue in {**before, **after}:
         first, second = before.get(queue, _NOTHING), after.get(queue, _NOTHING)
         # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.

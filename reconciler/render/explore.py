@@ -95,14 +95,12 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
 
 def render_explore(page: ExplorePage) -> str:
     """Return the page."""
-    labels, endpoint = page.desired.labels, page.desired.endpoint
     return render_page(
         "explore",
         _FILES,
         data=explore_data(page),
         page=page,
-        names=[labels.name(attribute) for attribute in page.attributes],
-        fields=[name for name in page.attributes if name not in (endpoint.intent, endpoint.confidence)],
+        names={name: page.desired.labels.name(name) for name in page.attributes},
         opaque=any(isinstance(part, Opaque) for entry, _ in page.rules for part in entry.rule.conditions),
         shared=any(side.shares for side in page.sides),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],

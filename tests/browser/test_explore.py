@@ -369,13 +369,11 @@ def test_a_page_without_input_says_what_to_do(browser: Browser, address: Callabl
         page = sight.page
         page.goto(address("bank"))
         hints = []
-        for act in (
-            lambda: None,
-            lambda: page.fill("#intent", "pin_blocked"),
-            lambda: page.click("#clear"),
-            lambda: page.fill("#field-0", "gold"),
-        ):
-            act()
+        for field, value in (("", ""), ("#intent", "pin_blocked"), ("#clear", ""), ("#field-0", "gold")):
+            if value:
+                page.fill(field, value)
+            elif field:
+                page.click(field)
             page.wait_for_timeout(30)
             said = page.locator("#answer").inner_text()
             assert "goes to" in said
