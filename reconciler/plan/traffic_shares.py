@@ -7,7 +7,7 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow
@@ -33,6 +33,11 @@ class ShareRange:
 
     least: float
     most: float
+
+    def in_words(self, sign: Literal["-", "+"] = "-") -> str:
+        """Return the range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open; `+`: with a sign."""
+        least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (self.least, self.most))
+        return f"{most} %" if least == most else f"{least} to {most} %"
 
 
 _NOTHING: Final = ShareRange(0, 0)

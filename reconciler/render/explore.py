@@ -25,7 +25,7 @@ from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, rule_shares
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import render_page
-from reconciler.render.impact import destination_phrase, share_range
+from reconciler.render.impact import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute
@@ -88,9 +88,9 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     transition, impact = build_transition(plan), plan.traffic_impact
     before, after = impact.shares if impact else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
-    today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
-    later = ExploreSide("after this change", transition.after, plan.desired.endpoint, plan.promises, after)
-    return replace(today, shares=before), later
+    promises = run_promises(base, transition.before, plan.queue_names)
+    today = ExploreSide("today", transition.before, base.endpoint, promises, before)
+    return today, ExploreSide("after this change", transition.after, plan.desired.endpoint, plan.promises, after)
 
 
 def render_explore(page: ExplorePage) -> str:
@@ -151,7 +151,7 @@ def _side_form(side: ExploreSide) -> Document:
         "minConfidence": policy.min_confidence,
         "known": sorted(policy.known_intents),
         "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
-        "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
+        "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()] if shares else None,
     }
 
 
@@ -195,7 +195,7 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
         for name in page.attributes
     ]
     sides = [page.sides[number] for number in numbers if rule.enabled]
-    shares = {side.name: share_range(side.shares.of(entry)) for side in sides if side.shares}
+    shares = {side.name: side.shares.of(entry).in_words() for side in sides if side.shares}
     differ = len({*shares.values()}) > 1
     return {
         "name": sanitize(entry.name) if entry.address else quote(entry.name),

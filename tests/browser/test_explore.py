@@ -448,19 +448,20 @@ def test_rules_without_a_queue_are_found(browser: Browser, tmp_path: Path) -> No
     assert [] == sight.noise
 
 
+TYPE_AND_CLICK: Final = """([text, target]) => {
+  const field = document.getElementById("intent");
+  field.value = text;
+  field.dispatchEvent(new Event("input"));
+  document.querySelector(target).click();
+}"""
+
+
 def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, address: Callable[[str], str]) -> None:
     """What was typed just before a click is kept; another tab has its own conversation."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("bank"))
-        page.evaluate(
-            """() => {
-          const field = document.getElementById("intent");
-          field.value = "pin_blocked";
-          field.dispatchEvent(new Event("input"));
-          document.querySelector("[data-view=rules]").click();
-        }"""
-        )
+        page.evaluate(TYPE_AND_CLICK, ["pin_blocked", "[data-view=rules]"])
         page.wait_for_selector("#view-rules:not([hidden])")
         page.go_back()
         page.wait_for_selector("#view-try:not([hidden])")
@@ -471,14 +472,7 @@ def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, add
         page.evaluate("location.hash = '#intent=card_arrival&confidence=0.9'")
         page.wait_for_timeout(50)
         assert 'intent "Card has not arrived"' in page.locator("#answer").inner_text()
-        page.evaluate(
-            """() => {
-          const field = document.getElementById("intent");
-          field.value = "x";
-          field.dispatchEvent(new Event("input"));
-          document.getElementById("clear").click();
-        }"""
-        )
+        page.evaluate(TYPE_AND_CLICK, ["x", "#clear"])
         page.wait_for_timeout(50)
         assert "" == page.input_value("#intent")
     assert [] == sight.noise
