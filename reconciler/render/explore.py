@@ -38,7 +38,7 @@ _MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, b
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExploreSide:
     """A list of rules behind its endpoint, with the results of the promises and the shares of a traffic sample."""
 
@@ -80,7 +80,7 @@ def build_side(name: str, rules: RuleList, desired: DesiredState, sample: Traffi
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
     promises = run_promises(desired, rules.entries, rules.queues)
     shares = rule_shares(rules.entries, desired, sample) if sample else None
-    return ExploreSide(name, rules.entries, desired.endpoint, promises, shares)
+    return ExploreSide(name=name, entries=rules.entries, endpoint=desired.endpoint, promises=promises, shares=shares)
 
 
 def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
@@ -88,9 +88,9 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     transition, impact = build_transition(plan), plan.traffic_impact
     before, after = impact.shares if impact else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
-    promises = run_promises(base, transition.before, plan.queue_names)
-    today = ExploreSide("today", transition.before, base.endpoint, promises, before)
-    return today, ExploreSide("after this change", transition.after, plan.desired.endpoint, plan.promises, after)
+    today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
+    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.desired.endpoint)
+    return replace(today, shares=before), replace(later, promises=plan.promises, shares=after)
 
 
 def render_explore(page: ExplorePage) -> str:
