@@ -70,10 +70,15 @@ class QueueResolver:
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is assumed to exist, with its name as its id if it has no id there."""
+    """Every queue that a manifest names is assumed to exist, with its name as its id if it has no id there.
+
+    Live queues, if there are any, come first, also inactive ones.
+    """
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
+        if namesakes := self._by_name.get(live_name):
+            return next((queue for queue in namesakes if queue.active), namesakes[0])
         return self.queues_by_id.setdefault(live_name, Queue(live_name, live_name))
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:

@@ -24,7 +24,7 @@ def check_guards(plan: Plan, environment: Environment) -> Plan:
     guards = (_apply_allowance(result, environment, plan.generated_at) for result in results)
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
-    return add_findings(replace(plan, guards=tuple(guards)), warnings)
+    return add_findings(replace(plan, guards=tuple(guards), promises=promises), warnings)
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:

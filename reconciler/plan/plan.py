@@ -20,7 +20,8 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
 
-if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
+if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
+    from reconciler.plan.promises import PromiseResult
     from reconciler.plan.traffic_shares import TrafficImpact
 
 
@@ -102,6 +103,7 @@ class Plan:
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
     traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
     guards: tuple[GuardResult, ...] = ()
+    promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
     watch: WatchCounts | None = None  # None without route tests and promises

@@ -10,6 +10,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry, evaluation_key
 from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
 from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.traffic_shares import RuleShares
 from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
 from reconciler.text.phrases import Labels
 
@@ -73,10 +74,8 @@ class DecisionTable:
         return [*(column.heading for column in self.columns[:-1]), self.origin]
 
 
-def build_table(
-    desired: DesiredState, queues: Mapping[str, str], shares: Mapping[str, str] | None = None
-) -> DecisionTable:
-    """Return the table; `queues` are names by id, `shares` are texts by the rule's name."""
+def build_table(desired: DesiredState, queues: Mapping[str, str], shares: RuleShares | None = None) -> DecisionTable:
+    """Return the table; `queues` are names by id, `shares` are those of a sample."""
     entries = sorted(desired_entries(desired), key=lambda entry: evaluation_key(entry, desired.evaluation))
     attributes, labels = attributes_in_use(entries, desired.labels), desired.labels
     columns = list[Column]()
@@ -85,7 +84,7 @@ def build_table(
             columns += [Column("conditions", heading_of(attribute, labels), attribute) for attribute in attributes]
         if kind != "share" or shares is not None:
             columns.append(Column(kind, heading))
-    rows = (_make_row(entry, columns, queues, shares or {}) for entry in entries)
+    rows = (_make_row(entry, columns, queues, shares) for entry in entries)
     return DecisionTable(desired.environment, tuple(columns), tuple(rows))
 
 
@@ -114,7 +113,7 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
 
 
 def _make_row(
-    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: Mapping[str, str]
+    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: RuleShares | None
 ) -> Row:
     rule, source, by_attribute = entry.rule, entry.source, conditions_by_attribute(entry.rule)
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
@@ -124,7 +123,7 @@ def _make_row(
         "priority": write_scalar(rule.priority),
         "on": YES if rule.enabled else NO,
         "queue": write_queues(weighted),
-        "share": shares.get(entry.name, ""),
+        "share": shares.of(entry).in_words() if shares and rule.enabled else "",
         "file": f"{write_name(source.file)} line {source.line}" if source else "",
     }
     cells = (

@@ -24,10 +24,10 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
+from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
 from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import share_range, summarize_impact
+from reconciler.render.impact import summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
@@ -89,21 +89,14 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
             resolver.resolve(alias)
     queues = tuple(resolver.queues_by_id.values())
     tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
-    table = build_table(desired, resolver.names, _share_texts(desired, sample) if sample else None)
+    shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
+    table = build_table(desired, resolver.names, shares)
     values: dict[str, Sequence[Scalar]] = {column.attribute: () for column in table.columns if column.attribute}
     declared = manifests.declared_attributes.items()
     values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
     return CurrentRules(tenant, table, Vocabulary(group_pairs((queue.name, queue) for queue in queues), values))
-
-
-def _share_texts(desired: DesiredState, sample: TrafficSample) -> dict[str, str]:
-    entries = desired_entries(desired)
-    events = desired.endpoint.pull_back(entries)
-    shares = rule_shares(events, desired.evaluation, convert_sample(desired.endpoint.types, sample)).rules
-    enabled = (entry for entry in entries if entry.rule.enabled)
-    return {entry.name: share_range(shares.get((entry.name, entry.id), ShareRange(0, 0))) for entry in enabled}
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
