@@ -1,19 +1,21 @@
 """Replaces values in a manifest's text, and preserves quotes, brackets, indentation, comments and line ends."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from yaml import MappingNode, ScalarNode, compose_all
+from yaml import MappingNode, ScalarNode, ScalarToken, compose_all, scan
 from yaml.cyaml import CBaseLoader
 
 from reconciler.manifest import yaml_writer
 
 Json = Any
+_COMMENT: Final = re.compile(r"(?<!\S)#.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,32 @@ def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]
     patcher = _Patcher(text)
     patcher.patch_value(node, old, new, "in block")
     return patcher.edits
+
+
+def compute_item_edits(
+    text: str, node: Node, old: dict[str, Json], name: str, removed: Container[int], added: Sequence[Json]
+) -> list[TextEdit]:
+    """Return the edits of a mapping that remove items of its list `name`, by index, and add others at the end.
+
+    A comment directly above a removed item, or in its lines, goes with it. Raises CannotPatchError.
+    """
+    at, patcher = list(old).index(name), _Patcher(text)
+    if node.is_flow or node.values[at].is_flow or not old[name]:
+        items = [item for index, item in enumerate(old[name]) if index not in removed]
+        patcher.patch_value(node, old, old | {name: [*items, *added]}, "in block")
+    else:
+        patcher.patch_items(node.keys[at], node.values[at], removed, added)
+    return patcher.edits
+
+
+def find_comments(text: str) -> Iterator[TextEdit]:
+    """Yield each comment of a text, with its position."""
+    scalars = [token for token in scan(text, CBaseLoader) if isinstance(token, ScalarToken)]
+    starts = [0, *(token.end_mark.index for token in scalars)]
+    ends = [*(token.start_mark.index for token in scalars), len(text)]
+    for start, end in zip(starts, ends, strict=True):
+        for match in _COMMENT.finditer(text, start, end):
+            yield TextEdit(match.start(), match.end(), match[0].rstrip())
 
 
 class _Patcher:
@@ -191,6 +219,31 @@ class _Patcher:
             for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
 
+    def patch_items(self, key: Node, node: Node, removed: Container[int], added: Sequence[Json]) -> None:
+        """Remove items of a field's block, with the comments directly above them, and add others at its end."""
+        kept = [item for at, item in enumerate(node.values) if at not in removed]
+        for item in (item for at, item in enumerate(node.values) if at in removed):
+            dash = self.find_dash(item)
+            start, end = self.line_start(dash), self.text.find("\n", item.end) + 1
+            while (above := self.line_start(start - 1)) < start and self._is_comment(above, dash):
+                start = above
+            self._add_edit(start, end or len(self.text), "")
+        lines = [line for item in added for line in self._item_lines(node, item)]
+        end = self.end_of_line(kept[-1].end if kept else key.end)
+        if not kept and not added:
+            colon = self.text.index(":", key.end) + 1
+            self._add_edit(colon, colon, " []")
+        elif end == len(self.text):
+            self._add_edit(end, end, "".join(f"{self.line_end}{line}" for line in lines))
+        elif added:  # after the line end, because the last line may be removed by another edit
+            end = self.text.index("\n", end) + 1
+            self._add_edit(end, end, "".join(f"{line}{self.line_end}" for line in lines))
+
+    def _is_comment(self, start: int, dash: int) -> bool:
+        """Return whether a line is a comment that is not indented further than a dash."""
+        line = self.text[start : self.end_of_line(start)]
+        return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
+
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
@@ -198,14 +251,17 @@ class _Patcher:
             where, text = node.values[-1].end if behind else node.values[at].start, yaml_writer.format_flow(item)
             self._add_edit(where, where, f", {text}" if behind else f"{text}, ")
             return
-        column = self.column(self.find_dash(node.values[0]))
-        lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
-        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            lines = yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
         if behind:
-            self._insert_after(node.values[-1].end, lines)
+            self._insert_after(node.values[-1].end, self._item_lines(node, item))
         else:
-            self._insert_before(self.find_dash(node.values[at]), lines)
+            self._insert_before(self.find_dash(node.values[at]), self._item_lines(node, item))
+
+    def _item_lines(self, node: Node, item: Json) -> list[str]:
+        """Return the lines of a new item of a block."""
+        column = self.column(self.find_dash(node.values[0]))
+        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            return yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
+        return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
         at = self.end_of_line(end)

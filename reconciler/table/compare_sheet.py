@@ -1,20 +1,33 @@
 """An edited sheet beside the table of the manifests -> the edited cells, the new rows and the removed rows."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.rule import Condition, Queue, Rule, Scalar, Target, normalized_conditions, sorted_targets
+from reconciler.model.grouping import group_pairs
+from reconciler.model.rule import (
+    JSON_NUMBER,
+    Address,
+    Condition,
+    Queue,
+    Rule,
+    Scalar,
+    Target,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
-from reconciler.table.rows import NO, YES, Column, DecisionTable, conditions_by_attribute
-from reconciler.table.sheet import Cell, Sheet, SheetError, list_lines, refuse_cells
+from reconciler.table.rows import FILE, NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
+from reconciler.table.sheet import ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
-_ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
+_NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
+_MOST_DIGITS: Final = 15  # that programs for spreadsheets keep of a number
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,9}")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
@@ -25,6 +38,7 @@ class Vocabulary(NamedTuple):
     """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
 
     queues: Mapping[str, Sequence[Queue]]
+    aliases: Mapping[str, str]  # the names of queues by their alias
     values: Mapping[str, Sequence[Scalar]]  # empty: any value
 
 
@@ -37,29 +51,20 @@ class CellEdit(NamedTuple):
     after: str
 
 
-class EditedRule(NamedTuple):
-    """A rule with edited cells, and the rule that they define."""
+class RowEdit(NamedTuple):
+    """An edited row: its rule in the manifests (None: the row is new), and the rule and address that it defines."""
 
-    entry: RoutingEntry
+    cell: Cell  # of the address
+    entry: RoutingEntry | None
+    address: Address  # its key is "" for the default key
     rule: Rule
     edits: tuple[CellEdit, ...]
-
-
-class NewRule(NamedTuple):
-    """A new row: the RuleSet, the key ("": the default), the rule, and whether the row has a priority and a switch."""
-
-    cell: Cell
-    ruleset: str
-    key: str
-    rule: Rule
-    stated: frozenset[str]  # the kinds of its filled cells
 
 
 class TableEdits(NamedTuple):
     """What a sheet changes."""
 
-    changed: tuple[EditedRule, ...] = ()
-    added: tuple[NewRule, ...] = ()
+    edited: tuple[RowEdit, ...] = ()
     removed: tuple[RoutingEntry, ...] = ()
 
 
@@ -68,30 +73,49 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     digest = _read_origin(table, sheet)
     columns = _match_columns(table, sheet, vocabulary)
     lines = [dict(zip(columns, cells, strict=True)) for cells in sheet.rows]
+    rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
-        _refuse_stale_table(table, lines, digest)
-    rows, reader = {row.cells[0]: row for row in table.rows}, _RowReader(vocabulary)
-    changed, added, names = list[EditedRule](), list[NewRule](), set[str]()
+        _refuse_stale_table(table, rows, lines, digest)
+    names, renamed = Counter(cells[NAME].text for cells in lines), _find_renamed(rows, lines)
+    edits, reader = list[RowEdit](), _RowReader(vocabulary)
     for cells in lines:
-        name = cells[table.columns[0]]
+        name = cells[NAME]
+        row, match = rows.get(name.text) or renamed.get(name.text), _ADDRESS.fullmatch(name.text)
         if not name.text:
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
-        elif name.text in names and name.text in rows:
+        elif row and names[name.text] > 1:
             reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
-        elif row := rows.get(name.text):
-            rule, edits = reader.read(cells, dict(zip(table.columns, row.cells, strict=True)), row.entry.rule)
-            changed += [EditedRule(row.entry, rule, edits)] if edits else []
-        elif address := _ADDRESS.fullmatch(name.text):
-            rule, _ = reader.read(cells, {}, _NEW_RULE)
-            stated = frozenset(column.kind for column, cell in cells.items() if cell.text)
-            added.append(NewRule(name, address[1], address[2] or "", rule, stated))
+        elif row or match:
+            entry, before = (row.entry, row.cells) if row else (None, {})
+            rule, changes = reader.read(cells, before, entry.rule if entry else _NEW_RULE)
+            if name.text in renamed:
+                changes = (CellEdit(name.name, NAME.heading, before[NAME], name.text), *changes)
+            if changes or not row:
+                ruleset, _, key = (entry.name if entry and name.text in rows else name.text).partition("/")
+                edits.append(RowEdit(name, entry, Address(ruleset, key), rule, changes))
         else:
             reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
-        names.add(name.text)
     refuse_cells(reader.problems)
-    removed = tuple(row.entry for name, row in rows.items() if name not in names)
-    return TableEdits(tuple(changed), tuple(added), removed)
+    kept = {*names, *(row.cells[NAME] for row in renamed.values())}
+    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in kept))
+
+
+def _find_renamed(rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]]) -> dict[str, Row]:
+    """Return the rows whose address alone was replaced, by the new address: the place of the rule is still there."""
+    names = {cells[NAME].text for cells in lines}
+    if any(rows[name].cells[FILE] != cells[FILE].text for cells in lines if (name := cells[NAME].text) in rows):
+        return {}  # rules moved after the table was made
+    by_place = group_pairs((row.cells[FILE], row) for row in rows.values())
+    new_names = group_pairs((cells[FILE].text, cells[NAME].text) for cells in lines if cells[NAME].text not in rows)
+    pairs = [(new[0], by_place.get(place, ())) for place, new in new_names.items() if len(new) == 1]
+    return {
+        new: old[0]
+        for new, old in pairs
+        if len(old) == 1
+        and old[0].cells[NAME] not in names
+        and new.startswith(f"{old[0].entry.name.partition('/')[0]}/")
+    }
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
@@ -102,12 +126,10 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
     known = {form: by_attribute.get(name) or Column("conditions", form, name) for form, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
-        column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
+        column = FILE if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, [*own, *vocabulary.values])
-            what = (
-                "is not an attribute of the rules or of an Attributes document" if column is None else "is there twice"
-            )
+            what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)
@@ -119,28 +141,29 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
-    origins = [match for cell in sheet.headings if (match := _ORIGIN.fullmatch(cell.text))]
-    if not origins:
-        example = quote_name(table.origin)
-        raise SheetError(f"no heading says of what the table is, such as {example}: begin with a new table")
-    environment, digest = origins[0].groups()
-    if environment != table.environment:
-        raise RefusedError(f"this is a table of {quote_name(environment)}, and -e is {table.environment}")
-    return str(digest)
+    origin = next(filter(None, (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)), None)
+    if origin is None:
+        where, example = sheet.headings[0].name, quote_name(table.origin)
+        raise SheetError(
+            f"{where}: no heading of this row says of what the table is, such as {example}: make a new table"
+        )
+    if origin[1] != table.environment:
+        raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
+    return origin[2]
 
 
-def _refuse_stale_table(table: DecisionTable, lines: Sequence[Mapping[Column, Cell]], digest: str) -> None:
+def _refuse_stale_table(
+    table: DecisionTable, rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]], digest: str
+) -> None:
     """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
-    rows = {row.cells[0]: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
-    names, differences = [cells[table.columns[0]].text for cells in lines], []
-    for name, cells in zip(names, lines, strict=True):
-        current = rows.get(name, {})
-        differences += [
-            f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(current.get(column, ''))} in the manifests"
-            for column, cell in cells.items()
-            if current and column.is_editable and cell.text != current.get(column, "")
-        ]
-    if differences or {*rows} != {*names}:
+    differences = [
+        f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(before)} in the manifests"
+        for cells in lines
+        if (row := rows.get(cells[NAME].text))
+        for column, cell in cells.items()
+        if column.is_editable and cell.text != (before := row.cells.get(column, ""))
+    ]
+    if differences or {*rows} != {cells[NAME].text for cells in lines}:
         message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
         remedy = f"{table.digest}. Make a new table, and repeat the edits there"
         raise RefusedError(f"nothing was written: {message} {remedy}{list_lines(differences)}")
@@ -168,13 +191,18 @@ class _RowReader:
             except CellError as error:
                 self.problems.append(f"{cell.name}: {error}")
                 continue
-            if edited != rule:
+            if edited != rule or not before:
                 rule = edited
                 edits.append(CellEdit(cell.name, column.heading, text, cell.text))
         return rule, tuple(edits)
 
     def _apply(self, column: Column, text: str, rule: Rule) -> Rule:
         """Return the rule with the meaning of a cell. Raises CellError."""
+        if _NO_BREAK_SPACES.search(text):
+            raise CellError(f"{quote_name(text)} has a no-break space: type a usual space instead")
+        if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > _MOST_DIGITS:
+            reason = f"a number of more than {_MOST_DIGITS} digits, which programs for spreadsheets round"
+            raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
         if column.kind == "priority":
             if not _PRIORITY.fullmatch(text):
                 raise CellError(f"{quote_name(text)} is not a whole number")
@@ -206,9 +234,12 @@ class _RowReader:
             named = known.get(name, ())
             matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
             if len(matching) != 1:
-                hint = suggest(name, known)
+                alias = self.vocabulary.aliases.get(name, "")
+                hint = f"did you mean {quote_name(alias)}?" if alias else suggest(name, known)
                 what = f"is not a queue of this Environment{f'; {hint}' if hint else ''}"
                 raise CellError(f"{quote_name(name)} {'is the name of several queues' if matching else what}")
+            if matching[0] in (target.queue_id for target in targets):
+                raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 

@@ -39,11 +39,15 @@ class Column(NamedTuple):
         return self.kind in ("priority", "on", "conditions", "queue")
 
 
+NAME, FILE = Column("rule", "Rule"), Column("file", "File")
+"""The columns that identify a rule: by its address, and by its place."""
+
+
 class Row(NamedTuple):
     """A rule, and its cells by column."""
 
     entry: RoutingEntry
-    cells: tuple[str, ...]
+    cells: dict[Column, str]
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,9 @@ class DecisionTable:
     @cached_property
     def digest(self) -> str:
         """Return 12 hex digits: tables of equal rules have one digest. Shares and lines of files do not count."""
-        kept = [index for index, column in enumerate(self.columns) if column.kind not in ("share", "file")]
-        cells = [[row.cells[index] for index in kept] for row in self.rows]
-        content = [self.environment, [self.columns[index].heading for index in kept], cells]
+        columns = [column for column in self.columns if column.kind not in ("share", "file")]
+        cells = [[row.cells[column] for column in columns] for row in self.rows]
+        content = [self.environment, [column.heading for column in columns], cells]
         return sha256(CANONICAL_JSON.encode(content).encode()).hexdigest()[:12]
 
     @property
@@ -116,7 +120,7 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
 def _make_row(
     entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: Mapping[str, str]
 ) -> Row:
-    rule, source, by_attribute = entry.rule, entry.source, conditions_by_attribute(entry.rule)
+    rule, source = entry.rule, entry.source
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
     weighted = [WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight) for target in targets]
     texts: dict[ColumnKind, str] = {
@@ -127,8 +131,5 @@ def _make_row(
         "share": shares.get(entry.name, ""),
         "file": f"{write_name(source.file)} line {source.line}" if source else "",
     }
-    cells = (
-        write_conditions(by_attribute.get(column.attribute, ())) if column.kind == "conditions" else texts[column.kind]
-        for column in columns
-    )
-    return Row(entry, tuple(cells))
+    conditions = {name: write_conditions(parts) for name, parts in conditions_by_attribute(rule).items()}
+    return Row(entry, {each: texts.get(each.kind, conditions.get(each.attribute, "")) for each in columns})

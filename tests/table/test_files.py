@@ -11,8 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from reconciler.table.csv_file import read_csv, write_csv
-from reconciler.table.sheet import SheetError, column_letters
+from reconciler.table.sheet import SheetError, column_letters, read_csv, write_csv
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.libreoffice import saved_by_libreoffice
