@@ -1,21 +1,19 @@
 """Replaces values in a manifest's text, and preserves quotes, brackets, indentation, comments and line ends."""
 
 import json
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from yaml import MappingNode, ScalarNode, ScalarToken, compose_all, scan
+from yaml import MappingNode, ScalarNode, compose_all
 from yaml.cyaml import CBaseLoader
 
 from reconciler.manifest import yaml_writer
 
 Json = Any
-_COMMENT: Final = re.compile(r"(?<!\S)#.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,32 +90,6 @@ def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]
     return patcher.edits
 
 
-def compute_item_edits(
-    text: str, node: Node, old: dict[str, Json], name: str, removed: Container[int], added: Sequence[Json]
-) -> list[TextEdit]:
-    """Return the edits of a mapping that remove items of its list `name`, by index, and add others at the end.
-
-    A comment directly above a removed item, or in its lines, goes with it. Raises CannotPatchError.
-    """
-    at, patcher = list(old).index(name), _Patcher(text)
-    if node.is_flow or node.values[at].is_flow or not old[name]:
-        items = [item for index, item in enumerate(old[name]) if index not in removed]
-        patcher.patch_value(node, old, old | {name: [*items, *added]}, "in block")
-    else:
-        patcher.patch_items(node.keys[at], node.values[at], removed, added)
-    return patcher.edits
-
-
-def find_comments(text: str) -> Iterator[TextEdit]:
-    """Yield each comment of a text, with its position."""
-    scalars = [token for token in scan(text, CBaseLoader) if isinstance(token, ScalarToken)]
-    starts = [0, *(token.end_mark.index for token in scalars)]
-    ends = [*(token.start_mark.index for token in scalars), len(text)]
-    for start, end in zip(starts, ends, strict=True):
-        for match in _COMMENT.finditer(text, start, end):
-            yield TextEdit(match.start(), match.end(), match[0].rstrip())
-
-
 class _Patcher:
     """Collects the edits of one text. Positions are character indexes; columns count from 0."""
 
@@ -187,13 +159,21 @@ class _Patcher:
         starts = [head.start if node.keys else self.find_dash(head) for head in heads[first:last]]
         if not self.text[self.line_start(starts[0]) : starts[0]].strip():
             for start, value in zip(starts, values[first:last], strict=True):
-                self._add_edit(*self.lines(start, value.end), "")
+                begin, end = self.lines(start, value.end)
+                while not node.keys and begin and self._is_comment(above := self.line_start(begin - 1), start):
+                    begin = above
+                self._add_edit(begin, end, "")
         elif not node.keys:
             raise CannotPatchError("a list begins in the line of another list")
         elif last < len(heads) and not self.text[values[last - 1].end : heads[last].start].strip():
             self._add_edit(starts[0], heads[last].start, "")
         else:
             raise CannotPatchError("removing the field would also remove a comment")
+
+    def _is_comment(self, start: int, dash: int) -> bool:
+        """Return whether a line is a comment that is not indented further than a dash: that of the next item."""
+        line = self.text[start : self.end_of_line(start)]
+        return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
 
     def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
         """Insert an entry after another; with -1, as the first."""
@@ -219,31 +199,6 @@ class _Patcher:
             for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
 
-    def patch_items(self, key: Node, node: Node, removed: Container[int], added: Sequence[Json]) -> None:
-        """Remove items of a field's block, with the comments directly above them, and add others at its end."""
-        kept = [item for at, item in enumerate(node.values) if at not in removed]
-        for item in (item for at, item in enumerate(node.values) if at in removed):
-            dash = self.find_dash(item)
-            start, end = self.line_start(dash), self.text.find("\n", item.end) + 1
-            while (above := self.line_start(start - 1)) < start and self._is_comment(above, dash):
-                start = above
-            self._add_edit(start, end or len(self.text), "")
-        lines = [line for item in added for line in self._item_lines(node, item)]
-        end = self.end_of_line(kept[-1].end if kept else key.end)
-        if not kept and not added:
-            colon = self.text.index(":", key.end) + 1
-            self._add_edit(colon, colon, " []")
-        elif end == len(self.text):
-            self._add_edit(end, end, "".join(f"{self.line_end}{line}" for line in lines))
-        elif added:  # after the line end, because the last line may be removed by another edit
-            end = self.text.index("\n", end) + 1
-            self._add_edit(end, end, "".join(f"{line}{self.line_end}" for line in lines))
-
-    def _is_comment(self, start: int, dash: int) -> bool:
-        """Return whether a line is a comment that is not indented further than a dash."""
-        line = self.text[start : self.end_of_line(start)]
-        return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
-
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
@@ -251,21 +206,21 @@ class _Patcher:
             where, text = node.values[-1].end if behind else node.values[at].start, yaml_writer.format_flow(item)
             self._add_edit(where, where, f", {text}" if behind else f"{text}, ")
             return
-        if behind:
-            self._insert_after(node.values[-1].end, self._item_lines(node, item))
-        else:
-            self._insert_before(self.find_dash(node.values[at]), self._item_lines(node, item))
-
-    def _item_lines(self, node: Node, item: Json) -> list[str]:
-        """Return the lines of a new item of a block."""
         column = self.column(self.find_dash(node.values[0]))
+        lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
         if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            return yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
-        return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
+            lines = yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
+        if behind:
+            self._insert_after(node.values[-1].end, lines)
+        else:
+            self._insert_before(self.find_dash(node.values[at]), lines)
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
-        at = self.end_of_line(end)
-        self._add_edit(at, at, "".join(f"{self.line_end}{line}" for line in lines))
+        at = self.text.find("\n", end) + 1  # after the line end, because another edit may remove the line
+        if at:
+            self._add_edit(at, at, "".join(f"{line}{self.line_end}" for line in lines))
+        else:
+            self._add_edit(len(self.text), len(self.text), "".join(f"{self.line_end}{line}" for line in lines))
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
         column = self.column(at)

@@ -61,7 +61,7 @@ _CHANGED: Final = re.compile(
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _SEVERAL: Final = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
 # "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not show.
-_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|E", re.ASCII)
+_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII)
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
 _WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?=\s*(?:;|$))")
 _QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")

@@ -8,10 +8,8 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import (
     JSON_NUMBER,
-    Address,
     Condition,
     Queue,
     Rule,
@@ -21,7 +19,7 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
-from reconciler.table.rows import FILE, NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
+from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
 from reconciler.table.sheet import ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
@@ -52,11 +50,10 @@ class CellEdit(NamedTuple):
 
 
 class RowEdit(NamedTuple):
-    """An edited row: its rule in the manifests (None: the row is new), and the rule and address that it defines."""
+    """An edited row: its rule in the manifests (None: the row is new), and the rule that it defines."""
 
-    cell: Cell  # of the address
+    cell: Cell  # of the address; of a new row perhaps the RuleSet alone
     entry: RoutingEntry | None
-    address: Address  # its key is "" for the default key
     rule: Rule
     edits: tuple[CellEdit, ...]
 
@@ -76,46 +73,24 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
-    names, renamed = Counter(cells[NAME].text for cells in lines), _find_renamed(rows, lines)
-    edits, reader = list[RowEdit](), _RowReader(vocabulary)
+    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary)
+    edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
-        row, match = rows.get(name.text) or renamed.get(name.text), _ADDRESS.fullmatch(name.text)
         if not name.text:
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
-        elif row and names[name.text] > 1:
-            reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
-        elif row or match:
-            entry, before = (row.entry, row.cells) if row else (None, {})
-            rule, changes = reader.read(cells, before, entry.rule if entry else _NEW_RULE)
-            if name.text in renamed:
-                changes = (CellEdit(name.name, NAME.heading, before[NAME], name.text), *changes)
-            if changes or not row:
-                ruleset, _, key = (entry.name if entry and name.text in rows else name.text).partition("/")
-                edits.append(RowEdit(name, entry, Address(ruleset, key), rule, changes))
+        elif row := rows.get(name.text):
+            if names[name.text] > 1:
+                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
+            rule, changes = reader.read(cells, row.cells, row.entry.rule)
+            edits += [RowEdit(name, row.entry, rule, changes)] if changes else []
+        elif _ADDRESS.fullmatch(name.text):
+            edits.append(RowEdit(name, None, *reader.read(cells, {}, _NEW_RULE)))
         else:
             reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
     refuse_cells(reader.problems)
-    kept = {*names, *(row.cells[NAME] for row in renamed.values())}
-    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in kept))
-
-
-def _find_renamed(rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]]) -> dict[str, Row]:
-    """Return the rows whose address alone was replaced, by the new address: the place of the rule is still there."""
-    names = {cells[NAME].text for cells in lines}
-    if any(rows[name].cells[FILE] != cells[FILE].text for cells in lines if (name := cells[NAME].text) in rows):
-        return {}  # rules moved after the table was made
-    by_place = group_pairs((row.cells[FILE], row) for row in rows.values())
-    new_names = group_pairs((cells[FILE].text, cells[NAME].text) for cells in lines if cells[NAME].text not in rows)
-    pairs = [(new[0], by_place.get(place, ())) for place, new in new_names.items() if len(new) == 1]
-    return {
-        new: old[0]
-        for new, old in pairs
-        if len(old) == 1
-        and old[0].cells[NAME] not in names
-        and new.startswith(f"{old[0].entry.name.partition('/')[0]}/")
-    }
+    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in names))
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
@@ -126,7 +101,7 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
     known = {form: by_attribute.get(name) or Column("conditions", form, name) for form, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
-        column = FILE if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
+        column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, [*own, *vocabulary.values])
             what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
@@ -225,7 +200,7 @@ class _RowReader:
         queues, known = read_queues(text), self.vocabulary.queues
         own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
         kept = next(iter(own.values())) if len(own) == 1 else 1
-        targets = []
+        targets = list[Target]()
         for name, weight in queues:
             if weight is not None and f"{name} {weight}" in known:
                 raise CellError(

@@ -1,6 +1,7 @@
 """Edits of a table -> the smallest edits of the manifests' texts, and what these texts must define."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,15 +13,18 @@ from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import condition_fields, drop_defaults, queue_or_targets, understood
 from reconciler.export.update_manifest import RuleUpdater, edit_texts, find_rule, patch_document, values_of
+from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, compute_item_edits, find_comments, find_mapping
-from reconciler.model.rule import Address, Rule, Source
+from reconciler.manifest.source_map import LoadedDocument, PathStep
+from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit
+from reconciler.model.rule import Address, Rule
 from reconciler.table.compare_sheet import RowEdit, TableEdits
 from reconciler.table.sheet import refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
 Fields = dict[str, Any]
+_COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
 _NOT_IN_TABLE: Final = ("name", "description", "environments", "hold", "adopt", "accept")
 
 
@@ -34,6 +38,7 @@ class ManifestWriter:
         """What the edited manifests must define: the values of each rule, by address."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""
+        self.lost_comments = Counter[str]()
         self.lost_fields = dict[str, list[str]]()
         """The fields of each removed rule that a table does not show, by address."""
         self._desired = {str(address): desired for address, desired in tenant.desired.rules.items()}
@@ -56,27 +61,21 @@ class ManifestWriter:
             with self._named(row.cell.name):
                 self.addresses[row.cell.name] = self._change(row, row.entry) if row.entry else self._add(row)
         for loaded in self.manifests.rulesets:
-            removed, added = self._removed[id(loaded)], self._added[id(loaded)]
-            source, text = loaded.source_map, loaded.source_map.text.text
-            if removed or added:
-                with self._named(loaded.file):
-                    node = find_mapping(text, source.start)
-                    self._edits[loaded.file] += compute_item_edits(text, node, source.root, "rules", removed, added)
+            root, removed, added = loaded.source_map.root, self._removed[id(loaded)], self._added[id(loaded)]
+            kept = [fields for index, fields in enumerate(root["rules"]) if index not in removed]
+            # A new rule does not take the place of a removed one, whose comments would describe it.
+            for rules in (kept, [*root["rules"], *added]):
+                if rules != root["rules"]:
+                    self._patch(loaded, (), {**root, "rules": rules})
+            if added and removed and not kept:
+                remedy = "add the new rows first, and remove these rows then"
+                self._problems.append(f"{loaded.file}: every rule of {root['name']} is replaced: {remedy}")
         refuse_cells(self._problems)
-        return edit_texts(self._edits.items(), self.manifests)
-
-    def find_comments(self) -> Iterator[tuple[Source, str]]:
-        """Yield each comment that is removed, or that is in the line of a new value, with a phrase about it."""
-        sources = {loaded.file: loaded.source_map.text for loaded in self.manifests.rulesets}
-        for file, edits in self._edits.items():
-            text = sources[file].text
-            replaced = [edit for edit in edits if edit.text and edit.start < edit.end]
-            for start, _, comment in find_comments(text):
-                source, name = sources[file].source(start), quote_name(comment)
-                if any(edit.start <= start < edit.end for edit in edits):
-                    yield source, f"the comment {name} is removed, too"
-                elif any(edit.end <= start and "\n" not in text[edit.end : start] for edit in replaced):
-                    yield source, f"the comment {name} stays: does it fit the new value?"
+        texts = edit_texts(((file, edits) for file, edits in self._edits.items() if edits), self.manifests)
+        before = {loaded.file: loaded.source_map.text.text for loaded in self.manifests.rulesets}
+        old, new = ("\n".join(by_file[file] for file in texts) for by_file in (before, texts))
+        self.lost_comments = Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
+        return texts
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:
@@ -85,14 +84,16 @@ class ManifestWriter:
         except (NotRepresentableError, InvalidRuleError, CannotPatchError) as error:
             self._problems.append(f"{name}: {error}")
 
+    def _patch(self, loaded: LoadedDocument[RuleSet], path: tuple[PathStep, ...], new: Fields) -> None:
+        with self._named(loaded.file):
+            self._edits[loaded.file] += patch_document(loaded, path, new)
+
     def _change(self, change: RowEdit, entry: RoutingEntry) -> Address:
         desired = self._desired[entry.name]
         loaded, index = find_rule(desired, self.manifests)
-        updater = RuleUpdater(change.address.key, change.rule, loaded.document, self.tenant)
+        updater = RuleUpdater(desired.address.key, change.rule, loaded.document, self.tenant)
         new = updater.update(loaded.source_map.value(("rules", index)), "values")
-        if change.address != desired.address:
-            new = updater.update_key(new)
-        self._edits[loaded.file] += patch_document(loaded, ("rules", index), new)
+        self._patch(loaded, ("rules", index), new)
         return self._expect(Address(desired.address.ruleset, updater.expander(new).key()), change.rule)
 
     def _remove(self, desired: DesiredRule) -> None:
@@ -104,7 +105,7 @@ class ManifestWriter:
         del self.expected[desired.address]
 
     def _add(self, new: RowEdit) -> Address:
-        ruleset, rule = new.address.ruleset, new.rule
+        (ruleset, _, key), rule = new.cell.text.partition("/"), new.rule
         loaded = next((each for each in self.manifests.rulesets if each.document.name == ruleset), None)
         if loaded is None:
             hint = suggest(ruleset, [each.document.name for each in self.manifests.rulesets])
@@ -115,12 +116,12 @@ class ManifestWriter:
         fields = condition_fields(rule, self.tenant.environment.attributes)
         fields |= queue_or_targets([understood(part) for part in rule.targets], self._queue_name)
         # An empty cell leaves the RuleSet's default.
-        stated = {edit.heading for edit in new.edits if edit.after}
+        stated = {edit.heading for edit in new.edits}
         fields |= {"priority": rule.priority} if "Priority" in stated else {}
         fields |= {"enabled": rule.enabled} if "On" in stated else {}
         fields = drop_defaults(fields, loaded.source_map.root.get("defaults") or {})
-        updater = RuleUpdater(new.address.key, rule, loaded.document, self.tenant)
-        fields, expander = updater.update_key(fields) if new.address.key else fields, updater.expander
+        updater = RuleUpdater(key, rule, loaded.document, self.tenant)
+        fields, expander = updater.update_key(fields) if key else fields, updater.expander
         if (name := expander(fields).name()) in self._names:
             fields["name"] = escape_text(f"{name} ({expander(fields).key()})")
         self._names.add(expander(fields).name())

@@ -39,8 +39,8 @@ class Column(NamedTuple):
         return self.kind in ("priority", "on", "conditions", "queue")
 
 
-NAME, FILE = Column("rule", "Rule"), Column("file", "File")
-"""The columns that identify a rule: by its address, and by its place."""
+NAME: Final = Column("rule", "Rule")
+"""The column of the rule's address."""
 
 
 class Row(NamedTuple):

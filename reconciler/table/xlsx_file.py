@@ -86,7 +86,7 @@ def _open_table(data: bytes) -> Any:  # noqa: ANN401 - a sheet of openpyxl
             raise SheetError(f"the workbook has more than {_MAX_UNPACKED // MIB} MiB unpacked")
         with catch_warnings(action="ignore"):
             book = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
-        sheet = next(filter(_is_table, book.worksheets), book.worksheets[0])
+        sheet: Any = next(filter(_is_table, book.worksheets), book.worksheets[0])
         if merged := _MERGED.search(parts.read(sheet._worksheet_path)):  # noqa: SLF001 - no other way in this mode
             refuse_cells([f"{sanitize(sheet.title)}!{merged[1].decode()}: these cells are merged: split them"])
     return sheet

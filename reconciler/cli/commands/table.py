@@ -241,7 +241,7 @@ def _find_others(session: Session, after: Manifests) -> dict[str, int]:
 
 
 def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iterator[str]:
-    """Yield the edited cells of each row, the removed rows, and the comments to look at."""
+    """Yield the edited cells of each row, the removed rows, and the comments that are lost."""
     for row in edits.edited:
         before, address = row.entry, str(writer.addresses[row.cell.name])
         place = source_location(before.source) if before and before.source else row.cell.name
@@ -256,7 +256,7 @@ def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iter
         lost = writer.lost_fields[entry.name]
         fields = f", with its {' and '.join(lost)}" if lost else ""
         yield f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted{fields}"
-    yield from (f"{source_location(source)}: {phrase}" for source, phrase in writer.find_comments())
+    yield from (f"    {sanitize(comment)}: this comment is deleted, too" for comment in writer.lost_comments)
 
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
