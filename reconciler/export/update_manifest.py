@@ -55,22 +55,20 @@ def merge_value(old: object, current: Condition, replacement: Condition) -> obje
 
     `old` is the value in the manifest that defines the current condition.
     """
-    texts, values, new = map(_as_list, (old, manifest_value(current), manifest_value(replacement)))
+    result = manifest_value(replacement)
+    texts, values, new = map(_as_list, (old, manifest_value(current), result))
     if len(texts) != len(values):  # one variable is the whole list
-        return manifest_value(replacement)
-    kept = [text for text, value in zip(texts, values, strict=True) if _contains(value, new)]
-    merged = [*kept, *(value for value in new if not _contains(value, values))]
-    if replacement.operator == "between":  # an order, and a value may be there twice
-        merged = [dict(zip(map(repr, values), texts, strict=True)).get(repr(value), value) for value in new]
-    return merged if isinstance(manifest_value(replacement), list) else merged[0]
+        return result
+    keys, by_value = list(map(repr, new)), dict(zip(map(repr, values), texts, strict=True))  # in Python, True == 1
+    if replacement.operator == "between":
+        return [by_value.get(key, value) for key, value in zip(keys, new, strict=True)]
+    merged = [text for text, value in zip(texts, values, strict=True) if repr(value) in keys]
+    merged += [value for key, value in zip(keys, new, strict=True) if key not in by_value]
+    return merged if isinstance(result, list) else merged[0]
 
 
 def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _contains(value: object, values: list[object]) -> bool:
-    return any(type(item) is type(value) and item == value for item in values)  # in Python, True == 1
 
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> Fields:
