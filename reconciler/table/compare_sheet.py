@@ -98,7 +98,7 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
     own = {column.heading: column for column in table.columns[:-1]}
     names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
     by_attribute = {column.attribute: column for column in own.values()}
-    known = {form: by_attribute.get(name) or Column("conditions", form, name) for form, name in names} | own
+    known = {form: by_attribute.get(name) or Column(form, name) for form, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
         column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
@@ -108,7 +108,7 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)
-    missing = [column for column in own.values() if column.kind != "share" and column not in columns]
+    missing = [column for column in own.values() if column.heading != "Share of callers" and column not in columns]
     problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
     refuse_cells(problems)
     return columns
@@ -158,7 +158,7 @@ class _RowReader:
         edits = []
         for column, cell in cells.items():
             text = before.get(column, "")
-            is_absent = column.kind == "queue" and not rule.targets  # of a new rule, which needs a queue
+            is_absent = column.heading == "Queue" and not rule.targets  # of a new rule, which needs a queue
             if not column.is_editable or (cell.text == text and not is_absent):
                 continue
             try:
@@ -178,15 +178,15 @@ class _RowReader:
         if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > _MOST_DIGITS:
             reason = f"a number of more than {_MOST_DIGITS} digits, which programs for spreadsheets round"
             raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
-        if column.kind == "priority":
+        if column.heading == "Priority":
             if not _PRIORITY.fullmatch(text):
                 raise CellError(f"{quote_name(text)} is not a whole number")
             return replace(rule, priority=int(text))
-        if column.kind == "on":
+        if column.heading == "On":
             if text.lower() not in _SWITCH:
                 raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}")
             return replace(rule, enabled=_SWITCH[text.lower()])
-        if column.kind == "queue":
+        if column.heading == "Queue":
             return replace(rule, targets=sorted_targets(self._targets(text, rule)))
         own = conditions_by_attribute(rule).get(column.attribute, [])
         new = read_conditions(column.attribute, text)

@@ -46,7 +46,7 @@ class ManifestWriter:
         self._queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
         self._removed = defaultdict[int, set[int]](set)
         self._added = defaultdict[int, list[Fields]](list)
-        self._edits = defaultdict[str, list[TextEdit]](list)
+        self._edits: list[tuple[str, list[TextEdit]]] = []
         self._problems: list[str] = []
 
     def write(self, edits: TableEdits) -> dict[str, str]:
@@ -71,7 +71,7 @@ class ManifestWriter:
                 remedy = "add the new rows first, and remove these rows then"
                 self._problems.append(f"{loaded.file}: every rule of {root['name']} is replaced: {remedy}")
         refuse_cells(self._problems)
-        texts = edit_texts(((file, edits) for file, edits in self._edits.items() if edits), self.manifests)
+        texts = edit_texts(self._edits, self.manifests)
         before = {loaded.file: loaded.source_map.text.text for loaded in self.manifests.rulesets}
         old, new = ("\n".join(by_file[file] for file in texts) for by_file in (before, texts))
         self.lost_comments = Counter(_COMMENT.findall(old)) - Counter(_COMMENT.findall(new))
@@ -86,7 +86,7 @@ class ManifestWriter:
 
     def _patch(self, loaded: LoadedDocument[RuleSet], path: tuple[PathStep, ...], new: Fields) -> None:
         with self._named(loaded.file):
-            self._edits[loaded.file] += patch_document(loaded, path, new)
+            self._edits.append((loaded.file, patch_document(loaded, path, new)))
 
     def _change(self, change: RowEdit, entry: RoutingEntry) -> Address:
         desired = self._desired[entry.name]

@@ -143,11 +143,11 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
 
-    fixed = {"queue": sorted(map(write_name, current.vocabulary.queues)), "on": [YES, NO]}
+    fixed = {"Queue": sorted(map(write_name, current.vocabulary.queues)), "On": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
-        if choices := fixed.get(column.kind) or [*values]:
+        if choices := fixed.get(column.heading) or [*values]:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
