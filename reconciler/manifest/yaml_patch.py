@@ -216,11 +216,8 @@ class _Patcher:
             self._insert_before(self.find_dash(node.values[at]), lines)
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
-        at = self.text.find("\n", end) + 1  # after the line end, because another edit may remove the line
-        if at:
-            self._add_edit(at, at, "".join(f"{line}{self.line_end}" for line in lines))
-        else:
-            self._add_edit(len(self.text), len(self.text), "".join(f"{self.line_end}{line}" for line in lines))
+        at = self.end_of_line(end)
+        self._add_edit(at, at, "".join(f"{self.line_end}{line}" for line in lines))
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
         column = self.column(at)

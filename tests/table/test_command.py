@@ -419,12 +419,14 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     ("heading", "text", "message"),
     [
         ("Queue", "Fraud Desk 50; Fraud Desk 50", '"Fraud Desk" is there twice'),
-        ("Queue", "fraud", '"fraud" is not a queue of this Environment; did you mean "Fraud Desk"?'),
+        ("Queue", "crd-01", '"crd-01" is not a queue of this Environment; did you mean "Card Services"?'),
         ("Queue", "Fraud\u00a0Desk", "has a no-break space"),
         ("customerTier", "1234567890123456", "a number of more than 15 digits"),
     ],
 )
 def test_what_a_program_or_a_person_gets_wrong_is_named(desk: Program, heading: str, text: str, message: str) -> None:
+    with Path("manifests/queues.yaml").open("a", encoding="utf-8") as queues:
+        queues.write("  crd-01: Card Services\n")
     edit(desk, set_cell("cards/change-pin", heading, text))
     assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
     assert message in desk.err
