@@ -40,7 +40,7 @@ class ShareRange:
         return f"{most} %" if least == most else f"{least} to {most} %"
 
 
-_NOTHING: Final = ShareRange(0, 0)
+_NOTHING: Final = ShareRange(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
