@@ -1,7 +1,7 @@
 """The routing map: which rule sends which conversations to which queue, before and after the plan; also as Mermaid."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,6 @@ class Lane:
     state: LaneState
     managed: bool
     priority: float
-    share: float  # percent of the sample with one of its intents; 0 without a sample, or if it names no intent
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -52,7 +51,6 @@ class RoutingMap(NamedTuple):
 
     lanes: tuple[Lane, ...]
     disabled: tuple[Lane, ...]  # rules that are disabled before and after the plan
-    period: str  # that the shares are of, else the name of the sample; "" without a sample
 
     @property
     def changed(self) -> tuple[Lane, ...]:
@@ -68,18 +66,16 @@ class RoutingMap(NamedTuple):
 
 def build_routing_map(plan: Plan) -> RoutingMap:
     """Return the map of a plan."""
-    transition, shares = build_transition(plan), _intent_shares(plan)
-    lanes = [_lane(plan, shares, entry, entry) for entry in transition.fixed]
-    lanes += [_lane(plan, shares, move.before, move.after) for move in transition.moves]
+    transition = build_transition(plan)
+    lanes = [_lane(plan, entry, entry) for entry in transition.fixed]
+    lanes += [_lane(plan, move.before, move.after) for move in transition.moves]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
-    sample = plan.traffic_impact.sample if plan.traffic_impact else None
-    period = sanitize(sample.period or sample.name) if sample else ""
     enabled = tuple(lane for lane in lanes if lane.state != "off")
-    return RoutingMap(enabled, tuple(lane for lane in lanes if lane.state == "off"), period)
+    return RoutingMap(enabled, tuple(lane for lane in lanes if lane.state == "off"))
 
 
-def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
+def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
     old, new = (entry if entry is not None and entry.rule.enabled else None for entry in (before, after))
     entry = new or old or after or before
     assert entry is not None  # noqa: S101 - a move is of a rule
@@ -98,7 +94,6 @@ def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, 
         state=state,
         managed=entry.address is not None,
         priority=entry.rule.priority,
-        share=sum(shares.get(intent, 0.0) for intent in intents),
     )
 
 
@@ -115,18 +110,6 @@ def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
         if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
             return tuple(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
     return ()
-
-
-def _intent_shares(plan: Plan) -> dict[str, float]:
-    """Return each intent's percent of the sample."""
-    if plan.traffic_impact is None:
-        return {}
-    sample, shares = plan.traffic_impact.sample, defaultdict[str, float](float)
-    attribute = plan.desired.endpoint.intent
-    for row in sample.rows:
-        if attribute in row.attributes:
-            shares[str(row.attributes[attribute])] += 100 * row.count / sample.total
-    return shares
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
