@@ -23,9 +23,8 @@ from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unq
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import RoutingMap
 from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, pluralize, sanitize
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
@@ -45,7 +44,7 @@ class TextPiece(NamedTuple):
         return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
-def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenance) -> str:
+def render_html(summary: PlanSummary, provenance: Provenance) -> str:
     """Return the page."""
     near, notes = texts.split_notes(summary)
     actions = Counter(change.action for change in summary.changes)
@@ -55,13 +54,11 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         summary=summary,
         provenance=provenance,
         shown=MAX_SHOWN,
-        queues=[(queue, [lane for lane in routing.lanes if queue in lane.queues]) for queue in routing.queues],
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
         near=near,
         notes=notes,
         tests_title=texts.failed_tests_title(summary.failed_tests),
-        still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
 
 
@@ -100,7 +97,7 @@ def _template(name: str) -> Callable[..., str]:
     environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
     environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
-    environment.globals.update(counted=pluralize, number=quote)
+    environment.globals.update(counted=pluralize)
     return environment.get_template(f"{name}.html.j2").render
 
 
