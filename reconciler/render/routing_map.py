@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
@@ -20,8 +19,7 @@ _MAX_INTENTS: Final = 3
 _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(NamedTuple):
     """One rule on the map. Queues are display names, or `no queue`; there are none if the rule is absent or disabled."""
 
     rule: str
@@ -35,12 +33,6 @@ class Lane:
     def queues(self) -> tuple[str, ...]:
         """Return the queues before and after the plan, those after it first."""
         return tuple(dict.fromkeys((*self.after, *self.before)))
-
-    def edge_state(self, queue: str) -> LaneState:
-        """Return the state of the line from the rule to one of its queues."""
-        if queue not in self.after:
-            return "gone"
-        return self.state if queue in self.before else "new"
 
 
 def build_routing_map(plan: Plan) -> list[Lane]:
@@ -134,5 +126,5 @@ def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Itera
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
     yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
     for queue in lane.queues:
-        state = lane.edge_state(queue)
+        state = "gone" if queue not in lane.after else lane.state if queue in lane.before else "new"
         yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"
