@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import build_transition
@@ -20,7 +20,7 @@ _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same")
 
 
 class Lane(NamedTuple):
-    """One rule on the map. Queues are display names, or `no queue`; there are none if the rule is absent or disabled."""
+    """One rule on the map. Queues are display names, or `no queue`; empty if the rule is absent or disabled."""
 
     rule: str
     callers: str  # `"card_not_working", "card_acceptance" and 3 more`
@@ -69,8 +69,7 @@ def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, 
     if entry is None:
         return ()
     split = sorted(destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0]))
-    parts: list[Destination] = [(part,) for part in split] or [()]
-    return tuple(unquote(destination_phrase(part, names)) for part in parts)
+    return tuple(unquote(destination_phrase((part,), names)) for part in split) or (destination_phrase((), names),)
 
 
 def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
