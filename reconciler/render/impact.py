@@ -52,6 +52,11 @@ class ImpactCase:
         """Return the origins as one text."""
         return "; ".join(self.origins)
 
+    @property
+    def route(self) -> str:
+        """Return `"Card Services" -> "General"`."""
+        return f"{self.origin} -> {self.destination}"
+
 
 class QueueBalance(NamedTuple):
     """The share of one queue in the sample before and after, `3.1 to 5.0 %`, and the change: `-2.5 %`."""

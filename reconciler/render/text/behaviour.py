@@ -28,11 +28,11 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
 
 
 def _case(case: ImpactCase, style: Style) -> Iterator[str]:
-    share, route = f"   {case.share}" if case.share else "", f"{case.origin} -> {case.destination}"
-    if len(case.origins) == 1 and len(f"{case.callers}: {route}") <= _ONE_LINE:
-        yield f"  {case.callers}: {style('yellow', route)}{share}"
+    share = f"   {case.share}" if case.share else ""
+    if len(case.origins) == 1 and len(f"{case.callers}: {case.route}") <= _ONE_LINE:
+        yield f"  {case.callers}: {style('yellow', case.route)}{share}"
     else:
         yield f"  {case.callers}{share}"
-        yield f"      {style('yellow', route)}"
+        yield f"      {style('yellow', case.route)}"
     yield from (f"      {exception}" for exception in case.exceptions)
     yield style("dim", f"      example: {case.example}   ({case.rules})")
