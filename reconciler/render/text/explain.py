@@ -28,7 +28,7 @@ class DisplayNames:
 
 
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style, limit: int = MAX_SHOWN) -> str:
-    """Return the answer, up to `limit` earlier rules that matter, and the number of others; `ALL_ROWS` omits none."""
+    """Return the answer, up to `limit` earlier rules that matter, and the number of the rest. `ALL_ROWS` omits none."""
     near = [non_match for non_match in explanation.non_matches if not non_match.other_intent]
     undecided = [non_match for non_match in near[limit:] if non_match.undecided]
     non_matches = explanation.non_matches if limit == ALL_ROWS else [*near[:limit], *undecided]
