@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
+    "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),
     "version": Command("set up", "print the version"),
@@ -91,7 +92,7 @@ def usage() -> str:
     return "\n".join(lines) + "\n"
 
 
-def missing_extra(feature: str) -> CxrouteError:
+def missing_extra(feature: str, extra: str = "serve") -> CxrouteError:
     """Return the error that names the missing extra; without a command, because no package index has the project."""
-    remedy = "See docs/getting-started.md, section Install."
-    return CxrouteError(f"{feature} needs the extra `serve`, which is not installed. {remedy}")
+    remedy = "See docs/install.md, section Extras."
+    return CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}")
