@@ -97,7 +97,7 @@ def _describe(checked: Checked, rule: DesiredRule) -> Iterator[str]:
     entries = desired.endpoint.pull_back(desired_entries(desired))
     own = [entry for entry in entries if entry.whole.address == rule.address]
     destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), checked.queues))
-    yield f"**{escape_markdown(str(rule.address))}** in {escape_markdown(checked.environment.name)}: {destination}"
+    yield f"{escape_markdown(str(rule.address))} in {escape_markdown(checked.environment.name)}: {destination}"
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return

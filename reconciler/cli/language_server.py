@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lsprotocol import types as lsp
 from pygls import uris
@@ -18,6 +20,15 @@ from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.version import __version__
 
 _PAUSE: Final = 0.01  # seconds: edits that arrive together are checked together
+_EVENTS: Final = (
+    lsp.INITIALIZED,
+    lsp.TEXT_DOCUMENT_DID_OPEN,
+    lsp.TEXT_DOCUMENT_DID_CHANGE,
+    lsp.TEXT_DOCUMENT_DID_SAVE,
+    lsp.TEXT_DOCUMENT_DID_CLOSE,
+    lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES,
+)
+"""The events after which the manifests are checked."""
 _SEVERITIES: Final = {
     "error": lsp.DiagnosticSeverity.Error,
     "warning": lsp.DiagnosticSeverity.Warning,
@@ -36,15 +47,17 @@ class ManifestServer:
         self._published: set[str] = set()
         self._scheduled: asyncio.Handle | None = None
         self.server = LanguageServer("cxroute", __version__)
-        register = self.server.feature
-        for event in (lsp.INITIALIZED, lsp.TEXT_DOCUMENT_DID_OPEN, lsp.TEXT_DOCUMENT_DID_CHANGE):
-            register(event)(self._schedule)
-        for event in (lsp.TEXT_DOCUMENT_DID_CLOSE, lsp.TEXT_DOCUMENT_DID_SAVE, lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES):
-            register(event)(self._schedule)
-        register(lsp.TEXT_DOCUMENT_HOVER)(self._hover)
-        register(lsp.TEXT_DOCUMENT_DEFINITION)(self._define)
-        quick_fix = lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix])
-        register(lsp.TEXT_DOCUMENT_CODE_ACTION, quick_fix)(self._fix)
+        for event in _EVENTS:
+            self._register(event, self._schedule)
+        self._register(lsp.TEXT_DOCUMENT_HOVER, self._hover)
+        self._register(lsp.TEXT_DOCUMENT_DEFINITION, self._define)
+        self._register(lsp.TEXT_DOCUMENT_CODE_ACTION, self._fix)
+
+    def _register(self, event: str, method: Callable[[Any], object]) -> None:
+        def handle(parameters: Any) -> object:  # noqa: ANN401 - pygls marks a function, which a method does not allow
+            return method(parameters)
+
+        self.server.feature(event)(handle)
 
     @property
     def _folder(self) -> Path:
@@ -103,18 +116,22 @@ class ManifestServer:
             data=suggested_name(finding),
         )
 
-    def _lines(self, file: str) -> list[str]:
-        return self.server.workspace.get_text_document(uris.from_fs_path(file) or "").lines
+    def _lines(self, uri: str) -> Sequence[str]:
+        """Return the lines of a document; none of a file that is gone or not UTF-8."""
+        with suppress(OSError, UnicodeError):
+            return self.server.workspace.get_text_document(uri).lines
+        return ()
 
     def _to_client(self, file: str, place: lsp.Range) -> lsp.Range:
         """Return a range in the editor's units (UTF-16, unless it asked for others)."""
-        return self.server.workspace.position_codec.range_to_client_units(self._lines(file), place)
+        lines = self._lines(uris.from_fs_path(file) or "")
+        return self.server.workspace.position_codec.range_to_client_units(lines, place)
 
-    def _word(self, parameters: lsp.TextDocumentPositionParams) -> tuple[str, int]:
+    def _word(self, parameters: lsp.HoverParams | lsp.DefinitionParams) -> tuple[str, int]:
         """Return the scalar at a position, and its line from 1."""
-        document = self.server.workspace.get_text_document(parameters.text_document.uri)
-        place = self.server.workspace.position_codec.position_from_client_units(document.lines, parameters.position)
-        line = document.lines[place.line] if place.line < len(document.lines) else ""
+        lines, codec = self._lines(parameters.text_document.uri), self.server.workspace.position_codec
+        place = codec.position_from_client_units(lines, parameters.position)
+        line = lines[place.line] if place.line < len(lines) else ""
         return word_at(line, place.character), place.line + 1
 
     def _hover(self, parameters: lsp.HoverParams) -> lsp.Hover | None:
