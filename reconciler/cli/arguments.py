@@ -1,6 +1,7 @@
 """The commands and the text of --help. A command's module is imported only when the command runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError, UsageError
@@ -92,7 +93,11 @@ def usage() -> str:
     return "\n".join(lines) + "\n"
 
 
-def missing_extra(feature: str, extra: str = "serve") -> CxrouteError:
-    """Return the error that names the missing extra; without a command, because no package index has the project."""
-    remedy = "See docs/install.md, section Extras."
-    return CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}")
+@contextmanager
+def requires_extra(extra: str, feature: str) -> Iterator[None]:
+    """Raise the error that names the missing extra; without a command, because no package index has the project."""
+    try:
+        yield
+    except ImportError as error:
+        remedy = "See docs/install.md, section Extras."
+        raise CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}") from error

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.routing_entry import destination_of
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of
+from reconciler.behaviour.space.value_type import Types
 from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
 from reconciler.desired.desired import DesiredRule
@@ -73,6 +74,15 @@ def analyze(directory: Path, buffers: Mapping[str, bytes], only: str | None) -> 
     return Analysis(sort_findings([*manifests.warnings, *errors]), manifests, checked)
 
 
+def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, types: Types) -> BehaviourChange:
+    """Return the conversations that a rule takes: exactly those that would go elsewhere if its queue changed."""
+    marked = [
+        replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),))) if entry.whole.name == name else entry
+        for entry in entries
+    ]
+    return compare_behaviour(entries, marked, evaluation, types=types)
+
+
 def word_at(line: str, column: int) -> str:
     """Return the scalar at a column (from 0) of a line of YAML, without its quotes."""
     words = (word[0].strip("\"'") for word in _WORD.finditer(line) if word.start() <= column <= word.end())
@@ -95,19 +105,12 @@ def _describe(checked: Checked, rule: DesiredRule) -> Iterator[str]:
     desired = checked.desired
     assert desired is not None  # noqa: S101 - the rule is one of them
     entries = desired.endpoint.pull_back(desired_entries(desired))
-    own = [entry for entry in entries if entry.whole.address == rule.address]
     destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), checked.queues))
     yield f"{escape_markdown(str(rule.address))} in {escape_markdown(checked.environment.name)}: {destination}"
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return
-    # Who reaches the rule is exactly who would go elsewhere if only its queue changed.
-    marked = [
-        replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),))) if entry in own else entry
-        for entry in entries
-    ]
-    types = desired.endpoint.types
-    behaviour = compare_behaviour(entries, marked, desired.evaluation, types=types)
+    behaviour = find_reach(entries, str(rule.address), desired.evaluation, desired.endpoint.types)
     summary = summarize_impact(behaviour, {}, desired.labels)
     if not summary.cases:
         yield _UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them."

@@ -1,9 +1,8 @@
 """`cxroute lsp`: a language server for manifests, over stdin and stdout (docs/editors.md)."""
 
 import argparse
-from importlib.util import find_spec
 
-from reconciler.cli.arguments import missing_extra
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.output import Output
 
 
@@ -14,9 +13,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, _output: Output) -> int:
-    if find_spec("pygls") is None:
-        raise missing_extra("`cxroute lsp`", "lsp")
-    from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
-
+    with requires_extra("lsp", "`cxroute lsp`"):
+        from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
     ManifestServer(options.manifests, options.environment).server.start_io()
     return 0

@@ -78,7 +78,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         print_plan(session, plan)
         if not selection.listed:
             print_next_command(session, plan, options.out)
-        elif session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
+            return EnvironmentResult(exit_code(plan, options))
+        if session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
             session.output.result(f"{next_command(session, plan, None)}\n")
         return EnvironmentResult(exit_code(plan, options), planned_row(plan), saved)
 
