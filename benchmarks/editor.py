@@ -17,7 +17,9 @@ from lsprotocol import types as lsp  # noqa: E402 - after the path of the tests
 
 from tests.support.language_client import Editor, editing  # noqa: E402
 
-ENVIRONMENT = 'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\napi: {baseUrl: "http://127.0.0.1:1"}\n'
+ENVIRONMENT = (
+    'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\napi: {baseUrl: "http://127.0.0.1:1"}\n'
+)
 QUEUES = "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {cards: Card Services}\n"
 WORD = lsp.Range(lsp.Position(4, 5), lsp.Position(4, 11))
 

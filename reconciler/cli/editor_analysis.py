@@ -31,7 +31,7 @@ _UNDECIDED: Final = "Not known for all conversations: the rules overlap in too m
 class Analysis(NamedTuple):
     """Manifests with all errors, or valid ones with the rules of each environment."""
 
-    findings: list[Finding]  # of reading and expanding: the errors of `validate`, but for tests and promises
+    findings: list[Finding]  # errors and warnings of the files; without tests and promises
     manifests: Manifests | None  # None if they are invalid
     checked: list[Checked]
 

@@ -140,7 +140,7 @@ def test_a_misspelt_name_is_replaced(tmp_path: Path) -> None:
 
 
 def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
-    """In its document; a word that is no alias has none."""
+    """In its document; other words have none."""
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
 
     async def session(editor: Editor) -> None:
