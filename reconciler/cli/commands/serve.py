@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK
 from reconciler.checks.explain import explain
-from reconciler.cli.arguments import requires_serve
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
@@ -57,7 +57,7 @@ def options(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
-    with requires_serve("`cxroute serve`"):
+    with requires_extra("serve", "`cxroute serve`"):
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
@@ -167,7 +167,7 @@ def shared_url(option: str | None) -> str:
     if not url:
         return ""
     REDACTOR.add(url)
-    with requires_serve("--shared"):
+    with requires_extra("serve", "--shared"):
         from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an optional extra
     password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import Any
 
-from reconciler.cli.arguments import requires_serve
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
-        with requires_serve("`cxroute simulate`"):
+        with requires_extra("serve", "`cxroute simulate`"):
             from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:

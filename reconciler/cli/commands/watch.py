@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.cli.arguments import requires_serve
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
@@ -87,7 +87,7 @@ def _open_health_listener(address: str) -> socket.socket:
     match = _LISTEN.fullmatch(address)
     if match is None or int(match[2]) > LAST_PORT:
         raise UsageError(f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090")
-    with requires_serve("--listen"):
+    with requires_extra("serve", "--listen"):
         from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     return open_listener(match[1], int(match[2]))
 
