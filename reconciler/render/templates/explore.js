@@ -98,10 +98,10 @@
     }
   }
   function* sentences(side, event, {values, fallback, winner, undecided, tied, next, switchedOff}) {
-    for (const [name, value] of [...event].filter(([, one]) => isText(one))) {  // with another case, it is another value
-      const near = suggest(name, value).slice(0, 3).map(option => visible(option.value)).join(" | "), list = known.get(name);
-      const unlisted = `is not in the list of values${near && `. Did you mean: ${near}`}`;
-      const doubt = list ? !list.has(value) && unlisted : /^-?\d/.test(value) && "is a text, not a number";
+    for (const [name, value] of [...event].filter(([key, one]) => isText(one) && !known.get(key)?.has(one))) {
+      const near = suggest(name, value).slice(0, 3).map(option => visible(option.value)).join(" | ");
+      const unlisted = known.has(name) && `is not in the list of values${near && `. Did you mean: ${near}`}`;
+      const doubt = unlisted || /^-?\d/.test(value) && "is a text, not a number";  // "GOLD" is not "gold"
       if (doubt) { yield element("p", `Check this: ${titleOf(name)} ${valueText(name, value)} ${doubt}`); }
     }
     const source = router.sides.length > 1 ? `With the rules ${side.name}` : `By ${side.name}`;
