@@ -65,7 +65,8 @@ def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], s
         raise SheetError("the table is empty: it has no row with headings")
     width = max((at for at, cell in enumerate(filled[0]) if cell.text), default=0) + 1
     beyond = [f"{cell.name}: there is no heading above it" for cells in filled for cell in cells[width:] if cell.text]
-    refuse_cells(beyond)
+    late = [cell.name for cells in filled[1:] for cell in cells if ORIGIN.fullmatch(cell.text)]
+    refuse_cells([f"{name}: the headings must be in the first row" for name in late] or beyond)
     return Sheet(filled[0][:width], tuple(cells[:width] for cells in filled[1:]))
 
 

@@ -126,7 +126,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
         (set_cell("cards/change-pin", "Priority", "1.5"), "is not a whole number"),
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
-        (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows"),
+        (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows: a copy needs a new key"),
         (set_cell("cards/change-pin", "Rule", "Cards!"), "is not a RuleSet, and not an address"),
         (set_cell("cards/change-pin", "Rule", "nothing/here"), "there is no RuleSet"),
     ],
