@@ -21,7 +21,6 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
-_LETTERS: Final = 26
 _SHOWN: Final = 20
 
 
@@ -79,11 +78,8 @@ def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
 
 def column_letters(index: int) -> str:
     """Return the letters of a column, which is counted from 0: `A`, `Z`, `AA`."""
-    letters = ""
-    while index >= 0:
-        letters = chr(ord("A") + index % _LETTERS) + letters
-        index = index // _LETTERS - 1
-    return letters
+    rest, last = divmod(index, 26)
+    return (column_letters(rest - 1) if rest else "") + chr(ord("A") + last)
 
 
 def write_csv(rows: Sequence[Sequence[str]]) -> str:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
@@ -17,7 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.desired.queues import QueueError
-from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.update_manifest import find_unintended_changes
 from reconciler.manifest.kinds.environment import Environment
@@ -82,12 +83,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
     current = read_rules(session.manifests, session.environment, session.sample)
-    try:
+    with requires_extra("sheets", "XLSX, unlike CSV,"):
         return (_write_table if options.edited is None else _write_edits)(session, current, options)
-    except ModuleNotFoundError as error:
-        if error.name != "openpyxl":
-            raise
-        raise UsageError("XLSX needs the extra `sheets` (docs/table.md); CSV works without it") from None
 
 
 def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSample | None = None) -> CurrentRules:
@@ -111,7 +108,7 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
-    path = Path(options.out) if options.out else None
+    path, desired = Path(options.out) if options.out else None, current.tenant.desired
     form = options.format or (path.suffix[1:].lower() if path else "") or "csv"
     if form not in _FORMATS:
         raise UsageError(f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html")
@@ -124,8 +121,9 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
         data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
     if path:
         write_text(path, data)
-        count = pluralize(len(rows) - 1, "rule")
-        session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
+        session.output.note(
+            f"wrote {sanitize(options.out)}: {pluralize(len(rows) - 1, 'rule')} of {desired.environment}"
+        )
     elif form == "xlsx":
         raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
     else:
@@ -166,6 +164,9 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     if not any(edits):
         say("The table has no edits.\n")
         return 0
+    if len(edits.removed) > max(3, len(current.table.rows) // 2):
+        remedy = "Copy the whole sheet, with the rows that a filter hides; to delete most rules, edit the manifests"
+        raise RefusedError(f"nothing was written: {len(edits.removed)} of the rules have no row. {remedy}")
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
@@ -256,10 +257,10 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     """Print the conversations that go elsewhere by the edited rules."""
     before, stage = current.tenant.desired, current.tenant.desired.endpoint  # no rule changes the endpoint
     old, new = (order_entries(stage.pull_back(desired_entries(each)), before.evaluation) for each in (before, after))
-    difference, traffic = compare_behaviour(old, new, before.evaluation, types=stage.types), None
-    if session.sample:
-        traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
-    names, limit = current.tenant.resolver.names, session.limits.cases
-    summary = summarize_impact(difference, names, before.labels, traffic, limit)
+    difference = compare_behaviour(old, new, before.evaluation, types=stage.types)
+    sample = session.sample and convert_sample(stage.types, session.sample)
+    traffic = measure_traffic(difference, old, new, sample) if sample else None
+    queues = current.tenant.resolver.names
+    summary = summarize_impact(difference, queues, before.labels, traffic, session.limits.cases)
     scope = "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:"
     session.output.result("".join(f"{line}\n" for line in [scope, *impact_lines(summary, session.output.paint)]))
