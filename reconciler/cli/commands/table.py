@@ -52,8 +52,7 @@ _REFUSED_FILES: Final = {
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
-    "rules at the end of their RuleSet, and removed rows are deletions. --check writes nothing and says what\n"
-    "would change."
+    "rules at the end of their RuleSet, and removed rows are deletions. --check only says what would change."
 )
 
 
@@ -108,7 +107,7 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
-    path, desired = Path(options.out) if options.out else None, current.tenant.desired
+    path = Path(options.out) if options.out else None
     form = options.format or (path.suffix[1:].lower() if path else "") or "csv"
     if form not in _FORMATS:
         raise UsageError(f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html")
@@ -121,9 +120,8 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
         data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
     if path:
         write_text(path, data)
-        session.output.note(
-            f"wrote {sanitize(options.out)}: {pluralize(len(rows) - 1, 'rule')} of {desired.environment}"
-        )
+        count = pluralize(len(rows) - 1, "rule")
+        session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
     elif form == "xlsx":
         raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
     else:
