@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from tests.github.actions import ACTION
-from tests.github.runs import Ran, WorkflowEvent
-from tests.github.scene import RepositoryDriver, rules
+from tests.forge.github.actions import ACTION
+from tests.forge.github.runs import Ran, WorkflowEvent
+from tests.forge.github.scene import RepositoryDriver, rules
 
-EXAMPLE = Path(__file__).parents[2] / "deploy/github/routing-table.yml"
+EXAMPLE = Path(__file__).parents[3] / "deploy/github/routing-table.yml"
 CARDS = "manifests/cards.yaml"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.support.command import CLIENT, server_socket
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[3]
 _PYTHON: Final = """\
 #!/bin/bash
 # The calls of the action: an environment, packages, and a module in isolation mode. Each call is logged.

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from reconciler.errors import RefusedError
-from reconciler.github.actions import PlanReport, WorkflowRun, as_object, list_objects
-from reconciler.github.api import GitHub, Post, Purpose, Skip
+from reconciler.forge.forge import Forge, PipelineRun, Post, Skip, as_object, list_objects
+from reconciler.forge.plan_report import PlanReport
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
@@ -33,7 +33,7 @@ class CommentHeader(NamedTuple):
     applied: bool = False
 
 
-def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentHeader:
+def applied_header(report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentHeader:
     """Return a header for the report of `cxroute apply --format json`."""
     outcomes, error = list_objects(report, "outcomes"), report.get("error")
     if isinstance(error, dict) and not outcomes:
@@ -69,12 +69,10 @@ def _outcome_text(outcome: Mapping[str, Any]) -> str:
     return f"{text}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else text
 
 
-def _when(run: WorkflowRun, now: datetime) -> str:
+def _when(run: PipelineRun, now: datetime) -> str:
     return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
 
 
-_PERMISSION: Final = "pull-requests: write"
-MAX_COMMENT: Final = 65_536  # characters, GitHub's limit
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
 _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
@@ -113,7 +111,7 @@ class EditComment(NamedTuple):
 CommentDecision = CreateComment | EditComment | Skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredComment:
     """A comment on the plan of one environment, written by one run. `author` is the token's login."""
 
@@ -121,13 +119,14 @@ class DesiredComment:
     author: str
     state: CommentState
     text: str  # a plan in Markdown, or only a header
+    limit: int = 65_536  # characters of a note
 
 
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
     text, first = normalize_line_ends(desired.text), comment_marker(desired.environment)
     rest = text[len(first) :].lstrip("\n") if _belongs_to(desired.environment, text) else text
-    return f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n"
+    return _bounded(f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n", desired.limit)
 
 
 def parse_state(body: str) -> CommentState | None:
@@ -161,7 +160,7 @@ def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
 
 
 def _outdated_body(comment: Post, desired: DesiredComment) -> str | None:
-    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired.text)
+    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired)
 
 
 def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
@@ -169,7 +168,7 @@ def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
     state, applied = parse_state(comment.body), desired.state.applied
     if state and state.applied and not applied:
         return None
-    return _replace_header(comment, replace(state or desired.state, applied=applied), desired.text)
+    return _replace_header(comment, replace(state or desired.state, applied=applied), desired)
 
 
 decide_plan: Final = partial(_decide, _plan_body, "")  # a plan that needs a comment
@@ -184,14 +183,18 @@ def _is_newer(comment: Post, desired: DesiredComment) -> bool:
     return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
 
 
-def _replace_header(comment: Post, state: CommentState, header: str) -> str:
+def _replace_header(comment: Post, state: CommentState, desired: DesiredComment) -> str:
     first, *lines = normalize_line_ends(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
-    text = header.strip().replace("<!--", "<!-")  # only this function marks the header's end
+    text = desired.text.strip().replace("<!--", "<!-")  # only this function marks the header's end
     above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
-    return (above + rest.lstrip("\n"))[: MAX_COMMENT - 1].rstrip() + "\n"
+    return _bounded(above + rest.lstrip("\n"), desired.limit)
+
+
+def _bounded(text: str, limit: int) -> str:
+    return text[: limit - 1].rstrip() + "\n"
 
 
 def _belongs_to(environment: str, text: str) -> bool:
@@ -205,26 +208,26 @@ class CommentRequest(NamedTuple):
     decide: _Decide
 
 
-def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
+def request_plan(report: PlanReport, run: PipelineRun) -> CommentRequest:
     """Return the request for a plan. One without changes edits a comment, but does not create one."""
     decide = decide_plan if report.has_changes or report.is_refused else decide_refresh
     return _request(report.environment, run, CommentHeader(report.text), decide, report.plan_id)
 
 
-def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
+def request_planless(environment: str, run: PipelineRun, now: datetime) -> CommentRequest:
     """Return the request for a commit without a plan."""
     text = f"**No plan for {code_span(run.sha[:8])}**: the text below is for an earlier commit. The checks show why."
     return _request(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
 
 
-def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
+def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentRequest:
     """Return the request for the outcome of a plan; an empty report means a missing one."""
     text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
     header = applied_header(report, run, now) if report else _header("CAUTION", text)
     return _request(environment, run, header, decide_header)
 
 
-def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datetime) -> CommentRequest:
+def request_outdated(environment: str, reason: str, run: PipelineRun, now: datetime) -> CommentRequest:
     """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
     text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
     header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
@@ -232,27 +235,20 @@ def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datet
 
 
 def _request(
-    environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide, plan: str = ""
+    environment: str, run: PipelineRun, header: CommentHeader, decide: _Decide, plan: str = ""
 ) -> CommentRequest:
     state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=plan, applied=header.applied)
-    return CommentRequest(DesiredComment(environment, "", state, header.text), decide)
+    return CommentRequest(DesiredComment(environment=environment, author="", state=state, text=header.text), decide)
 
 
-def list_comments(github: GitHub, number: int) -> list[Post]:
-    """Return every comment of a pull request, oldest first."""
-    purpose = Purpose(f"read the comments of pull request {number}", _PERMISSION)
-    return [Post.parse(item, "id") for item in github.pages(f"/issues/{number}/comments?per_page=100", purpose)]
-
-
-def write_comment(github: GitHub, number: int, decision: CommentDecision) -> str:
+def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
     """Execute a decision, and return its description."""
-    purpose = Purpose(f"write the comment of pull request {number}", _PERMISSION)
     match decision:
         case CreateComment():
-            github.send("POST", f"/issues/{number}/comments", {"body": decision.body}, purpose)
-            return f"wrote a comment on pull request {number}"
+            forge.create_note(number, decision.body)
+            return f"wrote a comment on {forge.request} {number}"
         case EditComment():
-            github.send("PATCH", f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
-            return f"edited the comment on pull request {number}"
+            forge.edit_note(number, decision.id, decision.body)
+            return f"edited the comment on {forge.request} {number}"
         case _:
-            return f"did not change the comments of pull request {number}: {decision.reason}"
+            return f"did not change the comments of {forge.request} {number}: {decision.reason}"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.github.conftest import Stage, plan
-from tests.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
+from tests.forge.github.conftest import Stage, plan
+from tests.forge.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
 
 PLAN = json.dumps(plan())
 BY_HAND = "Start the apply workflow manually"

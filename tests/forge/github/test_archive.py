@@ -10,8 +10,8 @@ import zipfile
 import pytest
 
 from reconciler.errors import RefusedError
-from reconciler.github.reviewed_plan import read_archive_file
-from tests.github.fake import zipped
+from reconciler.forge.archive import read_archive_file
+from tests.forge.github.fake import zipped
 
 LARGEST = 1000
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from tests.github.fake import FakeGitHub, FakeReply
+from tests.forge.github.fake import FakeGitHub, FakeReply
 
 
 def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:

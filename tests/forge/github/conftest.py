@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.github.api import GitHubClock
-from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
-from tests.github.fake_server import serving
-from tests.github.machine import Machine, machine
-from tests.github.scene import RepositoryDriver, TenantProcess, tenant_process
+from reconciler.forge.http import ForgeClock
+from tests.forge.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
+from tests.forge.github.fake_server import serving
+from tests.forge.github.machine import Machine, machine
+from tests.forge.github.scene import RepositoryDriver, TenantProcess, tenant_process
 from tests.support.program import Program
 
 
@@ -76,7 +76,7 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.delenv("GITHUB_REF", raising=False)
     slept: list[float] = []
-    monkeypatch.setattr(GitHubClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(ForgeClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
     made = Stage(cxroute, monkeypatch, slept)
     made.on("pull_request", 100)
     return made

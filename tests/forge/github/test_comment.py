@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.github.api import Post, Skip
-from reconciler.github.plan_comment import (
-    MAX_COMMENT,
+from reconciler.forge.forge import Post, Skip
+from reconciler.forge.note import (
     CommentState,
     CreateComment,
     DesiredComment,
@@ -25,7 +24,7 @@ from reconciler.github.plan_comment import (
 BOT = "github-actions[bot]"
 STATE = CommentState(run=100, attempt=1, sha="a" * 40, plan="0123456789ab")
 PLAN = "<!-- cxroute:plan env=prod -->\n### Routing plan for `prod`\n\n**1 to create**\n"
-WANTED = DesiredComment("prod", BOT, STATE, PLAN)
+WANTED = DesiredComment(environment="prod", author=BOT, state=STATE, text=PLAN)
 WRITTEN = (
     "<!-- cxroute:plan env=prod -->\n"
     f'<!-- cxroute:state {{"run":100,"attempt":1,"sha":"{"a" * 40}","plan":"0123456789ab","applied":false}} -->\n'
@@ -154,9 +153,9 @@ def test_a_commit_without_a_plan_updates_the_comment() -> None:
 
 def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
     """The end of the plan is cut off."""
-    long = decide_header([OURS._replace(body=WRITTEN + "x" * MAX_COMMENT)], replace(WANTED, text="**Applied**"))
+    long = decide_header([OURS._replace(body=WRITTEN + "x" * WANTED.limit)], replace(WANTED, text="**Applied**"))
     assert isinstance(long, EditComment)
-    assert MAX_COMMENT >= len(long.body)
+    assert WANTED.limit >= len(long.body)
     assert "**Applied**" in long.body
 
 

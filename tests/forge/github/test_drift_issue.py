@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.github.api import Post, Skip
-from reconciler.github.drift_issue import (
+from reconciler.forge.drift_issue import (
+    CloseIssue,
     DriftObservation,
     OpenIssue,
     UpdateIssue,
     decide_issues,
     difference_digest,
 )
-from tests.github.conftest import Stage, plan
-from tests.github.fake import BOT, FakeGitHub, FakeReply
+from reconciler.forge.forge import Post, Skip
+from tests.forge.github.conftest import Stage, plan
+from tests.forge.github.fake import BOT, FakeGitHub, FakeReply
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
 SEEN = DriftObservation(
@@ -26,6 +28,7 @@ SEEN = DriftObservation(
     difference="0" * 16,
     text="`cards/a` differs",
     when="2026-11-24 at 10:31 UTC ([run](x))",
+    limit=65_536,
 )
 
 
@@ -127,9 +130,9 @@ def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     assert [4, 9] == [
         one.id
         for one in decide_issues(
-            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now")
+            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now", limit=65_536)
         )
-        if isinstance(one, UpdateIssue) and one.fields["state"] == "closed"
+        if isinstance(one, CloseIssue)
     ]
 
 
@@ -137,13 +140,11 @@ def test_an_invalid_state_causes_one_edit() -> None:
     """And no new issue."""
     (found,) = decide_issues([Post(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
     assert isinstance(found, UpdateIssue)
-    assert found.fields["body"].startswith(BODY.format("0" * 16).split("\n\n")[0])
+    assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
 
 
 def test_a_text_that_is_too_long_for_github_is_left_out() -> None:
     """A part of it would not be valid Markdown."""
-    (found,) = decide_issues(
-        [], DriftObservation(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, when="now")
-    )
+    (found,) = decide_issues([], replace(SEEN, text="x" * 70_000))
     assert isinstance(found, OpenIssue)
     assert 500 > len(found.body)

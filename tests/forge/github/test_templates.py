@@ -6,33 +6,41 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from reconciler.cli.commands.github import TASKS
+from reconciler.cli.commands.github import FORGE
 from reconciler.cli.commands.init import action_of, credentials_by_environment
 from reconciler.errors import UsageError
-from reconciler.github.workflow_files import (
+from reconciler.forge.pipeline_files import (
     OWN_ACTION,
+    PIPELINES,
     UNKNOWN_ACTION,
     WORKFLOW_FILES,
-    WorkflowSettings,
-    build_workflows,
+    PipelineSettings,
+    build_pipelines,
     is_edited,
 )
 from tests.campaign.report import PAGE
 from tests.campaign.shrink import REGRESSIONS
-from tests.github.actions import ACTION
-from tests.github.expressions import filled
-from tests.github.machine import ROOT
+from tests.forge.github.actions import ACTION
+from tests.forge.github.expressions import filled
+from tests.forge.github.machine import ROOT
 from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
 CI, WEEKLY = ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/weekly.yml"
 ALL = [*OWN, CI, WEEKLY, ROOT / "action.yml"]
+
+
+def build_workflows(settings: PipelineSettings) -> Iterator[tuple[str, str]]:
+    """Yield each workflow's name in its folder, and its text."""
+    for name, text in build_pipelines(PIPELINES["github"], settings):
+        yield name.removeprefix(".github/workflows/"), text
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -46,7 +54,7 @@ def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
 def test_this_project_s_workflows_are_those_that_init_writes() -> None:
     """They differ in the location of the action and in the credentials, which the manifests name."""
     variables = sorted({name for names in credentials_by_environment(ROOT / "manifests").values() for name in names})
-    for name, text in build_workflows(WorkflowSettings(OWN_ACTION, "manifests", tuple(variables))):
+    for name, text in build_workflows(PipelineSettings(OWN_ACTION, "manifests", tuple(variables))):
         assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
 
 
@@ -165,7 +173,7 @@ def test_dependabot_checks_all_pinned_versions() -> None:
 def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
     guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
-    assert set(TASKS) == set(re.findall(r"cxroute github ([\w-]+)", guide))
+    assert set(FORGE.tasks) == set(re.findall(r"cxroute github ([\w-]+)", guide))
     listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(re.findall(r"`([\w-]+)`", listed.group(1)))
@@ -188,7 +196,7 @@ def test_linters_accept_the_workflows(tmp_path: Path) -> None:
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     for name, text in build_workflows(
-        WorkflowSettings(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
     ):
         (folder / name).write_text(text, encoding="utf-8")
     theirs = sorted(folder.iterdir())
@@ -203,7 +211,7 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
     """And prints the setup steps, in order."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     for name, text in build_workflows(
-        WorkflowSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
     ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"wrote .github/workflows/{name}\n" in cxroute.out
@@ -263,7 +271,7 @@ def test_installing_cxroute_is_the_first_step_of_each_workflow(cxroute: Program)
     assert "" == cxroute.err
     assert 0 == cxroute(*step[1].replace("OWNER/cxroute@COMMIT", ACTION).split())
     for name, text in build_workflows(
-        WorkflowSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
     ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"rewrote .github/workflows/{name}\n" in cxroute.out
@@ -281,7 +289,7 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: P
     form = Path("manifests/environments/prod.yaml")
     form.write_text(form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8")
     assert 0 == cxroute("init", "--github")
-    written = dict(build_workflows(WorkflowSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
+    written = dict(build_workflows(PipelineSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
     assert [by_hand, *(written[one.name] for one in (path,))] == [one.read_text("utf-8") for one in (edited, path)]
     assert f"kept {edited}, which was edited\n" in cxroute.out
     assert 0 == cxroute("init", "--github")
@@ -290,7 +298,7 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: P
 
 def test_the_header_of_another_version_is_recognized() -> None:
     """A workflow with other words in its header is unedited if the digest is right."""
-    _, text = next(build_workflows(WorkflowSettings(ACTION, "manifests", ("ACME_ID",))))
+    _, text = next(build_workflows(PipelineSettings(ACTION, "manifests", ("ACME_ID",))))
     other = text.replace("which replaces it unless it was edited", "in other words")
     assert text != other
     assert not is_edited(other)
@@ -333,21 +341,21 @@ def test_workflows_install_cxroute_from_pip_s_source(noted: dict[str, Any], expe
 @pytest.mark.parametrize(
     "setting",
     [
-        WorkflowSettings("acme/cxroute@v1", "manifests", ("A",)),
-        WorkflowSettings("acme/cxroute", "manifests", ("A",)),
-        WorkflowSettings(f"acme/cxroute@{'a' * 39}", "manifests", ("A",)),
-        WorkflowSettings(f"acme/cxroute@{'a' * 40}\nx", "manifests", ("A",)),
-        WorkflowSettings(f"./..@{'a' * 40}", "manifests", ("A",)),
-        WorkflowSettings(ACTION, "../manifests", ("A",)),
-        WorkflowSettings(ACTION, "/manifests", ("A",)),
-        WorkflowSettings(ACTION, "mani fests", ("A",)),
-        WorkflowSettings(ACTION, "$(id)", ("A",)),
-        WorkflowSettings(ACTION, "-x", ("A",)),
-        WorkflowSettings(ACTION, "manifests", ("GITHUB_TOKEN",)),
-        WorkflowSettings(ACTION, "manifests", ("a-b",)),
+        PipelineSettings("acme/cxroute@v1", "manifests", ("A",)),
+        PipelineSettings("acme/cxroute", "manifests", ("A",)),
+        PipelineSettings(f"acme/cxroute@{'a' * 39}", "manifests", ("A",)),
+        PipelineSettings(f"acme/cxroute@{'a' * 40}\nx", "manifests", ("A",)),
+        PipelineSettings(f"./..@{'a' * 40}", "manifests", ("A",)),
+        PipelineSettings(ACTION, "../manifests", ("A",)),
+        PipelineSettings(ACTION, "/manifests", ("A",)),
+        PipelineSettings(ACTION, "mani fests", ("A",)),
+        PipelineSettings(ACTION, "$(id)", ("A",)),
+        PipelineSettings(ACTION, "-x", ("A",)),
+        PipelineSettings(ACTION, "manifests", ("GITHUB_TOKEN",)),
+        PipelineSettings(ACTION, "manifests", ("a-b",)),
     ],
 )
-def test_ambiguous_settings_of_workflows_are_refused(setting: WorkflowSettings) -> None:
+def test_ambiguous_settings_of_workflows_are_refused(setting: PipelineSettings) -> None:
     """Tags that can be moved, folders elsewhere, names that a secret cannot have."""
     with pytest.raises(UsageError):
         tuple(build_workflows(setting))

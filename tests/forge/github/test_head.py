@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.github.actions import read_workflow_run
-from reconciler.github.plan_comment import (
+from reconciler.forge.github import read_run
+from reconciler.forge.note import (
     CommentHeader,
     applied_header,
     request_applied,
@@ -17,15 +17,14 @@ from reconciler.github.plan_comment import (
 )
 
 NOW = datetime(2026, 11, 24, 10, 31, tzinfo=UTC)
-RUN = read_workflow_run(
+RUN = read_run(
     {
         "GITHUB_REPOSITORY": "acme/routing",
         "GITHUB_RUN_ID": "42",
         "GITHUB_RUN_ATTEMPT": "1",
         "GITHUB_SHA": "b" * 40,
         "GITHUB_ACTOR": "anna",
-    },
-    {},
+    }
 )
 AGAIN = "\n>\n> The remaining changes are part of the reviewed plan: run it again to continue."
 BY = "on 2026-11-24 at 10:31 UTC by @anna ([run](https://github.com/acme/routing/actions/runs/42/attempts/1))."

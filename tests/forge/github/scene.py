@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import httpx
 
-from reconciler.github.workflow_files import WorkflowSettings, build_workflows
-from tests.github.actions import ACTION, Actions
-from tests.github.fake import BOT, REPOSITORY, FakeGitHub
-from tests.github.machine import Machine
-from tests.github.runs import Ran, WorkflowEvent
+from reconciler.forge.pipeline_files import PIPELINES, PipelineSettings, build_pipelines
+from tests.forge.github.actions import ACTION, Actions
+from tests.forge.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.forge.github.machine import Machine
+from tests.forge.github.runs import Ran, WorkflowEvent
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, process_environment, serving
 
@@ -108,8 +108,8 @@ class RepositoryDriver:
         (self.path / ".git/info/exclude").write_text("out/\n.cxroute/\n", encoding="utf-8")
         self.write("manifests/prod.yaml", ENVIRONMENT.format(url=self.tenant.url))
         self.write("manifests/cards.yaml", rules())
-        for name, text in build_workflows(WorkflowSettings(ACTION, "manifests", VARIABLES)):
-            self.write(f".github/workflows/{name}", text)
+        for name, text in build_pipelines(PIPELINES["github"], PipelineSettings(ACTION, "manifests", VARIABLES)):
+            self.write(name, text)
         self.hub.tip = self.commit("first")
         secrets = {name: dict(_SECRETS) for name in ("cxone-prod-plan", "cxone-prod")}
         self.actions = Actions(self.hub, self.machine, self.path, secrets, self.variables, self.path.parent / "temp")

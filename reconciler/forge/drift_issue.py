@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from reconciler.github.actions import list_objects
-from reconciler.github.api import GitHub, GitHubError, Post, Purpose, Skip
+from reconciler.forge.forge import Forge, Post, Skip, list_objects
 from reconciler.model.live import normalize_line_ends
 
-LABEL: Final = "cxroute-drift"
-_PERMISSION: Final = "issues: write"
-_EXISTS: Final = 422
-_MAX_BODY: Final = 60_000
+_ROOM: Final = 5_536  # characters, for the lines around the difference
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
 
 
@@ -26,14 +22,21 @@ class OpenIssue(NamedTuple):
 
 
 class UpdateIssue(NamedTuple):
-    """Change an issue's text, or close it, with a comment on it."""
+    """Change an issue's text, with a remark on it."""
 
     id: int
-    fields: Mapping[str, str]
+    body: str
     remark: str
 
 
-IssueDecision = OpenIssue | UpdateIssue | Skip
+class CloseIssue(NamedTuple):
+    """Close an issue, with a remark on it."""
+
+    id: int
+    remark: str
+
+
+IssueDecision = OpenIssue | UpdateIssue | CloseIssue | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class DriftObservation:
     difference: str
     text: str
     when: str  # when, and in which run, in Markdown
+    limit: int  # characters of an issue
 
 
 def difference_digest(plan: Mapping[str, Any]) -> str:
@@ -62,8 +66,7 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
     own = (issue for issue in issues if issue.author == observation.author)
     mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
     if not observation.difference:
-        remark, fields = f"No drift since {observation.when}.", {"state": "closed", "state_reason": "completed"}
-        closed = [UpdateIssue(issue.id, fields, remark) for issue in mine]
+        closed = [CloseIssue(issue.id, f"No drift since {observation.when}.") for issue in mine]
         return closed or [Skip("there is no drift, and no open issue")]
     if not mine:
         title = f"Routing of {observation.environment} differs from the manifests"
@@ -72,13 +75,13 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
     if state and state[1] == observation.difference:
         return [Skip(f"issue {mine[0].id} is up to date")]
     remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
-    return [UpdateIssue(mine[0].id, {"body": _body(observation, "Unchanged since")}, remark)]
+    return [UpdateIssue(mine[0].id, _body(observation, "Unchanged since"), remark)]
 
 
 def _body(observation: DriftObservation, since: str) -> str:
     state = f'<!-- cxroute:state {{"difference":"{observation.difference}"}} -->'
     text = normalize_line_ends(observation.text).strip()
-    if len(text) > _MAX_BODY:
+    if len(text) > observation.limit - _ROOM:
         text = "The difference is too long for an issue: see the run's summary."
     return f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} {observation.when}</sub>\n"
 
@@ -91,36 +94,16 @@ def _lines(body: str) -> list[str]:
     return normalize_line_ends(body).split("\n", 2)
 
 
-def list_open_issues(github: GitHub) -> list[Post]:
-    """Return the open issues on drift, by any author."""
-    purpose = Purpose("list the issues about drift", _PERMISSION)
-    listed = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
-    labelled = (issue for issue in listed if any(label.get("name") == LABEL for label in list_objects(issue, "labels")))
-    return [Post.parse(issue, "number") for issue in labelled if "pull_request" not in issue]
-
-
-def write_issue(github: GitHub, decision: IssueDecision) -> str:
-    """Execute a decision, and return its description. The issue comes before the remark, which may get lost."""
-    purpose = Purpose("write the issue about drift", _PERMISSION)
+def write_issue(forge: Forge, decision: IssueDecision) -> str:
+    """Execute a decision, and return its description."""
     match decision:
         case OpenIssue():
-            _ensure_label(github)
-            payload = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
-            issue = github.send("POST", "/issues", payload, purpose)
-            return f"opened issue {int(issue.get('number') or 0)}"
+            return f"opened issue {forge.open_drift_issue(decision.title, decision.body)}"
         case UpdateIssue():
-            github.send("PATCH", f"/issues/{decision.id}", decision.fields, purpose)
-            github.send("POST", f"/issues/{decision.id}/comments", {"body": decision.remark}, purpose)
-            return f"{'closed' if 'state' in decision.fields else 'edited'} issue {decision.id}"
+            forge.edit_drift_issue(decision.id, decision.body, decision.remark)
+            return f"edited issue {decision.id}"
+        case CloseIssue():
+            forge.close_drift_issue(decision.id, decision.remark)
+            return f"closed issue {decision.id}"
         case _:
             return f"did not change the issues: {decision.reason}"
-
-
-def _ensure_label(github: GitHub) -> None:
-    """Create the label if it is missing. Without it, the next run would not find the issue."""
-    label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
-    try:
-        github.send("POST", "/labels", label, Purpose(f"create the label {LABEL}", _PERMISSION))
-    except GitHubError as error:
-        if error.status != _EXISTS:
-            raise

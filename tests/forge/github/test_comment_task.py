@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.github.conftest import Stage, plan, write_report
-from tests.github.fake import BOT, HEAD, TOKEN, FakeGitHub, FakeReply
+from tests.forge.github.conftest import Stage, plan, write_report
+from tests.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub, FakeReply
 
 APPLIED = {"outcomes": [{"address": "cards/r0", "status": "applied"}], "converged": True}
 

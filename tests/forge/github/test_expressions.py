@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.github.expressions import condition, filled, standard
+from tests.forge.github.expressions import condition, filled, standard
 
 CONTEXTS: dict[str, Any] = {
     "github": {"ref_name": "main", "event": {"pull_request": {"user": {"login": "Dependabot[bot]"}}}},
