@@ -217,10 +217,10 @@ def _update_consent(step: Step) -> None:
 
         def report(state: Literal["pending", "success", "failure"], text: str) -> None:
             forge.set_status(run.sha, consent.make_status(environment, state, text))
-            step.output.result(f"{text}\n")
 
         if step.options.unchanged:
             report("success", "No manifest is changed: no consent is needed")
+            step.output.result("no manifest is changed: no consent is needed\n")
             return
         plan = _fetch_planned(step, forge, run)
         if plan is None:
@@ -239,7 +239,9 @@ def _update_consent(step: Step) -> None:
             report("failure", f"Consent is missing: {consent.describe(missing)}")
             raise RefusedError(f"an approval of {run.sha[:8]} is missing of {consent.describe(missing)}")
         given = f"Consent is given: {consent.describe(needed)}"
-        report("success", given if needed else "No queue with owners gains or loses callers")
+        text = given if needed else "No consent is needed: no queue with owners gains or loses callers"
+        report("success", text)
+        step.output.result(f"{text}\n")
 
 
 def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
