@@ -16,8 +16,8 @@ from reconciler.desired.queues import OwnedQueue
 from reconciler.plan.consent import required_consent
 from reconciler.plan.document import with_plan_id
 from reconciler.plan.json_schema import plan_schema
-from tests.cli.test_base import live_file
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
+from tests.support.live_file import live_file
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, entries
 from tests.tiers import FULL
@@ -111,8 +111,8 @@ def consent(cxroute: Program, live: str, *options: str) -> list[Any]:
     return list(form["consent"])
 
 
-def test_a_change_in_cards_that_takes_fraud_s_callers_needs_fraud_s_consent(cxroute: Program, live: str) -> None:
-    """Although no file of theirs changed: the rows count."""
+def test_taking_callers_needs_consent_without_a_change_of_their_files(cxroute: Program, live: str) -> None:
+    """The rows count, and not the files of a team."""
     write(
         "cards.yaml", cards("{intent: limit, queue: cards}", "{intent: lost, name: ours, queue: cards, priority: 10}")
     )
