@@ -63,7 +63,7 @@ def find_movers(behaviour: BehaviourChange) -> tuple[frozenset[str], frozenset[s
 
 
 def consent_to_json(consent: Consent) -> Document:
-    """Return the JSON form of one entry (plan-json "Consent")."""
+    """Return the JSON form of one entry."""
     queue = consent.queue
     named = {"queueId": queue.id, "queueName": queue.name}
     return {**named, "owners": list(queue.owners), "change": consent.change}
