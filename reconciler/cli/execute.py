@@ -109,12 +109,14 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     options = replace(reviewed.options, prune=session.options.prune)
+    if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
+        options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
     return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change (a directory or a git revision): a plan shows what a changed fallback moves"
+    base = "the manifests before the change (a directory or a git revision): for a changed fallback, and for owners"
     parser.add_argument("--base", metavar="DIR|REV", help=base)
     parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
     journal = "the journal with that run (default: as for `cxroute history`)"

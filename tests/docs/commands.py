@@ -38,6 +38,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | the same for an access key; `_FILE` |
 | `CXROUTE_ENV` | the Environment if `-e` is not set |
 | `CXROUTE_HOSTS` | additional hosts that may receive credentials, separated by commas |
+| `CXROUTE_MEMBERS_TOKEN` | a token that can read the members of teams, for the [consent](github.md#consent) |
 | `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
 | `CXROUTE_CA_FILE` | certificates of your own authority, in addition to the public ones |
 | `CXROUTE_JOURNAL` | the path of the journal (default: `.cxroute/journal.jsonl`) |

@@ -182,7 +182,7 @@ def test_each_tier_names_existing_tests(entry: str) -> None:
 SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project"}
 DATA = {"contract", "golden", "manifests", "recorded", "support"}
 """Folders of tests/ without a package of that name; tests/README.md says why they are there."""
-OWN_HELPERS = {*SUITES, "endpoint", "github"}
+OWN_HELPERS = {*SUITES, "endpoint", "forge"}
 """Folders with their own helpers; the helpers of the other folders are in tests/support."""
 
 
