@@ -20,9 +20,9 @@ from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import drift_issue, note, reviewed_plan
 from reconciler.forge.forge import Forge, PipelineRun
-from reconciler.forge.http import ForgeClock, ForgeDialect, ForgeError
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
+from reconciler.rest.client import RestClock, RestDialect, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
@@ -34,7 +34,7 @@ _NOTES: Final = ("comment", "note")
 class ForgeModule(Protocol):
     """A module of reconciler.forge with the adapter of one forge."""
 
-    DIALECT: ForgeDialect
+    DIALECT: RestDialect
 
     def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
         """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
@@ -151,7 +151,7 @@ def _publish_note(step: Step) -> None:
             desired = replace(request.desired, author=step.author(forge), limit=forge.max_text)
             decision = request.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
-    except (ForgeError, UsageError) as error:
+    except (RestError, UsageError) as error:
         step.output.warn(f"{error}; the text of the comment is in the job summary")
         if options.report is not None:
             step.files.add_summary(request.desired.text)
@@ -178,7 +178,7 @@ def _write_reviewed_plan(step: Step) -> None:
     try:
         with step.connect(run) as forge:
             tip = forge.fetch_branch_tip()
-            sleep = ForgeClock().sleep
+            sleep = RestClock().sleep
             source = None if run.is_manual else reviewed_plan.find_merged_request(forge, run, tip, sleep)
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
