@@ -21,10 +21,10 @@ from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
 from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
-from reconciler.forge.http import ForgeClock, ForgeDialect, ForgeError
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
 from reconciler.plan.consent import describe_consent
+from reconciler.rest.client import RestClock, RestDialect, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
@@ -37,7 +37,7 @@ _NOTES: Final = ("comment", "note")
 class ForgeModule(Protocol):
     """A module of reconciler.forge with the adapter of one forge."""
 
-    DIALECT: ForgeDialect
+    DIALECT: RestDialect
 
     def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
         """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
@@ -167,7 +167,7 @@ def _publish_note(step: Step) -> None:
             desired = replace(request.desired, author=step.author(forge), limit=forge.max_text)
             decision = request.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
-    except (ForgeError, UsageError) as error:
+    except (RestError, UsageError) as error:
         step.output.warn(f"{error}; the text of the comment is in the job summary")
         if options.report is not None:
             step.files.add_summary(request.desired.text)
@@ -194,7 +194,7 @@ def _write_reviewed_plan(step: Step) -> None:
     try:
         with step.connect(run) as forge:
             tip = forge.fetch_branch_tip()
-            sleep = ForgeClock().sleep
+            sleep = RestClock().sleep
             source = None if run.is_manual else reviewed_plan.find_merged_request(forge, run, tip, sleep)
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
@@ -233,8 +233,8 @@ def _update_consent(step: Step) -> None:
             needed = consent.list_needed(plan, environment)
             with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
                 missing = consent.find_missing(voters, needed)
-        except (ForgeError, RefusedError, UsageError):
-            with suppress(ForgeError):
+        except (RestError, RefusedError, UsageError):
+            with suppress(RestError):
                 report("failure", "The consent could not be read: see the run")
             raise
         if missing:
@@ -250,7 +250,7 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
     """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
     if step.options.report is not None:
         return read_json_object(Path(step.options.report, PLAN_FILE))
-    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), ForgeClock().sleep
+    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), RestClock().sleep
     for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
         if plan_run is None:
             sleep(pause)

@@ -10,10 +10,11 @@ from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.errors import RefusedError
-from reconciler.forge.forge import CommitStatus, Forge, as_object
-from reconciler.forge.http import ForgeError
+from reconciler.forge.forge import CommitStatus, Forge
 from reconciler.plan.consent import Consent, describe_consent, parse_consent
+from reconciler.rest.client import RestError
 from reconciler.text.escape import sanitize
+from reconciler.text.json_values import as_object
 
 MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_TEXT: Final = 140  # characters of a status
@@ -46,7 +47,7 @@ def list_needed(plan: Mapping[str, Any], environment: str) -> list[Consent]:
 
 
 def find_missing(voters: Voters, needed: Sequence[Consent]) -> list[Consent]:
-    """Return the consent that is not given. Raises RefusedError for another head, and ForgeError."""
+    """Return the consent that is not given. Raises RefusedError for another head, and RestError."""
     forge, directory, number, head = voters
     approvals = forge.fetch_approvals(number)
     if approvals.head != head:
@@ -57,9 +58,9 @@ def find_missing(voters: Voters, needed: Sequence[Consent]) -> list[Consent]:
     def members(owner: str) -> frozenset[str]:
         try:
             return directory.fetch_members(owner)
-        except ForgeError as error:
+        except RestError as error:
             advice = f"{MEMBERS_TOKEN} can hold a token that may read the members"
-            raise ForgeError(f"{error}; {advice}", error.status) from None
+            raise RestError(f"{error}; {advice}", error.status) from None
 
     approvers = approvals.approvers
     return [item for item in needed if not any(approvers and approvers & members(owner) for owner in item.queue.owners)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from reconciler.forge.forge import Forge, Post, Skip, list_objects
+from reconciler.forge.forge import Forge, Post, Skip
 from reconciler.model.live import normalize_line_ends
+from reconciler.text.json_values import list_objects
 
 _ROOM: Final = 5_536  # characters, for the lines around the difference
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")

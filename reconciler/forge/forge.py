@@ -4,9 +4,8 @@ The modules `note`, `drift_issue`, `reviewed_plan` and `consent` decide; an adap
 on the forge only by the limits and texts of the adapter.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 PLAN_FILE: Final = "plan.json"  # in the artifact of a plan
 MAX_PLAN_BYTES: Final = 128 << 20  # of a plan, and of an archive that holds it
@@ -67,7 +66,7 @@ class Approvals(NamedTuple):
     """The approvals of a pull request that count now.
 
     Each is of the head commit itself, its reviewer did not request changes since, and is not an author of the pull
-    request. An adapter that cannot read one of these facts raises ForgeError.
+    request. An adapter that cannot read one of these facts raises RestError.
     """
 
     head: str
@@ -83,7 +82,7 @@ class CommitStatus(NamedTuple):
 
 
 class Forge(Protocol):
-    """A repository on a forge, through one token. Each method raises ForgeError."""
+    """A repository on a forge, through one token. Each method raises RestError."""
 
     name: str  # for people: "GitHub"
     request: str  # "pull request" or "merge request"
@@ -149,19 +148,3 @@ class Forge(Protocol):
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit."""
         ...
-
-
-def as_object(value: object) -> dict[str, Any]:
-    """Return a JSON object; an empty one in place of another value."""
-    return value if isinstance(value, dict) else {}
-
-
-def list_objects(form: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return the objects of a list in a JSON object."""
-    items = form.get(name)
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def as_text(value: object) -> str:
-    """Return a text; an empty one in place of another value."""
-    return value if isinstance(value, str) else ""

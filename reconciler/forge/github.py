@@ -22,16 +22,14 @@ from reconciler.forge.forge import (
     PipelineRun,
     PlanRun,
     Post,
-    as_object,
-    as_text,
-    list_objects,
 )
-from reconciler.forge.http import FORBIDDEN, MISSING, ForgeDialect, ForgeError, ForgeHttp, Purpose
 from reconciler.forge.plan_report import read_json_object
 from reconciler.forge.variables import StepVariables
+from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
+from reconciler.text.json_values import as_object, as_text, list_objects
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
-DIALECT: Final = ForgeDialect(
+DIALECT: Final = RestDialect(
     name="GitHub",
     token_variable="GITHUB_TOKEN",  # noqa: S106 - the name of a variable
     permission_advice="the job needs `permissions: {}`",
@@ -83,14 +81,14 @@ class GitHub:
     )
     max_text = 65_536
 
-    def __init__(self, http: ForgeHttp, repository: str) -> None:
+    def __init__(self, http: RestClient, repository: str) -> None:
         self._http, self._repository, self._path = http, repository, f"/repos/{repository}"
 
     def fetch_login(self) -> str:
         """Return the login of the token. A workflow's token has no permission to read it."""
         try:
             login = self._http.get_object("/user", Purpose("read the token's account", "none"))
-        except ForgeError as error:
+        except RestError as error:
             if error.status in (FORBIDDEN, MISSING):
                 return BOT
             raise
@@ -124,7 +122,7 @@ class GitHub:
         label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
         try:
             self._http.send("POST", f"{self._path}/labels", label, Purpose(f"create the label {LABEL}", _ISSUE))
-        except ForgeError as error:
+        except RestError as error:
             if error.status != _EXISTS:
                 raise
         return int(self._write_issue("POST", "", {"title": title, "body": body, "labels": [LABEL]}).get("number") or 0)
@@ -205,7 +203,7 @@ class GitHub:
         pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
         head, author = as_text(as_object(pull.get("head")).get("sha")), _login(pull)
         if not head or not author:
-            raise ForgeError(f"cannot {purpose.task}: the response has no head commit or no author")
+            raise RestError(f"cannot {purpose.task}: the response has no head commit or no author")
         approved: dict[str, bool] = {}
         for review in self._http.pages(f"{self._path}/pulls/{number}/reviews?per_page=100", purpose):
             if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):  # a comment changes nothing
@@ -216,7 +214,7 @@ class GitHub:
         """Return a user, or the members of a team: to read these, a token needs the organization's permission."""
         name = _OWNER.fullmatch(owner)
         if name is None:
-            raise ForgeError(f"{owner} is not an owner as GitHub names them: @USER, or @ORGANIZATION/TEAM")
+            raise RestError(f"{owner} is not an owner as GitHub names them: @USER, or @ORGANIZATION/TEAM")
         if name[2] is None:
             return frozenset({name[1].lower()})
         purpose = Purpose(f"read the members of {owner}", "members: read (of the organization)")
@@ -242,6 +240,6 @@ def _parse_post(item: Mapping[str, Any], id_name: str) -> Post:
 def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
     """Connect to the repository of a run."""
     return GitHub(
-        ForgeHttp(dialect=DIALECT, http=http, base=run.api, authorization={"Authorization": f"Bearer {token}"}),
+        RestClient(dialect=DIALECT, http=http, base=run.api, authorization={"Authorization": f"Bearer {token}"}),
         run.repository,
     )

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from reconciler.errors import RefusedError
-from reconciler.forge.forge import Forge, PipelineRun, Post, Skip, as_object, list_objects
+from reconciler.forge.forge import Forge, PipelineRun, Post, Skip
 from reconciler.forge.plan_report import PlanReport
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
+from reconciler.text.json_values import as_object, list_objects
 
 _Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
 _NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one

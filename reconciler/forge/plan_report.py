@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler.errors import UsageError
-from reconciler.forge.forge import as_object, list_objects
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_file, read_text
+from reconciler.text.json_values import as_object, list_objects
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from reconciler.errors import RefusedError
-from reconciler.forge.forge import BranchTip, Forge, MergedRequest, PipelineRun, as_object
+from reconciler.forge.forge import BranchTip, Forge, MergedRequest, PipelineRun
+from reconciler.text.json_values import as_object
 
 _PAUSES: Final = (2.0, 8.0)  # seconds
 

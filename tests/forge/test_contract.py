@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from reconciler.forge.forge import Approvals, CommitStatus, Forge
-from reconciler.forge.http import ForgeClock, ForgeError
+from reconciler.rest.client import RestClock, RestError
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeForge, FakeRun, Permission
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
@@ -129,7 +129,7 @@ def stage(request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.
     forge = cast("FakeForge", import_module(FAKES[request.param]).fake_forge())
     monkeypatch.delenv("CXROUTE_PROXY")
     slept: list[float] = []
-    monkeypatch.setattr(ForgeClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
     with forge.serving():
         made = Stage(forge, cxroute, monkeypatch, slept)
         made.enter(FakeRun())
@@ -616,7 +616,7 @@ def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> No
     assert {"fiona"} == stage.approvals().approvers
     for path in dict.fromkeys(stage.forge.asked):
         stage.forge.faults.append(fault._replace(pattern=f"^{re.escape(path)}$"))
-        with pytest.raises(ForgeError):
+        with pytest.raises(RestError):
             stage.approvals()
 
 
@@ -631,17 +631,17 @@ def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
 def test_members_that_cannot_be_read_are_an_error(stage: Stage) -> None:
     """A missing group, an unreadable response, a missing permission."""
     stage.forge.set_members("@acme/fraud", "fiona")
-    with pytest.raises(ForgeError):
+    with pytest.raises(RestError):
         stage.members("@acme/missing")
     stage.forge.asked.clear()
     stage.members("@acme/fraud")
     for path in dict.fromkeys(stage.forge.asked):
         for body in (b"null", b'"x"', b"{}", b"<html>"):
             stage.forge.faults.append(FakeFault(f"^{re.escape(path)}$", 200, {}, body))
-            with pytest.raises(ForgeError):
+            with pytest.raises(RestError):
                 stage.members("@acme/fraud")
     stage.grant("code")
-    with pytest.raises(ForgeError):
+    with pytest.raises(RestError):
         stage.members("@acme/fraud")
 
 
@@ -649,7 +649,7 @@ def test_approvals_without_the_permission_are_an_error(stage: Stage) -> None:
     """And not an empty list."""
     stage.forge.approve("fiona")
     stage.grant("statuses")
-    with pytest.raises(ForgeError):
+    with pytest.raises(RestError):
         stage.approvals()
 
 
@@ -668,7 +668,7 @@ def test_a_status_is_set_and_replaced(stage: Stage) -> None:
 def test_a_status_without_the_permission_is_an_error(stage: Stage) -> None:
     """The step fails, and the branch waits for a status."""
     stage.grant("code")
-    with stage.adapter() as forge, pytest.raises(ForgeError):
+    with stage.adapter() as forge, pytest.raises(RestError):
         forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", "success", "all agreed"))
     assert {} == stage.forge.statuses(HEAD)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.forge.http import ForgeClock
+from reconciler.rest.client import RestClock
 from tests.forge.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.forge.github.fake_server import serving
 from tests.forge.github.machine import Machine, machine
@@ -76,7 +76,7 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.delenv("GITHUB_REF", raising=False)
     slept: list[float] = []
-    monkeypatch.setattr(ForgeClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
     made = Stage(cxroute, monkeypatch, slept)
     made.on("pull_request", 100)
     return made

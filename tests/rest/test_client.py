@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from reconciler.forge.github import DIALECT
-from reconciler.forge.http import MAX_PAGES, ForgeClock, ForgeError, ForgeHttp, Purpose
+from reconciler.rest.client import MAX_PAGES, Purpose, RestClient, RestClock, RestError
 from tests.forge.github.fake import TOKEN
 from tests.support.fake_clock import FakeClock
 
@@ -27,12 +27,12 @@ class ScriptedGitHub:
         self.asked: list[httpx.Request] = []
         self.clock = FakeClock()
         client = httpx.Client(transport=httpx.MockTransport(self._answer))
-        self.github = ForgeHttp(
+        self.github = RestClient(
             dialect=DIALECT,
             http=client,
             base=API,
             authorization={"Authorization": f"Bearer {TOKEN}"},
-            time=ForgeClock(self._clock, self.clock, self.clock.wait),
+            time=RestClock(self._clock, self.clock, self.clock.wait),
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -79,7 +79,7 @@ def test_pages_are_followed_to_the_last() -> None:
 def test_a_next_page_on_another_host_is_not_requested(url: str) -> None:
     """It would get the token."""
     world = ScriptedGitHub([ok([], **following(url))])
-    with pytest.raises(ForgeError, match="the link to the next page leads to another host"):
+    with pytest.raises(RestError, match="the link to the next page leads to another host"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
     assert 1 == len(world.asked)
 
@@ -87,7 +87,7 @@ def test_a_next_page_on_another_host_is_not_requested(url: str) -> None:
 def test_endless_pages_are_an_error() -> None:
     """After a high number of pages."""
     world = ScriptedGitHub(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
-    with pytest.raises(ForgeError, match="more than 100 pages"):
+    with pytest.raises(RestError, match="more than 100 pages"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
 
 
@@ -115,7 +115,7 @@ def test_a_rate_limit_or_a_fault_is_retried(answer: Any, waits: list[float]) -> 
 def test_a_post_with_an_unknown_outcome_is_not_repeated(answer: Any) -> None:
     """A comment may exist although its response is lost: a second one would stay."""
     world = ScriptedGitHub([answer])
-    with pytest.raises(ForgeError):
+    with pytest.raises(RestError):
         world.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
     assert 1 == len(world.asked)
 
@@ -132,15 +132,15 @@ def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
 def test_waits_end() -> None:
     """After four attempts, after two minutes in all, and without a wait if GitHub asks for a longer one."""
     world = ScriptedGitHub([httpx.Response(500)] * 4)
-    with pytest.raises(ForgeError, match="HTTP 500"):
+    with pytest.raises(RestError, match="HTTP 500"):
         world.github.get_object("", PURPOSE)
     assert [1.0, 2.0, 4.0] == world.clock.slept
     world = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "3600"})])
-    with pytest.raises(ForgeError, match="asks for a longer wait than a step may take"):
+    with pytest.raises(RestError, match="asks for a longer wait than a step may take"):
         world.github.get_object("", PURPOSE)
     assert [] == world.clock.slept
     world = ScriptedGitHub([httpx.Response(429, headers={"Retry-After": "50"})] * 3)
-    with pytest.raises(ForgeError, match="longer wait"):
+    with pytest.raises(RestError, match="longer wait"):
         world.github.get_object("", PURPOSE)
     assert [50.0, 50.0] == world.clock.slept
 
@@ -166,7 +166,7 @@ def test_waits_end() -> None:
 )
 def test_an_error_is_one_sentence_that_says_what_to_do(answer: httpx.Response, said: str) -> None:
     """The failed task, GitHub's text, and the missing permission."""
-    with pytest.raises(ForgeError) as raised:
+    with pytest.raises(RestError) as raised:
         list(ScriptedGitHub([answer]).github.pages("/issues/7/comments", PURPOSE))
     assert said == str(raised.value)
 
@@ -179,10 +179,10 @@ def test_a_response_is_bounded_in_size_and_time() -> None:
             while True:
                 yield b" " * (1 << 20)
 
-    with pytest.raises(ForgeError, match="larger than 16 MiB"):
+    with pytest.raises(RestError, match="larger than 16 MiB"):
         ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_object("", PURPOSE)
     drips = [httpx.Response(200, stream=Flood()) for _ in range(4)]
-    with pytest.raises(ForgeError, match="took too long"):
+    with pytest.raises(RestError, match="took too long"):
         ScriptedGitHub(drips, pause=30.0).github.get_object("", PURPOSE)
 
 
@@ -201,7 +201,7 @@ def test_a_file_is_fetched_from_its_location_without_the_token() -> None:
 def test_a_file_is_fetched_only_over_https(place: str) -> None:
     """Otherwise an attacker on the network would decide what is applied."""
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": place})])
-    with pytest.raises(ForgeError, match="GitHub's link to it is not an https:// address"):
+    with pytest.raises(RestError, match="GitHub's link to it is not an https:// address"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
 
@@ -209,7 +209,7 @@ def test_a_file_has_a_maximum_size() -> None:
     """With any headers."""
     blob = httpx.Response(200, stream=httpx.ByteStream(b"x" * 101))
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": "https://store.example/x"}), blob])
-    with pytest.raises(ForgeError, match="it is larger than"):
+    with pytest.raises(RestError, match="it is larger than"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
 

@@ -1,4 +1,4 @@
-"""A forge's REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
+"""A REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
 
 import json
 import time as clocks
@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from reconciler.errors import CxrouteError
-from reconciler.forge.forge import as_object
 from reconciler.text.escape import sanitize
+from reconciler.text.json_values import as_object
 
 MAX_PAGES: Final = 100  # ten thousand notes
 _ATTEMPTS: Final = 4
@@ -22,8 +22,8 @@ _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
 UNAUTHORIZED, FORBIDDEN, MISSING, CONFLICT = 401, 403, 404, 409
 
 
-class ForgeError(CxrouteError, kind="Forge"):
-    """A failed request to a forge; `status` is 0 without a response."""
+class RestError(CxrouteError, kind="API"):
+    """A failed request; `status` is 0 without a response."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status
@@ -37,7 +37,7 @@ class Purpose(NamedTuple):
     permission: str
 
 
-class ForgeClock(NamedTuple):
+class RestClock(NamedTuple):
     """A monotonic clock, the time of day in seconds, and sleep."""
 
     clock: Callable[[], float] = clocks.monotonic
@@ -45,7 +45,7 @@ class ForgeClock(NamedTuple):
     sleep: Callable[[float], object] = clocks.sleep
 
 
-class ForgeResponse(NamedTuple):
+class RestResponse(NamedTuple):
     """A response."""
 
     status: int
@@ -61,32 +61,32 @@ class ListPage(NamedTuple):
     next_url: str | None
 
 
-def page_by_link(response: ForgeResponse, payload: object) -> ListPage:
+def page_by_link(response: RestResponse, payload: object) -> ListPage:
     """Return the page of a response that is a list, with the next one in its `Link` header."""
     links = httpx.Response(_OK, headers=response.headers).links
     return ListPage(payload if isinstance(payload, list) else None, links.get("next", {}).get("url"))
 
 
-class ForgeDialect(NamedTuple):
-    """How one forge differs from the others in its requests, and in the words of its errors."""
+class RestDialect(NamedTuple):
+    """How one API differs from the others in its requests, and in the words of its errors."""
 
     name: str  # "GitHub"
     token_variable: str  # the environment variable with the token
     permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
-    page: Callable[[ForgeResponse, object], ListPage] = page_by_link
+    page: Callable[[RestResponse, object], ListPage] = page_by_link
 
 
 @dataclass(kw_only=True)
-class ForgeHttp:
-    """A forge's API, through one token that is sent only to `base`."""
+class RestClient:
+    """An API, through one token that is sent only to `base`."""
 
-    dialect: ForgeDialect
+    dialect: RestDialect
     http: httpx.Client
     base: str  # no slash at its end
     authorization: Mapping[str, str] = field(repr=False)  # the header with the token
-    time: ForgeClock = field(default_factory=ForgeClock)
+    time: RestClock = field(default_factory=RestClock)
     wait_budget: float = 120.0  # seconds of all waits together
     exchange_timeout: float = 60.0  # seconds of one exchange
 
@@ -109,15 +109,15 @@ class ForgeHttp:
             response = self._request("GET", url, purpose)
             page = self.dialect.page(response, self._payload(response, purpose))
             if page.items is None:
-                raise ForgeError(f"cannot {purpose.task}: {self.dialect.name}'s response is not a list")
+                raise RestError(f"cannot {purpose.task}: {self.dialect.name}'s response is not a list")
             yield from (item for item in page.items if isinstance(item, dict))
             if page.next_url is None:
                 return
             url, next_page = page.next_url, _parse_url(page.next_url)
             is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
             if not is_same_server or next_page.userinfo:
-                raise ForgeError(f"cannot {purpose.task}: the link to the next page leads to another host")
-        raise ForgeError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
+                raise RestError(f"cannot {purpose.task}: the link to the next page leads to another host")
+        raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
     def send(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
@@ -125,19 +125,19 @@ class ForgeHttp:
         return as_object(self._payload(self._request(method, self.base + path, purpose, content), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
-        """Return a file from the location that the forge names; the token is not sent there."""
+        """Return a file from the location that the API names; the token is not sent there."""
         redirect, name = self._request("GET", self.base + path, purpose), self.dialect.name
         if redirect.status < _MULTIPLE:
-            raise ForgeError(f"cannot {purpose.task}: {name} sends no link to it")
+            raise RestError(f"cannot {purpose.task}: {name} sends no link to it")
         # The location is fetched without the token: over https, or from the API's host if that is plain http.
         url, base = _parse_url(redirect.headers.get("location", "")), httpx.URL(self.base)
         is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
         if not url.host or not (url.scheme == "https" or is_local):
-            raise ForgeError(f"cannot {purpose.task}: {name}'s link to it is not an https:// address")
+            raise RestError(f"cannot {purpose.task}: {name}'s link to it is not an https:// address")
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         response = self._send_with_retries(request, purpose, max_bytes)
         if (status := response.status) != _OK:
-            raise ForgeError(f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status)
+            raise RestError(f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status)
         return response.body
 
     def _request(
@@ -147,60 +147,60 @@ class ForgeHttp:
         purpose: Purpose,
         content: bytes | None = None,
         max_bytes: int = _MAX_RESPONSE_BYTES,
-    ) -> ForgeResponse:
+    ) -> RestResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
         headers |= {"Content-Type": "application/json"} if content is not None else {}
         request = self.http.build_request(method, url, headers=headers, content=content)
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status >= _REFUSED:
-            raise ForgeError(self._refusal_text(response, purpose), response.status)
+            raise RestError(self._refusal_text(response, purpose), response.status)
         return response
 
-    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> ForgeResponse:
+    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
         """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
         for attempt in range(1, _ATTEMPTS + 1):
-            result: ForgeResponse | ForgeError
+            result: RestResponse | RestError
             try:
                 result = self._exchange(request, purpose, max_bytes)
             except httpx.HTTPError as error:
                 kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
-                result = ForgeError(f"cannot {purpose.task}: {request.url.host} {kind}")
+                result = RestError(f"cannot {purpose.task}: {request.url.host} {kind}")
             wait = self._retry_pause(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
-                if isinstance(result, ForgeError):
+                if isinstance(result, RestError):
                     raise result
                 return result
             self.wait_budget -= wait
             self.time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> ForgeResponse:
+    def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
         end = self.time.clock() + self.exchange_timeout
         with closing(self.http.send(request, stream=True)) as response:
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:
-                    raise ForgeError(f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB")
+                    raise RestError(f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB")
                 if self.time.clock() > end:
                     raise httpx.ReadTimeout("", request=request)
-            return ForgeResponse(response.status_code, response.headers, bytes(body), request.url)
+            return RestResponse(response.status_code, response.headers, bytes(body), request.url)
 
-    def _retry_pause(self, result: ForgeResponse | ForgeError, attempt: int, method: str) -> float | None:
+    def _retry_pause(self, result: RestResponse | RestError, attempt: int, method: str) -> float | None:
         # In seconds; None without a retry.
-        if isinstance(result, ForgeResponse) and result.status in (FORBIDDEN, _LIMITED):
+        if isinstance(result, RestResponse) and result.status in (FORBIDDEN, _LIMITED):
             return _rate_limit_wait(result, self.time.now())
-        is_fault = isinstance(result, ForgeError) or result.status >= _SERVER
+        is_fault = isinstance(result, RestError) or result.status >= _SERVER
         return float(2 ** (attempt - 1)) if is_fault and method != "POST" else None
 
-    def _payload(self, response: ForgeResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+    def _payload(self, response: RestResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
         try:
             return json.loads(response.body or b"null")
         except (ValueError, RecursionError):
             text = f"cannot {purpose.task}: {self.dialect.name}'s response is not JSON"
-            raise ForgeError(text, response.status) from None
+            raise RestError(text, response.status) from None
 
-    def _refusal_text(self, response: ForgeResponse, purpose: Purpose) -> str:
+    def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
         text = ""
         with suppress(ValueError, RecursionError):
             text = sanitize(_message(json.loads(response.body)))[:_MAX_MESSAGE]
@@ -222,7 +222,7 @@ def _message(payload: object) -> str:
     return str(form.get("message") or as_object(form.get("error")).get("message") or form.get("error") or "")
 
 
-def _rate_limit_wait(response: ForgeResponse, now: float) -> float | None:
+def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
     """Return the seconds that a rate limit asks for; None for another refusal."""
     retry_after, reset, remaining = (
         response.headers.get(name) or response.headers.get(f"x-{name}") or ""
