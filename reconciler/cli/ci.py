@@ -1,4 +1,4 @@
-"""A run in GitHub Actions: its repository, commit and log, and the job's summary."""
+"""A run in GitHub Actions, or a job on GitLab: its repository, commit and log."""
 
 import json
 import os
@@ -21,8 +21,8 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions."""
-    workspace = os.environ.get("GITHUB_WORKSPACE")
+    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions and GitLab."""
+    workspace = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR")
     if not workspace:
         return list(findings)
     root = os.path.realpath(workspace)

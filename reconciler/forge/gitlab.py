@@ -206,8 +206,10 @@ class GitLab:
             raise ForgeError(f"cannot {purpose.task}: the response has no author, or no version of the head commit")
         reviewers = self._http.pages(f"{path}/reviewers?per_page=100", purpose)
         refused = {_login(item.get("user")) for item in reviewers if item.get("state") == "requested_changes"}
-        approvers = set()
-        for approval in list_objects(self._http.get_object(f"{path}/approvals", purpose), "approved_by"):
+        approvals, approvers = self._http.get_object(f"{path}/approvals", purpose), set()
+        if not isinstance(approvals.get("approved_by"), list):
+            raise ForgeError(f"cannot {purpose.task}: the response has no approvals")
+        for approval in list_objects(approvals, "approved_by"):
             approved = _parse_time(approval.get("approved_at"))  # older versions of GitLab do not report it
             if approved is not None and approved > pushed:
                 approvers.add(_login(approval.get("user")))
