@@ -1,7 +1,7 @@
 """GitLab: the run from a job's variables, and the REST API (version 4) with an access token."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -38,7 +38,7 @@ PLAN_JOB: Final = "cxroute-plan"
 _PROJECT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+")  # with subgroups
 _ACTOR: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _OWNER: Final = re.compile(r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)")
-_QUICK_ACTION: Final = re.compile("^/", re.MULTILINE)  # GitLab would execute such a line: "/close"
+_QUICK_ACTION: Final = re.compile("^/", re.MULTILINE)
 _QUOTED_ACTION: Final = re.compile(r"^\\/", re.MULTILINE)
 _REPORTER: Final = "the scope api and the role Reporter"
 _DEVELOPER: Final = "the scope api and the role Developer"
@@ -84,50 +84,50 @@ class GitLab:
             raise ForgeError("cannot read the token's account: the response has no login")
         return login
 
+    def _list(self, path: str, task: str) -> Iterator[dict[str, Any]]:
+        separator = "&" if "?" in path else "?"
+        return self._http.pages(f"{path}{separator}per_page=100", Purpose(task, _REPORTER))
+
+    def _write(self, method: str, path: str, fields: Mapping[str, str], target: str) -> dict[str, Any]:
+        # In each text, GitLab would execute a line such as "/close".
+        texts = {name: _QUICK_ACTION.sub(r"\\/", text)[: self.max_text] for name, text in fields.items()}
+        return self._http.send(method, self._path + path, texts, Purpose(f"write {target}", _REPORTER))
+
     def list_notes(self, number: int) -> list[Post]:
         """Return every note of a merge request, oldest first."""
-        purpose = Purpose(f"read the notes of merge request {number}", _REPORTER)
-        query = "?sort=asc&order_by=created_at&per_page=100"
-        listed = self._http.pages(f"{self._path}/merge_requests/{number}/notes{query}", purpose)
+        path = f"{self._path}/merge_requests/{number}/notes?sort=asc&order_by=created_at"
+        listed = self._list(path, f"read the notes of merge request {number}")
         return [_parse_post(item, "id", "body") for item in listed if item.get("system") is not True]
 
     def create_note(self, number: int, body: str) -> None:
         """Write a note."""
-        self._write_note("POST", number, "", body)
+        target = f"the note of merge request {number}"
+        self._write("POST", f"/merge_requests/{number}/notes", {"body": body}, target)
 
     def edit_note(self, number: int, note: int, body: str) -> None:
         """Replace the text of a note."""
-        self._write_note("PUT", number, f"/{note}", body)
-
-    def _write_note(self, method: str, number: int, path: str, body: str) -> None:
-        purpose = Purpose(f"write the note of merge request {number}", _REPORTER)
-        path = f"{self._path}/merge_requests/{number}/notes{path}"
-        self._http.send(method, path, {"body": _quote_actions(body)}, purpose)
+        target = f"the note of merge request {number}"
+        self._write("PUT", f"/merge_requests/{number}/notes/{note}", {"body": body}, target)
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open issues with our label."""
-        purpose = Purpose("list the issues about drift", _REPORTER)
-        listed = self._http.pages(f"{self._path}/issues?state=opened&labels={LABEL}&per_page=100", purpose)
+        listed = self._list(f"{self._path}/issues?state=opened&labels={LABEL}", "list the issues about drift")
         return [_parse_post(issue, "iid", "description") for issue in listed]
 
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open an issue with our label, which GitLab creates."""
-        fields = {"title": title, "description": _quote_actions(body), "labels": LABEL}
-        return int(self._write_issue("POST", "", fields).get("iid") or 0)
+        fields = {"title": title, "description": body, "labels": LABEL}
+        return int(self._write("POST", "/issues", fields, "the issue about drift").get("iid") or 0)
 
     def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
         """Replace an issue's text; the remark comes second, because it may get lost."""
-        self._write_issue("PUT", f"/{issue}", {"description": _quote_actions(body)})
-        self._write_issue("POST", f"/{issue}/notes", {"body": _quote_actions(remark)})
+        self._write("PUT", f"/issues/{issue}", {"description": body}, "the issue about drift")
+        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
 
     def close_drift_issue(self, issue: int, remark: str) -> None:
         """Close an issue; the remark comes second, because it may get lost."""
-        self._write_issue("PUT", f"/{issue}", {"state_event": "close"})
-        self._write_issue("POST", f"/{issue}/notes", {"body": _quote_actions(remark)})
-
-    def _write_issue(self, method: str, path: str, fields: object) -> dict[str, Any]:
-        purpose = Purpose("write the issue about drift", _REPORTER)
-        return self._http.send(method, f"{self._path}/issues{path}", fields, purpose)
+        self._write("PUT", f"/issues/{issue}", {"state_event": "close"}, "the issue about drift")
+        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
 
     @cached_property
     def _project(self) -> dict[str, Any]:
@@ -156,28 +156,28 @@ class GitLab:
 
     def _list_requests(self, sha: str) -> list[dict[str, Any]]:
         """Return the merge requests into this project that contain a commit."""
-        purpose = Purpose("find the merge request of this commit", _REPORTER)
-        listed = self._http.pages(f"{self._path}/repository/commits/{sha}/merge_requests?per_page=100", purpose)
+        path = f"{self._path}/repository/commits/{sha}/merge_requests"
+        listed = self._list(path, "find the merge request of this commit")
         return [item for item in listed if item.get("target_project_id") == self._project.get("id")]
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
         """Return the newest pipeline whose jobs named `pipeline` ended. A fork's pipeline is its owner's."""
-        purpose, newest = Purpose("list the pipelines of the merge request", _REPORTER), PlanRun(0, succeeded=False)
+        runs = {}
         for request in self._list_requests(head):
-            path = f"{self._path}/merge_requests/{int(request['iid'])}/pipelines?per_page=100"
-            for run in self._http.pages(path, purpose):
-                is_own = run.get("source") == "merge_request_event" and run.get("project_id") == self._project.get("id")
-                if not is_own or int(run["id"]) <= newest.id:
-                    continue
-                jobs = [job for job in self._list_jobs(int(run["id"])) if _base_name(job) == pipeline]
-                states = {job.get("status") for job in jobs}
-                if jobs and states <= {"success", "failed"} and all(_is_of(job, run, head) for job in jobs):
-                    newest = PlanRun(int(run["id"]), states == {"success"})
-        return newest if newest.id else None
+            path = f"{self._path}/merge_requests/{int(request['iid'])}/pipelines"
+            for run in self._list(path, "list the pipelines of the merge request"):
+                if (run.get("source"), run.get("project_id")) == ("merge_request_event", self._project.get("id")):
+                    runs[int(run["id"])] = run
+        for number in sorted(runs, reverse=True):
+            # The name of a job ends with the values of its matrix: "cxroute-plan: [prod]".
+            jobs = [job for job in self._list_jobs(number) if as_text(job.get("name")).split(": [")[0] == pipeline]
+            states = {job.get("status") for job in jobs}
+            if jobs and states <= {"success", "failed"} and all(_is_of(job, runs[number], head) for job in jobs):
+                return PlanRun(number, states == {"success"})
+        return None
 
-    def _list_jobs(self, run: int) -> list[dict[str, Any]]:
-        purpose = Purpose(f"list the jobs of pipeline {run}", _REPORTER)
-        return list(self._http.pages(f"{self._path}/pipelines/{run}/jobs?per_page=100", purpose))
+    def _list_jobs(self, run: int) -> Iterator[dict[str, Any]]:
+        return self._list(f"{self._path}/pipelines/{run}/jobs", f"list the jobs of pipeline {run}")
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the artifact of the environment's job; only this file is downloaded."""
@@ -195,24 +195,25 @@ class GitLab:
 
     def fetch_approvals(self, number: int) -> Approvals:
         """Return who approved after the newest push. GitLab removes older approvals only if it is set up so."""
-        purpose, path = Purpose(f"read the approvals of merge request {number}", _REPORTER), self._path
-        path = f"{path}/merge_requests/{number}"
-        request = self._http.get_object(path, purpose)
-        versions = self._http.pages(f"{path}/versions?per_page=100", purpose)
+        task, path = f"read the approvals of merge request {number}", f"{self._path}/merge_requests/{number}"
+        request = self._http.get_object(path, Purpose(task, _REPORTER))
+        versions = self._list(f"{path}/versions", task)
         newest = max(versions, key=lambda version: int(version.get("id") or 0), default={})
         head, pushed = as_text(request.get("sha")), _parse_time(newest.get("created_at"))
         author = _login(request.get("author"))
         if not head or not author or pushed is None or newest.get("head_commit_sha") != head:
-            raise ForgeError(f"cannot {purpose.task}: the response has no author, or no version of the head commit")
-        reviewers = self._http.pages(f"{path}/reviewers?per_page=100", purpose)
+            raise ForgeError(f"cannot {task}: the response has no author, or no version of the head commit")
+        reviewers = self._list(f"{path}/reviewers", task)
         refused = {_login(item.get("user")) for item in reviewers if item.get("state") == "requested_changes"}
-        approvals, approvers = self._http.get_object(f"{path}/approvals", purpose), set()
+        approvals = self._http.get_object(f"{path}/approvals", Purpose(task, _REPORTER))
         if not isinstance(approvals.get("approved_by"), list):
-            raise ForgeError(f"cannot {purpose.task}: the response has no approvals")
-        for approval in list_objects(approvals, "approved_by"):
-            approved = _parse_time(approval.get("approved_at"))  # older versions of GitLab do not report it
-            if approved is not None and approved > pushed:
-                approvers.add(_login(approval.get("user")))
+            raise ForgeError(f"cannot {task}: the response has no approvals")
+        approvers = {
+            _login(approval.get("user"))
+            for approval in list_objects(approvals, "approved_by")
+            # Older versions of GitLab do not report the time.
+            if (approved := _parse_time(approval.get("approved_at"))) and approved > pushed
+        }
         return Approvals(head, frozenset(approvers - refused - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -242,11 +243,6 @@ class GitLab:
                 raise
 
 
-def _base_name(job: Mapping[str, Any]) -> str:
-    """Return a job's name without the values of its matrix: "cxroute-plan: [prod]" is "cxroute-plan"."""
-    return as_text(job.get("name")).partition(": [")[0]
-
-
 def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
     """Return whether a job is for that commit, or for the temporary merge of it into the target branch."""
     is_merge = as_text(run.get("ref")).endswith("/merge")
@@ -269,10 +265,6 @@ def _parse_time(text: object) -> datetime | None:
 def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> Post:
     author = str(as_object(item.get("author")).get("username", ""))
     return Post(int(item.get(id_name) or 0), author, _QUOTED_ACTION.sub("/", as_text(item.get(text_name))))
-
-
-def _quote_actions(text: str) -> str:
-    return _QUICK_ACTION.sub(r"\\/", text)[: GitLab.max_text]
 
 
 def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:

@@ -33,7 +33,7 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
 def fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
     """Return each single finding with its fingerprint, worst first; no two fingerprints are equal."""
     pairs, counts = [], Counter[str]()
-    for finding in (occurrence for finding in findings for occurrence in finding.occurrences):
+    for finding in (occurrence for each in findings for occurrence in each.occurrences):
         # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
         source = finding.source
         marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
