@@ -232,7 +232,7 @@ class GitLab:
         return frozenset(map(_login, members)) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
-        """Set a status of a commit. GitLab refuses "pending" for one that is pending, which is no failure."""
+        """Set a status of a commit. That a status is already pending is not an error, although GitLab refuses it."""
         state = "failed" if status.state == "failure" else status.state
         fields = {"state": state, "name": status.name, "description": status.text}
         purpose = Purpose(f"set the status of {sha[:8]}", _DEVELOPER)

@@ -50,7 +50,7 @@ def _gitlab_credentials(variables: Sequence[str]) -> Sequence[str]:
     return [f"tenant_secrets=({' '.join(variables)})"]  # names alone: GitLab sets the variables of a job
 
 
-WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
 PIPELINES: Final = {
     kind.option: kind
     for kind in (

@@ -7,7 +7,7 @@ from reconciler.cli.forge_tasks import ForgeOptions, add_options, run_task
 from reconciler.cli.output import Output
 
 FORGE: Final = ForgeOptions(
-    tasks=("widget", "note", "reviewed-plan", "drift-issue"),
+    tasks=("widget", "note", "consent", "reviewed-plan", "drift-issue"),
     token_variable="CXROUTE_GITLAB_TOKEN",  # noqa: S106 - the name of a variable
     pipeline="cxroute-plan",
     pipeline_help=("JOB", "name of the job that plans"),

@@ -22,7 +22,7 @@ NUMBER: Final = 7
 _BEGIN: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
-class FakeReply(NamedTuple):
+class GitLabReply(NamedTuple):
     """A reply; a body in bytes is sent as it is."""
 
     status: int
@@ -214,32 +214,32 @@ class FakeGitLab:
 
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: set[str] | None
-    ) -> FakeReply:
+    ) -> GitLabReply:
         """Execute a request if the token has the permission."""
         method, path = asked
         for number, fault in enumerate(self.faults):
             if re.search(fault.pattern, f"{method} {path}"):
                 del self.faults[number]
-                return FakeReply(fault.status, fault.body, fault.headers)
+                return GitLabReply(fault.status, fault.body, fault.headers)
         if granted is None:
-            return FakeReply(401, {"message": "401 Unauthorized"})
+            return GitLabReply(401, {"message": "401 Unauthorized"})
         for asks, pattern, does, needs in _ROUTES:
             match = re.fullmatch(f"/api/v4{pattern.replace('PROJECT', PROJECT.replace('/', '%2F'))}", path)
             if match and asks == method:
                 if needs and not granted & set(needs.split()):
                     scope = {"error": "insufficient_scope", "error_description": "The request requires higher rights."}
-                    return FakeReply(403, scope)
+                    return GitLabReply(403, scope)
                 return self._paged(path, does(self, query, form, *map(unquote, match.groups())), query)
-        return FakeReply(404, {"message": "404 Project Not Found"})
+        return GitLabReply(404, {"message": "404 Project Not Found"})
 
-    def _paged(self, path: str, reply: FakeReply, query: Mapping[str, list[str]]) -> FakeReply:
+    def _paged(self, path: str, reply: GitLabReply, query: Mapping[str, list[str]]) -> GitLabReply:
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
         size, page = min(self.page_size, int(query.get("per_page", ["20"])[0])), int(query.get("page", ["1"])[0])
         more = "&".join(f"{name}={values[0]}" for name, values in query.items() if name != "page")
         following = f'<{self.url}{path}?{more}&page={page + 1}>; rel="next"'
         headers = {} if len(reply.form) <= page * size else {"Link": following}
-        return FakeReply(200, reply.form[(page - 1) * size : page * size], headers)
+        return GitLabReply(200, reply.form[(page - 1) * size : page * size], headers)
 
 
 def _handler(hub: FakeGitLab) -> type[BaseHTTPRequestHandler]:
@@ -252,13 +252,13 @@ def _handler(hub: FakeGitLab) -> type[BaseHTTPRequestHandler]:
             content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             hub.asked.append(f"{self.command} {parts.path}")
             if parts.path == "/check-in":
-                self._send(FakeReply(200))
+                self._send(GitLabReply(200))
                 return
             asked, form = (self.command, parts.path), json.loads(content) if content else None
             granted = hub.tokens.get(self.headers.get("PRIVATE-TOKEN", ""))
             self._send(hub.answer(asked, parse_qs(parts.query), form, granted))
 
-        def _send(self, reply: FakeReply) -> None:
+        def _send(self, reply: GitLabReply) -> None:
             body = reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
             self.send_response(reply.status)
             for name, text in {"Content-Length": str(len(body)), **reply.headers}.items():
@@ -275,112 +275,112 @@ def _handler(hub: FakeGitLab) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-_NOT_FOUND: Final = FakeReply(404, {"message": "404 Not found"})
+_NOT_FOUND: Final = GitLabReply(404, {"message": "404 Not found"})
 
 
-def _user(_hub: FakeGitLab, _query: object, _form: object) -> FakeReply:
-    return FakeReply(200, {"username": BOT})
+def _user(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
+    return GitLabReply(200, {"username": BOT})
 
 
-def _project(_hub: FakeGitLab, _query: object, _form: object) -> FakeReply:
-    return FakeReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
+def _project(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
+    return GitLabReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
 
 
-def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> FakeReply:
-    return FakeReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
+def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> GitLabReply:
+    return GitLabReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
 
 
-def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> FakeReply:
-    return FakeReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
+def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> GitLabReply:
+    return GitLabReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
 
 
-def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> FakeReply:
-    return FakeReply(200, hub.requests[int(number)])
+def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, hub.requests[int(number)])
 
 
-def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> FakeReply:
-    return FakeReply(200, hub.versions[int(number)])
+def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, hub.versions[int(number)])
 
 
-def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> FakeReply:
-    return FakeReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
+def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
+    return GitLabReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
 
 
-def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> FakeReply:
-    return FakeReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
+def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
+    return GitLabReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
 
 
-def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> FakeReply:
+def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> GitLabReply:
     listed = hub.request_notes.get(int(number), [])
-    return FakeReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
+    return GitLabReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
 
 
-def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> FakeReply:
+def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> GitLabReply:
     body = form["body"]
     if re.search(r"^/\w", body, re.MULTILINE):  # a quick action: GitLab executes it, and removes the line
-        return FakeReply(202, {"commands_changes": {}})
+        return GitLabReply(202, {"commands_changes": {}})
     if len(body) > 1_000_000:
-        return FakeReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
+        return GitLabReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
     if not note:
-        return FakeReply(201, hub.add_note(BOT, body, int(number)))
+        return GitLabReply(201, hub.add_note(BOT, body, int(number)))
     for one in hub.request_notes.get(int(number), []):
         if one["id"] == int(note) and one["author"]["username"] == BOT:
             one["body"] = body
-            return FakeReply(200, one)
+            return GitLabReply(200, one)
     return _NOT_FOUND
 
 
-def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> FakeReply:
+def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> GitLabReply:
     state, label = query["state"][0], query["labels"][0]
-    return FakeReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
+    return GitLabReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
 
 
-def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> FakeReply:
+def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> GitLabReply:
     labels, number = form["labels"].split(","), len(hub.kept_issues) + 1
     issue = {**form, "iid": number, "labels": labels, "state": "opened", "author": {"username": BOT}}
     hub.kept_issues.append(issue)
-    return FakeReply(201, issue)
+    return GitLabReply(201, issue)
 
 
-def _edit_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> FakeReply:
+def _edit_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
     issue = hub.kept_issues[int(number) - 1]
     issue["description"] = form.get("description", issue["description"])
     issue["state"] = "closed" if form.get("state_event") == "close" else issue["state"]
-    return FakeReply(200, issue)
+    return GitLabReply(200, issue)
 
 
-def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> FakeReply:
+def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
     hub.issue_notes.setdefault(int(number), []).append(form)
-    return FakeReply(201, form)
+    return GitLabReply(201, form)
 
 
-def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> FakeReply:
-    return FakeReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
+def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
 
 
-def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> FakeReply:
-    return FakeReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
+def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> GitLabReply:
+    return GitLabReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
 
 
-def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> FakeReply:
+def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> GitLabReply:
     content = hub.artifacts.get(int(job), {}).get(path)
-    return _NOT_FOUND if content is None else FakeReply(200, content)
+    return _NOT_FOUND if content is None else GitLabReply(200, content)
 
 
-def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> FakeReply:
-    return FakeReply(200, hub.groups[group]) if group in hub.groups else FakeReply(404, {"message": "404 Group"})
+def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> GitLabReply:
+    return GitLabReply(200, hub.groups[group]) if group in hub.groups else GitLabReply(404, {"message": "404 Group"})
 
 
-def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> FakeReply:
+def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> GitLabReply:
     before = [one for one in hub.commit_statuses if (one["sha"], one["name"]) == (sha, form["name"])]
     if before and before[-1]["state"] == form["state"] == "pending":
-        return FakeReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
+        return GitLabReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
     hub.commit_statuses.append({**form, "sha": sha})
-    return FakeReply(201, form)
+    return GitLabReply(201, form)
 
 
 _REQUEST: Final = r"/projects/PROJECT/merge_requests/(\d+)"
-_ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
+_ROUTES: Final[list[tuple[str, str, Callable[..., GitLabReply], str]]] = [
     ("GET", "/user", _user, ""),
     ("GET", "/projects/PROJECT", _project, "code plans"),
     ("GET", "/projects/PROJECT/repository/branches/([^/]+)", _branch, "code"),
