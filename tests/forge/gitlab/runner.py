@@ -93,7 +93,7 @@ class GitLabRunner:
                 continue
             for environment in job["parallel"]["matrix"][0]["ENVIRONMENT"] if "parallel" in job else [""]:
                 full = f"{name}: [{environment}]" if environment else name
-                needs = [need["job"] for need in job.get("needs", [])]
+                needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", [])]
                 before = [one.status for key, one in ran.items() if key.partition(":")[0] in needs]
                 if any(status != "success" for status in before):
                     ran[full] = RanJob("skipped")
@@ -111,7 +111,7 @@ class GitLabRunner:
         return {name: job for name, job in jobs.items() if not name.startswith(".")}
 
     def _rule(self, job: Mapping[str, Any], event: PipelineEvent) -> Mapping[str, Any] | None:
-        known = self._predefined(event, 1, "")
+        known = self._predefined(event, 1, "") | {one.name: one.value for one in self.variables if one.scope == "*"}
         for rule in job["rules"]:
             if _holds(rule["if"], known) and self._changed(rule.get("changes"), event):
                 return dict(rule)

@@ -195,12 +195,12 @@ def test_init_writes_a_file_to_include_and_keeps_an_own_pipeline(cxroute: Progra
     assert "kept .gitlab-ci.yml" in cxroute.out
     assert "add `include: [{local: .gitlab/cxroute.yml}]` to it" in cxroute.out
     file, environment = Path(".gitlab/cxroute.yml"), Path("manifests/environments/prod.yaml")
-    assert 3 == file.read_text(encoding="utf-8").count('ENVIRONMENT: ["prod"]')
+    assert 4 == file.read_text(encoding="utf-8").count('ENVIRONMENT: ["prod"]')
     another = environment.read_text(encoding="utf-8").replace("name: prod", "name: emea").replace("owner: ", "owner: e")
     environment.with_name("emea.yaml").write_text(another, encoding="utf-8")
     assert 0 == cxroute("init", "--gitlab")
     assert "rewrote .gitlab/cxroute.yml" in cxroute.out
-    assert 3 == file.read_text(encoding="utf-8").count('ENVIRONMENT: ["emea", "prod"]')
+    assert 4 == file.read_text(encoding="utf-8").count('ENVIRONMENT: ["emea", "prod"]')
     file.write_text(file.read_text(encoding="utf-8").replace("15m", "30m"), encoding="utf-8")
     assert 0 == cxroute("init", "--gitlab")
     assert "kept .gitlab/cxroute.yml, which was edited" in cxroute.out

@@ -22,7 +22,7 @@ CARDS = "manifests/cards.yaml"
 NAMES = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
 PACKAGE = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
-PLAN, APPLY, DRIFT = (f"cxroute-{name}: [prod]" for name in ("plan", "apply", "drift"))
+PLAN, APPLY, DRIFT, CONSENT = (f"cxroute-{name}: [prod]" for name in ("plan", "apply", "drift", "consent"))
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
@@ -269,6 +269,31 @@ def test_drift_is_opened_and_closed(project: Project) -> None:
     failed = project.look()
     assert "no credentials: set CXONE_CLIENT_ID" in failed.log
     assert 3 == project.hub.asked.count("GET /check-in")
+
+
+def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> None:
+    """Their approval of this commit, after which the job is repeated; a merge without it applies nothing."""
+    project.runner.variables.append(ProjectVariable("CXROUTE_CONSENT", "true"))
+    project.hub.set_members("@acme/fraud", "fiona")
+    queues = "queues: {fraud: {name: Fraud, owners: ['@acme/fraud']}}"
+    document = f"apiVersion: routing/v1\nkind: Queues\nname: queues\n{queues}\n"
+    (project.path / "manifests/queues.yaml").write_text(document, encoding="utf-8")
+    asked = project.propose(rules(theft="fraud"))[CONSENT]
+    assert "failed" == asked.status
+    assert "@acme/fraud (Fraud gains callers)" in asked.log
+    project.hub.approve("anna")
+    assert "failed" == project.runner.run(project.event)[CONSENT].status
+    pushed = project.merge()
+    refused = project.runner.run(pushed, "cxroute-apply")[APPLY]
+    assert "without the consent of its head commit" in refused.log
+    assert {} == project.tenant.rules()
+    project.hub.approve("fiona")
+    project.git("checkout", "-q", "change")
+    given = project.runner.run(project.event)[CONSENT]
+    assert "success" == given.status, given.log
+    assert "success" == project.hub.statuses(project.event.sha)["cxroute/consent (prod)"][0]
+    project.git("checkout", "-q", "main")
+    assert "success" == project.runner.run(pushed, "cxroute-apply")[APPLY].status
 
 
 def test_without_a_requirement_of_cxroute_each_job_says_so(project: Project) -> None:
