@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from reconciler.errors import RefusedError
 from reconciler.forge.forge import CommitStatus, Forge, as_object
 from reconciler.forge.http import ForgeError
-from reconciler.render.summary import CALLERS
+from reconciler.plan.consent import CALLERS
 from reconciler.text.escape import join_first, sanitize
 
 MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable

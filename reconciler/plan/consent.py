@@ -6,13 +6,20 @@ not prove that, the owners of every queue are listed. A passing moment during an
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.queues import OwnedQueue
 from reconciler.model.finding import Document
+from reconciler.text.escape import sanitize
 
 ConsentChange = Literal["gains", "loses", "both", "unknown"]
+CALLERS: Final[Mapping[ConsentChange, str]] = {
+    "gains": "gains callers",
+    "loses": "loses callers",
+    "both": "gains and loses callers",
+    "unknown": "may gain or lose callers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,11 @@ class Consent:
 
     queue: OwnedQueue
     change: ConsentChange
+
+    @property
+    def reason(self) -> str:
+        """Return `Fraud Desk loses callers`."""
+        return f"{sanitize(self.queue.name)} {CALLERS[self.change]}"
 
 
 def required_consent(

@@ -16,7 +16,6 @@ def plan_schema() -> Schema:
     text, sample = _or_null(_TEXT), _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
     options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample, "base": text}
     fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
-    guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
     counts = dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT)
     fields = {
@@ -34,7 +33,7 @@ def plan_schema() -> Schema:
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
-        "guards": _list(_object(guard)),
+        "guards": _list(_guard()),
         "consent": _list(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
@@ -137,6 +136,11 @@ def _balance() -> Schema:
     fields["change"] = {"type": "number", "description": "how much more the queue gets; less than 0: how much less"}
     fields["changeLeast"] = _NUMBER
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
+
+
+def _guard() -> Schema:
+    fields = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT}
+    return _object({**fields, "allowed": _or_null(_TEXT)})
 
 
 def _consent() -> Schema:

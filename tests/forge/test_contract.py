@@ -212,7 +212,7 @@ def test_a_copy_by_another_author_is_not_edited(stage: Stage) -> None:
     assert "2 to create" in edited.body
 
 
-def test_a_copy_by_another_author_does_not_replace_ours(stage: Stage) -> None:
+def test_a_copy_by_another_author_is_not_taken_for_our_note(stage: Stage) -> None:
     """A copy that was there first: our note is a separate one."""
     stage.forge.add_note("eve", f"{ENVIRONMENT_LINE}\nmine")
     assert 0 == stage.note()
@@ -220,7 +220,7 @@ def test_a_copy_by_another_author_does_not_replace_ours(stage: Stage) -> None:
 
 
 def test_our_note_is_found_on_a_later_page(stage: Stage) -> None:
-    """Among the notes of others, in pages of two."""
+    """Among other notes, in pages of two."""
     stage.forge.page_size = 2
     for number in range(5):
         stage.forge.add_note("eve", f"before {number}")
@@ -752,7 +752,7 @@ NOT_GIVEN: Final = (approved_outdated, approved_by_author, approved_and_refused,
 
 
 @pytest.mark.parametrize("case", NOT_GIVEN, ids=lambda case: case.__name__)
-def test_an_approval_that_does_not_count_is_no_consent(voting: Stage, case: Any) -> None:
+def test_an_approval_that_does_not_count_gives_no_consent(voting: Stage, case: Any) -> None:
     """Of another commit, of the author, withdrawn, or of a person outside of the group."""
     case(voting.forge)
     assert 4 == ask(voting, FRAUD)
@@ -787,7 +787,7 @@ def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> Non
     ],
     ids=str,
 )
-def test_an_unreadable_plan_is_no_consent(voting: Stage, form: dict[str, Any]) -> None:
+def test_an_unreadable_plan_gives_no_consent(voting: Stage, form: dict[str, Any]) -> None:
     """Its status fails."""
     voting.forge.approve("fiona")
     Path("out/prod").mkdir(parents=True)
@@ -796,7 +796,7 @@ def test_an_unreadable_plan_is_no_consent(voting: Stage, form: dict[str, Any]) -
     assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
 
 
-def test_unreadable_approvals_are_no_consent(voting: Stage) -> None:
+def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
     """At each request; an earlier success does not stay."""
     voting.forge.approve("fiona")
     voting.forge.asked.clear()

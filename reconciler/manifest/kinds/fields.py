@@ -287,7 +287,7 @@ def _shape(value: object) -> str | None:
         return "<text>"
     if isinstance(value, (list, tuple)):
         return "<list>"
-    return "<mapping>" if _is_mapping(value) else None
+    return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
 def of_shape(message: str) -> Discriminator:
@@ -297,13 +297,9 @@ def of_shape(message: str) -> Discriminator:
 
 def _form_of_queue(value: object) -> str | None:
     """Return the form of an alias's queue. An Environment may have the name of a field; its value is a mapping."""
-    fields = (value.get(name) for name in ("id", "name", "owners")) if isinstance(value, Mapping) else ()
-    is_queue = isinstance(value, StrictModel) or any(field is not None and not _is_mapping(field) for field in fields)
+    fields = [value[name] for name in ("id", "name", "owners") if name in value] if isinstance(value, Mapping) else []
+    is_queue = isinstance(value, StrictModel) or any(_shape(field) != "<mapping>" for field in fields)
     return "<queue>" if is_queue else _shape(value)
-
-
-def _is_mapping(value: object) -> bool:
-    return isinstance(value, (Mapping, StrictModel))
 
 
 def of_queue_form(message: str) -> Discriminator:

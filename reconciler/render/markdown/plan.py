@@ -222,10 +222,8 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     limit = max(level.findings, 5)
-    lines = [
-        f"- {' or '.join(map(code_span, item.owners))} ({escape_markdown(item.reason)})"
-        for item in summary.consent[:limit]
-    ]
+    pairs = ((" or ".join(map(code_span, item.queue.owners)), item.reason) for item in summary.consent[:limit])
+    lines = [f"- {owners} ({escape_markdown(reason)})" for owners, reason in pairs]
     hidden = len(summary.consent) - limit
     lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
     return [alert("NOTE", ["**Consent needed:**", *lines])] if lines else []

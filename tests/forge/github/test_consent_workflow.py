@@ -39,7 +39,7 @@ def status(scene: RepositoryDriver, number: int) -> str:
     return str({one["context"]: one["state"] for one in scene.hub.statuses[head]}[STATUS])
 
 
-def test_taking_callers_needs_consent_though_no_file_of_theirs_changed(repository: RepositoryDriver) -> None:
+def test_taking_callers_needs_consent_without_a_change_of_their_files(repository: RepositoryDriver) -> None:
     """Planned, refused by its status, approved by a stranger, then by fraud, and applied."""
     number = repository.open((CARDS, TAKEN))
     checked = repository.check(number)

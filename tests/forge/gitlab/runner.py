@@ -140,6 +140,7 @@ class GitLabRunner:
             "CI_PIPELINE_ID": str(run),
             "CI_JOB_URL": f"{self.hub.url}/{PROJECT}/-/jobs/1",
             "CI_COMMIT_SHA": event.sha,
+            "CI_COMMIT_BEFORE_SHA": event.base if event.source == "push" else "0" * 40,
             "GITLAB_USER_LOGIN": "anna",
         }
         if environment:

@@ -154,6 +154,7 @@ def test_planned_twice_and_applied(project: Project) -> None:
     applied = project.runner.run(pushed, "cxroute-apply")[APPLY]
     assert "success" == applied.status, applied.log
     assert {"pin", "theft"} == set(project.tenant.rules())
+    assert any(f" --base {pushed.base} --yes" in line for line in project.runner.commands)
     assert "> **Applied** on " in project.note
     assert {"out/prod/journal.jsonl", "out/prod/applied.json"} <= set(applied.artifacts)
     assert "out/prod/plan.json" in second[PLAN].artifacts
