@@ -103,7 +103,7 @@ class Planner:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
         if not owned or plan.behaviour is None:
             return plan
-        return replace(plan, consent=required_consent(plan.behaviour, plan.queue_names, owned))
+        return replace(plan, consent=tuple(required_consent(plan.behaviour, plan.queue_names, owned)))
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""

@@ -82,6 +82,7 @@ PARTS: Final = {
     "endpoint/test_shared_turns.py::test_an_unclear_write_is_not_answered_with_a_retry": 0,
     "deploy/test_image.py::test_the_image_runs_as_another_user_on_a_read_only_tree": 0,
     "forge/github/test_templates.py::test_linters_accept_the_workflows": 0,
+    "forge/test_contract.py::test_hostile_names_stay_text": 12,
     "hostile/test_answers.py::test_a_false_list_is_refused": 6,
     "hostile/test_answers.py::test_an_unusual_list_is_read_or_refused_without_harm": 6,
     "hostile/test_answers.py::test_a_slow_server_cannot_delay_a_run": 3,

@@ -25,6 +25,7 @@ from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
 from reconciler.forge.http import ForgeClock, ForgeDialect, ForgeError
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
+from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
@@ -253,10 +254,10 @@ def _update_consent(step: Step) -> None:
                 report("failure", "The consent could not be read: see the run")
             raise
         if missing:
-            report("failure", f"Consent is missing: {consent.describe(missing)}")
-            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {consent.describe(missing)}")
-        given = f"Consent is given: {consent.describe(needed)}"
-        text = given if needed else "No consent is needed: no queue with owners gains or loses callers"
+            report("failure", f"Consent is missing: {describe_consent(missing)}")
+            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}")
+        text = "No consent is needed: no queue with owners gains or loses callers"
+        text = f"Consent is given: {describe_consent(needed)}" if needed else text
         report("success", text)
         step.output.result(f"{text}\n")
 

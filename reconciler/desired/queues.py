@@ -106,6 +106,11 @@ class OwnedQueue(NamedTuple):
     name: str
     owners: tuple[str, ...]
 
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...]]:
+        """Return the queue, whatever its name is, and who must consent."""
+        return self.id or self.name, self.owners
+
 
 def list_owned_queues(manifests: Manifests, environment: str, live: Collection[Queue]) -> frozenset[OwnedQueue]:
     """Return the queues with owners in an environment: every live queue of a name, also if it is inactive."""

@@ -12,19 +12,11 @@ from typing import Any, Final, Literal, NamedTuple
 from reconciler.errors import RefusedError
 from reconciler.forge.forge import CommitStatus, Forge, as_object
 from reconciler.forge.http import ForgeError
-from reconciler.plan.consent import CALLERS
-from reconciler.text.escape import join_first, sanitize
+from reconciler.plan.consent import Consent, describe_consent, parse_consent
+from reconciler.text.escape import sanitize
 
 MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_TEXT: Final = 140  # characters of a status
-_MAX_NAMED: Final = 10
-
-
-class NeededConsent(NamedTuple):
-    """The owners of a queue, and why one of them must consent: `Fraud Desk loses callers`."""
-
-    owners: tuple[str, ...]
-    reason: str
 
 
 class Voters(NamedTuple):
@@ -43,23 +35,17 @@ def parse_plan(content: bytes | str) -> dict[str, Any]:
     return {}
 
 
-def list_needed(plan: Mapping[str, Any], environment: str) -> list[NeededConsent]:
+def list_needed(plan: Mapping[str, Any], environment: str) -> list[Consent]:
     """Return the consent that a plan lists, none if no queue has owners. Raises RefusedError for an unreadable list."""
     if plan.get("environment") != environment or "planId" not in plan:
         raise RefusedError(f"there is no plan for {environment}, so the consent that it needs is not known")
     try:
-        return [
-            NeededConsent(
-                tuple(sanitize(str(owner)) for owner in entry["owners"]),
-                f"{sanitize(str(entry['queueName']))} {CALLERS[entry['change']]}",
-            )
-            for entry in plan.get("consent", [])
-        ]
+        return [parse_consent(entry) for entry in plan.get("consent", [])]
     except (LookupError, TypeError):
         raise RefusedError(f"the plan for {environment} has an unreadable list of consent; plan again") from None
 
 
-def find_missing(voters: Voters, needed: Sequence[NeededConsent]) -> list[NeededConsent]:
+def find_missing(voters: Voters, needed: Sequence[Consent]) -> list[Consent]:
     """Return the consent that is not given. Raises RefusedError for another head, and ForgeError."""
     forge, directory, number, head = voters
     approvals = forge.fetch_approvals(number)
@@ -76,7 +62,7 @@ def find_missing(voters: Voters, needed: Sequence[NeededConsent]) -> list[Needed
             raise ForgeError(f"{error}; {advice}", error.status) from None
 
     approvers = approvals.approvers
-    return [item for item in needed if not any(approvers and approvers & members(owner) for owner in item.owners)]
+    return [item for item in needed if not any(approvers and approvers & members(owner) for owner in item.queue.owners)]
 
 
 def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
@@ -84,12 +70,7 @@ def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
     needed = list_needed(parse_plan(plan), environment)
     if missing := find_missing(voters, needed) if needed else []:
         where = f"{voters.forge.request} {voters.number} was merged without the consent of its head commit"
-        raise RefusedError(f"{where}: {describe(missing)}. {voters.forge.manual_advice}")
-
-
-def describe(consent: Sequence[NeededConsent]) -> str:
-    """Return `@acme/fraud (Fraud Desk loses callers), ...`."""
-    return join_first([f"{' or '.join(item.owners)} ({item.reason})" for item in consent], _MAX_NAMED)
+        raise RefusedError(f"{where}: {describe_consent(missing)}. {voters.forge.manual_advice}")
 
 
 def make_status(environment: str, state: Literal["pending", "success", "failure"], text: str) -> CommitStatus:

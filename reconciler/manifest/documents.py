@@ -45,7 +45,7 @@ class Queues(f.ManifestDocument):
             Annotated[f.NonEmptyText, Tag("<text>")]
             | Annotated[QueueRef, Tag("<queue>")]
             | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
-            f.of_queue_form("must be a live queue's name, a queue, or a mapping of environments"),
+            f.of_shape("must be a live queue's name, a queue, or a mapping of environments", f.form_of_queue),
         ],
     ] = f.required(
         "Each alias, and its live queue: by name, or by id or name with its owners, or so for each environment.",

@@ -4,14 +4,14 @@ The claim: if the owners of a queue are not listed, its share of every conversat
 not prove that, the owners of every queue are listed. A passing moment during an apply is not part of the claim.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.queues import OwnedQueue
 from reconciler.model.finding import Document
-from reconciler.text.escape import sanitize
+from reconciler.text.escape import join_first, sanitize
 
 ConsentChange = Literal["gains", "loses", "both", "unknown"]
 CALLERS: Final[Mapping[ConsentChange, str]] = {
@@ -36,20 +36,13 @@ class Consent:
 
 
 def required_consent(
-    behaviour: BehaviourChange, live_queues: Collection[str], owned: Collection[OwnedQueue]
-) -> tuple[Consent, ...]:
-    """Return the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
-    ordered = sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners))
-    return tuple(_needed(behaviour, live_queues, ordered))
-
-
-def _needed(
-    behaviour: BehaviourChange, live_queues: Collection[str], owned: Collection[OwnedQueue]
+    behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
 ) -> Iterator[Consent]:
+    """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
     gains, loses = find_movers(behaviour)
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
     is_proven = behaviour.complete and all(queue in live_queues for queue in gains | loses)
-    for queue in owned:
+    for queue in sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)):
         if queue.id in gains | loses:
             in_both = queue.id in gains & loses
             yield Consent(queue, "both" if in_both else "gains" if queue.id in gains else "loses")
@@ -76,6 +69,14 @@ def consent_to_json(consent: Consent) -> Document:
     return {**named, "owners": list(queue.owners), "change": consent.change}
 
 
-def consent_identity(form: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the queue and the owners of an entry's JSON, which make two entries the same. Raises KeyError."""
-    return (str(form["queueId"] or form["queueName"]), *map(str, form["owners"]))
+def parse_consent(form: Mapping[str, Any]) -> Consent:
+    """Return an entry from its JSON. Raises LookupError and TypeError."""
+    owners = tuple(sanitize(str(owner)) for owner in form["owners"])
+    if form["change"] not in CALLERS:
+        raise LookupError(form["change"])
+    return Consent(OwnedQueue(form["queueId"], str(form["queueName"]), owners), form["change"])
+
+
+def describe_consent(consent: Iterable[Consent], limit: int = 5) -> str:
+    """Return `@acme/fraud (Fraud Desk loses callers), ...`, up to a limit of entries."""
+    return join_first([f"{' or '.join(item.queue.owners)} ({item.reason})" for item in consent], limit)

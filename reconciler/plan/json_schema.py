@@ -16,8 +16,8 @@ def plan_schema() -> Schema:
     text, sample = _or_null(_TEXT), _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
     options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample, "base": text}
     fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
+    guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
-    counts = dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT)
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
@@ -27,13 +27,13 @@ def plan_schema() -> Schema:
         "planId": _hex(12),
         "options": _object(options),
         "endpoint": _or_null(_object({"before": fallback, "after": fallback})),
-        "summary": _object(counts, optional=_FURTHER_COUNTS),
+        "summary": _object(dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT), optional=_FURTHER_COUNTS),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
-        "guards": _list(_guard()),
+        "guards": _list(_object(guard)),
         "consent": _list(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
@@ -136,11 +136,6 @@ def _balance() -> Schema:
     fields["change"] = {"type": "number", "description": "how much more the queue gets; less than 0: how much less"}
     fields["changeLeast"] = _NUMBER
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
-
-
-def _guard() -> Schema:
-    fields = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT}
-    return _object({**fields, "allowed": _or_null(_TEXT)})
 
 
 def _consent() -> Schema:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
-from reconciler.plan.consent import Consent
+from reconciler.plan.consent import Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
@@ -15,7 +15,6 @@ from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
-_MAX_OWNERS: Final = 5
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -55,8 +54,7 @@ class PlanSummary:
     @property
     def consent_text(self) -> str:
         """Return whose consent is needed in one line; empty without any."""
-        parts = [f"{' or '.join(item.queue.owners)} ({item.reason})" for item in self.consent]
-        return f"Consent needed: {join_first(parts, _MAX_OWNERS)}" if parts else ""
+        return f"Consent needed: {describe_consent(self.consent)}" if self.consent else ""
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:

@@ -290,21 +290,16 @@ def _shape(value: object) -> str | None:
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def of_shape(message: str) -> Discriminator:
+def of_shape(message: str, shape: Callable[[object], str | None] = _shape) -> Discriminator:
     """Return the discriminator of `<text>`, `<list>` and `<mapping>`, with the message for other values."""
-    return Discriminator(_shape, custom_error_type="CXR104", custom_error_message=message)
+    return Discriminator(shape, custom_error_type="CXR104", custom_error_message=message)
 
 
-def _form_of_queue(value: object) -> str | None:
+def form_of_queue(value: object) -> str | None:
     """Return the form of an alias's queue. An Environment may have the name of a field; its value is a mapping."""
     fields = [value[name] for name in ("id", "name", "owners") if name in value] if isinstance(value, Mapping) else []
     is_queue = isinstance(value, StrictModel) or any(_shape(field) != "<mapping>" for field in fields)
     return "<queue>" if is_queue else _shape(value)
-
-
-def of_queue_form(message: str) -> Discriminator:
-    """Return the discriminator of `<text>`, `<queue>` and `<mapping>`, with the message for other values."""
-    return Discriminator(_form_of_queue, custom_error_type="CXR104", custom_error_message=message)
 
 
 def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
