@@ -36,6 +36,7 @@ PARTS: Final = {
     "forge/github/test_consent_workflow.py": 0,
     "forge/github/test_workflows.py": 0,
     "forge/github/test_table_workflow.py": 0,
+    "forge/gitlab/test_pipeline.py": 0,
     "cxone/test_access_socket.py": 0,
     "cli/test_shard_processes.py": 0,
     "cli/test_socket.py": 0,

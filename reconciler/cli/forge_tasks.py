@@ -1,6 +1,7 @@
 """The tasks of `cxroute github|gitlab|azure|bitbucket`: steps of a pipeline other than plan and apply."""
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
 from reconciler.plan.consent import describe_consent
+from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.rest.client import RestClock, RestDialect, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
@@ -32,6 +34,7 @@ _SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
 _PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
 _NOTES: Final = ("comment", "note")
+_REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
 
 class ForgeModule(Protocol):
@@ -110,6 +113,7 @@ class ForgeOptions(NamedTuple):
     tasks: tuple[str, ...]
     token_variable: str
     pipeline: str  # the default of --workflow
+    pipeline_help: tuple[str, str] = ("FILE", "file name of the plan workflow")  # its value, and its meaning
 
 
 def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
@@ -118,7 +122,7 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
         "task", choices=forge.tasks, help=f"the task; the variable {forge.token_variable} holds the token"
     )
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
-    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in ("outputs", *_NOTES, "consent")))
+    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in _REPORTING))
     plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
     comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
     comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
@@ -126,11 +130,12 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    workflow = f"file name of the plan workflow (default: {forge.pipeline})"
+    metavar, meaning = forge.pipeline_help
+    workflow = f"{meaning} (default: {forge.pipeline})"
     unchanged = "no manifest is changed: no consent is needed"
     parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
     planned = parser.add_argument_group("consent (without --report), reviewed-plan")
-    planned.add_argument("--workflow", metavar="FILE", default=forge.pipeline, help=workflow)
+    planned.add_argument("--workflow", metavar=metavar, default=forge.pipeline, help=workflow)
     drift = parser.add_argument_group("drift-issue")
     drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
     drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
@@ -153,13 +158,23 @@ def _write_outputs(step: Step) -> None:
         step.files.add_summary(report.text.partition("\n")[2])
 
 
+def _write_widget(step: Step) -> None:
+    """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
+    directory = Path(step.required("report", "--report DIR"))
+    if report := read_plan_report(directory):
+        create, update, adopt, delete = (report.counts.get(action, 0) for action in COUNTED_ACTIONS)
+        counts = {"create": create, "update": update + adopt, "delete": delete}
+        write_text(directory / "tfplan.json", json.dumps(counts))
+
+
 def _publish_note(step: Step) -> None:
     run, options = step.read_run(), step.options
     request = _build_request(step, run)
     if options.report is None:
         step.files.add_summary(request.desired.text)
     if run.pull_request is None:
-        step.output.note("There is no pull request for the comment. Its text is in the job summary.")
+        place = " Its text is in the job summary." if step.files.summary else ""
+        step.output.note(f"There is no pull request for the comment.{place}")
         return
     try:
         with step.connect(run) as forge:
@@ -168,7 +183,8 @@ def _publish_note(step: Step) -> None:
             decision = request.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
     except (RestError, UsageError) as error:
-        step.output.warn(f"{error}; the text of the comment is in the job summary")
+        place = "; the text of the comment is in the job summary" if step.files.summary else ""
+        step.output.warn(f"{error}{place}")
         if options.report is not None:
             step.files.add_summary(request.desired.text)
 
@@ -288,6 +304,7 @@ def _update_issue(step: Step) -> None:
 
 TASKS: Final[dict[str, Callable[[Step], None]]] = {
     "outputs": _write_outputs,
+    "widget": _write_widget,
     "comment": _publish_note,
     "note": _publish_note,
     "consent": _update_consent,

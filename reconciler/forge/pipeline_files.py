@@ -1,5 +1,6 @@
 """The pipelines of a repository with manifests, from templates; those for GitHub are this project's own workflows."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
@@ -27,6 +28,7 @@ class PipelineSettings(NamedTuple):
     action: str  # OWNER/REPOSITORY@COMMIT; only workflows of GitHub have it
     manifests: str
     variables: tuple[str, ...]  # variables of credentials, and names of the secrets
+    environments: tuple[str, ...] = ("prod",)  # of the manifests; only pipelines whose matrix is fixed have them
 
 
 class PipelineKind(NamedTuple):
@@ -44,6 +46,10 @@ def _github_credentials(variables: Sequence[str]) -> Sequence[str]:
     return [*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"]
 
 
+def _gitlab_credentials(variables: Sequence[str]) -> Sequence[str]:
+    return [f"tenant_secrets=({' '.join(variables)})"]  # names alone: GitLab sets the variables of a job
+
+
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
 PIPELINES: Final = {
     kind.option: kind
@@ -51,6 +57,7 @@ PIPELINES: Final = {
         PipelineKind(
             "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
         ),
+        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml"), _gitlab_credentials),
     )
 }
 
@@ -63,6 +70,7 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
         text = template.read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
+        text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
         text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"

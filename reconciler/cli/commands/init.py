@@ -97,7 +97,9 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     existing = _existing_pipelines(kind)
     used = map(pipelines.current_action, existing.values())
     known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
-    settings = PipelineSettings(action or _installed_from() or known, directory.as_posix(), variables)
+    settings = PipelineSettings(
+        action or _installed_from() or known, directory.as_posix(), variables, tuple(needed) or ("prod",)
+    )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
@@ -147,7 +149,22 @@ def _github_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
-SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {"github": _github_steps}
+def _gitlab_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "if .gitlab-ci.yml is your own: add `include: [{local: .gitlab/cxroute.yml}]` to it"
+    yield "variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
+    yield "variable CXROUTE_GITLAB_TOKEN, masked, environments cxone-*: a project's token, scope api, role Reporter"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"variables {secrets}, masked, environment cxone-{name}-plan: of a client with read-only access"
+        yield f"the same variables, protected, environment cxone-{name}: of a client that writes"
+    yield "merge requests: pipelines must succeed, and fast-forward or semi-linear merges"
+    yield "a pipeline schedule of the default branch, which checks for drift"
+
+
+SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
+    "github": _github_steps,
+    "gitlab": _gitlab_steps,
+}
 """What remains to be set up on a forge, given the variables of the credentials by environment."""
 
 
