@@ -97,7 +97,9 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     existing = _existing_pipelines(kind)
     used = map(pipelines.current_action, existing.values())
     known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
-    settings = PipelineSettings(action or _installed_from() or known, directory.as_posix(), variables)
+    settings = PipelineSettings(
+        action or _installed_from() or known, directory.as_posix(), variables, tuple(needed) or ("prod",)
+    )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
@@ -147,7 +149,21 @@ def _github_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
-SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {"github": _github_steps}
+def _azure_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "variable group cxroute: CXROUTE_PACKAGE, a pinned requirement of cxroute, which pip installs"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"variable group cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
+        yield f"variable group cxone-{name}: the same secrets, of a client that writes; branch control: main"
+        yield f"environment cxone-{name}: approvals, exclusive lock, and branch control: main"
+    yield "a pipeline for each file in .azure-pipelines; the build service may contribute to pull requests"
+    yield "branch policies of main: build validation with routing-plan, reviewers, and reset of votes on a push"
+
+
+SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
+    "azure": _azure_steps,
+    "github": _github_steps,
+}
 """What remains to be set up on a forge, given the variables of the credentials by environment."""
 
 
