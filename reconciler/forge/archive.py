@@ -12,7 +12,7 @@ _MAX_ENTRIES: Final = 1000  # entries of an archive
 
 
 def read_archive_file(archive: bytes, name: str, max_bytes: int, folder: str = "") -> bytes:
-    """Return the file of that exact name, also if it is in `folder`. Raises RefusedError for none, two, a larger one."""
+    """Return the file of that exact name, also in `folder`. Raises RefusedError if there is none, two, or a larger."""
     names = (name, f"{folder}/{name}")
     # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -37,14 +38,17 @@ _OWNER: Final = re.compile(r"@([^\s/]+)(?:/([^\s/]+))?")
 _NAME: Final = re.compile(r"[^\w .'-]")
 _DRIFT_QUERY: Final = (
     "SELECT [System.Id] FROM WorkItems WHERE [System.TeamProject] = @project"
-    f" AND [System.WorkItemType] = 'Task' AND [System.Tags] CONTAINS '{TAG}'"  # noqa: S608 - a constant
+    " AND [System.WorkItemType] = 'Task' AND [System.Tags] CONTAINS 'cxroute-drift'"
 )
 _PATCH: Final = "application/json-patch+json"
 _NOTE: Final = "Contribute to pull requests"
 _READ: Final = "Read (of the repository)"
 _BUILDS: Final = "View builds"
 _ITEMS: Final = "Edit work items in this node"
+_ITEM_FIELDS: Final = ("System.CreatedBy", "System.State", "System.Description")
+_TOP: Final = {"$top": "100"}
 _BATCH: Final = 200  # work items of one request
+_MAX_BUILDS: Final = 2000  # of pull requests, newest first
 _APPROVED: Final = (5, 10)  # with suggestions, and without
 _STATES: Final = {"success": "succeeded", "failure": "failed"}
 # Azure DevOps documents neither HTML comments nor alerts in a pull request's Markdown.
@@ -147,21 +151,17 @@ class AzureDevOps:
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open tasks with our tag."""
-        purpose = Purpose("list the work items about drift", _ITEMS)
-        query = _DRIFT_QUERY + "".join(
-            f" AND [System.State] <> {_quoted(name)}" for name in self._closed_states(purpose)
-        )
-        found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": query}, purpose)
-        ids = [str(_number(item)) for item in list_objects(found, "workItems")]
+        purpose = Purpose("list the tasks about drift", _ITEMS)
+        found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": _DRIFT_QUERY}, purpose)
+        ids, closed = [str(_number(item)) for item in list_objects(found, "workItems")], self._closed_states(purpose)
         posts = []
         for start in range(0, len(ids), _BATCH):
-            names = "System.CreatedBy,System.Description"
-            path = _address(f"{self._project}/wit/workitems", ids=",".join(ids[start : start + _BATCH]), fields=names)
-            for item in self._http.pages(path, purpose):
-                fields = as_object(item.get("fields"))
-                author = as_text(as_object(fields.get("System.CreatedBy")).get("id"))
-                text = html.unescape(_ELEMENT.sub("", as_text(fields.get("System.Description"))))
-                posts.append(Post(_number(item), author, text))
+            options = {"ids": ",".join(ids[start : start + _BATCH]), "fields": ",".join(_ITEM_FIELDS)}
+            for item in self._http.pages(_address(f"{self._project}/wit/workitems", **options), purpose):
+                author, state, text = map(as_object(item.get("fields")).get, _ITEM_FIELDS)
+                if state not in closed:
+                    body = html.unescape(_ELEMENT.sub("", as_text(text)))
+                    posts.append(Post(_number(item), as_text(as_object(author).get("id")), body))
         return posts
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
@@ -204,26 +204,21 @@ class AzureDevOps:
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
-        purpose, target = Purpose("find the pull request of this commit", _READ), f"refs/heads/{tip.branch}"
-        pulls = [
-            pull
-            for pull in self._search_pulls("lastMergeCommit", sha, purpose)
-            if (pull.get("status"), pull.get("targetRefName")) == ("completed", target)
-            and _commit(pull, "lastMergeCommit") == sha
-        ]
+        query, pulls = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}, []
+        purpose = Purpose("find the pull request of this commit", _READ)
+        found = self._http.send("POST", _address(f"{self._git}/pullrequestquery"), query, purpose)
+        for pull in (pull for result in list_objects(found, "results") for pull in list_objects(result, sha)):
+            place = (pull.get("status"), pull.get("targetRefName"), _commit(pull, "lastMergeCommit"))
+            if place == ("completed", f"refs/heads/{tip.branch}", sha):
+                pulls.append(pull)
         if not pulls:
             return None
         pull = max(pulls, key=lambda pull: as_text(pull.get("closedDate")))
         head, is_from_fork = _commit(pull, "lastMergeSourceCommit"), pull.get("forkSource") is not None
         return MergedRequest(_number(pull, "pullRequestId"), head, is_from_fork)
 
-    def _search_pulls(self, kind: str, sha: str, purpose: Purpose) -> list[dict[str, Any]]:
-        query = {"queries": [{"type": kind, "items": [sha]}]}
-        found = self._http.send("POST", _address(f"{self._git}/pullrequestquery"), query, purpose)
-        return [pull for result in list_objects(found, "results") for pull in list_objects(result, sha)]
-
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
-        """Return the newest finished build of the merge of this commit's pull request, by pipelines of that file."""
+        """Return the newest finished build for a pull request with this head, by the pipelines of that file."""
         purpose = Purpose(f"list the runs of {pipeline}", _BUILDS)
         repository = {"repositoryId": self._run.repository.partition("/")[2], "repositoryType": "TfsGit"}
         path = _address(f"{self._project}/build/definitions", **repository, includeAllProperties="true")
@@ -232,15 +227,13 @@ class AzureDevOps:
             for item in self._http.pages(path, purpose)
             if as_text(as_object(item.get("process")).get("yamlFilename")).lstrip("/") == pipeline
         ]
-        runs = []
-        for pull in self._search_pulls("commit", head, purpose) if definitions else ():
-            if _commit(pull, "lastMergeSourceCommit") == head and pull.get("forkSource") is None:
-                branch = f"refs/pull/{_number(pull, 'pullRequestId')}/merge"
-                options = {**repository, "branchName": branch, "reasonFilter": "pullRequest"}
-                path = _address(f"{self._project}/build/builds", **options, definitions=",".join(definitions))
-                runs += [build for build in self._http.pages(path, purpose) if _is_finished(build, head, branch)]
-        newest = max(runs, key=_number, default=None)
-        return PlanRun(_number(newest), newest.get("result") == "succeeded") if newest else None
+        options = {**repository, "reasonFilter": "pullRequest", "queryOrder": "queueTimeDescending"}
+        path = _address(f"{self._project}/build/builds", **options, definitions=",".join(definitions))
+        for build in islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ():
+            facts = (build.get("reason"), build.get("status"), _built_commit(build))
+            if facts == ("pullRequest", "completed", head) and build.get("result") != "canceled":
+                return PlanRun(_number(build), build.get("result") == "succeeded")
+        return None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the artifact of the last attempt: an attempt cannot replace the artifact of another."""
@@ -262,13 +255,14 @@ class AzureDevOps:
         """Return who approved the last push: a vote stays after a push, so the record of the vote must be younger."""
         purpose = Purpose(f"read the votes on pull request {number}", _READ)
         pull = self._http.get_object(_address(f"{self._git}/pullRequests/{number}"), purpose)
-        last = next(reversed(self._list_of_pull(number, "iterations", purpose)), {})
+        last: dict[str, Any] = next(reversed(self._list_of_pull(number, "iterations", purpose)), {})
         head, pushed = _commit(last, "sourceRefCommit"), _moment(last.get("createdDate"))
-        author, pusher = (
-            as_text(as_object(form.get(name)).get("id")) for form, name in ((pull, "createdBy"), (last, "author"))
-        )
-        if not head or pushed is None or not author:
-            raise ForgeError(f"cannot {purpose.task}: the response has no last push or no author")
+        authors = {
+            as_text(as_object(pull.get("createdBy")).get("id")),
+            as_text(as_object(last.get("author")).get("id")),
+        }
+        if not head or pushed is None or "" in authors:
+            raise ForgeError(f"cannot {purpose.task}: the response has no last push, or not its author")
         votes: dict[str, str] = {}
         for thread in self._list_of_pull(number, "threads", purpose):
             voted = _moment(thread.get("publishedDate"))
@@ -276,13 +270,13 @@ class AzureDevOps:
                 key = _property(thread, "CodeReviewVotedByIdentity")
                 voter = as_object(as_object(thread.get("identities")).get(key))
                 votes[as_text(voter.get("id"))] = _property(thread, "CodeReviewVoteResult")
-        approvers = (
-            as_text(reviewer.get("uniqueName")).lower()
-            for reviewer in list_objects(pull, "reviewers")  # a group gets the vote of a member, who is listed too
-            if not reviewer.get("isContainer") and reviewer.get("id") not in ("", author, pusher)
-            if (vote := reviewer.get("vote")) in _APPROVED and votes.get(as_text(reviewer.get("id"))) == str(vote)
-        )
-        return Approvals(head, frozenset(approvers) - {""})
+        approvers = set()
+        for reviewer in list_objects(pull, "reviewers"):  # a group gets the vote of a member, who is listed too
+            identity, vote = as_text(reviewer.get("id")), reviewer.get("vote")
+            is_current = vote in _APPROVED and votes.get(identity) == str(vote)
+            if is_current and identity not in {"", *authors} and not reviewer.get("isContainer"):
+                approvers.add(as_text(reviewer.get("uniqueName")).lower())
+        return Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user (`@anna@acme.example`), or the direct members of a team (`@PROJECT/TEAM`)."""
@@ -293,37 +287,27 @@ class AzureDevOps:
             return frozenset({name[1].lower()})
         path = f"/_apis/projects/{quote(name[1], safe='')}/teams/{quote(name[2], safe='')}/members"
         purpose = Purpose(f"read the members of {owner}", "View project-level information")
-        members = self._http.pages(_address(path, **{"$top": "100"}), purpose)
-        identities = [as_object(member.get("identity")) for member in members]
-        return frozenset(as_text(one.get("uniqueName")).lower() for one in identities if not one.get("isContainer")) - {
-            ""
-        }
+        identities = (as_object(member.get("identity")) for member in self._http.pages(_address(path, **_TOP), purpose))
+        people = (identity for identity in identities if not identity.get("isContainer"))
+        return frozenset(as_text(person.get("uniqueName")).lower() for person in people) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit; in the run of a pull request, its status: a branch policy can only require that."""
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
         fields: dict[str, Any] = {"state": state, "description": status.text, "context": {"genre": genre, "name": name}}
-        path, purpose = f"commits/{sha}", Purpose(f"set the status of {sha[:8]}", "Contribute to pull requests")
+        path, purpose = f"commits/{sha}", Purpose(f"set the status of {sha[:8]}", _NOTE)
         if number := self._run.pull_request:
-            pushes = [
-                push
-                for push in self._list_of_pull(number, "iterations", purpose)
-                if _commit(push, "sourceRefCommit") == sha
-            ]
-            if not pushes:
+            pushes = self._list_of_pull(number, "iterations", purpose)
+            ids = [_number(push) for push in pushes if _commit(push, "sourceRefCommit") == sha]
+            if not ids:
                 raise ForgeError(f"cannot {purpose.task}: it is not a head of pull request {number}")
-            path = f"pullRequests/{number}"
-            fields["iterationId"] = _number(pushes[-1])
+            path, fields["iterationId"] = f"pullRequests/{number}", ids[-1]
         self._http.send("POST", _address(f"{self._git}/{path}/statuses"), fields, purpose)
 
 
 def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
     return f"{path}?{urlencode({**options, 'api-version': version})}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _number(item: Mapping[str, Any], name: str = "id") -> int:
@@ -347,16 +331,13 @@ def _moment(text: object) -> datetime | None:
     return None
 
 
-def _is_finished(build: Mapping[str, Any], head: str, branch: str) -> bool:
-    """Return whether a build ended, was not cancelled, and was of this commit. It names it in one of two places."""
+def _built_commit(build: Mapping[str, Any]) -> str:
+    """Return the head of the pull request that a build merged. A build has it in one of two places."""
     parameters: dict[str, Any] = {}
     with suppress(ValueError, RecursionError):
         parameters = as_object(json.loads(as_text(build.get("parameters"))))
-    built = parameters.get("system.pullRequest.sourceCommitId") or as_object(build.get("triggerInfo")).get(
-        "pr.sourceSha"
-    )
-    facts = (build.get("reason"), build.get("status"), build.get("sourceBranch"), built)
-    return facts == ("pullRequest", "completed", branch, head) and build.get("result") != "canceled"
+    head = parameters.get("system.pullRequest.sourceCommitId")
+    return as_text(head or as_object(build.get("triggerInfo")).get("pr.sourceSha"))
 
 
 def _to_azure(text: str) -> str:
