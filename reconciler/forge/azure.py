@@ -51,11 +51,12 @@ _BATCH: Final = 200  # work items of one request
 _MAX_BUILDS: Final = 2000  # of pull requests, newest first
 _APPROVED: Final = (5, 10)  # with suggestions, and without
 _STATES: Final = {"success": "succeeded", "failure": "failed"}
-# Azure DevOps documents neither HTML comments nor alerts in a pull request's Markdown.
+# Azure DevOps documents neither HTML comments nor alerts in a pull request's Markdown. What replaces them has their
+# length: a definition of a link, which is not shown, and a word.
 _MARKER: Final = re.compile(r"^<!-- (cxroute:[^()\n]*) -->$", re.MULTILINE)
-_HIDDEN: Final = re.compile(r"^\[//\]: <> \((cxroute:[^()\n]*)\)$", re.MULTILINE)
+_HIDDEN: Final = re.compile(r"^\[/\]: # \((cxroute:[^()\n]*)\)$", re.MULTILINE)
 _ALERT: Final = re.compile(r"^> \[!(NOTE|WARNING|CAUTION)\]$", re.MULTILINE)
-_TITLE: Final = re.compile(r"^> \*\*(Note|Warning|Caution)\*\*$", re.MULTILINE)
+_TITLE: Final = re.compile(r"^> \*(Note|Warning|Caution):\*$", re.MULTILINE)
 _LINK: Final = re.compile(r"\[([^\]\n]*)\]\((https?://[^)\s]*)\)")
 _ELEMENT: Final = re.compile(r"<[^>]*>")
 
@@ -197,8 +198,8 @@ class AzureDevOps:
         purpose = Purpose("find the tip of the default branch", _READ)
         ref = as_text(self._http.get_object(_address(self._git), purpose).get("defaultBranch"))
         path = _address(f"{self._git}/refs", filter=ref.removeprefix("refs/"))
-        for found in self._http.pages(path, purpose):  # all refs that start with that name
-            if ref and found.get("name") == ref:
+        for found in self._http.pages(path, purpose) if ref else ():  # all refs that start with that name
+            if found.get("name") == ref:
                 return BranchTip(ref.removeprefix("refs/heads/"), as_text(found.get("objectId")))
         raise ForgeError(f"cannot {purpose.task}: the repository has none")
 
@@ -341,8 +342,8 @@ def _built_commit(build: Mapping[str, Any]) -> str:
 
 
 def _to_azure(text: str) -> str:
-    text = _ALERT.sub(lambda match: f"> **{match[1].capitalize()}**", text)
-    return _MARKER.sub(r"[//]: <> (\1)", text)
+    text = _ALERT.sub(lambda match: f"> *{match[1].capitalize()}:*", text)
+    return _MARKER.sub(r"[/]: # (\1)", text)
 
 
 def _from_azure(text: str) -> str:

@@ -52,6 +52,7 @@ def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
 
 
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+_AZURE_FILES: Final = (*WORKFLOW_FILES, "routing-install.yml")
 PIPELINES: Final = {
     kind.option: kind
     for kind in (
@@ -59,7 +60,7 @@ PIPELINES: Final = {
             "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
         ),
         PipelineKind(
-            "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in WORKFLOW_FILES), _azure_credentials
+            "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES), _azure_credentials
         ),
     )
 }
@@ -73,12 +74,14 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
         text = template.read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
-        text = _EACH.sub(
-            lambda part: "".join(part[1].replace("@ENVIRONMENT@", one) for one in settings.environments), text
-        )
+        text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
         text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"
+
+
+def _fill(text: str, environment: str) -> str:
+    return text.replace("@ENVIRONMENT@", environment).replace("@ID@", re.sub("[^A-Za-z0-9]", "_", environment))
 
 
 def current_action(text: str) -> str | None:
