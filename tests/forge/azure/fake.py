@@ -330,7 +330,11 @@ def _items(hub: FakeAzure, request: FakeRequest) -> FakeReply:
 def _write_item(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
     if request.content_type != "application/json-patch+json":
         return FakeReply(415, {"message": "The request indicated a Content-Type that is not supported."})
-    new = {"id": hub.next(), "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)}, "history": []}
+    new: dict[str, Any] = {
+        "id": hub.next(),
+        "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)},
+        "history": [],
+    }
     item = new if which == "$Task" else next(one for one in hub.items if str(one["id"]) == which)
     for change in request.form:
         assert "add" == change["op"]
@@ -391,7 +395,8 @@ def _artifacts(hub: FakeAzure, _request: FakeRequest, run: str) -> FakeReply:
 
 def _artifact(hub: FakeAzure, request: FakeRequest, pipeline: str, run: str) -> FakeReply:
     name = request.query["artifactName"]
-    if int(pipeline) != PIPELINE or (int(run), name) not in hub.artifacts:
+    is_of_pipeline = any((one["id"], one["definition"]["id"]) == (int(run), int(pipeline)) for one in hub.builds)
+    if not is_of_pipeline or (int(run), name) not in hub.artifacts:
         return _MISSING
     assert "signedContent" == request.query["$expand"]
     return FakeReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
