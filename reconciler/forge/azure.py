@@ -280,7 +280,7 @@ class AzureDevOps:
         return Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return a user (`@anna@acme.example`), or the direct members of a team (`@PROJECT/TEAM`)."""
+        """Return a user, or the direct members of a team (`@PROJECT/TEAM`): groups in a team are not read."""
         name = _OWNER.fullmatch(owner)
         if name is None:
             raise ForgeError(f"{owner} is not an owner as Azure DevOps names them: @USER, or @PROJECT/TEAM")
@@ -293,17 +293,24 @@ class AzureDevOps:
         return frozenset(as_text(person.get("uniqueName")).lower() for person in people) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
-        """Set a status of a commit; in the run of a pull request, its status: a branch policy can only require that."""
+        """Set a status of a commit; in the run of a pull request, of its push: a branch policy can only require that."""
+        number, purpose = self._run.pull_request, Purpose(f"set the status of {sha[:8]}", _NOTE)
+        if number is None:
+            return self._post_status(f"commits/{sha}", status, purpose)
+        try:
+            pushes = self._list_of_pull(number, "iterations", purpose)
+        except ForgeError:  # an earlier success must not stay
+            self._post_status(f"pullRequests/{number}", status._replace(state="failure"), purpose)
+            raise
+        ids = [_number(push) for push in pushes if _commit(push, "sourceRefCommit") == sha]
+        if not ids:
+            raise ForgeError(f"cannot {purpose.task}: it is not a head of pull request {number}")
+        return self._post_status(f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose)
+
+    def _post_status(self, path: str, status: CommitStatus, purpose: Purpose) -> None:
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
-        fields: dict[str, Any] = {"state": state, "description": status.text, "context": {"genre": genre, "name": name}}
-        path, purpose = f"commits/{sha}", Purpose(f"set the status of {sha[:8]}", _NOTE)
-        if number := self._run.pull_request:
-            pushes = self._list_of_pull(number, "iterations", purpose)
-            ids = [_number(push) for push in pushes if _commit(push, "sourceRefCommit") == sha]
-            if not ids:
-                raise ForgeError(f"cannot {purpose.task}: it is not a head of pull request {number}")
-            path, fields["iterationId"] = f"pullRequests/{number}", ids[-1]
+        fields = {"state": state, "description": status.text, "context": {"genre": genre, "name": name}}
         self._http.send("POST", _address(f"{self._git}/{path}/statuses"), fields, purpose)
 
 

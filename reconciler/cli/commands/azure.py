@@ -7,7 +7,7 @@ from reconciler.cli.forge_tasks import ForgeOptions, add_options, run_task
 from reconciler.cli.output import Output
 
 FORGE: Final = ForgeOptions(
-    tasks=("note", "reviewed-plan", "drift-issue"),
+    tasks=("note", "consent", "reviewed-plan", "drift-issue"),
     token_variable="SYSTEM_ACCESSTOKEN",  # noqa: S106 - the name of a variable
     pipeline=".azure-pipelines/routing-plan.yml",
 )

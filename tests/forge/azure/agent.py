@@ -174,9 +174,18 @@ class JobRun:
         known |= {"PATH": self.path, "HOME": str(self.temp), "LANG": "C.UTF-8", "AGENT_TEMPDIRECTORY": str(self.temp)}
         own = {name: self._filled(text) for name, text in step.get("env", {}).items()}
         command = ["bash", "--noprofile", "--norc", str(file)]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, cwd=self.agent.workspace, env=known | own, timeout=60, check=False, **streams)
-        log = done.stdout.decode()
+        done = subprocess.run(
+            command,
+            cwd=self.agent.workspace,
+            env=known | own,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        log: str = done.stdout
         for line in log.splitlines():
             if match := _COMMAND.search(line):  # anywhere in a line, as the agent finds it
                 self._execute(match[1], match[2], match[3])

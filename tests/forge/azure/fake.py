@@ -419,10 +419,11 @@ def _members(hub: FakeAzure, request: FakeRequest, project: str, team: str) -> F
     return _listed(members[start : start + size])
 
 
-def _set_status(hub: FakeAzure, request: FakeRequest, kind: str, which: str) -> FakeReply:
-    form = request.form
-    is_pull = kind == "pullRequests"
-    sha = hub.iterations[form["iterationId"] - 1]["sourceRefCommit"]["commitId"] if is_pull else which
+def _set_status(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
+    form, iteration = request.form, which.rpartition("/iterations/")[2]
+    is_push = iteration.isdecimal() and iteration != which
+    sha = hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"] if is_push else which.partition("/")[2]
+    sha = hub.head if which == "pullRequests/7" else sha
     state = {"succeeded": "success", "failed": "failure", "pending": "pending"}[form["state"]]
     name = f"{form['context']['genre']}/{form['context']['name']}"
     hub.posted.setdefault(sha, {})[name] = (state, form["description"])
@@ -441,7 +442,7 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("GET", rf"{_GIT}/pullRequests/7/iterations", _iterations, "approvals statuses code"),
     ("POST", rf"{_GIT}/pullRequests/7/threads", _write_thread, "notes"),
     ("PATCH", rf"{_GIT}/pullRequests/7/threads/(\d+)/comments/(\d+)", _edit_comment, "notes"),
-    ("POST", rf"{_GIT}/(pullRequests|commits)/(\w+)/statuses", _set_status, "statuses"),
+    ("POST", rf"{_GIT}/(pullRequests/7|pullRequests/7/iterations/\d+|commits/\w+)/statuses", _set_status, "statuses"),
     ("POST", rf"{_PROJECT}/wit/wiql", _wiql, "issues"),
     ("GET", rf"{_PROJECT}/wit/workitems", _items, "issues"),
     ("GET", rf"{_PROJECT}/wit/workitemtypes/Task/states", _states, "issues"),

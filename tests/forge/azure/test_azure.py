@@ -15,7 +15,7 @@ from reconciler.forge.azure import connect, read_run
 from reconciler.forge.forge import Approvals, CommitStatus, Forge, MergedRequest, PlanRun, Post
 from reconciler.forge.http import ForgeError
 from tests.forge.azure.fake import FakeAzure, identity
-from tests.forge.contract import BOT, HEAD, MERGE, FakeRun
+from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
 from tests.support.program import Program
 
 LATER = "c" * 40
@@ -257,20 +257,27 @@ def test_more_than_one_request_of_tasks_is_read(hub: FakeAzure) -> None:
         assert [str(number) for number in range(201)] == [post.body for post in forge.list_drift_issues()]
 
 
-def test_a_status_is_of_the_pull_request_or_of_the_commit(hub: FakeAzure) -> None:
+def test_a_status_is_of_the_push_or_of_the_commit(hub: FakeAzure) -> None:
     """A branch policy can only require that of a pull request; a commit that it does not have is an error."""
-    status = CommitStatus("cxroute/consent (prod)", "failure", "fraud has not approved")
+    status, name = CommitStatus("cxroute/consent (prod)", "success", "fine"), "cxroute/consent (prod)"
     with adapter(hub) as forge:
         forge.set_status(HEAD, status)
+        hub.push(LATER)
+        assert ("success", "fine") == hub.statuses(HEAD)[name]
+        assert {} == hub.statuses(LATER)
         with pytest.raises(ForgeError, match="not a head of pull request 7"):
-            forge.set_status(LATER, status)
+            forge.set_status("d" * 40, status)
     with adapter(hub, FakeRun(pull_request=None, sha=MERGE)) as forge:
         forge.set_status(MERGE, status)
-    expected = {"cxroute/consent (prod)": ("failure", "fraud has not approved")}
-    assert (expected, expected) == (hub.statuses(HEAD), hub.statuses(MERGE))
-    assert [r"/pullRequests/7/statuses", r"/commits/" + MERGE + "/statuses"] == [
-        one[one.index("/pull" if "/pull" in one else "/commits") :] for one in hub.asked if one.startswith("POST")
-    ]
+    assert ("success", "fine") == hub.statuses(MERGE)[name]
+
+
+def test_an_earlier_success_does_not_stay_if_the_push_is_unknown(hub: FakeAzure) -> None:
+    """The status of the whole pull request fails, and so does the step."""
+    hub.faults.append(FakeFault("iterations", 200, {}, b"null"))
+    with adapter(hub) as forge, pytest.raises(ForgeError, match="not a list"):
+        forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", "pending", "fine"))
+    assert "failure" == hub.statuses(HEAD)["cxroute/consent (prod)"][0]
 
 
 # The variables of a step
