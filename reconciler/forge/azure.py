@@ -293,7 +293,7 @@ class AzureDevOps:
         return frozenset(as_text(person.get("uniqueName")).lower() for person in people) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
-        """Set a status of a commit; in the run of a pull request, of its push: a branch policy can only require that."""
+        """Set a status of a commit; in a pull request's run, of its push: a branch policy can only require that."""
         number, purpose = self._run.pull_request, Purpose(f"set the status of {sha[:8]}", _NOTE)
         if number is None:
             return self._post_status(f"commits/{sha}", status, purpose)

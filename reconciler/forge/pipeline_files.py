@@ -52,7 +52,7 @@ def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
 
 
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
-_AZURE_FILES: Final = (*WORKFLOW_FILES, "routing-install.yml")
+_AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-install.yml")
 PIPELINES: Final = {
     kind.option: kind
     for kind in (
