@@ -29,6 +29,7 @@ from reconciler.text.redact import REDACTOR
 
 _SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
+_PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
 _NOTES: Final = ("comment", "note")
 
 
@@ -248,7 +249,11 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
     """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
     if step.options.report is not None:
         return read_json_object(Path(step.options.report, PLAN_FILE))
-    plan_run = forge.find_plan_run(run.sha, step.options.workflow)
+    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), ForgeClock().sleep
+    for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
+        if plan_run is None:
+            sleep(pause)
+            plan_run = forge.find_plan_run(run.sha, step.options.workflow)
     content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
     return consent.parse_plan(content) if content else None
 

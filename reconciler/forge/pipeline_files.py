@@ -51,7 +51,7 @@ def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
     return [f"{name}: $({name})" for name in variables]
 
 
-WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
 _AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-install.yml")
 PIPELINES: Final = {
     kind.option: kind
