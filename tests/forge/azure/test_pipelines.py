@@ -214,6 +214,29 @@ def test_a_push_without_a_pull_request_is_applied_only_manually(acme: Repository
     assert {"pin"} == set(acme.tenant.rules())
 
 
+def test_callers_of_another_team_are_taken_only_with_its_consent(acme: Repository) -> None:
+    """The status of the push fails until a member of the team has approved, and the check is queued again."""
+    acme.groups["cxroute"]["CXROUTE_CONSENT"] = "true"
+    acme.hub.set_members("@acme/fraud", "fiona")
+    owned = 'apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n  fraud: {name: Fraud, owners: ["@acme/fraud"]}\n'
+    acme.git("checkout", "-q", "main")
+    acme.commit({"manifests/queues.yaml": owned})
+    acme.settle(rules(pin="Billing", theft="fraud"))
+    head = acme.push(rules(pin="Billing", theft="General"))
+    checked = acme.check(head)
+    assert "succeeded" == checked.result, checked.log
+    assert "(Fraud loses callers)" in acme.note
+    acme.hub.approve("stranger")
+    acme.check(head)
+    assert "failure" == acme.hub.statuses(head)["cxroute/consent (prod)"][0]
+    acme.hub.approve("fiona")
+    acme.check(head)
+    assert "success" == acme.hub.statuses(head)["cxroute/consent (prod)"][0]
+    applied = acme.apply(acme.merge(head))
+    assert "succeeded" == applied.result, applied.log
+    assert "queue" in str(acme.tenant.rules()["theft"])
+
+
 def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
     """One task; a text of the tenant is not a command of the agent; a missing check is noticed."""
     acme.groups["cxone-prod-plan"]["CXROUTE_HEARTBEAT_URL"] = f"{acme.hub.url}/check-in"
@@ -225,6 +248,7 @@ def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
     for _ in range(2):
         looked = acme.look()
         assert "succeeded" == looked.result, looked.log
+        assert "# #vso[task.complete result=Failed]" in looked.log
     (issue,) = acme.hub.issues()
     assert (True, []) == (issue.is_open, issue.remarks)
     assert "cards/pin" in issue.body
