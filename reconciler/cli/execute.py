@@ -45,7 +45,7 @@ async def execute_plan(
     calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at most: everything is read before each step
     client.rate_limiter.restart_time_limit(_EXTRA_SECONDS + calls / api.requests_per_second)
     try:
-        user = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+        user = os.environ.get("GITHUB_ACTOR") or os.environ.get("BUILD_REQUESTEDFOR") or getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
     path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())

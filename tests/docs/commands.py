@@ -51,7 +51,9 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
 | `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
-| `GITHUB_ACTOR` | the name in the journal, instead of the machine's user |
+| `CXROUTE_PACKAGE` | for the pipelines on Azure DevOps: see [azure.md](azure.md#set-up) |
+| `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | for `azure`: files that get the results of a task, and its Markdown |
+| `GITHUB_ACTOR`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |
 """
 _CODES: Final = """\
 # Codes of findings

@@ -35,7 +35,7 @@ esac
 
 
 @dataclass
-class Ran:
+class PipelineResult:
     """The result of a run: of each job by its name, and everything that it printed and uploaded."""
 
     id: int
@@ -77,15 +77,15 @@ class Agent:
         file = self.temporary / "log"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
-    def run(self, file: str, run: FakeRun, is_fork: str = "False") -> Ran:
+    def run(self, file: str, run: FakeRun, is_fork: str = "False") -> PipelineResult:
         """Run a pipeline."""
         form = self.read(file)
         variables = self.hub.variables(run) | {"SYSTEM_PULLREQUEST_ISFORK": is_fork if run.pull_request else ""}
-        ran, passed = Ran(run.id), True
+        ran, passed = PipelineResult(run.id), True
         for stage in form.get("stages", [{"jobs": form.get("jobs")}]):
             wanted = Condition(passed, variables).holds(stage.get("condition"))
             for job in stage["jobs"]:
-                name, made = job["displayName"], JobRun(self, run, job, variables | self.group_values(form), ran)
+                name, made = job["displayName"], PipelineJob(self, run, job, variables | self.group_values(form), ran)
                 ran.results[name] = (
                     made.go() if wanted and Condition(True, variables).holds(job.get("condition")) else "skipped"
                 )
@@ -127,14 +127,14 @@ class Condition:
 
 
 @dataclass
-class JobRun:
+class PipelineJob:
     """One job in progress. `variables` are those of a step: predefined ones, and those of the groups."""
 
     agent: Agent
     run: FakeRun
     form: dict[str, Any]
     variables: dict[str, str] = field(repr=False)
-    ran: Ran
+    ran: PipelineResult
     path: str = ""
 
     def go(self) -> str:

@@ -29,7 +29,7 @@ _CATEGORIES: Final = {"To Do": "Proposed", "Doing": "InProgress", "Won't do": "R
 _SIGN_IN: Final = b"<html>Sign in</html>"
 
 
-class FakeReply(NamedTuple):
+class AzureReply(NamedTuple):
     """A reply."""
 
     status: int
@@ -43,7 +43,7 @@ class FakeReply(NamedTuple):
         return json.dumps(self.form).encode() if self.body is None else self.body
 
 
-class FakeRequest(NamedTuple):
+class AzureRequest(NamedTuple):
     """A request: its query by name, its JSON, its media type, and the permissions of its token."""
 
     method: str
@@ -247,12 +247,12 @@ class FakeAzure:
 
     # The API
 
-    def answer(self, request: FakeRequest) -> FakeReply:
+    def answer(self, request: AzureRequest) -> AzureReply:
         """Execute a request if the token has the permission."""
         if fault := self.take_fault(f"{request.method} {request.path}"):
             return fault
         if request.granted is None:
-            return FakeReply(self.sign_in_status, None, {"Location": f"{self.url}/_signin"}, _SIGN_IN)
+            return AzureReply(self.sign_in_status, None, {"Location": f"{self.url}/_signin"}, _SIGN_IN)
         for method, pattern, does, needs in _ROUTES:
             found = re.fullmatch(_COLLECTION + pattern, request.path)
             if found and method == request.method:
@@ -260,20 +260,20 @@ class FakeAzure:
                 return does(self, request, *found.groups()) if _allows(request.granted, needs) else _FORBIDDEN
         return _MISSING
 
-    def take_fault(self, asked: str) -> FakeReply | None:
+    def take_fault(self, asked: str) -> AzureReply | None:
         """Return the next fault for that request, once."""
         for number, fault in enumerate(self.faults):
             if re.search(fault.pattern, asked):
                 del self.faults[number]
-                return FakeReply(fault.status, None, fault.headers, fault.body)
+                return AzureReply(fault.status, None, fault.headers, fault.body)
         return None
 
-    def page(self, request: FakeRequest, items: list[Any]) -> FakeReply:
+    def page(self, request: AzureRequest, items: list[Any]) -> AzureReply:
         """Return a page of a list that has continuation tokens."""
         start = int(request.query.get("continuationToken", "0"))
         end = start + self.page_size
         headers = {"x-ms-continuationtoken": str(end)} if end < len(items) else {}
-        return FakeReply(200, {"count": len(items[start:end]), "value": items[start:end]}, headers)
+        return AzureReply(200, {"count": len(items[start:end]), "value": items[start:end]}, headers)
 
 
 def identity(login: str) -> dict[str, Any]:
@@ -285,51 +285,51 @@ def _allows(granted: frozenset[str], needs: str) -> bool:
     return not needs or bool(granted & set(needs.split()))
 
 
-def _listed(items: list[Any]) -> FakeReply:
-    return FakeReply(200, {"count": len(items), "value": items})
+def _listed(items: list[Any]) -> AzureReply:
+    return AzureReply(200, {"count": len(items), "value": items})
 
 
-def _connection(_hub: FakeAzure, _request: FakeRequest) -> FakeReply:
-    return FakeReply(200, {"authenticatedUser": identity(BOT)})
+def _connection(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+    return AzureReply(200, {"authenticatedUser": identity(BOT)})
 
 
-def _threads(hub: FakeAzure, _request: FakeRequest) -> FakeReply:
+def _threads(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
     return _listed(hub.threads)
 
 
-def _write_thread(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _write_thread(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     (comment,) = request.form["comments"]
     if len(comment["content"].encode("utf-16-le")) > 2 * _COMMENT_LIMIT:
-        return FakeReply(400, {"message": "A discussion comment cannot be longer than 150000 characters."})
-    return FakeReply(200, hub.add_thread([{**comment, "author": identity(BOT)}]))
+        return AzureReply(400, {"message": "A discussion comment cannot be longer than 150000 characters."})
+    return AzureReply(200, hub.add_thread([{**comment, "author": identity(BOT)}]))
 
 
-def _edit_comment(hub: FakeAzure, request: FakeRequest, thread: str, comment: str) -> FakeReply:
+def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: str) -> AzureReply:
     for one in (one for found in hub.threads if found["id"] == int(thread) for one in found["comments"]):
         if one["id"] == int(comment):
             one["content"] = request.form["content"]
-            return FakeReply(200, one)
+            return AzureReply(200, one)
     return _MISSING
 
 
-def _wiql(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _wiql(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     assert "[System.TeamProject] = @project" in request.form["query"]
     (tag,) = re.findall(r"\[System\.Tags\] CONTAINS '([^']*)'", request.form["query"])
     found = [item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")]
-    return FakeReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
+    return AzureReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
 
 
-def _items(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _items(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     ids, names = request.query["ids"].split(","), request.query["fields"].split(",")
     if len(ids) > 200:
-        return FakeReply(400, {"message": "VS403474: 200 work items at most."})
+        return AzureReply(400, {"message": "VS403474: 200 work items at most."})
     found = [item for item in hub.items if str(item["id"]) in ids]
     return _listed([{"id": item["id"], "fields": {name: item["fields"][name] for name in names}} for item in found])
 
 
-def _write_item(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
+def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply:
     if request.content_type != "application/json-patch+json":
-        return FakeReply(415, {"message": "The request indicated a Content-Type that is not supported."})
+        return AzureReply(415, {"message": "The request indicated a Content-Type that is not supported."})
     new: dict[str, Any] = {
         "id": hub.next(),
         "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)},
@@ -344,82 +344,82 @@ def _write_item(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
         else:
             item["fields"][name] = change["value"]
     hub.items += [new] if item is new else []
-    return FakeReply(200, item)
+    return AzureReply(200, item)
 
 
-def _states(_hub: FakeAzure, _request: FakeRequest) -> FakeReply:
+def _states(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
     return _listed([{"name": name, "category": category} for name, category in _CATEGORIES.items()])
 
 
-def _repository(_hub: FakeAzure, _request: FakeRequest) -> FakeReply:
-    return FakeReply(200, {"id": REPOSITORY, "defaultBranch": "refs/heads/main"})
+def _repository(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+    return AzureReply(200, {"id": REPOSITORY, "defaultBranch": "refs/heads/main"})
 
 
-def _refs(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _refs(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     refs = [{"name": f"refs/heads/{name}", "objectId": "1" * 40} for name in ("maintenance", "main-old")]
     refs.append({"name": "refs/heads/main", "objectId": hub.tip})
     return hub.page(request, [ref for ref in refs if ref["name"].startswith("refs/" + request.query["filter"])])
 
 
-def _query_pulls(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _query_pulls(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     (query,) = request.form["queries"]
     assert "lastMergeCommit" == query["type"]
     (sha,) = query["items"]
     is_found = hub.pull.get("lastMergeCommit") == {"commitId": sha}
-    return FakeReply(200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]})
+    return AzureReply(200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]})
 
 
-def _definitions(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _definitions(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     assert "true" == request.query["includeAllProperties"]
     known = {11: "/other.yml", PIPELINE: "/.azure-pipelines/routing-plan.yml"}
     return hub.page(request, [{"id": one, "process": {"type": 2, "yamlFilename": file}} for one, file in known.items()])
 
 
-def _builds(hub: FakeAzure, request: FakeRequest) -> FakeReply:
+def _builds(hub: FakeAzure, request: AzureRequest) -> AzureReply:
     wanted = request.query["definitions"].split(",")
     assert ("queueTimeDescending", "pullRequest") == (request.query["queryOrder"], request.query["reasonFilter"])
     builds = sorted(hub.builds, key=lambda build: -int(build["id"]))
     return hub.page(request, [build for build in builds if str(build["definition"]["id"]) in wanted])
 
 
-def _build(hub: FakeAzure, _request: FakeRequest, run: str) -> FakeReply:
+def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> AzureReply:
     found = [build for build in hub.builds if build["id"] == int(run)]
-    return FakeReply(200, found[0]) if found else _MISSING
+    return AzureReply(200, found[0]) if found else _MISSING
 
 
-def _artifacts(hub: FakeAzure, _request: FakeRequest, run: str) -> FakeReply:
+def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> AzureReply:
     names = [name for build, name in hub.artifacts if build == int(run)]
     url = f"{hub.blobs}/unsigned"
     return _listed([{"name": one, "resource": {"type": "PipelineArtifact", "downloadUrl": url}} for one in names])
 
 
-def _artifact(hub: FakeAzure, request: FakeRequest, pipeline: str, run: str) -> FakeReply:
+def _artifact(hub: FakeAzure, request: AzureRequest, pipeline: str, run: str) -> AzureReply:
     name = request.query["artifactName"]
     is_of_pipeline = any((one["id"], one["definition"]["id"]) == (int(run), int(pipeline)) for one in hub.builds)
     if not is_of_pipeline or (int(run), name) not in hub.artifacts:
         return _MISSING
     assert "signedContent" == request.query["$expand"]
-    return FakeReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
+    return AzureReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
 
 
-def _pull(hub: FakeAzure, _request: FakeRequest) -> FakeReply:
-    return FakeReply(200, hub.pull)
+def _pull(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+    return AzureReply(200, hub.pull)
 
 
-def _iterations(hub: FakeAzure, _request: FakeRequest) -> FakeReply:
+def _iterations(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
     return _listed(hub.iterations)
 
 
-def _members(hub: FakeAzure, request: FakeRequest, project: str, team: str) -> FakeReply:
+def _members(hub: FakeAzure, request: AzureRequest, project: str, team: str) -> AzureReply:
     if (project, team) not in hub.teams:
-        return FakeReply(404, {"message": f"The team with id '{team}' does not exist."})
+        return AzureReply(404, {"message": f"The team with id '{team}' does not exist."})
     start, size = int(request.query.get("$skip", "0")), min(int(request.query["$top"]), hub.page_size)
     group = {"identity": {**identity("nested"), "isContainer": True}}
     members = [group, *({"identity": identity(login)} for login in hub.teams[project, team])]
     return _listed(members[start : start + size])
 
 
-def _set_status(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
+def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply:
     form, iteration = request.form, which.rpartition("/iterations/")[2]
     is_push = iteration.isdecimal() and iteration != which
     sha = hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"] if is_push else which.partition("/")[2]
@@ -427,15 +427,15 @@ def _set_status(hub: FakeAzure, request: FakeRequest, which: str) -> FakeReply:
     state = {"succeeded": "success", "failed": "failure", "pending": "pending"}[form["state"]]
     name = f"{form['context']['genre']}/{form['context']['name']}"
     hub.posted.setdefault(sha, {})[name] = (state, form["description"])
-    return FakeReply(200, form)
+    return AzureReply(200, form)
 
 
-_MISSING: Final = FakeReply(404, {"message": "TF401019: it does not exist or you do not have permissions."})
-_FORBIDDEN: Final = FakeReply(403, {"message": "TF401027: You need the permission to perform this action."})
+_MISSING: Final = AzureReply(404, {"message": "TF401019: it does not exist or you do not have permissions."})
+_FORBIDDEN: Final = AzureReply(403, {"message": "TF401027: You need the permission to perform this action."})
 _PROJECT: Final = f"/{PROJECT}/_apis"
 _GIT: Final = f"{_PROJECT}/git/repositories/{REPOSITORY}"
 _READ: Final = "code notes approvals statuses plans"
-_ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
+_ROUTES: Final[list[tuple[str, str, Callable[..., AzureReply], str]]] = [
     ("GET", r"/_apis/connectionData", _connection, ""),
     ("GET", rf"{_GIT}/pullRequests/7", _pull, "approvals code"),
     ("GET", rf"{_GIT}/pullRequests/7/threads", _threads, "approvals notes code"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _handler(hub: FakeAzure) -> type[BaseHTTPRequestHandler]:
-    from tests.forge.azure.fake import FakeReply, FakeRequest  # noqa: PLC0415 - the fake serves itself
+    from tests.forge.azure.fake import AzureReply, AzureRequest  # noqa: PLC0415 - the fake serves itself
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -33,13 +33,13 @@ def _handler(hub: FakeAzure) -> type[BaseHTTPRequestHandler]:
                 granted = hub.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
                 form, kind = json.loads(content) if content else None, self.headers.get("Content-Type", "")
                 query = dict(parse_qsl(parts.query))
-                reply = hub.answer(FakeRequest(self.command, unquote(parts.path), query, form, kind, granted))
+                reply = hub.answer(AzureRequest(self.command, unquote(parts.path), query, form, kind, granted))
                 self._send(reply.status, reply.content, reply.headers)
 
         def _send_blob(self, path: str) -> None:
             hub.token_sent_elsewhere |= "Authorization" in self.headers
             run, name = path.removeprefix("/blob/").split("/")
-            reply = hub.take_fault(f"GET {path}") or FakeReply(200, body=hub.artifacts[int(run), name])
+            reply = hub.take_fault(f"GET {path}") or AzureReply(200, body=hub.artifacts[int(run), name])
             self._send(reply.status, reply.content, reply.headers)
 
         def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
