@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue"),
     "gitlab": Command("set up", "run steps of a GitLab job: note, consent, reviewed plan, drift issue"),
+    "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue"),
     "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),

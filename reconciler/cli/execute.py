@@ -30,6 +30,7 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
+_USERS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR")  # who started a pipeline
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = "--journal is the journal with the run of --undo, but --undo is not set"
@@ -46,7 +47,8 @@ async def execute_plan(
     calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at most: everything is read before each step
     client.rate_limiter.restart_time_limit(_EXTRA_SECONDS + calls / api.requests_per_second)
     try:
-        user = os.environ.get("GITHUB_ACTOR") or os.environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
+        named = (os.environ.get(name) for name in _USERS)
+        user = next(filter(None, named), None) or getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
     path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())

@@ -52,10 +52,11 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
 | `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
-| `CXROUTE_GITLAB_TOKEN`, `CXROUTE_PACKAGE` | for the jobs on GitLab: see [gitlab.md](gitlab.md#set-up) |
+| `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [gitlab.md](gitlab.md#set-up) |
+| `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [gitlab.md](gitlab.md#set-up) |
 | `CXROUTE_MEMBERS_TOKEN` | for `consent`: a token that may read the members of groups |
-| `CXROUTE_OUTPUT` | for `gitlab reviewed-plan`: a file that gets its results |
-| `GITHUB_ACTOR`, `GITLAB_USER_LOGIN` | the name in the journal, instead of the machine's user |
+| `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
+| `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |
 """
 _CODES: Final = """\
 # Codes of findings

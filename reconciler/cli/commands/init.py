@@ -161,9 +161,21 @@ def _gitlab_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     yield "a pipeline schedule of the default branch, which checks for drift"
 
 
+def _azure_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "variable group cxroute: CXROUTE_PACKAGE, a pinned requirement of cxroute, which pip installs"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"variable group cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
+        yield f"variable group cxone-{name}: the same secrets, of a client that writes; branch control: main"
+        yield f"environment cxone-{name}: approvals, exclusive lock, and branch control: main"
+    yield "a pipeline for each file in .azure-pipelines; the build service may contribute to pull requests"
+    yield "branch policies of main: build validation with routing-plan, reviewers, and reset of votes on a push"
+
+
 SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
     "github": _github_steps,
     "gitlab": _gitlab_steps,
+    "azure": _azure_steps,
 }
 """What remains to be set up on a forge, given the variables of the credentials by environment."""
 

@@ -30,7 +30,8 @@ owner: acme
 api: {{baseUrl: "{url}", requestsPerSecond: 10000}}
 guard: {{deletes: {{count: 1, percent: 1}}}}
 """
-_GIT: Final = {
+GIT: Final = {
+    **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     **{
@@ -116,10 +117,7 @@ class RepositoryDriver:
 
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
-        variables = {**os.environ, **_GIT}
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.path, env=variables, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=self.path, env=GIT, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def write(self, name: str, text: str) -> None:
