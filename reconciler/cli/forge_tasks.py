@@ -116,9 +116,10 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
     workflow = f"file name of the plan workflow (default: {forge.pipeline})"
     reviewed.add_argument("--workflow", metavar="FILE", default=forge.pipeline, help=workflow)
-    drift = parser.add_argument_group("drift-issue")
-    drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
-    drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
+    if "drift-issue" in forge.tasks:
+        drift = parser.add_argument_group("drift-issue")
+        drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
+        drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
 
 
 def run_task(forge: str, options: argparse.Namespace, output: Output) -> int:

@@ -18,6 +18,7 @@ _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{
 _SIGNED: Final = re.compile("# Written by `cxroute init --[a-z]+`[^\n]*: ([0-9a-f]{16})\n")  # with any version's words
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
+_EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)  # one copy for each environment
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
@@ -27,6 +28,7 @@ class PipelineSettings(NamedTuple):
     action: str  # OWNER/REPOSITORY@COMMIT; only workflows of GitHub have it
     manifests: str
     variables: tuple[str, ...]  # variables of credentials, and names of the secrets
+    environments: tuple[str, ...] = ("prod",)  # of the manifests; only pipelines without a matrix have them
 
 
 class PipelineKind(NamedTuple):
@@ -51,6 +53,7 @@ PIPELINES: Final = {
         PipelineKind(
             "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
         ),
+        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",), lambda variables: variables),
     )
 }
 
@@ -63,6 +66,9 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
         text = template.read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
+        text = _EACH.sub(
+            lambda part: "".join(part[1].replace("@ENVIRONMENT@", one) for one in settings.environments), text
+        )
         text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"

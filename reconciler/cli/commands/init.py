@@ -97,7 +97,9 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     existing = _existing_pipelines(kind)
     used = map(pipelines.current_action, existing.values())
     known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
-    settings = PipelineSettings(action or _installed_from() or known, directory.as_posix(), variables)
+    settings = PipelineSettings(
+        action or _installed_from() or known, directory.as_posix(), variables, tuple(needed) or ("prod",)
+    )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
@@ -147,7 +149,21 @@ def _github_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
-SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {"github": _github_steps}
+def _bitbucket_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "repository variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
+    scopes = "Repositories: Write, Pull requests: Write, Pipelines: Read"
+    yield f"a repository access token with {scopes}: the secured variable CXROUTE_BITBUCKET_TOKEN in each environment"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"environment cxone-{name}-plan: secured variables {secrets}, of a client with read-only access"
+        yield f"environment cxone-{name}: the same variables, of a client that writes; default branch only"
+    yield "a schedule of the pipeline routing-drift, and merge checks: approvals, and no failed builds"
+
+
+SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
+    "bitbucket": _bitbucket_steps,
+    "github": _github_steps,
+}
 """What remains to be set up on a forge, given the variables of the credentials by environment."""
 
 
