@@ -88,6 +88,12 @@ def to_bitbucket(body: str) -> str:
     return _MARKER.sub(r"[//]: # (\1)", text)
 
 
+def sign_note(key: bytes, number: int, first_line: str) -> str:
+    """Return the line, hidden below a note's first one, that only a process with the token, the key, can write."""
+    digest = hmac.new(key, f"{number} {first_line}".encode(), hashlib.sha256).hexdigest()
+    return f"[//]: # (cxroute:key {digest[:32]})"
+
+
 class Bitbucket:
     """A repository on Bitbucket Cloud."""
 
@@ -113,7 +119,7 @@ class Bitbucket:
             body, author = as_text(as_object(item.get("content")).get("raw")).replace("\r\n", "\n"), _account(item)
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
-            if hmac.compare_digest(line.encode(), self._signature(number, first).encode()) and line not in signed:
+            if hmac.compare_digest(line.encode(), sign_note(self._key, number, first).encode()) and line not in signed:
                 signed.add(line)
                 author, body = SELF, f"{first}\n{below}"
             posts.append(Post(int(item.get("id") or 0), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
@@ -129,7 +135,7 @@ class Bitbucket:
 
     def _write_note(self, method: str, number: int, path: str, body: str) -> None:
         first, _, rest = to_bitbucket(body).partition("\n")
-        raw = f"{first}\n{self._signature(number, first)}\n{rest}"[:_MAX_NOTE]
+        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[:_MAX_NOTE]
         purpose = Purpose(f"write the comment of pull request {number}", _NOTES)
         path = f"{self._path}/pullrequests/{number}/comments{path}"
         self._http.send(method, path, {"content": {"raw": raw}}, purpose)
@@ -223,11 +229,6 @@ class Bitbucket:
         fields["url"] = _run_address(self._run.repository, self._run.id)
         purpose = Purpose(f"set the status of {sha[:8]}", "Repositories: Write")
         self._http.send("POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose)
-
-    def _signature(self, number: int, first_line: str) -> str:
-        """Return the line, hidden below a note's first one, that only a process with this token can write."""
-        digest = hmac.new(self._key, f"{number} {first_line}".encode(), hashlib.sha256).hexdigest()
-        return f"[//]: # (cxroute:key {digest[:32]})"
 
     def _commit(self, sha: str, purpose: Purpose) -> dict[str, Any]:
         return self._http.get_object(f"{self._path}/commit/{quote(sha, safe='')}", purpose)
