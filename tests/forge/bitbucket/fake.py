@@ -204,9 +204,9 @@ class FakeBitbucket:
         self.downloads[f"cxroute-plan-{environment}-{run}.json"] = plan
         self.ran(run, "SUCCESSFUL" if succeeded else "FAILED")
 
-    def ran(self, run: int, result: str, kind: str = "pipeline_pullrequest_target") -> None:
+    def ran(self, run: int, result: str, kind: str = "pipeline_pullrequest_target", head: str = "") -> None:
         """Record a finished pipeline of the pull request's commit."""
-        target = {"type": kind, "commit": {"hash": self.head[:_SHORT]}, "pullrequest": {"id": 7}}
+        target = {"type": kind, "commit": {"hash": (head or self.head)[:_SHORT]}, "pullrequest": {"id": 7}}
         state = {"name": "COMPLETED", "result": {"name": result}}
         self.pipelines.insert(0, {"build_number": run, "target": target, "state": state})
 
