@@ -29,7 +29,6 @@ from reconciler.forge.http import MISSING, ForgeDialect, ForgeError, ForgeHttp, 
 from reconciler.forge.variables import StepVariables
 
 SELF: Final = "cxroute's token"  # stands for the author of signed notes: an access token cannot read its own account
-_MAX_NOTE: Final = 32_768
 _MAX_KEY: Final = 40  # characters of a status's key
 _FULL_SHA: Final = 40
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
@@ -100,7 +99,7 @@ class Bitbucket:
     name = "Bitbucket"
     request = "pull request"
     manual_advice = "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and applies."
-    max_text = _MAX_NOTE - 768  # the Markdown grows when it is converted
+    max_text = 32_768
 
     def __init__(self, http: ForgeHttp, run: PipelineRun, key: bytes) -> None:
         self._http, self._run, self._key = http, run, key
@@ -135,7 +134,7 @@ class Bitbucket:
 
     def _write_note(self, method: str, number: int, path: str, body: str) -> None:
         first, _, rest = to_bitbucket(body).partition("\n")
-        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[:_MAX_NOTE]
+        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[: self.max_text]  # conversion can add text
         purpose = Purpose(f"write the comment of pull request {number}", _NOTES)
         path = f"{self._path}/pullrequests/{number}/comments{path}"
         self._http.send(method, path, {"content": {"raw": raw}}, purpose)

@@ -55,6 +55,12 @@ def _fakes() -> dict[str, str]:
 FAKES: Final = _fakes()
 
 
+def offering(permission: Permission) -> pytest.MarkDecorator:
+    """Return the mark of a test for the forges that have this; LACKS in a fake's module names what its forge has not."""
+    offered = [name for name, fake in FAKES.items() if permission not in getattr(import_module(fake), "LACKS", ())]
+    return pytest.mark.parametrize("stage", offered, indirect=True)
+
+
 @dataclass
 class Stage:
     """A step of a pipeline on one forge: its variables, the commands, and what they printed."""
@@ -301,6 +307,7 @@ def test_a_missing_permission_is_named(stage: Stage) -> None:
     assert [] == stage.forge.notes()
 
 
+@offering("issues")
 def test_a_missing_permission_for_issues_fails_the_step(stage: Stage) -> None:
     """Unreported drift is not ignored."""
     stage.grant("code")
@@ -512,6 +519,7 @@ def observe(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs")
     return stage.run("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
 
 
+@offering("issues")
 def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     """One issue while there is drift, a remark on each change, and a new issue for the next drift."""
     assert 0 == observe(stage, plan(create=0))
@@ -538,6 +546,7 @@ def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     assert [False, True] == [one.is_open for one in stage.forge.issues()]
 
 
+@offering("issues")
 def test_each_environment_has_an_issue(stage: Stage) -> None:
     """Found on a later page too."""
     stage.forge.page_size = 1
@@ -550,6 +559,7 @@ def test_each_environment_has_an_issue(stage: Stage) -> None:
     assert 4 == len(stage.forge.issues())
 
 
+@offering("issues")
 def test_an_unreadable_list_opens_no_issue(stage: Stage) -> None:
     """It could be the second one."""
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, b"<html>"))
@@ -620,6 +630,7 @@ def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> No
             stage.approvals()
 
 
+@offering("members")
 def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
     """In lower case, from all pages."""
     stage.forge.page_size = 2
@@ -628,6 +639,7 @@ def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
     assert frozenset({"alice"}) == stage.members("@Alice")
 
 
+@offering("members")
 def test_members_that_cannot_be_read_are_an_error(stage: Stage) -> None:
     """A missing group, an unreadable response, a missing permission."""
     stage.forge.set_members("@acme/fraud", "fiona")

@@ -39,6 +39,8 @@ SCOPES: Final[Mapping[Permission, tuple[str, ...]]] = {
     "members": (),
     "statuses": ("repository:write",),
 }
+LACKS: Final = ("issues", "members")
+"""What Bitbucket does not offer, so that the contract does not ask for it."""
 _STATES: Final = {"INPROGRESS": "pending", "SUCCESSFUL": "success", "FAILED": "failure"}
 _SHORT: Final = 12  # digits of a hash in a pull request and its activity
 
@@ -79,6 +81,7 @@ class FakeBitbucket:
     commits: dict[str, datetime] = field(default_factory=dict)
     tip: str = MERGE
     head: str = HEAD
+    home: str = REPOSITORY  # of the pull request's branch
     token_sent_elsewhere: bool = False
     url: str = ""
     files: str = ""
@@ -187,13 +190,15 @@ class FakeBitbucket:
     def set_members(self, owner: str, *logins: str) -> None:
         """Do nothing: no API shows the members of a group."""
 
-    def merge(
-        self, sha: str = MERGE, number: int = 7, repository: str | None = REPOSITORY, branch: str = "main"
-    ) -> None:
+    def move_to_fork(self) -> None:
+        """Make the pull request one from another repository, whose pipelines run there."""
+        self.home = "eve/routing"
+
+    def merge(self, sha: str = MERGE, number: int = 7, repository: str | None = "", branch: str = "main") -> None:
         """Merge the pull request into the default branch as this commit."""
         self.tip = sha
         self.commits.setdefault(sha, self.clock)
-        repo = {"full_name": repository} if repository else None
+        repo = None if repository is None else {"full_name": repository or self.home}
         pull: dict[str, Any] = {"type": "pullrequest", "id": number, "state": "MERGED", "updated_on": self.now()}
         pull |= {"source": {"commit": {"hash": self.head[:_SHORT]}, "repository": repo}}
         pull |= {"merge_commit": {"hash": sha[:_SHORT]}, "destination": {"branch": {"name": branch}}}
@@ -367,9 +372,10 @@ def _handler(hub: FakeBitbucket) -> type[BaseHTTPRequestHandler]:
             reply = hub.answer(self.command, self.path, dict(self.headers.items()), content)
             body = reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
             self.send_response(reply.status)
-            for name, text in {**reply.headers, "Content-Length": str(len(body))}.items():
+            for name, text in {"Content-Length": str(len(body)), **reply.headers}.items():
                 self.send_header(name, text)
             self.end_headers()
+            self.close_connection |= "Content-Length" in reply.headers
             self.wfile.write(body)
 
         do_GET = do_POST = do_PUT = _do  # noqa: N815 - as http.server names them
@@ -378,3 +384,8 @@ def _handler(hub: FakeBitbucket) -> type[BaseHTTPRequestHandler]:
             """Do nothing."""
 
     return Handler
+
+
+def fake_forge() -> FakeBitbucket:
+    """Return a repository for the contract."""
+    return FakeBitbucket()

@@ -128,7 +128,7 @@ class Repository:
         self.hub.ran(made.id, "FAILED" if any(ran.codes.values()) else "SUCCESSFUL", head=head)
         return ran
 
-    def merge(self, number: int, repository: str | None = REPOSITORY) -> str:
+    def merge(self, number: int, repository: str = REPOSITORY) -> str:
         """Merge a pull request, and return the commit."""
         self.git("checkout", "-q", "main")
         self.git("merge", "-q", "--no-ff", "-m", "merge", self.heads[number])
