@@ -144,7 +144,8 @@ def _publish_note(step: Step) -> None:
     if options.report is None:
         step.files.add_summary(request.desired.text)
     if run.pull_request is None:
-        step.output.note("There is no pull request for the comment. Its text is in the job summary.")
+        place = " Its text is in the job summary." if step.files.summary else ""
+        step.output.note(f"There is no pull request for the comment.{place}")
         return
     try:
         with step.connect(run) as forge:
@@ -153,7 +154,8 @@ def _publish_note(step: Step) -> None:
             decision = request.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
     except (ForgeError, UsageError) as error:
-        step.output.warn(f"{error}; the text of the comment is in the job summary")
+        place = "; the text of the comment is in the job summary" if step.files.summary else ""
+        step.output.warn(f"{error}{place}")
         if options.report is not None:
             step.files.add_summary(request.desired.text)
 

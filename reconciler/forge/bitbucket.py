@@ -110,18 +110,19 @@ class Bitbucket:
         return SELF
 
     def list_notes(self, number: int) -> list[Post]:
-        """Return every comment of a pull request. Of several with one signature the first is ours; others copied it."""
+        """Return every comment of a pull request. Of several with one signature the first counts: others are copies."""
         purpose, signed = Purpose(f"read the comments of pull request {number}", _NOTES), set()
         posts = []
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
-        for item in sorted(self._http.pages(path, purpose), key=lambda item: int(item.get("id") or 0)):
+        written = (item for item in self._http.pages(path, purpose) if item.get("deleted") is not True)
+        for item in sorted(written, key=lambda item: _number(item, "id")):
             body, author = as_text(as_object(item.get("content")).get("raw")).replace("\r\n", "\n"), _account(item)
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
             if hmac.compare_digest(line.encode(), sign_note(self._key, number, first).encode()) and line not in signed:
                 signed.add(line)
                 author, body = SELF, f"{first}\n{below}"
-            posts.append(Post(int(item.get("id") or 0), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
+            posts.append(Post(_number(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
         return posts
 
     def create_note(self, number: int, body: str) -> None:
@@ -168,8 +169,9 @@ class Bitbucket:
             source = as_object(pull.get("source"))
             is_from_fork = as_object(source.get("repository")).get("full_name") != self._run.repository
             head = _hash(source, "commit")
-            head = head if is_from_fork else self._resolve(head, purpose)
-            return MergedRequest(int(pull["id"]), head, is_from_fork)
+            return MergedRequest(
+                _number(pull, "id"), head if is_from_fork else self._resolve(head, purpose), is_from_fork
+            )
         return None
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
@@ -181,7 +183,7 @@ class Bitbucket:
             result, commit = as_object(state.get("result")).get("name"), _hash(target, "commit")
             is_plan = target.get("type") == "pipeline_pullrequest_target" and commit and head.startswith(commit)
             if is_plan and state.get("name") == "COMPLETED" and result != "STOPPED":
-                run = PlanRun(int(item["build_number"]), result == "SUCCESSFUL")
+                run = PlanRun(_number(item, "build_number"), result == "SUCCESSFUL")
                 newest = max(newest or run, run)
         return newest
 
@@ -246,6 +248,11 @@ def _account(item: Mapping[str, Any]) -> str:
 
 def _hash(item: Mapping[str, Any], name: str) -> str:
     return as_text(as_object(item.get(name)).get("hash"))
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    number = item.get(name)
+    return number if isinstance(number, int) else 0
 
 
 def _moment(item: Mapping[str, Any], name: str, purpose: Purpose) -> datetime:

@@ -56,7 +56,7 @@ FAKES: Final = _fakes()
 
 
 def offering(permission: Permission) -> pytest.MarkDecorator:
-    """Return the mark of a test for the forges that have this; LACKS in a fake's module names what its forge has not."""
+    """Return the mark of a test for the forges that have this. LACKS in a fake's module names what its forge lacks."""
     offered = [name for name, fake in FAKES.items() if permission not in getattr(import_module(fake), "LACKS", ())]
     return pytest.mark.parametrize("stage", offered, indirect=True)
 

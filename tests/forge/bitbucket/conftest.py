@@ -27,7 +27,7 @@ def hub() -> Iterator[FakeBitbucket]:
 
 
 @dataclass
-class Stage:
+class BitbucketStep:
     """A step in this process: its variables, the command, and its results."""
 
     hub: FakeBitbucket
@@ -54,12 +54,12 @@ class Stage:
 
 
 @pytest.fixture
-def stage(hub: FakeBitbucket, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(hub: FakeBitbucket, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> BitbucketStep:
     """A step of a pull request's run."""
     monkeypatch.delenv("CXROUTE_PROXY", raising=False)
     monkeypatch.setenv("CXROUTE_OUTPUT", "output")
     monkeypatch.setattr(ForgeClock.__new__, "__defaults__", (time.monotonic, time.time, lambda _seconds: None))
-    made = Stage(hub, cxroute, monkeypatch)
+    made = BitbucketStep(hub, cxroute, monkeypatch)
     made.on(FakeRun())
     return made
 

@@ -45,7 +45,7 @@ _STATES: Final = {"INPROGRESS": "pending", "SUCCESSFUL": "success", "FAILED": "f
 _SHORT: Final = 12  # digits of a hash in a pull request and its activity
 
 
-class Reply(NamedTuple):
+class BitbucketReply(NamedTuple):
     """A response; `form` is JSON, or bytes as they are."""
 
     status: int
@@ -53,8 +53,8 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-def _error(status: int, message: str, **detail: object) -> Reply:
-    return Reply(status, {"type": "error", "error": {"message": message, "detail": detail}})
+def _error(status: int, message: str, **detail: object) -> BitbucketReply:
+    return BitbucketReply(status, {"type": "error", "error": {"message": message, "detail": detail}})
 
 
 def _user(login: str) -> dict[str, str]:
@@ -176,7 +176,7 @@ class FakeBitbucket:
         self._participate(login, approved=True, state="approved")
 
     def request_changes(self, login: str) -> None:
-        """Request changes."""
+        """BitbucketRequest changes."""
         self.activity.insert(0, {"changes_requested": {"date": self.now(), "user": _user(login)}})
         self._participate(login, approved=False, state="changes_requested")
 
@@ -220,7 +220,7 @@ class FakeBitbucket:
         found = self.set_statuses.get(sha, {}).values()
         return {one["name"]: (_STATES[one["state"]], one["description"]) for one in found}
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Reply:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> BitbucketReply:
         """Execute a request if the token has the scope."""
         parts = urlsplit(target)
         asked = f"{method} {parts.path}"
@@ -228,10 +228,10 @@ class FakeBitbucket:
         for fault in self.faults:
             if re.search(fault.pattern, asked):
                 self.faults.remove(fault)
-                return Reply(fault.status, fault.body, fault.headers)
+                return BitbucketReply(fault.status, fault.body, fault.headers)
         if parts.path.startswith("/file/"):
             self.token_sent_elsewhere |= "Authorization" in headers
-            return Reply(200, self.downloads[unquote(parts.path).removeprefix("/file/")])
+            return BitbucketReply(200, self.downloads[unquote(parts.path).removeprefix("/file/")])
         scopes = self.tokens.get(headers.get("Authorization", "").removeprefix("Bearer "))
         if scopes is None:
             return _error(401, "Token is invalid, expired, or not supported for this endpoint.")
@@ -242,20 +242,20 @@ class FakeBitbucket:
                     message = "Your credentials lack one or more required privilege scopes."
                     return _error(403, message, required=[scope], granted=sorted(scopes))
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                reply = does(self, Request(query, headers, content), *found.groups())
+                reply = does(self, BitbucketRequest(query, headers, content), *found.groups())
                 return self._paged(parts.path, query, reply) if isinstance(reply.form, list) else reply
         return _error(404, "Resource not found")
 
-    def _paged(self, path: str, query: Mapping[str, str], reply: Reply) -> Reply:
+    def _paged(self, path: str, query: Mapping[str, str], reply: BitbucketReply) -> BitbucketReply:
         assert isinstance(reply.form, list)
         size, number = min(self.page_size, int(query.get("pagelen", "10"))), int(query.get("page", "1"))
         form: dict[str, object] = {"pagelen": size, "values": reply.form[(number - 1) * size : number * size]}
         if len(reply.form) > number * size:
             form["next"] = f"{self.url}{path}?pagelen={size}&page={number + 1}"
-        return Reply(200, form)
+        return BitbucketReply(200, form)
 
 
-class Request(NamedTuple):
+class BitbucketRequest(NamedTuple):
     """The parts of a request that a route needs."""
 
     query: Mapping[str, str]
@@ -268,80 +268,86 @@ class Request(NamedTuple):
         return json.loads(self.content)
 
 
-def _list_comments(hub: FakeBitbucket, _request: Request, number: str) -> Reply:
-    return Reply(200, hub.comments.get(int(number), []))
+def _list_comments(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> BitbucketReply:
+    return BitbucketReply(200, hub.comments.get(int(number), []))
 
 
-def _add_comment(hub: FakeBitbucket, request: Request, number: str) -> Reply:
+def _add_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str) -> BitbucketReply:
     raw = request.form["content"]["raw"]
-    return _error(400, "content: too long") if len(raw) > 32768 else Reply(201, hub._comment(int(number), raw, BOT))
+    return (
+        _error(400, "content: too long")
+        if len(raw) > 32768
+        else BitbucketReply(201, hub._comment(int(number), raw, BOT))
+    )
 
 
-def _edit_comment(hub: FakeBitbucket, request: Request, number: str, identity: str) -> Reply:
+def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str) -> BitbucketReply:
     for one in hub.comments.get(int(number), []):
         if one["id"] == int(identity) and one["user"]["account_id"] == BOT:
             one["content"]["raw"] = request.form["content"]["raw"]
-            return Reply(200, one)
+            return BitbucketReply(200, one)
     return _error(403, "This comment is by another author")
 
 
-def _repository(_hub: FakeBitbucket, _request: Request) -> Reply:
-    return Reply(200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}})
+def _repository(_hub: FakeBitbucket, _request: BitbucketRequest) -> BitbucketReply:
+    return BitbucketReply(200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}})
 
 
-def _branch(hub: FakeBitbucket, _request: Request) -> Reply:
-    return Reply(200, {"name": "main", "target": {"hash": hub.tip}})
+def _branch(hub: FakeBitbucket, _request: BitbucketRequest) -> BitbucketReply:
+    return BitbucketReply(200, {"name": "main", "target": {"hash": hub.tip}})
 
 
-def _commit(hub: FakeBitbucket, _request: Request, prefix: str) -> Reply:
+def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> BitbucketReply:
     found = [sha for sha in hub.commits if sha.startswith(prefix)]
     if len(found) != 1:
         return _error(404, "Commit not found")
-    return Reply(200, {"hash": found[0], "date": hub.commits[found[0]].isoformat()})
+    return BitbucketReply(200, {"hash": found[0], "date": hub.commits[found[0]].isoformat()})
 
 
-def _list_merged(hub: FakeBitbucket, request: Request) -> Reply:
+def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
     asked = (request.query.get("state", "MERGED"), request.query.get("sort", "-updated_on"))
-    return Reply(200, hub.merged) if asked == ("MERGED", "-updated_on") else _error(400, "not recorded")
+    return BitbucketReply(200, hub.merged) if asked == ("MERGED", "-updated_on") else _error(400, "not recorded")
 
 
-def _pull(hub: FakeBitbucket, _request: Request, number: str) -> Reply:
+def _pull(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> BitbucketReply:
     people = list(hub.participants.values())
     source = {"commit": {"hash": hub.head[:_SHORT]}, "repository": {"full_name": REPOSITORY}}
-    return Reply(200, {"id": int(number), "author": _user(OWNER_OF_REQUEST), "source": source, "participants": people})
+    return BitbucketReply(
+        200, {"id": int(number), "author": _user(OWNER_OF_REQUEST), "source": source, "participants": people}
+    )
 
 
-def _list_activity(hub: FakeBitbucket, _request: Request, _number: str) -> Reply:
-    return Reply(200, hub.activity)
+def _list_activity(hub: FakeBitbucket, _request: BitbucketRequest, _number: str) -> BitbucketReply:
+    return BitbucketReply(200, hub.activity)
 
 
-def _list_pipelines(hub: FakeBitbucket, request: Request) -> Reply:
+def _list_pipelines(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
     asked = request.query.get("target.commit.hash", "")
-    return Reply(200, [one for one in hub.pipelines if asked.startswith(one["target"]["commit"]["hash"])])
+    return BitbucketReply(200, [one for one in hub.pipelines if asked.startswith(one["target"]["commit"]["hash"])])
 
 
-def _download(hub: FakeBitbucket, _request: Request, name: str) -> Reply:
+def _download(hub: FakeBitbucket, _request: BitbucketRequest, name: str) -> BitbucketReply:
     if name not in hub.downloads:
         return _error(404, f"Resource not found: {name}")
-    return Reply(302, b"", {"Location": f"{hub.files}/file/{name}"})
+    return BitbucketReply(302, b"", {"Location": f"{hub.files}/file/{name}"})
 
 
-def _upload(hub: FakeBitbucket, request: Request) -> Reply:
+def _upload(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + request.content)
     for part in message.iter_parts():
         content = part.get_payload(decode=True)
         assert isinstance(content, bytes)
         hub.downloads[str(part.get_filename())] = content
-    return Reply(201, b"")
+    return BitbucketReply(201, b"")
 
 
-def _set_status(hub: FakeBitbucket, request: Request, sha: str) -> Reply:
+def _set_status(hub: FakeBitbucket, request: BitbucketRequest, sha: str) -> BitbucketReply:
     form = request.form
     if not form.get("url") or len(form["key"]) > 40:
         return _error(400, "url: required, key: at most 40 characters")
     hub.set_statuses.setdefault(sha, {})[form["key"]] = form
-    return Reply(201, form)
+    return BitbucketReply(201, form)
 
 
 _ROUTES: Final[list[tuple[str, str, Any, str]]] = [

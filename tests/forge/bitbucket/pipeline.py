@@ -47,7 +47,7 @@ def steps(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 @dataclass
-class Ran:
+class PipelineResult:
     """The exit code of each step by its name, and the full log."""
 
     codes: dict[str, int]
@@ -55,7 +55,7 @@ class Ran:
 
 
 @dataclass
-class Repository:
+class BitbucketRepository:
     """Actions of users on a repository, and its pipelines."""
 
     path: Path
@@ -118,7 +118,7 @@ class Repository:
         self.heads[number] = self.commit("change")
         self.hub.push(self.heads[number])
 
-    def check(self, number: int, *, run: int | None = None, attempt: int = 1, head: str = "") -> Ran:
+    def check(self, number: int, *, run: int | None = None, attempt: int = 1, head: str = "") -> PipelineResult:
         """Run the pipeline of a pull request: Bitbucket merges the target into the head, and shortens its hash."""
         head = head or self.heads[number]
         self.git("checkout", "-q", "--detach", head)
@@ -137,12 +137,12 @@ class Repository:
         self.hub.merge(sha, number, repository)
         return sha
 
-    def apply(self, sha: str) -> Ran:
+    def apply(self, sha: str) -> PipelineResult:
         """Run the pipeline of a push to the default branch, its approvals included."""
         self.git("checkout", "-q", "--detach", sha)
         return self._execute(pipelines("prod")["pipelines"]["branches"]["main"], FakeRun(self._run(), 1, sha, None))
 
-    def custom(self, name: str) -> Ran:
+    def custom(self, name: str) -> PipelineResult:
         """Run a custom pipeline on the default branch."""
         self.git("checkout", "-q", "--detach", "main")
         return self._execute(
@@ -158,8 +158,8 @@ class Repository:
         self.runs += run is None
         return run or self.runs
 
-    def _execute(self, items: list[dict[str, Any]], run: FakeRun) -> Ran:
-        ran = Ran({}, "")
+    def _execute(self, items: list[dict[str, Any]], run: FakeRun) -> PipelineResult:
+        ran = PipelineResult({}, "")
         for step in steps(items):
             place = str(step.get("deployment") or step.get("environment") or "")
             variables = self._variables(run, place)

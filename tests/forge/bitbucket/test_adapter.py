@@ -11,7 +11,7 @@ from reconciler.errors import UsageError
 from reconciler.forge.bitbucket import SELF, read_run, to_bitbucket
 from reconciler.forge.forge import BranchTip, CommitStatus, Forge, MergedRequest, PlanRun
 from reconciler.forge.http import ForgeError
-from tests.forge.bitbucket.conftest import Stage, outputs
+from tests.forge.bitbucket.conftest import BitbucketStep, outputs
 from tests.forge.bitbucket.fake import FakeBitbucket
 from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
 from tests.forge.github.conftest import plan, write_report
@@ -20,7 +20,7 @@ OTHER = HEAD[:12] + "c" * 28  # another commit with the same first digits
 TIP = BranchTip("main", MERGE)
 
 
-def test_a_note_has_hidden_lines_and_no_html(stage: Stage) -> None:
+def test_a_note_has_hidden_lines_and_no_html(stage: BitbucketStep) -> None:
     """Bitbucket shows comments of HTML as text, and hides link definitions that nothing uses."""
     text = (
         "> [!CAUTION]\n> It is `<br>`.\n\n<details><summary>More</summary>\n\na<br>b \\< c\n</details>\n\n<sub>x</sub>"
@@ -42,8 +42,8 @@ def test_code_keeps_its_tags_in_a_note() -> None:
     assert "``a ` <br>`` b; c\n```\n<details>\n```\n" == to_bitbucket("``a ` <br>`` b<br>c\n```\n<details>\n```\n")
 
 
-def test_a_copied_note_is_not_edited(stage: Stage) -> None:
-    """A signature that is copied from the note, or is of another token, does not make a note ours."""
+def test_a_copied_note_is_not_edited(stage: BitbucketStep) -> None:
+    """A signature that is copied from the note, or is of another token, does not make a note our own."""
     stage.hub.add_note("eve", "<!-- cxroute:plan env=prod -->\n[//]: # (cxroute:key 0)\nmine")
     write_report(plan())
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
@@ -65,7 +65,16 @@ def test_a_note_survives_its_conversion(forge: Forge) -> None:
     assert body == forge.list_notes(7)[0].body
 
 
-def test_a_note_never_exceeds_the_limit(stage: Stage) -> None:
+def test_a_deleted_note_is_written_again(stage: BitbucketStep) -> None:
+    """A deleted comment stays in the list, and cannot be edited."""
+    write_report(plan())
+    assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
+    stage.hub.comments[7][0]["deleted"] = True
+    assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
+    assert 2 == len(stage.hub.notes())
+
+
+def test_a_note_never_exceeds_the_limit(stage: BitbucketStep) -> None:
     """Markdown grows when it is converted."""
     write_report(plan(), "\n".join(["> [!NOTE]", "> x<br>y", ""] * 3000))
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
@@ -174,7 +183,7 @@ def test_the_newest_finished_pipeline_counts(hub: FakeBitbucket, forge: Forge) -
     assert PlanRun(11, succeeded=True) == forge.find_plan_run(HEAD, "x")
 
 
-def test_the_reviewed_plan_is_written(stage: Stage) -> None:
+def test_the_reviewed_plan_is_written(stage: BitbucketStep) -> None:
     """The plan comes from the repository's downloads, without the token on the way."""
     text = json.dumps(plan())
     stage.hub.store_plan("prod", text.encode())
@@ -188,7 +197,7 @@ def test_the_reviewed_plan_is_written(stage: Stage) -> None:
     assert "is not stored, or no longer stored" in outputs()["reason"]
 
 
-def test_a_manual_run_uses_its_own_plan(stage: Stage) -> None:
+def test_a_manual_run_uses_its_own_plan(stage: BitbucketStep) -> None:
     """The plan of a run has the run's number in its name."""
     stage.hub.downloads["cxroute-plan-prod-200.json"] = json.dumps(plan()).encode()
     stage.merged(is_manual=True)
@@ -201,7 +210,7 @@ def test_a_manual_run_uses_its_own_plan(stage: Stage) -> None:
     ("permissions", "text"),
     [((), "Pull requests: Write"), (("notes",), "Repositories: Read"), (("notes", "code"), "Pipelines: Read")],
 )
-def test_a_missing_permission_is_named(stage: Stage, permissions: tuple[str, ...], text: str) -> None:
+def test_a_missing_permission_is_named(stage: BitbucketStep, permissions: tuple[str, ...], text: str) -> None:
     """A refusal names the permission as the page of access tokens does."""
     stage.hub.store_plan("prod", json.dumps(plan()).encode())
     stage.hub.merge()
@@ -215,17 +224,18 @@ def test_a_missing_permission_is_named(stage: Stage, permissions: tuple[str, ...
     assert f"the access token needs the permission `{text}`" in stage.cxroute.err
 
 
-def test_a_note_that_cannot_be_written_does_not_fail_the_step(stage: Stage) -> None:
+def test_a_note_that_cannot_be_written_does_not_fail_the_step(stage: BitbucketStep) -> None:
     """The message has Bitbucket's own text."""
     write_report(plan())
     body = b'{"type": "error", "error": {"message": "Down for now"}}'
     stage.hub.faults += [FakeFault("GET .*/comments", 404, body=body)]
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
     assert "Down for now" in stage.cxroute.err
+    assert "summary" not in stage.cxroute.err
     assert [] == stage.hub.notes()
 
 
-def test_drift_has_no_task(stage: Stage, forge: Forge) -> None:
+def test_drift_has_no_task(stage: BitbucketStep, forge: Forge) -> None:
     """Bitbucket has no issues: the adapter says so, and the command does not offer them."""
     with pytest.raises(ForgeError, match="Bitbucket has no issues"):
         forge.list_drift_issues()

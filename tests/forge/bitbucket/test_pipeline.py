@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.forge.bitbucket.fake import FakeBitbucket
-from tests.forge.bitbucket.pipeline import FILE, Repository, pipelines, steps
+from tests.forge.bitbucket.pipeline import FILE, BitbucketRepository, pipelines, steps
+from tests.forge.contract import FakeRun
 from tests.forge.github.scene import TenantProcess, rules, tenant_process
 from tests.support.program import Program
 
@@ -24,10 +25,10 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, bank: TenantProcess, hub: FakeBitbucket) -> Repository:
+def scene(tmp_path: Path, bank: TenantProcess, hub: FakeBitbucket) -> BitbucketRepository:
     """A repository without rules, and a tenant without rules."""
     bank.clear()
-    return Repository(tmp_path / "repository", tmp_path / "tools", hub, bank)
+    return BitbucketRepository(tmp_path / "repository", tmp_path / "tools", hub, bank)
 
 
 def test_the_file_has_the_official_schema(cxroute: Program) -> None:
@@ -66,7 +67,7 @@ def test_each_environment_has_its_steps() -> None:
     assert wanted_places == [step.get("environment") for step in plans]
 
 
-def test_planned_twice_and_applied(scene: Repository) -> None:
+def test_planned_twice_and_applied(scene: BitbucketRepository) -> None:
     """One note, edited in place and never by an older run; after the merge exactly that plan is applied."""
     scene.push(7, rules(pin="Billing"))
     first = scene.check(7)
@@ -85,10 +86,11 @@ def test_planned_twice_and_applied(scene: Repository) -> None:
     (note,) = scene.hub.notes()
     assert "> **Applied** on " in note.body
     assert "cxroute:head" in note.body.split("\n")[3]
-    assert (scene.path / "out/journal-prod.jsonl").exists()
+    journal = (scene.path / "out/journal-prod.jsonl").read_text(encoding="utf-8")
+    assert scene.hub.variables(FakeRun())["BITBUCKET_STEP_TRIGGERER_UUID"] in journal
 
 
-def test_each_command_gets_only_its_secrets(scene: Repository) -> None:
+def test_each_command_gets_only_its_secrets(scene: BitbucketRepository) -> None:
     """Installing and uploading get no secret of the tenant, and the plan does not get the token."""
     scene.push(7, rules(pin="Billing"))
     assert 0 == scene.check(7).codes["Plan prod"]
@@ -105,7 +107,7 @@ def test_each_command_gets_only_its_secrets(scene: Repository) -> None:
     assert 7 == len(seen)
 
 
-def test_a_plan_that_apply_refuses_fails_and_is_not_applied(scene: Repository) -> None:
+def test_a_plan_that_apply_refuses_fails_and_is_not_applied(scene: BitbucketRepository) -> None:
     """The note says why; after a merge in spite of that, it says that no change was applied."""
     scene.push(7, rules(pin="Billing", theft="Fraud", limit="General"))
     scene.check(7)
@@ -121,7 +123,7 @@ def test_a_plan_that_apply_refuses_fails_and_is_not_applied(scene: Repository) -
     assert {"pin", "theft", "limit"} == set(scene.tenant.rules())
 
 
-def test_a_fork_is_not_planned_and_not_applied(scene: Repository) -> None:
+def test_a_fork_is_not_planned_and_not_applied(scene: BitbucketRepository) -> None:
     """It gets no secrets: its pull request is checked offline; after the merge, a person starts the other pipeline."""
     token, scene.token = scene.token, ""
     scene.push(7, rules(pin="Billing"))
@@ -139,7 +141,7 @@ def test_a_fork_is_not_planned_and_not_applied(scene: Repository) -> None:
     assert {"pin"} == set(scene.tenant.rules())
 
 
-def test_drift_fails_its_step_and_is_shown(scene: Repository) -> None:
+def test_drift_fails_its_step_and_is_shown(scene: BitbucketRepository) -> None:
     """Bitbucket has no issues: the log says that the failed step is the report."""
     scene.push(7, rules(pin="Billing"))
     scene.check(7)
@@ -151,7 +153,7 @@ def test_drift_fails_its_step_and_is_shown(scene: Repository) -> None:
     assert "Bitbucket has no issues: this failed step is the report of the drift above." in checked.log
 
 
-def test_without_a_package_the_step_fails(scene: Repository) -> None:
+def test_without_a_package_the_step_fails(scene: BitbucketRepository) -> None:
     """The sentence names the variable."""
     scene.package = ""
     checked = scene.custom("routing-drift")
