@@ -33,7 +33,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
-    "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, reviewed plan"),
+    "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, consent, reviewed plan"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),
     "version": Command("set up", "print the version"),

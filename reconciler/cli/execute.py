@@ -108,6 +108,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     options = replace(reviewed.options, prune=session.options.prune)
+    if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
+        options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
     return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 

@@ -3,12 +3,12 @@
 import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import httpx
 
@@ -18,8 +18,9 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
-from reconciler.forge import drift_issue, note, reviewed_plan
-from reconciler.forge.forge import Forge, PipelineRun
+from reconciler.forge import consent, drift_issue, note, reviewed_plan
+from reconciler.forge.consent import MEMBERS_TOKEN, Voters
+from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
 from reconciler.forge.http import ForgeClock, ForgeDialect, ForgeError
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
@@ -75,9 +76,9 @@ class Step(NamedTuple):
         return replace(run, pull_request=int(number))
 
     @contextmanager
-    def connect(self, run: PipelineRun) -> Iterator[Forge]:
+    def connect(self, run: PipelineRun, token_variable: str = "") -> Iterator[Forge]:
         """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
-        variable = self.module.DIALECT.token_variable
+        variable = token_variable or self.module.DIALECT.token_variable
         token = os.environ.get(variable, "").strip()
         if not token or not token.isascii() or not token.isprintable():
             raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
@@ -86,6 +87,15 @@ class Step(NamedTuple):
         # The client reads no netrc and no other proxy variables, and follows redirects only where one is expected.
         with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
             yield self.module.connect(http, run, token)
+
+    @contextmanager
+    def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
+        """Connect with the token that can read members, if there is one."""
+        if not os.environ.get(MEMBERS_TOKEN, "").strip():
+            yield Voters(forge, forge, number, head)
+            return
+        with self.connect(run, MEMBERS_TOKEN) as directory:
+            yield Voters(forge, directory, number, head)
 
     def author(self, forge: Forge) -> str:
         """Return the login of --author, or of the token: only notes by that login are edited."""
@@ -106,7 +116,7 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
         "task", choices=forge.tasks, help=f"the task; the variable {forge.token_variable} holds the token"
     )
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
-    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in ("outputs", *_NOTES)))
+    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in ("outputs", *_NOTES, "consent")))
     plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
     comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
     comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
@@ -115,7 +125,10 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
     workflow = f"file name of the plan workflow (default: {forge.pipeline})"
-    reviewed.add_argument("--workflow", metavar="FILE", default=forge.pipeline, help=workflow)
+    unchanged = "no manifest is changed: no consent is needed"
+    parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
+    planned = parser.add_argument_group("consent (without --report), reviewed-plan")
+    planned.add_argument("--workflow", metavar="FILE", default=forge.pipeline, help=workflow)
     if "drift-issue" in forge.tasks:
         drift = parser.add_argument_group("drift-issue")
         drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
@@ -125,7 +138,8 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
 def run_task(forge: str, options: argparse.Namespace, output: Output) -> int:
     """Run a task on a forge: "github"."""
     module = cast("ForgeModule", import_module(f"reconciler.forge.{forge}"))
-    REDACTOR.add(os.environ.get(module.DIALECT.token_variable))
+    for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
+        REDACTOR.add(os.environ.get(variable))
     TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
     return 0
 
@@ -186,12 +200,58 @@ def _write_reviewed_plan(step: Step) -> None:
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
             plan = reviewed_plan.fetch_reviewed_plan(forge, run, environment, step.options.workflow, source)
+            if source:
+                with step.connect_voters(run, forge, source.number, source.head) as voters:
+                    consent.refuse_missing(voters, plan, environment)
     except RefusedError as refused:
         step.files.write_outputs({"reason": refused})
         raise
     write_text(out, plan)
     where = f"{forge.request} {source.number}" if source else "this run"
     step.output.result(f"wrote the reviewed plan of {where}: {out}\n")
+
+
+def _update_consent(step: Step) -> None:
+    """Set the status of the consent of a pull request's head. Raises RefusedError if consent is missing."""
+    environment, run = step.environment, step.read_run()
+    if run.pull_request is None:
+        raise UsageError("there is no pull request whose consent could be read")
+    with step.connect(run) as forge:
+
+        def report(state: Literal["pending", "success", "failure"], text: str) -> None:
+            forge.set_status(run.sha, consent.make_status(environment, state, text))
+            step.output.result(f"{text}\n")
+
+        if step.options.unchanged:
+            report("success", "No manifest is changed: no consent is needed")
+            return
+        plan = _fetch_planned(step, forge, run)
+        if plan is None:
+            step.output.result(f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n")
+            return
+        report("pending", "Reading the approvals")  # in place of an earlier success, should this fail
+        try:
+            needed = consent.list_needed(plan, environment)
+            with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
+                missing = consent.find_missing(voters, needed)
+        except (ForgeError, RefusedError, UsageError):
+            with suppress(ForgeError):
+                report("failure", "The consent could not be read: see the run")
+            raise
+        if missing:
+            report("failure", f"Consent is missing: {consent.describe(missing)}")
+            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {consent.describe(missing)}")
+        given = f"Consent is given: {consent.describe(needed)}"
+        report("success", given if needed else "No queue with owners gains or loses callers")
+
+
+def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
+    """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
+    if step.options.report is not None:
+        return read_json_object(Path(step.options.report, PLAN_FILE))
+    plan_run = forge.find_plan_run(run.sha, step.options.workflow)
+    content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
+    return consent.parse_plan(content) if content else None
 
 
 def _update_issue(step: Step) -> None:
@@ -225,6 +285,7 @@ TASKS: Final[dict[str, Callable[[Step], None]]] = {
     "outputs": _write_outputs,
     "comment": _publish_note,
     "note": _publish_note,
+    "consent": _update_consent,
     "reviewed-plan": _write_reviewed_plan,
     "drift-issue": _update_issue,
 }

@@ -33,7 +33,7 @@ _MAX_KEY: Final = 40  # characters of a status's key
 _FULL_SHA: Final = 40
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _ACTOR: Final = re.compile(r"\{[0-9A-Fa-f-]{36}\}|unknown")
-_OWNER: Final = re.compile(r"@([A-Za-z0-9:_-]{1,128})")
+_OWNER: Final = re.compile(r"@([0-9A-Za-z-]{1,64})")
 _NOTES: Final = "Pull requests: Write"
 _CODE: Final = "Repositories: Read"
 _STATES: Final = {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED"}
@@ -205,6 +205,7 @@ class Bitbucket:
         pull = self._http.get_object(path, purpose)  # read second: it has a withdrawal that the activity lacks
         author, head = _account({"user": pull.get("author")}), _hash(as_object(pull.get("source")), "commit")
         updates = [as_object(item["update"]) for item in activity if "update" in item]
+        updates = [update for update in updates if update.get("state") != "MERGED"]  # the merge is one, too
         newest = max(updates, key=lambda update: _moment(update, "date", purpose), default={})
         if not author or not head or _hash(as_object(newest.get("source")), "commit") != head:
             raise ForgeError(f"cannot {purpose.task}: its activity does not show the update to its head commit")
@@ -216,11 +217,11 @@ class Bitbucket:
         return Approvals(self._resolve(head, purpose), frozenset(in_time & current) - {author, ""})
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return a user, by their Atlassian account ID: nicknames are not unique, and users change them."""
+        """Return a user, by the UUID of their account: nicknames are not unique, and users change them."""
         name = _OWNER.fullmatch(owner)
         if name is None:
             groups = "Bitbucket's API does not show the members of a group to an access token"
-            raise ForgeError(f"{owner} is not an owner on Bitbucket: name a user as @ACCOUNT-ID. {groups}")
+            raise ForgeError(f"{owner} is not an owner on Bitbucket: name a user as @UUID. {groups}")
         return frozenset({name[1].lower()})
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
@@ -243,7 +244,7 @@ class Bitbucket:
 
 
 def _account(item: Mapping[str, Any]) -> str:
-    return as_text(as_object(item.get("user")).get("account_id")).lower()
+    return as_text(as_object(item.get("user")).get("uuid")).strip("{}").lower()
 
 
 def _hash(item: Mapping[str, Any], name: str) -> str:

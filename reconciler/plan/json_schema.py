@@ -35,6 +35,7 @@ def plan_schema() -> Schema:
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": _list(_object(guard)),
+        "consent": _list(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
     objects = _list({"type": "object"})
@@ -42,7 +43,7 @@ def plan_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cxroute plan",
-        **_object(fields, optional=("report",)),
+        **_object(fields, optional=("consent", "report")),
         "$defs": {
             "change": _change(),
             "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
@@ -136,6 +137,11 @@ def _balance() -> Schema:
     fields["change"] = {"type": "number", "description": "how much more the queue gets; less than 0: how much less"}
     fields["changeLeast"] = _NUMBER
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
+
+
+def _consent() -> Schema:
+    change = {"enum": ["gains", "loses", "both", "unknown"]}
+    return _object({"queueId": _or_null(_TEXT), "queueName": _TEXT, "owners": _list(_TEXT), "change": change})
 
 
 def _finding() -> Schema:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
+from reconciler.plan.consent import ConsentChange
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
@@ -14,6 +15,13 @@ from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
+_MAX_OWNERS: Final = 5
+CALLERS: Final[dict[ConsentChange, str]] = {
+    "gains": "gains callers",
+    "loses": "loses callers",
+    "both": "gains and loses callers",
+    "unknown": "may gain or lose callers",
+}
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -26,6 +34,13 @@ class GuardSummary(NamedTuple):
     name: str
     message: str
     reason: str = ""
+
+
+class ConsentSummary(NamedTuple):
+    """The owners of a queue, and `Fraud Desk loses callers`; one of them must consent."""
+
+    owners: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +63,13 @@ class PlanSummary:
     totals_text: str
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
+    consent: tuple[ConsentSummary, ...] = ()
+
+    @property
+    def consent_text(self) -> str:
+        """Return whose consent is needed in one line; empty without any."""
+        parts = [f"{' or '.join(item.owners)} ({item.reason})" for item in self.consent]
+        return f"Consent needed: {join_first(parts, _MAX_OWNERS)}" if parts else ""
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
@@ -83,6 +105,10 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         totals_text=_totals_text(plan),
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
+        consent=tuple(
+            ConsentSummary(entry.queue.owners, f"{sanitize(entry.queue.name)} {CALLERS[entry.change]}")
+            for entry in plan.consent or ()
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from reconciler.cli.forge_tasks import ForgeOptions, add_options, run_task
 from reconciler.cli.output import Output
 
 FORGE: Final = ForgeOptions(
-    tasks=("note", "reviewed-plan"),  # Bitbucket has no issues, so there is no task for one about drift
+    tasks=("note", "consent", "reviewed-plan"),  # Bitbucket has no issues, so there is no task for one about drift
     token_variable="CXROUTE_BITBUCKET_TOKEN",  # noqa: S106 - the name of a variable
     pipeline="bitbucket-pipelines.yml",
 )

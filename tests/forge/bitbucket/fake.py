@@ -58,7 +58,7 @@ def _error(status: int, message: str, **detail: object) -> BitbucketReply:
 
 
 def _user(login: str) -> dict[str, str]:
-    return {"type": "user", "account_id": login, "nickname": f"nick of {login}", "uuid": f"{{{login}}}"}
+    return {"type": "user", "account_id": "712020:0", "nickname": "alice", "uuid": f"{{{login}}}"}
 
 
 @dataclass
@@ -157,7 +157,9 @@ class FakeBitbucket:
 
     def notes(self, number: int = 7) -> list[FakeNote]:
         """Return the comments of a pull request, oldest first."""
-        return [FakeNote(one["user"]["account_id"], one["content"]["raw"]) for one in self.comments.get(number, [])]
+        return [
+            FakeNote(one["user"]["uuid"].strip("{}"), one["content"]["raw"]) for one in self.comments.get(number, [])
+        ]
 
     def issues(self) -> list[FakeIssue]:
         """Return nothing: Bitbucket has no issues."""
@@ -203,6 +205,7 @@ class FakeBitbucket:
         pull |= {"source": {"commit": {"hash": self.head[:_SHORT]}, "repository": repo}}
         pull |= {"merge_commit": {"hash": sha[:_SHORT]}, "destination": {"branch": {"name": branch}}}
         self.merged.insert(0, pull)
+        self.activity.insert(0, {"update": {"state": "MERGED", "date": self.now(), "source": pull["source"]}})
 
     def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
         """Store the plan of the pull request's commit, and record its pipeline."""
@@ -283,7 +286,7 @@ def _add_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str) -> 
 
 def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str) -> BitbucketReply:
     for one in hub.comments.get(int(number), []):
-        if one["id"] == int(identity) and one["user"]["account_id"] == BOT:
+        if one["id"] == int(identity) and one["user"]["uuid"] == f"{{{BOT}}}":
             one["content"]["raw"] = request.form["content"]["raw"]
             return BitbucketReply(200, one)
     return _error(403, "This comment is by another author")

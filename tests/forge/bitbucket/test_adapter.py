@@ -155,9 +155,9 @@ def test_an_unreadable_activity_is_an_error(hub: FakeBitbucket, forge: Forge, fa
         forge.fetch_approvals(7)
 
 
-def test_owners_are_account_ids(forge: Forge) -> None:
+def test_owners_are_uuids(forge: Forge) -> None:
     """Nicknames are not unique, and no API shows the members of a group."""
-    assert {"557058:0f3c-a"} == forge.fetch_members("@557058:0f3c-A")
+    assert {"5a50dd52-5ab7-4225-831c-4db9451375a2"} == forge.fetch_members("@5A50DD52-5ab7-4225-831c-4db9451375a2")
     with pytest.raises(ForgeError, match="does not show the members of a group"):
         forge.fetch_members("@acme/fraud")
 

@@ -123,6 +123,26 @@ def test_a_plan_that_apply_refuses_fails_and_is_not_applied(scene: BitbucketRepo
     assert {"pin", "theft", "limit"} == set(scene.tenant.rules())
 
 
+def test_callers_move_only_with_consent(scene: BitbucketRepository) -> None:
+    """The status fails until an owner approves the head; an apply without consent is refused."""
+    queues = "apiVersion: routing/v1\nkind: Queues\nname: q\n"
+    queues += 'queues: {bills: {name: Billing, owners: ["@bert"]}}\n---\n'
+    for number in (7, 8):
+        scene.push(number, queues + rules(pin="bills"))
+        scene.hub.approve("carl")
+        ran = scene.check(number)
+        assert 0 == ran.codes["Plan prod"], ran.log
+        state, text = scene.hub.statuses(scene.heads[number])["cxroute/consent (prod)"]
+        assert ("failure", True) == (state, "@bert (Billing gains callers)" in text)
+        if number == 8:
+            scene.hub.approve("bert")
+            assert 0 == scene.check(number).codes["Plan prod"]
+            assert "success" == scene.hub.statuses(scene.heads[number])["cxroute/consent (prod)"][0]
+        applied = scene.apply(scene.merge(number))
+        assert (4 if number == 7 else 0) == applied.codes["Apply to prod"], applied.log
+    assert {"pin"} == set(scene.tenant.rules())
+
+
 def test_a_fork_is_not_planned_and_not_applied(scene: BitbucketRepository) -> None:
     """It gets no secrets: its pull request is checked offline; after the merge, a person starts the other pipeline."""
     token, scene.token = scene.token, ""

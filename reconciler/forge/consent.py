@@ -1,0 +1,99 @@
+"""The consent of those whose callers move: whose approval a plan needs, who gave it, and the status that tells so.
+
+One approval of one owner of each queue is enough. `Forge.fetch_approvals` returns those of the head commit alone.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple
+
+from reconciler.errors import RefusedError
+from reconciler.forge.forge import CommitStatus, Forge, as_object
+from reconciler.forge.http import ForgeError
+from reconciler.render.summary import CALLERS
+from reconciler.text.escape import join_first, sanitize
+
+MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable
+_MAX_TEXT: Final = 140  # characters of a status
+_MAX_NAMED: Final = 10
+
+
+class NeededConsent(NamedTuple):
+    """The owners of a queue, and why one of them must consent: `Fraud Desk loses callers`."""
+
+    owners: tuple[str, ...]
+    reason: str
+
+
+class Voters(NamedTuple):
+    """A pull request, the commit that was planned, and where approvals and members of groups are read."""
+
+    forge: Forge
+    directory: Forge  # through a token that can read the members
+    number: int
+    head: str
+
+
+def parse_plan(content: bytes | str) -> dict[str, Any]:
+    """Return the JSON object of a plan; empty in place of another text."""
+    with suppress(ValueError, RecursionError):
+        return as_object(json.loads(content))
+    return {}
+
+
+def list_needed(plan: Mapping[str, Any], environment: str) -> list[NeededConsent]:
+    """Return the consent that a plan lists, none if no queue has owners. Raises RefusedError for an unreadable list."""
+    if plan.get("environment") != environment or "planId" not in plan:
+        raise RefusedError(f"there is no plan for {environment}, so the consent that it needs is not known")
+    try:
+        return [
+            NeededConsent(
+                tuple(sanitize(str(owner)) for owner in entry["owners"]),
+                f"{sanitize(str(entry['queueName']))} {CALLERS[entry['change']]}",
+            )
+            for entry in plan.get("consent", [])
+        ]
+    except (LookupError, TypeError):
+        raise RefusedError(f"the plan for {environment} has an unreadable list of consent; plan again") from None
+
+
+def find_missing(voters: Voters, needed: Sequence[NeededConsent]) -> list[NeededConsent]:
+    """Return the consent that nobody gave. Raises RefusedError for another head, and ForgeError."""
+    if not needed:
+        return []
+    forge, directory, number, head = voters
+    approvals = forge.fetch_approvals(number)
+    if approvals.head != head:
+        where = f"{head[:8]}, which is not the head of {forge.request} {number} ({sanitize(approvals.head[:8])})"
+        raise RefusedError(f"the plan is for {where}: approvals of another commit do not count")
+
+    @cache
+    def members(owner: str) -> frozenset[str]:
+        try:
+            return directory.fetch_members(owner)
+        except ForgeError as error:
+            advice = f"{MEMBERS_TOKEN} can hold a token that may read the members"
+            raise ForgeError(f"{error}; {advice}", error.status) from None
+
+    approvers = approvals.approvers
+    return [item for item in needed if not any(approvers and approvers & members(owner) for owner in item.owners)]
+
+
+def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
+    """Raise RefusedError if a reviewed plan lacks consent."""
+    if missing := find_missing(voters, list_needed(parse_plan(plan), environment)):
+        where = f"{voters.forge.request} {voters.number} was merged without the consent of its head commit"
+        raise RefusedError(f"{where}: {describe(missing)}. {voters.forge.manual_advice}")
+
+
+def describe(consent: Sequence[NeededConsent]) -> str:
+    """Return `@acme/fraud (Fraud Desk loses callers), ...`."""
+    return join_first([f"{' or '.join(item.owners)} ({item.reason})" for item in consent], _MAX_NAMED)
+
+
+def make_status(environment: str, state: Literal["pending", "success", "failure"], text: str) -> CommitStatus:
+    """Return the status of an environment, with a text that fits."""
+    fitting = text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 3]}..."
+    return CommitStatus(f"cxroute/consent ({environment})", state, fitting)
