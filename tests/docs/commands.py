@@ -51,6 +51,11 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `FORCE_COLOR` | any value except 0: colours also in a pipe, unless `--color` or `NO_COLOR` is set |
 | `COLUMNS` | the width of the terminal, instead of the terminal's own |
 | `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
+| `CXROUTE_PACKAGE` | for pipelines on other forges: what pip installs; see [bitbucket.md](bitbucket.md#set-up) |
+| `CXROUTE_OUTPUT` | for pipelines on other forges: the file to which `reviewed-plan` adds its outputs |
+| `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
+| `CXROUTE_BITBUCKET_API` | for `cxroute bitbucket`: another address of the API |
+| `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |
 | `GITHUB_ACTOR` | the name in the journal, instead of the machine's user |
 """
 _CODES: Final = """\
