@@ -115,7 +115,7 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change (a directory or a git revision): a plan shows what a changed fallback moves"
+    base = "the manifests before the change (a directory or a git revision): for a changed fallback, and for owners"
     parser.add_argument("--base", metavar="DIR|REV", help=base)
     parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
     journal = "the journal with that run (default: as for `cxroute history`)"

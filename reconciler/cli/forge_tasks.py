@@ -29,6 +29,7 @@ from reconciler.text.redact import REDACTOR
 
 _SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
+_PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
 _NOTES: Final = ("comment", "note")
 
 
@@ -220,10 +221,10 @@ def _update_consent(step: Step) -> None:
 
         def report(state: Literal["pending", "success", "failure"], text: str) -> None:
             forge.set_status(run.sha, consent.make_status(environment, state, text))
-            step.output.result(f"{text}\n")
 
         if step.options.unchanged:
             report("success", "No manifest is changed: no consent is needed")
+            step.output.result("no manifest is changed: no consent is needed\n")
             return
         plan = _fetch_planned(step, forge, run)
         if plan is None:
@@ -242,14 +243,20 @@ def _update_consent(step: Step) -> None:
             report("failure", f"Consent is missing: {consent.describe(missing)}")
             raise RefusedError(f"an approval of {run.sha[:8]} is missing of {consent.describe(missing)}")
         given = f"Consent is given: {consent.describe(needed)}"
-        report("success", given if needed else "No queue with owners gains or loses callers")
+        text = given if needed else "No consent is needed: no queue with owners gains or loses callers"
+        report("success", text)
+        step.output.result(f"{text}\n")
 
 
 def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
     """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
     if step.options.report is not None:
         return read_json_object(Path(step.options.report, PLAN_FILE))
-    plan_run = forge.find_plan_run(run.sha, step.options.workflow)
+    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), ForgeClock().sleep
+    for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
+        if plan_run is None:
+            sleep(pause)
+            plan_run = forge.find_plan_run(run.sha, step.options.workflow)
     content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
     return consent.parse_plan(content) if content else None
 

@@ -60,9 +60,7 @@ def list_needed(plan: Mapping[str, Any], environment: str) -> list[NeededConsent
 
 
 def find_missing(voters: Voters, needed: Sequence[NeededConsent]) -> list[NeededConsent]:
-    """Return the consent that nobody gave. Raises RefusedError for another head, and ForgeError."""
-    if not needed:
-        return []
+    """Return the consent that is not given. Raises RefusedError for another head, and ForgeError."""
     forge, directory, number, head = voters
     approvals = forge.fetch_approvals(number)
     if approvals.head != head:
@@ -83,7 +81,8 @@ def find_missing(voters: Voters, needed: Sequence[NeededConsent]) -> list[Needed
 
 def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
     """Raise RefusedError if a reviewed plan lacks consent."""
-    if missing := find_missing(voters, list_needed(parse_plan(plan), environment)):
+    needed = list_needed(parse_plan(plan), environment)
+    if missing := find_missing(voters, needed) if needed else []:
         where = f"{voters.forge.request} {voters.number} was merged without the consent of its head commit"
         raise RefusedError(f"{where}: {describe(missing)}. {voters.forge.manual_advice}")
 

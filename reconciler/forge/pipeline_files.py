@@ -46,7 +46,7 @@ def _github_credentials(variables: Sequence[str]) -> Sequence[str]:
     return [*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"]
 
 
-WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
 PIPELINES: Final = {
     kind.option: kind
     for kind in (

@@ -173,14 +173,6 @@ def test_a_new_environment_has_no_earlier_endpoint(small: Program) -> None:
     assert (0, None) == (code, found["options"]["base"])
 
 
-def test_an_apply_needs_the_reviewed_move_of_the_endpoint(small: Program) -> None:
-    """A saved plan keeps the base: without the repository it is applied with the same rows."""
-    write("prod.yaml", PROD.format(least=0.5))
-    assert 0 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD", "--out", "plan.json")
-    assert 64 == small("apply", "plan.json", "--base", "HEAD")
-    assert "a saved plan contains its options" in small.err
-
-
 @pytest.mark.parametrize(
     ("base", "message"),
     [

@@ -683,3 +683,190 @@ def test_a_status_without_the_permission_is_an_error(stage: Stage) -> None:
     with stage.adapter() as forge, pytest.raises(ForgeError):
         forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", "success", "all agreed"))
     assert {} == stage.forge.statuses(HEAD)
+
+
+# Consent
+
+FRAUD: Final = {
+    "queueId": "1",
+    "queueName": "Fraud Desk",
+    "owners": ["@acme/fraud", "@alice"],
+    "change": "loses",
+}
+CARDS: Final = {"queueId": "2", "queueName": "Cards", "owners": ["@acme/cards"], "change": "gains"}
+STATUS: Final = "cxroute/consent (prod)"
+
+
+@pytest.fixture
+def voting(stage: Stage) -> Stage:
+    """A step on a forge with two groups, and a plan that needs both."""
+    if "consent" not in import_module(f"reconciler.cli.commands.{stage.forge.name}").FORGE.tasks:
+        pytest.skip("this forge has no task for consent")
+    stage.forge.set_members("@acme/fraud", "Fiona", OWNER_OF_REQUEST)
+    stage.forge.set_members("@acme/cards", "carl")
+    return stage
+
+
+def ask(stage: Stage, *entries: Any, **more: Any) -> int:
+    """Run the task on a plan with these entries."""
+    folder = Path("out/prod")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan.json").write_text(json.dumps(plan(consent=list(entries), **more)), encoding="utf-8")
+    return stage.run("consent", "-e", "prod", "--report", "out/prod")
+
+
+@offering("members")
+def test_consent_of_one_owner_of_each_queue_is_enough(voting: Stage) -> None:
+    """Who is missing is printed and in the status; then it succeeds."""
+    assert 4 == ask(voting, FRAUD, CARDS)
+    assert "@acme/fraud or @alice (Fraud Desk loses callers), @acme/cards (Cards gains callers)" in (
+        " ".join(voting.cxroute.err.split())
+    )
+    state, text = voting.forge.statuses(HEAD)[STATUS]
+    assert "failure" == state
+    assert text.startswith("Consent is missing: @acme/fraud or @alice (Fraud Desk loses callers)")
+    voting.forge.approve("fiona")
+    assert 4 == ask(voting, FRAUD, CARDS)
+    assert "@acme/fraud" not in voting.cxroute.err
+    voting.forge.approve("carl")
+    assert 0 == ask(voting, FRAUD, CARDS), voting.cxroute.err
+    assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
+    assert "Consent is given" in voting.cxroute.out
+
+
+def test_consent_that_is_not_needed_is_a_success(voting: Stage) -> None:
+    """With and without an approval; an unchanged folder of manifests needs no plan."""
+    assert 0 == ask(voting)
+    assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
+    assert 0 == voting.run("consent", "-e", "staging", "--unchanged")
+    assert "success" == voting.forge.statuses(HEAD)["cxroute/consent (staging)"][0]
+
+
+def approved_outdated(forge: FakeForge) -> None:
+    forge.push(LATER)
+    forge.approve("fiona")
+    forge.push(HEAD)
+
+
+def approved_by_author(forge: FakeForge) -> None:
+    forge.approve(OWNER_OF_REQUEST)
+
+
+def approved_and_refused(forge: FakeForge) -> None:
+    forge.approve("fiona")
+    forge.request_changes("fiona")
+
+
+def approved_by_others(forge: FakeForge) -> None:
+    forge.approve("carl")
+
+
+NOT_GIVEN: Final = (approved_outdated, approved_by_author, approved_and_refused, approved_by_others)
+
+
+@offering("members")
+@pytest.mark.parametrize("case", NOT_GIVEN, ids=lambda case: case.__name__)
+def test_an_approval_that_does_not_count_is_no_consent(voting: Stage, case: Any) -> None:
+    """Of another commit, of the author, withdrawn, or of a person outside of the group."""
+    case(voting.forge)
+    assert 4 == ask(voting, FRAUD)
+    assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
+
+
+def test_a_user_can_be_an_owner(voting: Stage) -> None:
+    """Without a token that reads members."""
+    voting.forge.approve("Alice")
+    assert 0 == ask(voting, {**FRAUD, "owners": ["@alice"]}), voting.cxroute.err
+
+
+def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> None:
+    """Its approvals are not those of the head."""
+    voting.forge.push(LATER)
+    voting.forge.approve("fiona")
+    assert 4 == ask(voting, FRAUD)
+    assert "which is not the head of" in " ".join(voting.cxroute.err.split())
+    assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
+    assert {} == voting.forge.statuses(LATER)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"consent": "x"},
+        {"consent": [{}]},
+        {"consent": [{**FRAUD, "change": "none"}]},
+        {"consent": [{**FRAUD, "owners": 7}]},
+        {"environment": "staging"},
+        {"consent": None},
+    ],
+    ids=str,
+)
+def test_an_unreadable_plan_is_no_consent(voting: Stage, form: dict[str, Any]) -> None:
+    """Its status fails."""
+    voting.forge.approve("fiona")
+    Path("out/prod").mkdir(parents=True)
+    Path("out/prod/plan.json").write_text(json.dumps({**plan(), **form}), encoding="utf-8")
+    assert 4 == voting.run("consent", "-e", "prod", "--report", "out/prod")
+    assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
+
+
+@offering("members")
+def test_unreadable_approvals_are_no_consent(voting: Stage) -> None:
+    """At each request; an earlier success does not stay."""
+    voting.forge.approve("fiona")
+    voting.forge.asked.clear()
+    assert 0 == ask(voting, FRAUD)
+    for path in dict.fromkeys(one for one in voting.forge.asked if one.startswith("GET ")):
+        assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
+        voting.forge.faults.append(FakeFault(f"^{re.escape(path)}$", 200, {}, b"null"))
+        assert 1 == ask(voting, FRAUD), path
+        assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
+        assert 0 == ask(voting, FRAUD)
+
+
+@offering("members")
+def test_members_are_read_by_a_second_token(voting: Stage) -> None:
+    """Without it the error names the variable; neither token is printed."""
+    voting.forge.approve("fiona")
+    voting.grant("notes", "code", "plans", "approvals", "statuses")
+    second = voting.forge.token("members")
+    assert 1 == ask(voting, {**FRAUD, "owners": ["@acme/fraud"]})
+    assert "CXROUTE_MEMBERS_TOKEN" in voting.cxroute.err
+    voting.patch.setenv("CXROUTE_MEMBERS_TOKEN", second)
+    assert 0 == ask(voting, {**FRAUD, "owners": ["@acme/fraud"]}), voting.cxroute.err
+    assert second not in voting.shown
+
+
+@offering("members")
+def test_consent_after_a_review_uses_the_stored_plan(voting: Stage) -> None:
+    """Without one yet, the run that plans sets the status."""
+    assert 0 == voting.run("consent", "-e", "prod")
+    assert {} == voting.forge.statuses(HEAD)
+    voting.forge.store_plan("prod", stored(consent=[FRAUD]))
+    assert 4 == voting.run("consent", "-e", "prod")
+    voting.forge.approve("fiona")
+    assert 0 == voting.run("consent", "-e", "prod"), voting.cxroute.err
+    assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
+
+
+@offering("members")
+def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
+    """Whatever the pipeline of the branch did: apply gets no plan."""
+    voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))
+    voting.forge.approve("carl")
+    voting.forge.merge()
+    assert 4 == fetch(voting)
+    assert "merged without the consent of its head commit: @acme/fraud or @alice" in " ".join(
+        voting.cxroute.err.split()
+    )
+    assert not Path("reviewed.json").exists()
+
+
+@offering("members")
+def test_a_reviewed_plan_with_consent_is_fetched(voting: Stage) -> None:
+    """Of the merged head."""
+    voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))
+    voting.forge.approve("carl")
+    voting.forge.approve("fiona")
+    voting.forge.merge()
+    assert 0 == fetch(voting), voting.cxroute.err

@@ -26,6 +26,7 @@ BLOCKS = 10
 SIZE = 200 if FULL else 40
 OWNED = [OwnedQueue(queue, name, (f"@{name[-1].lower()}",)) for queue, name in QUEUES.items()]
 PROD = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+SANDBOX = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
 FRAUD = "apiVersion: routing/v1\nkind: RuleSet\nname: fraud\nrules:\n  - {intent: lost, queue: fraud, priority: 50}\n"
 ENTRY = {"queueId": "Fraud Desk", "queueName": "Fraud Desk", "owners": ["@acme/fraud"], "change": "loses"}
 
@@ -215,11 +216,16 @@ def test_an_environment_may_have_the_name_of_a_field(cxroute: Program, live: str
     assert 0 == cxroute("validate"), cxroute.out + cxroute.err
 
 
-def test_a_forged_list_is_refused(cxroute: Program, live: str) -> None:
-    """A plan whose planId matches, but that lists other owners or none, is not applied."""
-    write("sandbox.yaml", "")
+@pytest.fixture
+def sandbox(live: str) -> None:
+    """Make the Environment the sandbox, whose tenant is here."""
     del live
-    write("prod.yaml", PROD.replace("name: prod", "name: sandbox").replace("tenant: acme\n", ""))
+    write("prod.yaml", SANDBOX)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_forged_list_is_refused(cxroute: Program) -> None:
+    """A plan whose planId matches, but that lists other owners or none, is not applied."""
     assert 0 == cxroute("plan", "-e", "sandbox", "--out", "plan.json"), cxroute.err
     form = json.loads(Path("plan.json").read_text(encoding="utf-8"))
     assert ["@acme/fraud"] == form["consent"][0]["owners"]
@@ -229,3 +235,26 @@ def test_a_forged_list_is_refused(cxroute: Program, live: str) -> None:
         assert 4 == cxroute("apply", "forged.json", "--yes")
         assert 'does not list the consent of the owners of "Fraud Desk" (@acme/fraud)' in cxroute.err
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_apply_can_name_the_base_itself(cxroute: Program) -> None:
+    """The author of a plan chooses its base: the owners and the endpoint before the change are those of the apply."""
+    write("queues.yaml", queues("Fraud Desk"))
+    assert 0 == cxroute("plan", "--out", "plan.json"), cxroute.err
+    assert 4 == cxroute("apply", "plan.json", "--base", "before", "--yes")
+    assert 'does not list the consent of the owners of "Fraud Desk" (@acme/fraud)' in cxroute.err
+    assert 0 == cxroute("plan", "--base", "before", "--out", "plan.json"), cxroute.err
+    assert 0 == cxroute("apply", "plan.json", "--base", "before", "--yes"), cxroute.err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_apply_needs_the_reviewed_move_of_the_endpoint(cxroute: Program) -> None:
+    """A plan that hides the change of the fallback by its base is refused."""
+    assert 0 == cxroute("apply", "--yes"), cxroute.err
+    shutil.rmtree("before")
+    shutil.copytree("manifests", "before")
+    write("prod.yaml", f"{SANDBOX}context: {{minConfidence: 0.5, below: {{intent: limit}}}}\n")
+    assert 0 == cxroute("plan", "--base", "manifests", "--out", "plan.json"), cxroute.err
+    assert 4 == cxroute("apply", "plan.json", "--base", "before", "--yes")
+    assert "would now send conversations elsewhere" in " ".join(cxroute.err.split())
