@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "github": Command("set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue"),
     "gitlab": Command("set up", "run steps of a GitLab job: note, consent, reviewed plan, drift issue"),
     "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue"),
+    "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, consent, reviewed plan"),
     "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),

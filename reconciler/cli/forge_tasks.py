@@ -136,9 +136,10 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
     planned = parser.add_argument_group("consent (without --report), reviewed-plan")
     planned.add_argument("--workflow", metavar=metavar, default=forge.pipeline, help=workflow)
-    drift = parser.add_argument_group("drift-issue")
-    drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
-    drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
+    if "drift-issue" in forge.tasks:
+        drift = parser.add_argument_group("drift-issue")
+        drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
+        drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
 
 
 def run_task(forge: str, options: argparse.Namespace, output: Output) -> int:

@@ -68,6 +68,7 @@ PIPELINES: Final = {
         PipelineKind(
             "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES), _azure_credentials
         ),
+        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",), lambda variables: variables),
     )
 }
 

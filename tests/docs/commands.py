@@ -54,6 +54,9 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_ENVIRONMENTS` | for the workflows on GitHub, a variable there: see [github.md](github.md#set-up) |
 | `CXROUTE_PACKAGE` | on other forges, the requirement that pip installs: see [gitlab.md](gitlab.md#set-up) |
 | `CXROUTE_GITLAB_TOKEN` | for the jobs on GitLab: see [gitlab.md](gitlab.md#set-up) |
+| `CXROUTE_BITBUCKET_TOKEN` | for `cxroute bitbucket`: a repository access token |
+| `CXROUTE_BITBUCKET_API` | for `cxroute bitbucket`: another address of the API |
+| `CXROUTE_BITBUCKET_MANUAL` | for `cxroute bitbucket`: `true` in a pipeline that a person started |
 | `CXROUTE_MEMBERS_TOKEN` | for `consent`: a token that may read the members of groups |
 | `CXROUTE_OUTPUT`, `CXROUTE_SUMMARY` | on other forges: files that get the results of a task, and its Markdown |
 | `GITHUB_ACTOR`, `GITLAB_USER_LOGIN`, `BUILD_REQUESTEDFOR` | the name in the journal, instead of the machine's user |

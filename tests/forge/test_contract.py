@@ -55,6 +55,12 @@ def _fakes() -> dict[str, str]:
 FAKES: Final = _fakes()
 
 
+def offering(permission: Permission) -> pytest.MarkDecorator:
+    """Return the mark of a test for the forges that have this. LACKS in a fake's module names what its forge lacks."""
+    offered = [name for name, fake in FAKES.items() if permission not in getattr(import_module(fake), "LACKS", ())]
+    return pytest.mark.parametrize("stage", offered, indirect=True)
+
+
 @dataclass
 class Stage:
     """A step of a pipeline on one forge: its variables, the commands, and what they printed."""
@@ -301,6 +307,7 @@ def test_a_missing_permission_is_named(stage: Stage) -> None:
     assert [] == stage.forge.notes()
 
 
+@offering("issues")
 def test_a_missing_permission_for_issues_fails_the_step(stage: Stage) -> None:
     """Unreported drift is not ignored."""
     stage.grant("code")
@@ -512,6 +519,7 @@ def observe(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs")
     return stage.run("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
 
 
+@offering("issues")
 def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     """One issue while there is drift, a remark on each change, and a new issue for the next drift."""
     assert 0 == observe(stage, plan(create=0))
@@ -538,6 +546,7 @@ def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     assert [False, True] == [one.is_open for one in stage.forge.issues()]
 
 
+@offering("issues")
 def test_each_environment_has_an_issue(stage: Stage) -> None:
     """Found on a later page too."""
     stage.forge.page_size = 1
@@ -550,6 +559,7 @@ def test_each_environment_has_an_issue(stage: Stage) -> None:
     assert 4 == len(stage.forge.issues())
 
 
+@offering("issues")
 def test_an_unreadable_list_opens_no_issue(stage: Stage) -> None:
     """It could be the second one."""
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, b"<html>"))
@@ -620,6 +630,7 @@ def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> No
             stage.approvals()
 
 
+@offering("members")
 def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
     """In lower case, from all pages."""
     stage.forge.page_size = 2
@@ -628,6 +639,7 @@ def test_an_owner_is_a_user_or_the_members_of_a_group(stage: Stage) -> None:
     assert frozenset({"alice"}) == stage.members("@Alice")
 
 
+@offering("members")
 def test_members_that_cannot_be_read_are_an_error(stage: Stage) -> None:
     """A missing group, an unreadable response, a missing permission."""
     stage.forge.set_members("@acme/fraud", "fiona")
@@ -703,6 +715,7 @@ def ask(stage: Stage, *entries: Any, **more: Any) -> int:
     return stage.run("consent", "-e", "prod", "--report", "out/prod")
 
 
+@offering("members")
 def test_consent_of_one_owner_of_each_queue_is_enough(voting: Stage) -> None:
     """Who is missing is printed and in the status; then it succeeds."""
     assert 4 == ask(voting, FRAUD, CARDS)
@@ -751,6 +764,7 @@ def approved_by_others(forge: FakeForge) -> None:
 NOT_GIVEN: Final = (approved_outdated, approved_by_author, approved_and_refused, approved_by_others)
 
 
+@offering("members")
 @pytest.mark.parametrize("case", NOT_GIVEN, ids=lambda case: case.__name__)
 def test_an_approval_that_does_not_count_gives_no_consent(voting: Stage, case: Any) -> None:
     """Of another commit, of the author, withdrawn, or of a person outside of the group."""
@@ -796,6 +810,7 @@ def test_an_unreadable_plan_gives_no_consent(voting: Stage, form: dict[str, Any]
     assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
 
 
+@offering("members")
 def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
     """At each request; an earlier success does not stay."""
     voting.forge.approve("fiona")
@@ -809,6 +824,7 @@ def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
         assert 0 == ask(voting, FRAUD)
 
 
+@offering("members")
 def test_members_are_read_by_a_second_token(voting: Stage) -> None:
     """Without it the error names the variable; neither token is printed."""
     voting.forge.approve("fiona")
@@ -821,6 +837,7 @@ def test_members_are_read_by_a_second_token(voting: Stage) -> None:
     assert second not in voting.shown
 
 
+@offering("members")
 def test_consent_after_a_review_uses_the_stored_plan(voting: Stage) -> None:
     """Without one yet, the run that plans sets the status."""
     assert 0 == voting.run("consent", "-e", "prod")
@@ -832,6 +849,7 @@ def test_consent_after_a_review_uses_the_stored_plan(voting: Stage) -> None:
     assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
 
 
+@offering("members")
 def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
     """Whatever the pipeline of the branch did: apply gets no plan."""
     voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))
@@ -844,6 +862,7 @@ def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
     assert not Path("reviewed.json").exists()
 
 
+@offering("members")
 def test_a_reviewed_plan_with_consent_is_fetched(voting: Stage) -> None:
     """Of the merged head."""
     voting.forge.store_plan("prod", stored(consent=[FRAUD, CARDS]))

@@ -172,10 +172,22 @@ def _azure_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     yield "branch policies of main: build validation with routing-plan, reviewers, and reset of votes on a push"
 
 
+def _bitbucket_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "repository variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
+    scopes = "Repositories: Write, Pull requests: Write, Pipelines: Read"
+    yield f"a repository access token with {scopes}: the secured variable CXROUTE_BITBUCKET_TOKEN in each environment"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"environment cxone-{name}-plan: secured variables {secrets}, of a client with read-only access"
+        yield f"environment cxone-{name}: the same variables, of a client that writes; default branch only"
+    yield "a schedule of the pipeline routing-drift, and merge checks: approvals, and no failed builds"
+
+
 SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
     "github": _github_steps,
     "gitlab": _gitlab_steps,
     "azure": _azure_steps,
+    "bitbucket": _bitbucket_steps,
 }
 """What remains to be set up on a forge, given the variables of the credentials by environment."""
 
