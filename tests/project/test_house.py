@@ -244,7 +244,7 @@ def test_no_two_helpers_of_tests_share_a_class_name() -> None:
 def test_development_dependencies_are_pinned() -> None:
     """The development groups and the build backend are in requirements-dev.txt within their bounds."""
     groups = PROJECT["dependency-groups"]
-    wanted = groups["test"] + groups["lint"] + PROJECT["build-system"]["requires"]
+    wanted = groups["test"] + groups["lint"] + groups["release"] + PROJECT["build-system"]["requires"]
     assert [] == unmet(wanted, "requirements-dev.txt")
 
 
@@ -259,7 +259,7 @@ def test_the_version_is_in_one_file() -> None:
     written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
     files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
     assert [ROOT / "reconciler/version.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
-    assert ["version"] == PROJECT["project"]["dynamic"]
+    assert "version" in PROJECT["project"]["dynamic"]
 
 
 def test_no_file_installs_cxroute_from_an_index() -> None:
