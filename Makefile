@@ -112,6 +112,11 @@ audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
 	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
+.PHONY: release-check
+
+release-check: $(VENV)/.project ## Build a release twice from the last commit, compare and check all of it, and leave it in dist/
+	@$(BIN)/python -m tests.release.check $${TAG:+--tag "$$TAG"}
+
 clean: ## Remove .venv, caches and built packages
 	rm -rf .venv .venv-* dist build .coverage .mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -179,7 +179,7 @@ def test_each_tier_names_existing_tests(entry: str) -> None:
     assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project"}
+SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project", "release"}
 DATA = {"contract", "golden", "manifests", "recorded", "support"}
 """Folders of tests/ without a package of that name; tests/README.md says why they are there."""
 OWN_HELPERS = {*SUITES, "endpoint", "github"}
