@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,8 +13,8 @@ import pytest
 
 from tests.release import check, notes, packages, sbom
 from tests.release.packages import ReleaseError
+from tests.support.checkout import commit_checkout
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 EPOCH: Final = {"SOURCE_DATE_EPOCH": "1700000000"}
 CHANGELOG: Final = (
     "# Changelog\n\n## [Unreleased]\n\n- next\n\n## [1.2.3] - 2026-01-31\n\n- [new](docs/a.md)\n\n## [1.2.2]\n"
@@ -37,15 +35,7 @@ class Built(NamedTuple):
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Build from the files as they are now: a developer may not have committed them."""
     folder = tmp_path_factory.mktemp("release")
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    repository = folder / "repository"
-    for name in names.split("\0")[:-1]:
-        if (ROOT / name).is_file():
-            (repository / name).parent.mkdir(parents=True, exist_ok=True)
-            (repository / name).write_bytes((ROOT / name).read_bytes())
-    identity = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    for command in (["init", "-q"], ["add", "-A", "-f"], ["commit", "-qm", "all"]):
-        subprocess.run(["git", *command], cwd=repository, env={**os.environ, **identity}, check=True)
+    repository = commit_checkout(folder / "repository")
     source = packages.copy_commit(repository, folder / "source", 0o644)
     version = notes.read_version((source / "reconciler/version.py").read_text(encoding="utf-8"))
     files = packages.build_packages(source, folder / "dist", EPOCH)
