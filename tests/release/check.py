@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 def check_release(repository: Path, folder: Path, dist: Path, tag: str) -> None:
     """Build and check the last commit of a repository, and leave the files in `dist`.
 
-    Without a tag, the notes are those of what is not released yet.
+    Without a tag, and before the version has a section, the notes are those of what is not released yet.
 
     Raises:
         ReleaseError: The commit must not be released.
@@ -59,7 +59,7 @@ def check_release(repository: Path, folder: Path, dist: Path, tag: str) -> None:
     source = copy_commit(repository, folder / "first", 0o644)
     version = read_version((source / "reconciler/version.py").read_text(encoding="utf-8"))
     notes = _notes(source, version, tag)
-    _report(f"version {version}, {'released by its tag' if tag else 'with the notes of what is not released yet'}")
+    _report(f"version {version}, with its notes")
     files = _packages(repository, source, folder, version, variables)
     files |= _sbom(source, folder, version, variables)
     out = folder / "dist"
@@ -84,7 +84,8 @@ def _notes(source: Path, version: str, tag: str) -> str:
         if _PLACEHOLDER in repository:
             raise ReleaseError(f"pyproject.toml has the placeholder {repository} instead of this repository's address")
     changelog = (source / "CHANGELOG.md").read_text(encoding="utf-8")
-    _, section = find_section(changelog, version if tag else UNRELEASED)
+    released = tag or f"\n## [{version}]" in changelog  # before the tag, the section may bear either name
+    _, section = find_section(changelog, version if released else UNRELEASED)
     return release_notes(section, repository, version)
 
 
