@@ -265,7 +265,7 @@ def test_the_version_is_in_one_file() -> None:
 def test_no_file_installs_cxroute_from_an_index() -> None:
     """No package index has this project, so no file contains an install command with its name."""
     by_name = re.compile(
-        r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[\s'\"]cxroute(?:[=<>~'\"]|\s|$)"
+        r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[ \t'\"]cxroute(?:[=<>~'\"]|\s|$)"
     )
     suffixes = (".py", ".md", ".yml", ".yaml", ".toml", ".html", ".service", "Makefile", "Dockerfile")
     files = [ROOT / name for name in run("git", "ls-files").stdout.splitlines() if name.endswith(suffixes)]
