@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from hatch_build import with_full_links
 from tests.release import check, notes, packages, sbom
 from tests.release.packages import ReleaseError
 from tests.support.checkout import commit_checkout
@@ -216,3 +217,12 @@ def test_a_tag_of_another_version_or_a_placeholder_is_refused(
     assert not (tmp_path / "dist").exists()
     assert 1 == check.main(["--tag", "v9.9.9"])
     assert "release-check: the tag is v9.9.9, and reconciler/version.py has" in capsys.readouterr().err
+
+
+def test_relative_links_of_a_description_lead_to_its_tag() -> None:
+    """Pages as pages, pictures as files; full addresses and places in the same text stay."""
+    text = "[a](docs/a.md#b) ![c d](.github/c.png) [e](#e) [f](https://f.example/g) [h](mailto:i@j.example)"
+    assert (
+        "[a](https://git.example/r/blob/v1.2.3/docs/a.md#b) ![c d](https://git.example/r/raw/v1.2.3/.github/c.png)"
+        " [e](#e) [f](https://f.example/g) [h](mailto:i@j.example)"
+    ) == with_full_links(text, "https://git.example/r", "v1.2.3")
