@@ -24,7 +24,7 @@ from tests.release.packages import (
     extract_sdist,
     require_same,
 )
-from tests.release.sbom import check_sbom, requirements_of_users, write_sbom
+from tests.release.sbom import check_sbom, require_extras, requirements_of_users, write_sbom
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PLACEHOLDER: Final = "git.example"
@@ -111,12 +111,14 @@ def _packages(
 
 def _sbom(source: Path, folder: Path, version: str, variables: dict[str, str]) -> dict[str, bytes]:
     name = f"{NAME}-{version}.cdx.json"
+    requirements = requirements_of_users(source)
+    require_extras(source, requirements)
     texts = []
     for place in (folder / "sbom.json", folder / "sbom again.json"):
         write_sbom(source, version, place, variables)
         texts.append(place.read_text(encoding="utf-8"))
     require_same({name: texts[0].encode()}, {name: texts[1].encode()}, "the SBOM is different a second time")
-    count = check_sbom(texts[0], requirements_of_users(source))
+    count = check_sbom(texts[0], requirements)
     _report(f"the SBOM is valid CycloneDX, with {count} packages and their digests")
     return {name: texts[0].encode()}
 

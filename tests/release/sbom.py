@@ -7,11 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.release.packages import NAME, ReleaseError
 
@@ -31,6 +34,15 @@ def requirements_of_users(source: Path) -> str:
         text = "\n".join(lines).replace("\\\n", " ")
         entries |= dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip())
     return "".join(f"{entry}\n" for entry in sorted(entries))
+
+
+def require_extras(source: Path, requirements: str) -> None:
+    """Raise ReleaseError unless the requirement files of users pin what the program and each of its extras require."""
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pinned = {name for name, _ in _pins(requirements)}
+    for extra, wanted in {"the program": project["dependencies"], **project["optional-dependencies"]}.items():
+        if missing := sorted({canonicalize_name(Requirement(one).name) for one in wanted} - pinned):
+            raise ReleaseError(f"no requirements*.txt of users pins {', '.join(missing)}, which {extra} requires")
 
 
 def write_sbom(source: Path, version: str, file: Path, variables: dict[str, str]) -> None:

@@ -184,6 +184,15 @@ def test_a_requirement_without_a_hash_is_refused(bill: str) -> None:
         sbom.check_sbom(bill, "aiohttp==3.14.5\n")
 
 
+def test_an_extra_without_pinned_packages_is_refused(built: Built) -> None:
+    """The list could not have them; each extra needs a requirement file that `make lock` writes."""
+    requirements = sbom.requirements_of_users(built.source)
+    sbom.require_extras(built.source, requirements)
+    others = "".join(line for line in requirements.splitlines(keepends=True) if not line.startswith("openpyxl=="))
+    with pytest.raises(ReleaseError, match="pins openpyxl, which sheets requires"):
+        sbom.require_extras(built.source, others)
+
+
 def test_the_notes_are_the_section_with_links_to_the_tag() -> None:
     """Full links, because a release shows no file beside its notes; the documents are those of the version."""
     heading, section = notes.find_section(CHANGELOG, "1.2.3")
