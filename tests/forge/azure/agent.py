@@ -35,7 +35,7 @@ esac
 
 
 @dataclass
-class PipelineResult:
+class AzureRunResult:
     """The result of a run: of each job by its name, and everything that it printed and uploaded."""
 
     id: int
@@ -77,11 +77,11 @@ class Agent:
         file = self.temporary / "log"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
-    def run(self, file: str, run: FakeRun, is_fork: str = "False") -> PipelineResult:
+    def run(self, file: str, run: FakeRun, is_fork: str = "False") -> AzureRunResult:
         """Run a pipeline."""
         form = self.read(file)
         variables = self.hub.variables(run) | {"SYSTEM_PULLREQUEST_ISFORK": is_fork if run.pull_request else ""}
-        ran, passed = PipelineResult(run.id), True
+        ran, passed = AzureRunResult(run.id), True
         for stage in form.get("stages", [{"jobs": form.get("jobs")}]):
             wanted = Condition(passed, variables).holds(stage.get("condition"))
             for job in stage["jobs"]:
@@ -134,7 +134,7 @@ class PipelineJob:
     run: FakeRun
     form: dict[str, Any]
     variables: dict[str, str] = field(repr=False)
-    ran: PipelineResult
+    ran: AzureRunResult
     path: str = ""
 
     def go(self) -> str:

@@ -217,7 +217,7 @@ def test_a_note_has_no_html_comment_and_comes_back_unchanged(hub: FakeAzure) -> 
 
 
 def test_replies_and_deleted_threads_are_not_notes(hub: FakeAzure) -> None:
-    """Only the first comment of a thread can be ours."""
+    """Only the first comment of a thread can be a note of cxroute."""
     comment = {"author": identity(BOT), "content": "one", "commentType": "text"}
     hub.add_thread([comment, {**comment, "content": "two"}])
     hub.add_thread([{**comment, "isDeleted": True}])

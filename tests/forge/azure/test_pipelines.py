@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from reconciler.forge.pipeline_files import PIPELINES, UNKNOWN_ACTION, PipelineSettings, build_pipelines
-from tests.forge.azure.agent import PACKAGE, Agent, PipelineResult
+from tests.forge.azure.agent import PACKAGE, Agent, AzureRunResult
 from tests.forge.azure.fake import FakeAzure
 from tests.forge.contract import FakeRun
 from tests.forge.github.scene import ENVIRONMENT, GIT, VARIABLES, TenantProcess, rules, tenant_process
@@ -76,7 +76,7 @@ class Repository:
         self.hub.push(head)
         return head
 
-    def check(self, head: str, run: int | None = None, attempt: int = 1, is_fork: str = "False") -> PipelineResult:
+    def check(self, head: str, run: int | None = None, attempt: int = 1, is_fork: str = "False") -> AzureRunResult:
         """Run the plan pipeline on the merge of a commit of the pull request."""
         self.runs += 1
         self.git("checkout", "-q", "--detach", "main")
@@ -92,14 +92,14 @@ class Repository:
         self.hub.merge(self.git("rev-parse", "HEAD"))
         return self.hub.tip
 
-    def apply(self, sha: str, *, is_manual: bool = False) -> PipelineResult:
+    def apply(self, sha: str, *, is_manual: bool = False) -> AzureRunResult:
         """Run the apply pipeline on a commit of the default branch."""
         self.runs += 1
         self.git("checkout", "-q", "--detach", sha)
         self.hub.build(self.runs, None, reason="manual", definition={"id": 13})
         return self.agent.run("routing-apply.yml", FakeRun(self.runs, 1, sha, None, is_manual))
 
-    def look(self) -> PipelineResult:
+    def look(self) -> AzureRunResult:
         """Run the drift pipeline."""
         self.runs += 1
         self.git("checkout", "-q", "main")
