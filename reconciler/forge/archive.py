@@ -13,7 +13,7 @@ _MAX_ENTRIES: Final = 1000  # entries of an archive
 
 def read_archive_file(archive: bytes, name: str, max_bytes: int, folder: str = "") -> bytes:
     """Return the file of that exact name, also in `folder`. Raises RefusedError if there is none, two, or a larger."""
-    names = (name, f"{folder}/{name}")
+    names = (name, f"{folder}/{name}") if folder else (name,)
     # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
