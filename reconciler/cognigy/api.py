@@ -29,7 +29,7 @@ DIALECT: Final = RestDialect(
     name="Cognigy",
     token_variable=KEY_VARIABLE,
     permission_advice="the user of the key needs access to the {}",
-    missing_advice="check --project and --url: its path is /v2.0 or /new/v2.0, and the key's user needs access to the {}",
+    missing_advice="check --project and --url (/v2.0 or /new/v2.0); the user of the key needs access to the {}",
     headers={"Accept": "application/json"},
     page=page_by_cursor,
 )

@@ -83,7 +83,9 @@ def parse_intents(payload: object, place: str) -> list[BotIntent]:
     items = payload if isinstance(payload, list) else None
     if items is None or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
         raise BotError(f"{place}: not a list of intents with names; export the intents of a flow as JSON")
-    names = {item[field]: item["name"] for item in items for field in ("_id", "referenceId") if as_text(item.get(field))}
+    names = {
+        item[field]: item["name"] for item in items for field in ("_id", "referenceId") if as_text(item.get(field))
+    }
     return [_parse_intent(item, names) for item in items]
 
 
