@@ -12,10 +12,10 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import httpx
 
+from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
-from reconciler.cli.rest_http import open_rest_http
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import drift_issue, note, reviewed_plan
 from reconciler.forge.forge import Forge, PipelineRun

@@ -6,9 +6,9 @@ from textwrap import indent
 from typing import Final
 
 from reconciler.cli.output import Output
+from reconciler.cognigy import API
 from reconciler.errors import UsageError
 
-API: Final = "https://api-app.cognigy.ai/v2.0"
 _LONGEST: Final = 256
 
 CODE: Final = """\
