@@ -87,6 +87,8 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
     if path.exists() and after == before:
         output.note(f"{place} is up to date")
         return
+    if REDACTOR.redact(after.decode()) != after.decode():
+        raise CxrouteError("nothing was written: a text of the bot contains a secret, such as the API key")
     write_text(path, after)
     output.note(f"wrote {place}")
 

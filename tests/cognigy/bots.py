@@ -98,7 +98,7 @@ class FakeCognigy:
     flows: Flows
     prefix: str = "/v2.0"
     faults: list[bytes] = field(default_factory=list)
-    answer: Callable[[str, Any], Any] = staticmethod(lambda _path, payload: payload)
+    answer: Callable[[str, Any], Any] | None = None
     requests: list[str] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     methods: set[str] = field(default_factory=set)
@@ -129,7 +129,7 @@ class FakeCognigy:
         start, size = int(query.get("next", "c0")[1:]), min(self.page, int(query["limit"]))
         following = f"c{start + size}" if start + size < len(items) else None
         page = {"items": items[start : start + size], "total": len(items), "nextCursor": following}
-        return 200, self.answer(path, page)
+        return 200, self.answer(path, page) if self.answer else page
 
 
 @contextmanager
@@ -154,13 +154,13 @@ def serving(cognigy: FakeCognigy) -> Iterator[FakeCognigy]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - names of the base class
 
         def log_message(self, *_arguments: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         cognigy.url = f"http://127.0.0.1:{server.server_port}"
         try:
             yield cognigy
