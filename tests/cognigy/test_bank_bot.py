@@ -32,5 +32,7 @@ def test_an_intent_that_the_bank_lost_comes_back(cxroute: Program) -> None:
     Path("intents.yaml").write_text("\n".join([*lost, ""]), encoding="utf-8")
     assert 0 == cxroute("cognigy", "intents", "--from", str(BANK / "bot/bank.json"), "--into", "intents.yaml")
     edited = Path("intents.yaml").read_text(encoding="utf-8").splitlines()
-    assert len(committed) == len(edited)
-    assert all(line == before or line.startswith("# Written by") for line, before in zip(edited, committed, strict=True))
+    at = next(number for number, line in enumerate(committed) if "card_arrival" in line)
+    assert ["  - name: card_arrival", "    label: Card has not arrived"] == edited[at : at + 2]
+    del edited[at : at + 2]
+    assert ["# Written by"] == [line[:12] for line, before in zip(edited, lost, strict=True) if line != before]
