@@ -23,11 +23,11 @@ from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
 from reconciler.cxone.transport.request import ApiRequest
 from reconciler.rest.client import RestClient, RestClock
-from tests.cognigy.bots import PROJECT, FakeCognigy, intent
-from tests.cognigy.bots import serving as serving_cognigy
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
+from tests.support.cognigy_bots import PROJECT, FakeCognigy, intent
+from tests.support.cognigy_bots import serving as serving_cognigy
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, name_tenant

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from reconciler.rest.client import RestClient, RestClock
-from tests.cognigy.bots import KEY, PROJECT, FakeCognigy, intent, reply, serving
+from tests.support.cognigy_bots import KEY, PROJECT, FakeCognigy, intent, reply, serving
 from tests.support.fake_clock import FakeClock
 from tests.support.program import Program
 

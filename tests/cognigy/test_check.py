@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cognigy.bots import Intent, intent, lookup_chart, write_folder
+from tests.support.cognigy_bots import Intent, intent, lookup_chart, write_folder
 from tests.support.program import Program, write
 
 ENVIRONMENTS = """\

@@ -11,7 +11,7 @@ from reconciler.cognigy.bot import Bot, BotIntent, merge_bot
 from reconciler.cognigy.document import head_line, new_document, update_document
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_contents
-from tests.cognigy.bots import intent, large_bot, write_file
+from tests.support.cognigy_bots import intent, large_bot, write_file
 from tests.support.program import Program
 
 HEAD = head_line("the bot", "2026-11-28 12:00 UTC")

@@ -13,7 +13,7 @@ from reconciler.cognigy.bot import MAX_INTENTS, BotError, LookupCase
 from reconciler.cognigy.document import head_line, new_document
 from reconciler.cognigy.files import read_bot
 from reconciler.manifest.load import load_contents
-from tests.cognigy.bots import (
+from tests.support.cognigy_bots import (
     KEY,
     PROJECT,
     FakeCognigy,
