@@ -10,11 +10,10 @@ from reconciler.cli.command_line import runs_route_tests, test_environments, utc
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cognigy import API
-from reconciler.cognigy.api import DIALECT, read_project
 from reconciler.cognigy.bot import Bot
 from reconciler.cognigy.check import check_bot, check_lines, differs
 from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.cognigy.files import read_bot
+from reconciler.cognigy.sources import DIALECT, read_bot, read_project
 from reconciler.errors import CredentialsError, CxrouteError, UsageError
 from reconciler.manifest.load import load_contents, load_manifests
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES

@@ -66,9 +66,7 @@ def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) ->
     merged = [by_name[name] for name in sorted(by_name, key=sort_key)]
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:
-        raise BotError(
-            f"the bot has {len(included):,} intents, and 1 to {MAX_INTENTS:,} are possible; check the source"
-        )
+        raise BotError(f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source")
     return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)), sorted(relabelled))
 
 

@@ -9,7 +9,7 @@ from reconciler.behaviour.facts.rule_facts import analyze_slices
 from reconciler.checks.lint_names import entries_of_unknown_intents, unrouted_intents
 from reconciler.checks.lint_view import LintView
 from reconciler.cognigy.bot import Bot, sort_key
-from reconciler.cognigy.document import compare_names, entry_id, entry_name, new_document
+from reconciler.cognigy.document import compare_names, new_document, reference_ids
 from reconciler.desired.desired import desire_offline
 from reconciler.errors import CxrouteError
 from reconciler.manifest.documents import Intents
@@ -50,10 +50,9 @@ def check_bot(
 ) -> BotCheck:
     """Return the differences; `documents` are the Intents documents to compare. Raises CxrouteError."""
     # A rule of one environment suffices. The intents in `kept` are not the bot's: `none` stands for no intent.
-    entries = [entry for loaded in documents for entry in loaded.source_map.value(("intents",))]
-    ids = {entry_name(entry): entry_id(entry) for entry in entries}
+    ids = reference_ids(entry for loaded in documents for entry in loaded.source_map.value(("intents",)))
     with_bot = replace(manifests, intents=load_contents([("bot", new_document(bot, "# bot").encode())]).intents)
-    views = [_view(with_bot, environment) for environment in environments]
+    views = [LintView(desire_offline(with_bot, each)[0], (), with_bot, each, {}) for each in environments]
     kept = {*kept, *(view.fallback.intent or "" for view in views)}
     uses = [use for use in _test_intents(manifests, ids) if use[0] not in bot.intents]
     unrouted = dict.fromkeys(bot.intents)
@@ -81,11 +80,6 @@ def check_bot(
         "unnamedCases": [case for case in cases if case["intent"] in unnamed],
         _DECIDED: [name for name in bot.intents if name in decided],
     }
-
-
-def _view(manifests: Manifests, environment: Environment) -> LintView:
-    desired, resolver = desire_offline(manifests, environment)
-    return LintView(desired, (), manifests, environment, resolver.names)
 
 
 def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator[tuple[str, Source]]:

@@ -1,7 +1,8 @@
 """Writes an Intents document of a bot: a new one, or the smallest edits of an existing one."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
 from typing import Any, Final, NamedTuple
 
 from reconciler.cognigy.bot import Bot, BotIntent, sort_key
@@ -57,17 +58,15 @@ def update_document(data: bytes, file: str, bot: Bot, head: str, kept: Collectio
     """Return the file with the bot's intents; the rest of it stays. Raises ManifestError and CxrouteError."""
     document, text = _find_document(data, file)
     entries = document.value["intents"]
-    changes = compare_names({entry_name(entry): entry_id(entry) for entry in entries}, bot, kept)
-    new_names = (changes.renamed.get(entry_name(entry), entry_name(entry)) for entry in entries)
-    updated = [_update_entry(*pair) for pair in zip(entries, map(bot.intents.get, new_names), strict=True)]
+    changes = compare_names(reference_ids(entries), bot, kept)
+    intents = [bot.intents.get(changes.renamed.get(_name(entry), _name(entry))) for entry in entries]
+    updated = list(map(_update_entry, entries, intents))
     extended = [*updated, *(_update_entry(name, bot.intents[name]) for name in changes.added)]
-    if updated == sorted(updated, key=_entry_key):
-        extended.sort(key=_entry_key)
-    final = [entry for entry in extended if entry_name(entry) not in changes.removed]
-    edited = text
+    if updated == sorted(updated, key=lambda entry: sort_key(_name(entry))):
+        extended.sort(key=lambda entry: sort_key(_name(entry)))
+    final = [entry for entry in extended if _name(entry) not in changes.removed]
     # One kind of change at a time, so that no line with its comment is taken for that of another intent.
-    for new in (updated, extended, final):
-        edited = _replace_entries(edited, file, new)
+    edited = reduce(lambda before, new: _replace_entries(before, file, new), (updated, extended, final), text)
     if edited == text:
         return data, changes
     edited, count = _HEAD_LINE.subn(lambda _match: head, edited, count=1)
@@ -87,7 +86,7 @@ def _find_document(data: bytes, file: str) -> tuple[Document, str]:
     if len(documents) != 1:
         raise CxrouteError(f"{file} has {pluralize(len(documents), 'Intents document')}; name a file with one")
     entries = documents[0].value.get("intents")
-    if not isinstance(entries, list) or not all(isinstance(entry_name(entry), str) for entry in entries):
+    if not isinstance(entries, list) or not all(isinstance(_name(entry), str) for entry in entries):
         raise CxrouteError(f"{file}: the list of intents is not valid; run `cxroute validate` first")
     return documents[0], parsed.text.text
 
@@ -109,18 +108,13 @@ def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
     return edited
 
 
-def entry_name(entry: Entry) -> Any:  # noqa: ANN401 - the name may be missing
-    """Return the name of an entry."""
+def reference_ids(entries: Iterable[Entry]) -> dict[Any, str]:
+    """Return the reference ids of a document's entries by name, "" for none."""
+    return {_name(entry): entry.get("id", "") if isinstance(entry, dict) else "" for entry in entries}
+
+
+def _name(entry: Entry) -> Any:  # noqa: ANN401 - the name may be missing
     return entry.get("name") if isinstance(entry, dict) else entry
-
-
-def entry_id(entry: Entry) -> str:
-    """Return the reference id of an entry, or an empty text."""
-    return str(entry.get("id") or "") if isinstance(entry, dict) else ""
-
-
-def _entry_key(entry: Entry) -> tuple[str, str]:
-    return sort_key(entry_name(entry))
 
 
 def _update_entry(entry: Entry, intent: BotIntent | None) -> Entry:

@@ -108,6 +108,7 @@ ANSWERS: Final[dict[str, tuple[Callable[[str, Any], Any], str]]] = {
     "pages in a circle": (with_cursor(next_of_two), "there are more than 100 pages"),
     "a number as cursor": (with_cursor(lambda _page: 1), "Cognigy's response is not a list"),
     "a list instead of a page": (lambda _path, page: page["items"], "Cognigy's response is not a list"),
+    "too many items": (lambda _path, page: {**page, "items": page["items"] * 101}, "Cognigy's response is not a list"),
     "items that are an object": (lambda _path, page: {**page, "items": {}}, "Cognigy's response is not a list"),
     "an intent without a name": (
         lambda path, page: {**page, "items": [{"_id": "x"}]} if path.endswith("intents") else page,

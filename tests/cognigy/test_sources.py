@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cognigy.bot import MAX_INTENTS, BotError, LookupCase
 from reconciler.cognigy.document import head_line, new_document
-from reconciler.cognigy.files import read_bot
+from reconciler.cognigy.sources import read_bot
 from reconciler.manifest.load import load_contents
 from tests.support.cognigy_bots import (
     KEY,
@@ -214,9 +214,9 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
         (["intents", "--from", "a", "--project", "b"], "needs one of --from PATH and --project ID"),
         (["intents", "--from", "a", "--url", "https://b"], "--url goes with --project ID"),
         (["intents", "--from", "a", "--format", "json"], "--format goes with --check"),
-        (["intents", "--from", "a", "--code"], "--code is an option of `cognigy nodes`"),
-        (["--from", "a"], "--from is an option of `cognigy intents`"),
-        (["nodes", "--check"], "--check is an option of `cognigy intents`"),
+        (["intents", "--from", "a", "--code"], "--code is not an option of `cognigy intents`"),
+        (["--from", "a"], "--from is not an option of `cognigy nodes`"),
+        (["nodes", "--check"], "--check is not an option of `cognigy nodes`"),
         (["intents", "--project", "a", "--url", "http://cognigy.example"], "--url must be an https:// address"),
         (["intents", "--project", "a", "--url", "https://cognigy.example?a=b"], "--url must be an https:// address"),
     ],

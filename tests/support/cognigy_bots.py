@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 KEY: Final = "cognigy-key-of-a-test"
 PROJECT: Final = "5f0c0ffee0ddba11c0ffee00"
-LOCALES: Final = [
+LOCALES: Final[list[dict[str, Any]]] = [
     {"_id": "l-de", "referenceId": "r-de", "name": "Deutsch"},
     {"_id": "l-en", "referenceId": "r-en", "name": "English", "primary": True},
 ]

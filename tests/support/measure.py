@@ -25,8 +25,8 @@ _PURE: Final = (
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cognigy/api cognigy/files cxone doctor/examination doctor/reachability endpoint forge journal rest"
-    " simulator table/xlsx_file text/files text/redact watch"
+    "__init__ __main__ apply cli cognigy/sources cxone doctor/examination doctor/reachability endpoint forge journal"
+    " rest simulator table/xlsx_file text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
 """Actions and waits. A module belongs to the longest entry that contains it."""

@@ -50,10 +50,10 @@ docs/cognigy.md explains where the conversation's id comes from, and which check
 """
 
 
-_TASK_OF: Final = {
-    **dict.fromkeys(("conversation", "code"), "nodes"),
-    **dict.fromkeys(("source", "project", "locale", "into", "check", "format"), "intents"),
-}  # the task of each option that only one task has
+_OTHERS: Final = {
+    "nodes": ("source", "project", "locale", "into", "check", "format"),
+    "intents": ("conversation", "code"),
+}  # the options of the other task
 _HELP: Final = (
     "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of exported intents, or\n"
     "the API (key in COGNIGY_API_KEY). An existing document is edited in place. --check writes nothing, compares the\n"
@@ -81,10 +81,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    for name, task in _TASK_OF.items():
-        if getattr(options, name) and options.task != task:
-            label = "from" if name == "source" else name
-            raise UsageError(f"--{label} is an option of `cognigy {task}`, not of `cognigy {options.task}`")
+    if others := [name.replace("source", "from") for name in _OTHERS[options.task] if getattr(options, name)]:
+        raise UsageError(f"--{others[0]} is not an option of `cognigy {options.task}`")
     if options.task == "intents":
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 

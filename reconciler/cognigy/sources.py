@@ -1,8 +1,9 @@
-"""Reads a bot from a folder of the Cognigy CLI (`agent/flows/FLOW/LOCALE/intents.json`), or from exported intents."""
+"""Reads a bot from a folder of the Cognigy CLI, from exported intents, or from the API, with GET requests only."""
 
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from reconciler.cognigy.bot import (
     Bot,
@@ -14,12 +15,15 @@ from reconciler.cognigy.bot import (
     parse_intents,
     require_named,
 )
-from reconciler.text.escape import MAX_ITEMS, join_first, sanitize
+from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
+from reconciler.text.escape import MAX_ITEMS, join_first, quote_name, sanitize
 from reconciler.text.files import MIB, read_file
+from reconciler.text.json_values import as_object, as_text
 from reconciler.text.strict_json import STRICT_DECODER
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences
 _MAX_FILES: Final = 2_000  # flows of a folder, times locales
+_PAGE: Final = 100  # items of a page, the most that the API sends
 
 
 def read_bot(path: Path, locale: str | None) -> Bot:
@@ -75,3 +79,43 @@ def _read_json(path: Path, root: Path) -> Any:  # noqa: ANN401 - any JSON
         raise BotError(f"cannot read {place}: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
+
+
+def page_by_cursor(response: RestResponse, payload: object) -> ListPage:
+    """Return the page of `{items, nextCursor}`: not more items than requested, and a cursor to another page."""
+    form = as_object(payload)
+    items, cursor = form.get("items"), form.get("nextCursor")
+    is_repeated = bool(cursor) and cursor == response.url.params.get("next")
+    if not isinstance(items, list) or len(items) > _PAGE or not isinstance(cursor, str | None) or is_repeated:
+        return ListPage(None, None)
+    return ListPage(items, str(response.url.copy_set_param("next", cursor)) if cursor else None)
+
+
+DIALECT: Final = RestDialect(
+    name="Cognigy",
+    token_variable="COGNIGY_API_KEY",  # noqa: S106 - the name of a variable
+    permission_advice="the user of the key needs access to the {}",
+    missing_advice="check --project and --url (/v2.0 or /new/v2.0); the user of the key needs access to the {}",
+    headers={"Accept": "application/json"},
+    page=page_by_cursor,
+)
+
+
+def read_project(client: RestClient, project: str, locale: str | None) -> Bot:
+    """Return the bot of a project; `locale` selects one. Raises RestError and BotError."""
+    fields = {"projectId": project}
+    flows = _list(client, "/flows", fields, Purpose("list the flows", "project"))
+    listed = _list(client, "/locales", fields, Purpose("list the locales", "project"))
+    locales = parse_locales(listed, "the list of locales")
+    intents: list[BotIntent] = []
+    for flow in sorted(flows, key=lambda item: as_text(item.get("name"))):
+        place = f"the intents of flow {quote_name(as_text(flow.get('name')))}"
+        for name in choose_locales([*locales], locale):
+            fields = {"includeChildren": "true", "preferredLocaleId": locales[name]}
+            path = f"/flows/{quote(as_text(flow.get('_id')), safe='')}/intents"
+            intents += parse_intents(_list(client, path, fields, Purpose(f"list {place}", "flow")), place)
+    return merge_bot(intents)
+
+
+def _list(client: RestClient, path: str, fields: dict[str, str], purpose: Purpose) -> list[dict[str, Any]]:
+    return list(client.pages(f"{path}?{urlencode({**fields, 'limit': _PAGE})}", purpose))
