@@ -1,6 +1,7 @@
 """`cxroute cognigy intents`: reads the bot, and writes its Intents document or compares it with the manifests."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cognigy import API
 from reconciler.cognigy.bot import Bot
-from reconciler.cognigy.check import check_bot, check_lines, differs
+from reconciler.cognigy.check import check_bot, check_lines
 from reconciler.cognigy.document import head_line, new_document, update_document
 from reconciler.cognigy.sources import DIALECT, read_bot, read_project
 from reconciler.errors import CredentialsError, CxrouteError, UsageError
@@ -110,8 +111,8 @@ def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     check = check_bot(bot, manifests, chosen, documents, {options.none})
     if output.form == "json":
         excluded = [{"name": each.name, "reason": each.exclusion} for each in bot.excluded]
-        output.document({"intents": len(bot.intents), "excluded": excluded, **check, "differs": differs(check)})
+        output.document({"intents": len(bot.intents), "excluded": excluded, **check})
     else:
-        lines = check_lines(check, max(map(len, check.values())) if output.loudness == "verbose" else _MAX_LISTED)
+        lines = check_lines(check, sys.maxsize if output.loudness == "verbose" else _MAX_LISTED)
         output.result("".join(f"{line}\n" for line in lines))
-    return _DIFFERENT if differs(check) else 0
+    return _DIFFERENT if check["differs"] else 0

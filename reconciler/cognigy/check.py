@@ -33,12 +33,7 @@ _TITLES: Final = {
     _DECIDED: "with a Lookup case: the flow itself decides for them, before CXone does",
 }
 
-BotCheck = dict[str, list[Any]]  # the intents of each kind in `_TITLES`, as JSON
-
-
-def differs(check: BotCheck) -> bool:
-    """Return whether there is a difference."""
-    return any(items for kind, items in check.items() if kind != _DECIDED)
+BotCheck = dict[str, Any]  # the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
 
 
 def check_bot(
@@ -67,19 +62,24 @@ def check_bot(
         raise CxrouteError("the rules overlap too much for this check; use conditions on fewer attributes") from None
     changes, sources, names_by_id = compare_names(ids, bot, kept), group_pairs(uses), bot.names_by_id
     cases, decided = [case._asdict() for case in bot.cases], {case.intent for case in bot.cases}
-    return {
+    differences = {
         "added": changes.added,
         "removed": changes.removed,
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
         "unrouted": list(unrouted),
         "unknown": [
-            _describe_unknown(name, sources[name], names_by_id.get(ids.get(name, "")))
+            {
+                "intent": name,
+                "renamedTo": names_by_id.get(ids.get(name, "")),
+                "sources": [":".join(map(str, source)) for source in sorted({*sources[name]})],
+            }
             for name in sorted(sources.keys() - kept, key=sort_key)
         ],
         "unknownCases": [case for case in cases if case["intent"] not in bot.intents],
         "unnamedCases": [case for case in cases if case["intent"] in unnamed],
-        _DECIDED: [name for name in bot.intents if name in decided],
     }
+    in_flow = [name for name in bot.intents if name in decided]
+    return {**differences, _DECIDED: in_flow, "differs": any(differences.values())}
 
 
 def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator[tuple[str, Source]]:
@@ -91,11 +91,6 @@ def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator
                 yield name, loaded.source_of("tests", index)
 
 
-def _describe_unknown(name: str, sources: Iterable[Source], renamed: str | None) -> dict[str, Any]:
-    places = [f"{source.file}:{source.line}:{source.column}" for source in sorted({*sources})]
-    return {"intent": name, "renamedTo": renamed, "sources": places}
-
-
 def check_lines(check: BotCheck, limit: int) -> list[str]:
     """Return the differences as lines; of each kind at most `limit` intents."""
     lines = []
@@ -103,7 +98,7 @@ def check_lines(check: BotCheck, limit: int) -> list[str]:
         if items := check[kind]:
             lines += [f"{pluralize(len(items), 'intent')} {title}:", *(f"  {_phrase(item)}" for item in items[:limit])]
             lines += [f"  and {len(items) - limit:,} more (-v lists all)"] * (len(items) > limit)
-    return lines if differs(check) else [*lines, "The bot and the manifests agree."]
+    return lines if check["differs"] else [*lines, "The bot and the manifests agree."]
 
 
 def _phrase(item: Any) -> str:  # noqa: ANN401 - a name, or a mapping
