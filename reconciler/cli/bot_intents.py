@@ -52,7 +52,7 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
 
 def _read_api(options: argparse.Namespace) -> tuple[Bot, str]:
     """Return the bot of a project, and its origin."""
-    base = (options.url or API).rstrip("/")
+    base = (API if options.url is None else options.url).rstrip("/")
     parts = request_url(base)
     if parts is None or parts.query or parts.fragment:
         raise UsageError("--url must be an https:// address without a query (http:// only for this machine)")

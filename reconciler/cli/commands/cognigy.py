@@ -52,7 +52,7 @@ docs/cognigy.md explains where the conversation's id comes from, and which check
 
 _OTHERS: Final = {
     "nodes": ("source", "project", "locale", "into", "check", "format"),
-    "intents": ("conversation", "code"),
+    "intents": ("code",),
 }  # the options of the other task
 _HELP: Final = (
     "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of exported intents, or\n"
@@ -67,7 +67,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     url = "nodes: address of `cxroute serve`; intents: of the API, with /v2.0 or /new/v2.0"
     add("--url", help=f"{url} (default: {API})")
     conversation = "nodes: expression for the id of the interaction in CXone (default: input.sessionId)"
-    add("--conversation", metavar="SCRIPT", help=conversation)
+    add("--conversation", metavar="SCRIPT", default="input.sessionId", help=conversation)
     none = "value that the node posts without an intent (default: none); intents: it is never removed"
     add("--none", metavar="INTENT", default="none", help=none)
     add("--code", action="store_true", help="nodes: print only the text of the Code node")
@@ -87,11 +87,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
-    script = code(options.conversation or "input.sessionId", options.none)
+    script = code(options.conversation, options.none)
     if options.code:
         output.file_text(script)
         return 0
-    url = options.url or "https://YOUR-ENDPOINT"
+    url = "https://YOUR-ENDPOINT" if options.url is None else options.url
     if not url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
     texts = {"code": indent(script.rstrip(), "   "), "url": url.rstrip("/")}
