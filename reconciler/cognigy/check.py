@@ -61,8 +61,7 @@ def check_bot(
     except UndecidedError:
         raise CxrouteError("the rules overlap too much for this check; use conditions on fewer attributes") from None
     changes, sources, names_by_id = compare_names(ids, bot, kept), group_pairs(uses), bot.names_by_id
-    cases, decided = [case._asdict() for case in bot.cases], {case.intent for case in bot.cases}
-    differences = {
+    check = {
         "added": changes.added,
         "removed": changes.removed,
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
@@ -75,11 +74,19 @@ def check_bot(
             }
             for name in sorted(sources.keys() - kept, key=sort_key)
         ],
+        **_check_cases(bot, unnamed),
+    }
+    return {**check, "differs": any(items for kind, items in check.items() if kind != _DECIDED)}
+
+
+def _check_cases(bot: Bot, unnamed: Collection[str]) -> dict[str, list[Any]]:
+    """Return the Lookup cases by kind; no rule names the intents in `unnamed`."""
+    cases, decided = [case._asdict() for case in bot.cases], {case.intent for case in bot.cases}
+    return {
         "unknownCases": [case for case in cases if case["intent"] not in bot.intents],
         "unnamedCases": [case for case in cases if case["intent"] in unnamed],
+        _DECIDED: [name for name in bot.intents if name in decided],
     }
-    in_flow = [name for name in bot.intents if name in decided]
-    return {**differences, _DECIDED: in_flow, "differs": any(differences.values())}
 
 
 def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator[tuple[str, Source]]:
