@@ -50,11 +50,10 @@ def check_bot(
     views = [LintView(desire_offline(with_bot, each)[0], (), with_bot, each, {}) for each in environments]
     kept = {*kept, *(view.fallback.intent or "" for view in views)}
     uses = [use for use in _test_intents(manifests, ids) if use[0] not in bot.intents]
-    unrouted = dict.fromkeys(bot.intents)
+    unrouted = {*bot.intents}
     try:
         for view in views:
-            taken_by_none = {*unrouted_intents(view, analyze_slices(view.slices))}
-            unrouted = dict.fromkeys(name for name in unrouted if name in taken_by_none)
+            unrouted.intersection_update(unrouted_intents(view, analyze_slices(view.slices)))
             unknown = entries_of_unknown_intents(view).items()
             uses += [(name, entry.source) for name, users in unknown for entry in users if entry.source]
         unnamed = bot.intents.keys() - {name for view in views for name in view.rules_by_intent}
@@ -65,7 +64,7 @@ def check_bot(
         "added": changes.added,
         "removed": changes.removed,
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
-        "unrouted": list(unrouted),
+        "unrouted": [name for name in bot.intents if name in unrouted],
         "unknown": [
             {
                 "intent": name,
