@@ -94,6 +94,8 @@ def _find_document(data: bytes, file: str) -> tuple[Document, str]:
 def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
     """Return the text with another list of intents, read back to verify it. Raises CxrouteError."""
     document, _ = _find_document(text.encode(), file)
+    if entries == document.value["intents"]:
+        return text
     new = {**document.value, "intents": entries}
     try:
         edited = apply_edits(text, compute_edits(text, find_mapping(text, document.start), document.value, new))
