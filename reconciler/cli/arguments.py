@@ -30,7 +30,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "doctor": Command("operate", "check settings, network, token and a page of rules; suggest fixes"),
     "history": Command("operate", "show who changed which rules, when and why"),
     "serve": Command("context endpoint", "receive intents from the bot and write them to the conversation"),
-    "cognigy": Command("context endpoint", "print the nodes of a Cognigy flow that post to `cxroute serve`"),
+    "cognigy": Command(
+        "context endpoint", "print the nodes of a flow that post to `cxroute serve`; write the bot's intents"
+    ),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue"),
