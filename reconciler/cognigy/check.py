@@ -21,7 +21,7 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
 
 _MAX_SOURCES: Final = 3  # positions of one intent in a text
-_DECIDED: Final = "decidedInFlow"
+_FACTS: Final = ("unnamedCases", "decidedInFlow")  # no differences: a flow may answer such intents itself
 _TITLES: Final = {
     "added": "missing in the Intents documents",
     "removed": "in the Intents documents, but not in the bot",
@@ -30,7 +30,7 @@ _TITLES: Final = {
     "unknown": "of rules or tests, but not in the bot",
     "unknownCases": "with a Lookup case, but not in the bot (compared with upper and lower case)",
     "unnamedCases": "with a Lookup case, but without a rule that names it",
-    _DECIDED: "with a Lookup case: the flow itself decides for them, before CXone does",
+    "decidedInFlow": "with a Lookup case: the flow itself decides for them, before CXone does",
 }
 
 BotCheck = dict[str, Any]  # the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
@@ -75,7 +75,7 @@ def check_bot(
         ],
         **_check_cases(bot, unnamed),
     }
-    return {**check, "differs": any(items for kind, items in check.items() if kind != _DECIDED)}
+    return {**check, "differs": any(items for kind, items in check.items() if kind not in _FACTS)}
 
 
 def _check_cases(bot: Bot, unnamed: Collection[str]) -> dict[str, list[Any]]:
@@ -84,7 +84,7 @@ def _check_cases(bot: Bot, unnamed: Collection[str]) -> dict[str, list[Any]]:
     return {
         "unknownCases": [case for case in cases if case["intent"] not in bot.intents],
         "unnamedCases": [case for case in cases if case["intent"] in unnamed],
-        _DECIDED: [name for name in bot.intents if name in decided],
+        "decidedInFlow": [name for name in bot.intents if name in decided],
     }
 
 

@@ -150,6 +150,8 @@ def test_lookup_cases_are_compared_letter_by_letter(desk: Desk) -> None:
     assert [{"intent": "quiet", "flow": "Main"}] == differences["unnamedCases"]
     assert ["limits", "lost", "quiet"] == differences["decidedInFlow"]
     assert "3 intents with a Lookup case: the flow itself decides for them, before CXone does:\n" in desk.text()
+    code, differences = desk.check(map(intent, names), chart=lookup_chart("quiet"))
+    assert (0, {"unnamedCases", "decidedInFlow"}) == (code, {*differences})
     decided = {"decidedInFlow": ["limits", "lost"]}
     assert (0, decided) == desk.check(map(intent, names), chart=lookup_chart("lost", "limits"))
 
