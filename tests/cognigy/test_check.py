@@ -42,7 +42,8 @@ name: cards
 tests:
   - {given: {intent: lost, confidence: 0.9}, expect: {queue: Cards}}
 """
-KINDS = ("added", "removed", "renamed", "unrouted", "unknown", "unknownCases", "unnamedCases")
+KINDS = ("added", "removed", "renamed", "unrouted", "unknown", "unknownCases")
+FACTS = ("unnamedCases", "decidedInFlow")
 SAME = ("lost", "stolen", "limits")
 
 
@@ -67,7 +68,7 @@ class Desk:
         code, form = self.cxroute.json(*self.words)
         assert form["differs"] == any(form[kind] for kind in KINDS)
         assert (2 if form["differs"] else 0) == code
-        return code, {kind: form[kind] for kind in (*KINDS, "decidedInFlow") if form[kind]}
+        return code, {kind: form[kind] for kind in (*KINDS, *FACTS) if form[kind]}
 
     def text(self) -> str:
         """Return the output of the last check as text."""
