@@ -44,13 +44,8 @@ def read_certificates(path: str | Path) -> str:
 
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
+    file = open_regular(path)
     try:
-        _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
-        file = os.open(path, _OPEN_FLAGS)
-    except ValueError:
-        raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
-    try:
-        _require_regular_file(os.fstat(file), path)
         chunks = []
         while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
             chunks.append(chunk)
@@ -58,6 +53,21 @@ def read_start(path: str | Path, size: int) -> bytes:
         return b"".join(chunks)
     finally:
         os.close(file)
+
+
+def open_regular(path: str | Path) -> int:
+    """Return the descriptor of a regular file, opened to be read. Raises OSError, as `read_file` does."""
+    try:
+        _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
+        file = os.open(path, _OPEN_FLAGS)
+    except ValueError:
+        raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
+    try:
+        _require_regular_file(os.fstat(file), path)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:

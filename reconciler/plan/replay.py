@@ -1,0 +1,240 @@
+"""Recorded conversations x two lists of rules -> how many go elsewhere, from where, to where and by which rules.
+
+A row is routed like a row of a traffic sample (semantics "Traffic shares"). Rows that no rule distinguishes share one
+result, so that a row costs a few microseconds, and memory does not grow with the file.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from reconciler.behaviour.endpoint_stage import store_values
+from reconciler.behaviour.evaluate import RuleIndex
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.space.value_type import ANY_TEXT, Types
+from reconciler.model.finding import Document
+from reconciler.model.rule import PATTERNS, Condition
+from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.plan.plan import Plan
+from reconciler.plan.schedule import build_transition
+from reconciler.plan.traffic_shares import split_distance
+from reconciler.traffic.records import RecordReader
+from reconciler.traffic.sample import COUNT_COLUMN, MAX_CACHED_LENGTH, CellValue, Record
+
+MAX_EXAMPLES: Final = 3  # of a pair of destinations
+_MAX_PAIRS: Final = 2_000  # pairs of rules that are listed; the conversations of further pairs are added up
+_MAX_CACHED: Final = 50_000  # kinds of rows
+_MAX_CELLS: Final = 16_384  # of a column
+_OTHER_TEXT: Final = object()
+
+
+class ReplaySide(NamedTuple):
+    """Rules on events in the order of evaluation, and the known types of attributes."""
+
+    entries: Sequence[RoutingEntry]
+    types: Types
+
+
+class ReplayExample(NamedTuple):
+    """A recorded conversation: its line from 1, and its attributes; None is a missing one."""
+
+    line: int
+    attributes: Mapping[str, CellValue]
+
+
+@dataclass(slots=True)
+class RulePair:
+    """Conversations with the same winner on each side; None: no rule. Of each, `distance` (0 to 1) goes elsewhere."""
+
+    winners: tuple[RoutingEntry | None, RoutingEntry | None] | None = None  # None: several pairs added up
+    distance: float = 0.0
+    conversations: int | float = 0
+    examples: list[ReplayExample] = field(default_factory=list)
+
+    @property
+    def moved(self) -> int | float:
+        """Return how many conversations go elsewhere."""
+        return self.conversations if self.distance == 1 else self.conversations * self.distance
+
+    @property
+    def lacks_examples(self) -> bool:
+        """Return whether an example is wanted: not of conversations that stay."""
+        return self.winners is not None and len(self.examples) < MAX_EXAMPLES
+
+
+class DestinationPair(NamedTuple):
+    """Conversations that go from one destination to another: how many move, by which rules, and the first ones."""
+
+    before: Destination
+    after: Destination
+    moved: int | float
+    rules: tuple[RulePair, ...]
+    examples: tuple[ReplayExample, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayResult:
+    """The counts of conversations. `unknown`: their destination depends on what is not recorded or not understood."""
+
+    name: str  # of the file
+    total: int | float
+    moved: int | float
+    unknown: int | float
+    unrecorded: tuple[str, ...]  # the attributes on which they depend
+    pairs: tuple[DestinationPair, ...]  # most conversations first
+    unlisted: int | float  # those of `moved` that are in none of the pairs
+
+
+def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> ReplayResult:
+    """Return which conversations go elsewhere. Raises ManifestError for the first row that is wrong."""
+    replayer = _Replayer(before, after)
+    for cells in reader.rows(frozenset(replayer.conditions)):
+        try:
+            replayer.add(reader, cells)
+        except ValueError:
+            reader.refuse()
+    result = replayer.result(reader.name)
+    return result if result.total else reader.refuse_empty()
+
+
+def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
+    """Return which conversations go elsewhere after a plan. Raises ManifestError for the first row that is wrong."""
+    transition, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
+    before = order_entries(base.pull_back(transition.before), evaluation)
+    after = order_entries(endpoint.pull_back(transition.after), evaluation)
+    return replay(reader, ReplaySide(before, endpoint.types), ReplaySide(after, endpoint.types))
+
+
+class _Replayer:
+    def __init__(self, *sides: ReplaySide) -> None:
+        self._sides = [(RuleIndex(side.entries), side.types) for side in sides]
+        self.conditions: dict[str, list[Condition]] = {}  # by attribute
+        for part in (part for side in sides for entry in side.entries for part in entry.rule.conditions):
+            if isinstance(part, Condition):
+                self.conditions.setdefault(part.attribute, []).append(part)
+        self._unmoved, self._unknown, self._pairs = RulePair(), RulePair(), dict[object, RulePair]()
+        self._unrecorded: set[str] = set()
+        self._classifiers: list[Callable[[str], object]] = []  # of the columns
+        self._cache: dict[tuple[object, ...], tuple[RulePair, int | float]] = {}
+
+    def add(self, reader: RecordReader, cells: Sequence[str]) -> None:
+        """Count a row. Raises ValueError for a wrong one."""
+        if not self._classifiers:
+            attributes, columns = iter(reader.layout.attributes), zip(reader.layout.names, reader.layout.parsers)
+            for name, parse in columns:
+                self._classifiers.append(parse if name == COUNT_COLUMN else self._classifier(next(attributes), parse))
+        if sum(map(len, cells)) > MAX_CACHED_LENGTH:
+            pair, count = self._route(*_read_row(reader, cells))
+            pair.conversations += count
+            return
+        key = tuple([classify(cell) for classify, cell in zip(self._classifiers, cells, strict=True)])
+        result = self._cache.get(key)
+        if result is None:
+            if len(self._cache) == _MAX_CACHED:
+                self._cache.clear()
+            result = self._cache[key] = self._route(*_read_row(reader, cells))
+        pair, count = result
+        pair.conversations += count
+        if pair.lacks_examples and count:
+            pair.examples.append(ReplayExample(reader.line, _read_row(reader, cells)[0]))
+
+    def _classifier(self, attribute: str, parse: Callable[[str], CellValue]) -> Callable[[str], object]:
+        """Return a function of a cell; its results are equal for cells that no condition distinguishes."""
+        conditions = self.conditions.get(attribute, ())
+        values = [part.value if isinstance(part.value, tuple) else (part.value,) for part in conditions]
+        operands = {operand for each in values for operand in each}
+        numbers = sorted(operand for operand in operands if isinstance(operand, (int, float)))
+        has_patterns = any(part.operator in PATTERNS for part in conditions)
+        # A number that is stored as text is compared as it is written.
+        is_text = any(types.get(attribute) == ANY_TEXT for _, types in self._sides)
+
+        def classify(cell: str) -> object:
+            value = parse(cell)
+            if value is None or not conditions:
+                return None
+            if isinstance(value, str):
+                return value if has_patterns or value in operands else _OTHER_TEXT
+            return repr(value) if is_text else (bisect_left(numbers, value), bisect_right(numbers, value))
+
+        return lru_cache(_MAX_CELLS)(classify)
+
+    def _route(self, attributes: Mapping[str, CellValue], count: int | float) -> tuple[RulePair, int | float]:
+        """Return where to count conversations, and their number."""
+        winners = [[*index.possible_winners(store_values(types, attributes))] for index, types in self._sides]
+        before, after = ({destination_of_rule(entry) for entry in entries} for entries in winners)
+        if len(before) > 1 or len(after) > 1:
+            parts = (part for entry in sum(winners, []) if entry for part in entry.rule.conditions)
+            tested = {part.attribute for part in parts if isinstance(part, Condition)}
+            self._unrecorded |= tested - attributes.keys()
+            return self._unknown, count
+        distance = float(split_distance(before.pop(), after.pop()))
+        if not distance:
+            return self._unmoved, count
+        pair = (winners[0][0], winners[1][0])
+        names = tuple(entry and (entry.name, entry.id) for entry in pair)
+        if names not in self._pairs and len(self._pairs) >= _MAX_PAIRS:
+            return self._pairs.setdefault(distance, RulePair(None, distance)), count
+        return self._pairs.setdefault(names, RulePair(pair, distance)), count
+
+    def result(self, name: str) -> ReplayResult:
+        """Return the counts."""
+        pairs = [pair for pair in self._pairs.values() if pair.conversations]
+        groups: dict[tuple[Destination, Destination], list[RulePair]] = {}
+        for pair in pairs:
+            if pair.winners:
+                before, after = map(destination_of_rule, pair.winners)
+                groups.setdefault((before, after), []).append(pair)
+        moved = sum(pair.moved for pair in pairs)
+        listed = [_join(before, after, group) for (before, after), group in groups.items()]
+        return ReplayResult(
+            name=name,
+            total=self._unmoved.conversations + self._unknown.conversations + sum(pair.conversations for pair in pairs),
+            moved=moved,
+            unknown=self._unknown.conversations,
+            unrecorded=tuple(sorted(self._unrecorded)),
+            pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
+            unlisted=sum(pair.moved for pair in pairs if not pair.winners),
+        )
+
+
+def _read_row(reader: RecordReader, cells: Sequence[str]) -> tuple[dict[str, CellValue], int | float]:
+    row = reader.layout.read_row(Record(0, reader.line, [*cells]))
+    if row is None:
+        raise ValueError
+    return dict(zip(reader.layout.attributes, row[0], strict=True)), row[1]
+
+
+def _join(before: Destination, after: Destination, pairs: Sequence[RulePair]) -> DestinationPair:
+    rules = tuple(sorted(pairs, key=lambda pair: -pair.conversations))
+    examples = sorted((example for pair in pairs for example in pair.examples), key=lambda example: example.line)
+    return DestinationPair(before, after, sum(pair.moved for pair in pairs), rules, tuple(examples[:MAX_EXAMPLES]))
+
+
+def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> Document:
+    """Return the counts as JSON (plan-json "Replay")."""
+    return {
+        "file": result.name,
+        "total": result.total,
+        "moved": result.moved,
+        "movedPercent": 100 * result.moved / result.total,
+        "unknown": result.unknown,
+        "unrecorded": list(result.unrecorded),
+        "pairs": [
+            {
+                "before": destination_to_json(pair.before, queue_names),
+                "after": destination_to_json(pair.after, queue_names),
+                "moved": pair.moved,
+                "rules": [_rules_to_json(rules) for rules in pair.rules],
+                "examples": [example._asdict() for example in pair.examples],
+            }
+            for pair in result.pairs
+        ],
+        "unlisted": result.unlisted,
+    }
+
+
+def _rules_to_json(pair: RulePair) -> Document:
+    before, after = (entry and entry.name for entry in pair.winners or (None, None))
+    return {"before": before, "after": after, "conversations": pair.conversations}
