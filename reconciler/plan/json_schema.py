@@ -35,6 +35,7 @@ def plan_schema() -> Schema:
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": _list(_object(guard)),
+        "replay": {"$ref": "#/$defs/replay"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
     objects = _list({"type": "object"})
@@ -42,12 +43,13 @@ def plan_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cxroute plan",
-        **_object(fields, optional=("report",)),
+        **_object(fields, optional=("replay", "report")),
         "$defs": {
             "change": _change(),
             "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
             "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
             "behaviour": behaviour_schema(),
+            "replay": _replay(),
             "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
         },
     }
@@ -126,6 +128,27 @@ def behaviour_schema() -> Schema:
         "restsOn": _list(_object(known, optional=("least", "most"))),
     }
     return _object(fields, optional=("unknown", "restsOn"))
+
+
+def _replay() -> Schema:
+    """Return the schema of recorded conversations that go elsewhere, in a plan and in `cxroute replay`."""
+    destination, name = {"$ref": "#/$defs/destination"}, _or_null(_TEXT)
+    pair = {
+        "before": destination,
+        "after": destination,
+        "moved": _NUMBER,
+        "rules": _list(_object({"before": name, "after": name, "conversations": _NUMBER})),
+        "examples": _list(_object({"line": _COUNT, "attributes": {"type": "object"}})),
+    }
+    counts = dict.fromkeys(("total", "moved", "movedPercent", "unknown", "unlisted"), _NUMBER)
+    return _object(
+        {
+            "file": _TEXT,
+            **counts,
+            **dict.fromkeys(("unrecorded", "unseen"), _list(_TEXT)),
+            "pairs": _list(_object(pair)),
+        }
+    )
 
 
 def _balance() -> Schema:

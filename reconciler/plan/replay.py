@@ -6,19 +6,19 @@ result, so that a row costs a few microseconds, and memory does not grow with th
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
+from operator import call
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_TEXT, Types
 from reconciler.model.finding import Document
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
-from reconciler.plan.plan import Plan
-from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import split_distance
 from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import COUNT_COLUMN, MAX_CACHED_LENGTH, CellValue, Record
@@ -82,7 +82,8 @@ class ReplayResult:
     total: int | float
     moved: int | float
     unknown: int | float
-    unrecorded: tuple[str, ...]  # the attributes on which they depend
+    unrecorded: tuple[str, ...]  # the attributes without a column on which they depend
+    unseen: tuple[str, ...]  # the attributes that rules test, and that no line of JSON has: they count as missing
     pairs: tuple[DestinationPair, ...]  # most conversations first
     unlisted: int | float  # those of `moved` that are in none of the pairs
 
@@ -95,16 +96,8 @@ def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> Repla
             replayer.add(reader, cells)
         except ValueError:
             reader.refuse()
-    result = replayer.result(reader.name)
+    result = replace(replayer.result(reader.name), unseen=reader.unseen)
     return result if result.total else reader.refuse_empty()
-
-
-def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
-    """Return which conversations go elsewhere after a plan. Raises ManifestError for the first row that is wrong."""
-    transition, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
-    before = order_entries(base.pull_back(transition.before), evaluation)
-    after = order_entries(endpoint.pull_back(transition.after), evaluation)
-    return replay(reader, ReplaySide(before, endpoint.types), ReplaySide(after, endpoint.types))
 
 
 class _Replayer:
@@ -122,14 +115,16 @@ class _Replayer:
     def add(self, reader: RecordReader, cells: Sequence[str]) -> None:
         """Count a row. Raises ValueError for a wrong one."""
         if not self._classifiers:
-            attributes, columns = iter(reader.layout.attributes), zip(reader.layout.names, reader.layout.parsers)
-            for name, parse in columns:
+            layout, attributes = reader.layout, iter(reader.layout.attributes)
+            for name, parse in zip(layout.names, layout.parsers, strict=True):
                 self._classifiers.append(parse if name == COUNT_COLUMN else self._classifier(next(attributes), parse))
-        if sum(map(len, cells)) > MAX_CACHED_LENGTH:
+        if len(cells) != len(self._classifiers):
+            raise ValueError
+        if reader.size > MAX_CACHED_LENGTH:
             pair, count = self._route(*_read_row(reader, cells))
             pair.conversations += count
             return
-        key = tuple([classify(cell) for classify, cell in zip(self._classifiers, cells, strict=True)])
+        key = tuple(map(call, self._classifiers, cells))
         result = self._cache.get(key)
         if result is None:
             if len(self._cache) == _MAX_CACHED:
@@ -160,12 +155,12 @@ class _Replayer:
 
         return lru_cache(_MAX_CELLS)(classify)
 
-    def _route(self, attributes: Mapping[str, CellValue], count: int | float) -> tuple[RulePair, int | float]:
+    def _route(self, attributes: Mapping[str, CellValue], count: float) -> tuple[RulePair, int | float]:
         """Return where to count conversations, and their number."""
         winners = [[*index.possible_winners(store_values(types, attributes))] for index, types in self._sides]
         before, after = ({destination_of_rule(entry) for entry in entries} for entries in winners)
         if len(before) > 1 or len(after) > 1:
-            parts = (part for entry in sum(winners, []) if entry for part in entry.rule.conditions)
+            parts = (part for entry in chain(*winners) if entry for part in entry.rule.conditions)
             tested = {part.attribute for part in parts if isinstance(part, Condition)}
             self._unrecorded |= tested - attributes.keys()
             return self._unknown, count
@@ -194,6 +189,7 @@ class _Replayer:
             moved=moved,
             unknown=self._unknown.conversations,
             unrecorded=tuple(sorted(self._unrecorded)),
+            unseen=(),
             pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
             unlisted=sum(pair.moved for pair in pairs if not pair.winners),
         )
@@ -221,6 +217,7 @@ def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> Docu
         "movedPercent": 100 * result.moved / result.total,
         "unknown": result.unknown,
         "unrecorded": list(result.unrecorded),
+        "unseen": list(result.unseen),
         "pairs": [
             {
                 "before": destination_to_json(pair.before, queue_names),

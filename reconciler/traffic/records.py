@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import BinaryIO, Final, NoReturn
@@ -30,8 +30,9 @@ class RecordReader:
     def __init__(self, path: str, attributes: BotAttributes) -> None:
         self.name = escape_invisible("stdin" if path == "-" else path)
         self.line = 1  # the line of the row that is read
+        self.size = 0  # bytes of the row that is read
+        self._tested = frozenset[str]()
         self._lines: list[bytes] = []  # of the row that is read
-        self._size = 0
         self.layout = SampleReader(
             text="", separator=",", collector=self._new_collector(), attribute_names=attributes, default_count=1
         )
@@ -46,20 +47,26 @@ class RecordReader:
 
         The caller parses the cells, and calls `refuse` if their number is wrong or a parser raises ValueError.
         """
-        lines = self._read_lines()
+        self._tested, lines = tested, self._read_lines()
         with self._stream:
             try:
                 first = next((line for line in lines if self._is_first(line)), "").removeprefix("\ufeff")
-                all_lines = chain([first], lines)
-                yield from self._json_rows(all_lines, tested) if first.startswith("{") else self._csv_rows(all_lines)
+                yield from (self._json_rows if first.startswith("{") else self._csv_rows)(chain([first], lines))
             except (csv.Error, ValueError):
                 self.refuse()
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Return the tested attributes that no line of JSON has had so far; CSV has columns."""
+        seen = self.layout.seen if isinstance(self.layout, _JsonReader) else self.layout.names
+        names = zip(self.layout.attributes, (name for name in self.layout.names if name != COUNT_COLUMN), strict=True)
+        return tuple(attribute for attribute, name in names if name not in seen and attribute in self._tested)
 
     def refuse(self) -> NoReturn:
         """Raise the error of the row that is read, by line and column."""
         collector = self._new_collector()
         with suppress(StopReadingError):
-            if self._size > _MAX_ROW:
+            if self.size > _MAX_ROW:
                 stop_reading(collector, "CXR231", 0, "this row is longer than 1 MiB", "is a quote missing?")
             text, _ = decode_table(b"".join(self._lines), collector)
             reader = replace(self.layout, text=text, collector=collector)
@@ -76,9 +83,9 @@ class RecordReader:
     def _read_lines(self) -> Iterator[str]:
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
             self._lines.append(data)
-            self._size += len(data)
+            self.size += len(data)
             text = data.decode()
-            if self._size > _MAX_ROW or CONTROL.search(text):
+            if self.size > _MAX_ROW or CONTROL.search(text):
                 raise ValueError
             yield text
 
@@ -90,7 +97,7 @@ class RecordReader:
         return not is_before
 
     def _start_row(self, line: int) -> None:
-        self.line, self._size = line, 0
+        self.line, self.size = line, 0
         self._lines.clear()
 
     def _csv_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
@@ -105,14 +112,14 @@ class RecordReader:
                 yield cells
             self._start_row(before + reader.line_num)
 
-    def _json_rows(self, lines: Iterator[str], tested: frozenset[str]) -> Iterator[list[str]]:
+    def _json_rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
         bot = self.layout.attribute_names
-        others = sorted(tested - {bot.intent, bot.confidence, COUNT_COLUMN})
-        self.layout = _JsonReader(**vars(self.layout))
+        others = sorted(self._tested - {bot.intent, bot.confidence, COUNT_COLUMN})
+        self.layout = layout = _JsonReader(**vars(self.layout))
         self._read_names(["intent", "confidence", *others, COUNT_COLUMN])
         for line in lines:
             if line.strip():
-                yield self.layout.parse(line)
+                yield layout.parse(line)
             self._start_row(self.line + 1)
 
     def _new_collector(self) -> ErrorCollector:
@@ -126,15 +133,17 @@ class RecordReader:
             self._raise(self.layout.collector)
 
     def _raise(self, collector: ErrorCollector) -> NoReturn:
-        findings = []
-        for finding in collector.findings():
-            if finding.severity == "error" and (source := finding.source):
-                findings.append(replace(finding, source=source._replace(line=source.line + self.line - 1)))
+        offset, errors = self.line - 1, (each for each in collector.findings() if each.severity == "error")
+        places = [(error, error.source) for error in errors]
+        findings = [replace(error, source=at and at._replace(line=at.line + offset)) for error, at in places]
         raise ManifestError(findings)
 
 
+@dataclass(kw_only=True)
 class _JsonReader(SampleReader):
     """Reads lines of JSON; an error is at the name of its value."""
+
+    seen: set[str] = field(default_factory=set)  # the names of all lines
 
     def records(self) -> Iterator[Record]:
         """Yield the only row."""
@@ -162,6 +171,7 @@ class _JsonReader(SampleReader):
             raise ValueError from error
         if len(values) != len(pairs) or not isinstance(pairs, tuple):
             raise ValueError
+        self.seen.update(values)
         values.setdefault(COUNT_COLUMN, _Number(1))
         return [_as_cell(values.get(name)) for name in self.names]
 

@@ -144,6 +144,7 @@ class SampleReader:
         self.collector.report(code, index, message, hint)
 
     def sum_rows(self) -> tuple[SampleRow, ...]:
+        """Return the rows, equal ones added up."""
         records = self.records()
         header = next(records, None)
         if header is None:
@@ -170,6 +171,7 @@ class SampleReader:
         return tuple(sums.values())
 
     def read_header(self, header: Record) -> None:
+        """Let the reader know its columns. Raises StopReadingError if one is wrong."""
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
         attributes: list[str] = []
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
@@ -189,6 +191,7 @@ class SampleReader:
         self._warn_of_similar_names(header)
 
     def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
+        """Return the values of a row and its count, or None for a wrong row."""
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
