@@ -26,7 +26,7 @@ from reconciler.apply.settings import ApplySettings
 from reconciler.cli import clients as connect
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.github.api import GitHubClock
+from reconciler.rest.client import RestClock
 from tests.support.measure import before_forking
 
 _SLEEP, _CLOCK = asyncio.sleep, time.monotonic
@@ -51,7 +51,7 @@ def _skip_waits() -> None:
     waitless = replace(REAL_TIME, sleep=_sleep, clock=_clock, random=random.random)
     setattr(connect, "REAL_TIME", waitless)  # noqa: B010 - a constant of the program
     (ApplySettings.__init__.__kwdefaults__ or {})["sleep"] = _sleep
-    GitHubClock.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
+    RestClock.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
 
 
 def main() -> None:
@@ -60,6 +60,7 @@ def main() -> None:
         import_module(f"reconciler.cli.commands.{command}")
     for name in (
         "reconciler.cxone.transport.httpx_transport",
+        "reconciler.forge.github",
         "reconciler.__main__",
         "reconciler.endpoint.server",
         "uvicorn",

@@ -25,7 +25,7 @@ _PURE: Final = (
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint github journal"
+    "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint forge journal rest"
     " simulator table/xlsx_file text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())

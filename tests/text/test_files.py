@@ -23,7 +23,7 @@ EXCEPTIONS = {
     "cli/commands/init.py: files('reconciler').joinpath('starter', name).read_text(encoding='utf-8')",
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
-    "github/workflow_files.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
+    "forge/pipeline_files.py: template.read_text(encoding='utf-8')",
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / file).read_text(encoding='utf-8')",
     "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",

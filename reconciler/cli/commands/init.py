@@ -1,9 +1,9 @@
-"""`cxroute init`: a first set of manifests that works in the sandbox; with --github, also the workflows."""
+"""`cxroute init`: a first set of manifests that works in the sandbox; with --github and others, also pipelines."""
 
 import argparse
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
@@ -14,44 +14,47 @@ from reconciler.cli.clients import credential_variables
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
-from reconciler.github import workflow_files as github
+from reconciler.forge import pipeline_files as pipelines
+from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSettings
 from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file
 
 SCHEMA: Final = ".schema/manifest.v1.json"
-WORKFLOWS: Final = Path(".github/workflows")
 _STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("directory", nargs="?", metavar="DIR", help="directory to create (default: that of -m, manifests)")
-    github_help = "also write workflows for GitHub; existing manifests and edited workflows are kept"
-    add("--github", action="store_true", help=github_help)
+    forges = parser.add_mutually_exclusive_group()
+    for kind in PIPELINES.values():
+        text = f"also write pipelines for {kind.forge}; existing manifests and edited pipelines are kept"
+        forges.add_argument(f"--{kind.option}", action="store_const", const=kind.option, dest="forge", help=text)
     source = "source of cxroute for the workflows (default: that of this installation, or of the existing workflows)"
     add("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files. Existing files are kept, except for unedited workflows, which are updated."""
-    if options.action and not options.github:
+    """Write the files. Existing files are kept, except for unedited pipelines, which are updated."""
+    kind = PIPELINES.get(options.forge)
+    if options.action and (kind is None or kind.option != "github"):
         raise UsageError("--action has no effect without --github, which writes the workflows")
     if options.directory and options.manifests not in ("manifests", options.directory):
         raise UsageError(f"-m {options.manifests} has no effect with {options.directory}: remove one of them")
     directory = Path(options.directory or options.manifests)
     texts = dict(_starter())
     existing = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
-    if existing and not options.github:
+    if existing and kind is None:
         raise UsageError(f"{existing[0]} already exists; nothing was written. Choose another directory.")
-    if options.github:
-        _check_workflows(directory, options.action)
+    if kind:
+        _check_pipelines(kind, directory, options.action)
     for name, text in {} if existing else texts.items():
         _write(directory / name, text)
         output.result(f"wrote {directory / name}\n")
-    if options.github:
-        _write_workflows(directory, options.action, output)
+    if kind:
+        _write_pipelines(kind, directory, options.action, output)
     if not existing:
         chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
@@ -66,73 +69,127 @@ def _starter() -> Iterator[tuple[str, str]]:
     yield SCHEMA, json.dumps(manifest_schema(), indent=2) + "\n"
 
 
-def _check_workflows(directory: Path, action: str | None) -> None:
-    """Raise UsageError if workflows cannot be written, or --action has no effect, before anything is written."""
-    source = action or _installed_from() or github.UNKNOWN_ACTION
-    github.check_settings(github.WorkflowSettings(source, directory.as_posix(), ()))
-    existing = _existing_workflows()
-    if action and len(existing) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, existing.values())):
-        stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
+def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) -> None:
+    """Raise UsageError if pipelines cannot be written, or --action has no effect, before anything is written."""
+    source = action or _installed_from() or pipelines.UNKNOWN_ACTION
+    pipelines.check_settings(kind, PipelineSettings(source, directory.as_posix(), ()))
+    existing = _existing_pipelines(kind)
+    if action and len(existing) == len(kind.files) and all(map(pipelines.is_edited, existing.values())):
+        stale = [name for name, text in existing.items() if pipelines.current_action(text) != action]
         if stale:
             remedy = f"Put `uses: {action}` there, or delete the files and run this command again"
             edited = f"edited workflows are kept, and these are edited: {', '.join(stale)}"
             raise UsageError(f"--action has no effect: {edited}. {remedy}")
 
 
-def _existing_workflows() -> dict[str, str]:
-    workflows = [WORKFLOWS / name for name in github.WORKFLOW_FILES]
+def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
     try:
-        existing = {path.name: read_file(path, MIB) for path in workflows if path.exists()}
+        existing = {name: read_file(Path(name), MIB) for name in kind.files if Path(name).exists()}
     except OSError as error:
         raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
     return {name: data.decode(errors="replace").replace("\r\n", "\n") for name, data in existing.items()}
 
 
-def _write_workflows(directory: Path, action: str | None, output: Output) -> None:
+def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, output: Output) -> None:
     needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
-    existing = _existing_workflows()
-    used = map(github.current_action, existing.values())
-    known = next((name for name in used if name not in (None, github.UNKNOWN_ACTION)), github.UNKNOWN_ACTION)
-    settings = github.WorkflowSettings(action or _installed_from() or known, directory.as_posix(), variables)
-    for name, text in tuple(github.build_workflows(settings)):
-        path, before = WORKFLOWS / name, existing.get(name)
+    existing = _existing_pipelines(kind)
+    used = map(pipelines.current_action, existing.values())
+    known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
+    settings = PipelineSettings(
+        action or _installed_from() or known, directory.as_posix(), variables, tuple(needed) or ("prod",)
+    )
+    for name, text in tuple(pipelines.build_pipelines(kind, settings)):
+        path, before = Path(name), existing.get(name)
         if before is None:
             _write(path, text)
             output.result(f"wrote {path}\n")
         elif before == text:
             output.result(f"unchanged {path}\n")
-        elif github.is_edited(before):
+        elif pipelines.is_edited(before):
             output.result(f"kept {path}, which was edited\n")
         else:
             write_text(path, text)
             output.result(f"rewrote {path}\n")
-    lines = [f"  {number}. {step}" for number, step in enumerate(_setup_steps(directory, needed), 1)]
-    output.result("\n".join(["", "Set up GitHub in this order (docs/github.md of cxroute):", *lines, ""]))
+    steps = [*_manifest_steps(directory, needed), *SETUP_STEPS[kind.option](needed)]
+    if kind.option == "github":
+        steps = [*_action_steps(kind, directory), *steps]
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    output.result("\n".join(["", f"Set up {kind.forge} in this order (docs/{kind.option}.md of cxroute):", *lines, ""]))
 
 
-def _setup_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    placeholder = github.UNKNOWN_ACTION
-    unknown = {name: github.is_edited(text) for name, text in _existing_workflows().items() if placeholder in text}
+def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:
+    placeholder, existing = pipelines.UNKNOWN_ACTION, _existing_pipelines(kind)
+    unknown = {name: pipelines.is_edited(text) for name, text in existing.items() if placeholder in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         command = f"cxroute init{where} --github --action OWNER/cxroute@COMMIT"
         yield f"replace {placeholder} with the repository of your cxroute and the hash of a commit in it: {command}"
-    if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
+    if edited := [name for name, by_hand in unknown.items() if by_hand]:
         yield f"replace {placeholder} in {', '.join(edited)}"
+
+
+def _manifest_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     for loaded in load_manifests(directory).environments.values():
         if loaded.document.is_placeholder:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
     if not credentials:
         yield "add an Environment to the manifests, with `owner` and `tenant`"
-        return
+
+
+def _github_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     for name, variables in credentials.items():
         secrets = " and ".join(variables)
         yield f"environment cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
         yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch only, reviewers"
-    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))}: without it, nothing is planned or applied"
-    yield 'branch protection: require the check "Routing plan", and up-to-date branches'
+    if credentials:
+        names = json.dumps(list(credentials))
+        yield f"variable CXROUTE_ENVIRONMENTS: {names}: without it, nothing is planned or applied"
+        yield 'branch protection: require the check "Routing plan", and up-to-date branches'
+
+
+def _gitlab_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "if .gitlab-ci.yml is your own: add `include: [{local: .gitlab/cxroute.yml}]` to it"
+    yield "variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
+    yield "variable CXROUTE_GITLAB_TOKEN, masked, environments cxone-*: a project's token, scope api, role Reporter"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"variables {secrets}, masked, environment cxone-{name}-plan: of a client with read-only access"
+        yield f"the same variables, protected, environment cxone-{name}: of a client that writes"
+    yield "merge requests: pipelines must succeed, and fast-forward or semi-linear merges"
+    yield "a pipeline schedule of the default branch, which checks for drift"
+
+
+def _azure_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "variable group cxroute: CXROUTE_PACKAGE, a pinned requirement of cxroute, which pip installs"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"variable group cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
+        yield f"variable group cxone-{name}: the same secrets, of a client that writes; branch control: main"
+        yield f"environment cxone-{name}: approvals, exclusive lock, and branch control: main"
+    yield "a pipeline for each file in .azure-pipelines; the build service may contribute to pull requests"
+    yield "branch policies of main: build validation with routing-plan, reviewers, and reset of votes on a push"
+
+
+def _bitbucket_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    yield "repository variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
+    scopes = "Repositories: Write, Pull requests: Write, Pipelines: Read"
+    yield f"a repository access token with {scopes}: the secured variable CXROUTE_BITBUCKET_TOKEN in each environment"
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"environment cxone-{name}-plan: secured variables {secrets}, of a client with read-only access"
+        yield f"environment cxone-{name}: the same variables, of a client that writes; default branch only"
+    yield "a schedule of the pipeline routing-drift, and merge checks: approvals, and no failed builds"
+
+
+SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
+    "github": _github_steps,
+    "gitlab": _gitlab_steps,
+    "azure": _azure_steps,
+    "bitbucket": _bitbucket_steps,
+}
+"""What remains to be set up on a forge, given the variables of the credentials by environment."""
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:

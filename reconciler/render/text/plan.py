@@ -94,7 +94,8 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
     replayed = [*replay_lines(summary.replay, style)] if summary.replay else []
-    for part in (allowed, refused, endpoint, impact, replayed):
+    consent = [f"  {summary.consent_text}"] if summary.consent else []
+    for part in (allowed, refused, endpoint, impact, replayed, consent):
         lines += [*part, ""] if part else []
     return lines
 

@@ -1,0 +1,245 @@
+"""GitHub: the run of a workflow, and the repository behind its REST API."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from reconciler.errors import RefusedError
+from reconciler.forge.archive import read_archive_file
+from reconciler.forge.forge import (
+    MAX_PLAN_BYTES,
+    PLAN_FILE,
+    Approvals,
+    BranchTip,
+    CommitStatus,
+    Forge,
+    MergedRequest,
+    PipelineRun,
+    PlanRun,
+    Post,
+)
+from reconciler.forge.plan_report import read_json_object
+from reconciler.forge.variables import StepVariables
+from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
+from reconciler.text.json_values import as_object, as_text, list_objects
+
+BOT: Final = "github-actions[bot]"  # the login of a workflow's token
+DIALECT: Final = RestDialect(
+    name="GitHub",
+    token_variable="GITHUB_TOKEN",  # noqa: S106 - the name of a variable
+    permission_advice="the job needs `permissions: {}`",
+    missing_advice="it does not exist, or the job lacks `permissions: {}`",
+    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+)
+LABEL: Final = "cxroute-drift"
+_MANUAL_EVENT: Final = "workflow_dispatch"
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
+_ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
+_OWNER: Final = re.compile(r"@([A-Za-z0-9-]+)(?:/([A-Za-z0-9._-]+))?")
+_COMMENT: Final = "pull-requests: write"
+_ISSUE: Final = "issues: write"
+_EXISTS: Final = 422
+
+
+def read_run(variables: Mapping[str, str]) -> PipelineRun:
+    """Return the run from the step's variables and its event. Raises UsageError outside of a workflow."""
+    step, event_file = StepVariables(variables, "GitHub"), variables.get("GITHUB_EVENT_PATH")
+    pull = as_object(read_json_object(Path(event_file)).get("pull_request")) if event_file else {}
+    ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+    number = pull.get("number") or (int(ref[1]) if ref else None)
+    repository, run = step.matching("GITHUB_REPOSITORY", _REPOSITORY), step.number("GITHUB_RUN_ID")
+    attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
+    server = step.address("GITHUB_SERVER_URL", "https://github.com")
+    head = pull.get("head")
+    sha = str(head.get("sha") or "") if isinstance(head, dict) else variables.get("GITHUB_SHA", "")
+    return PipelineRun(
+        repository=repository,
+        id=run,
+        attempt=attempt,
+        sha=StepVariables({"GITHUB_SHA": sha}, "GitHub").sha("GITHUB_SHA"),
+        is_manual=variables.get("GITHUB_EVENT_NAME") == _MANUAL_EVENT,
+        actor=step.matching("GITHUB_ACTOR", _ACTOR, "nobody"),
+        api=step.address("GITHUB_API_URL", "https://api.github.com"),
+        link=f"[run]({server}/{repository}/actions/runs/{run}/attempts/{attempt})",
+        pull_request=number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
+    )
+
+
+class GitHub:
+    """A repository on GitHub."""
+
+    name = "GitHub"
+    request = "pull request"
+    manual_advice = (
+        "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
+    )
+    max_text = 65_536
+
+    def __init__(self, http: RestClient, repository: str) -> None:
+        self._http, self._repository, self._path = http, repository, f"/repos/{repository}"
+
+    def fetch_login(self) -> str:
+        """Return the login of the token. A workflow's token has no permission to read it."""
+        try:
+            login = self._http.get_object("/user", Purpose("read the token's account", "none"))
+        except RestError as error:
+            if error.status in (FORBIDDEN, MISSING):
+                return BOT
+            raise
+        return str(login.get("login") or BOT)
+
+    def list_notes(self, number: int) -> list[Post]:
+        """Return every comment of a pull request, oldest first."""
+        purpose = Purpose(f"read the comments of pull request {number}", _COMMENT)
+        listed = self._http.pages(f"{self._path}/issues/{number}/comments?per_page=100", purpose)
+        return [_parse_post(item, "id") for item in listed]
+
+    def create_note(self, number: int, body: str) -> None:
+        """Write a comment."""
+        purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
+        self._http.send("POST", f"{self._path}/issues/{number}/comments", {"body": body}, purpose)
+
+    def edit_note(self, number: int, note: int, body: str) -> None:
+        """Replace the text of a comment."""
+        purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
+        self._http.send("PATCH", f"{self._path}/issues/comments/{note}", {"body": body}, purpose)
+
+    def list_drift_issues(self) -> list[Post]:
+        """Return the open issues with our label."""
+        purpose = Purpose("list the issues about drift", _ISSUE)
+        listed = self._http.pages(f"{self._path}/issues?state=open&labels={LABEL}&per_page=100", purpose)
+        labelled = (issue for issue in listed if any(one.get("name") == LABEL for one in list_objects(issue, "labels")))
+        return [_parse_post(issue, "number") for issue in labelled if "pull_request" not in issue]
+
+    def open_drift_issue(self, title: str, body: str) -> int:
+        """Open an issue with our label, which is created first: without it, the next run would not find the issue."""
+        label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
+        try:
+            self._http.send("POST", f"{self._path}/labels", label, Purpose(f"create the label {LABEL}", _ISSUE))
+        except RestError as error:
+            if error.status != _EXISTS:
+                raise
+        return int(self._write_issue("POST", "", {"title": title, "body": body, "labels": [LABEL]}).get("number") or 0)
+
+    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
+        """Replace an issue's text; the remark comes second, because it may get lost."""
+        self._write_issue("PATCH", f"/{issue}", {"body": body})
+        self._write_issue("POST", f"/{issue}/comments", {"body": remark})
+
+    def close_drift_issue(self, issue: int, remark: str) -> None:
+        """Close an issue; the remark comes second, because it may get lost."""
+        self._write_issue("PATCH", f"/{issue}", {"state": "closed", "state_reason": "completed"})
+        self._write_issue("POST", f"/{issue}/comments", {"body": remark})
+
+    def _write_issue(self, method: str, path: str, fields: object) -> dict[str, Any]:
+        purpose = Purpose("write the issue about drift", _ISSUE)
+        return self._http.send(method, f"{self._path}/issues{path}", fields, purpose)
+
+    def fetch_branch_tip(self) -> BranchTip:
+        """Return the tip of the default branch."""
+        purpose = Purpose("find the tip of the default branch", "contents: read")
+        branch = str(self._http.get_object(self._path, purpose).get("default_branch"))
+        ref = self._http.get_object(f"{self._path}/git/ref/heads/{quote(branch)}", purpose)
+        return BranchTip(branch, str(as_object(ref.get("object")).get("sha")))
+
+    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+        """Return the pull request whose merge is this commit."""
+        purpose = Purpose("find the pull request of this commit", "pull-requests: read")
+        target, pulls = (self._repository, tip.branch, sha), []
+        for pull in self._http.pages(f"{self._path}/commits/{sha}/pulls?per_page=100", purpose):
+            base = as_object(pull.get("base"))
+            place = (as_object(base.get("repo")).get("full_name"), base.get("ref"), pull.get("merge_commit_sha"))
+            if pull.get("merged_at") and place == target:
+                pulls.append(pull)
+        if not pulls:
+            return None
+        pull = max(pulls, key=lambda pull: str(pull["merged_at"]))
+        head = as_object(pull.get("head"))
+        is_from_fork = as_object(head.get("repo")).get("full_name") != self._repository
+        return MergedRequest(int(pull["number"]), str(head.get("sha")), is_from_fork)
+
+    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+        """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
+        path = f"/actions/workflows/{quote(pipeline, safe='')}/runs"
+        query = f"?event=pull_request&head_sha={quote(head)}&per_page=100"
+        purpose = Purpose(f"list the runs of {pipeline}", "actions: read")
+        payload = self._http.get_object(f"{self._path}{path}{query}", purpose)
+        finished = [
+            run
+            for run in list_objects(payload, "workflow_runs")
+            if as_object(run.get("head_repository")).get("full_name") == self._repository
+            and (run.get("event"), run.get("head_sha")) == ("pull_request", head)
+            and str(run.get("path", "")).split("@")[0] == f".github/workflows/{pipeline}"
+            and run.get("conclusion") not in (None, "cancelled", "skipped")
+        ]
+        newest = max(finished, key=lambda run: int(run["id"]), default=None)
+        return PlanRun(int(newest["id"]), newest.get("conclusion") == "success") if newest else None
+
+    def fetch_plan(self, run: int, environment: str) -> bytes | None:
+        """Return the plan in the newest artifact of that name; checks the digest of the artifact."""
+        purpose, name = Purpose("fetch the reviewed plan", "actions: read"), f"routing-plan-{environment}"
+        payload = self._http.get_object(f"{self._path}/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
+        artifacts = list_objects(payload, "artifacts")
+        valid = [entry for entry in artifacts if entry.get("name") == name and entry.get("expired") is False]
+        if not valid:
+            return None
+        artifact = max(valid, key=lambda entry: int(entry["id"]))
+        path = f"{self._path}/actions/artifacts/{int(artifact['id'])}/zip"
+        archive = self._http.download(path, MAX_PLAN_BYTES, purpose)
+        digest = artifact.get("digest")
+        if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
+            raise RefusedError("the downloaded artifact does not have the run's digest; try again")
+        return read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES)
+
+    def fetch_approvals(self, number: int) -> Approvals:
+        """Return who approved the head commit; a later request for changes, or a dismissal, withdraws an approval."""
+        purpose = Purpose(f"read the reviews of pull request {number}", "pull-requests: read")
+        pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
+        head, author = as_text(as_object(pull.get("head")).get("sha")), _login(pull)
+        if not head or not author:
+            raise RestError(f"cannot {purpose.task}: the response has no head commit or no author")
+        approved: dict[str, bool] = {}
+        for review in self._http.pages(f"{self._path}/pulls/{number}/reviews?per_page=100", purpose):
+            if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):  # a comment changes nothing
+                approved[_login(review)] = review["state"] == "APPROVED" and review.get("commit_id") == head
+        return Approvals(head, frozenset(login for login, counts in approved.items() if counts) - {author, ""})
+
+    def fetch_members(self, owner: str) -> frozenset[str]:
+        """Return a user, or the members of a team: to read these, a token needs the organization's permission."""
+        name = _OWNER.fullmatch(owner)
+        if name is None:
+            raise RestError(f"{owner} is not an owner as GitHub names them: @USER, or @ORGANIZATION/TEAM")
+        if name[2] is None:
+            return frozenset({name[1].lower()})
+        purpose = Purpose(f"read the members of {owner}", "members: read (of the organization)")
+        members = self._http.pages(f"/orgs/{name[1]}/teams/{name[2]}/members?per_page=100", purpose)
+        return frozenset(str(member.get("login", "")).lower() for member in members) - {""}
+
+    def set_status(self, sha: str, status: CommitStatus) -> None:
+        """Set a status of a commit."""
+        fields = {"context": status.name, "state": status.state, "description": status.text}
+        purpose = Purpose(f"set the status of {sha[:8]}", "statuses: write")
+        self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
+
+
+def _login(item: Mapping[str, Any]) -> str:
+    return as_text(as_object(item.get("user")).get("login")).lower()
+
+
+def _parse_post(item: Mapping[str, Any], id_name: str) -> Post:
+    author = str(as_object(item.get("user")).get("login", ""))
+    return Post(int(item.get(id_name) or 0), author, as_text(item.get("body")))
+
+
+def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
+    """Connect to the repository of a run."""
+    return GitHub(
+        RestClient(dialect=DIALECT, http=http, base=run.api, authorization={"Authorization": f"Bearer {token}"}),
+        run.repository,
+    )

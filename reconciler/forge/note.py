@@ -1,0 +1,255 @@
+"""A pull request's comment on a plan: its text, and whether to create it, edit it, or leave it.
+
+The first line names the environment, the second the run that wrote it; a header on the plan's outcome may follow.
+Comments may have been edited: only the second line is read, for a newer run and for an applied plan.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from reconciler.errors import RefusedError
+from reconciler.forge.forge import Forge, PipelineRun, Post, Skip
+from reconciler.forge.plan_report import PlanReport
+from reconciler.model.live import normalize_line_ends
+from reconciler.render.escape_markdown import alert, code_span, escape_markdown
+from reconciler.render.markdown.plan import comment_marker
+from reconciler.text.json_values import as_object, list_objects
+
+_Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
+_NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one
+
+_MAX_LISTED: Final = 10
+_SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
+
+
+class CommentHeader(NamedTuple):
+    """Markdown; `applied` means that the full plan is applied."""
+
+    text: str
+    applied: bool = False
+
+
+def applied_header(report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentHeader:
+    """Return a header for the report of `cxroute apply --format json`."""
+    outcomes, error = list_objects(report, "outcomes"), report.get("error")
+    if isinstance(error, dict) and not outcomes:
+        word = "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
+        return _header("CAUTION", f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", ""))))
+    missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
+    total = len(outcomes)
+    if report.get("converged") is True and not missing:
+        text = "**Applied**" if total else "**Nothing was left to apply**"
+        return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
+    lines = [f"- {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]]
+    lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
+    lines = lines or ["After another read, the tenant still differs from the manifests."]
+    advice = "The remaining changes are part of the reviewed plan: run it again to continue."
+    title = f"**Applied {total - len(missing)} of {total}** {_when(run, now)}"
+    return _header("CAUTION", title, "", *lines, "", advice)
+
+
+def _header(kind: str, *lines: str) -> CommentHeader:
+    return CommentHeader(alert(kind, lines))
+
+
+def _reason_lines(text: str) -> list[str]:
+    """Return sentences from outside as a paragraph. Each line is bounded by itself, to keep the last ones."""
+    stripped = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [" ".join(map(escape_markdown, _SENTENCE.split(line))) for line in stripped]
+    return ["", "<br>".join(lines[:_MAX_LISTED])] if lines else []
+
+
+def _outcome_text(outcome: Mapping[str, Any]) -> str:
+    words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run checks"}
+    text = f"{code_span(str(outcome.get('address')))} {words.get(str(outcome.get('status')), 'unknown')}"
+    return f"{text}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else text
+
+
+def _when(run: PipelineRun, now: datetime) -> str:
+    return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
+
+
+_HEAD: Final = "<!-- cxroute:head -->"
+_HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
+_STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
+_HEX_PATTERN: Final = re.compile(r"[0-9a-f]{0,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentState:
+    """The run that wrote a comment last, its commit and plan, and whether that plan was applied."""
+
+    run: int
+    attempt: int
+    sha: str
+    plan: str
+    applied: bool = False
+
+    @property
+    def marker_line(self) -> str:
+        """Return the comment's second line."""
+        return f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
+
+
+class CreateComment(NamedTuple):
+    """Write a new comment."""
+
+    body: str
+
+
+class EditComment(NamedTuple):
+    """Change a comment."""
+
+    id: int
+    body: str
+
+
+CommentDecision = CreateComment | EditComment | Skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredComment:
+    """A comment on the plan of one environment, written by one run. `author` is the token's login."""
+
+    environment: str
+    author: str
+    state: CommentState
+    text: str  # a plan in Markdown, or only a header
+    limit: int = 65_536  # characters of a note
+
+
+def compose_comment(desired: DesiredComment) -> str:
+    """Return the comment of a plan: its Markdown, with the state under its first line."""
+    text, first = normalize_line_ends(desired.text), comment_marker(desired.environment)
+    rest = text[len(first) :].lstrip("\n") if _belongs_to(desired.environment, text) else text
+    return _bounded(f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n", desired.limit)
+
+
+def parse_state(body: str) -> CommentState | None:
+    """Return the state in a comment's second line; None if it does not hold one."""
+    marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
+    try:
+        state = as_object(json.loads(marker[1])) if marker else {}
+    except (ValueError, RecursionError):
+        return None
+    run, attempt, sha, plan = map(state.get, ("run", "attempt", "sha", "plan"))
+    are_hex = all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan))
+    if type(run) is not int or type(attempt) is not int or not are_hex:
+        return None
+    return CommentState(run=run, attempt=attempt, sha=str(sha), plan=str(plan), applied=state.get("applied") is True)
+
+
+def _decide(new_body: _NewBody, reason: str, comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
+    """Decide on the author's comment of the environment; if there is none, skip for the reason, or create one."""
+    for comment in comments:
+        body = normalize_line_ends(comment.body)
+        if comment.author == desired.author and _belongs_to(desired.environment, body):
+            text = new_body(comment, desired)
+            if text is None:
+                return Skip("a newer run wrote it, or the plan was applied since")
+            return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
+    return Skip(reason) if reason else CreateComment(compose_comment(desired))
+
+
+def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
+    return None if _is_newer(comment, desired) else compose_comment(desired)
+
+
+def _outdated_body(comment: Post, desired: DesiredComment) -> str | None:
+    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired)
+
+
+def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
+    """Return the comment under a new header. Its state stays that of the plan: a later plan may replace it."""
+    state, applied = parse_state(comment.body), desired.state.applied
+    if state and state.applied and not applied:
+        return None
+    return _replace_header(comment, replace(state or desired.state, applied=applied), desired)
+
+
+decide_plan: Final = partial(_decide, _plan_body, "")  # a plan that needs a comment
+decide_refresh: Final = partial(_decide, _plan_body, "there is nothing to report, and no comment to update")
+decide_header: Final = partial(_decide, _headed_body, "there is no comment to update")  # a plan's outcome
+# A newer commit without a plan:
+decide_outdated: Final = partial(_decide, _outdated_body, "there is no comment that could be out of date")
+
+
+def _is_newer(comment: Post, desired: DesiredComment) -> bool:
+    state, own = parse_state(comment.body), desired.state
+    return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
+
+
+def _replace_header(comment: Post, state: CommentState, desired: DesiredComment) -> str:
+    first, *lines = normalize_line_ends(comment.body).split("\n")
+    rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
+    if rest.startswith(_HEAD + "\n"):
+        rest = rest.partition(_HEAD_ENDS)[2]
+    text = desired.text.strip().replace("<!--", "<!-")  # only this function marks the header's end
+    above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
+    return _bounded(above + rest.lstrip("\n"), desired.limit)
+
+
+def _bounded(text: str, limit: int) -> str:
+    return text[: limit - 1].rstrip() + "\n"
+
+
+def _belongs_to(environment: str, text: str) -> bool:
+    return text.split("\n", 1)[0] == comment_marker(environment)
+
+
+class CommentRequest(NamedTuple):
+    """A desired comment, and the function that decides on it, given the existing comments."""
+
+    desired: DesiredComment
+    decide: _Decide
+
+
+def request_plan(report: PlanReport, run: PipelineRun) -> CommentRequest:
+    """Return the request for a plan. One without changes edits a comment, but does not create one."""
+    decide = decide_plan if report.has_changes or report.is_refused else decide_refresh
+    return _request(report.environment, run, CommentHeader(report.text), decide, report.plan_id)
+
+
+def request_planless(environment: str, run: PipelineRun, now: datetime) -> CommentRequest:
+    """Return the request for a commit without a plan."""
+    text = f"**No plan for {code_span(run.sha[:8])}**: the text below is for an earlier commit. The checks show why."
+    return _request(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
+
+
+def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentRequest:
+    """Return the request for the outcome of a plan; an empty report means a missing one."""
+    text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
+    header = applied_header(report, run, now) if report else _header("CAUTION", text)
+    return _request(environment, run, header, decide_header)
+
+
+def request_outdated(environment: str, reason: str, run: PipelineRun, now: datetime) -> CommentRequest:
+    """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
+    text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
+    header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
+    return _request(environment, run, header, decide_header)
+
+
+def _request(
+    environment: str, run: PipelineRun, header: CommentHeader, decide: _Decide, plan: str = ""
+) -> CommentRequest:
+    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=plan, applied=header.applied)
+    return CommentRequest(DesiredComment(environment=environment, author="", state=state, text=header.text), decide)
+
+
+def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
+    """Execute a decision, and return its description."""
+    match decision:
+        case CreateComment():
+            forge.create_note(number, decision.body)
+            return f"wrote a comment on {forge.request} {number}"
+        case EditComment():
+            forge.edit_note(number, decision.id, decision.body)
+            return f"edited the comment on {forge.request} {number}"
+        case _:
+            return f"did not change the comments of {forge.request} {number}: {decision.reason}"

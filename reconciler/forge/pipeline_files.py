@@ -1,0 +1,124 @@
+"""The pipelines of a repository with manifests, from templates; those for GitHub are this project's own workflows."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from reconciler.errors import UsageError
+
+OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"  # in our workflows; docs/github.md explains the comment
+UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
+_ACTION: Final = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"
+)
+_ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{_ACTION.pattern})$", re.MULTILINE)
+"""The action of cxroute; other actions have their version behind the hash."""
+_SIGNED: Final = re.compile("# Written by `cxroute init --[a-z]+`[^\n]*: ([0-9a-f]{16})\n")  # with any version's words
+_FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
+_EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)  # one copy for each environment
+_VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
+
+
+class PipelineSettings(NamedTuple):
+    """Differences between repositories."""
+
+    action: str  # OWNER/REPOSITORY@COMMIT; only workflows of GitHub have it
+    manifests: str
+    variables: tuple[str, ...]  # variables of credentials, and names of the secrets
+    environments: tuple[str, ...] = ("prod",)  # of the manifests; only pipelines whose matrix is fixed have them
+
+
+class PipelineKind(NamedTuple):
+    """The pipelines of one forge: option of `init`, name, files, and the lines for the credentials."""
+
+    option: str  # "github": of `init --github`, of the templates' folder, and of docs/github.md
+    forge: str  # "GitHub"
+    files: tuple[str, ...]  # from the root of the repository; the template has the last part of the name
+    credential_lines: Callable[[Sequence[str]], Sequence[str]]  # for @CREDENTIALS@, from the names of the secrets
+
+
+def _github_credentials(variables: Sequence[str]) -> Sequence[str]:
+    lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in variables]
+    # The repository's settings, and not a manifest, allow other hosts for secrets.
+    return [*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"]
+
+
+def _gitlab_credentials(variables: Sequence[str]) -> Sequence[str]:
+    return [f"tenant_secrets=({' '.join(variables)})"]  # names alone: GitLab sets the variables of a job
+
+
+def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
+    # Azure DevOps maps a secret into a step only by name; one that is not set stays as the text "$(NAME)".
+    return [f"{name}: $({name})" for name in variables]
+
+
+WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
+_AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-install.yml")
+PIPELINES: Final = {
+    kind.option: kind
+    for kind in (
+        PipelineKind(
+            "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
+        ),
+        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml"), _gitlab_credentials),
+        PipelineKind(
+            "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES), _azure_credentials
+        ),
+        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",), lambda variables: variables),
+    )
+}
+
+
+def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[tuple[str, str]]:
+    """Yield each pipeline's file, from the root of the repository, and its text. Raises UsageError."""
+    check_settings(kind, settings)
+    credentials = "\n".join(kind.credential_lines(settings.variables))
+    for name in kind.files:
+        template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
+        text = template.read_text(encoding="utf-8")
+        text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
+        text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
+        text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
+        text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
+        head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
+        yield name, f"{head}{_digest(text)}\n{text}"
+
+
+def _fill(text: str, environment: str) -> str:
+    return text.replace("@ENVIRONMENT@", environment).replace("@ID@", re.sub("[^A-Za-z0-9]", "_", environment))
+
+
+def current_action(text: str) -> str | None:
+    """Return the action of cxroute in a workflow; None if it is not in the form of the templates."""
+    line = _ACTION_LINE.search(text)
+    return line[2] if line else None
+
+
+def is_edited(text: str) -> bool:
+    """Return whether a pipeline was edited or written manually; another commit of cxroute is not an edit."""
+    signed = _SIGNED.match(text)
+    return signed is None or signed[1] != _digest(text[signed.end() :])
+
+
+def check_settings(kind: PipelineKind, settings: PipelineSettings) -> None:
+    """Raise UsageError for text that could have another meaning in a pipeline, and for an action that is not pinned."""
+    if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
+        source = "the source of cxroute as OWNER/REPOSITORY@COMMIT, with a commit's full hash"
+        raise UsageError(f"--action {settings.action}: specify {source}: a tag can be moved to other code")
+    parts = settings.manifests.split("/")
+    if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):
+        text = f"for {'workflows' if kind.option == 'github' else 'pipelines'}"
+        text = f"{text}, specify a folder below this one, of letters, digits, . _ -"
+        raise UsageError(f"-m {settings.manifests}: {text}")
+    wrong = [name for name in settings.variables if not _VARIABLE.fullmatch(name)]
+    if wrong:
+        allowed = "use A-Z, 0-9 and _, without GITHUB_"
+        raise UsageError(f"the variable {wrong[0]} cannot be a secret of {kind.forge}: {allowed}")
+
+
+def _digest(text: str) -> str:
+    return sha256(_ACTION_LINE.sub(r"\1", text).encode()).hexdigest()[:16]

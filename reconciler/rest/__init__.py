@@ -1,0 +1,1 @@
+"""Requests to REST APIs other than CXone's: forges, Cognigy, Prometheus."""

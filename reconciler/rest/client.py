@@ -1,0 +1,259 @@
+"""A REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
+
+import json
+import time as clocks
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from reconciler.errors import CxrouteError
+from reconciler.text.escape import sanitize
+from reconciler.text.json_values import as_object
+
+MAX_PAGES: Final = 100  # ten thousand notes
+_ATTEMPTS: Final = 4
+_MINUTE: Final = 60.0  # for a rate limit without a time
+_MAX_RESPONSE_BYTES: Final = 16 << 20
+_MAX_MESSAGE: Final = 200
+_OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
+UNAUTHORIZED, FORBIDDEN, MISSING, CONFLICT = 401, 403, 404, 409
+
+
+class RestError(CxrouteError, kind="API"):
+    """A failed request; `status` is 0 without a response."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Purpose(NamedTuple):
+    """A request's task, as it follows "cannot", and the permission that the token needs for it."""
+
+    task: str
+    permission: str
+
+
+class RestClock(NamedTuple):
+    """A monotonic clock, the time of day in seconds, and sleep."""
+
+    clock: Callable[[], float] = clocks.monotonic
+    now: Callable[[], float] = clocks.time
+    sleep: Callable[[float], object] = clocks.sleep
+
+
+class RestResponse(NamedTuple):
+    """A response."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    url: httpx.URL  # of the request
+
+
+class RequestContent(NamedTuple):
+    """The content of a request, and its media type."""
+
+    type: str
+    data: bytes
+
+
+class ListPage(NamedTuple):
+    """One page of a list, and the address of the next; `items` is None for a response that is not a page."""
+
+    items: list[Any] | None
+    next_url: str | None
+
+
+def page_by_link(response: RestResponse, payload: object) -> ListPage:
+    """Return the page of a response that is a list, with the next one in its `Link` header."""
+    links = httpx.Response(_OK, headers=response.headers).links
+    return ListPage(payload if isinstance(payload, list) else None, links.get("next", {}).get("url"))
+
+
+class RestDialect(NamedTuple):
+    """How one API differs from the others in its requests, and in the words of its errors."""
+
+    name: str  # "GitHub"
+    token_variable: str  # the environment variable with the token
+    permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
+    missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
+    headers: Mapping[str, str] = {}
+    page: Callable[[RestResponse, object], ListPage] = page_by_link
+    sign_in_statuses: tuple[int, ...] = ()  # of a sign-in page, which an API sends in place of 401
+
+
+@dataclass(kw_only=True)
+class RestClient:
+    """An API, through one token that is sent only to `base`."""
+
+    dialect: RestDialect
+    http: httpx.Client
+    base: str  # no slash at its end
+    authorization: Mapping[str, str] = field(repr=False)  # the header with the token
+    time: RestClock = field(default_factory=RestClock)
+    wait_budget: float = 120.0  # seconds of all waits together
+    exchange_timeout: float = 60.0  # seconds of one exchange
+
+    def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+        """Return the JSON at a path of the API."""
+        return self._payload(self._request("GET", self.base + path, purpose), purpose)
+
+    def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
+        """Return the JSON object at a path of the API."""
+        return as_object(self.get(path, purpose))
+
+    def get_file(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
+        """Return the file that the API itself sends."""
+        return self._request("GET", self.base + path, purpose, max_bytes=max_bytes).body
+
+    def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
+        """Yield every object of a list, page after page."""
+        url, base = self.base + path, httpx.URL(self.base)
+        for _ in range(MAX_PAGES):
+            response = self._request("GET", url, purpose)
+            page = self.dialect.page(response, self._payload(response, purpose))
+            if page.items is None:
+                raise RestError(f"cannot {purpose.task}: {self.dialect.name}'s response is not a list")
+            yield from (item for item in page.items if isinstance(item, dict))
+            if page.next_url is None:
+                return
+            url, next_page = page.next_url, _parse_url(page.next_url)
+            is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
+            if not is_same_server or next_page.userinfo:
+                raise RestError(f"cannot {purpose.task}: the link to the next page leads to another host")
+        raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
+
+    def send(
+        self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
+        content = RequestContent(content_type, json.dumps(payload).encode())
+        return as_object(self._payload(self._request(method, self.base + path, purpose, content), purpose))
+
+    def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
+        """Return a file from the location that the forge names; the token is not sent there."""
+        redirect = self._request("GET", self.base + path, purpose)
+        if redirect.status < _MULTIPLE:
+            raise RestError(f"cannot {purpose.task}: {self.dialect.name} sends no link to it")
+        return self.download_from(redirect.headers.get("location", ""), max_bytes, purpose)
+
+    def download_from(self, location: str, max_bytes: int, purpose: Purpose) -> bytes:
+        """Return the file at a location that the API named; the token is not sent there."""
+        url, base, name = _parse_url(location), httpx.URL(self.base), self.dialect.name
+        # Over https, or from the API's host if that is plain http.
+        is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        if not url.host or not (url.scheme == "https" or is_local):
+            raise RestError(f"cannot {purpose.task}: {name}'s link to it is not an https:// address")
+        request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+        response = self._send_with_retries(request, purpose, max_bytes)
+        if (status := response.status) != _OK:
+            raise RestError(f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status)
+        return response.body
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        purpose: Purpose,
+        content: RequestContent | None = None,
+        max_bytes: int = _MAX_RESPONSE_BYTES,
+    ) -> RestResponse:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
+        headers |= {"Content-Type": content.type} if content else {}
+        request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
+        response = self._send_with_retries(request, purpose, max_bytes)
+        if response.status in self.dialect.sign_in_statuses:
+            response = response._replace(status=UNAUTHORIZED, body=b"")
+        if response.status >= _REFUSED:
+            raise RestError(self._refusal_text(response, purpose), response.status)
+        return response
+
+    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
+        """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            result: RestResponse | RestError
+            try:
+                result = self._exchange(request, purpose, max_bytes)
+            except httpx.HTTPError as error:
+                kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+                result = RestError(f"cannot {purpose.task}: {request.url.host} {kind}")
+            wait = self._retry_pause(result, attempt, request.method)
+            if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
+                if isinstance(result, RestError):
+                    raise result
+                return result
+            self.wait_budget -= wait
+            self.time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
+        end = self.time.clock() + self.exchange_timeout
+        with closing(self.http.send(request, stream=True)) as response:
+            body = bytearray()
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > max_bytes:
+                    raise RestError(f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB")
+                if self.time.clock() > end:
+                    raise httpx.ReadTimeout("", request=request)
+            return RestResponse(response.status_code, response.headers, bytes(body), request.url)
+
+    def _retry_pause(self, result: RestResponse | RestError, attempt: int, method: str) -> float | None:
+        # In seconds; None without a retry.
+        if isinstance(result, RestResponse) and result.status in (FORBIDDEN, _LIMITED):
+            return _rate_limit_wait(result, self.time.now())
+        is_fault = isinstance(result, RestError) or result.status >= _SERVER
+        return float(2 ** (attempt - 1)) if is_fault and method != "POST" else None
+
+    def _payload(self, response: RestResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return json.loads(response.body or b"null")
+        except (ValueError, RecursionError):
+            text = f"cannot {purpose.task}: {self.dialect.name}'s response is not JSON"
+            raise RestError(text, response.status) from None
+
+    def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
+        text = ""
+        with suppress(ValueError, RecursionError):
+            text = sanitize(_message(json.loads(response.body)))[:_MAX_MESSAGE]
+        text = f"HTTP {response.status}{f' {text}' if text else ''}"
+        if _rate_limit_wait(response, 0.0) is not None and response.status in (FORBIDDEN, _LIMITED):
+            limit = f"{self.dialect.name}'s rate limit asks for a longer wait than a step may take"
+            return f"cannot {purpose.task}: {limit} ({text})"
+        advice = {
+            UNAUTHORIZED: f"{self.dialect.token_variable} is not valid (any more)",
+            FORBIDDEN: self.dialect.permission_advice.format(purpose.permission),
+            MISSING: self.dialect.missing_advice.format(purpose.permission),
+        }.get(response.status, "")
+        return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
+
+
+def _message(payload: object) -> str:
+    """Return the message of an error: `message` (GitHub, GitLab, Azure), or `error` and its message (Bitbucket)."""
+    form = as_object(payload)
+    return str(form.get("message") or as_object(form.get("error")).get("message") or form.get("error") or "")
+
+
+def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
+    """Return the seconds that a rate limit asks for; None for another refusal."""
+    retry_after, reset, remaining = (
+        response.headers.get(name) or response.headers.get(f"x-{name}") or ""
+        for name in ("retry-after", "ratelimit-reset", "ratelimit-remaining")
+    )
+    if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 8:  # noqa: PLR2004 - months
+        return float(retry_after)
+    if remaining == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
+        return max(float(reset) - now, 0.0) + 1
+    return _MINUTE if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower() else None
+
+
+def _parse_url(text: str) -> httpx.URL:
+    """Return a URL; an empty one in place of an invalid one."""
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return httpx.URL()
