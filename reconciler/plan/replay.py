@@ -5,17 +5,17 @@ result, so that a row costs a few microseconds, and memory does not grow with th
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from operator import call
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.endpoint_stage import store_values
+from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
-from reconciler.behaviour.space.value_type import ANY_TEXT, Types
+from reconciler.behaviour.space.value_type import ANY_TEXT
 from reconciler.model.finding import Document
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
@@ -31,10 +31,10 @@ _OTHER_TEXT: Final = object()
 
 
 class ReplaySide(NamedTuple):
-    """Rules on events in the order of evaluation, and the known types of attributes."""
+    """Rules in the order of evaluation, and the endpoint before them."""
 
     entries: Sequence[RoutingEntry]
-    types: Types
+    endpoint: EndpointStage
 
 
 class ReplayExample(NamedTuple):
@@ -100,13 +100,28 @@ def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> Repla
     return result if result.total else reader.refuse_empty()
 
 
+class _IndexedSide:
+    def __init__(self, side: ReplaySide) -> None:
+        self.endpoint = side.endpoint
+        self.on_events = side.endpoint.pull_back(side.entries)
+        self._index, self._index_of_events = RuleIndex(side.entries), RuleIndex(self.on_events)
+
+    def possible_winners(self, attributes: Mapping[str, CellValue]) -> Iterator[RoutingEntry | None]:
+        """Yield each rule that may take an event; several if that depends on what is not recorded or understood."""
+        endpoint = self.endpoint
+        if endpoint.intent in attributes and endpoint.confidence in attributes:
+            return self._index.possible_winners({**attributes, **endpoint.context(attributes).attributes})
+        return self._index_of_events.possible_winners(store_values(endpoint.types, attributes))
+
+
 class _Replayer:
     def __init__(self, *sides: ReplaySide) -> None:
-        self._sides = [(RuleIndex(side.entries), side.types) for side in sides]
+        self._sides = [_IndexedSide(side) for side in sides]
         self.conditions: dict[str, list[Condition]] = {}  # by attribute
-        for part in (part for side in sides for entry in side.entries for part in entry.rule.conditions):
-            if isinstance(part, Condition):
-                self.conditions.setdefault(part.attribute, []).append(part)
+        for entry in chain(*(side.on_events for side in self._sides), *(side.entries for side in sides)):
+            for part in entry.rule.conditions:
+                if isinstance(part, Condition):
+                    self.conditions.setdefault(part.attribute, []).append(part)
         self._unmoved, self._unknown, self._pairs = RulePair(), RulePair(), dict[object, RulePair]()
         self._unrecorded: set[str] = set()
         self._classifiers: list[Callable[[str], object]] = []  # of the columns
@@ -143,7 +158,7 @@ class _Replayer:
         numbers = sorted(operand for operand in operands if isinstance(operand, (int, float)))
         has_patterns = any(part.operator in PATTERNS for part in conditions)
         # A number that is stored as text is compared as it is written.
-        is_text = any(types.get(attribute) == ANY_TEXT for _, types in self._sides)
+        is_text = any(each.endpoint.context_types.get(attribute) == ANY_TEXT for each in self._sides)
 
         def classify(cell: str) -> object:
             value = parse(cell)
@@ -157,7 +172,7 @@ class _Replayer:
 
     def _route(self, attributes: Mapping[str, CellValue], count: float) -> tuple[RulePair, int | float]:
         """Return where to count conversations, and their number."""
-        winners = [[*index.possible_winners(store_values(types, attributes))] for index, types in self._sides]
+        winners = [[*side.possible_winners(attributes)] for side in self._sides]
         before, after = ({destination_of_rule(entry) for entry in entries} for entries in winners)
         if len(before) > 1 or len(after) > 1:
             parts = (part for entry in chain(*winners) if entry for part in entry.rule.conditions)

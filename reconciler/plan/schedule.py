@@ -128,6 +128,5 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
     """Return the recorded conversations that the plan moves. Raises ManifestError for the first row that is wrong."""
     now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
-    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
-    sides = (ReplaySide(order_entries(entries, evaluation), endpoint.types) for entries in (before, after))
-    return replay(reader, *sides)
+    before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
+    return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))

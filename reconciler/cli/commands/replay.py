@@ -31,11 +31,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     sides = [parse_source(name, options, output) for name in (options.left, options.right)]
     order, reader = evaluation(*sides), RecordReader(options.file, _attributes(sides))
     lists, stages = read_sources(*sides), endpoints(*sides)
-    on_events = zip(stages, lists, strict=True)
-    before, after = (
-        ReplaySide(order_entries(stage.pull_back(rules.entries), order), stage.types) for stage, rules in on_events
-    )
-    result = replay(reader, before, after)
+    ordered = (order_entries(rules.entries, order) for rules in lists)
+    result = replay(reader, *map(ReplaySide, ordered, stages))
     queues = {**lists[0].queues, **lists[1].queues}
     code = PENDING if options.detailed_exitcode and (result.moved or result.unknown) else 0
     if output.form == "json":
