@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -78,7 +77,7 @@ def some_rows(random: Random, axes: Mapping[str, list[Any]]) -> Rows:
 
 def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], float]], sides: list[Side]) -> None:
     """Hold the counts by pair of destinations against the evaluator, and each example against its rules."""
-    expected, undecided = Counter[Any](), 0.0
+    expected, undecided = dict[Any, Fraction](), 0.0
     parts = (part for ordered, _ in sides for entry in ordered for part in entry.rule.conditions)
     texts = sorted({part.text for part in parts if isinstance(part, Opaque)})
     cases = [dict(zip(texts, truths, strict=True)) for truths in product((True, False), repeat=len(texts))]
@@ -94,7 +93,8 @@ def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], f
             continue
         (before,), (after,) = befores, afters
         if before != after:
-            expected[before, after] += count * split_distance(before, after)
+            moved = Fraction(count) * split_distance(before, after)
+            expected[before, after] = expected.get((before, after), Fraction(0)) + moved
     # Two conditions that are not understood may be one and the same: such a result may count as not known.
     assert undecided <= result.unknown
     assert texts or not result.unknown
@@ -167,7 +167,8 @@ def test_replay_passes_the_endpoint_first(types: Any, tmp_path: Path) -> None:
         confidences = [None, 0, 0.25, 0.5, 0.7, 0.71, 0.95, 0.9500000000000001, 1]
         rows = [({INTENT: i, CONFIDENCE: c}, random.randint(1, 5)) for i, c in product(intents, confidences)]
         path = write_csv(tmp_path / "a.csv", (INTENT, CONFIDENCE), rows)
-        result = replayed(path, *sides, names=BotAttributes(intent=INTENT, confidence=CONFIDENCE))
+        names = BotAttributes(intent=INTENT, confidence=CONFIDENCE)
+        result = replayed(path, sides[0], sides[1], names)
         check_routes(result, rows, list(zip(ordered, stages, strict=True)))
         moved += result.moved
     assert moved
