@@ -38,7 +38,7 @@ class ReplaySide(NamedTuple):
 
 
 class ReplayExample(NamedTuple):
-    """A recorded conversation: its line from 1, and its attributes; None is a missing one."""
+    """A recorded conversation: its line from 1, and the attributes that rules test; None is a missing one."""
 
     line: int
     attributes: Mapping[str, CellValue]
@@ -148,7 +148,10 @@ class _Replayer:
         pair, count = result
         pair.conversations += count
         if pair.lacks_examples and count:
-            pair.examples.append(ReplayExample(reader.line, _read_row(reader, cells)[0]))
+            attributes, _ = _read_row(reader, cells)
+            # What no rule tests may be personal data, and a report must not contain it.
+            tested = {name: value for name, value in attributes.items() if name in self.conditions}
+            pair.examples.append(ReplayExample(reader.line, tested))
 
     def _classifier(self, attribute: str, parse: Callable[[str], CellValue]) -> Callable[[str], object]:
         """Return a function of a cell; its results are equal for cells that no condition distinguishes."""

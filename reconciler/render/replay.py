@@ -35,7 +35,8 @@ def summarize_replay(
 ) -> ReplaySummary:
     """Return the counts in words, with up to `limit` pairs of destinations."""
     moved = f"{_number(result.moved)} ({100 * result.moved / result.total:.1f} %)" if result.moved else "none"
-    title = f"Of {_number(result.total)} recorded conversations, {moved} go elsewhere."
+    noun, verb = "conversation" if result.total == 1 else "conversations", "goes" if result.moved == 1 else "go"
+    title = f"Of {_number(result.total)} recorded {noun}, {moved} {verb} elsewhere."
     notes = []
     if hidden := result.pairs[limit:]:
         rest = sum(pair.moved for pair in hidden)
@@ -78,4 +79,4 @@ def _rule(entry: RoutingEntry | None) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}" if value == int(value) and isinstance(value, int) else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
