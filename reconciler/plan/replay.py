@@ -25,7 +25,7 @@ from reconciler.traffic.sample import COUNT_COLUMN, MAX_CACHED_LENGTH, CellValue
 
 MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_PAIRS: Final = 2_000  # pairs of rules that are listed; the conversations of further pairs are added up
-_MAX_CACHED: Final = 50_000  # kinds of rows
+_MAX_CACHED: Final = 100_000  # kinds of rows
 _MAX_CELLS: Final = 16_384  # of a column
 _OTHER_TEXT: Final = object()
 
@@ -148,9 +148,9 @@ class _Replayer:
         pair, count = result
         pair.conversations += count
         if pair.lacks_examples and count:
-            attributes, _ = _read_row(reader, cells)
+            recorded, _ = _read_row(reader, cells)
             # What no rule tests may be personal data, and a report must not contain it.
-            tested = {name: value for name, value in attributes.items() if name in self.conditions}
+            tested = {name: value for name, value in recorded.items() if name in self.conditions}
             pair.examples.append(ReplayExample(reader.line, tested))
 
     def _classifier(self, attribute: str, parse: Callable[[str], CellValue]) -> Callable[[str], object]:
@@ -169,7 +169,7 @@ class _Replayer:
                 return None
             if isinstance(value, str):
                 return value if has_patterns or value in operands else _OTHER_TEXT
-            return repr(value) if is_text else (bisect_left(numbers, value), bisect_right(numbers, value))
+            return (repr(value),) if is_text else (bisect_left(numbers, value), bisect_right(numbers, value))
 
         return lru_cache(_MAX_CELLS)(classify)
 
@@ -182,14 +182,16 @@ class _Replayer:
             tested = {part.attribute for part in parts if isinstance(part, Condition)}
             self._unrecorded |= tested - attributes.keys()
             return self._unknown, count
-        distance = float(split_distance(before.pop(), after.pop()))
-        if not distance:
+        if before == after:
             return self._unmoved, count
         pair = (winners[0][0], winners[1][0])
         names = tuple(entry and (entry.name, entry.id) for entry in pair)
-        if names not in self._pairs and len(self._pairs) >= _MAX_PAIRS:
-            return self._pairs.setdefault(distance, RulePair(None, distance)), count
-        return self._pairs.setdefault(names, RulePair(pair, distance)), count
+        if names not in self._pairs:
+            distance = float(split_distance(before.pop(), after.pop()))
+            if len(self._pairs) >= _MAX_PAIRS:
+                return self._pairs.setdefault(distance, RulePair(None, distance)), count
+            self._pairs[names] = RulePair(pair, distance)
+        return self._pairs[names], count
 
     def result(self, name: str) -> ReplayResult:
         """Return the counts."""
