@@ -4,6 +4,7 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _NUMBER: Final[Schema] = {"type": "number"}
@@ -40,19 +41,16 @@ def plan_schema() -> Schema:
     }
     objects = _list({"type": "object"})
     rule = {"id": _TEXT, "name": _TEXT, "description": _TEXT, "priority": _NUMBER, "enabled": _FLAG}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cxroute plan",
-        **_object(fields, optional=("replay", "consent", "report")),
-        "$defs": {
-            "change": _change(),
-            "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
-            "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
-            "behaviour": behaviour_schema(),
-            "replay": _replay(),
-            "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
-        },
+    definitions = {
+        "change": _change(),
+        "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
+        "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
+        "behaviour": behaviour_schema(),
+        "replay": _replay(),
+        "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
     }
+    document = _object(fields, optional=("replay", "consent", "report"))
+    return {"$schema": _DRAFT, "title": "cxroute plan", **document, "$defs": definitions}
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -44,19 +44,16 @@ def read_certificates(path: str | Path) -> str:
 
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
-    file = open_regular(path)
-    try:
+    with open_regular(path) as file:
         chunks = []
-        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
+        while size and (chunk := file.read(min(size, _CHUNK_SIZE))):
             chunks.append(chunk)
             size -= len(chunk)
         return b"".join(chunks)
-    finally:
-        os.close(file)
 
 
-def open_regular(path: str | Path) -> int:
-    """Return the descriptor of a regular file, opened to be read. Raises OSError, as `read_file` does."""
+def open_regular(path: str | Path) -> BinaryIO:
+    """Return a regular file, opened to be read. Raises OSError, as `read_file` does."""
     try:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
         file = os.open(path, _OPEN_FLAGS)
@@ -67,7 +64,7 @@ def open_regular(path: str | Path) -> int:
     except OSError:
         os.close(file)
         raise
-    return file
+    return os.fdopen(file, "rb")
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:

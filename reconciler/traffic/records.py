@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ class RecordReader:
             text="", separator=",", collector=self._new_collector(), attribute_names=attributes, default_count=1
         )
         try:
-            self._stream: BinaryIO = sys.stdin.buffer if path == "-" else os.fdopen(open_regular(path), "rb")
+            self._stream: BinaryIO = sys.stdin.buffer if path == "-" else open_regular(path)
         except OSError as error:
             reason = (error.strerror or "invalid path").lower()
             raise UsageError(f"{self.name}: the file cannot be read: {reason}") from error

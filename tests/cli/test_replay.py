@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.plan.json_schema import plan_schema
-from tests.cli.test_diff import ALL, asks, card, file, form
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, HOSTILE_TEXTS
 from tests.support.program import Program, write
+from tests.support.rule_files import ALL, asks, card, file, form
 
 CALLS = """\
 intent,confidence,customerTier,phone

@@ -20,7 +20,7 @@ from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import SampleReader, read_traffic
 from tests.support.random_rules import attribute, entries, rule
 from tests.support.written_manifests import line
-from tests.traffic.test_traffic import WRONG
+from tests.support.wrong_samples import WRONG
 
 INTENT: Final = "cognigyDetectedIntent"
 RULES: Final = entries([rule("k", 1, [attribute(INTENT, "equals", "a"), attribute("tier", "exists")], "q")])
