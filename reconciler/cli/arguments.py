@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
     "explore": Command("every day", "write a page on which people try conversations, offline"),
     "diff": Command("every day", "show the conversations that two lists of rules route differently"),
+    "replay": Command("every day", "count the recorded conversations that two lists of rules route differently"),
     "table": Command("every day", "write the rules as a table for a spreadsheet, and read its edits back"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests"),
     "watch": Command("operate", "check a tenant at intervals; report differences, or correct them"),

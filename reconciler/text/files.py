@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -44,6 +44,16 @@ def read_certificates(path: str | Path) -> str:
 
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
+    with open_regular(path) as file:
+        chunks = []
+        while size and (chunk := file.read(min(size, _CHUNK_SIZE))):
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Return a regular file, opened to be read. Raises OSError, as `read_file` does."""
     try:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
         file = os.open(path, _OPEN_FLAGS)
@@ -51,13 +61,10 @@ def read_start(path: str | Path, size: int) -> bytes:
         raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
     try:
         _require_regular_file(os.fstat(file), path)
-        chunks = []
-        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
-            chunks.append(chunk)
-            size -= len(chunk)
-        return b"".join(chunks)
-    finally:
+    except OSError:
         os.close(file)
+        raise
+    return os.fdopen(file, "rb")
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:
