@@ -3,7 +3,7 @@
 import json
 import time as clocks
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +11,7 @@ import httpx
 
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
-from reconciler.text.json_values import as_object
+from reconciler.text.json_values import as_object, parse_object
 
 MAX_PAGES: Final = 100  # ten thousand notes
 _ATTEMPTS: Final = 4
@@ -82,6 +82,7 @@ class RestDialect(NamedTuple):
     permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
+    token_header: tuple[str, str] = ("Authorization", "Bearer {}")  # name and value; `{}` in it is the token
     page: Callable[[RestResponse, object], ListPage] = page_by_link
     sign_in_statuses: tuple[int, ...] = ()  # of a sign-in page, which an API sends in place of 401
 
@@ -93,7 +94,7 @@ class RestClient:
     dialect: RestDialect
     http: httpx.Client
     base: str  # no slash at its end
-    authorization: Mapping[str, str] = field(repr=False)  # the header with the token
+    token: str = field(repr=False)
     time: RestClock = field(default_factory=RestClock)
     wait_budget: float = 120.0  # seconds of all waits together
     exchange_timeout: float = 60.0  # seconds of one exchange
@@ -162,8 +163,9 @@ class RestClient:
         content: RequestContent | None = None,
         max_bytes: int = _MAX_RESPONSE_BYTES,
     ) -> RestResponse:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
-        headers |= {"Content-Type": content.type} if content else {}
+        header, value = self.dialect.token_header
+        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", header: value.format(self.token)}
+        headers |= {**self.dialect.headers, **({"Content-Type": content.type} if content else {})}
         request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status in self.dialect.sign_in_statuses:
@@ -217,9 +219,7 @@ class RestClient:
             raise RestError(text, response.status) from None
 
     def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
-        text = ""
-        with suppress(ValueError, RecursionError):
-            text = sanitize(_message(json.loads(response.body)))[:_MAX_MESSAGE]
+        text = sanitize(_message(parse_object(response.body)))[:_MAX_MESSAGE]
         text = f"HTTP {response.status}{f' {text}' if text else ''}"
         if _rate_limit_wait(response, 0.0) is not None and response.status in (FORBIDDEN, _LIMITED):
             limit = f"{self.dialect.name}'s rate limit asks for a longer wait than a step may take"
@@ -232,9 +232,8 @@ class RestClient:
         return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
 
 
-def _message(payload: object) -> str:
+def _message(form: Mapping[str, Any]) -> str:
     """Return the message of an error: `message` (GitHub, GitLab, Azure), or `error` and its message (Bitbucket)."""
-    form = as_object(payload)
     return str(form.get("message") or as_object(form.get("error")).get("message") or form.get("error") or "")
 
 
