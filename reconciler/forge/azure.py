@@ -96,7 +96,6 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
 class AzureDevOps:
     """A repository of Azure Repos. An account is its id: it is in every response, and a person cannot change it."""
 
-    name = "Azure DevOps"
     request = "pull request"
     manual_advice = "Run the apply pipeline manually (Pipelines, Run pipeline): it plans, waits for approval, applies."
     max_text = 70_000  # a comment has 150,000 units of UTF-16, of which a character takes at most 2

@@ -90,7 +90,6 @@ def sign_note(key: bytes, number: int, first_line: str) -> str:
 class Bitbucket:
     """A repository on Bitbucket Cloud."""
 
-    name = "Bitbucket"
     request = "pull request"
     manual_advice = "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and applies."
     max_text = 32_768

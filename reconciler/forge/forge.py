@@ -89,7 +89,6 @@ class CommitStatus(NamedTuple):
 class Forge(Protocol):
     """A repository on a forge, through one token. Each method raises RestError."""
 
-    name: str  # for people: "GitHub"
     request: str  # "pull request" or "merge request"
     manual_advice: str  # how to apply without a reviewed plan: one sentence
     max_text: int  # characters of a note or an issue

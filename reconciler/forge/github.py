@@ -70,7 +70,6 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
 class GitHub:
     """A repository on GitHub."""
 
-    name = "GitHub"
     request = "pull request"
     manual_advice = (
         "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."

@@ -61,7 +61,6 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
 class GitLab:
     """A project on GitLab."""
 
-    name = "GitLab"
     request = "merge request"
     manual_advice = (
         "Start a pipeline of the default branch manually (Build, Pipelines, New pipeline): "

@@ -19,7 +19,7 @@ _MINUTE: Final = 60.0  # for a rate limit without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
 _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
-UNAUTHORIZED, FORBIDDEN, MISSING, CONFLICT = 401, 403, 404, 409
+UNAUTHORIZED, FORBIDDEN, MISSING = 401, 403, 404
 
 
 class RestError(CxrouteError, kind="API"):
@@ -99,13 +99,9 @@ class RestClient:
     wait_budget: float = 120.0  # seconds of all waits together
     exchange_timeout: float = 60.0  # seconds of one exchange
 
-    def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return the JSON at a path of the API."""
-        return self._payload(self._request("GET", self.base + path, purpose), purpose)
-
     def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
         """Return the JSON object at a path of the API."""
-        return as_object(self.get(path, purpose))
+        return as_object(self._payload(self._request("GET", self.base + path, purpose), purpose))
 
     def get_file(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file that the API itself sends."""
