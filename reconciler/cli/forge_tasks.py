@@ -11,8 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast
 
-import httpx
-
 from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
