@@ -266,10 +266,10 @@ def test_many_edits_are_checked_together(tmp_path: Path) -> None:
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", text)
         for number in range(200):
-            editor.change("cards.yaml", f"{text}  - {{intent: last, queue: cards, x{number}: 1}}\n")
+            editor.change("cards.yaml", f"{text}  - {{intent: last, queue: x{number}}}\n")
             await asyncio.sleep(0.005)
         editor.change("cards.yaml", "a: [")
         await editor.until("cards.yaml", "CXR004")
-        assert len(editor.arrivals) < 100
+        assert len(editor.arrivals) < 20
 
     drive(tmp_path, session)
