@@ -1,4 +1,4 @@
-"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it closes (docs/editors.md)."""
+"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it closes."""
 
 import argparse
 import os
