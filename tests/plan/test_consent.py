@@ -161,6 +161,20 @@ def test_new_owners_do_not_replace_those_of_the_base(cxroute: Program, live: str
     assert both == consent(cxroute, live, "--base", "before")
 
 
+def test_types_that_the_change_itself_states_prove_nothing(cxroute: Program, live: str) -> None:
+    """The change says that a confidence is at most 1, and takes the callers above 50; later it is a fact."""
+    del live
+    rule = "{key: x, name: x, when: [{attribute: cognigyConfidence, greaterThan: 50}], queue: QUEUE}"
+    write("cards.yaml", cards(rule.replace("QUEUE", "fraud"), "{intent: limit, queue: cards}"))
+    known = live_file()
+    shutil.copytree("manifests", "before", dirs_exist_ok=True)
+    write("prod.yaml", f"{PROD}context: {{}}\n")
+    write("cards.yaml", cards(rule.replace("QUEUE", "cards"), "{intent: limit, queue: cards}"))
+    assert [{**ENTRY, "change": "unknown"}] == consent(cxroute, known, "--base", "before")
+    shutil.copy("manifests/prod.yaml", "before/prod.yaml")
+    assert [] == consent(cxroute, known, "--base", "before")
+
+
 def test_a_queue_that_the_tenant_renamed_may_be_any(cxroute: Program, live: str) -> None:
     """If callers move, its owners must consent; if none does, not."""
     write("queues.yaml", queues(chat='{name: Chat Desk, owners: ["@acme/chat"]}'))

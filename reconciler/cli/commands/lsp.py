@@ -1,6 +1,7 @@
-"""`cxroute lsp`: a language server for manifests, over stdin and stdout (docs/editors.md)."""
+"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it closes."""
 
 import argparse
+import os
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.output import Output
@@ -15,5 +16,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _output: Output) -> int:
     with requires_extra("lsp", "`cxroute lsp`"):
         from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
-    ManifestServer(options.manifests, options.environment).server.start_io()
+    ManifestServer(options.manifests, options.environment).server.start_io(stdout=os.fdopen(os.dup(1), "wb"))
     return 0
