@@ -29,6 +29,8 @@ def load_base(name: str, directory: str) -> Manifests | Finding:
             return load_manifests(place)
         except ManifestError as error:
             first = error.findings[0]
+            if first.code == "CXR115":  # before the first manifest
+                return Manifests(environments={})
             path = os.path.relpath(first.source.file, place) if first.source else "."
             where = f"{path}:{first.source.line}: " if first.source and path != "." else ""
             return _not_compared(name, f"its manifests are invalid: {where}{first.message}")

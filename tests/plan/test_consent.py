@@ -253,6 +253,18 @@ def test_a_forged_list_is_refused(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
+def test_an_apply_with_an_invalid_base_is_refused(cxroute: Program) -> None:
+    """The owners before are not known; without any manifest, the queues had none."""
+    assert 0 == cxroute("plan", "--out", "plan.json"), cxroute.err
+    Path("invalid").mkdir()
+    Path("invalid/queues.yaml").write_text("a: [", encoding="utf-8")
+    assert 4 == cxroute("apply", "plan.json", "--base", "invalid", "--yes")
+    assert "who must consent is not known" in cxroute.err
+    Path("invalid/queues.yaml").unlink()
+    assert 0 == cxroute("apply", "plan.json", "--base", "invalid", "--yes"), cxroute.err
+
+
+@pytest.mark.usefixtures("sandbox")
 def test_an_apply_can_name_the_base_itself(cxroute: Program) -> None:
     """The author of a plan chooses its base: the owners and the endpoint before the change are those of the apply."""
     write("queues.yaml", queues("Fraud Desk"))
