@@ -98,12 +98,12 @@ tests/browser/node_modules: tests/browser/package-lock.json
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.support.pictures
 
-lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with sheets, with dev); newest versions with ARGS=--upgrade
+lock: ## Write the requirement files anew from pyproject.toml (core, with serve, with sheets, with dev and every extra); newest versions with ARGS=--upgrade
 	@$(INSTALL_UV)
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	$(COMPILE) $(ARGS) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
 	$(COMPILE) $(ARGS) --extra sheets -c requirements.txt pyproject.toml -o requirements-sheets.txt
-	$(COMPILE) $(ARGS) --extra serve --extra sheets --group dev -c requirements-serve.txt -c requirements-sheets.txt \
+	$(COMPILE) $(ARGS) --extra serve --extra sheets --extra lsp --group dev -c requirements-serve.txt -c requirements-sheets.txt \
 	  pyproject.toml -o requirements-dev.txt
 
 audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
@@ -135,7 +135,7 @@ $(VENV)/.dev: $(DEV_REQUIREMENTS)
 $(VENV)/requirements.txt: pyproject.toml
 	@$(call make_venv,$(VENV))
 	@$(INSTALL_UV)
-	$(COMPILE) --upgrade --resolution $(RESOLUTION) --extra serve --extra sheets --group dev pyproject.toml -o $@
+	$(COMPILE) --upgrade --resolution $(RESOLUTION) --extra serve --extra sheets --extra lsp --group dev pyproject.toml -o $@
 
 $(VENV)/.project: $(VENV)/.dev pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -272,12 +272,21 @@ def bench_studio(runs: int) -> None:
     assert build + read <= 1.5, "building and reading a block took more than 1.5 s"
 
 
+def bench_editor() -> None:
+    """Edit a file of 1,000 rules in an editor. Raises AssertionError where the median answer takes more than 100 ms."""
+    command = [sys.executable, str(HERE / "editor.py"), "1000"]
+    found = json.loads(subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)}))
+    print("edit of 1,000 rules until the diagnostics, over stdio   ms  (at most 100)")
+    print(f"  median (slowest of 20: {found['slowest']:.0f} ms) {'':<17} {found['median']:8.0f}")
+    assert found["median"] <= 100, "an answer to an edit took more than 100 ms"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
         nargs="*",
-        help="start plan growth transport analysis promises adversarial studio pace tenants endpoint; else all",
+        help="start plan growth transport analysis promises adversarial studio editor pace tenants endpoint; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
@@ -293,6 +302,7 @@ def main() -> None:
         "promises": lambda: bench_promises(options.runs),
         "adversarial": lambda: bench_adversarial((1_000, 5_000)),
         "studio": lambda: bench_studio(options.runs),
+        "editor": bench_editor,
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),

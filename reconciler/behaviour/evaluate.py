@@ -45,7 +45,7 @@ class Route:
     passed_rules: tuple[PassedRule, ...]
 
 
-def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
+def route_conversation(ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
     """Return the route of a conversation through entries in order (`order_entries`). Raises OpaqueConditionError."""
     conversation = canonical_attributes(attributes)
     passed: list[PassedRule] = []
@@ -55,14 +55,6 @@ def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, 
             return Route(entry, tuple(passed))
         passed.append(PassedRule(entry, failed))
     return Route(None, tuple(passed))
-
-
-def find_winner(
-    ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Truths | None = None
-) -> RoutingEntry | None:
-    """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
-    values, assumed = canonical_attributes(attributes), assumed or {}
-    return next((entry for entry in ordered if first_failing_condition(entry.rule, values, assumed) is None), None)
 
 
 def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:

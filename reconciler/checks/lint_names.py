@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint_view import MAX_LISTED_VALUES, LintView, StatedCondition, items_of, list_names
@@ -62,7 +62,7 @@ def _is_caught(view: LintView, intent: str) -> bool:
     """Return whether a catch-all of the manifests takes an intent with a high confidence."""
     view.space.budget.spend(len(view.general_rules))
     managed = (entry for entry in view.general_rules if entry.address)
-    return find_winner(managed, _confident_conversation(view, intent)) is not None
+    return route_conversation(managed, _confident_conversation(view, intent)).winner is not None
 
 
 def _confident_conversation(view: LintView, intent: str) -> dict[str, str | float]:

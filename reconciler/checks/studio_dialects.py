@@ -17,6 +17,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
@@ -92,9 +93,7 @@ class DialectProof:
         """Return each condition on texts as a list of the values that fulfil it; None: by the rules."""
         reading = {}
         for name, values in self.values.items():
-            by_key = defaultdict[Scalar, list[Scalar]](list)
-            for value in values:
-                by_key[_key(dialect, value)].append(value)
+            by_key = group_pairs((_key(dialect, value), value) for value in values)
             for part, literals in self.parts[name].items():
                 keys = [_key(dialect, literal) for literal in literals]
                 positive = POSITIVE_OF_NEGATIVE.get(part.operator, part.operator)

@@ -1,6 +1,7 @@
 """The commands and the text of --help. A command's module is imported only when the command runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError, UsageError
@@ -33,6 +34,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),
+    "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),
     "version": Command("set up", "print the version"),
@@ -91,7 +93,11 @@ def usage() -> str:
     return "\n".join(lines) + "\n"
 
 
-def missing_extra(feature: str) -> CxrouteError:
-    """Return the error that names the missing extra; without a command, because no package index has the project."""
-    remedy = "See docs/getting-started.md, section Install."
-    return CxrouteError(f"{feature} needs the extra `serve`, which is not installed. {remedy}")
+@contextmanager
+def requires_extra(extra: str, feature: str) -> Iterator[None]:
+    """Raise the error that names the missing extra; without a command, because no package index has the project."""
+    try:
+        yield
+    except ImportError as error:
+        remedy = "See docs/install.md, section Extras."
+        raise CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}") from error

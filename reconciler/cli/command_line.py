@@ -66,10 +66,7 @@ def choose_environment(manifests: Manifests, name: str | None) -> Environment:
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
         names = sorted({*manifests.environments, SANDBOX})
         raise UsageError(f"in CI there is no default environment: specify -e with one of {', '.join(names)}")
-    name = env_name(name)
-    if name not in manifests.environments:
-        require_single(name)
-    return manifests.environment(name)
+    return manifests.environment(require_single(env_name(name)))
 
 
 def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.checks.route_tests import Checked, CheckResult
+from reconciler.checks.route_tests import Checked
 from reconciler.cli.command_line import program
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.render.text.route_tests import join_names
 
@@ -91,10 +92,7 @@ def _quoted(text: str) -> str:
 
 def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
     """Return a finding for each distinct failure of a test or promise; the hint is the command that explains it."""
-    alike: dict[Finding, list[CheckResult]] = {}
-    for result in (result for each in checked for result in each.tried):
-        if result.failure:
-            alike.setdefault(result.failure, []).append(result)
+    alike = group_pairs((result.failure, result) for each in checked for result in each.tried if result.failure)
     environments = {each.environment.name: each for each in checked}
     findings = []
     for failure, results in alike.items():

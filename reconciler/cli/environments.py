@@ -160,12 +160,15 @@ WORST: Final = (130, 64, 1, 5, 4, 3, 2)
 """Exit codes, the worst first: unknown results, then partly applied changes, refusals, and pending changes."""
 
 
+_NO_ROW: Final = EnvironmentRow(environment="", changes="", impact="", status="same")
+
+
 @dataclass(frozen=True, slots=True)
 class EnvironmentResult:
     """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
     code: int
-    row: EnvironmentRow
+    row: EnvironmentRow = _NO_ROW  # only a list has a table
     saved: str = ""  # its plan in JSON, where a list saves it
     text: str = ""  # its part of a list's output
 

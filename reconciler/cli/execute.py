@@ -32,6 +32,7 @@ from reconciler.traffic.sample import load_traffic
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
+_JOURNAL_ALONE: Final = "--journal is the journal with the run of --undo, but --undo is not set"
 _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a file with several plans
 
 
@@ -123,6 +124,8 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
 def check_undo_options(options: argparse.Namespace) -> None:
     """Raise UsageError for options that exclude each other."""
     if options.undo is None:
+        if options.journal is not None and not getattr(options, "plan", None):
+            raise UsageError(_JOURNAL_ALONE)
         return
     if options.adopt or options.keep_drift:
         raise UsageError("--undo selects its changes itself: remove --adopt and --keep-drift")
@@ -135,7 +138,7 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
     name, journal = session.options.undo, options.journal
     if name is None:
         if journal is not None:
-            raise UsageError("--journal is the journal with the run of --undo, but --undo is not set")
+            raise UsageError(_JOURNAL_ALONE)
         return session
     path = Path(journal) if journal else journal_path()
     recorded = read_runs(path)

@@ -17,6 +17,7 @@ import httpx
 
 from reconciler.cli.clients import ca_file, read_secret
 from reconciler.cli.session import Session
+from reconciler.cxone.transport.request import system_error
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
@@ -87,16 +88,8 @@ class Webhook:
         except (TimeoutError, httpx.TimeoutException):
             return "no response in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return _error_reason(error)
+            return sanitize(system_error(error)) or "unreachable"  # the system's words do not repeat the address
         return response
-
-
-def _error_reason(error: BaseException | None) -> str:
-    while error is not None:  # the operating system's words do not repeat the address
-        if isinstance(error, OSError) and error.strerror:
-            return sanitize(error.strerror)
-        error = error.__cause__ or error.__context__
-    return "unreachable"
 
 
 def webhook_address(session: Session) -> WebhookAddress:

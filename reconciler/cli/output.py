@@ -147,19 +147,15 @@ class BufferedOutput(Output):
         """Keep the environment's JSON document."""
         self.buffer.append(REDACTOR.dump_redacted(form))
 
-    def flush(self) -> None:
-        """Do nothing: the result is printed later."""
-
     def failed(self, error: CxrouteError) -> None:
         """Print this environment's error; under `--format json` keep it as its document."""
         if self.form == "json":
             self.buffer.clear()  # one document for each environment
             self.document({"environment": self.environment, "error": error_document(error)})
-        elif isinstance(error, ManifestError):
+            return
+        if isinstance(error, ManifestError):
             self._log("error", f"{error}:")
-            Output.failed(self, error)
-        else:
-            self._log("error", str(error))
+        Output.failed(self, error)
 
     def _log(self, level: str, text: str) -> None:
         Output._log(self, level, f"{self.environment}: {text}")  # noqa: SLF001 - no super() in a class with slots

@@ -85,11 +85,9 @@ class Parser(argparse.ArgumentParser):
         """Raise the error that argparse found."""
         raise UsageError(message)
 
-    def parse_args(  # type: ignore[override] # argparse also accepts other types of namespaces
-        self, args: "Sequence[str] | None" = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
+    def parse_args(self, args: "Sequence[str]") -> argparse.Namespace:  # type: ignore[override] # callers have no more
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
-        options, unknown = self.parse_known_args(args, namespace)
+        options, unknown = self.parse_known_args(args)
         if unknown:
             hint = suggestion(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.model import rule as model
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
@@ -80,9 +81,7 @@ def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] |
 
 def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
     """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
-    raw_parts: dict[RulePart, list[Json]] = {}
-    for form in raw if isinstance(raw, list) else ():
-        raw_parts.setdefault(parse(form), []).append(form)
+    raw_parts = group_pairs((parse(form), form) for form in (raw if isinstance(raw, list) else ()))
     return [raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part) for part in parts]
 
 

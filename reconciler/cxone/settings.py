@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
 from reconciler.studio.layout import BlockLayout
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import LAST_PORT, is_loopback
 
 # Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(
@@ -18,7 +18,6 @@ _URL: Final = re.compile(
 )
 
 _PORTS: Final = {"http": 80, "https": 443}
-_LAST_PORT: Final = 65_535
 _CXONE_DOMAINS: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 """Published issuers outside of these domains; only these exact hosts are published."""
@@ -59,7 +58,7 @@ class ServerUrl:
         parts = _URL.fullmatch(url) if url.isascii() else None
         scheme = parts[1].lower() if parts else ""
         port = int(parts[3] or _PORTS[scheme]) if parts else 0
-        if parts is None or port > _LAST_PORT:
+        if parts is None or port > LAST_PORT:
             raise UsageError(f"{url[:100]!r} is not a plain http(s) URL")
         return cls(scheme, parts[2].lower().strip("[]"), port, parts[4] or "")
 

@@ -30,7 +30,7 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
-from reconciler.model.rule import Address, Condition, Rule, Source
+from reconciler.model.rule import Address, Condition, Queue, Rule, Source
 from reconciler.studio.layout import BlockLayout, NotStorableError, compared_kinds, find_conflicts, storable_rule
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
@@ -105,9 +105,11 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     return replace(state, endpoint=stage, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
 
 
-def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
-    """Return the desired rules, and the queues that they name, which are assumed to exist. Raises ManifestError."""
-    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+def desire_offline(
+    manifests: Manifests, environment: Environment, live: Iterable[Queue] = ()
+) -> tuple[DesiredState, OfflineQueueResolver]:
+    """Return the desired rules, and their queues: `live` ones, the others are assumed. Raises ManifestError."""
+    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name), live)
     return expand_manifests(manifests, environment, resolver), resolver
 
 

@@ -1,10 +1,10 @@
 """Resolution of queue names in manifests to live queues (docs/manifests.md#queues)."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from reconciler.manifest.documents import QueueRef
 from reconciler.manifest.load import Manifests
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Queue
 from reconciler.text.suggest import suggest
 
@@ -26,9 +26,7 @@ class QueueResolver:
         """Index the queues. An alias whose value is None has no entry for this environment."""
         self.environment, self.aliases = environment, aliases
         self.queues_by_id = {queue.id: queue for queue in queues}
-        self._by_name: dict[str, list[Queue]] = defaultdict(list)
-        for queue in self.queues_by_id.values():
-            self._by_name[queue.name].append(queue)
+        self._by_name = group_pairs((queue.name, queue) for queue in self.queues_by_id.values())
 
     @property
     def names(self) -> dict[str, str]:
@@ -72,10 +70,15 @@ class QueueResolver:
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is assumed to exist, with its name as its id if it has no id there."""
+    """Every queue that a manifest names is assumed to exist, with its name as its id if it has no id there.
+
+    Live queues, if there are any, come first, also inactive ones.
+    """
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
+        if namesakes := self._by_name.get(live_name):
+            return next((queue for queue in namesakes if queue.active), namesakes[0])
         return self.queues_by_id.setdefault(live_name, Queue(live_name, live_name))
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:

@@ -284,18 +284,18 @@ def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 selects a free port. Raises OSError."""
+    """Return a socket that listens; port 0 selects a free port. IPv6 may be in brackets. Raises CxrouteError."""
     # `socket.create_server` does not name TCP; without it asyncio leaves Nagle's algorithm on: 40 ms a response.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        listener.bind((host.strip("[]"), port))
         listener.listen(_BACKLOG)
-    except BaseException:
+    except OSError as error:
         listener.close()
-        raise
+        raise CxrouteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     return listener
 
 

@@ -1,6 +1,5 @@
 """Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them only adopts."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -14,6 +13,7 @@ from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuil
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.change import Adopt
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target
 from reconciler.plan.compare import compare_rules
@@ -64,13 +64,8 @@ def _group_rules(
     rules: Sequence[LiveRule], queues: QueueNames, reserved: set[str]
 ) -> Iterator[tuple[str, str, Sequence[LiveRule]]]:
     """Yield each RuleSet's name, its title and its rules."""
-    by_ruleset: dict[str, list[LiveRule]] = defaultdict(list)
-    by_queue: dict[str, list[LiveRule]] = defaultdict(list)
-    for live in rules:
-        if live.marker is not None:
-            by_ruleset[live.marker.address.ruleset].append(live)
-        else:
-            by_queue[next(iter(_queue_ids(live)), "")].append(live)
+    by_ruleset = group_pairs((live.marker.address.ruleset, live) for live in rules if live.marker)
+    by_queue = group_pairs((next(iter(_queue_ids(live)), ""), live) for live in rules if not live.marker)
     for name, group in by_ruleset.items():
         yield name, "Managed rules that were in no manifest.", group
     reserved |= {*by_ruleset}

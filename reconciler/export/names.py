@@ -1,7 +1,7 @@
 """Names of queues and rules in exported manifests, and the escaping of texts."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -10,6 +10,7 @@ from unicodedata import combining, normalize
 from reconciler.behaviour.routing_entry import Destination, destination_of
 from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Queue
 from reconciler.text.files import KIB
@@ -69,10 +70,8 @@ class RuleNameAllocator:
         self.counts = Counter(rule.rule.name for rule in rules)  # live rules by name
         self._reserved = {*self.counts, *desired}
         self._current_names = {rule.id: rule.rule.name for rule in rules}
-        self._by_priority: dict[float, list[_TiedRule]] = defaultdict(list)
-        for rule in rules:
-            if rule.rule.enabled:
-                self._by_priority[rule.rule.priority].append(_tied_rule(rule))
+        enabled = (rule for rule in rules if rule.rule.enabled)
+        self._by_priority = group_pairs((rule.rule.priority, _tied_rule(rule)) for rule in enabled)
 
     def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
         """Return a unique name for a rule that shares its name. Raises NotRepresentableError if none fits."""
@@ -93,7 +92,7 @@ class RuleNameAllocator:
             return True
         first, last = sorted(((self._current_names[live.id], live.id), (name, live.id)))
         rule = _tied_rule(live)
-        for tied in self._by_priority[live.rule.priority]:
+        for tied in self._by_priority.get(live.rule.priority, ()):
             is_passed = tied.id != live.id and first < (self._current_names[tied.id], tied.id) < last
             if is_passed and tied.destination != rule.destination:
                 values, tied_values = rule.required_values, tied.required_values

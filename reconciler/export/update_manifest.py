@@ -50,16 +50,25 @@ def with_field(fields: Fields, name: str, value: object) -> Fields:
     return dict([*items[:at], (name, value), *items[at:]])
 
 
-def merge_value(old: object, replacement: Condition) -> object:
-    """Return the new value; a list keeps the order of its values, and new values follow."""
-    new = manifest_value(replacement)
-    if not isinstance(old, list) or not isinstance(new, list) or replacement.operator == "between":
-        return new
-    return [*(item for item in old if _contains(item, new)), *(item for item in new if not _contains(item, old))]
+def merge_value(old: object, current: Condition, replacement: Condition) -> object:
+    """Return the new value. Values that stay keep their text, such as `${name}`, and their order; new ones follow.
+
+    `old` is the value in the manifest that defines the current condition.
+    """
+    result = manifest_value(replacement)
+    texts, values, new = map(_as_list, (old, manifest_value(current), result))
+    if len(texts) != len(values):  # one variable is the whole list
+        return result
+    keys, by_value = list(map(repr, new)), dict(zip(map(repr, values), texts, strict=True))  # in Python, True == 1
+    if replacement.operator == "between":
+        return [by_value.get(key, value) for key, value in zip(keys, new, strict=True)]
+    merged = [text for text, value in zip(texts, values, strict=True) if repr(value) in keys]
+    merged += [value for key, value in zip(keys, new, strict=True) if key not in by_value]
+    return merged if isinstance(result, list) else merged[0]
 
 
-def _contains(value: object, values: list[object]) -> bool:
-    return any(type(item) is type(value) and item == value for item in values)  # in Python, True == 1
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> Fields:
@@ -116,7 +125,7 @@ class RuleUpdater:
                 continue
             same = [candidate for candidate in added if candidate.attribute == condition.attribute]
             same.sort(key=lambda candidate: candidate.operator != condition.operator)
-            if same and (replaced := self._replace_in_place(fields, path, same[0])):
+            if same and (replaced := self._replace_in_place(fields, path, condition, same[0])):
                 fields = replaced
                 added.remove(same[0])
             elif path[0] == "minConfidence":
@@ -130,19 +139,21 @@ class RuleUpdater:
             fields = self._add_condition(fields, condition)
         return fields
 
-    def _replace_in_place(self, fields: Fields, path: tuple[str | int, ...], replacement: Condition) -> Fields | None:
+    def _replace_in_place(
+        self, fields: Fields, path: tuple[str | int, ...], current: Condition, replacement: Condition
+    ) -> Fields | None:
         """Return the fields with a condition replaced at its position; None if that cannot express the new one."""
         field = str(path[0])
         if field == "when":
             items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
-            new = {operator: (replacement.operator, merge_value(items[at][operator], replacement))}
+            new = {operator: (replacement.operator, merge_value(items[at][operator], current, replacement))}
             items[at] = dict(new.get(name, (name, value)) for name, value in items[at].items())
             return fields | {"when": items}
         sugar = find_sugar_field(replacement, self.environment.attributes)
         if sugar == field and field not in fields:
             return fields | {field: manifest_value(replacement)}
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            return replace_field(fields, field, sugar, merge_value(fields[field], replacement))
+            return replace_field(fields, field, sugar, merge_value(fields[field], current, replacement))
         return None
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:

@@ -4,7 +4,6 @@ Only a rule that has not changed since the run is restored; other rules are skip
 live rules determine which rules are managed, not the journal (invariants R1).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -14,11 +13,12 @@ from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
 from reconciler.model.rule import Address, Rule, Target
-from reconciler.plan.ownership import classify_by_owner, was_edited
+from reconciler.plan.ownership import was_edited
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from reconciler.plan.stored_texts import restore_texts
+from reconciler.plan.stored_texts import classify_live_rules
 
 REAPPLIED: Final = "CXR310"
 _HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
@@ -47,13 +47,12 @@ class _UndoBuilder:
         self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
     ) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
-        self.by_owner = classify_by_owner(restore_texts(live.rules, manifests)[0], self.owner)
+        self.by_owner = classify_live_rules(live.rules, manifests)
         self.queues = {queue.id for queue in live.queues}
         self.later_runs = _last_runs(later)
         self.rival_runs = _last_runs(later_run for later_run in later if later_run.start.get("undo") != run.id)
-        self.unmanaged_by_name: dict[str, list[LiveRule]] = defaultdict(list)
-        for rule in (*self.by_owner.unmanaged, *self.by_owner.edited_copies):
-            self.unmanaged_by_name[rule.rule.name].append(rule)
+        unmanaged = (*self.by_owner.unmanaged, *self.by_owner.edited_copies)
+        self.unmanaged_by_name = group_pairs((rule.rule.name, rule) for rule in unmanaged)
         self.unmanaged_by_id = {rule.id: rule for rule in self.by_owner.unmanaged}
         self.copied_addresses = {rule.marker.address for rule in self.by_owner.temporary_copies if rule.marker}
         self.rules: dict[Address, DesiredRule] = {}

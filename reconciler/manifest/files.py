@@ -14,7 +14,7 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
 from reconciler.text.files import NotRegularFileError, read_start
 
-_EXTENSIONS: Final = (".yaml", ".yml")
+EXTENSIONS: Final = (".yaml", ".yml")
 
 
 class _DirectoryWalk:
@@ -66,12 +66,12 @@ class _DirectoryWalk:
                     self._add_link(entry, path)
                 elif entry.is_dir(follow_symlinks=False):
                     waiting.append((path, entry.path))
-                elif entry.name.endswith(_EXTENSIONS):
+                elif entry.name.endswith(EXTENSIONS):
                     self.files[entry.path] = path
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
-        if not entry.name.endswith(_EXTENSIONS) and not Path(real).is_dir():
+        if not entry.name.endswith(EXTENSIONS) and not Path(real).is_dir():
             return
         if os.path.commonpath([self.root, real]) == self.root:
             self._links.append((path, real))

@@ -159,13 +159,21 @@ class _Patcher:
         starts = [head.start if node.keys else self.find_dash(head) for head in heads[first:last]]
         if not self.text[self.line_start(starts[0]) : starts[0]].strip():
             for start, value in zip(starts, values[first:last], strict=True):
-                self._add_edit(*self.lines(start, value.end), "")
+                begin, end = self.lines(start, value.end)
+                while not node.keys and begin and self._is_comment(above := self.line_start(begin - 1), start):
+                    begin = above
+                self._add_edit(begin, end, "")
         elif not node.keys:
             raise CannotPatchError("a list begins in the line of another list")
         elif last < len(heads) and not self.text[values[last - 1].end : heads[last].start].strip():
             self._add_edit(starts[0], heads[last].start, "")
         else:
             raise CannotPatchError("removing the field would also remove a comment")
+
+    def _is_comment(self, start: int, dash: int) -> bool:
+        """Return whether a line is a comment that is not indented further than a dash: that of the next item."""
+        line = self.text[start : self.end_of_line(start)]
+        return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
 
     def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
         """Insert an entry after another; with -1, as the first."""

@@ -1,7 +1,8 @@
-"""Values in groups, by a key of each."""
+"""Values in groups, by a key of each, and the longest rise in a row of keys."""
 
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Key = TypeVar("Key", bound="Hashable")
 Member = TypeVar("Member")
@@ -13,3 +14,16 @@ def group_pairs(pairs: Iterable[tuple[Key, Member]]) -> dict[Key, list[Member]]:
     for key, member in pairs:
         groups.setdefault(key, []).append(member)
     return groups
+
+
+def longest_rise(keys: Iterable[Any]) -> list[int]:
+    """Return the places of a longest part of the keys that rises, in order."""
+    ends: list[Any] = []  # of the rises of each length: the least last key, its place, and the end before it
+    for place, key in enumerate(keys):
+        length = bisect_left(ends, (key,))
+        ends[length : length + 1] = [(key, place, ends[length - 1] if length else None)]
+    end, places = ends[-1] if ends else None, []
+    while end:
+        places.append(end[1])
+        end = end[2]
+    return places[::-1]

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 
 def behaviour_to_json(
-    behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: "TrafficImpact | None" = None
+    behaviour: BehaviourChange, queue_names: Mapping[str, str], impact: "TrafficImpact | None" = None
 ) -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
     # `summary` holds the same conversations in fewer rows, and the share of each queue (semantics "Rows").
-    impact = traffic_impact
     rows = zip(behaviour.rows, impact.rows if impact else (None,) * len(behaviour.rows), strict=True)
     regions = zip(behaviour.regions, impact.regions if impact else (None,) * len(behaviour.regions), strict=True)
     document: Document = {

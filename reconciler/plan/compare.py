@@ -1,6 +1,6 @@
 """Desired x live -> changes, and where two rules differ. `==` decides whether rules differ; deepdiff explains where."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,11 +35,9 @@ def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> I
     """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
     removed, added = _without_common(before, after), _without_common(after, before)
     for step in (0, 1):
-        waiting: dict[object, deque[int]] = defaultdict(deque)
-        for index, part in added.items():
-            waiting[_pairing_keys(part)[step]].append(index)
+        waiting = group_pairs((_pairing_keys(part)[step], index) for index, part in reversed(added.items()))
         keys = [(index, _pairing_keys(part)[step]) for index, part in removed.items()]
-        for old, new in [(index, waiting[key].popleft()) for index, key in keys if waiting.get(key)]:
+        for old, new in [(index, waiting[key].pop()) for index, key in keys if waiting.get(key)]:
             yield from _leaf_changes(f"{name}[{new}]", to_api_json(removed.pop(old)), to_api_json(added.pop(new)))
     yield from (FieldChange(f"{name}[{index}]", to_api_json(part), None) for index, part in removed.items())
     yield from (FieldChange(f"{name}[{index}]", None, to_api_json(part)) for index, part in added.items())

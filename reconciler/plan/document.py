@@ -75,17 +75,12 @@ def plan_to_json(plan: Plan) -> Document:
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [asdict(result) for result in plan.guards],
     }
-    return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
-
-
-def with_plan_id(payload: Document) -> Document:
-    """Return a plan document with its planId."""
-    return {**payload, "planId": _plan_id(payload)}
+    return {**form, "planId": plan.remember_id(lambda: digest_document(form))}
 
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits that identify this plan."""
-    return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
+    return plan.remember_id(lambda: str(plan_to_json(plan)["planId"]))
 
 
 def count_changes(plan: Plan) -> dict[str, int]:
@@ -175,7 +170,7 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         raise RefusedError(
             f"{name} was created by another major version of cxroute. Run `plan` again with this version"
         )
-    if reviewed.plan_id != _plan_id(form):
+    if reviewed.plan_id != digest_document(form):
         raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
     return reviewed
 
@@ -250,7 +245,7 @@ def _change_identity(change: Mapping[str, Any]) -> str:
     return CANONICAL_JSON.encode([change[name] for name in ("action", "address", "id", "before", "after")])
 
 
-def _plan_id(payload: Mapping[str, Any]) -> str:
+def digest_document(payload: Mapping[str, Any]) -> str:
     """Return the digest of a plan without its time, and without its guards, some of which depend on the time."""
     lasting = {name: value for name, value in payload.items() if name not in ("planId", "generatedAt", "guards")}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]

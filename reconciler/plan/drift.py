@@ -17,7 +17,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.plan.document import DRIFT_REPORT, live_rule_to_json, plan_to_json, with_plan_id
+from reconciler.plan.document import DRIFT_REPORT, digest_document, live_rule_to_json, plan_to_json
 from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
@@ -214,17 +214,16 @@ def drift_to_json(drift: Drift) -> Document:
         changes.append({**head, "accept": accept, "steps": [], **tail})
     findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
     save = {"lastSave": plan.live.last_save._asdict()} if plan.live.last_save else {}
-    return with_plan_id(
-        {
-            **document,
-            "changes": changes,
-            "report": DRIFT_REPORT,
-            **save,
-            "summary": {**document["summary"], **count_sections(drift)},
-            "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
-            "findings": document["findings"] + findings,
-        }
-    )
+    form = {
+        **document,
+        "changes": changes,
+        "report": DRIFT_REPORT,
+        **save,
+        "summary": {**document["summary"], **count_sections(drift)},
+        "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
+        "findings": document["findings"] + findings,
+    }
+    return {**form, "planId": digest_document(form)}
 
 
 def count_sections(drift: Drift) -> dict[str, int]:

@@ -24,7 +24,7 @@ def check_guards(plan: Plan, environment: Environment) -> Plan:
     guards = (_apply_allowance(result, environment, plan.generated_at) for result in results)
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
-    return add_findings(replace(plan, guards=tuple(guards)), warnings)
+    return add_findings(replace(plan, guards=tuple(guards), promises=promises), warnings)
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
@@ -105,7 +105,7 @@ def _check_emptied(plan: Plan) -> GuardResult:
         elif change.cause != "duplicate":
             remaining.discard(change.address)
     before = {address.ruleset for address in plan.managed}
-    emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
+    emptied = sorted((before & plan.desired.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
         return _result("emptied", len(plan.managed), "no managed rule would remain")
     message = f"no rule of {', '.join(emptied)} would remain" if emptied else "no RuleSet loses its last rule"

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,21 +26,6 @@ class LiveRulesByOwner:
     temporary_copies: tuple[LiveRule, ...]  # copies that an apply made
     ambiguous: Mapping[Address, tuple[LiveRule, ...]]  # edited copies, one of which is the managed rule: unknown which
     unmanaged: tuple[LiveRule, ...]
-
-    def restricted_to(self, addresses: Collection[Address]) -> "LiveRulesByOwner":
-        """Return the managed rules of these addresses, and all unmanaged ones."""
-
-        def select(group: Iterable[LiveRule]) -> tuple[LiveRule, ...]:
-            return tuple(live for live in group if live.marker is not None and live.marker.address in addresses)
-
-        return replace(
-            self,
-            managed={address: live for address, live in self.managed.items() if address in addresses},
-            duplicates=select(self.duplicates),
-            edited_copies=select(self.edited_copies),
-            temporary_copies=select(self.temporary_copies),
-            ambiguous={address: rules for address, rules in self.ambiguous.items() if address in addresses},
-        )
 
 
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,8 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
 
-if TYPE_CHECKING:  # loads the traffic sample, which `validate` does not need
+if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
+    from reconciler.plan.promises import PromiseResult
     from reconciler.plan.traffic_shares import TrafficImpact
 
 
@@ -76,7 +78,7 @@ class WatchCounts(NamedTuple):
     undecided: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The changes, and everything that a reader or a guard needs to accept or refuse them."""
 
@@ -88,7 +90,6 @@ class Plan:
     unchanged: int
     managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
-    rulesets: frozenset[str]  # the RuleSets of this environment, also empty ones
     queue_names: Mapping[str, str]
     labels: Labels  # what people read instead of names
     options: PlanOptions
@@ -102,16 +103,17 @@ class Plan:
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
     traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
     guards: tuple[GuardResult, ...] = ()
+    promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
     watch: WatchCounts | None = None  # None without route tests and promises
-    _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)  # the id, once it is computed
 
-    def digest(self, name: str, compute: Callable[[], str]) -> str:
-        """Return a digest of this plan, computed at its first use."""
-        if name not in self._digests:
-            self._digests[name] = compute()
-        return self._digests[name]
+    def remember_id(self, compute: Callable[[], str]) -> str:
+        """Return the id of this plan, computed at its first use."""
+        if not self._ids:
+            self._ids.append(compute())
+        return self._ids[0]
 
     @property
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
@@ -120,27 +122,19 @@ class Plan:
         before = replace(after, fallback=self.options.base_fallback or after.fallback)
         return before.compared_with(after), after.compared_with(before)
 
-    @property
+    @cached_property
     def manifest_digest(self) -> str:
-        """Return the digest of the desired rules, which does not depend on the text of the files."""
+        """The digest of the desired rules, which does not depend on the text of the files."""
+        rules = self.desired.rules
+        lines = (f"{address} {rules[address].fingerprint}\n" for address in sorted(rules))
+        return sha256(f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()).hexdigest()
 
-        def compute() -> str:
-            rules = self.desired.rules
-            lines = (f"{address} {rules[address].fingerprint}\n" for address in sorted(rules))
-            return sha256(f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()).hexdigest()
-
-        return self.digest("manifests", compute)
-
-    @property
+    @cached_property
     def live_digest(self) -> str:
-        """Return the digest of the live rules and queues, which does not depend on their order."""
-
-        def compute() -> str:
-            rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
-            queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
-            return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
-
-        return self.digest("live", compute)
+        """The digest of the live rules and queues, which does not depend on their order."""
+        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
+        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
@@ -153,7 +147,8 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
-    comparison = compare_rules(target, owned if desired.scope is None else owned.restricted_to(desired.scope))
+    covered = owned if desired.scope is None else classify_by_owner(_rules_in_scope(rules, desired), desired.owner)
+    comparison = compare_rules(target, covered)
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
     findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
@@ -167,7 +162,6 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         unchanged=sum(is_selected(address, options.only) for address in comparison.unchanged),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
-        rulesets=desired.rulesets,
         queue_names={queue.id: queue.name for queue in live.queues},
         labels=desired.labels,
         options=options,
@@ -176,6 +170,13 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         generated_at=now,
         changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
     )
+
+
+def _rules_in_scope(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
+    """Yield the managed rules of the addresses that the desired state covers, and all unmanaged ones."""
+    markers = ((live, live.marker) for live in rules)
+    owner, scope = desired.owner, desired.scope or ()
+    yield from (live for live, mark in markers if mark is None or mark.owner != owner or mark.address in scope)
 
 
 def _foreign_cases(owned: LiveRulesByOwner, changes: Iterable[Change]) -> Iterator[Finding]:

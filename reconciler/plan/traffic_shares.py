@@ -7,22 +7,16 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import (
-    Destination,
-    Evaluation,
-    RoutingEntry,
-    destination_of_rule,
-    make_probe,
-    order_entries,
-)
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe, order_entries
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
+from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
@@ -39,6 +33,14 @@ class ShareRange:
 
     least: float
     most: float
+
+    def in_words(self, sign: Literal["-", "+"] = "-") -> str:
+        """Return the range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open; `+`: with a sign."""
+        least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (self.least, self.most))
+        return f"{most} %" if least == most else f"{least} to {most} %"
+
+
+_NOTHING: Final = ShareRange(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class TrafficImpact:
     rows: tuple[ShareRange, ...]
     total: ShareRange
     balance: tuple[QueueShare, ...]
+    shares: tuple["RuleShares", "RuleShares"]  # of the rules before and after
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ def measure_traffic(
 ) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
     counter, total = _TrafficCounter(behaviour), sample.total
+    shares = (_rule_shares(before, sample), _rule_shares(after, sample))
     for row in sample.rows:
         counter.count_row(row)
     changes = None if behaviour.undecided else counter.changes
@@ -90,7 +94,8 @@ def measure_traffic(
         regions=tuple(region_sum.as_share(total) for region_sum in counter.region_sums),
         rows=tuple(row_sum.as_share(total) for row_sum in counter.row_sums),
         total=counter.total.as_share(total),
-        balance=_compute_balance((RuleIndex(before), RuleIndex(after)), sample, changes),
+        balance=_compute_balance(shares, changes, total),
+        shares=shares,
     )
 
 
@@ -134,28 +139,17 @@ def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fr
 
 
 def _compute_balance(
-    sides: tuple[RuleIndex, RuleIndex], sample: TrafficSample, changes: Mapping[str | None, _Sum] | None
+    sides: Iterable["RuleShares"], changes: Mapping[str | None, _Sum] | None, total: float
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
-    # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
-    before, after = (_queue_sums(index, sample) for index in sides)
-    shares = []
+    (before, after), shares = (side.queues for side in sides), []
     for queue in {**before, **after}:
-        first, second = before.get(queue, _Sum()), after.get(queue, _Sum())
-        widest = _Sum(second.least - first.most, second.most - first.least)
-        change = widest if changes is None else changes.get(queue, _Sum())
-        shares.append(QueueShare(queue, *(part.as_share(sample.total) for part in (first, second, change))))
+        first, second = before.get(queue, _NOTHING), after.get(queue, _NOTHING)
+        # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
+        widest = ShareRange(second.least - first.most, second.most - first.least)
+        change = widest if changes is None else changes.get(queue, _Sum()).as_share(total)
+        shares.append(QueueShare(queue, first, second, change))
     return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
-
-
-def _queue_sums(index: RuleIndex, sample: TrafficSample) -> dict[str | None, _Sum]:
-    sums: dict[str | None, _Sum] = {}
-    for row in sample.rows:
-        splits = {_split_parts(destination_of_rule(entry)) for entry in index.possible_winners(row.attributes)}
-        for queue in {queue: None for split in splits for queue, _ in split}:
-            parts = [float(dict(split).get(queue, 0)) for split in splits]
-            sums.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
-    return sums
 
 
 class RuleShares(NamedTuple):
@@ -164,18 +158,31 @@ class RuleShares(NamedTuple):
     rules: Mapping[tuple[str, str] | None, ShareRange]
     queues: Mapping[str | None, ShareRange]
 
+    def of(self, entry: RoutingEntry) -> ShareRange:
+        """Return the share of a rule."""
+        return self.rules.get((entry.name, entry.id), _NOTHING)
 
-def rule_shares(events: Iterable[RoutingEntry], evaluation: Evaluation, sample: TrafficSample) -> RuleShares:
-    """Return the shares of rules on events (`EndpointStage.pull_back`). A rule without a share takes nothing."""
-    index, rules = RuleIndex(order_entries(events, evaluation)), dict[tuple[str, str] | None, _Sum]()
+
+def rule_shares(entries: Iterable[RoutingEntry], desired: DesiredState, sample: TrafficSample) -> RuleShares:
+    """Return the shares of rules behind the environment's endpoint."""
+    endpoint = desired.endpoint
+    events = order_entries(endpoint.pull_back(entries), desired.evaluation)
+    return _rule_shares(events, convert_sample(endpoint.types, sample))
+
+
+def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> RuleShares:
+    index, rules, queues = RuleIndex(ordered), dict[tuple[str, str] | None, _Sum](), dict[str | None, _Sum]()
     for row in sample.rows:
-        winners = index.possible_winners(row.attributes)
+        winners = list(index.possible_winners(row.attributes))
         keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
         for key in keys:
             rules.setdefault(key, _Sum()).add(row.count if len(keys) == 1 else 0, row.count)
-    total, queues = sample.total, _queue_sums(index, sample)
-    by_queue = {queue: part.as_share(total) for queue, part in queues.items()}
-    return RuleShares({key: part.as_share(total) for key, part in rules.items()}, by_queue)
+        splits = dict.fromkeys(_split_parts(destination_of_rule(entry)) for entry in winners)
+        for queue in dict.fromkeys(queue for split in splits for queue, _ in split):
+            parts = [float(dict(split).get(queue, 0)) for split in splits]
+            queues.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+    by_rule = {key: part.as_share(sample.total) for key, part in rules.items()}
+    return RuleShares(by_rule, {queue: part.as_share(sample.total) for queue, part in queues.items()})
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:

@@ -22,10 +22,10 @@ from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import RuleList, route_phrase
 from reconciler.plan.schedule import build_transition
-from reconciler.plan.traffic_shares import RuleShares, ShareRange, convert_sample, rule_shares
+from reconciler.plan.traffic_shares import RuleShares, rule_shares
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import render_page
-from reconciler.render.impact import destination_phrase, share_range
+from reconciler.render.impact import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute
@@ -78,31 +78,29 @@ class ExplorePage:
 
 def build_side(name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None) -> ExploreSide:
     """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
-    endpoint, entries, shares = desired.endpoint, rules.entries, None
-    if sample:
-        shares = rule_shares(endpoint.pull_back(entries), desired.evaluation, convert_sample(endpoint.types, sample))
-    promises = run_promises(desired, entries, rules.queues)
-    return ExploreSide(name=name, entries=entries, endpoint=endpoint, promises=promises, shares=shares)
+    promises = run_promises(desired, rules.entries, rules.queues)
+    shares = rule_shares(rules.entries, desired, sample) if sample else None
+    return ExploreSide(name=name, entries=rules.entries, endpoint=desired.endpoint, promises=promises, shares=shares)
 
 
-def build_plan_sides(plan: Plan, sample: TrafficSample | None) -> tuple[ExploreSide, ...]:
-    """Return the rules today, and after the plan."""
-    transition, (base, _), desired = build_transition(plan), plan.endpoints, plan.desired
-    before, after = (RuleList(each, plan.queue_names) for each in (transition.before, transition.after))
-    today = build_side("today", before, replace(desired, endpoint=base), sample)
-    return today, build_side("after this change", after, desired, sample)
+def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
+    """Return the rules today, and after the plan, with the shares and promises that the plan has."""
+    transition, impact = build_transition(plan), plan.traffic_impact
+    before, after = impact.shares if impact else (None, None)
+    base = replace(plan.desired, endpoint=plan.endpoints[0])
+    today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
+    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.desired.endpoint)
+    return replace(today, shares=before), replace(later, promises=plan.promises, shares=after)
 
 
 def render_explore(page: ExplorePage) -> str:
     """Return the page."""
-    labels, endpoint = page.desired.labels, page.desired.endpoint
     return render_page(
         "explore",
         _FILES,
         data=explore_data(page),
         page=page,
-        names=[labels.name(attribute) for attribute in page.attributes],
-        fields=[name for name in page.attributes if name not in (endpoint.intent, endpoint.confidence)],
+        names={name: page.desired.labels.name(name) for name in page.attributes},
         opaque=any(isinstance(part, Opaque) for entry, _ in page.rules for part in entry.rule.conditions),
         shared=any(side.shares for side in page.sides),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
@@ -118,22 +116,20 @@ def render_table(table: DecisionTable) -> str:
 def explore_data(page: ExplorePage) -> Document:
     """Return the JSON for the page's script; its rules are in the order of evaluation."""
     labels, endpoint, queues = page.desired.labels, page.desired.endpoint, page.queues
-    tables: dict[str, dict[object, tuple[int, Any]]] = {"conditions": {}, "destinations": {}, "files": {}}
+    tables: dict[str, dict[str, int]] = {"conditions": {}, "destinations": {}, "files": {}}
     rules = []
 
-    def position(name: str, key: object, form: Sequence[Any]) -> int:
-        return tables[name].setdefault(key, (len(tables[name]), form))[0]
+    def position(name: str, form: Sequence[Any]) -> int:
+        return tables[name].setdefault(json.dumps(form), len(tables[name]))
 
     for entry, numbers in page.rules:
         rule, source = entry.rule, entry.source
         is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
-        forms = [_condition_form(part, page.attributes) for part in rule.conditions]
-        conditions = [position("conditions", json.dumps(form), form) for form in forms]
-        target = destination_of_rule(entry)
-        destination = [rule_destination(entry, queues), destination_phrase(target, queues)]
-        row = [_encode(rule.priority), conditions, position("destinations", target, destination)]
+        conditions = [position("conditions", _condition_form(part, page.attributes)) for part in rule.conditions]
+        destination = [rule_destination(entry, queues), destination_phrase(destination_of_rule(entry), queues)]
+        row = [_encode(rule.priority), conditions, position("destinations", destination)]
         link = page.links.link(source._replace(line=0)).removesuffix("0") if source else ""
-        place = [position("files", source.file, [source.file, link]), source.line, source.column] if source else [None]
+        place = [position("files", [source.file, link]), source.line, source.column] if source else [None]
         rules.append([None if is_as_shown else entry.name, *row, numbers, int(rule.enabled), *place])
     return {
         "intent": endpoint.intent,
@@ -141,7 +137,7 @@ def explore_data(page: ExplorePage) -> Document:
         "attributes": [[name, labels.name(name)] for name in page.attributes],
         "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
         "values": {name: _encode(values) for name, values in page.values.items()},
-        **{name: [form for _, form in table.values()] for name, table in tables.items()},
+        **{name: list(map(json.loads, table)) for name, table in tables.items()},
         "rules": rules,
         "sides": list(map(_side_form, page.sides)),
     }
@@ -155,7 +151,7 @@ def _side_form(side: ExploreSide) -> Document:
         "minConfidence": policy.min_confidence,
         "known": sorted(policy.known_intents),
         "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
-        "shares": [[queue, share_range(share)] for queue, share in shares.queues.items()] if shares else None,
+        "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()] if shares else None,
     }
 
 
@@ -198,9 +194,8 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
         [condition_phrase(part, labels).removeprefix(f"{labels.name(name)} ") for part in by_attribute.get(name, ())]
         for name in page.attributes
     ]
-    key, sides = (entry.name, entry.id), [page.sides[number] for number in numbers if rule.enabled]
-    measured = [(side.name, side.shares.rules.get(key, ShareRange(0, 0))) for side in sides if side.shares]
-    shares = {name: share_range(share) for name, share in measured}
+    sides = [page.sides[number] for number in numbers if rule.enabled]
+    shares = {side.name: side.shares.of(entry).in_words() for side in sides if side.shares}
     differ = len({*shares.values()}) > 1
     return {
         "name": sanitize(entry.name) if entry.address else quote(entry.name),

@@ -6,7 +6,7 @@ A row is exact: it may shorten a list of values, but never omits a condition.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow
@@ -232,16 +232,8 @@ def _balance(behaviour: BehaviourChange, traffic: TrafficImpact, names: Names) -
     rows = []
     for item, label in zip(balance, labels, strict=True):
         name = _with_id(item.queue, names) if item.queue and counts[label] > 1 else label
-        rows.append(
-            QueueBalance(name, share_range(item.before), share_range(item.after), share_range(item.change, "+"))
-        )
+        rows.append(QueueBalance(name, item.before.in_words(), item.after.in_words(), item.change.in_words("+")))
     return tuple(rows)
-
-
-def share_range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
-    """Return a share as a range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open."""
-    least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (share.least, share.most))
-    return f"{most} %" if least == most else f"{least} to {most} %"
 
 
 def _rules(row: ImpactRow) -> str:

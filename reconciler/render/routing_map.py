@@ -1,13 +1,11 @@
-"""The routing map: which rule sends which conversations to which queue, before and after the plan; also as Mermaid."""
+"""The routing map: which rule sends which conversations to which queue, before and after the plan, as Mermaid."""
 
 import re
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import build_transition
@@ -16,98 +14,62 @@ from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conditions_phrase
 
-LaneState = Literal["same", "new", "gone", "changed", "off"]  # an `off` rule is disabled before and after the plan
+LaneState = Literal["same", "new", "gone", "changed"]
 _MAX_INTENTS: Final = 3
-_ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same", "off")
+_ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One rule on the map. Queues are display names, or `no queue`; None if the rule is absent or disabled."""
+class Lane(NamedTuple):
+    """One rule on the map. Queues are display names, or `no queue`; empty if the rule is absent or disabled."""
 
     rule: str
     callers: str  # `"card_not_working", "card_acceptance" and 3 more`
-    conditions: str  # all conditions of the rule
-    before: tuple[str, ...] | None
-    after: tuple[str, ...] | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
     state: LaneState
-    managed: bool
     priority: float
-    share: float  # percent of the sample with one of its intents; 0 without a sample, or if it names no intent
 
     @property
     def queues(self) -> tuple[str, ...]:
         """Return the queues before and after the plan, those after it first."""
-        return tuple(dict.fromkeys([*(self.after or ()), *(self.before or ())]))
-
-    def edge_state(self, queue: str) -> LaneState:
-        """Return the state of the line from the rule to one of its queues."""
-        if queue not in (self.after or ()):
-            return "gone"
-        return self.state if queue in (self.before or ()) else "new"
+        return tuple(dict.fromkeys((*self.after, *self.before)))
 
 
-class RoutingMap(NamedTuple):
-    """All enabled rules, changed ones first, then in order of evaluation."""
-
-    lanes: tuple[Lane, ...]
-    disabled: tuple[Lane, ...]  # rules that are disabled before and after the plan
-    period: str  # that the shares are of, else the name of the sample; "" without a sample
-
-    @property
-    def changed(self) -> tuple[Lane, ...]:
-        """Return the lanes that the plan changes."""
-        return tuple(lane for lane in self.lanes if lane.state != "same")
-
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """Return all queues, those with the most changed rules first."""
-        count = Counter(queue for lane in self.changed for queue in lane.queues)
-        return tuple(sorted({queue for lane in self.lanes for queue in lane.queues}, key=lambda q: (-count[q], q)))
-
-
-def build_routing_map(plan: Plan) -> RoutingMap:
-    """Return the map of a plan."""
-    transition, shares = build_transition(plan), _intent_shares(plan)
-    lanes = [_lane(plan, shares, entry, entry) for entry in transition.fixed]
-    lanes += [_lane(plan, shares, move.before, move.after) for move in transition.moves]
+def build_routing_map(plan: Plan) -> list[Lane]:
+    """Return the rules that are enabled before or after the plan: changed ones first, then in order of evaluation."""
+    transition = build_transition(plan)
+    moves = [(entry, entry) for entry in transition.fixed] + [(move.before, move.after) for move in transition.moves]
+    enabled = ([entry if entry and entry.rule.enabled else None for entry in move] for move in moves)
+    lanes = [_lane(plan, before, after) for before, after in enabled if before or after]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
-    lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
-    sample = plan.traffic_impact.sample if plan.traffic_impact else None
-    period = sanitize(sample.period or sample.name) if sample else ""
-    enabled = tuple(lane for lane in lanes if lane.state != "off")
-    return RoutingMap(enabled, tuple(lane for lane in lanes if lane.state == "off"), period)
+    return sorted(lanes, key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
 
 
-def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
-    old, new = (entry if entry is not None and entry.rule.enabled else None for entry in (before, after))
-    entry = new or old or after or before
-    assert entry is not None  # noqa: S101 - a move is of a rule
+def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
+    entry = after or before
+    assert entry is not None  # noqa: S101 - the caller has one of them
     intent = plan.desired.endpoint.intent
-    intents, conditions = _listed_intents(entry.rule, intent), conditions_phrase(entry.rule, plan.labels)
-    state: LaneState = "new" if new else "gone" if old else "off"
-    if old and new:
-        before_parts = (old.rule.conditions, old.rule.priority, old.rule.targets)
-        state = "same" if before_parts == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
+    intents = _listed_intents(entry.rule, intent)
+    state: LaneState = "new" if after else "gone"
+    if before and after:
+        old, new = ((each.rule.conditions, each.rule.priority, each.rule.targets) for each in (before, after))
+        state = "same" if old == new else "changed"
+    named = join_first(intents, _MAX_INTENTS, partial(plan.labels.value, intent))
     return Lane(
         rule=sanitize(entry.name) if entry.address else quote(entry.name),
-        callers=join_first(intents, _MAX_INTENTS, partial(plan.labels.value, intent)) if intents else conditions,
-        conditions=conditions,
-        before=_queues(old, plan.queue_names),
-        after=_queues(new, plan.queue_names),
+        callers=named if intents else conditions_phrase(entry.rule, plan.labels),
+        before=_queues(before, plan.queue_names),
+        after=_queues(after, plan.queue_names),
         state=state,
-        managed=entry.address is not None,
         priority=entry.rule.priority,
-        share=sum(shares.get(intent, 0.0) for intent in intents),
     )
 
 
-def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, ...] | None:
+def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, ...]:
     if entry is None:
-        return None
+        return ()
     split = sorted(destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0]))
-    parts: list[Destination] = [(part,) for part in split] or [()]
-    return tuple(unquote(destination_phrase(part, names)) for part in parts)
+    return tuple(unquote(destination_phrase((part,), names)) for part in split) or (destination_phrase((), names),)
 
 
 def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
@@ -115,18 +77,6 @@ def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
         if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
             return tuple(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
     return ()
-
-
-def _intent_shares(plan: Plan) -> dict[str, float]:
-    """Return each intent's percent of the sample."""
-    if plan.traffic_impact is None:
-        return {}
-    sample, shares = plan.traffic_impact.sample, defaultdict[str, float](float)
-    attribute = plan.desired.endpoint.intent
-    for row in sample.rows:
-        if attribute in row.attributes:
-            shares[str(row.attributes[attribute])] += 100 * row.count / sample.total
-    return shares
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
@@ -140,9 +90,8 @@ _ARROWS: Final = {"new": "-->|new|", "gone": "-->|removed|", "changed": "-->|cha
 _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 
 
-def render_mermaid(routing: RoutingMap) -> str:
-    """Return the map as a flowchart of the `drawn_lanes`."""
-    lanes = drawn_lanes(routing)
+def render_mermaid(lanes: Sequence[Lane]) -> str:
+    """Return a flowchart of these rules."""
     names = dict.fromkeys(queue for lane in lanes for queue in lane.queues)
     queues = {queue: f"q{index}" for index, queue in enumerate(names)}
     lines = ["flowchart LR"]
@@ -160,9 +109,9 @@ def render_mermaid(routing: RoutingMap) -> str:
     return "\n".join(lines) + "\n"
 
 
-def drawn_lanes(routing: RoutingMap) -> Sequence[Lane]:
+def drawn_lanes(lanes: Sequence[Lane]) -> Sequence[Lane]:
     """Return all rules if there are at most `MAX_LANES`, otherwise the first `MAX_LANES` changed ones."""
-    return (routing.lanes if len(routing.lanes) <= MAX_LANES else routing.changed)[:MAX_LANES]
+    return lanes if len(lanes) <= MAX_LANES else [lane for lane in lanes if lane.state != "same"][:MAX_LANES]
 
 
 def label(text: str) -> str:
@@ -176,5 +125,5 @@ def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Itera
     """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
     yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
     for queue in lane.queues:
-        state = lane.edge_state(queue)
+        state = "gone" if queue not in lane.after else lane.state if queue in lane.before else "new"
         yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"

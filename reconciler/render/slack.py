@@ -10,19 +10,14 @@ from typing import Any, Final
 from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.plan import Plan
-from reconciler.render.change_summary import ACTION_PAST, sort_for_reading
+from reconciler.render.change_summary import ACTION_PAST, CAUSE_TEXTS, sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.render.impact import NO_IMPACT, premise
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
 _MAX_NAMED: Final = 10
-_CAUSES: Final = {
-    "manifest": "not applied yet",
-    "drift": "changed in CXone",
-    "both": "changed in CXone, and in the manifests",
-    "duplicate": "a second copy",
-}
+_CAUSES: Final = CAUSE_TEXTS | {"manifest": "not applied yet", "both": "changed in CXone, and in the manifests"}
 
 
 def slack_message(kind: NotificationKind, result: CycleResult, environment: str, next_command: str) -> dict[str, Any]:

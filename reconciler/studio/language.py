@@ -170,17 +170,13 @@ class _StatementParser:
         start = self.position, self.line
         for index, word in enumerate(words):
             self.position += bool(index)
-            while _is_space(token := self.tokens[self.position]):
+            while (token := self.tokens[self.position]) in _LINE_ENDS or token.startswith("//"):
                 self.line += token in _LINE_ENDS
                 self.position += 1
             if token.lower() != word:
                 self.position, self.line = start
                 return False
         return True
-
-
-def _is_space(token: str) -> bool:
-    return token in _LINE_ENDS or token.startswith("//")
 
 
 def _parse_tokens(tokens: Sequence[str]) -> Expression:

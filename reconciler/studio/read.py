@@ -6,15 +6,15 @@ is an error with its line, never lost.
 
 import json
 import re
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
+from reconciler.model.grouping import longest_rise
 from reconciler.model.rule import (
     Address,
     Condition,
@@ -209,7 +209,8 @@ def _with_priorities(rules: Sequence[BlockRule], layout: BlockLayout) -> tuple[B
     """Return the rules with priorities for the order of the text: those of the comment lines, where they fit."""
     enabled = [rule for rule in rules if rule.rule.enabled]
     keys = [layout.order_key(rule.rule, rule.id) for rule in enabled]
-    fixed = _longest_rise([(key, place) for place, key in enumerate(keys) if enabled[place].address])
+    addressed = [place for place, rule in enumerate(enabled) if rule.address]
+    fixed = [addressed[at] for at in longest_rise(keys[place] for place in addressed)]
     ranks = [key[0] for key in keys]
     for before, after in pairwise([-1, *fixed, len(keys)] if fixed else ()):
         low = ranks[before] if before >= 0 else ranks[after] - after - 1
@@ -225,19 +226,6 @@ def _with_priorities(rules: Sequence[BlockRule], layout: BlockLayout) -> tuple[B
         rule._replace(rule=replace(rule.rule, priority=next(priorities))) if rule.rule.enabled else rule
         for rule in rules
     )
-
-
-def _longest_rise(keys: Iterable[tuple[Any, int]]) -> list[int]:
-    """Return the places of a longest part whose keys rise."""
-    ends: list[Any] = []  # of the rises of each length: the least last key, its place, and the end before it
-    for key, place in keys:
-        length = bisect_left(ends, (key,))
-        ends[length : length + 1] = [(key, place, ends[length - 1] if length else None)]
-    end, places = ends[-1] if ends else None, []
-    while end:
-        places.append(end[1])
-        end = end[2]
-    return places[::-1]
 
 
 class ImportedSnippet:

@@ -47,14 +47,21 @@ _OPERATORS: Final = {word: operator for operator, word in _WORDS.items()}
 _OPENINGS: Final = re.compile(
     rf"(?:{'|'.join(word for word in _OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?", re.ASCII
 )
-_RESERVED: Final = re.compile(rf"(?:{_OPENINGS.pattern}|and\b|true$|false$)", re.IGNORECASE)
+# TRUE and FALSE of programs in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, and Nordic ones.
+_BOOLEAN: Final = (
+    "true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|verdadeiro|waar|onwaar|prawda|fałsz"
+    "|sant|falskt?|sand|u?sann|tosi|epätosi"
+)
+_RESERVED: Final = re.compile(rf"(?:{_OPENINGS.pattern}|and\b|(?:{_BOOLEAN})$)", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
-# What Excel and LibreOffice take for a date: "mar 1", "sept-2", "December 2026".
-_DATE: Final = re.compile(r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d", re.IGNORECASE)
+# What Excel and LibreOffice take for a date, or a boolean: "mar 1", "sept-2", "December 2026", "wahr".
+_CHANGED: Final = re.compile(
+    rf"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d|(?:{_BOOLEAN})$", re.IGNORECASE
+)
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _SEVERAL: Final = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
 # "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not show.
-_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|E", re.ASCII)
+_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII)
 _COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
 _WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?=\s*(?:;|$))")
 _QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
@@ -123,7 +130,7 @@ def write_scalar(value: Scalar) -> str:
 def write_name(name: str) -> str:
     """Return the name of a rule, queue or file; as JSON unless it is plain."""
     has_weight = _CellReader(name).take(_QUEUE) != name
-    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _DATE.match(name) and not has_weight
+    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _CHANGED.match(name) and not has_weight
     return name if is_plain else write_quoted(name)
 
 

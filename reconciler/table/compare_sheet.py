@@ -1,20 +1,31 @@
 """An edited sheet beside the table of the manifests -> the edited cells, the new rows and the removed rows."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.rule import Condition, Queue, Rule, Scalar, Target, normalized_conditions, sorted_targets
+from reconciler.model.rule import (
+    JSON_NUMBER,
+    Condition,
+    Queue,
+    Rule,
+    Scalar,
+    Target,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
-from reconciler.table.rows import NO, YES, Column, DecisionTable, conditions_by_attribute
-from reconciler.table.sheet import Cell, Sheet, SheetError, list_lines, refuse_cells
+from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
+from reconciler.table.sheet import ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
-_ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
+_NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
+_MOST_DIGITS: Final = 15  # that programs for spreadsheets keep of a number
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,9}")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
@@ -25,6 +36,7 @@ class Vocabulary(NamedTuple):
     """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
 
     queues: Mapping[str, Sequence[Queue]]
+    aliases: Mapping[str, str]  # the names of queues by their alias
     values: Mapping[str, Sequence[Scalar]]  # empty: any value
 
 
@@ -37,29 +49,19 @@ class CellEdit(NamedTuple):
     after: str
 
 
-class EditedRule(NamedTuple):
-    """A rule with edited cells, and the rule that they define."""
+class RowEdit(NamedTuple):
+    """An edited row: its rule in the manifests (None: the row is new), and the rule that it defines."""
 
-    entry: RoutingEntry
+    cell: Cell  # of the address; of a new row perhaps the RuleSet alone
+    entry: RoutingEntry | None
     rule: Rule
     edits: tuple[CellEdit, ...]
-
-
-class NewRule(NamedTuple):
-    """A new row: the RuleSet, the key ("": the default), the rule, and whether the row has a priority and a switch."""
-
-    cell: Cell
-    ruleset: str
-    key: str
-    rule: Rule
-    stated: frozenset[str]  # the kinds of its filled cells
 
 
 class TableEdits(NamedTuple):
     """What a sheet changes."""
 
-    changed: tuple[EditedRule, ...] = ()
-    added: tuple[NewRule, ...] = ()
+    edited: tuple[RowEdit, ...] = ()
     removed: tuple[RoutingEntry, ...] = ()
 
 
@@ -68,30 +70,27 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     digest = _read_origin(table, sheet)
     columns = _match_columns(table, sheet, vocabulary)
     lines = [dict(zip(columns, cells, strict=True)) for cells in sheet.rows]
+    rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
-        _refuse_stale_table(table, lines, digest)
-    rows, reader = {row.cells[0]: row for row in table.rows}, _RowReader(vocabulary)
-    changed, added, names = list[EditedRule](), list[NewRule](), set[str]()
+        _refuse_stale_table(table, rows, lines, digest)
+    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary)
+    edits = list[RowEdit]()
     for cells in lines:
-        name = cells[table.columns[0]]
+        name = cells[NAME]
         if not name.text:
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
-        elif name.text in names and name.text in rows:
-            reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
         elif row := rows.get(name.text):
-            rule, edits = reader.read(cells, dict(zip(table.columns, row.cells, strict=True)), row.entry.rule)
-            changed += [EditedRule(row.entry, rule, edits)] if edits else []
-        elif address := _ADDRESS.fullmatch(name.text):
-            rule, _ = reader.read(cells, {}, _NEW_RULE)
-            stated = frozenset(column.kind for column, cell in cells.items() if cell.text)
-            added.append(NewRule(name, address[1], address[2] or "", rule, stated))
+            if names[name.text] > 1:
+                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
+            rule, changes = reader.read(cells, row.cells, row.entry.rule)
+            edits += [RowEdit(name, row.entry, rule, changes)] if changes else []
+        elif _ADDRESS.fullmatch(name.text):
+            edits.append(RowEdit(name, None, *reader.read(cells, {}, _NEW_RULE)))
         else:
             reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
-        names.add(name.text)
     refuse_cells(reader.problems)
-    removed = tuple(row.entry for name, row in rows.items() if name not in names)
-    return TableEdits(tuple(changed), tuple(added), removed)
+    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in names))
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
@@ -99,19 +98,17 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
     own = {column.heading: column for column in table.columns[:-1]}
     names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
     by_attribute = {column.attribute: column for column in own.values()}
-    known = {form: by_attribute.get(name) or Column("conditions", form, name) for form, name in names} | own
+    known = {form: by_attribute.get(name) or Column(form, name) for form, name in names} | own
     columns, problems = list[Column](), []
     for cell in sheet.headings:
-        column = Column("file", cell.text) if _ORIGIN.fullmatch(cell.text) else known.get(cell.text)
+        column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, [*own, *vocabulary.values])
-            what = (
-                "is not an attribute of the rules or of an Attributes document" if column is None else "is there twice"
-            )
+            what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
             columns.append(column)
-    missing = [column for column in own.values() if column.kind != "share" and column not in columns]
+    missing = [column for column in own.values() if column.heading != "Share of callers" and column not in columns]
     problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
     refuse_cells(problems)
     return columns
@@ -119,28 +116,29 @@ def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
-    origins = [match for cell in sheet.headings if (match := _ORIGIN.fullmatch(cell.text))]
-    if not origins:
-        example = quote_name(table.origin)
-        raise SheetError(f"no heading says of what the table is, such as {example}: begin with a new table")
-    environment, digest = origins[0].groups()
-    if environment != table.environment:
-        raise RefusedError(f"this is a table of {quote_name(environment)}, and -e is {table.environment}")
-    return str(digest)
+    origin = next(filter(None, (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)), None)
+    if origin is None:
+        where, example = sheet.headings[0].name, quote_name(table.origin)
+        raise SheetError(
+            f"{where}: no heading of this row says of what the table is, such as {example}: make a new table"
+        )
+    if origin[1] != table.environment:
+        raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
+    return origin[2]
 
 
-def _refuse_stale_table(table: DecisionTable, lines: Sequence[Mapping[Column, Cell]], digest: str) -> None:
+def _refuse_stale_table(
+    table: DecisionTable, rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]], digest: str
+) -> None:
     """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
-    rows = {row.cells[0]: dict(zip(table.columns, row.cells, strict=True)) for row in table.rows}
-    names, differences = [cells[table.columns[0]].text for cells in lines], []
-    for name, cells in zip(names, lines, strict=True):
-        current = rows.get(name, {})
-        differences += [
-            f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(current.get(column, ''))} in the manifests"
-            for column, cell in cells.items()
-            if current and column.is_editable and cell.text != current.get(column, "")
-        ]
-    if differences or {*rows} != {*names}:
+    differences = [
+        f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(before)} in the manifests"
+        for cells in lines
+        if (row := rows.get(cells[NAME].text))
+        for column, cell in cells.items()
+        if column.is_editable and cell.text != (before := row.cells.get(column, ""))
+    ]
+    if differences or {*rows} != {cells[NAME].text for cells in lines}:
         message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
         remedy = f"{table.digest}. Make a new table, and repeat the edits there"
         raise RefusedError(f"nothing was written: {message} {remedy}{list_lines(differences)}")
@@ -160,7 +158,7 @@ class _RowReader:
         edits = []
         for column, cell in cells.items():
             text = before.get(column, "")
-            is_absent = column.kind == "queue" and not rule.targets  # of a new rule, which needs a queue
+            is_absent = column.heading == "Queue" and not rule.targets  # of a new rule, which needs a queue
             if not column.is_editable or (cell.text == text and not is_absent):
                 continue
             try:
@@ -168,22 +166,27 @@ class _RowReader:
             except CellError as error:
                 self.problems.append(f"{cell.name}: {error}")
                 continue
-            if edited != rule:
+            if edited != rule or not before:
                 rule = edited
                 edits.append(CellEdit(cell.name, column.heading, text, cell.text))
         return rule, tuple(edits)
 
     def _apply(self, column: Column, text: str, rule: Rule) -> Rule:
         """Return the rule with the meaning of a cell. Raises CellError."""
-        if column.kind == "priority":
+        if _NO_BREAK_SPACES.search(text):
+            raise CellError(f"{quote_name(text)} has a no-break space: type a usual space instead")
+        if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > _MOST_DIGITS:
+            reason = f"a number of more than {_MOST_DIGITS} digits, which programs for spreadsheets round"
+            raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
+        if column.heading == "Priority":
             if not _PRIORITY.fullmatch(text):
                 raise CellError(f"{quote_name(text)} is not a whole number")
             return replace(rule, priority=int(text))
-        if column.kind == "on":
+        if column.heading == "On":
             if text.lower() not in _SWITCH:
                 raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}")
             return replace(rule, enabled=_SWITCH[text.lower()])
-        if column.kind == "queue":
+        if column.heading == "Queue":
             return replace(rule, targets=sorted_targets(self._targets(text, rule)))
         own = conditions_by_attribute(rule).get(column.attribute, [])
         new = read_conditions(column.attribute, text)
@@ -197,7 +200,7 @@ class _RowReader:
         queues, known = read_queues(text), self.vocabulary.queues
         own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
         kept = next(iter(own.values())) if len(own) == 1 else 1
-        targets = []
+        targets = list[Target]()
         for name, weight in queues:
             if weight is not None and f"{name} {weight}" in known:
                 raise CellError(
@@ -206,9 +209,12 @@ class _RowReader:
             named = known.get(name, ())
             matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
             if len(matching) != 1:
-                hint = suggest(name, known)
+                alias = self.vocabulary.aliases.get(name, "")
+                hint = f"did you mean {quote_name(alias)}?" if alias else suggest(name, known)
                 what = f"is not a queue of this Environment{f'; {hint}' if hint else ''}"
                 raise CellError(f"{quote_name(name)} {'is the name of several queues' if matching else what}")
+            if matching[0] in (target.queue_id for target in targets):
+                raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 

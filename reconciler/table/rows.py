@@ -4,46 +4,42 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry, evaluation_key
 from reconciler.desired.desired import DesiredState
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
 from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.traffic_shares import RuleShares
 from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
 from reconciler.text.phrases import Labels
 
-ColumnKind = Literal["rule", "priority", "on", "conditions", "queue", "share", "file"]
-
-HEADINGS: Final[Mapping[str, ColumnKind]] = {
-    "Rule": "rule",
-    "Priority": "priority",
-    "On": "on",
-    "Queue": "queue",
-    "Share of callers": "share",
-    "File": "file",
-}
+_EDITABLE: Final = ("Priority", "On", "Queue")
+HEADINGS: Final = ("Rule", *_EDITABLE, "Share of callers", "File")
 YES, NO = "yes", "no"
 
 
 class Column(NamedTuple):
-    """A column; `attribute` is that of its conditions."""
+    """A column: one of `HEADINGS`, or that of the conditions on an attribute."""
 
-    kind: ColumnKind
     heading: str
     attribute: str = ""
 
     @property
     def is_editable(self) -> bool:
         """Return whether an edited cell is an edit of the manifests."""
-        return self.kind in ("priority", "on", "conditions", "queue")
+        return self.attribute != "" or self.heading in _EDITABLE
+
+
+NAME: Final = Column("Rule")
+"""The column of the rule's address."""
 
 
 class Row(NamedTuple):
     """A rule, and its cells by column."""
 
     entry: RoutingEntry
-    cells: tuple[str, ...]
+    cells: dict[Column, str]
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,9 @@ class DecisionTable:
     @cached_property
     def digest(self) -> str:
         """Return 12 hex digits: tables of equal rules have one digest. Shares and lines of files do not count."""
-        kept = [index for index, column in enumerate(self.columns) if column.kind not in ("share", "file")]
-        cells = [[row.cells[index] for index in kept] for row in self.rows]
-        content = [self.environment, [self.columns[index].heading for index in kept], cells]
+        columns = [column for column in self.columns if column == NAME or column.is_editable]
+        cells = [[row.cells[column] for column in columns] for row in self.rows]
+        content = [self.environment, [column.heading for column in columns], cells]
         return sha256(CANONICAL_JSON.encode(content).encode()).hexdigest()[:12]
 
     @property
@@ -73,19 +69,17 @@ class DecisionTable:
         return [*(column.heading for column in self.columns[:-1]), self.origin]
 
 
-def build_table(
-    desired: DesiredState, queues: Mapping[str, str], shares: Mapping[str, str] | None = None
-) -> DecisionTable:
-    """Return the table; `queues` are names by id, `shares` are texts by the rule's name."""
+def build_table(desired: DesiredState, queues: Mapping[str, str], shares: RuleShares | None = None) -> DecisionTable:
+    """Return the table; `queues` are names by id, `shares` are those of a sample."""
     entries = sorted(desired_entries(desired), key=lambda entry: evaluation_key(entry, desired.evaluation))
     attributes, labels = attributes_in_use(entries, desired.labels), desired.labels
     columns = list[Column]()
-    for heading, kind in HEADINGS.items():
-        if kind == "queue":
-            columns += [Column("conditions", heading_of(attribute, labels), attribute) for attribute in attributes]
-        if kind != "share" or shares is not None:
-            columns.append(Column(kind, heading))
-    rows = (_make_row(entry, columns, queues, shares or {}) for entry in entries)
+    for heading in HEADINGS:
+        if heading == "Queue":
+            columns += [Column(heading_of(attribute, labels), attribute) for attribute in attributes]
+        if heading != "Share of callers" or shares is not None:
+            columns.append(Column(heading))
+    rows = (_make_row(entry, columns, queues, shares) for entry in entries)
     return DecisionTable(desired.environment, tuple(columns), tuple(rows))
 
 
@@ -114,21 +108,18 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
 
 
 def _make_row(
-    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: Mapping[str, str]
+    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: RuleShares | None
 ) -> Row:
-    rule, source, by_attribute = entry.rule, entry.source, conditions_by_attribute(entry.rule)
+    rule, source = entry.rule, entry.source
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
     weighted = [WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight) for target in targets]
-    texts: dict[ColumnKind, str] = {
-        "rule": write_name(entry.name),
-        "priority": write_scalar(rule.priority),
-        "on": YES if rule.enabled else NO,
-        "queue": write_queues(weighted),
-        "share": shares.get(entry.name, ""),
-        "file": f"{write_name(source.file)} line {source.line}" if source else "",
+    texts = {
+        "Rule": write_name(entry.name),
+        "Priority": write_scalar(rule.priority),
+        "On": YES if rule.enabled else NO,
+        "Queue": write_queues(weighted),
+        "Share of callers": shares.of(entry).in_words() if shares and rule.enabled else "",
+        "File": f"{write_name(source.file)} line {source.line}" if source else "",
     }
-    cells = (
-        write_conditions(by_attribute.get(column.attribute, ())) if column.kind == "conditions" else texts[column.kind]
-        for column in columns
-    )
-    return Row(entry, tuple(cells))
+    conditions = {name: write_conditions(parts) for name, parts in conditions_by_attribute(rule).items()}
+    return Row(entry, {each: conditions.get(each.attribute) or texts.get(each.heading, "") for each in columns})

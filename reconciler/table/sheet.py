@@ -1,13 +1,25 @@
-"""A sheet: the cells of a file, each with its name for messages (`prod!D14`; of a CSV file `row 14, column D`)."""
+"""A sheet: the cells of a file, each with its name for messages (`prod!D14`), and CSV text (`row 14, column D`).
 
-from collections.abc import Callable, Iterable, Sequence
+Commas, semicolons and tabs separate the cells of CSV text: local programs write these.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
+from reconciler.model.rule import JSON_NUMBER
 from reconciler.text.escape import pluralize
 
-MAX_ROWS: Final = 100_000
+ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
+"""The heading by which a table is recognized: its Environment and digest."""
+BYTE_ORDER_MARK: Final = "\ufeff"  # without it, Excel reads a file as text of the local code page
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+_MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
 _LETTERS: Final = 26
 _SHOWN: Final = 20
@@ -46,7 +58,7 @@ class Sheet(NamedTuple):
 def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], str]) -> Sheet:
     """Return the sheet of rows; the first one has the headings. `name_cell` names a row and column, each from 0."""
     # A row may end before the last heading.
-    texts = list(zip_longest(*zip_longest(*rows, fillvalue="")))
+    texts = list(zip_longest(*zip_longest(*_require_size(rows), fillvalue="")))
     named = (tuple(Cell(text, name_cell(row, at)) for at, text in enumerate(line)) for row, line in enumerate(texts))
     filled = [cells for cells in named if any(cell.text for cell in cells)]
     if not filled:
@@ -57,6 +69,13 @@ def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], s
     return Sheet(filled[0][:width], tuple(cells[:width] for cells in filled[1:]))
 
 
+def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    for number, row in enumerate(rows, start=1):
+        if number > _MAX_ROWS or len(row) > MAX_COLUMNS:
+            raise SheetError(f"a table has at most {_MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
+        yield row
+
+
 def column_letters(index: int) -> str:
     """Return the letters of a column, which is counted from 0: `A`, `Z`, `AA`."""
     letters = ""
@@ -64,3 +83,37 @@ def column_letters(index: int) -> str:
         letters = chr(ord("A") + index % _LETTERS) + letters
         index = index // _LETTERS - 1
     return letters
+
+
+def write_csv(rows: Sequence[Sequence[str]]) -> str:
+    """Return CSV text. Raises SheetError for a cell that a program would take for a formula."""
+    names = [
+        f"{_csv_name(number, at)}: {cell[:40]!r} would be a formula"
+        for number, row in enumerate(rows)
+        for at, cell in enumerate(row)
+        if cell.startswith(_FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
+    ]
+    refuse_cells(names)
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def read_csv(data: bytes) -> Sheet:
+    """Return the sheet of a CSV file. Raises SheetError."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SheetError(f"the CSV file is not UTF-8 (byte {error.start + 1}): save it as CSV UTF-8") from None
+    if text[:4].lower() == "sep=":  # a line of Excel's, about the separator
+        text = "\n" + text.partition("\n")[2]
+    heading = text.lstrip("\n").partition("\n")[0]
+    reader = csv.reader(StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count), strict=True)
+    try:
+        return build_sheet((list(map(str.strip, row)) for row in reader), _csv_name)
+    except csv.Error as error:
+        raise SheetError(f"line {reader.line_num}: the CSV text is not valid ({error})") from None
+
+
+def _csv_name(row: int, column: int) -> str:
+    return f"row {row + 1}, column {column_letters(column)}"

@@ -13,15 +13,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from reconciler.table.sheet import (
-    MAX_COLUMNS,
-    MAX_ROWS,
-    Sheet,
-    SheetError,
-    build_sheet,
-    column_letters,
-    refuse_cells,
-)
+from reconciler.table.sheet import MAX_COLUMNS, ORIGIN, Sheet, SheetError, build_sheet, column_letters, refuse_cells
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.files import MIB
 
@@ -32,6 +24,8 @@ _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPE: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # the format's form of a character
 _SPARE_ROWS: Final = 500  # rows below the table that offer the same lists, for new rules
+_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9:]+)"')
+_MAX_BLANK: Final = 100  # rows above the headings
 _GUIDE, _LISTS = "How to edit", "Lists"
 
 
@@ -64,33 +58,46 @@ def write_xlsx(
 
 
 def read_xlsx(data: bytes) -> Sheet:
-    """Return the first sheet of a workbook. Raises SheetError."""
+    """Return the first sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
     problems: list[str] = []
     try:
-        title, rows = _read_rows(data, problems)
+        sheet = _open_table(data)
+        title = sanitize(sheet.title)
+
+        def name_cell(row: int, at: int) -> str:
+            return f"{title}!{column_letters(at)}{row + 1}"
+
+        rows = (
+            [_read_cell(cell, name_cell(row, at), problems) for at, cell in enumerate(cells)]
+            for row, cells in enumerate(sheet.iter_rows())
+        )
+        table = build_sheet(rows, name_cell)
     except SheetError:
         raise
     except Exception:  # noqa: BLE001 - openpyxl raises errors of many kinds for parts that are not as specified
         raise SheetError("the file is not a workbook that cxroute can read: save it as .xlsx, or as CSV") from None
     refuse_cells(problems)
-    return build_sheet(rows, lambda row, at: f"{title}!{column_letters(at)}{row + 1}")
+    return table
 
 
-def _read_rows(data: bytes, problems: list[str]) -> tuple[str, list[list[str]]]:
+def _open_table(data: bytes) -> Any:  # noqa: ANN401 - a sheet of openpyxl
     with ZipFile(BytesIO(data)) as parts:
         if sum(part.file_size for part in parts.infolist()) > _MAX_UNPACKED:
             raise SheetError(f"the workbook has more than {_MAX_UNPACKED // MIB} MiB unpacked")
-    with catch_warnings(action="ignore"):
-        book = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
-    sheet: Any = book.worksheets[0]
+        with catch_warnings(action="ignore"):
+            book = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
+        sheet: Any = next(filter(_is_table, book.worksheets), book.worksheets[0])
+        if merged := _MERGED.search(parts.read(sheet._worksheet_path)):  # noqa: SLF001 - no other way in this mode
+            refuse_cells([f"{sanitize(sheet.title)}!{merged[1].decode()}: these cells are merged: split them"])
+    return sheet
+
+
+def _is_table(sheet: Any) -> bool:  # noqa: ANN401 - a sheet of openpyxl
+    """Return whether the first row with text has the heading of a table."""
     sheet.reset_dimensions()  # which a file may state wrongly
-    title, rows = sanitize(sheet.title), []
-    for number, row in enumerate(sheet.iter_rows(), start=1):
-        if number > MAX_ROWS or len(row) > MAX_COLUMNS:
-            raise SheetError(f"a table has one sheet, at most {MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
-        names = (f"{title}!{column_letters(at)}{number}" for at in range(len(row)))
-        rows.append([_read_cell(cell, name, problems) for cell, name in zip(row, names, strict=True)])
-    return title, rows
+    rows = sheet.iter_rows(max_row=_MAX_BLANK, max_col=MAX_COLUMNS, values_only=True)
+    heading = next(filter(any, rows), ())
+    return any(isinstance(text, str) and ORIGIN.fullmatch(text.strip()) for text in heading)
 
 
 def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 - a sheet of openpyxl

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+from reconciler.model.rule import integral_floats_as_ints
+
 T = TypeVar("T")
 
 _BLANK: Final = re.compile(
@@ -13,7 +15,6 @@ _BLANK: Final = re.compile(
 MAX_NAME_LENGTH: Final = 60
 MAX_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
-_MAX_EXACT_FLOAT: Final = 1e16
 
 
 def is_visible(text: str) -> bool:
@@ -36,8 +37,7 @@ def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
         return f"[{join_first(item, MAX_ITEMS, quote)}]"
-    is_integral = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
-    quoted = sanitize(json.dumps(int(item) if is_integral and isinstance(item, float) else item, ensure_ascii=False))
+    quoted = sanitize(json.dumps(integral_floats_as_ints(item), ensure_ascii=False))
     # A cut text ends in a quote, too.
     return quoted if not isinstance(item, str) or quoted.endswith('"') else f'{quoted}"'
 

@@ -1,11 +1,13 @@
 """Hosts and addresses: loopback, and addresses that a request may be sent to."""
 
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     import socket
+
+LAST_PORT: Final = 65_535
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.model.rule import Opaque
@@ -95,8 +95,8 @@ def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> Non
             continue
         for number in range(universe.size):
             event = universe.example(1 << number)[0]
-            expected = find_winner(whole, endpoint.context(event).attributes)
-            actual = find_winner(parts, event)
+            expected = route_conversation(whole, endpoint.context(event).attributes).winner
+            actual = route_conversation(parts, event).winner
             assert expected is (actual and actual.whole), (rules, fallback, event)
             assert context_of(event, fallback).get(INTENT) == endpoint.context(event).attributes.get(INTENT)
 
@@ -112,7 +112,7 @@ def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:
         blockers = stage(fallback).unreachable()
         for context in events:
             reached = context in contexts
-            assert reached is (find_winner(blockers, context) is None), (fallback, context)
+            assert reached is (route_conversation(blockers, context).winner is None), (fallback, context)
 
 
 def test_a_rule_with_a_high_bound_is_not_split() -> None:

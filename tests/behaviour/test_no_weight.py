@@ -158,7 +158,7 @@ def no_weight() -> Plan:
 
 def test_the_map_draws_no_queue() -> None:
     """A rule that loses its queues has a line to "no queue", and so has a rule that never had any."""
-    lanes = {lane.rule: (lane.before, lane.after) for lane in build_routing_map(no_weight()).lanes}
+    lanes = {lane.rule: (lane.before, lane.after) for lane in build_routing_map(no_weight())}
     assert {"cards/x": (("Card Services",), ("no queue",)), '"hand"': (("no queue",), ("no queue",))} == lanes
     assert "no queue" in render_mermaid(build_routing_map(no_weight()))
 

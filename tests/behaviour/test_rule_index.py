@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, find_winner
+from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.domain import number_beyond
 from tests.support.brute_force import inputs_for
@@ -23,11 +23,11 @@ def test_a_rule_index_answers_as_trying_rule_by_rule(block: int) -> None:
         filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))
-            assert find_winner(ordered, attributes, assumed) is filed.find_winner(attributes, assumed), (
+            assert route_conversation(ordered, attributes, assumed).winner is filed.find_winner(attributes, assumed), (
                 rules,
                 attributes,
             )
-            alone = [entry for entry in ordered if find_winner((entry,), attributes, assumed)]
+            alone = [entry for entry in ordered if route_conversation((entry,), attributes, assumed).winner]
             assert alone == list(filed.matching_entries(attributes, assumed)), (rules, attributes)
 
 

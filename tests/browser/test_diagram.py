@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from reconciler.plan.plan import Plan
-from reconciler.render.routing_map import build_routing_map, label, render_mermaid
+from reconciler.render.routing_map import build_routing_map, drawn_lanes, label, render_mermaid
 from tests.browser.machine import MERMAID, Sight, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names
@@ -37,12 +37,12 @@ def sight(browser: Browser) -> Iterator[Sight]:
 
 def drawn(sight: Sight, made: Plan) -> list[str]:
     """Return the labels in the drawing."""
-    return list(map(squeezed, sight.page.evaluate(DRAW, render_mermaid(build_routing_map(made)))))
+    return list(map(squeezed, sight.page.evaluate(DRAW, render_mermaid(drawn_lanes(build_routing_map(made))))))
 
 
 def meant(made: Plan) -> list[str]:
     """Return the labels in the text, read by Mermaid's manual: `#35;` is a character's number."""
-    found = re.findall(r'"([^"]+)"', render_mermaid(build_routing_map(made)))
+    found = re.findall(r'"([^"]+)"', render_mermaid(drawn_lanes(build_routing_map(made))))
     return [squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text)) for text in found]
 
 

@@ -18,11 +18,14 @@ import reconciler.render.explore as explore_module
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.model.rule import Target, make_condition
 from reconciler.render.explore import ExplorePage, explore_data, fragment_of
 from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase
+from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.browser.machine import PHONE, Sight, seen, violations
+from tests.support.builders import rule
 from tests.support.explore_pages import (
     CONFIDENCE,
     INTENT,
@@ -358,6 +361,135 @@ def test_an_invalid_value_is_named(browser: Browser, address: Callable[[str], st
         ):
             page.fill(field, value)
             assert reason in page.locator("#answer").inner_text()
+
+
+def test_a_page_without_input_says_what_to_do(browser: Browser, address: Callable[[str], str]) -> None:
+    """Until there is an attribute, and again after all are cleared; the answer is there, too."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("bank"))
+        hints = []
+        for field, value in (("", ""), ("#intent", "pin_blocked"), ("#clear", ""), ("#field-0", "gold")):
+            if value:
+                page.fill(field, value)
+            elif field:
+                page.click(field)
+            page.wait_for_timeout(30)
+            said = page.locator("#answer").inner_text()
+            assert "goes to" in said
+            hints.append(said.startswith("Choose an intent above."))
+        assert [True, False, True, False] == hints
+    assert [] == sight.noise
+
+
+ODD_FRAGMENTS: Final = {
+    "empty": ("#", "goes to the tenant's default routing"),
+    "unknown names": ("#view=nope&side=9&more=1", "goes to the tenant's default routing"),
+    "unknown intent": ("#intent=nope", 'intent "nope"'),
+    "not a number": ("#confidence=abc", "must be a number from 0 to 1"),
+    "negative number": ("#confidence=-1", "must be a number from 0 to 1"),
+    "number too large": (f"#attr=x={'9' * 500}", "the number is too large"),
+    "open quote": ("#attr=x=%221", "must end with a quote"),
+    "broken escapes": ("#intent=%E0%A4%A&attr=%&attr=%ZZ=%", '%ZZ "%"'),
+    "names of the language": ("#attr=__proto__=x&attr=constructor=1", '__proto__ "x", constructor 1'),
+    "another type": ("#attr=customerTier=5&attr=transferAmount=much", '"much"'),
+    "very long": (f"#intent={'x' * 100_000}&find={'y' * 100_000}", "xxxxxx"),
+}
+
+
+@pytest.mark.parametrize("name", ["bank", "two sides"])
+def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Callable[[str], str]) -> None:
+    """Or a sentence about what is wrong; the address that the page writes opens the same answer."""
+    start = address(name)
+    with seen(browser) as sight:
+        page = sight.page
+        for case, (fragment, expected) in ODD_FRAGMENTS.items():
+            page.goto("about:blank")
+            page.goto(start + fragment)
+            said = page.locator("#answer").inner_text()
+            assert expected in said, case
+            page.wait_for_timeout(300)
+            written_address = page.url
+            page.goto("about:blank")
+            page.goto(written_address)
+            assert said == page.locator("#answer").inner_text(), case
+    assert [] == sight.noise
+
+
+def test_an_unknown_queue_in_the_address_hides_no_rule(browser: Browser, address: Callable[[str], str]) -> None:
+    """A link made from another file."""
+    with seen(browser) as sight:
+        sight.page.goto(address("bank") + "#view=rules&queue=gone")
+        assert "69 of 69 rules" == sight.page.locator("#count").inner_text()
+        assert "all" == sight.page.locator("#queue option:checked").inner_text()
+
+
+def test_rules_without_a_queue_are_found(browser: Browser, tmp_path: Path) -> None:
+    """From the list of queues and by the choice of a queue; their share is there."""
+    rows = (SampleRow({INTENT: "lost"}, 1, 0), SampleRow({INTENT: "other"}, 3, 1))
+    listed = [
+        RoutingEntry(name="x", rule=rule("x", conditions=[make_condition(INTENT, "equals", "lost")], targets=[])),
+        RoutingEntry(name="y", rule=rule("y", conditions=[], targets=[Target("A", 1)], priority=200)),
+    ]
+    path = tmp_path / "explore.html"
+    sample = TrafficSample(name="x", digest="", period="", rows=rows, total=4)
+    path.write_text(html_of(page_of(listed, sample=sample)), encoding="utf-8")
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(path.as_uri() + "#view=queues")
+        page.get_by_text("no queue: 1 rule, 25.0 % of callers").click()
+        page.get_by_text("Show them in the table").click()
+        page.wait_for_selector("#view-rules:not([hidden])")
+        assert "1 of 2 rules" == page.locator("#count").inner_text()
+        page.select_option("#queue", label="all")
+        assert "2 of 2 rules" == page.locator("#count").inner_text()
+        page.select_option("#queue", label="no queue")
+        assert "1 of 2 rules" == page.locator("#count").inner_text()
+    assert [] == sight.noise
+
+
+TYPE_AND_CLICK: Final = """([text, target]) => {
+  const field = document.getElementById("intent");
+  field.value = text;
+  field.dispatchEvent(new Event("input"));
+  document.querySelector(target).click();
+}"""
+
+
+def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, address: Callable[[str], str]) -> None:
+    """What was typed just before a click is kept; another tab has its own conversation."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("bank"))
+        page.evaluate(TYPE_AND_CLICK, ["pin_blocked", "[data-view=rules]"])
+        page.wait_for_selector("#view-rules:not([hidden])")
+        page.go_back()
+        page.wait_for_selector("#view-try:not([hidden])")
+        assert "pin_blocked" == page.input_value("#intent")
+        other = page.context.new_page()
+        other.goto(page.url.replace("pin_blocked", "card_swallowed"))
+        assert ("card_swallowed", "pin_blocked") == (other.input_value("#intent"), page.input_value("#intent"))
+        page.evaluate("location.hash = '#intent=card_arrival&confidence=0.9'")
+        page.wait_for_timeout(50)
+        assert 'intent "Card has not arrived"' in page.locator("#answer").inner_text()
+        page.evaluate(TYPE_AND_CLICK, ["x", "#clear"])
+        page.wait_for_timeout(50)
+        assert "" == page.input_value("#intent")
+    assert [] == sight.noise
+
+
+def test_a_field_replaces_its_attribute_in_the_address(browser: Browser, address: Callable[[str], str]) -> None:
+    """An address may name the attribute of the intent, for example if its value is a number."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("two sides") + f"#attr={bot_intent('two sides')}=5")
+        assert "intent 5" in page.locator("#answer").inner_text()
+        page.fill("#intent", "moved")
+        assert 'intent "moved"' in page.locator("#answer").inner_text()
+
+
+def bot_intent(name: str) -> str:
+    return str(explore_data(PAGES[name]())["intent"])
 
 
 def test_a_switch_shows_today_and_after(browser: Browser, address: Callable[[str], str]) -> None:

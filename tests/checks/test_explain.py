@@ -17,7 +17,8 @@ from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.render.colour import no_style
-from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
+from reconciler.render.impact import ALL_ROWS
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_text
 from reconciler.simulator.state import bank_tenant
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
@@ -67,7 +68,7 @@ goes to "General", by cards/rest.
 1 earlier rule is for another intent; -v lists all.
 Without cards/rest it would go to the tenant's default routing.
 """ == text(entries, tier="silver", confidence=0.62, intent="billing")
-    full = explain_full_text(explained(entries, intent="billing", confidence=0.62), NAMES, no_style)
+    full = explain_text(explained(entries, intent="billing", confidence=0.62), NAMES, no_style, ALL_ROWS)
     assert '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n' in full
     assert "-v" not in full
 
@@ -156,7 +157,7 @@ def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
     found = explain(theirs, attributes, PROD)
-    for said in (explain_text(found, names, no_style), explain_full_text(found, names, no_style)):
+    for said in (explain_text(found, names, no_style), explain_text(found, names, no_style, ALL_ROWS)):
         assert CONTROL_CHARACTERS.search(said) is None
     json.dumps(explain_document(found, names))
 

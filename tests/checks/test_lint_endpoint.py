@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.checks.lint import lint
 from reconciler.checks.lint_view import LintView
@@ -58,9 +58,11 @@ def test_examples_of_findings_pass_the_endpoint_unchanged(tmp_path: Path) -> Non
     blockers, entries = desired.endpoint.unreachable(), order_entries(desired_entries(desired))
     for intent, value in product(INTENTS, VALUES):
         context: dict[str, str | int | float] = {INTENT: intent, CONFIDENCE: value}
-        if find_winner(blockers, context) is None:
+        if route_conversation(blockers, context).winner is None:
             assert context == desired.endpoint.context(context).attributes
-            assert find_winner(entries, context) is find_winner((*blockers, *entries), context)
+            assert (
+                route_conversation(entries, context).winner is route_conversation((*blockers, *entries), context).winner
+            )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, order_entries
 from reconciler.checks.studio_dialects import DialectProof, GeneratedText
 from reconciler.desired.desired import DesiredState, desire_offline
@@ -98,7 +98,7 @@ class Proof(NamedTuple):
 
     def route(self, conversation: Mapping[str, Scalar]) -> Destination:
         """Return the destination by the rules."""
-        return destination_of_rule(find_winner(self.entries, conversation))
+        return destination_of_rule(route_conversation(self.entries, conversation).winner)
 
 
 def proof(*documents: Json) -> Proof:

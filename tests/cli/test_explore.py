@@ -11,7 +11,11 @@ import pytest
 
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
+from reconciler.simulator.app import Simulator
+from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import bank_tenant
+from tests.support.bank_workspace import BankWorkspace
+from tests.support.loopback_server import loopback_server
 from tests.support.program import Program, write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -57,10 +61,10 @@ def test_a_report_has_the_page_beside_it(cxroute: Program) -> None:
     assert 0 == cxroute("plan", "--report", "out")
     data = data_of("out/explore.html")
     assert ["today", "after this change"] == [side["name"] for side in data["sides"]]
-    link = '<a href="explore.html">'
+    link = '<a href="explore.html">all rules, queues and promises, today and after this change; try a conversation</a>'
     assert link in Path("out/plan.html").read_text(encoding="utf-8")
     assert 0 == cxroute("plan", "--format", "html")
-    assert link not in cxroute.out
+    assert 'href="explore.html"' not in cxroute.out
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(cxroute: Program) -> None:
@@ -68,3 +72,19 @@ def test_a_file_that_cannot_be_written_is_one_sentence(cxroute: Program) -> None
     assert 0 == cxroute("init")
     assert 1 == cxroute("explore", "--out", "missing/explore.html")
     assert "cannot write missing/explore.html" in cxroute.err
+
+
+def test_live_rules_are_shown_though_the_tenant_lacks_a_queue(elsewhere: Path) -> None:
+    """A note names the queue, and the page has the tenant's rules."""
+    tenant = bank_tenant()
+    with loopback_server() as here:
+        here.app = Simulator(tenant, PROFILES["A"])
+        place = BankWorkspace(elsewhere)
+        place.manifests(here.url)
+        queues = elsewhere / "manifests/queues.yaml"
+        queues.write_text(queues.read_text("utf-8").replace("cash: Cash and ATM", "cash: Cash and ATN"), "utf-8")
+        ended = place.run_without_waits("-e", "bank", "explore", "--live")
+    assert 0 == ended.code, ended.err
+    assert f"the live rules of bank, {len(tenant.stored_rules)} rules and" in ended.out
+    assert 'bank lacks queues that the manifests name: "Cash and ATN"' in ended.err
+    assert "IVR | branch line" in [name for name, *_ in data_of("explore.html")["rules"]]

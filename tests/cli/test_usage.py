@@ -20,6 +20,8 @@ from tests.support.program import Program
         ("plan --undo run --adopt", "--undo selects its changes itself: remove --adopt and --keep-drift"),
         ("plan --undo run -e a,b", "--undo is for a run in one environment: set -e to its name"),
         ("plan --journal file", "--journal is the journal with the run of --undo, but --undo is not set"),
+        ("plan -e a,b --journal file", "--journal is the journal with the run of --undo, but --undo is not set"),
+        ("apply -e a,b --yes --journal file", "--journal is the journal with the run of --undo, but --undo is not set"),
         ("plan -e a,,b", "-e a,,b: empty environment name"),
         ("plan --all --live live.json", "--live is for one tenant: set -e to the name of one environment"),
         ("plan --live missing.json", "cannot read missing.json: No such file"),

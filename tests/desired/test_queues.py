@@ -83,3 +83,11 @@ def test_an_alias_has_a_queue_for_each_environment(room: Path) -> None:
     )
     assert {"cards": "Cards", "fraud": QueueRef(id="2"), "late": None} == resolve_aliases(manifests, "prod")
     assert {"cards": "Cards", "fraud": "fraud", "late": "late"} == resolve_aliases(manifests, "sandbox")
+
+
+def test_offline_a_live_queue_comes_before_an_assumed_one() -> None:
+    """By name or alias, also an inactive one; of several, an active one."""
+    live = (Queue("1", "Cards", False), Queue("2", "Cards"), Queue("3", "Fraud", False))
+    found = OfflineQueueResolver("prod", {"desk": "Fraud"}, live)
+    assert ["2", "3", "3", "New"] == [found.resolve(name).id for name in ("Cards", "desk", "Fraud", "New")]
+    assert {"1": "Cards", "2": "Cards", "3": "Fraud", "New": "New"} == found.names

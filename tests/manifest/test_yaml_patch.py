@@ -69,7 +69,10 @@ def only_document(text: str) -> dict[str, Any]:
         ("in: [a, b]\n", 'in: ["x, y", a, b]\n', {"in": ["x, y", "a", "b"]}),
         ("in: [a]\n", "in: []\n", {"in": []}),
         ("in:\n- a # one\n- b\n", "in:\n- a # one\n- c\n- b\n", {"in": ["a", "c", "b"]}),
-        ("in:\n  - a\n  # two\n  - b\n  - c\nz: 1\n", "in:\n  - a\n  # two\n  - c\nz: 1\n", {"in": ["a", "c"]}),
+        # A comment directly above an item belongs to it; one above an empty line, or of the item before, stays.
+        ("in:\n  - a\n  # two\n  - b\n  - c\nz: 1\n", "in:\n  - a\n  - c\nz: 1\n", {"in": ["a", "c"]}),
+        ("in:\n  # all\n\n  # a\n  - a\n  - b\n", "in:\n  # all\n\n  - b\n", {"in": ["b"]}),
+        ("in:\n  - a\n    # of a\n  # b\n# c\n  - b", "in:\n  - a\n    # of a\n", {"in": ["a"]}),
         ("in:\n  - a\nz: 1\n", "in:\n  - a\n  - b\nz: 1\n", {"in": ["a", "b"]}),
         ("in:\n  - 'a'\n", "in:\n  - 'b'\n  - 'c'\n", {"in": ["b", "c"]}),
         (

@@ -19,11 +19,13 @@ from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Target, make_condition, make_opaque
+from reconciler.plan.guards import check_guards
+from reconciler.plan.promises import run_promises
 from reconciler.plan.traffic_shares import ShareRange, rule_shares
 from reconciler.render.explore import ExplorePage, build_plan_sides, explore_data, fragment_of
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.builders import rule, wanted
+from tests.support.builders import intent_is, rule, wanted
 from tests.support.explore_pages import (
     CONFIDENCE,
     INTENT,
@@ -40,7 +42,7 @@ from tests.support.explore_pages import (
 )
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_html
-from tests.support.plans import ORIGIN, assessed_plan
+from tests.support.plans import ORIGIN, assessed_plan, environment, plan_of_everything
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 
@@ -162,7 +164,7 @@ def test_each_side_has_its_endpoint() -> None:
     """Under --base, the rules today are behind the endpoint before the change."""
     made = assessed_plan([wanted("cards/vip", rule())], [])
     made = replace(made, options=replace(made.options, base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"}))))
-    sides = build_plan_sides(made, None)
+    sides = build_plan_sides(made)
     data = explore_data(ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides))
     assert [("none", 0.5, ["vip"]), (None, 0.0, [])] == [
         (side["fallback"], side["minConfidence"], side["known"]) for side in data["sides"]
@@ -214,8 +216,7 @@ def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
         direct = replace(
             page, sides=(replace(page.sides[0], endpoint=replace(page.sides[0].endpoint, context_types={})),)
         )
-        events = direct.sides[0].endpoint.pull_back(entries)
-        shares = rule_shares(events, page.desired.evaluation, sample)
+        shares = rule_shares(entries, replace(page.desired, endpoint=direct.sides[0].endpoint), sample)
         for _ in range(4):
             taken: dict[tuple[str, str] | None, float] = {}
             for row in rows:
@@ -243,3 +244,21 @@ def test_queues_of_the_tests_have_names() -> None:
     listed = [RoutingEntry(name="x", rule=rule("x", conditions=[], targets=[Target("gone", 1)]))]
     assert "gone" not in QUEUES
     assert "an unknown queue (gone)" in html_of(page_of(listed))
+
+
+def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
+    """They are computed once for a plan; those of each side are what its rules alone give."""
+    promise = Promise(conditions=(intent_is("card_lost"),), always=frozenset({"q-cards"}))
+    finding = Finding(code="CXR221", severity="error", message="")
+    stated = StatedPromise(
+        document="safety", name="cards", promise=promise, finding=finding, requirement='only "Cards"'
+    )
+    made = plan_of_everything()
+    made = check_guards(replace(made, desired=replace(made.desired, promises=(stated,))), environment())
+    assert made.traffic_impact
+    today, after = build_plan_sides(made)
+    for side in (today, after):
+        assert rule_shares(side.entries, made.desired, made.traffic_impact.sample) == side.shares
+        assert run_promises(made.desired, side.entries, made.queue_names) == side.promises
+    assert today.shares != after.shares
+    assert today.promises != after.promises

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Condition, Opaque, Rule, Target, make_condition, make_opaque
 from reconciler.studio.evaluate import run_snippet
@@ -412,7 +412,7 @@ def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
             statements = parse_snippet(text)
             for _ in range(20):
                 attributes, variables = conversation(random, STRICT)
-                winner = find_winner(ordered, attributes)
+                winner = route_conversation(ordered, attributes).winner
                 contact_id = random.randrange(100)
                 skill = run_snippet(statements, {"cxr_skill": 77, **variables}, STRICT, contact_id)["cxr_skill"]
                 targets = winner.rule.targets if winner else (Target("77", 1),)

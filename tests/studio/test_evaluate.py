@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import Rule, make_condition
 from reconciler.studio.evaluate import possible_dialects, run_snippet
@@ -50,7 +50,7 @@ def test_a_block_decides_as_its_rules_in_every_dialect(layout: BlockLayout, part
             for _ in range(PER_LIST):
                 attributes, variables = conversation(random, dialect)
                 contact_id = random.randrange(10**12)
-                winner = find_winner(ordered, attributes)
+                winner = route_conversation(ordered, attributes).winner
                 expected = (queue_at(winner.rule, contact_id), winner.name) if winner else (77, "")
                 result = run_snippet(statements, {"cxr_skill": 77, **variables}, dialect, contact_id)
                 assert expected == (result["cxr_skill"], result["cxr_rule"]), (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import Condition, Target
@@ -213,7 +213,7 @@ def test_rules_of_random_snippets_decide_as_the_snippets(seed: int) -> None:
         count += 1
         entries = [RoutingEntry(name=str(at), rule=rule) for at, rule in enumerate(rules)]
         for conversation in [_conversation(draw) for _ in range(5)]:
-            winner = find_winner(entries, conversation)
+            winner = route_conversation(entries, conversation).winner
             targets = [part for part in winner.rule.targets if isinstance(part, Target)] if winner else []
             expected = {part.queue_id: part.weight for part in targets}
             if len(targets) == 1:
@@ -234,7 +234,7 @@ def test_a_case_line_with_and_beside_another_case_line() -> None:
         conversation: dict[str, Any] = dict(zip(("lang", "tier", "age"), values, strict=True))
         for dialect in possible_dialects({}):
             skill = run_snippet(parse_snippet(text), conversation, dialect).get("skill")
-            assert (find_winner(entries, conversation) is not None) == (skill == 4001), conversation
+            assert (route_conversation(entries, conversation).winner is not None) == (skill == 4001), conversation
 
 
 @pytest.mark.parametrize("seed", range(60 if FULL else 4))

@@ -224,5 +224,5 @@ def two_sides_page() -> ExplorePage:
         [wanted("cards/moved", after), wanted("cards/new", rule("new", priority=3))],
         [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
     )
-    sides = build_plan_sides(made, None)
+    sides = build_plan_sides(made)
     return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)

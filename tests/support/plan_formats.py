@@ -43,7 +43,8 @@ def as_markdown(made: Plan) -> str:
 
 def as_html(made: Plan) -> str:
     """The plan as a page."""
-    return render_html(*summary_of(made))
+    summary, _, facts = summary_of(made)
+    return render_html(summary, facts)
 
 
 def as_json(made: Plan) -> str:

@@ -96,6 +96,14 @@ def test_a_text_does_not_look_like_a_number_or_date(text: str) -> None:
     assert not CHANGED.fullmatch(write_conditions([make_condition("a", "equals", text)]))
 
 
+@pytest.mark.parametrize("text", ["WAHR", "Falsch", "VRAI", "faux", "VERDADERO", "falso", "VERO", "ONWAAR", "FAŁSZ"])
+def test_a_boolean_of_a_local_program_is_in_quotes(text: str) -> None:
+    assert write_conditions([make_condition("a", "equals", text)]) == f'"{text}"'
+    assert write_queues([WeightedQueue(text, 1)]) == f'"{text}"'
+    with pytest.raises(CellError, match="write a text in quotes"):
+        read_conditions("a", text)
+
+
 @pytest.mark.parametrize(("example", "_meaning"), SYNTAX)
 def test_the_examples_of_the_explanation_are_conditions(example: str, _meaning: str) -> None:
     assert write_conditions(read_conditions("a", example)) == example

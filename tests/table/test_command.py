@@ -99,6 +99,10 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
     # The deletion is named before the file is.
     assert desk.out.index("- cards/pin-blocked") < desk.out.index("wrote manifests/cards.yaml")
+    assert "+ cards/pin-blocked   row 4, column A\n" in desk.out
+    assert "column D intent: pin_blocked\n" in desk.out
+    assert "Queue: General Service\n" in desk.out
+    assert "Next: cxroute validate -e prod, then cxroute plan -e prod\n" in desk.out
     text = texts()["manifests/cards.yaml"]
     assert "pin_blocked\n    queue: card-services" not in text
     new = "  - intent: pin_blocked\n    minConfidence: null\n    when: [{attribute: language, equals: en}]\n"
@@ -264,3 +268,208 @@ def test_the_name_of_several_queues_is_refused(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Support"))
     assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
     assert '"Support" is the name of several queues' in desk.err
+
+
+CARDS = """apiVersion: routing/v1
+kind: RuleSet
+name: own
+rules:
+  # All of these are for prod.
+
+  # the PIN desk
+  - intent: pin_a # trailing
+    queue: Card Services
+  # the desk of B
+  - intent: pin_b
+    queue: Card Services
+    adopt: By hand
+    description: Kept "as is"
+  # the desk of C
+  - intent: pin_c
+    queue: Card Services
+    minConfidence: 0.5
+"""
+
+
+def own_rules(text: str = CARDS, variables: str = "{}") -> Path:
+    """Replace the manifests by one RuleSet and an Environment, and return the RuleSet's file."""
+    shutil.rmtree("manifests")
+    Path("manifests").mkdir()
+    environment = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nvars: {variables}\n"
+    Path("manifests/prod.yaml").write_text(environment, encoding="utf-8")
+    path = Path("manifests/own.yaml")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def remove(*rules: str) -> Callable[[Rows], None]:
+    def change(rows: Rows) -> None:
+        rows[:] = [row for row in rows if row[0] not in rules]
+
+    return change
+
+
+def row_of(rows: Rows, **cells: str) -> list[str]:
+    return list((dict.fromkeys(rows[0], "") | cells).values())
+
+
+def test_the_comments_of_a_removed_rule_go_with_it_and_are_named(desk: Program) -> None:
+    path = own_rules()
+    edit(desk, remove("own/pin-a"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.out.index("# the PIN desk: this comment is deleted, too") < desk.out.index("wrote ")
+    assert "# trailing: this comment is deleted, too" in desk.out
+    own = "  # the PIN desk\n  - intent: pin_a # trailing\n    queue: Card Services\n"
+    assert path.read_text(encoding="utf-8") == CARDS.replace(own, "")
+
+
+def test_the_comments_of_a_ruleset_without_rules_are_named(desk: Program) -> None:
+    path = own_rules()
+    edit(desk, remove("own/pin-a", "own/pin-b", "own/pin-c"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    for comment in ("All of these are for prod.", "the PIN desk", "trailing", "the desk of B", "the desk of C"):
+        assert f"# {comment}: this comment is deleted, too" in desk.out[: desk.out.index("wrote ")]
+    assert path.read_text(encoding="utf-8").endswith("rules: []\n")
+
+
+def test_a_new_row_never_gets_the_comments_of_a_removed_one(desk: Program) -> None:
+    path = own_rules()
+
+    def change(rows: Rows) -> None:
+        remove("own/pin-c")(rows)
+        rows.append(row_of(rows, Rule="own/pin-d", intent="pin_blocked", Queue="Card Services"))
+
+    edit(desk, change)
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    text = path.read_text(encoding="utf-8")
+    assert "# the desk of C" not in text
+    assert text.endswith('Kept "as is"\n  - key: pin-d\n    intent: pin_blocked\n    queue: Card Services\n')
+
+
+def test_the_last_line_of_the_last_rule_can_go_beside_a_new_row(desk: Program) -> None:
+    when = "    when:\n      - {attribute: language, equals: en}\n"
+    path = own_rules(f"{CARDS}{when}      - {{attribute: tier, equals: gold}}\n")
+
+    def change(rows: Rows) -> None:
+        set_cell("own/pin-c", "tier", "")(rows)
+        rows.append(row_of(rows, Rule="own", intent="pin_blocked", Queue="Card Services"))
+
+    edit(desk, change)
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv"), desk.err
+    new = "  - intent: pin_blocked\n    queue: Card Services\n"
+    assert path.read_text(encoding="utf-8") == f"{CARDS}{when}{new}"
+
+
+def test_a_ruleset_whose_rules_are_all_replaced_is_refused(desk: Program) -> None:
+    own_rules(CARDS[: CARDS.index("  # the desk of B")])
+    before = texts()
+    edit(desk, set_cell("own/pin-a", "Rule", "own/pin-z"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "every rule of own is replaced: add the new rows first" in desk.err
+    assert texts() == before
+
+
+def test_the_fields_that_a_renamed_row_loses_are_named(desk: Program) -> None:
+    own_rules()
+    edit(desk, set_cell("own/pin-b", "Rule", "own/pin-z"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "- own/pin-b: its row was removed, so the rule is deleted, with its adopt and description\n" in desk.out
+
+
+def test_a_variable_of_a_value_that_stays_is_kept(desk: Program) -> None:
+    text = (
+        CARDS[: CARDS.index("  - intent: pin_a")]
+        + """  - key: several
+    intents: ["${first}", pin_b, pin_c] # of the desk
+    queue: Card Services
+    when:
+      - {attribute: language, in: ["${first}", de]}
+      - {attribute: transferAmount, between: ["${low}", 10]}
+"""
+    )
+    path = own_rules(text, "{first: pin_a, low: 5}")
+
+    def change(rows: Rows) -> None:
+        set_cell("own/several", "intent", "pin_a; pin_c; change_pin")(rows)
+        set_cell("own/several", "language", "not pin_a")(rows)
+        set_cell("own/several", "transferAmount", "between 5 and 20")(rows)
+
+    edit(desk, change)
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv"), desk.err
+    after = text.replace("pin_b, pin_c]", "pin_c, change_pin]").replace('in: ["${first}", de]', 'notEquals: "${first}"')
+    assert path.read_text(encoding="utf-8") == after.replace("10]", "20]")
+
+
+def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
+    own_rules()
+    edit(desk, set_cell("own/pin-a", "intent", "change_pin"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "    new address: own/change-pin\n" in desk.out
+
+
+def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
+    edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
+    assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "~ cards/change-pin" not in desk.out
+    assert "1 changed.\n" in desk.out
+    assert '"Card Services" -> "Fraud Desk"' in desk.out
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "message"),
+    [
+        ("Queue", "Fraud Desk 50; Fraud Desk 50", '"Fraud Desk" is there twice'),
+        ("Queue", "crd-01", '"crd-01" is not a queue of this Environment; did you mean "Card Services"?'),
+        ("Queue", "Fraud\u00a0Desk", "has a no-break space"),
+        ("customerTier", "1234567890123456", "a number of more than 15 digits"),
+    ],
+)
+def test_what_a_program_or_a_person_gets_wrong_is_named(desk: Program, heading: str, text: str, message: str) -> None:
+    with Path("manifests/queues.yaml").open("a", encoding="utf-8") as queues:
+        queues.write("  crd-01: Card Services\n")
+    edit(desk, set_cell("cards/change-pin", heading, text))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert message in desk.err
+    assert "row " in desk.err
+
+
+@pytest.mark.parametrize("name", ["t.ods", "t.xls", "t.xlsm", "t.txt"])
+def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> None:
+    assert 64 == desk("table", "-e", "prod", "--out", name)
+    assert "the name of a table ends in .csv, .xlsx or .html" in desk.err
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("ods", "it is an OpenDocument file (.ods). Save the table as .xlsx"),
+        ("xls", "it is an old .xls workbook, or a workbook with a password. Save the table as .xlsx"),
+        ("html", "HTML is for reading"),
+    ],
+)
+def test_a_file_of_another_format_says_what_it_is(desk: Program, tmp_path: Path, form: str, message: str) -> None:
+    assert 0 == desk("table", "-e", "prod", "--out", "t.xlsx")
+    saved_by_libreoffice(tmp_path / "t.xlsx", form)
+    # By its content: a person may rename it.
+    (tmp_path / "saved" / f"t.{form}").rename("t.csv")
+    assert 64 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert message in desk.err
+
+
+def test_a_workbook_without_a_table_names_the_sheet_that_was_read(desk: Program) -> None:
+    assert 0 == desk("table", "-e", "prod", "--out", "t.xlsx")
+    book = load_workbook("t.xlsx")
+    del book["prod"]
+    book.save("t.xlsx")
+    assert 3 == desk("table", "-e", "prod", "--from", "t.xlsx")
+    assert "How to edit!A1: no heading of this row says of what the table is" in desk.err
+
+
+def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
+    before = texts()
+    edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
+    Path("manifests/cards.yaml").chmod(0o444)
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "nothing was written: manifests/cards.yaml is read-only" in desk.err
+    assert texts() == before

@@ -11,8 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from reconciler.table.csv_file import read_csv, write_csv
-from reconciler.table.sheet import SheetError, column_letters
+from reconciler.table.sheet import SheetError, column_letters, read_csv, write_csv
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.libreoffice import saved_by_libreoffice
@@ -116,7 +115,7 @@ def test_a_broken_workbook_is_a_clear_error(data: bytes) -> None:
         (b"", "the table is empty"),
         (b"\xff\xfeR\x00u\x00", "not UTF-8"),
         ("Rule,Queue\na,Caf\xe9".encode("latin-1"), "not UTF-8"),
-        (b'Rule,Queue\na,"b', "row 2: the CSV text is not valid"),
+        (b'Rule,Queue\na,"b', "line 2: the CSV text is not valid"),
         (b"Rule,Queue\na,b,c\n", "row 2, column C: there is no heading above it"),
         (b"," * 300, "at most"),
     ],
@@ -173,13 +172,34 @@ def _with_part(name: str, old: bytes, new: bytes) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["mergeCells", "hyperlinks"])
-def test_a_range_of_all_cells_costs_nothing(kind: str) -> None:
-    inner = (
-        '<mergeCell ref="A1:XFD1048576"/>' if kind == "mergeCells" else '<hyperlink ref="A1:XFD1048576" location="x"/>'
-    )
-    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", f"</sheetData><{kind}>{inner}</{kind}>".encode())
+def test_links_of_all_cells_cost_nothing() -> None:
+    links = b'</sheetData><hyperlinks><hyperlink ref="A1:XFD1048576" location="x"/></hyperlinks>'
+    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", links)
     assert read_xlsx(data).rows[0][1].text == "x"
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+def test_merged_cells_are_refused_by_name(prefix: str) -> None:
+    """All but the first of them have lost their text: a condition would be removed."""
+    merged = f'<{prefix}mergeCells count="1"><{prefix}mergeCell ref="B2:B3"/></{prefix}mergeCells>'
+    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", f"</sheetData>{merged}".encode())
+    with pytest.raises(SheetError, match="prod!B2:B3: these cells are merged"):
+        read_xlsx(data)
+
+
+@pytest.mark.parametrize("blank", [0, 3])
+def test_the_sheet_with_the_heading_of_a_table_is_read(blank: int) -> None:
+    book = Workbook()
+    notes: Any = book.active
+    notes.append(["What I changed"])
+    sheet: Any = book.create_sheet("mine")
+    for _ in range(blank):
+        sheet.append([None])
+    sheet.append(["Rule", "Queue", f"File (table of prod, {'0' * 12})"])
+    sheet.append(["a/b", "Cards", "a.yaml line 1"])
+    stream = BytesIO()
+    book.save(stream)
+    assert read_xlsx(stream.getvalue()).rows[0][1] == ("Cards", f"mine!B{blank + 2}")
 
 
 def test_a_title_cannot_write_lines_into_a_message() -> None:

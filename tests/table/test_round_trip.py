@@ -18,9 +18,9 @@ from reconciler.manifest.load import Manifests, load_manifests, load_with_change
 from reconciler.manifest.yaml_writer import format_flow, format_scalar
 from reconciler.table.cells import write_name
 from reconciler.table.compare_sheet import TableEdits, compare_sheet
-from reconciler.table.csv_file import read_csv, write_csv
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
-from reconciler.table.sheet import Sheet, SheetError
+from reconciler.table.rows import NAME
+from reconciler.table.sheet import Sheet, SheetError, read_csv, write_csv
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
@@ -102,7 +102,7 @@ class Desk:
     def rows(self) -> list[list[str]]:
         """Return the cells, headings included."""
         table = self.current.table
-        return [table.headings, *(list(row.cells) for row in table.rows)]
+        return [table.headings, *(list(row.cells.values()) for row in table.rows)]
 
     def compare(self, sheet: Sheet) -> TableEdits:
         """Return the edits of a sheet."""
@@ -136,7 +136,7 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     text = manifests_of(random)
     desk = Desk(tmp_path, text)
-    keys = [row.cells[0].removeprefix("set/") for row in desk.current.table.rows]
+    keys = [row.cells[NAME].removeprefix("set/") for row in desk.current.table.rows]
     single = [key for key in keys if "queue" in _fields(desk, key)]
     others = sorted(desk.current.vocabulary.queues)
     if not single or len(others) < 2:

@@ -18,7 +18,7 @@ from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Example, find_contradiction
-from reconciler.model.grouping import group_pairs
+from reconciler.model.grouping import group_pairs, longest_rise
 from reconciler.model.rule import Condition, Opaque
 
 MAX_TIES_PER_RULE: Final = 20
@@ -318,22 +318,4 @@ def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
     rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
     twins = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
     candidates = [pair for pair in twins if pair[1] >= 0]
-    # A longest part of the candidates in which the ranks of both lists increase.
-    ends: list[int] = []
-    places: list[int] = []
-    previous: list[int] = []
-    for place, (_, twin) in enumerate(candidates):
-        at = bisect_left(ends, twin)
-        previous.append(places[at - 1] if at else -1)
-        if at == len(ends):
-            ends.append(twin)
-            places.append(place)
-        else:
-            ends[at], places[at] = twin, place
-    pairs = {}
-    place = places[-1] if places else -1
-    while place >= 0:
-        rank, twin = candidates[place]
-        pairs[rank] = twin
-        place = previous[place]
-    return pairs
+    return dict(candidates[place] for place in longest_rise(twin for _, twin in candidates))

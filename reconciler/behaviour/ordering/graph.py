@@ -10,6 +10,14 @@ Node = TypeVar("Node", bound="Hashable")
 Graph = dict[Node, set[Node]]  # each node with those that must come after it
 
 
+def build_graph(nodes: Iterable[Node], links: Iterable[tuple[Node, Node]]) -> Graph[Node]:
+    """Return the graph of some nodes; the second node of each link must come after the first."""
+    graph: Graph[Node] = {node: set() for node in nodes}
+    for before, after in links:
+        graph[before].add(after)
+    return graph
+
+
 def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
     """Return the groups of nodes that wait for each other (Tarjan's components of more than one node)."""
     # Without recursion, because chains may be long.
@@ -70,10 +78,7 @@ def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tu
 
 def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
     """Return the late nodes that a node which is not late waits for, directly or indirectly."""
-    before: Graph[Node] = {node: set() for node in graph}
-    for node, afters in graph.items():
-        for after in afters:
-            before[after].add(node)
+    before = build_graph(graph, ((after, node) for node, afters in graph.items() for after in afters))
     return set(filter(is_late, reachable(before, (node for node in graph if not is_late(node)))))
 
 
@@ -171,10 +176,8 @@ class Dependencies(NamedTuple):
 
 def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
-    linked: Graph[int] = {move: set() for move in range(count)}
-    for first, then in chain.from_iterable(dependencies):
-        linked[first].add(then)
-        linked[then].add(first)
+    links = [*chain.from_iterable(dependencies)]
+    linked = build_graph(range(count), [*links, *((then, first) for first, then in links)])
     groups: list[list[int]] = []
     grouped = set[int]()
     for move in linked:

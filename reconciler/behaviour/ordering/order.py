@@ -21,6 +21,7 @@ from reconciler.behaviour.ordering.graph import (
     MovePairs,
     MoveStep,
     SplitMoves,
+    build_graph,
     build_waves,
     connected_groups,
     find_cycles,
@@ -115,11 +116,7 @@ def _break_name_cycles(names: MovePairs, moves: Sequence[int], copies: Collectio
     """Return one change of each cycle of names, preferably one without a copy."""
     parked: frozenset[int] = frozenset()
     while True:
-        graph: Graph[int] = {move: set() for move in moves}
-        for owner, taker in names:
-            if taker not in parked:
-                graph[owner].add(taker)
-        groups = find_cycles(graph)
+        groups = find_cycles(build_graph(moves, (pair for pair in names if pair[1] not in parked)))
         if not groups:
             return parked
         parked |= {min(group, key=lambda move: (move in copies, move)) for group in groups}

@@ -9,7 +9,6 @@ there. Numbers are those that a JSON parser returns: no number is between two ne
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
 from itertools import accumulate, chain
@@ -78,38 +77,32 @@ def _number_above(low: float) -> int | float:
     return integer
 
 
-@dataclass(slots=True, kw_only=True)
 class NamedValues:
-    """The values in conditions, in order of appearance; `value_count` is the number of those compared by equality."""
+    """The values that conditions on one attribute name, in order; `value_count` counts those compared by equality."""
 
-    texts: dict[str, None] = field(default_factory=dict)
-    numbers: set[int | float] = field(default_factory=set)
-    value_count: int = 0
-    patterns: dict[TextPattern, None] = field(default_factory=dict)
-    any_text: bool = False  # a condition matches any text at all: a pattern operator with an empty value
-
-
-def collect_named_values(conditions: Iterable[Condition]) -> NamedValues:
-    """Return the values and patterns that conditions on one attribute name."""
-    named = NamedValues()
-    equal: set[int | float] = set()
-    for condition in conditions:
-        value, operator = condition.value, condition.operator
-        if operator in PATTERNS:
-            if value:
-                named.patterns[TextPattern(POSITIVE_OF_NEGATIVE.get(operator, operator), cast("str", value))] = None
-            else:
-                named.any_text = True
-        elif operator not in EXISTENCE:
-            numbers = equal if operator in EQUALITIES or operator in SETS else named.numbers
-            for item in value if isinstance(value, tuple) else (value,):
-                if isinstance(item, str):
-                    named.texts[item] = None
+    def __init__(self, conditions: Iterable[Condition]) -> None:
+        self.texts: dict[str, None] = {}
+        self.numbers: set[int | float] = set()
+        self.patterns: dict[TextPattern, None] = {}
+        self.any_text = False  # a condition matches any text at all: a pattern operator with an empty value
+        equal: set[int | float] = set()
+        for condition in conditions:
+            value, operator = condition.value, condition.operator
+            if operator in PATTERNS:
+                if value:
+                    positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
+                    self.patterns[TextPattern(positive, cast("str", value))] = None
                 else:
-                    numbers.add(cast("float", item))
-    named.value_count = len(named.texts) + len(equal)
-    named.numbers |= equal
-    return named
+                    self.any_text = True
+            elif operator not in EXISTENCE:
+                numbers = equal if operator in EQUALITIES or operator in SETS else self.numbers
+                for item in value if isinstance(value, tuple) else (value,):
+                    if isinstance(item, str):
+                        self.texts[item] = None
+                    else:
+                        numbers.add(cast("float", item))
+        self.value_count = len(self.texts) + len(equal)
+        self.numbers |= equal
 
 
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
@@ -175,7 +168,7 @@ class Domain:
     ) -> None:
         self.attribute = attribute
         conditions = tuple(tests)
-        named = collect_named_values(conditions)
+        named = NamedValues(conditions)
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
@@ -208,8 +201,7 @@ class Domain:
         """Return the values for which a condition holds (semantics S3 to S7)."""
         values = self._values_by_condition.get(condition)
         if values is None:
-            values = intersect(self._unmasked_values(condition), self.all)
-            self._values_by_condition[condition] = values
+            values = self._values_by_condition[condition] = intersect(self._unmasked_values(condition), self.all)
         return values
 
     def values_for_all(self, conditions: Iterable[Condition]) -> ValueSet:

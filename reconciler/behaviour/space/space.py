@@ -97,8 +97,7 @@ class Space:
             for number, domain in enumerate(self.domains)
         }
         sizes = [domain.value_count for domain in self.domains]
-        most = sizes.index(max(sizes)) if sizes else -1
-        self.pivot = most if most >= 0 and sizes[most] else -1  # the attribute with most values; -1 without values
+        self.pivot = sizes.index(max(sizes)) if any(sizes) else -1  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]

@@ -1,20 +1,56 @@
-"""`cxroute completion SHELL`: a completion script, which shtab creates from the program's own parsers."""
+"""`cxroute completion SHELL`: a completion script, which shtab creates from the program's own parsers.
+
+For values that the manifests define, the script runs `cxroute completion --values KIND`.
+"""
 
 import argparse
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+from typing import Final
 
 from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.files import journal_path
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
+from reconciler.desired.desired import desire_offline
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.journal.journal import read_runs
+from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import load_manifests
+from reconciler.plan.guards import GUARD_NAMES
 
-SHELLS = ("bash", "zsh", "fish", "tcsh")
+SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
+_VALUES_OF: Final = {
+    "environment": "environments",
+    "only": "addresses",
+    "allow": "guards",
+    "undo": "runs",
+    "run": "runs",
+    "intent": "intents",
+    "none": "intents",
+}
+"""The option or argument -> the kind of its values."""
+_SAFE: Final = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")  # a shell expands the words of a completion, even `$(...)`
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="a shell: `cxroute completion bash > ~/.cxroute-completion`")
+    text = "a shell: `cxroute completion bash > ~/.cxroute-completion`"
+    parser.add_argument("shell", nargs="?", choices=SHELLS, help=text)
+    kinds = sorted(set(_VALUES_OF.values()))
+    parser.add_argument("--values", choices=kinds, help="instead: list the values of the manifests, as the script does")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
+    if (options.shell is None) == (options.values is None):
+        raise UsageError("specify a shell, or --values KIND")
+    if options.values:
+        with suppress(CxrouteError):  # a completion has no place for a message
+            values = _VALUES[options.values](Path(options.manifests))
+            output.result("".join(f"{value}\n" for value in sorted(set(values)) if _SAFE.fullmatch(value)))
+        return 0
     import shtab  # noqa: PLC0415 - only this command needs it
 
     parser = Parser("cxroute")
@@ -24,5 +60,43 @@ def run(options: argparse.Namespace, output: Output) -> int:
         below = commands.add_parser(name, help=command.help)
         import_module(f"reconciler.cli.commands.{name}").options(below)
         add_common_options(below)
+        _complete_values(below, shtab.cmd)
+    _complete_values(parser, shtab.cmd)
     output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
     return 0
+
+
+def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str], object]) -> None:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public list of them
+        if (kind := _VALUES_OF.get(action.dest)) and action.nargs != 0:
+            action.complete = run_command(f"cxroute completion --values {kind}")  # type: ignore[attr-defined]
+
+
+def _list_environments(directory: Path) -> Iterable[str]:
+    return [*load_manifests(directory).environments, SANDBOX]
+
+
+def _list_addresses(directory: Path) -> Iterator[str]:
+    manifests = load_manifests(directory)
+    for name in (*manifests.environments, SANDBOX):
+        desired, _ = desire_offline(manifests, manifests.environment(name))
+        yield from map(str, desired.rules)
+
+
+def _list_intents(directory: Path) -> Iterator[str]:
+    manifests = load_manifests(directory)
+    for document in manifests.intents:
+        yield from document.document.names
+    for loaded in manifests.rulesets:
+        for rule in loaded.document.rules:
+            named = rule.intents if isinstance(rule.intents, list | tuple) else (rule.intent,)
+            yield from filter(None, named)
+
+
+_VALUES: Final[dict[str, Callable[[Path], Iterable[str]]]] = {
+    "environments": _list_environments,
+    "addresses": _list_addresses,
+    "guards": lambda _directory: GUARD_NAMES,
+    "runs": lambda _directory: [run.id for run in read_runs(journal_path(), lambda _count: None)],
+    "intents": _list_intents,
+}

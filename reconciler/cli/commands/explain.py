@@ -10,7 +10,7 @@ from reconciler.cli.session import open_session
 from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
-from reconciler.render.text.explain import explain_document, explain_full_text, explain_text
+from reconciler.render.text.explain import explain_document, explain_text
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
 
@@ -52,8 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, names)})
     else:
         session.print_banner()
-        shape = explain_full_text if output.loudness == "verbose" else explain_text
-        output.result(shape(explanation, names, output.paint))
+        output.result(explain_text(explanation, names, output.paint, session.limits.cases))
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
     return 0

@@ -9,12 +9,11 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import DesiredState, desire_offline, expand_manifests
-from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.explore import ExplorePage, ExploreSide, build_plan_sides, build_side, render_explore
-from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.redact import REDACTOR
 
 
@@ -27,26 +26,24 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
-    name, manifests = session.environment.name, session.manifests
-    if options.live:
-        live = read_tenant(session)
-        resolver = QueueResolver(name, resolve_aliases(manifests, name), live.queues)
-        desired = expand_manifests(manifests, session.environment, resolver)
-        title, entries = f"the live rules of {name}", live_entries(live.rules, desired)
-    else:
-        desired, resolver = desire_offline(manifests, session.environment)
-        title, entries = f"the manifests of {name}", desired_entries(desired)
+    live = read_tenant(session) if options.live else None
+    desired, resolver = desire_offline(session.manifests, session.environment, live.queues if live else ())
+    entries = live_entries(live.rules, desired) if live else desired_entries(desired)
+    title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
     side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
     write_text(Path(options.out), REDACTOR.redact(_render(session, desired, resolver.names, side)))
     session.print_banner()
     counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
     output.result(f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n")
+    if live and (missing := resolver.names.keys() - {queue.id for queue in live.queues}):
+        names = join_first(sorted(missing), 5, quote)
+        output.note(f"{desired.environment} lacks queues that the manifests name: {names}")
     return 0
 
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan, session.sample))
+    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan))
 
 
 def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: ExploreSide) -> str:

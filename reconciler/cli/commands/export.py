@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -317,7 +318,7 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
 
 
 def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
-    """Replace files of manifests. Raises RefusedError if one has changed since it was read."""
+    """Replace files of manifests. Raises RefusedError if one is read-only, or has changed since it was read."""
     _refuse_secrets(changed)
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
@@ -330,5 +331,7 @@ def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
         mark = "\ufeff" if current.startswith("\ufeff") else ""
         if current != mark + loaded_texts[file]:
             raise RefusedError(f"nothing was written: {file} changed meanwhile. Run the command again")
+        if not path.stat().st_mode & stat.S_IWUSR:  # the replacement of a file ignores this
+            raise RefusedError(f"nothing was written: {file} is read-only")
         texts[path] = mark + text
     write_all(texts)

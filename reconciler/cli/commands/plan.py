@@ -22,7 +22,7 @@ from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import RoutingMap, build_routing_map
+from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_plan_text, plan_text
@@ -78,7 +78,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         print_plan(session, plan)
         if not selection.listed:
             print_next_command(session, plan, options.out)
-        elif session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
+            return EnvironmentResult(exit_code(plan, options))
+        if session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
             session.output.result(f"{next_command(session, plan, None)}\n")
         return EnvironmentResult(exit_code(plan, options), planned_row(plan), saved)
 
@@ -129,9 +130,9 @@ def print_plan(session: Session, plan: Plan) -> None:
     if output.form == "json":
         output.document(plan_to_json(plan))
     elif output.form == "markdown":
-        output.result(_markdown(session, plan, build_routing_map(plan)))
+        output.result(_markdown(session, plan))
     elif output.form == "html":
-        output.result(_html(session, plan, build_routing_map(plan)))
+        output.result(_html(session, plan))
     elif output.form == "github":
         output.result(as_github(session, plan))
     else:
@@ -176,16 +177,16 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
-def _markdown(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
+def _markdown(session: Session, plan: Plan, explore: str = "") -> str:
     facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summarize_plan(plan, session.tenant), routing, facts)
+    return render_markdown(summarize_plan(plan, session.tenant), build_routing_map(plan), facts)
 
 
-def _html(session: Session, plan: Plan, routing: RoutingMap, explore: str = "") -> str:
+def _html(session: Session, plan: Plan, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
 
     summary = summarize_plan(plan, session.tenant, _MOST_CASES)
-    return render_html(summary, routing, plan_provenance(plan, session.banner, explore))
+    return render_html(summary, plan_provenance(plan, session.banner, explore))
 
 
 def as_github(session: Session, plan: Plan) -> str:
@@ -198,9 +199,9 @@ def as_github(session: Session, plan: Plan) -> str:
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
     write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
-    routing, explore = build_routing_map(plan), "explore.html"
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing, explore)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing, explore)))
+    explore = "explore.html"
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, explore)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, explore)))
     from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
 
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))

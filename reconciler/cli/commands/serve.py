@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK
 from reconciler.checks.explain import explain
-from reconciler.cli.arguments import missing_extra
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
@@ -29,9 +29,9 @@ from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
-from reconciler.errors import CxrouteError, UndefinedFieldsError, UsageError
+from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
-from reconciler.text.hosts import is_loopback
+from reconciler.text.hosts import LAST_PORT, is_loopback
 from reconciler.text.redact import REDACTOR
 
 HELP: Final = """\
@@ -57,17 +57,11 @@ def options(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, and finish accepted requests."""
     settings = read_settings(options)
-    try:
+    with requires_extra("serve", "`cxroute serve`"):
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise missing_extra("`cxroute serve`") from error
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
-    try:
-        listener = open_listener(options.host, settings.port)
-    except OSError as error:
-        raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
-    with listener, closing(log):
+    with open_listener(options.host, settings.port) as listener, closing(log):
         session.print_banner()
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
@@ -173,10 +167,8 @@ def shared_url(option: str | None) -> str:
     if not url:
         return ""
     REDACTOR.add(url)
-    try:
+    with requires_extra("serve", "--shared"):
         from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise missing_extra("--shared") from error
     password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
@@ -228,7 +220,6 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
 
 
 _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
-_LAST_PORT: Final = 65_535
 
 
 class ServeSettings(NamedTuple):
@@ -243,8 +234,8 @@ class ServeSettings(NamedTuple):
 def read_settings(options: Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
     port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
-    if not (port.isascii() and port.isdigit()) or int(port[:6]) > _LAST_PORT:
-        raise UsageError(f"invalid port {port[:20]!r} (0-{_LAST_PORT})")
+    if not (port.isascii() and port.isdigit()) or int(port[:6]) > LAST_PORT:
+        raise UsageError(f"invalid port {port[:20]!r} (0-{LAST_PORT})")
     settings = ServeSettings(int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
     if not settings.keys and not settings.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only")

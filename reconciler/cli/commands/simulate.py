@@ -7,14 +7,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbelow
-from typing import Any, Final
+from typing import Any
 
-from reconciler.cli.arguments import missing_extra
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
-from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds import profile as profiles
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import load_manifests
@@ -26,9 +26,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.settings import PROFILES
-from reconciler.text.hosts import is_loopback, url_of
-
-_LAST_PORT: Final = 65_535
+from reconciler.text.hosts import LAST_PORT, is_loopback, url_of
 
 
 def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue], Environment]:
@@ -128,15 +126,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
-        try:
+        with requires_extra("serve", "`cxroute simulate`"):
             from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
                 serve(app, listener, lambda: _print_address(url_of(listener), output))
-        except ImportError as error:
-            raise missing_extra("`cxroute simulate`") from error
-        except OSError as error:
-            raise CxrouteError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error
     return 0
 
 
@@ -150,8 +144,8 @@ def _print_address(url: str, output: Output) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if not 0 <= options.port <= _LAST_PORT:
-        raise UsageError(f"--port {options.port}: must be a port from 0 to {_LAST_PORT}")
+    if not 0 <= options.port <= LAST_PORT:
+        raise UsageError(f"--port {options.port}: must be a port from 0 to {LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
         raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
     if not is_loopback(options.host):

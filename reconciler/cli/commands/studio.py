@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.checks.lint import lint
 from reconciler.checks.lint_view import LintView
@@ -207,7 +207,7 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
     statements, dialects = parse_snippet(snippet), possible_dialects(layout.facts)
     differing: dict[Dialect, str] = {}
     for example, dialect in product(examples, dialects):
-        expected = dict(destination_of_rule(find_winner(entries, example)) or {"": 1})
+        expected = dict(destination_of_rule(route_conversation(entries, example).winner) or {"": 1})
         values = {layout.variables.get(name, name): value for name, value in example.items()}
         for contact in (0, 99)[: len(expected)]:
             try:

@@ -1,7 +1,9 @@
 """`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits of the manifests."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -24,23 +26,28 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
-from reconciler.plan.traffic_shares import ShareRange, convert_sample, measure_traffic, rule_shares
+from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
+from reconciler.render.colour import Style
 from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import share_range, summarize_impact
+from reconciler.render.impact import summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
-from reconciler.table.csv_file import BYTE_ORDER_MARK, read_csv, write_csv
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
-from reconciler.table.sheet import Sheet, SheetError
+from reconciler.table.sheet import BYTE_ORDER_MARK, Sheet, SheetError, read_csv, write_csv
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.traffic.sample import TrafficSample
 
 _FORMATS: Final = ("csv", "xlsx", "html")
-_EXTRA: Final = "XLSX needs the extra `sheets` (docs/table.md); CSV works without it"
+_REFUSED_FILES: Final = {
+    b"\xd0\xcf\x11\xe0": "it is an old .xls workbook, or a workbook with a password",
+    b"PK\x03\x04.{26}mimetypeapplication/vnd.oasis": "it is an OpenDocument file (.ods)",
+    rb"\s*<": "HTML is for reading",
+}
+"""Files that are not tables, by the pattern of their first bytes."""
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
@@ -75,67 +82,65 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
     current = read_rules(session.manifests, session.environment, session.sample)
-    if options.edited is not None:
-        return _write_edits(session, current, options)
-    _write_table(session, current, options)
-    return 0
+    try:
+        return (_write_table if options.edited is None else _write_edits)(session, current, options)
+    except ModuleNotFoundError as error:
+        if error.name != "openpyxl":
+            raise
+        raise UsageError("XLSX needs the extra `sheets` (docs/table.md); CSV works without it") from None
 
 
 def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSample | None = None) -> CurrentRules:
     """Return the rules of the manifests in an Environment. Raises ManifestError."""
     desired, resolver = desire_offline(manifests, environment)
+    aliases = dict[str, str]()
     for alias in resolver.aliases:
         with suppress(QueueError):  # without an entry for this Environment
-            resolver.resolve(alias)
+            aliases[alias] = resolver.resolve(alias).name
     queues = tuple(resolver.queues_by_id.values())
     tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
-    table = build_table(desired, resolver.names, _share_texts(desired, sample) if sample else None)
+    shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
+    table = build_table(desired, resolver.names, shares)
     values: dict[str, Sequence[Scalar]] = {column.attribute: () for column in table.columns if column.attribute}
     declared = manifests.declared_attributes.items()
     values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
     values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
-    return CurrentRules(tenant, table, Vocabulary(group_pairs((queue.name, queue) for queue in queues), values))
+    by_name = group_pairs((queue.name, queue) for queue in queues)
+    return CurrentRules(tenant, table, Vocabulary(by_name, aliases, values))
 
 
-def _share_texts(desired: DesiredState, sample: TrafficSample) -> dict[str, str]:
-    entries = desired_entries(desired)
-    events = desired.endpoint.pull_back(entries)
-    shares = rule_shares(events, desired.evaluation, convert_sample(desired.endpoint.types, sample)).rules
-    enabled = (entry for entry in entries if entry.rule.enabled)
-    return {entry.name: share_range(shares.get((entry.name, entry.id), ShareRange(0, 0))) for entry in enabled}
-
-
-def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> None:
+def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
     path = Path(options.out) if options.out else None
-    form = options.format or Path(options.out or "").suffix[1:].lower()
-    rows = [current.table.headings, *(row.cells for row in current.table.rows)]
+    form = options.format or (path.suffix[1:].lower() if path else "") or "csv"
+    if form not in _FORMATS:
+        raise UsageError(f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html")
+    rows = [current.table.headings, *([*row.cells.values()] for row in current.table.rows)]
     if form == "xlsx":
         data = _workbook(current, rows)
     elif form == "html":
         data = render_table(current.table).encode()
     else:
         data = f"{BYTE_ORDER_MARK if path else ''}{write_csv(rows)}".encode()
-    if path is None:
-        if form == "xlsx":
-            raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
+    if path:
+        write_text(path, data)
+        count = pluralize(len(rows) - 1, "rule")
+        session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
+    elif form == "xlsx":
+        raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
+    else:
         session.output.result(data.decode())
-        return
-    write_text(path, data)
-    count = pluralize(len(rows) - 1, "rule")
-    session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
+    return 0
 
 
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
-    try:
-        from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
-    except ImportError:
-        raise UsageError(_EXTRA) from None
-    fixed = {"queue": sorted(map(write_name, current.vocabulary.queues)), "on": [YES, NO]}
+    from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+
+    fixed = {"Queue": sorted(map(write_name, current.vocabulary.queues)), "On": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
-        if choices := fixed.get(column.kind) or [*values]:
+        if choices := fixed.get(column.heading) or [*values]:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
@@ -165,17 +170,21 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
     others = _find_others(session, manifests)
-    _print_edits(session, edits)
+    session.print_banner()
+    if session.output.loudness != "quiet":
+        say("".join(f"{line}\n" for line in _edit_lines(edits, writer, session.output.paint)))
+    numbers = Counter("changed" if row.entry else "new" for row in edits.edited) | Counter(removed=len(edits.removed))
+    say(f"{', '.join(f'{numbers[word]} {word}' for word in ('changed', 'new', 'removed') if numbers[word])}.\n\n")
     _print_impact(session, current, after)
     for name, count in others.items():
         say(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
+    words = session.command_line
     if options.check:
-        command = session.command_line.command("table", "--from", options.edited)
-        say(f"Nothing was written. To write this: {command}\n")
+        say(f"Nothing was written. To write this: {words.command('table', '--from', options.edited)}\n")
     else:
         replace_files(texts, session.manifests)
         say("".join(f"wrote {sanitize(file)}\n" for file in texts))
-        say(f"Next: {session.command_line.command('plan')}\n")
+        say(f"Next: {words.command('validate')}, then {words.command('plan')}\n")
     return PENDING if options.detailed_exitcode else 0
 
 
@@ -184,14 +193,13 @@ def _read_sheet(path: Path) -> Sheet:
         data = read_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise UsageError(f"{sanitize(str(path))} cannot be read: {error.strerror}") from None
+    for pattern, reason in _REFUSED_FILES.items():
+        if re.match(pattern, data, re.DOTALL):
+            raise UsageError(f"{sanitize(str(path))}: {reason}. Save the table as .xlsx without a password, or as CSV")
     if not data.startswith(b"PK"):
-        if path.suffix.lower() == ".html":
-            raise UsageError("a table comes back as CSV or XLSX; HTML is for reading")
         return read_csv(data)
-    try:
-        from reconciler.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
-    except ImportError:
-        raise UsageError(_EXTRA) from None
+    from reconciler.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
+
     return read_xlsx(data)
 
 
@@ -212,37 +220,36 @@ def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -
 
 def _find_others(session: Session, after: Manifests) -> dict[str, int]:
     """Return the number of changed rules of each other Environment. Raises SheetError if one becomes invalid."""
-    before: dict[str, DesiredState] = {}
+    counts = {}
     for name, loaded in session.manifests.environments.items():
         with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
-            before[name], _ = desire_offline(session.manifests, loaded.document)
-    before.pop(session.environment.name, None)
-    counts = {}
-    for name, old in before.items():
-        try:
-            new, _ = desire_offline(after, after.environments[name].document)
-        except ManifestError as error:
-            reason = sanitize(error.findings[0].message)
-            raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
-        counts[name] = len(find_unintended_changes(old, new, {}))
-    return {name: count for name, count in counts.items() if count}
+            old, _ = desire_offline(session.manifests, loaded.document)
+            try:
+                new, _ = desire_offline(after, after.environments[name].document)
+            except ManifestError as error:
+                reason = sanitize(error.findings[0].message)
+                raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
+            counts[name] = len(find_unintended_changes(old, new, {}))
+    return {name: count for name, count in counts.items() if count and name != session.environment.name}
 
 
-def _print_edits(session: Session, edits: TableEdits) -> None:
-    style, say = session.output.paint, session.output.result
-    session.print_banner()
-    for change in edits.changed:
-        where = f"   {style('dim', source_location(change.entry.source))}" if change.entry.source else ""
-        say(f"{style('yellow', '~')} {sanitize(change.entry.name)}{where}\n")
-        for edit in change.edits:
-            values = f"{sanitize(edit.before) or '(empty)'} -> {sanitize(edit.after) or '(empty)'}"
-            say(f"    {edit.name} {sanitize(edit.heading)}: {values}\n")
-    for new in edits.added:
-        say(f"{style('green', '+')} {sanitize(new.cell.text)}   {new.cell.name}\n")
+def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iterator[str]:
+    """Yield the edited cells of each row, the removed rows, and the comments that are lost."""
+    for row in edits.edited:
+        before, address = row.entry, str(writer.addresses[row.cell.name])
+        place = source_location(before.source) if before and before.source else row.cell.name
+        symbol = style("yellow", "~") if before else style("green", "+")
+        yield f"{symbol} {sanitize(before.name if before else address)}   {style('dim', place)}"
+        for edit in row.edits:
+            change = f"{sanitize(edit.before) or '(empty)'} -> " if before else ""
+            yield f"    {edit.name} {sanitize(edit.heading)}: {change}{sanitize(edit.after) or '(empty)'}"
+        if before and address != before.name:
+            yield f"    new address: {address}"
     for entry in edits.removed:
-        say(f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted\n")
-    counts = zip(("changed", "new", "removed"), edits, strict=True)
-    say(f"{', '.join(f'{len(each)} {word}' for word, each in counts if each)}.\n\n")
+        lost = writer.lost_fields[entry.name]
+        fields = f", with its {' and '.join(lost)}" if lost else ""
+        yield f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted{fields}"
+    yield from (f"    {sanitize(comment)}: this comment is deleted, too" for comment in writer.lost_comments)
 
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:

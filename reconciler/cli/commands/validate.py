@@ -4,17 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
-from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
-from reconciler.checks.route_tests import CheckResult, RouteTestResult, check, with_promises
+from reconciler.checks.route_tests import CheckResult, RouteTestResult
 from reconciler.cli.ci import relative_to_root
-from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
-from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
+from reconciler.cli.validation import check_environments, validate
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -28,7 +25,7 @@ from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import REDACTOR
 
 
-class _Validation(NamedTuple):
+class _Report(NamedTuple):
     findings: list[Finding]  # without acknowledged findings; one for each cause
     acknowledged: list[Finding]
     unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
@@ -68,31 +65,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return ManifestError.exit_code if wrong else 0
 
 
-def _validate(options: argparse.Namespace) -> _Validation:
-    results: tuple[CheckResult, ...] = ()
-    unhandled: list[str] = []
+def _validate(options: argparse.Namespace) -> _Report:
     try:
         manifests = load_manifests(Path(options.manifests))
-        checked = []
-        for name in test_environments(manifests, options.environment):
-            each = with_promises(check(manifests, choose_environment(manifests, name)))
-            # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
-            meant = runs_route_tests(manifests, options.environment, name)
-            checked.append(each if meant else replace(each, tried=(), desired=None))
-        results = tuple(result for each in checked for result in each.tried)
-        tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
-        rules = offline_findings(manifests, checked, tenants, options.environment)
-        tests = failure_findings([each for each in checked if each.tried], options.manifests)
-        findings = sorted([*rules, *tests], key=lambda finding: (finding.source or ("", 0, 0), finding.code))
-        unhandled = left_to_catch_alls(manifests, checked)
+        checked = check_environments(manifests, options.environment)
+        findings, unhandled, results = validate(manifests, checked, options.environment, options.manifests)
     except ManifestError as error:
-        findings = list(error.findings)
+        findings, unhandled, results = list(error.findings), [], ()
     remaining = group_findings(finding for finding in findings if not finding.acknowledged)
     acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Validation(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
+    return _Report(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
-def _print_for_github(validated: _Validation, output: Output) -> None:
+def _print_for_github(validated: _Report, output: Output) -> None:
     findings = output.without_infos(relative_to_root(validated.findings))
     listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
@@ -107,7 +92,7 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
             output.warn(f"cannot write the job summary: {error.strerror}")
 
 
-def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
+def _totals(findings: Sequence[Finding], validated: _Report) -> str:
     tests_too = f" {tests_line(validated.results)}" if validated.results else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
     count = len(validated.unhandled_intents)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.cli.arguments import missing_extra
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands import drift, plan
@@ -28,7 +28,7 @@ from reconciler.cxone.studio_client import TenantWriter
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.text.hosts import url_of
+from reconciler.text.hosts import LAST_PORT, url_of
 from reconciler.text.prometheus import CONTENT_TYPE
 from reconciler.watch import cycle as cycles
 from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
@@ -37,7 +37,6 @@ _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SHORTEST, _LONGEST = 10.0, 86_400.0
 _LISTEN: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
-_LAST_PORT: Final = 65_535
 _BAD: Final = ("failed", "partly", "refused")
 
 HELP: Final = """\
@@ -86,16 +85,11 @@ def _parse_interval(text: str) -> float:
 
 def _open_health_listener(address: str) -> socket.socket:
     match = _LISTEN.fullmatch(address)
-    if match is None or int(match[2]) > _LAST_PORT:
+    if match is None or int(match[2]) > LAST_PORT:
         raise UsageError(f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090")
-    try:
+    with requires_extra("serve", "--listen"):
         from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
-    except ImportError as error:
-        raise missing_extra("--listen") from error
-    try:
-        return open_listener(match[1].strip("[]"), int(match[2]))
-    except OSError as error:
-        raise CxrouteError(f"cannot listen on {address}: {error.strerror or error}") from error
+    return open_listener(match[1], int(match[2]))
 
 
 @dataclass(slots=True, kw_only=True)

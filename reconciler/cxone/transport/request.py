@@ -169,10 +169,14 @@ def describe_failure(failure: BaseException) -> str:
     """Return the reason for a missing response in one sanitized line: the operating system's text if there is one."""
     if isinstance(failure, TimeoutError):
         return "no response in time"
-    text = str(failure) or type(failure).__name__
-    cause: BaseException | None = failure
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            text = cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return sanitize(text, _MAX_ERROR_TEXT)
+    return sanitize(system_error(failure) or str(failure) or type(failure).__name__, _MAX_ERROR_TEXT)
+
+
+def system_error(failure: BaseException | None) -> str:
+    """Return the operating system's text of the innermost cause that has one, or an empty text."""
+    text = ""
+    while failure is not None:
+        if isinstance(failure, OSError) and failure.strerror:
+            text = failure.strerror
+        failure = failure.__cause__ or failure.__context__
+    return text

@@ -16,9 +16,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from reconciler.text.files import read_certificates
+from reconciler.text.hosts import LAST_PORT
 
 _TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
-_LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
 
 Argument = str | bytes | int
@@ -113,7 +113,7 @@ def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"the port must be a number from 1 to {_LAST_PORT}") from None
+        raise ValueError(f"the port must be a number from 1 to {LAST_PORT}") from None
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError("the URL must be redis://HOST:PORT/DB, or rediss:// with TLS")
     if parts.query or parts.fragment:

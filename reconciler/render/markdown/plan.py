@@ -23,7 +23,7 @@ from reconciler.render.escape_markdown import alert, code_block, code_span, deta
 from reconciler.render.finding_subject import finding_members, finding_subject, source_location
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.routing_map import RoutingMap, drawn_lanes, render_mermaid
+from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import join_first, pluralize, sanitize
 
@@ -158,7 +158,7 @@ def comment_marker(environment: str) -> str:
 
 def render_markdown(
     summary: PlanSummary,
-    routing: RoutingMap,
+    routing: Sequence[Lane],
     facts: Provenance,
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
@@ -171,7 +171,7 @@ def render_markdown(
     return text
 
 
-def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
+def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
     blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
     if failed := summary.failed_tests:
@@ -192,9 +192,9 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
     blocks += _examples(summary.impact, level) if summary.impact else []
     if "diff" in level.parts and summary.changes:
         blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
-    if "map" in level.parts and summary.changes and drawn_lanes(routing):
-        title = "Routing map" + (": changed rules" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
-        blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
+    if "map" in level.parts and summary.changes and (lanes := drawn_lanes(routing)):
+        title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
+        blocks.append(details(title, code_block(render_mermaid(lanes), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
 
 

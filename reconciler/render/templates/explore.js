@@ -1,6 +1,7 @@
 // The page: reads a conversation from the form or the address, and shows its route. Texts of rules are only ever text.
 (() => {
   const MOST_REASONS = 20, MOST_ROWS = 100, MOST_VALUES = 20, VIEWS = ["try", "rules", "queues", "promises"];
+  const NO_QUEUE = " ";  // in the address: an empty text means all queues, and every queue's id and name has letters
   const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff]/gu;
   const {eventOf, isNumeral, isText, parseNumber} = evaluator;
   const byId = id => document.getElementById(id), all = query => [...document.querySelectorAll(query)];
@@ -87,7 +88,8 @@
     put("details");
     try {
       const event = readEvent(), result = router.explain(side, event);
-      put("answer", ...sentences(side, event, result));
+      const hint = "Choose an intent above. For a conversation without attributes, the answer is:";
+      put("answer", ...(event.size ? [] : [element("p", hint)]), ...sentences(side, event, result));
       put("details", ...reasons(result), ...confidences(side, event));
     } catch (error) {
       if (!(error instanceof RangeError)) { throw error; }
@@ -186,10 +188,11 @@
   function queuesOf(rule) {
     const parts = data.destinations[rule.destination][0].queues.map(({queueId, queueName}) =>
       [queueId ?? queueName, queueName === null ? `an unknown queue (${visible(queueId)})` : visible(queueName)]);
-    return parts.length ? parts : [["", "no queue"]];
+    return parts.length ? parts : [[NO_QUEUE, "no queue"]];
   }
   function showQueues() {
-    const side = router.sides[state.side], groups = new Map(), shares = side.shares && new Map(side.shares);
+    const side = router.sides[state.side], groups = new Map();
+    const shares = side.shares && new Map(side.shares.map(([key, share]) => [key === "" ? NO_QUEUE : key, share]));
     for (const rule of side.rules.filter(each => each.isOn)) {
       for (const [key, title] of queuesOf(rule)) {
         if (!groups.has(key)) { groups.set(key, {title, rules: []}); }
@@ -222,6 +225,7 @@
     state.view = VIEWS.includes(query.get("view")) ? query.get("view") : "try";
     state.side = query.get("side") === "0" ? 0 : last;
     TEXTS.forEach(name => { byId(name).value = state[name] = query.get(name) || ""; });
+    if (byId("queue").selectedIndex < 0) { byId("queue").value = state.queue = ""; }  // a queue that this file lacks
     const pairs = query.getAll("attr").map(text => /^([^=]*)=([^]+)$/.exec(text)).filter(Boolean);
     state.extra = new Map(pairs.map(([, name, text]) => [name.replace(/%(25|3D)/g, decodeURIComponent), text]));
     fields.forEach(({input, name}) => { input.value = state.extra.get(name) || ""; });
@@ -239,9 +243,16 @@
     byId("slider").value = number >= 0 && number <= 1 ? number : 0;
     ({try: showAnswer, rules: showRules, queues: showQueues, promises: () => {}})[state.view]();
     clearTimeout(timer);  // browsers limit how often an address changes
-    timer = setTimeout(() => history.replaceState(null, "", address()), 200);
+    timer = setTimeout(keepAddress, 200);
   }
-  const set = (name, value) => { state[name] = value; state.all = name === "all"; show(); };
+  const keepAddress = () => history.replaceState(null, "", address());
+  // The fields of intent and confidence replace what the address has for their attributes in `attr`.
+  function set(name, value) {
+    state[name] = value;
+    state.all = name === "all";
+    state.extra.delete(data[name]);
+    show();
+  }
 
   const on = (input, events, act) => events.split(" ").forEach(event => input.addEventListener(event, () => act(input.value)));
   TEXTS.forEach(name => on(byId(name), "input", value => set(name, value)));
@@ -256,6 +267,7 @@
   }
   on(byId("clear"), "click", () => { location.hash = address({intent: "", confidence: "", extra: new Map()}); });
   on(byId("all"), "click", () => { set("all", true); byId("find").focus(); });
+  addEventListener("click", keepAddress, true);  // a link or a button may come before the timer
   addEventListener("hashchange", readAddress);
   addEventListener("beforeprint", () => { if (state.view === "rules") { set("all", true); } });
   const choices = [...new Map(router.rules.flatMap(queuesOf))].sort(([, one], [, two]) => one < two ? -1 : 1);

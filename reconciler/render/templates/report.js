@@ -1,22 +1,18 @@
-(function () {
-  "use strict";
-  var box = document.getElementById("filter");
+(() => {
+  const box = document.getElementById("filter");
   if (!box) { return; }
-  var find = document.getElementById("find");
-  var count = document.getElementById("count");
-  var changes = Array.prototype.slice.call(document.querySelectorAll(".change"));
-  var texts = changes.map(function (one) { return one.textContent.toLowerCase(); });
-  function rules(list) { return list.reduce(function (sum, one) { return sum + Number(one.dataset.rules); }, 0); }
-  var all = rules(changes);
+  const find = document.getElementById("find");
+  const count = document.getElementById("count");
+  const changes = [...document.querySelectorAll(".change")];
+  const texts = changes.map(one => one.textContent.toLowerCase());
+  const rules = list => list.reduce((sum, one) => sum + Number(one.dataset.rules), 0);
   function show() {
-    var words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    changes.forEach(function (one, place) {
-      one.hidden = !words.every(function (word) { return texts[place].indexOf(word) >= 0; });
-    });
-    count.textContent = rules(changes.filter(function (one) { return one.offsetParent !== null; })) + " of " + all;
+    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+    changes.forEach((one, place) => { one.hidden = !words.every(word => texts[place].includes(word)); });
+    count.textContent = `${rules(changes.filter(one => one.offsetParent !== null))} of ${rules(changes)}`;
   }
   box.hidden = false;
   find.addEventListener("input", show);
-  document.querySelectorAll("[name=show]").forEach(function (one) { one.addEventListener("change", show); });
+  document.querySelectorAll("[name=show]").forEach(one => one.addEventListener("change", show));
   show();
 })();

@@ -11,11 +11,10 @@ from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import DEFAULT_ROUTING
+from reconciler.render.impact import ALL_ROWS, DEFAULT_ROUTING, MAX_SHOWN
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
-_MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
 
 
@@ -28,16 +27,29 @@ class DisplayNames:
     labels: Labels
 
 
-def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
-    """Return the answer, the relevant rules, and the number of other rules."""
+def explain_text(explanation: Explanation, names: DisplayNames, style: Style, limit: int = MAX_SHOWN) -> str:
+    """Return the answer, up to `limit` earlier rules that matter, and the number of the rest. `ALL_ROWS` omits none."""
     near = [non_match for non_match in explanation.non_matches if not non_match.other_intent]
-    undecided = [non_match for non_match in near[_MAX_SHOWN:] if non_match.undecided]
-    return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
-
-
-def explain_full_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
-    """Return the same with every earlier rule."""
-    return _text(explanation, names, style, explanation.non_matches)
+    undecided = [non_match for non_match in near[limit:] if non_match.undecided]
+    non_matches = explanation.non_matches if limit == ALL_ROWS else [*near[:limit], *undecided]
+    rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
+    event, context = (conversation_phrase(each, names.labels) for each in (explanation.event, explanation.conversation))
+    lines = [f"By {names.rules_label}, a conversation with {event}"]
+    if explanation.fallback:
+        reason = f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is required"
+        reason = "the intent is in no Intents document" if explanation.fallback == "unknown" else reason
+        lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
+    if first := explanation.winner:
+        rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
+        lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
+    else:
+        lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
+    if explanation.undecided:
+        alone = len(explanation.undecided) == 1
+        rule, condition = ("the rule", "its condition") if alone else ("one of the rules", "their conditions")
+        lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
+    notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
+    return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
 
 
 def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
@@ -61,27 +73,6 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
     }
-
-
-def _text(explanation: Explanation, names: DisplayNames, style: Style, non_matches: Sequence[NonMatch]) -> str:
-    rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
-    event, context = (conversation_phrase(each, names.labels) for each in (explanation.event, explanation.conversation))
-    lines = [f"By {names.rules_label}, a conversation with {event}"]
-    if explanation.fallback:
-        reason = f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is required"
-        reason = "the intent is in no Intents document" if explanation.fallback == "unknown" else reason
-        lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
-    if first := explanation.winner:
-        rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
-        lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
-    else:
-        lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
-    if explanation.undecided:
-        alone = len(explanation.undecided) == 1
-        rule, condition = ("the rule", "its condition") if alone else ("one of the rules", "their conditions")
-        lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
-    notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
-    return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
 
 
 def _non_match_row(non_match: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:

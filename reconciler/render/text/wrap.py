@@ -100,11 +100,11 @@ class _LineBuffer:
             self.line += " " * unit.gap
             self._column = begins
         # A path, URL or command is not broken, even if it is longer than a line.
-        may_break = not any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
-        too_long = self._column + unit.width > self._width
-        for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if too_long and may_break else [unit.text]:
+        is_whole = any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
+        is_broken = not is_whole and self._column + unit.width > self._width
+        for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if is_broken else [unit.text]:
             width = columns(part)
-            if too_long and may_break and self._column + width > self._width:
+            if is_broken and self._column + width > self._width:
                 self._break()
             self.line += part
             self._column += width

@@ -1,0 +1,19 @@
+"""`cxroute lsp`: a language server for manifests, over stdin and stdout (docs/editors.md)."""
+
+import argparse
+
+from reconciler.cli.arguments import requires_extra
+from reconciler.cli.output import Output
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stdio", action="store_true", help="has no effect: editors pass it, and there is no other way"
+    )
+
+
+def run(options: argparse.Namespace, _output: Output) -> int:
+    with requires_extra("lsp", "`cxroute lsp`"):
+        from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
+    ManifestServer(options.manifests, options.environment).server.start_io()
+    return 0

@@ -1,0 +1,160 @@
+"""The language server: an editor's messages -> analyses of the manifests, with the texts that are not saved yet."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from lsprotocol import types as lsp
+from pygls import uris
+from pygls.lsp.server import LanguageServer
+
+from reconciler.cli.editor_analysis import Analysis, analyze, suggested_name, word_at
+from reconciler.manifest.files import EXTENSIONS
+from reconciler.manifest.yaml_writer import format_scalar
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
+from reconciler.text.escape import escape_invisible, sanitize
+from reconciler.version import __version__
+
+_PAUSE: Final = 0.01  # seconds: edits that arrive together are checked together
+_EVENTS: Final = (
+    lsp.INITIALIZED,
+    lsp.TEXT_DOCUMENT_DID_OPEN,
+    lsp.TEXT_DOCUMENT_DID_CHANGE,
+    lsp.TEXT_DOCUMENT_DID_SAVE,
+    lsp.TEXT_DOCUMENT_DID_CLOSE,
+    lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES,
+)
+"""The events after which the manifests are checked."""
+_SEVERITIES: Final = {
+    "error": lsp.DiagnosticSeverity.Error,
+    "warning": lsp.DiagnosticSeverity.Warning,
+    "info": lsp.DiagnosticSeverity.Information,
+}
+
+
+class ManifestServer:
+    """The session of one editor: the folder, the last analysis, and the files with diagnostics."""
+
+    def __init__(self, directory: str, environment: str | None) -> None:
+        self._directory, self._environment = directory, environment
+        self._analysis = Analysis([], None, [])
+        self._valid = self._analysis  # the last one without errors, for hover and definitions
+        self._advice: list[Finding] = []
+        self._published: set[str] = set()
+        self._scheduled: asyncio.Handle | None = None
+        self.server = LanguageServer("cxroute", __version__)
+        for event in _EVENTS:
+            self._register(event, self._schedule)
+        self._register(lsp.TEXT_DOCUMENT_HOVER, self._hover)
+        self._register(lsp.TEXT_DOCUMENT_DEFINITION, self._define)
+        self._register(lsp.TEXT_DOCUMENT_CODE_ACTION, self._fix)
+
+    def _register(self, event: str, method: Callable[[Any], object]) -> None:
+        def handle(parameters: Any) -> object:  # noqa: ANN401 - pygls marks a function, which a method does not allow
+            return method(parameters)
+
+        self.server.feature(event)(handle)
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.server.workspace.root_path or ".").absolute() / self._directory
+
+    def _path(self, uri: str) -> str:
+        """Return the path of a document as findings name it; "" for one that is not a manifest of the folder."""
+        path = Path(uris.to_fs_path(uri) or "")
+        is_manifest = path.suffix in EXTENSIONS and path.is_relative_to(self._folder)
+        return escape_invisible(path.as_posix()) if is_manifest else ""
+
+    def _schedule(self, _event: object) -> None:
+        """Check soon. An edit that arrives before is checked, too; one that arrives later is checked again."""
+        if self._scheduled is None:
+            self._scheduled = asyncio.get_running_loop().call_later(_PAUSE, self._check)
+
+    def _check(self) -> None:
+        """Publish the errors at once, with the advice of the last check; then all findings."""
+        self._scheduled = None
+        documents = self.server.workspace.text_documents
+        buffers = {self._path(uri): document.source.encode() for uri, document in documents.items()}
+        buffers.pop("", None)
+        self._analysis = analysis = analyze(self._folder, buffers, self._environment)
+        if analysis.manifests is None:
+            self._advice = []
+            self._publish(analysis.findings)
+            return
+        self._valid = analysis
+        self._publish([*analysis.findings, *self._advice])
+        findings = analysis.all_findings(self._environment, self._directory)
+        self._publish(findings)
+        early = {(finding.code, finding.source) for finding in analysis.findings}
+        self._advice = [finding for finding in findings if (finding.code, finding.source) not in early]
+
+    def _publish(self, findings: list[Finding]) -> None:
+        by_file: dict[str, list[lsp.Diagnostic]] = defaultdict(list)
+        for finding in (each for group in findings for each in group.occurrences):
+            source = finding.source or Source((self._folder / "_").as_posix(), 1, 1)
+            by_file[source.file].append(self._diagnostic(finding, source))
+        for file in sorted(self._published | by_file.keys()):
+            uri = uris.from_fs_path(file) or ""
+            parameters = lsp.PublishDiagnosticsParams(uri=uri, diagnostics=by_file.get(file, []))
+            self.server.text_document_publish_diagnostics(parameters)
+        self._published = set(by_file)
+
+    def _diagnostic(self, finding: Finding, source: Source) -> lsp.Diagnostic:
+        start = lsp.Position(source.line - 1, source.column - 1)
+        end = lsp.Position(start.line, start.character + finding.span)
+        hint = f"\n{finding.hint}" if finding.hint else ""
+        return lsp.Diagnostic(
+            range=self._to_client(source.file, lsp.Range(start, end)),
+            message=sanitize(finding.message) + hint,
+            severity=_SEVERITIES[finding.severity],
+            code=finding.code,
+            source="cxroute",
+            data=suggested_name(finding),
+        )
+
+    def _lines(self, uri: str) -> Sequence[str]:
+        """Return the lines of a document; none of a file that is gone or not UTF-8."""
+        with suppress(OSError, UnicodeError):
+            return self.server.workspace.get_text_document(uri).lines
+        return ()
+
+    def _to_client(self, file: str, place: lsp.Range) -> lsp.Range:
+        """Return a range in the editor's units (UTF-16, unless it asked for others)."""
+        lines = self._lines(uris.from_fs_path(file) or "")
+        return self.server.workspace.position_codec.range_to_client_units(lines, place)
+
+    def _word(self, parameters: lsp.HoverParams | lsp.DefinitionParams) -> tuple[str, int]:
+        """Return the scalar at a position, and its line from 1."""
+        lines, codec = self._lines(parameters.text_document.uri), self.server.workspace.position_codec
+        place = codec.position_from_client_units(lines, parameters.position)
+        line = lines[place.line] if place.line < len(lines) else ""
+        return word_at(line, place.character), place.line + 1
+
+    def _hover(self, parameters: lsp.HoverParams) -> lsp.Hover | None:
+        path, (_, line) = self._path(parameters.text_document.uri), self._word(parameters)
+        text = self._valid.describe_rule(path, line) if path else ""
+        return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text)) if text else None
+
+    def _define(self, parameters: lsp.DefinitionParams) -> lsp.Location | None:
+        word, _ = self._word(parameters)
+        source = self._valid.find_queue(word)
+        if source is None:
+            return None
+        start = lsp.Position(source.line - 1, source.column - 1)
+        return lsp.Location(uris.from_fs_path(source.file) or "", self._to_client(source.file, lsp.Range(start, start)))
+
+    def _fix(self, parameters: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+        """Offer the nearest known name in place of an unknown one."""
+        actions, uri = [], parameters.text_document.uri
+        for diagnostic in parameters.context.diagnostics:
+            if diagnostic.source == "cxroute" and isinstance(diagnostic.data, str) and diagnostic.data:
+                edit = lsp.TextEdit(range=diagnostic.range, new_text=format_scalar(diagnostic.data))
+                title = f"Change to {diagnostic.data}"
+                changes = lsp.WorkspaceEdit(changes={uri: [edit]})
+                kind = lsp.CodeActionKind.QuickFix
+                actions.append(lsp.CodeAction(title=title, kind=kind, diagnostics=[diagnostic], edit=changes))
+        return actions

@@ -1,0 +1,45 @@
+"""All checks of manifests that need no tenant: for `validate`, and for editors (`lsp`)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
+from reconciler.checks.route_tests import Checked, CheckResult, check, with_promises
+from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
+from reconciler.cli.conversation import failure_findings
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
+
+
+class Validation(NamedTuple):
+    """The result of all checks, by position; accepted findings are among them."""
+
+    findings: list[Finding]
+    unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
+    results: tuple[CheckResult, ...]
+
+
+def check_environments(manifests: Manifests, only: str | None) -> list[Checked]:
+    """Return the rules of every environment, or of those in -e, with the results of route tests and promises."""
+    checked = []
+    for name in test_environments(manifests, only):
+        each = with_promises(check(manifests, choose_environment(manifests, name)))
+        # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
+        is_meant = runs_route_tests(manifests, only, name)
+        checked.append(each if is_meant else replace(each, tried=(), desired=None))
+    return checked
+
+
+def validate(manifests: Manifests, checked: list[Checked], only: str | None, directory: str) -> Validation:
+    """Return the findings about the rules, and the failed tests and promises; `directory` is that of the manifests."""
+    tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
+    rules = offline_findings(manifests, checked, tenants, only)
+    tests = failure_findings([each for each in checked if each.tried], directory)
+    results = tuple(result for each in checked for result in each.tried)
+    return Validation(sort_findings([*rules, *tests]), left_to_catch_alls(manifests, checked), results)
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by position."""
+    return sorted(findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code))

@@ -1,0 +1,51 @@
+"""Who reaches a rule, as an editor shows it, against every representative conversation."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+import pytest
+
+from reconciler.behaviour.routing_entry import Evaluation
+from reconciler.cli.editor_analysis import find_reach, word_at
+from reconciler.plan.behaviour_json import behaviour_to_json
+from tests.support.brute_force import inputs_for
+from tests.support.random_rules import a_list, entries, entry
+from tests.tiers import FULL
+
+BLOCKS, SIZE = 10, 200 if FULL else 20
+EVALUATIONS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> None:
+    """For each rule of random lists, with every operator and ties; no row means that the rule wins none."""
+    random = Random(block)
+    for _ in range(SIZE):
+        rules, evaluation = a_list(random, 4), random.choice(EVALUATIONS)
+        universe = inputs_for(rules)
+        for rule, won in universe.wins(rules, evaluation)[:-1]:
+            assert rule is not None
+            found = find_reach(entries(rules), entry(rule).name, evaluation, {})
+            assert found.complete
+            shown = 0
+            for row in behaviour_to_json(found, {})["summary"]["rows"]:
+                shown |= universe.region(row)
+            assert won == shown, (evaluation, rules, rule)
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "word"),
+    [
+        ("  - {intent: a, queue: fraud}", 23, "fraud"),
+        ("  - {intent: a, queue: fraud}", 28, "fraud"),
+        ('  queue: "Fraud Desk"  # x', 12, "Fraud Desk"),
+        ("  queue: 'Fraud Desk'", 9, "Fraud Desk"),
+        ("", 0, ""),
+        ("queue: a", 99, ""),
+    ],
+)
+def test_the_word_at_a_column_is_a_scalar_without_quotes(line: str, column: int, word: str) -> None:
+    """Also at its end, where a cursor stands after typing."""
+    assert word == word_at(line, column)
