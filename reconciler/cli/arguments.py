@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "history": Command("operate", "show who changed which rules, when and why"),
     "serve": Command("context endpoint", "receive intents from the bot and write them to the conversation"),
     "cognigy": Command("context endpoint", "print the nodes of a Cognigy flow that post to `cxroute serve`"),
+    "traffic": Command("context endpoint", "write a traffic sample from the endpoint's counters or from records"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue"),

@@ -2,10 +2,11 @@
 
 import math
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
@@ -18,12 +19,16 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.studio_client import TenantWriter
 from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.cxone.transport.tls import tls_context_for
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy, tls_context_for
 from reconciler.doctor.examination import Probe
 from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.redact import REDACTOR
 
+if TYPE_CHECKING:
+    import httpx
+
+_REST_SECONDS = 15.0
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
@@ -145,6 +150,17 @@ async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> A
 
     with closing(Direct(tls_context_for(tenant, ca_file()))) as direct:
         yield redacted(direct.carry)
+
+
+@contextmanager
+def open_rest_http() -> Iterator["httpx.Client"]:
+    """Open a client of another REST API. It reads no netrc and no other proxy variables, and follows no redirects."""
+    import httpx  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
+
+    proxy = os.environ.get("CXROUTE_PROXY")
+    transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
+    with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_REST_SECONDS) as http:
+        yield http
 
 
 def ca_file() -> Path | None:

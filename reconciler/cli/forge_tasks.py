@@ -12,11 +12,10 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import httpx
 
-from reconciler.cli.clients import ca_file
+from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import drift_issue, note, reviewed_plan
 from reconciler.forge.forge import Forge, PipelineRun
@@ -26,7 +25,6 @@ from reconciler.rest.client import RestClock, RestDialect, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
-_SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
 _NOTES: Final = ("comment", "note")
 
@@ -81,10 +79,7 @@ class Step(NamedTuple):
         token = os.environ.get(variable, "").strip()
         if not token or not token.isascii() or not token.isprintable():
             raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
-        proxy = os.environ.get("CXROUTE_PROXY")
-        transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
-        # The client reads no netrc and no other proxy variables, and follows redirects only where one is expected.
-        with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
+        with open_rest_http() as http:
             yield self.module.connect(http, run, token)
 
     def author(self, forge: Forge) -> str:
