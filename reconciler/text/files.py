@@ -4,6 +4,7 @@ import codecs
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -46,44 +47,38 @@ def read_certificates(path: str | Path) -> str:
 
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
-    file = _open_file(path)
-    try:
-        _require_regular_file(os.fstat(file), path)
-        chunks = []
-        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
-            chunks.append(chunk)
-            size -= len(chunk)
-        return b"".join(chunks)
-    finally:
-        os.close(file)
+    return b"".join(_read_chunks(path, size))
 
 
 def read_lines(path: str | Path) -> Iterator[str]:
     """Yield a regular file's lines with their ends, in constant memory. Raises OSError, as `read_file` does."""
-    file, rest, mark = _open_file(path), b"", codecs.BOM_UTF8
+    rest, mark = b"", codecs.BOM_UTF8
     try:
-        _require_regular_file(os.fstat(file), path)
-        while chunk := os.read(file, _CHUNK_SIZE):
+        for chunk in _read_chunks(path, sys.maxsize):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield f"{line.removeprefix(mark).decode()}\n"
                 mark = b""
             if len(rest) > MIB:
                 raise OSError(errno.EFBIG, "a line is longer than 1 MiB", str(path))
-        if rest:
-            yield rest.removeprefix(mark).decode()
+        yield rest.removeprefix(mark).decode()
     except UnicodeDecodeError:
         raise OSError(errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)) from None
-    finally:
-        os.close(file)
 
 
-def _open_file(path: str | Path) -> int:
+def _read_chunks(path: str | Path, size: int) -> Iterator[bytes]:
     try:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
-        return os.open(path, _OPEN_FLAGS)
+        file = os.open(path, _OPEN_FLAGS)
     except ValueError:
         raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
+    try:
+        _require_regular_file(os.fstat(file), path)
+        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
+            yield chunk
+            size -= len(chunk)
+    finally:
+        os.close(file)
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:

@@ -1,61 +1,30 @@
 """The endpoint's counters in Prometheus -> counted cells. Prometheus itself handles restarts of the endpoint."""
 
-import math
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from reconciler.endpoint.metrics import NONE, OTHER
 from reconciler.errors import CxrouteError
-from reconciler.text.json_values import as_object, as_text
 from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
-from reconciler.traffic.sample import CellValue, parse_confidence
-
-_METRIC: Final = "cxroute_events_total"
+from reconciler.traffic.sample import parse_confidence
 
 
 def events_query(days: int, match: str) -> str:
     """Return the query for the events of the last days; `match` has matchers of labels, such as `job="cxroute"`."""
-    return f"sum by (intent, confidence) (increase({_METRIC}{{{match}}}[{days}d]))"
+    return f"sum by (intent, confidence) (increase(cxroute_events_total{{{match}}}[{days}d]))"
 
 
-def count_events(payload: object) -> CellCounts:
+def count_events(payload: Any) -> CellCounts:  # noqa: ANN401 - any JSON
     """Return the events in the response to the query, as whole numbers. Raises CxrouteError."""
     cells = CellCounts((INTENT, CONFIDENCE))
-    for labels, value in _read_vector(payload):
-        count = round(value)
-        if count > 0:
-            cells.add((_intent(as_text(labels.get(INTENT))), _confidence(as_text(labels.get(CONFIDENCE)))), count)
+    try:
+        for series in payload["data"]["result"]:
+            intent, confidence = series["metric"]["intent"], series["metric"]["confidence"]
+            value = None if confidence == NONE else parse_confidence(confidence)
+            if count := round(float(series["value"][1])):
+                cells.add(({OTHER: OTHER_INTENT, NONE: None}.get(intent, str(intent)), value), count)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        raise CxrouteError("Prometheus' response does not have the counts of cxroute_events_total") from None
     if not cells.counts:
-        advice = f"check that it scrapes /metrics of each `cxroute serve`, and has {_METRIC}"
-        raise CxrouteError(f"Prometheus has no events in this period: {advice}")
+        advice = "check that it scrapes /metrics of each `cxroute serve`"
+        raise CxrouteError(f"Prometheus has no cxroute_events_total above 0 in this period: {advice}")
     return cells
-
-
-def _read_vector(payload: object) -> Iterator[tuple[dict[str, Any], float]]:
-    try:
-        data = as_object(as_object(payload)["data"])
-        if data["resultType"] != "vector":
-            raise ValueError  # noqa: TRY301 - one sentence for every other form
-        for series in data["result"]:
-            value = float(series["value"][1])
-            if not math.isfinite(value):
-                raise ValueError  # noqa: TRY301 - see above
-            yield as_object(series["metric"]), value
-    except (LookupError, TypeError, ValueError):
-        raise CxrouteError("the response is not that of Prometheus to a query") from None
-
-
-def _intent(label: str) -> str | None:
-    return {OTHER: OTHER_INTENT, NONE: None}.get(label, label) if label else OTHER_INTENT
-
-
-def _confidence(label: str) -> CellValue:
-    if label == NONE:
-        return None
-    try:
-        confidence = parse_confidence(label)
-    except ValueError:
-        confidence = None
-    if confidence is None:
-        raise CxrouteError(f"{_METRIC} has a label that `cxroute serve` does not write: confidence={label[:20]!r}")
-    return confidence

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from reconciler.errors import ManifestError
 from reconciler.model.finding import Finding
@@ -13,140 +13,90 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.strict_json import STRICT_DECODER
 from reconciler.text.suggest import suggest
+from reconciler.traffic import sample
 from reconciler.traffic.cells import CONFIDENCE, HUNDREDTH, INTENT, CellCounts, round_down
-from reconciler.traffic.sample import (
-    COUNT_COLUMN,
-    CSV_ERRORS,
-    CellValue,
-    parse_confidence,
-    parse_count,
-    parse_text,
-    parse_value,
-)
 
 _SEPARATORS: Final = ",;\t"
 _MAX_KEPT: Final = 10_000  # values of a column whose parsed form is kept
-
-
-class _Record(NamedTuple):
-    """One row: its line from 1, and its values by column, as the cells of a sample."""
-
-    line: int
-    values: Mapping[str, str]
+_Records = Iterator[tuple[int, Mapping[str, Any]]]  # a row's last line, and its values by column
 
 
 def count_conversations(lines: Iterator[str], file: str, columns: Mapping[str, str]) -> CellCounts:
     """Return the conversations by attributes, with confidences rounded down to hundredths.
 
-    `columns` maps attributes to columns; without it, each column is an attribute. `count` is the conversations of a
-    row, 1 without such a column. Raises ManifestError at the first wrong row, and CxrouteError for too many cells.
+    `columns` maps attributes to columns; without it, each column (of JSON, member of the first object) is an attribute.
+    `count` is the conversations of a row, 1 without it. Raises ManifestError at the first wrong row, and CxrouteError.
     """
-    number, first = next(((number, line) for number, line in enumerate(lines, 1) if _has_data(line)), (1, ""))
-    read = _read_json if first.lstrip().startswith("{") else _read_csv
-    records = read(chain([first], lines), number, file)
-    header = next(records, None)
-    if header is None:
-        raise _error(file, number, "CXR230", "the file contains no rows")
-    chosen = _choose_columns(header, file, columns)
-    parsers = {name: _parser(name) for name in chosen}
-    cells = CellCounts(tuple(name for name in chosen if name != COUNT_COLUMN))
-    for record in records:
-        values: dict[str, Any] = {COUNT_COLUMN: 1}
-        for name, column in chosen.items():
-            try:
-                values[name] = parsers[name](record.values.get(column, ""))
-            except ValueError as error:
-                raise _error(file, record.line, "CXR233", f"{quote_name(column)} {error}") from None
-        cells.add(tuple(values[name] for name in cells.attributes), values[COUNT_COLUMN])
+    number, line = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (1, ""))
+    read, as_cell = (_read_json, _as_cell) if line.lstrip().startswith("{") else (_read_csv, str)
+    records = read(chain([line], lines), number, file)
+    known = [*next(records, (1, {}))[1]]
+    chosen = dict(columns) or {name: name for name in known}
+    for column in {*chosen.values()} - {*known}:
+        raise _error(file, number, "CXR232", f"no column {quote_name(column)}", suggest(column, known))
+    count_column = chosen.pop(sample.COUNT_COLUMN, sample.COUNT_COLUMN)
+    parsers = [
+        (column, lru_cache(_MAX_KEPT)(_PARSERS.get(name, sample.parse_value))) for name, column in chosen.items()
+    ]
+    cells = CellCounts(tuple(chosen))
+    for number, record in records:
+        values, column = list[sample.CellValue](), count_column
+        try:
+            count = sample.parse_count(as_cell(record.get(column, "1")).strip('"'))
+            for column, parse in parsers:
+                values.append(parse(as_cell(record[column]) if column in record else ""))
+        except ValueError as error:
+            raise _error(file, number, "CXR233", f"{quote_name(column)} {error}") from None
+        cells.add(tuple(values), count)
     return cells
 
 
-def _has_data(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith("# ")
-
-
-def _choose_columns(header: _Record, file: str, columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the column of each attribute, and of `count` if there is one."""
-    known = [*header.values]
-    chosen = dict(columns) or {name: name for name in known}
-    if COUNT_COLUMN in known:
-        chosen.setdefault(COUNT_COLUMN, COUNT_COLUMN)
-    for column in chosen.values():
-        if column not in known:
-            raise _error(file, header.line, "CXR232", f"no column {quote_name(column)}", suggest(column, known))
-    if not set(chosen) - {COUNT_COLUMN}:
-        raise _error(file, header.line, "CXR232", "no column for an attribute, such as intent")
-    return chosen
-
-
-def _read_csv(lines: Iterator[str], number: int, file: str) -> Iterator[_Record]:
-    """Yield the header, with its columns as keys, and then the rows. `number` is the line of the first one."""
-    first = next(lines)
-    reader = csv.reader(chain([first], lines), delimiter=max(_SEPARATORS, key=first.count), strict=True)
-    header: list[str] = []
-    while True:
-        line = number + reader.line_num
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            reason = next((text for part, text in CSV_ERRORS.items() if part in str(error)), "a stray line end")
-            raise _error(file, line, "CXR231", f"this row is not CSV: {reason}") from None
-        if row is None:
-            return
-        if not any(row):
-            continue
-        header = header or row
-        if len(row) != len(header):
-            raise _error(file, line, "CXR233", f"this row has {len(row)} cells, and the header {len(header)}")
-        values = dict(zip(header, row, strict=True))
-        if len(values) < len(header):
+def _read_csv(lines: Iterator[str], number: int, file: str) -> _Records:
+    """Yield the header, with its columns as keys, and then the rows. `number` is the line of the header."""
+    header = next(lines)
+    reader = csv.DictReader(chain([header], lines), delimiter=max(_SEPARATORS, key=header.count), strict=True)
+    try:
+        columns = reader.fieldnames or ()
+        if len({*columns}) < len(columns):
             raise _error(file, number, "CXR232", "two columns have one name", "keep one")
-        yield _Record(line, values)
+        yield number, dict.fromkeys(columns, "")
+        for row in reader:
+            line = number + reader.line_num - 1
+            if None in row or None in row.values():
+                raise _error(file, line, "CXR233", f"this row does not have {len(columns)} cells, as the header has")
+            if any(row.values()):
+                yield line, row
+    except csv.Error as error:
+        reason = next((text for part, text in sample.CSV_ERRORS.items() if part in str(error)), "a stray line end")
+        raise _error(file, number + reader.line_num - 1, "CXR231", f"this row is not CSV: {reason}") from None
 
 
-def _read_json(lines: Iterator[str], number: int, file: str) -> Iterator[_Record]:
+def _read_json(lines: Iterator[str], number: int, file: str) -> _Records:
     """Yield the first object as the header, and then all objects."""
-    header: Mapping[str, str] = {}
     for line, text in enumerate(lines, number):
-        if not text.strip():
-            continue
-        try:
-            form = STRICT_DECODER.decode(text)
-            values = {name: _as_cell(value) for name, value in form.items()}
-        except (ValueError, RecursionError, AttributeError, TypeError):
-            message = "this line is not a JSON object of texts, numbers, true, false and null"
-            raise _error(file, line, "CXR231", message) from None
-        if not header:
-            header = values
-            yield _Record(line, header)
-        if unknown := next((name for name in values if name not in header), None):
-            message = f"the first object has no member {quote_name(unknown)}"
-            raise _error(file, line, "CXR232", message, "write null there, so that no value is lost")
-        yield _Record(line, values)
+        if text.strip():
+            try:
+                record = STRICT_DECODER.decode(text)
+            except (ValueError, RecursionError):
+                record = None
+            if not isinstance(record, dict):
+                raise _error(file, line, "CXR231", "this line is not a JSON object")
+            if line == number:
+                yield line, record
+            yield line, record
 
 
 def _as_cell(value: object) -> str:
-    """Return the cell of a sample with a JSON value. Raises TypeError for a list or an object."""
-    if value is None:
-        return ""
-    if not isinstance(value, str | int | float):
-        raise TypeError
-    return json.dumps(value)
+    """Return the cell of a sample with a JSON value. Raises ValueError for a list or an object."""
+    if isinstance(value, list | dict):
+        raise ValueError("must be a text, a number, true, false or null")  # noqa: TRY004 - as for every wrong cell
+    return "" if value is None else json.dumps(value)
 
 
-def _parser(name: str) -> Callable[[str], CellValue]:
-    """Return the parser of an attribute's cells, with a limited memory: most values occur in many rows."""
-    parsers: dict[str, Callable[[str], CellValue]] = {
-        INTENT: parse_text,
-        CONFIDENCE: lambda cell: round_down(parse_confidence(_unquoted(cell)), HUNDREDTH),
-        COUNT_COLUMN: lambda cell: parse_count(_unquoted(cell)),
-    }
-    return lru_cache(_MAX_KEPT)(parsers.get(name, parse_value))
-
-
-def _unquoted(cell: str) -> str:
-    """Return the number that a JSON text contains, such as `"0.9"`."""
-    return cell.strip('"')
+_PARSERS: Final[dict[str, Callable[[str], sample.CellValue]]] = {
+    INTENT: sample.parse_text,
+    CONFIDENCE: lambda cell: round_down(sample.parse_confidence(cell.strip('"')), HUNDREDTH),  # or a JSON text
+}
 
 
 def _error(file: str, line: int, code: str, message: str, hint: str = "") -> ManifestError:

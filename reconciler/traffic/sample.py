@@ -71,24 +71,15 @@ class TrafficSample:
     total: int | float  # the number of conversations of all rows; more than 0
     warnings: tuple[Finding, ...] = ()
 
-    def age_problem(self, now: datetime) -> str:
-        """Return why the sample is too old for the Environment's limit; an empty text if it is not."""
-        if self.max_age_days is None:
-            return ""
-        limit = f"`maxAgeDays` is {self.max_age_days}"
-        if self.last_day is None:
-            return f"the traffic sample does not say when it ends, and {limit}"
-        age = (now.astimezone(UTC).date() - self.last_day).days
-        return (
-            f"the traffic sample ended {age} days ago, on {self.last_day}; {limit}" if age > self.max_age_days else ""
-        )
-
     def age_findings(self, now: datetime) -> tuple[Finding, ...]:
-        """Return the finding about a sample that is too old, if it is."""
-        problem, source = self.age_problem(now), Source(escape_invisible(self.name), 1, 1)
-        hint = "make a new one: `cxroute traffic`"
-        found = Finding(code="CXR235", severity="warning", message=problem, source=source, hint=hint)
-        return (found,) if problem else ()
+        """Return the finding about a sample that is too old for the Environment's limit, if it is."""
+        age = (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
+        if self.max_age_days is None or (age is not None and age <= self.max_age_days):
+            return ()
+        problem = "does not say when it ended" if age is None else f"ended {age} days ago, on {self.last_day}"
+        message = f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
+        source, hint = Source(escape_invisible(self.name), 1, 1), "make a new one with `cxroute traffic`"
+        return (Finding(code="CXR235", severity="warning", message=message, source=source, hint=hint),)
 
 
 class _Record(NamedTuple):
