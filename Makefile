@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 WORKERS = $$($(BIN)/python -c 'import os; print(os.cpu_count() * 2)')
 # Wheels alone: a hash pins a source archive, but not what its build would bring in.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --require-hashes
-UV := uv==0.13.9
+# The pinned uv; `make lock` writes the pin, too.
+UV = $(shell grep -o '^uv==[^ ]*' requirements-dev.txt || echo 'uv>=0.13.9')
 AUDIT := pip-audit==2.10.1
 COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Package indexes and their options; spelt so that this line does not match itself.
@@ -110,6 +111,11 @@ audit: ## Look up known vulnerabilities of all pinned packages (needs a network)
 	@$(call make_venv,$(VENV)-audit)
 	$(VENV)-audit/bin/python -m pip install --quiet --only-binary=:all: '$(AUDIT)'
 	$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+
+.PHONY: release-check
+
+release-check: $(VENV)/.project ## Build a release twice from the last commit, compare and check all of it, and leave it in dist/
+	@$(BIN)/python -m tests.release.check $${TAG:+--tag "$$TAG"}
 
 clean: ## Remove .venv, caches and built packages
 	rm -rf .venv .venv-* dist build .coverage .mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Edits among 1,000 rules in an editor: from the edit to the server's diagnostics, over stdio; prints milliseconds as JSON."""
+"""Edits among 1,000 rules in an editor, over stdio: milliseconds from an edit to its diagnostics, as JSON."""
 
 from __future__ import annotations
 

@@ -33,13 +33,14 @@ from reconciler.checks.route_tests import CheckResult
 from reconciler.checks.studio_dialects import expand_checked
 from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState
-from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.desired.queues import QueueResolver, list_owned_queues, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.change import Adopt
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
+from reconciler.plan.consent import required_consent
 from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.plan.ownership import classify_by_owner
@@ -95,8 +96,14 @@ class Planner:
 
     def assess(self, plan: Plan) -> Plan:
         """Return the plan with its calls in order, its impact on conversations, and the results of the guards."""
-        checked = check_guards(predict_impact(schedule_steps(plan), self.sample), self.environment)
-        return lift_guards(checked, self.allowed, self.reason)
+        predicted = self._require_consent(predict_impact(schedule_steps(plan), self.sample))
+        return lift_guards(check_guards(predicted, self.environment), self.allowed, self.reason)
+
+    def _require_consent(self, plan: Plan) -> Plan:
+        owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
+        if not owned or plan.behaviour is None:
+            return plan
+        return replace(plan, consent=tuple(required_consent(plan.behaviour, plan.queue_names, owned)))
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""

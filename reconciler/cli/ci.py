@@ -1,4 +1,4 @@
-"""A run in GitHub Actions: its repository, commit and log, and the job's summary."""
+"""A run in GitHub Actions, or a job on GitLab: its repository, commit and log."""
 
 import json
 import os
@@ -16,13 +16,14 @@ from reconciler.text.files import MIB, read_file
 _LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_PAGE: Final = re.compile(_SERVER.pattern + r"(/[A-Za-z0-9_.-]+)+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions."""
-    workspace = os.environ.get("GITHUB_WORKSPACE")
+    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions and GitLab."""
+    workspace = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR")
     if not workspace:
         return list(findings)
     root = os.path.realpath(workspace)
@@ -41,6 +42,9 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
 
 def source_links() -> SourceLinks:
     """Return the links to the commit and the log of this run."""
+    if project := _variable("CI_PROJECT_URL", _PAGE):  # on GitLab; the first commit is only set for merged results
+        commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT) or _variable("CI_COMMIT_SHA", _COMMIT)
+        return SourceLinks(f"{project}/-", commit, _variable("CI_PIPELINE_URL", _PAGE), _prefix("CI_PROJECT_DIR"))
     server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()
@@ -53,11 +57,16 @@ def source_links() -> SourceLinks:
         commit = _variable("GITHUB_SHA", _COMMIT)
     else:
         commit = head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
+    return SourceLinks(repository, commit, run, _prefix("GITHUB_WORKSPACE"))
+
+
+def _prefix(variable: str) -> str:
+    """Return the current folder below that of the variable, with a slash at its end; empty at the top."""
     try:
-        folder = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
+        folder = Path.cwd().resolve().relative_to(Path(os.environ[variable]).resolve()).as_posix()
     except (KeyError, ValueError, OSError):
         folder = "."
-    return SourceLinks(repository, commit, run, "" if folder == "." else f"{folder}/")
+    return "" if folder == "." else f"{folder}/"
 
 
 def _variable(name: str, pattern: re.Pattern[str]) -> str:

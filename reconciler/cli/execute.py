@@ -30,6 +30,7 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
+_USERS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR")  # who started a pipeline
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
 _JOURNAL_ALONE: Final = "--journal is the journal with the run of --undo, but --undo is not set"
@@ -46,7 +47,8 @@ async def execute_plan(
     calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at most: everything is read before each step
     client.rate_limiter.restart_time_limit(_EXTRA_SECONDS + calls / api.requests_per_second)
     try:
-        user = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+        named = (os.environ.get(name) for name in _USERS)
+        user = next(filter(None, named), None) or getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
     path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())
@@ -109,12 +111,14 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     options = replace(reviewed.options, prune=session.options.prune)
+    if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
+        options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
     return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change (a directory or a git revision): a plan shows what a changed fallback moves"
+    base = "the manifests before the change (a directory or a git revision): for a changed fallback, and for owners"
     parser.add_argument("--base", metavar="DIR|REV", help=base)
     parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
     journal = "the journal with that run (default: as for `cxroute history`)"

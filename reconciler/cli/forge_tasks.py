@@ -1,14 +1,15 @@
 """The tasks of `cxroute github|gitlab|azure|bitbucket`: steps of a pipeline other than plan and apply."""
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import httpx
 
@@ -17,16 +18,21 @@ from reconciler.cli.command_line import require_single
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.errors import RefusedError, UsageError
-from reconciler.forge import drift_issue, note, reviewed_plan
-from reconciler.forge.forge import Forge, PipelineRun
+from reconciler.forge import consent, drift_issue, note, reviewed_plan
+from reconciler.forge.consent import MEMBERS_TOKEN, Voters
+from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
+from reconciler.plan.consent import describe_consent
+from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.rest.client import RestClock, RestDialect, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
 _LONGEST_NUMBER: Final = 12
+_PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
 _NOTES: Final = ("comment", "note")
+_REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
 
 class ForgeModule(Protocol):
@@ -73,14 +79,23 @@ class Step(NamedTuple):
         return replace(run, pull_request=int(number))
 
     @contextmanager
-    def connect(self, run: PipelineRun) -> Iterator[Forge]:
+    def connect(self, run: PipelineRun, token_variable: str = "") -> Iterator[Forge]:
         """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
-        variable = self.module.DIALECT.token_variable
+        variable = token_variable or self.module.DIALECT.token_variable
         token = os.environ.get(variable, "").strip()
         if not token or not token.isascii() or not token.isprintable():
             raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
         with open_rest_http() as http:
             yield self.module.connect(http, run, token)
+
+    @contextmanager
+    def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
+        """Connect with the token that can read members, if there is one."""
+        if not os.environ.get(MEMBERS_TOKEN, "").strip():
+            yield Voters(forge, forge, number, head)
+            return
+        with self.connect(run, MEMBERS_TOKEN) as directory:
+            yield Voters(forge, directory, number, head)
 
     def author(self, forge: Forge) -> str:
         """Return the login of --author, or of the token: only notes by that login are edited."""
@@ -93,6 +108,7 @@ class ForgeOptions(NamedTuple):
     tasks: tuple[str, ...]
     token_variable: str
     pipeline: str  # the default of --workflow
+    pipeline_help: tuple[str, str] = ("FILE", "file name of the plan workflow")  # its value, and its meaning
 
 
 def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
@@ -101,7 +117,7 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
         "task", choices=forge.tasks, help=f"the task; the variable {forge.token_variable} holds the token"
     )
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
-    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in ("outputs", *_NOTES)))
+    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in _REPORTING))
     plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
     comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
     comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
@@ -109,17 +125,23 @@ def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    workflow = f"file name of the plan workflow (default: {forge.pipeline})"
-    reviewed.add_argument("--workflow", metavar="FILE", default=forge.pipeline, help=workflow)
-    drift = parser.add_argument_group("drift-issue")
-    drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
-    drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
+    metavar, meaning = forge.pipeline_help
+    workflow = f"{meaning} (default: {forge.pipeline})"
+    unchanged = "no manifest is changed: no consent is needed"
+    parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
+    planned = parser.add_argument_group("consent (without --report), reviewed-plan")
+    planned.add_argument("--workflow", metavar=metavar, default=forge.pipeline, help=workflow)
+    if "drift-issue" in forge.tasks:
+        drift = parser.add_argument_group("drift-issue")
+        drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
+        drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
 
 
 def run_task(forge: str, options: argparse.Namespace, output: Output) -> int:
     """Run a task on a forge: "github"."""
     module = cast("ForgeModule", import_module(f"reconciler.forge.{forge}"))
-    REDACTOR.add(os.environ.get(module.DIALECT.token_variable))
+    for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
+        REDACTOR.add(os.environ.get(variable))
     TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
     return 0
 
@@ -132,13 +154,23 @@ def _write_outputs(step: Step) -> None:
         step.files.add_summary(report.text.partition("\n")[2])
 
 
+def _write_widget(step: Step) -> None:
+    """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
+    directory = Path(step.required("report", "--report DIR"))
+    if report := read_plan_report(directory):
+        create, update, adopt, delete = (report.counts.get(action, 0) for action in COUNTED_ACTIONS)
+        counts = {"create": create, "update": update + adopt, "delete": delete}
+        write_text(directory / "tfplan.json", json.dumps(counts))
+
+
 def _publish_note(step: Step) -> None:
     run, options = step.read_run(), step.options
     request = _build_request(step, run)
     if options.report is None:
         step.files.add_summary(request.desired.text)
     if run.pull_request is None:
-        step.output.note("There is no pull request for the comment. Its text is in the job summary.")
+        place = " Its text is in the job summary." if step.files.summary else ""
+        step.output.note(f"There is no pull request for the comment.{place}")
         return
     try:
         with step.connect(run) as forge:
@@ -147,7 +179,8 @@ def _publish_note(step: Step) -> None:
             decision = request.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
     except (RestError, UsageError) as error:
-        step.output.warn(f"{error}; the text of the comment is in the job summary")
+        place = "; the text of the comment is in the job summary" if step.files.summary else ""
+        step.output.warn(f"{error}{place}")
         if options.report is not None:
             step.files.add_summary(request.desired.text)
 
@@ -178,12 +211,64 @@ def _write_reviewed_plan(step: Step) -> None:
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
             plan = reviewed_plan.fetch_reviewed_plan(forge, run, environment, step.options.workflow, source)
+            if source:
+                with step.connect_voters(run, forge, source.number, source.head) as voters:
+                    consent.refuse_missing(voters, plan, environment)
     except RefusedError as refused:
         step.files.write_outputs({"reason": refused})
         raise
     write_text(out, plan)
     where = f"{forge.request} {source.number}" if source else "this run"
     step.output.result(f"wrote the reviewed plan of {where}: {out}\n")
+
+
+def _update_consent(step: Step) -> None:
+    """Set the status of the consent of a pull request's head. Raises RefusedError if consent is missing."""
+    environment, run = step.environment, step.read_run()
+    if run.pull_request is None:
+        raise UsageError("there is no pull request whose consent could be read")
+    with step.connect(run) as forge:
+
+        def report(state: Literal["pending", "success", "failure"], text: str) -> None:
+            forge.set_status(run.sha, consent.make_status(environment, state, text))
+
+        if step.options.unchanged:
+            report("success", "No manifest is changed: no consent is needed")
+            step.output.result("no manifest is changed: no consent is needed\n")
+            return
+        plan = _fetch_planned(step, forge, run)
+        if plan is None:
+            step.output.result(f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n")
+            return
+        report("pending", "Reading the approvals")  # in place of an earlier success, should this fail
+        try:
+            needed = consent.list_needed(plan, environment)
+            with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
+                missing = consent.find_missing(voters, needed)
+        except (RestError, RefusedError, UsageError):
+            with suppress(RestError):
+                report("failure", "The consent could not be read: see the run")
+            raise
+        if missing:
+            report("failure", f"Consent is missing: {describe_consent(missing)}")
+            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}")
+        text = "No consent is needed: no queue with owners gains or loses callers"
+        text = f"Consent is given: {describe_consent(needed)}" if needed else text
+        report("success", text)
+        step.output.result(f"{text}\n")
+
+
+def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
+    """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
+    if step.options.report is not None:
+        return read_json_object(Path(step.options.report, PLAN_FILE))
+    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), RestClock().sleep
+    for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
+        if plan_run is None:
+            sleep(pause)
+            plan_run = forge.find_plan_run(run.sha, step.options.workflow)
+    content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
+    return consent.parse_plan(content) if content else None
 
 
 def _update_issue(step: Step) -> None:
@@ -215,8 +300,10 @@ def _update_issue(step: Step) -> None:
 
 TASKS: Final[dict[str, Callable[[Step], None]]] = {
     "outputs": _write_outputs,
+    "widget": _write_widget,
     "comment": _publish_note,
     "note": _publish_note,
+    "consent": _update_consent,
     "reviewed-plan": _write_reviewed_plan,
     "drift-issue": _update_issue,
 }

@@ -1,6 +1,7 @@
 """Resolution of queue names in manifests to live queues (docs/manifests.md#queues)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from reconciler.manifest.documents import QueueRef
 from reconciler.manifest.load import Manifests
@@ -88,9 +89,43 @@ class OfflineQueueResolver(QueueResolver):
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
     """Return the queue of each alias in the environment; None without an entry, in the sandbox the alias itself."""
     return {
-        alias: value
-        if isinstance(value, str)
-        else value.get(environment) or (alias if environment == "sandbox" else None)
+        alias: _queue_in(environment, alias, value)
         for loaded in manifests.queues
         for alias, value in loaded.document.queues.items()
     }
+
+
+def _queue_in(environment: str, alias: str, value: str | QueueRef | Mapping[str, QueueRef]) -> str | QueueRef | None:
+    if isinstance(value, str) or (isinstance(value, QueueRef) and not (value.id and environment == "sandbox")):
+        return value
+    own = None if isinstance(value, QueueRef) else value.get(environment)
+    return own or (alias if environment == "sandbox" else None)
+
+
+class OwnedQueue(NamedTuple):
+    """A queue with owners. Without a live queue of that name it has no `id`: the tenant may have renamed it."""
+
+    id: str | None
+    name: str
+    owners: tuple[str, ...]
+
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...]]:
+        """Return the queue, whatever its name is, and who must consent."""
+        return self.id or self.name, self.owners
+
+
+def list_owned_queues(manifests: Manifests, environment: str, live: Collection[Queue]) -> frozenset[OwnedQueue]:
+    """Return the queues with owners in an environment: every live queue of a name, also if it is inactive."""
+    # With --base also as they were before: a change cannot remove owners and move their callers in one step.
+    sides = (side for side in (manifests, manifests.base) if isinstance(side, Manifests))
+    owned = set[OwnedQueue]()
+    for alias, reference in (item for side in sides for item in resolve_aliases(side, environment).items()):
+        if not isinstance(reference, QueueRef) or not reference.owners:
+            continue
+        owners = tuple(sorted(set(reference.owners)))
+        found = [queue for queue in live if reference.id == queue.id or reference.name == queue.name]
+        owned |= {OwnedQueue(queue.id, queue.name, owners) for queue in found}
+        if not found:
+            owned.add(OwnedQueue(reference.id, reference.name or alias, owners))
+    return frozenset(owned)

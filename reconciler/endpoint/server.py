@@ -244,7 +244,7 @@ class _EndpointServer(uvicorn.Server):
             raise CxrouteError(
                 f"the endpoint's own GET /health failed ({answer}): uvicorn {uvicorn.__version__}"
                 " is not compatible with this version of cxroute. Install the versions that the extra `serve` requires;"
-                " see docs/getting-started.md, section Install."
+                " see docs/install.md, section Extras."
             )
         self._announce()
 

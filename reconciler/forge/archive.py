@@ -11,12 +11,13 @@ _ENCRYPTED: Final = 0x1
 _MAX_ENTRIES: Final = 1000  # entries of an archive
 
 
-def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
-    """Return the file of that exact name. Raises RefusedError if there is none, two, or a larger one."""
+def read_archive_file(archive: bytes, name: str, max_bytes: int, folder: str = "") -> bytes:
+    """Return the file of that exact name, also in `folder`. Raises RefusedError if there is none, two, or a larger."""
+    names = (name, f"{folder}/{name}") if folder else (name,)
     # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
+            entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename in names]
             if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
                 raise RefusedError(f"the artifact must contain exactly one {name}")
             (entry,) = entries

@@ -1,5 +1,6 @@
 """The pipelines of a repository with manifests, from templates; those for GitHub are this project's own workflows."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
@@ -18,6 +19,7 @@ _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{
 _SIGNED: Final = re.compile("# Written by `cxroute init --[a-z]+`[^\n]*: ([0-9a-f]{16})\n")  # with any version's words
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
+_EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)  # one copy for each environment
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
@@ -27,6 +29,7 @@ class PipelineSettings(NamedTuple):
     action: str  # OWNER/REPOSITORY@COMMIT; only workflows of GitHub have it
     manifests: str
     variables: tuple[str, ...]  # variables of credentials, and names of the secrets
+    environments: tuple[str, ...] = ("prod",)  # of the manifests; only pipelines whose matrix is fixed have them
 
 
 class PipelineKind(NamedTuple):
@@ -44,13 +47,28 @@ def _github_credentials(variables: Sequence[str]) -> Sequence[str]:
     return [*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"]
 
 
-WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
+def _gitlab_credentials(variables: Sequence[str]) -> Sequence[str]:
+    return [f"tenant_secrets=({' '.join(variables)})"]  # names alone: GitLab sets the variables of a job
+
+
+def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
+    # Azure DevOps maps a secret into a step only by name; one that is not set stays as the text "$(NAME)".
+    return [f"{name}: $({name})" for name in variables]
+
+
+WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
+_AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-install.yml")
 PIPELINES: Final = {
     kind.option: kind
     for kind in (
         PipelineKind(
             "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
         ),
+        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml"), _gitlab_credentials),
+        PipelineKind(
+            "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES), _azure_credentials
+        ),
+        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",), lambda variables: variables),
     )
 }
 
@@ -63,9 +81,15 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
         text = template.read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
+        text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
+        text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
         text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"
+
+
+def _fill(text: str, environment: str) -> str:
+    return text.replace("@ENVIRONMENT@", environment).replace("@ID@", re.sub("[^A-Za-z0-9]", "_", environment))
 
 
 def current_action(text: str) -> str | None:

@@ -18,7 +18,8 @@ class StepFiles(NamedTuple):
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> "StepFiles":
         """Return the files in the step's variables."""
-        outputs, summary = variables.get("GITHUB_OUTPUT"), variables.get("GITHUB_STEP_SUMMARY")
+        outputs = variables.get("GITHUB_OUTPUT") or variables.get("CXROUTE_OUTPUT")  # of a script on another forge
+        summary = variables.get("GITHUB_STEP_SUMMARY") or variables.get("CXROUTE_SUMMARY")
         return cls(Path(outputs) if outputs else None, Path(summary) if summary else None)
 
     def write_outputs(self, values: Mapping[str, object]) -> None:

@@ -25,6 +25,12 @@ class QueueRef(f.StrictModel):
         "The queue's id in CXone, for a name that several queues have.", "12345678-1234-1234-1234-123456789012"
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable("The queue's name, exactly as CXone shows it.", "Fraud Test")
+    owners: f.ShortList[Annotated[str, Field(pattern=f.OWNER)]] = f.optional(
+        (),
+        "Who must consent to a change that gives the queue callers or takes callers from it: users and groups of the"
+        " forge. One of them is enough.",
+        ["@acme/fraud"],
+    )
     _exactly_one = f.require_exactly_one("id", "name")
 
 
@@ -36,11 +42,13 @@ class Queues(f.ManifestDocument):
     queues: dict[
         f.NonEmptyText,
         Annotated[
-            Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
-            f.of_shape("must be a live queue's name, or a mapping of environments"),
+            Annotated[f.NonEmptyText, Tag("<text>")]
+            | Annotated[QueueRef, Tag("<queue>")]
+            | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
+            f.of_shape("must be a live queue's name, a queue, or a mapping of environments", f.form_of_queue),
         ],
     ] = f.required(
-        "Each alias, and its live queue: by name, or for each environment by id or name.",
+        "Each alias, and its live queue: by name, or by id or name with its owners, or so for each environment.",
         {"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}},
     )
 

@@ -17,6 +17,7 @@ from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
+from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import join_first, pluralize, quote
@@ -42,6 +43,7 @@ class ReviewedPlan:
     addresses: frozenset[str]  # the addresses of its changes
     claims: tuple[RegionClaim, ...]  # the impact of its regions
     traffic: Document | None  # the path and digest of its traffic sample, if it has one
+    consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()  # each queue and its owners
 
 
 def plan_to_json(plan: Plan) -> Document:
@@ -75,6 +77,7 @@ def plan_to_json(plan: Plan) -> Document:
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [asdict(result) for result in plan.guards],
     }
+    form |= {} if plan.consent is None else {"consent": [consent_to_json(entry) for entry in plan.consent]}
     return {**form, "planId": plan.remember_id(lambda: digest_document(form))}
 
 
@@ -162,6 +165,7 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
             claims=region_claims(form["behaviour"] or {"regions": []}),
             traffic=options["traffic"]
             and {name: _require_text(options["traffic"][name]) for name in ("file", "digest")},
+            consent=frozenset(parse_consent(entry).queue.identity for entry in form.get("consent", ())),
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
@@ -209,6 +213,10 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
             f"the manifests or the tenant changed since the plan was created. A new plan has"
             f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
         )
+    for entry in fresh.consent or ():
+        if entry.queue.identity not in reviewed.consent:
+            owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
+            raise RefusedError(f"{name} does not list the consent of the owners of {owners}. {again}")
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:

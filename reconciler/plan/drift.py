@@ -199,7 +199,7 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
 
 def drift_to_json(drift: Drift) -> Document:
     """Return the document; the same drift gives the same document."""
-    plan, impact, document = drift.plan, drift.full_impact, plan_to_json(drift.plan)
+    plan, impact, document = drift.plan, drift.full_impact, plan_to_json(replace(drift.plan, consent=None))
     since = {str(address): run for address, run in drift.last_runs.items()}
     changes = document["changes"]
     for change in changes:

@@ -18,7 +18,6 @@ def plan_schema() -> Schema:
     fallback = _object({"intent": text, "minConfidence": _NUMBER, "knownIntents": _list(_TEXT)})
     guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
     queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
-    counts = dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT)
     fields = {
         "formatVersion": {"const": "1.0"},
         "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
@@ -28,13 +27,14 @@ def plan_schema() -> Schema:
         "planId": _hex(12),
         "options": _object(options),
         "endpoint": _or_null(_object({"before": fallback, "after": fallback})),
-        "summary": _object(counts, optional=_FURTHER_COUNTS),
+        "summary": _object(dict.fromkeys((*_COUNTS, *_FURTHER_COUNTS), _COUNT), optional=_FURTHER_COUNTS),
         "changes": _list({"$ref": "#/$defs/change"}),
         "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
         "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": _list(_object(guard)),
+        "consent": _list(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
     objects = _list({"type": "object"})
@@ -42,7 +42,7 @@ def plan_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cxroute plan",
-        **_object(fields, optional=("report",)),
+        **_object(fields, optional=("consent", "report")),
         "$defs": {
             "change": _change(),
             "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
@@ -136,6 +136,11 @@ def _balance() -> Schema:
     fields["change"] = {"type": "number", "description": "how much more the queue gets; less than 0: how much less"}
     fields["changeLeast"] = _NUMBER
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
+
+
+def _consent() -> Schema:
+    change = {"enum": ["gains", "loses", "both", "unknown"]}
+    return _object({"queueId": _or_null(_TEXT), "queueName": _TEXT, "owners": _list(_TEXT), "change": change})
 
 
 def _finding() -> Schema:

@@ -16,6 +16,7 @@ from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
+from reconciler.plan.consent import Consent
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
@@ -102,6 +103,7 @@ class Plan:
     unproven: tuple[Address, ...] = ()
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
     traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
+    consent: tuple[Consent, ...] | None = None  # whose consent it needs; None if no queue has owners
     guards: tuple[GuardResult, ...] = ()
     promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown

@@ -21,9 +21,19 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
-    single = [occurrence for finding in findings for occurrence in finding.occurrences]
+    pairs = fingerprint_findings(findings)
+    results = [_result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]]
+    invocation: Document = {"executionSuccessful": True}
+    if len(pairs) > MAX_RESULTS:
+        cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(pairs), 'finding')} are here."
+        invocation["toolExecutionNotifications"] = [_notification("warning", cut)]
+    return _log(results, invocation)
+
+
+def fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    """Return each single finding with its fingerprint, worst first; no two fingerprints are equal."""
     pairs, counts = [], Counter[str]()
-    for finding in single:
+    for finding in (occurrence for each in findings for occurrence in each.occurrences):
         # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
         source = finding.source
         marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
@@ -32,13 +42,7 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
         digest = sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
         counts[digest] += 1
         pairs.append((finding, f"{digest}:{counts[digest]}"))
-    pairs.sort(key=lambda pair: list(_LEVELS).index(pair[0].severity))
-    results = [_result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]]
-    invocation: Document = {"executionSuccessful": True}
-    if len(single) > MAX_RESULTS:
-        cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
-        invocation["toolExecutionNotifications"] = [_notification("warning", cut)]
-    return _log(results, invocation)
+    return sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
 
 
 def failure_to_sarif(message: str) -> Document:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
+from reconciler.plan.consent import Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
@@ -48,6 +49,12 @@ class PlanSummary:
     totals_text: str
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
+    consent: tuple[Consent, ...] = ()
+
+    @property
+    def consent_text(self) -> str:
+        """Return whose consent is needed in one line; empty without any."""
+        return f"Consent needed: {describe_consent(self.consent)}" if self.consent else ""
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
@@ -83,6 +90,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         totals_text=_totals_text(plan),
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
+        consent=plan.consent or (),
     )
 
 

@@ -54,6 +54,13 @@ class RestResponse(NamedTuple):
     url: httpx.URL  # of the request
 
 
+class RequestContent(NamedTuple):
+    """The content of a request, and its media type."""
+
+    type: str
+    data: bytes
+
+
 class ListPage(NamedTuple):
     """One page of a list, and the address of the next; `items` is None for a response that is not a page."""
 
@@ -76,6 +83,7 @@ class RestDialect(NamedTuple):
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
     page: Callable[[RestResponse, object], ListPage] = page_by_link
+    sign_in_statuses: tuple[int, ...] = ()  # of a sign-in page, which an API sends in place of 401
 
 
 @dataclass(kw_only=True)
@@ -119,18 +127,24 @@ class RestClient:
                 raise RestError(f"cannot {purpose.task}: the link to the next page leads to another host")
         raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
-    def send(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
+    def send(
+        self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
-        content = json.dumps(payload).encode()
+        content = RequestContent(content_type, json.dumps(payload).encode())
         return as_object(self._payload(self._request(method, self.base + path, purpose, content), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
-        """Return a file from the location that the API names; the token is not sent there."""
-        redirect, name = self._request("GET", self.base + path, purpose), self.dialect.name
+        """Return a file from the location that the forge names; the token is not sent there."""
+        redirect = self._request("GET", self.base + path, purpose)
         if redirect.status < _MULTIPLE:
-            raise RestError(f"cannot {purpose.task}: {name} sends no link to it")
-        # The location is fetched without the token: over https, or from the API's host if that is plain http.
-        url, base = _parse_url(redirect.headers.get("location", "")), httpx.URL(self.base)
+            raise RestError(f"cannot {purpose.task}: {self.dialect.name} sends no link to it")
+        return self.download_from(redirect.headers.get("location", ""), max_bytes, purpose)
+
+    def download_from(self, location: str, max_bytes: int, purpose: Purpose) -> bytes:
+        """Return the file at a location that the API named; the token is not sent there."""
+        url, base, name = _parse_url(location), httpx.URL(self.base), self.dialect.name
+        # Over https, or from the API's host if that is plain http.
         is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
         if not url.host or not (url.scheme == "https" or is_local):
             raise RestError(f"cannot {purpose.task}: {name}'s link to it is not an https:// address")
@@ -145,13 +159,15 @@ class RestClient:
         method: str,
         url: str,
         purpose: Purpose,
-        content: bytes | None = None,
+        content: RequestContent | None = None,
         max_bytes: int = _MAX_RESPONSE_BYTES,
     ) -> RestResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
-        headers |= {"Content-Type": "application/json"} if content is not None else {}
-        request = self.http.build_request(method, url, headers=headers, content=content)
+        headers |= {"Content-Type": content.type} if content else {}
+        request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
         response = self._send_with_retries(request, purpose, max_bytes)
+        if response.status in self.dialect.sign_in_statuses:
+            response = response._replace(status=UNAUTHORIZED, body=b"")
         if response.status >= _REFUSED:
             raise RestError(self._refusal_text(response, purpose), response.status)
         return response

@@ -45,7 +45,7 @@ _EXISTENCE: Final = {"exists": "present", "notExists": "missing"}
 _WORDS: Final = _EQUALITIES | _LISTS | _TEXTS | _ORDERS | _EXISTENCE | {"between": "between"}
 _OPERATORS: Final = {word: operator for operator, word in _WORDS.items()}
 _OPENINGS: Final = re.compile(
-    rf"(?:{'|'.join(word for word in _OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?", re.ASCII
+    rf"(?:{'|'.join(word for word in _OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?|[≥≤]", re.ASCII
 )
 # TRUE and FALSE of programs in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, and Nordic ones.
 _BOOLEAN: Final = (
@@ -168,7 +168,7 @@ class _CellReader:
 
     def read_test(self) -> tuple[str, Value]:
         """Return an operator and its value."""
-        word = self.take(_OPENINGS)
+        word = self.take(_OPENINGS).replace("≥", ">=").replace("≤", "<=")
         operator = _OPERATORS[word]
         if operator in _EXISTENCE or (operator in _LISTS and self.take(r"\(\)")):
             return operator, ()

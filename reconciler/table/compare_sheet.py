@@ -81,7 +81,7 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
         elif row := rows.get(name.text):
             if names[name.text] > 1:
-                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows")
+                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows: a copy needs a new key")
             rule, changes = reader.read(cells, row.cells, row.entry.rule)
             edits += [RowEdit(name, row.entry, rule, changes)] if changes else []
         elif _ADDRESS.fullmatch(name.text):

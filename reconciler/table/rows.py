@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry, evaluation_key
 from reconciler.desired.desired import DesiredState
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import RuleShares
@@ -100,11 +101,7 @@ def heading_of(attribute: str, labels: Labels) -> str:
 
 def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
     """Return the conditions of a rule that cxroute understands, by attribute."""
-    by_attribute: dict[str, list[Condition]] = {}
-    for part in rule.conditions:
-        if isinstance(part, Condition):
-            by_attribute.setdefault(part.attribute, []).append(part)
-    return by_attribute
+    return group_pairs((part.attribute, part) for part in rule.conditions if isinstance(part, Condition))
 
 
 def _make_row(

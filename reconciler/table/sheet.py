@@ -21,7 +21,6 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
-_LETTERS: Final = 26
 _SHOWN: Final = 20
 
 
@@ -65,7 +64,8 @@ def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], s
         raise SheetError("the table is empty: it has no row with headings")
     width = max((at for at, cell in enumerate(filled[0]) if cell.text), default=0) + 1
     beyond = [f"{cell.name}: there is no heading above it" for cells in filled for cell in cells[width:] if cell.text]
-    refuse_cells(beyond)
+    late = [cell.name for cells in filled[1:] for cell in cells if ORIGIN.fullmatch(cell.text)]
+    refuse_cells([f"{name}: the headings must be in the first row" for name in late] or beyond)
     return Sheet(filled[0][:width], tuple(cells[:width] for cells in filled[1:]))
 
 
@@ -78,11 +78,8 @@ def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
 
 def column_letters(index: int) -> str:
     """Return the letters of a column, which is counted from 0: `A`, `Z`, `AA`."""
-    letters = ""
-    while index >= 0:
-        letters = chr(ord("A") + index % _LETTERS) + letters
-        index = index // _LETTERS - 1
-    return letters
+    rest, last = divmod(index, 26)
+    return (column_letters(rest - 1) if rest else "") + chr(ord("A") + last)
 
 
 def write_csv(rows: Sequence[Sequence[str]]) -> str:

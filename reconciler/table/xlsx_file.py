@@ -58,7 +58,7 @@ def write_xlsx(
 
 
 def read_xlsx(data: bytes) -> Sheet:
-    """Return the first sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
+    """Return the sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
     problems: list[str] = []
     try:
         sheet = _open_table(data)
@@ -85,8 +85,10 @@ def _open_table(data: bytes) -> Any:  # noqa: ANN401 - a sheet of openpyxl
         if sum(part.file_size for part in parts.infolist()) > _MAX_UNPACKED:
             raise SheetError(f"the workbook has more than {_MAX_UNPACKED // MIB} MiB unpacked")
         with catch_warnings(action="ignore"):
-            book = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
-        sheet: Any = next(filter(_is_table, book.worksheets), book.worksheets[0])
+            book: Any = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
+        sheet, *others = list(filter(_is_table, book.worksheets)) or book.worksheets[:1]
+        if others:
+            raise SheetError(f"{quote(sanitize(others[0].title))} is a second sheet with a table: keep the edited one")
         if merged := _MERGED.search(parts.read(sheet._worksheet_path)):  # noqa: SLF001 - no other way in this mode
             refuse_cells([f"{sanitize(sheet.title)}!{merged[1].decode()}: these cells are merged: split them"])
     return sheet

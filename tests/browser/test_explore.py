@@ -363,6 +363,29 @@ def test_an_invalid_value_is_named(browser: Browser, address: Callable[[str], st
             assert reason in page.locator("#answer").inner_text()
 
 
+def test_a_value_that_no_list_has_is_doubted(browser: Browser, address: Callable[[str], str]) -> None:
+    """Another case is another value, which gets another answer: the nearest values of the list are named."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("bank"))
+        for field, value, doubt in (
+            (
+                "#intent",
+                "stolen CARD",
+                'intent "stolen CARD" is not in the list of values. Did you mean: Lost or stolen card',
+            ),
+            ("#intent", "Lost or stolen card", ""),
+            ("#field-0", "GOLD", 'customer tier "GOLD" is not in the list of values. Did you mean: Gold'),
+            ("#field-0", "gold", ""),
+            ("#field-2", "10,000", 'transfer amount "10,000" is a text, not a number'),
+            ("#field-2", "10000", ""),
+        ):
+            page.fill(field, value)
+            said = page.locator("#answer p").first.inner_text()
+            assert said == f"Check this: {doubt}" if doubt else said.startswith("By the manifests")
+    assert [] == sight.noise
+
+
 def test_a_page_without_input_says_what_to_do(browser: Browser, address: Callable[[str], str]) -> None:
     """Until there is an attribute, and again after all are cleared; the answer is there, too."""
     with seen(browser) as sight:

@@ -10,10 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.desired.desired import desire_offline
-from reconciler.manifest.load import load_manifests
-from reconciler.model.live import Marker, format_description
-from reconciler.model.rule import to_api_json
+from tests.support.live_file import live_file
 from tests.support.program import Program, write
 
 ROOT = Path(__file__).parents[2]
@@ -35,27 +32,6 @@ rules:
   - {key: rest, when: [{attribute: cognigyDetectedIntent, exists: true}], queue: General, priority: 900}
 """
 INTENTS = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{names}]\n"
-
-
-def live_file(environment: str = "prod") -> str:
-    """Write the rules of the manifests as they are after an apply, and return the file's name."""
-    manifests = load_manifests(Path("manifests"))
-    desired, queues = desire_offline(manifests, manifests.environment(environment))
-    rules = [
-        {
-            "id": f"id-{address.ruleset}-{address.key}",
-            "name": rule.rule.name,
-            "description": format_description(rule.rule, Marker(desired.owner, address, rule.marker_digest)),
-            "priority": rule.rule.priority,
-            "enabled": rule.rule.enabled,
-            "conditions": [to_api_json(part) for part in rule.rule.conditions],
-            "targets": [to_api_json(part) for part in rule.rule.targets],
-        }
-        for address, rule in desired.rules.items()
-    ]
-    named = [{"id": queue.id, "name": queue.name} for queue in queues.queues_by_id.values()]
-    Path("live.json").write_text(json.dumps({"rules": rules, "queues": named}), encoding="utf-8")
-    return "live.json"
 
 
 def git(*words: str) -> None:
@@ -171,14 +147,6 @@ def test_a_new_environment_has_no_earlier_endpoint(small: Program) -> None:
     write("prod.yaml", PROD.format(least=0.5).replace("name: prod", "name: other"))
     code, found = small.json("plan", "-e", "other", "--live", "live.json", "--base", "HEAD")
     assert (0, None) == (code, found["options"]["base"])
-
-
-def test_an_apply_needs_the_reviewed_move_of_the_endpoint(small: Program) -> None:
-    """A saved plan keeps the base: without the repository it is applied with the same rows."""
-    write("prod.yaml", PROD.format(least=0.5))
-    assert 0 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD", "--out", "plan.json")
-    assert 64 == small("apply", "plan.json", "--base", "HEAD")
-    assert "a saved plan contains its options" in small.err
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_an_incompatible_uvicorn_ends_the_start(monkeypatch: pytest.MonkeyPatch)
     assert (
         "the endpoint's own GET /health failed (HTTP/1.1 400 Bad Request): uvicorn"
         f" {uvicorn.__version__} is not compatible with this version of cxroute. Install the versions that the extra"
-        " `serve` requires; see docs/getting-started.md, section Install."
+        " `serve` requires; see docs/install.md, section Extras."
     ) == str(raised.value)
 
 

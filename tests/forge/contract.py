@@ -1,7 +1,9 @@
 """The fake forges of the contract suite: one interface, so that each test runs on every adapter over a real socket.
 
 A fake keeps the shapes of the forge's own API, checks the permissions of the token for each request, and sends lists in
-pages. The suite (`tests/forge/test_contract.py`) knows only this interface and the commands of cxroute.
+pages. The suite (`tests/forge/test_contract.py`) knows only this interface and the commands of cxroute. It finds a fake
+by the function `fake_forge()` of `tests.forge.NAME.contract_fake` or `tests.forge.NAME.fake`. The forge has the user
+`anna`, who opened the pull request, and the other users of the tests; the token belongs to `cxroute-bot`.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class FakeFault(NamedTuple):
 
     pattern: str  # searched by `re`
     status: int
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}  # in place of the fake's own: a `Content-Length` above the body's cuts the response
     body: bytes = b"{}"
 
 
@@ -106,6 +108,10 @@ class FakeForge(Protocol):
 
     def set_members(self, owner: str, *logins: str) -> None:
         """Define a team or group (`@acme/fraud`)."""
+        ...
+
+    def move_to_fork(self) -> None:
+        """Make the pull request one from another repository, which belongs to someone else."""
         ...
 
     def merge(self, sha: str = MERGE) -> None:

@@ -109,6 +109,11 @@ def test_the_examples_of_the_explanation_are_conditions(example: str, _meaning: 
     assert write_conditions(read_conditions("a", example)) == example
 
 
+@pytest.mark.parametrize(("sign", "written"), [("≥", ">="), ("≤", "<=")])
+def test_a_sign_of_comparison_is_read_as_pages_show_it(sign: str, written: str) -> None:
+    assert read_conditions("a", f"{sign} 0.5 and {sign}0.9") == read_conditions("a", f"{written} 0.5 and {written} 0.9")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -116,7 +121,7 @@ def test_the_examples_of_the_explanation_are_conditions(example: str, _meaning: 
         (">= 0,7", "a number has a decimal point, such as 0.7"),
         (">= high", "must be a number"),
         ("=1+1", 'write a text in quotes, such as "=1+1"'),
-        ("≥ 0.5", "write a text in quotes"),
+        ("≥ 0,5", "a number has a decimal point, such as 0.5"),
         ("“gold”", "write a text in quotes"),
         ("12:30", "write a text in quotes"),
         ("gold;;silver", "a value is missing"),

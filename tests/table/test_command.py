@@ -65,6 +65,18 @@ def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> 
     assert desk.out == "The table has no edits.\n"
 
 
+def test_a_table_without_most_of_its_rows_is_refused(desk: Program) -> None:
+    """The visible rows of a filtered sheet, copied into a new one, or only the headings."""
+    before = texts()
+    for kept in (1, 20):
+        edit(desk, lambda rows, kept=kept: rows.__delitem__(slice(kept, None)))  # type: ignore[misc]
+        assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+        assert "of the rules have no row. Copy the whole sheet, with the rows that a filter hides" in desk.err
+    assert texts() == before
+    edit(desk, lambda rows: rows.__delitem__(slice(40, None)))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+
+
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
@@ -126,7 +138,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
         (set_cell("cards/change-pin", "Priority", "1.5"), "is not a whole number"),
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
-        (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows"),
+        (set_cell("cards/change-pin", "Rule", "cards/pin-blocked"), "is in two rows: a copy needs a new key"),
         (set_cell("cards/change-pin", "Rule", "Cards!"), "is not a RuleSet, and not an address"),
         (set_cell("cards/change-pin", "Rule", "nothing/here"), "there is no RuleSet"),
     ],

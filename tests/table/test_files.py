@@ -17,6 +17,7 @@ from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.libreoffice import saved_by_libreoffice
 
 HEADINGS = ["Rule", "Queue"]
+ORIGIN = f"File (table of prod, {'0' * 12})"
 
 
 def a_workbook(value: Any) -> bytes:
@@ -117,6 +118,10 @@ def test_a_broken_workbook_is_a_clear_error(data: bytes) -> None:
         ("Rule,Queue\na,Caf\xe9".encode("latin-1"), "not UTF-8"),
         (b'Rule,Queue\na,"b', "line 2: the CSV text is not valid"),
         (b"Rule,Queue\na,b,c\n", "row 2, column C: there is no heading above it"),
+        (
+            f'My rules\nRule,"{ORIGIN}"\na/b,x\n'.encode(),
+            "1 cell refused\n  row 2, column B: the headings must be in the first row",
+        ),
         (b"," * 300, "at most"),
     ],
 )
@@ -195,11 +200,23 @@ def test_the_sheet_with_the_heading_of_a_table_is_read(blank: int) -> None:
     sheet: Any = book.create_sheet("mine")
     for _ in range(blank):
         sheet.append([None])
-    sheet.append(["Rule", "Queue", f"File (table of prod, {'0' * 12})"])
+    sheet.append(["Rule", "Queue", ORIGIN])
     sheet.append(["a/b", "Cards", "a.yaml line 1"])
     stream = BytesIO()
     book.save(stream)
     assert read_xlsx(stream.getvalue()).rows[0][1] == ("Cards", f"mine!B{blank + 2}")
+
+
+def test_a_workbook_with_a_copy_of_the_table_is_refused() -> None:
+    """The edits may be in either sheet."""
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.append(["Rule", "Queue", ORIGIN])
+    book.copy_worksheet(sheet).title = "mine"
+    stream = BytesIO()
+    book.save(stream)
+    with pytest.raises(SheetError, match='"mine" is a second sheet with a table'):
+        read_xlsx(stream.getvalue())
 
 
 def test_a_title_cannot_write_lines_into_a_message() -> None:

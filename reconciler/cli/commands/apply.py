@@ -59,9 +59,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
     execute.check_undo_options(options)
-    chosen = (options.only, options.adopt, options.keep_drift, options.traffic, options.undo, options.base)
+    chosen = (options.only, options.adopt, options.keep_drift, options.traffic, options.undo)
     if options.plan and any(chosen):
-        names = "--only, --adopt, --keep-drift, --traffic, --undo and --base"
+        names = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {names}")
     saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):

@@ -7,7 +7,7 @@ from reconciler.cli.forge_tasks import ForgeOptions, add_options, run_task
 from reconciler.cli.output import Output
 
 FORGE: Final = ForgeOptions(
-    tasks=("outputs", "comment", "reviewed-plan", "drift-issue"),
+    tasks=("outputs", "comment", "consent", "reviewed-plan", "drift-issue"),
     token_variable="GITHUB_TOKEN",  # noqa: S106 - the name of a variable
     pipeline="routing-plan.yml",
 )

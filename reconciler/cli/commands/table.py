@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
+from reconciler.cli.arguments import requires_extra
 from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
@@ -17,7 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.desired.queues import QueueError
-from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.update_manifest import find_unintended_changes
 from reconciler.manifest.kinds.environment import Environment
@@ -51,8 +52,7 @@ _REFUSED_FILES: Final = {
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
-    "rules at the end of their RuleSet, and removed rows are deletions. --check writes nothing and says what\n"
-    "would change."
+    "rules at the end of their RuleSet, and removed rows are deletions. --check only says what would change."
 )
 
 
@@ -82,12 +82,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
     current = read_rules(session.manifests, session.environment, session.sample)
-    try:
+    with requires_extra("sheets", "XLSX, unlike CSV,"):
         return (_write_table if options.edited is None else _write_edits)(session, current, options)
-    except ModuleNotFoundError as error:
-        if error.name != "openpyxl":
-            raise
-        raise UsageError("XLSX needs the extra `sheets` (docs/table.md); CSV works without it") from None
 
 
 def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSample | None = None) -> CurrentRules:
@@ -166,6 +162,9 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     if not any(edits):
         say("The table has no edits.\n")
         return 0
+    if len(edits.removed) > max(3, len(current.table.rows) // 2):
+        remedy = "Copy the whole sheet, with the rows that a filter hides; to delete most rules, edit the manifests"
+        raise RefusedError(f"nothing was written: {len(edits.removed)} of the rules have no row. {remedy}")
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
@@ -256,10 +255,10 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     """Print the conversations that go elsewhere by the edited rules."""
     before, stage = current.tenant.desired, current.tenant.desired.endpoint  # no rule changes the endpoint
     old, new = (order_entries(stage.pull_back(desired_entries(each)), before.evaluation) for each in (before, after))
-    difference, traffic = compare_behaviour(old, new, before.evaluation, types=stage.types), None
-    if session.sample:
-        traffic = measure_traffic(difference, old, new, convert_sample(stage.types, session.sample))
-    names, limit = current.tenant.resolver.names, session.limits.cases
-    summary = summarize_impact(difference, names, before.labels, traffic, limit)
+    difference = compare_behaviour(old, new, before.evaluation, types=stage.types)
+    sample = session.sample and convert_sample(stage.types, session.sample)
+    traffic = measure_traffic(difference, old, new, sample) if sample else None
+    queues = current.tenant.resolver.names
+    summary = summarize_impact(difference, queues, before.labels, traffic, session.limits.cases)
     scope = "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:"
     session.output.result("".join(f"{line}\n" for line in [scope, *impact_lines(summary, session.output.paint)]))

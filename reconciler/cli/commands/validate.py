@@ -17,6 +17,7 @@ from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
+from reconciler.render.gitlab_quality import code_quality_report
 from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
@@ -34,7 +35,7 @@ class _Report(NamedTuple):
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    forms = ("text", "json", "github", "sarif")
+    forms = ("text", "json", "github", "gitlab", "sarif")
     parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
 
 
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":
         output.document(findings_to_sarif(relative_to_root([*validated.findings, *validated.acknowledged])))
+    elif output.form == "gitlab":
+        output.document(code_quality_report(relative_to_root(validated.findings), options.manifests))
     elif output.form == "github":
         _print_for_github(validated, output)
     else:

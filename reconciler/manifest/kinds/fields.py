@@ -93,6 +93,7 @@ SCRIPT_VARIABLE: Final = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
 SCRIPT_PATH: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
 API_VERSION: Final = r"^v[1-9][0-9]?\.[0-9]$"
 PLAIN_LABEL: Final = r"^\w[\w '()/.-]*$"
+OWNER: Final = "^@[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,19}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
@@ -118,6 +119,7 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     SCRIPT_PATH: ("CXR104", "must be a script's path, such as Bot\\Hand-over, without control characters"),
     API_VERSION: ("CXR104", "must be a version of the API, such as v34.0"),
     PLAIN_LABEL: ("CXR104", "must be letters, digits, spaces and '()/.-, and begin with a letter or digit"),
+    OWNER: ("CXR104", 'must be a user or a group of the forge, in quotes: "@name" or "@group/name"'),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }  # code and message by pattern, because pydantic's error carries the unmatched pattern
 
@@ -288,9 +290,16 @@ def _shape(value: object) -> str | None:
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def of_shape(message: str) -> Discriminator:
+def of_shape(message: str, shape: Callable[[object], str | None] = _shape) -> Discriminator:
     """Return the discriminator of `<text>`, `<list>` and `<mapping>`, with the message for other values."""
-    return Discriminator(_shape, custom_error_type="CXR104", custom_error_message=message)
+    return Discriminator(shape, custom_error_type="CXR104", custom_error_message=message)
+
+
+def form_of_queue(value: object) -> str | None:
+    """Return the form of an alias's queue. An Environment may have the name of a field; its value is a mapping."""
+    fields = [value[name] for name in ("id", "name", "owners") if name in value] if isinstance(value, Mapping) else []
+    is_queue = isinstance(value, StrictModel) or any(_shape(field) != "<mapping>" for field in fields)
+    return "<queue>" if is_queue else _shape(value)
 
 
 def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls

@@ -182,6 +182,7 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
         blocks.append(alert("CAUTION", lines))
     blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
+    blocks += _consent(summary, level)
     guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
     lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
     blocks += _refusals(summary, level)
@@ -217,6 +218,15 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     blocks += ["\n".join([*balance_head, *balance])] if balance else []
     blocks += ["\n".join([head, rule, *visible])] if visible else []
     return [*blocks, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
+
+
+def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
+    limit = max(level.findings, 5)
+    pairs = ((" or ".join(map(code_span, item.queue.owners)), item.reason) for item in summary.consent[:limit])
+    lines = [f"- {owners} ({escape_markdown(reason)})" for owners, reason in pairs]
+    hidden = len(summary.consent) - limit
+    lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
+    return [alert("NOTE", ["**Consent needed:**", *lines])] if lines else []
 
 
 def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more

@@ -38,6 +38,7 @@
   const visible = text => text.replace(INVISIBLE, sign => `\\u{${sign.codePointAt(0).toString(16)}}`);
   const labelOf = (name, value) => isText(value) ? labels.get(name)?.get(value) : undefined;
   const valueText = (name, value) => visible(isText(value) ? JSON.stringify(labelOf(name, value) || value) : String(value));
+  const wordsOf = text => text.toLowerCase().split(/\s+/).filter(Boolean);
   const titleOf = name => visible(titles.get(name) || name);
 
   // Phrases of rules, from the cells of the table.
@@ -78,7 +79,7 @@
   }
   function readEvent() {
     const number = parseNumber(state.confidence), intent = named(data.intent, state.intent) || state.intent || undefined;
-    if (state.confidence && !(number >= 0 && number <= 1)) { throw new RangeError("confidence: must be a number from 0 to 1"); }
+    if (state.confidence && !(number >= 0 && number <= 1)) { throw new RangeError("confidence: must be a number from 0 to 1, such as 0.7"); }
     const bot = [[data.intent, intent], [data.confidence, state.confidence ? number : undefined]];
     return eventOf(Object.fromEntries([...bot, ...[...state.extra].map(([name, text]) => [name, readValue(name, text)])]));
   }
@@ -97,6 +98,12 @@
     }
   }
   function* sentences(side, event, {values, fallback, winner, undecided, tied, next, switchedOff}) {
+    for (const [name, value] of [...event].filter(([key, one]) => isText(one) && !known.get(key)?.has(one))) {
+      const near = suggest(name, value).slice(0, 3).map(option => visible(option.value)).join(" | ");
+      const unlisted = known.has(name) && `is not in the list of values${near && `. Did you mean: ${near}`}`;
+      const doubt = unlisted || /^-?\d/.test(value) && "is a text, not a number";  // "GOLD" is not "gold"
+      if (doubt) { yield element("p", `Check this: ${titleOf(name)} ${valueText(name, value)} ${doubt}`); }
+    }
     const source = router.sides.length > 1 ? `With the rules ${side.name}` : `By ${side.name}`;
     yield element("p", `${source}, a conversation with ${conversationText(event)}`);
     if (fallback) {
@@ -154,21 +161,21 @@
   router.sides.forEach(side => offer(data.intent, [...side.known]));
   const listing = router.conditions.filter(({operator}) => /^(not)?(equals|in)$/i.test(operator));
   listing.forEach(({attribute, json}) => offer(attribute, [json.value].flat()));
-  function suggest(input, name) {
-    const typed = input.value.toLowerCase(), options = [];
+  function suggest(name, typed) {
+    const words = wordsOf(typed), options = [];
     for (const value of known.get(name) || []) {
       const label = labelOf(name, value), needsQuotes = isText(value) && (isNumeral(value) || /^"|^$/.test(value));
       const text = label || (needsQuotes && name !== data.intent ? JSON.stringify(value) : String(value));
-      if (!`${text} ${value}`.toLowerCase().includes(typed)) { continue; }
+      if (!words.every(word => `${text} ${value}`.toLowerCase().includes(word))) { continue; }
       if (options.push(element("option", [], {value: text, ...label && {label: value}})) === MOST_VALUES) { break; }
     }
-    input.list.replaceChildren(...options);
+    return options;
   }
 
   // The table of rules: a row gets its link, and the labels for a narrow screen, when it is shown first.
   const texts = [], heads = all("#table thead th").map(head => head.textContent);
   function showRules() {
-    const words = state.find.toLowerCase().split(/\s+/).filter(Boolean), side = router.sides[state.side];
+    const words = wordsOf(state.find), side = router.sides[state.side];
     if (!texts.length) { texts.push(...rows.map(row => row.textContent.toLowerCase())); }
     const shown = side.rules.filter(rule => words.every(word => texts[rule.index].includes(word))
       && (!state.queue || queuesOf(rule).some(([key]) => key === state.queue)));
@@ -200,7 +207,7 @@
       }
     }
     const share = key => shares ? `, ${shares.get(key) || "0.0 %"} of callers` : "";
-    const sorted = [...groups].sort(([, one], [, two]) => one.title < two.title ? -1 : 1);
+    const sorted = [...groups].sort(([, one], [, two]) => one.title.localeCompare(two.title));
     byId("queue-list").replaceChildren(
       ...sorted.map(([key, {title, rules}]) =>
         fold(`${title}: ${count(rules.length, "rule")}${share(key)}`, () => queueTable(key, rules, Boolean(shares)))),
@@ -263,14 +270,14 @@
     set("extra", value ? state.extra.set(name, value) : state.extra);
   }));
   for (const {input, name} of [...fields, {input: byId("intent"), name: data.intent}]) {
-    on(input, "focus input", () => suggest(input, name));
+    on(input, "focus input", text => input.list.replaceChildren(...suggest(name, text)));
   }
   on(byId("clear"), "click", () => { location.hash = address({intent: "", confidence: "", extra: new Map()}); });
   on(byId("all"), "click", () => { set("all", true); byId("find").focus(); });
   addEventListener("click", keepAddress, true);  // a link or a button may come before the timer
   addEventListener("hashchange", readAddress);
   addEventListener("beforeprint", () => { if (state.view === "rules") { set("all", true); } });
-  const choices = [...new Map(router.rules.flatMap(queuesOf))].sort(([, one], [, two]) => one < two ? -1 : 1);
+  const choices = [...new Map(router.rules.flatMap(queuesOf))].sort(([, one], [, two]) => one.localeCompare(two));
   byId("queue").append(...choices.map(([key, title]) => element("option", title, {value: key})));
   byId("views").hidden = byId("filter").hidden = false;
   byId("sides").hidden = router.sides.length < 2;

@@ -92,7 +92,8 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
     lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
-    for part in (allowed, refused, endpoint, impact):
+    consent = [f"  {summary.consent_text}"] if summary.consent else []
+    for part in (allowed, refused, endpoint, impact, consent):
         lines += [*part, ""] if part else []
     return lines
 

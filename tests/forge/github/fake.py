@@ -9,11 +9,19 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 REPOSITORY: Final = "acme/routing"
 TOKEN: Final = "ghs_Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
 BOT: Final = "github-actions[bot]"
-EVERYTHING: Final = {"actions": "read", "contents": "read", "issues": "write", "pull-requests": "write"}
+EVERYTHING: Final = {
+    "actions": "read",
+    "contents": "read",
+    "issues": "write",
+    "pull-requests": "write",
+    "statuses": "write",
+}
+MAX_BODY: Final = 65_536
 HEAD: Final = "a" * 40
 MERGE: Final = "b" * 40
 
@@ -22,7 +30,7 @@ class FakeReply(NamedTuple):
     """A reply that replaces the real one."""
 
     status: int
-    form: object = None
+    form: object = None  # bytes are sent as they are
     headers: Mapping[str, str] = {}
 
 
@@ -38,6 +46,10 @@ class FakeGitHub:
     labels: set[str] = field(default_factory=set)
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     created_pulls: list[dict[str, Any]] = field(default_factory=list)
+    open_pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reviews: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    teams: dict[str, list[str]] = field(default_factory=dict)
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
     faults: list[tuple[str, FakeReply]] = field(default_factory=list)
@@ -103,21 +115,33 @@ class FakeGitHub:
         self.artifacts[int(str(made["id"]))] = (made, archive)
         return int(str(made["id"]))
 
+    def review(self, login: str, state: str, number: int = 7) -> None:
+        """Submit a review of a pull request's current commit."""
+        head = self.open_pulls[number]["head"]["sha"]
+        made = {"id": self.number(), "user": {"login": login}, "state": state, "commit_id": head}
+        self.reviews.setdefault(number, []).append(made)
+
+    def take_fault(self, asked: str) -> FakeReply | None:
+        """Return the reply that replaces the real one this time."""
+        for number, (pattern, reply) in enumerate(self.faults):
+            if re.search(pattern, asked):
+                del self.faults[number]
+                return reply
+        return None
+
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
     ) -> FakeReply:
         """Execute a request if the token has the permission."""
         method, path = asked
-        for number, (pattern, reply) in enumerate(self.faults):
-            if re.search(pattern, f"{method} {path}"):
-                del self.faults[number]
-                return reply
+        if fault := self.take_fault(f"{method} {path}"):
+            return fault
         if path == "/user":
             return (
                 FakeReply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
             )
         for asks, pattern, does, needs in _ROUTES:
-            found = re.fullmatch(f"/repos/{REPOSITORY}{pattern}", path)
+            found = re.fullmatch(pattern if pattern.startswith("/orgs/") else f"/repos/{REPOSITORY}{pattern}", path)
             if found and asks == method:
                 allowed = any(_allows(granted.get(name), method) for name in needs.split())
                 return does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
@@ -132,7 +156,8 @@ class FakeGitHub:
             return reply
         size, number = min(self.page, int(query.get("per_page", ["30"])[0])), int(query.get("page", ["1"])[0])
         last = len(reply.form) <= number * size
-        following = f'<{self.url}{path}?per_page={size}&page={number + 1}>; rel="next"'
+        more = urlencode({name: values[0] for name, values in query.items()} | {"page": number + 1})
+        following = f'<{self.url}{path}?{more}>; rel="next"'
         headers = {} if last else {"Link": following}
         return FakeReply(200, reply.form[(number - 1) * size : number * size], headers)
 
@@ -142,11 +167,15 @@ def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> Fa
 
 
 def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> FakeReply:
+    if len(form["body"]) > MAX_BODY:
+        return _TOO_LONG
     return FakeReply(201, hub.comment(int(number), form["body"], hub.me))
 
 
 def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> FakeReply:
     for one in (one for some in hub.comments.values() for one in some if one["id"] == int(identity)):
+        if len(form["body"]) > MAX_BODY:
+            return _TOO_LONG
         one["body"] = form["body"]
         return FakeReply(200, one)
     return FakeReply(404, {"message": "Not Found"})
@@ -196,6 +225,29 @@ def _add_pull(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
     return FakeReply(201, form)
 
 
+def _pull(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
+    pull = hub.open_pulls.get(int(number))
+    return FakeReply(200, pull) if pull else FakeReply(404, {"message": "Not Found"})
+
+
+def _reviews(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
+    return FakeReply(200, hub.reviews.get(int(number), []))
+
+
+def _members(hub: FakeGitHub, _query: object, _form: object, organization: str, team: str) -> FakeReply:
+    logins = hub.teams.get(f"@{organization}/{team}")
+    if logins is None:
+        return FakeReply(404, {"message": "Not Found"})
+    return FakeReply(200, [{"login": login, "type": "User"} for login in logins])
+
+
+def _add_status(hub: FakeGitHub, _query: object, form: Any, sha: str) -> FakeReply:
+    if len(form["description"]) > 140:
+        return FakeReply(422, {"message": "Validation Failed"})
+    hub.statuses.setdefault(sha, []).append(form)
+    return FakeReply(201, form)
+
+
 def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
     head = query["head_sha"][0]
     return FakeReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
@@ -214,6 +266,7 @@ def _allows(granted: str | None, method: str) -> bool:
     return granted == "write" or (granted == "read" and method == "GET")
 
 
+_TOO_LONG: Final = FakeReply(422, {"message": "Body is too long (maximum is 65536 characters)"})
 _FORBIDDEN: Final = FakeReply(403, {"message": "Resource not accessible by integration"})
 _ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("GET", r"/issues/(\d+)/comments", _comments, "issues pull-requests"),
@@ -226,6 +279,10 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("GET", r"", _repository, "contents"),
     ("GET", r"/git/ref/heads/main", _tip, "contents"),
     ("POST", r"/pulls", _add_pull, "pull-requests"),
+    ("GET", r"/pulls/(\d+)", _pull, "pull-requests"),
+    ("GET", r"/pulls/(\d+)/reviews", _reviews, "pull-requests"),
+    ("GET", r"/orgs/([^/]+)/teams/([^/]+)/members", _members, "members"),
+    ("POST", r"/statuses/([0-9a-f]{40})", _add_status, "statuses"),
     ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls, "pull-requests"),
     ("GET", r"/actions/workflows/routing-plan.yml/runs", _runs, "actions"),
     ("GET", r"/actions/runs/(\d+)/artifacts", _artifacts, "actions"),

@@ -12,6 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 from tests.forge.github.fake import FakeGitHub, FakeReply
 
 
+def _encoded(reply: FakeReply) -> bytes:
+    return reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
+
+
 def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -27,21 +31,24 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
                 return
             if parts.path.startswith("/blob/"):
                 hub.token_sent_elsewhere |= "Authorization" in self.headers
-                self._send(200, hub.artifacts[int(parts.path.rpartition("/")[2])][1], {})
+                fault = hub.take_fault(f"{self.command} {parts.path}")
+                archive = hub.artifacts[int(parts.path.rpartition("/")[2])][1]
+                self._send(*((fault.status, _encoded(fault), fault.headers) if fault else (200, archive, {})))
                 return
             query = parse_qs(parts.query)
             form = json.loads(content) if content else None
             asked = (self.command, parts.path)
             reply = FakeReply(401, {"message": "Bad"}) if granted is None else hub.answer(asked, query, form, granted)
             reply = hub.paged(parts.path, reply, query) if self.command == "GET" else reply
-            self._send(reply.status, json.dumps(reply.form).encode(), reply.headers)
+            self._send(reply.status, _encoded(reply), reply.headers)
 
         def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)
-            for name, text in {**headers, "Content-Length": str(len(body))}.items():
+            for name, text in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, text)
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = "Content-Length" in headers  # the response is cut
 
         do_GET = do_POST = do_PATCH = _do  # noqa: N815 - as http.server names them
 

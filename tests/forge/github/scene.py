@@ -30,7 +30,8 @@ owner: acme
 api: {{baseUrl: "{url}", requestsPerSecond: 10000}}
 guard: {{deletes: {{count: 1, percent: 1}}}}
 """
-_GIT: Final = {
+GIT: Final = {
+    **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     **{
@@ -116,10 +117,7 @@ class RepositoryDriver:
 
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
-        variables = {**os.environ, **_GIT}
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.path, env=variables, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=self.path, env=GIT, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def write(self, name: str, text: str) -> None:
@@ -148,6 +146,7 @@ class RepositoryDriver:
             self.write(name, text)
         head = self.commit("change")
         pull = {"number": number, "user": {"login": author}, "head": {"sha": head, "repo": {"full_name": repository}}}
+        self.hub.open_pulls[number] = pull | {"state": "open"}
         self.heads[number] = (
             head,
             WorkflowEvent("pull_request", head, {"pull_request": pull}, f"{number}/merge", author),
@@ -168,15 +167,25 @@ class RepositoryDriver:
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
         return self.actions.run("routing-plan.yml", event, run, attempt)
 
+    def review(self, number: int, login: str, state: str = "APPROVED") -> Ran:
+        """Submit a review, and run the workflow of the event."""
+        self.hub.review(login, state, number)
+        head, event = self.heads[number]
+        payload = {"pull_request": self.hub.open_pulls[number], "review": {"state": state.lower()}}
+        return self.actions.run(
+            "routing-consent.yml", WorkflowEvent("pull_request_review", head, payload, event.branch, login)
+        )
+
     def merge(self, number: int) -> WorkflowEvent:
         """Merge a pull request, and return the push event."""
         head, event = self.heads[number]
         self.git("checkout", "-q", "main")
+        before = self.git("rev-parse", "HEAD")
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
         self.hub.tip = self.git("rev-parse", "HEAD")
         repository = event.payload["pull_request"]["head"]["repo"]["full_name"]
         self.hub.merge(number, self.hub.tip, head, repository)
-        return WorkflowEvent("push", self.hub.tip)
+        return WorkflowEvent("push", self.hub.tip, {"before": before})
 
     def apply(self, event: WorkflowEvent, run: int | None = None, attempt: int = 1) -> Ran:
         """Run the workflows of a push to the default branch."""

@@ -59,7 +59,7 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Reposit
     number = scene.open((CARDS, rules(pin="Billing")))
     checked = scene.check(number)
     results = {"Validate": "success", "Plan prod": "failure", "Routing plan": "failure"}
-    assert results == {job.name: job.result for job in checked.jobs}
+    assert results == {job.name: job.result for job in checked.jobs if job.result != "skipped"}
     assert "deletes" in scene.comment(number)
     assert "cards/theft" in scene.comment(number)
     assert ["routing-plan-prod"] == [one["name"] for one, _ in scene.hub.artifacts.values()]

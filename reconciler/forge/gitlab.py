@@ -1,0 +1,271 @@
+"""GitLab: the run from a job's variables, and the REST API (version 4) with an access token."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from reconciler.forge.forge import (
+    MAX_PLAN_BYTES,
+    PLAN_FILE,
+    Approvals,
+    BranchTip,
+    CommitStatus,
+    Forge,
+    MergedRequest,
+    PipelineRun,
+    PlanRun,
+    Post,
+)
+from reconciler.forge.variables import StepVariables
+from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
+from reconciler.text.json_values import as_object, as_text, list_objects
+
+DIALECT: Final = RestDialect(
+    name="GitLab",
+    token_variable="CXROUTE_GITLAB_TOKEN",  # noqa: S106 - the name of a variable
+    permission_advice="the token needs {}",
+    missing_advice="it does not exist, or the token needs {}",
+)
+LABEL: Final = "cxroute-drift"
+PLAN_JOB: Final = "cxroute-plan"
+_PROJECT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+")  # with subgroups
+_ACTOR: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
+_OWNER: Final = re.compile(r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)")
+_QUICK_ACTION: Final = re.compile("^/", re.MULTILINE)
+_QUOTED_ACTION: Final = re.compile(r"^\\/", re.MULTILINE)
+_REPORTER: Final = "the scope api and the role Reporter"
+_DEVELOPER: Final = "the scope api and the role Developer"
+_REFUSED: Final = 400
+
+
+def read_run(variables: Mapping[str, str]) -> PipelineRun:
+    """Return the pipeline of a job from its variables. Raises UsageError outside of a pipeline."""
+    step = StepVariables(variables, "GitLab")
+    # In a pipeline of merged results, CI_COMMIT_SHA is a temporary merge; elsewhere the other variable is empty.
+    is_merge = bool(variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"))
+    return PipelineRun(
+        repository=step.matching("CI_PROJECT_PATH", _PROJECT),
+        id=step.number("CI_PIPELINE_ID"),
+        attempt=step.number("CI_JOB_ID"),  # a repeated job has a new, larger id in the same pipeline
+        sha=step.sha("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA" if is_merge else "CI_COMMIT_SHA"),
+        is_manual=variables.get("CI_PIPELINE_SOURCE") == "web",
+        actor=step.matching("GITLAB_USER_LOGIN", _ACTOR, "nobody"),
+        api=step.address("CI_API_V4_URL"),
+        link=f"[job]({step.address('CI_JOB_URL')})",
+        pull_request=step.optional_number("CI_MERGE_REQUEST_IID"),
+    )
+
+
+class GitLab:
+    """A project on GitLab."""
+
+    name = "GitLab"
+    request = "merge request"
+    manual_advice = (
+        "Start a pipeline of the default branch manually (Build, Pipelines, New pipeline): "
+        "it plans, waits for approval, and applies."
+    )
+    max_text = 1_000_000
+
+    def __init__(self, http: RestClient, repository: str) -> None:
+        self._http, self._path = http, f"/projects/{quote(repository, safe='')}"
+
+    def fetch_login(self) -> str:
+        """Return the login of the token's user; that of a project's token is its bot."""
+        login = self._http.get_object("/user", Purpose("read the token's account", "the scope api")).get("username")
+        if not isinstance(login, str) or not login:
+            raise RestError("cannot read the token's account: the response has no login")
+        return login
+
+    def _list(self, path: str, task: str) -> Iterator[dict[str, Any]]:
+        separator = "&" if "?" in path else "?"
+        return self._http.pages(f"{path}{separator}per_page=100", Purpose(task, _REPORTER))
+
+    def _write(self, method: str, path: str, fields: Mapping[str, str], target: str) -> dict[str, Any]:
+        # In each text, GitLab would execute a line such as "/close".
+        texts = {name: _QUICK_ACTION.sub(r"\\/", text)[: self.max_text] for name, text in fields.items()}
+        return self._http.send(method, self._path + path, texts, Purpose(f"write {target}", _REPORTER))
+
+    def list_notes(self, number: int) -> list[Post]:
+        """Return every note of a merge request, oldest first."""
+        path = f"{self._path}/merge_requests/{number}/notes?sort=asc&order_by=created_at"
+        listed = self._list(path, f"read the notes of merge request {number}")
+        return [_parse_post(item, "id", "body") for item in listed if item.get("system") is not True]
+
+    def create_note(self, number: int, body: str) -> None:
+        """Write a note."""
+        target = f"the note of merge request {number}"
+        self._write("POST", f"/merge_requests/{number}/notes", {"body": body}, target)
+
+    def edit_note(self, number: int, note: int, body: str) -> None:
+        """Replace the text of a note."""
+        target = f"the note of merge request {number}"
+        self._write("PUT", f"/merge_requests/{number}/notes/{note}", {"body": body}, target)
+
+    def list_drift_issues(self) -> list[Post]:
+        """Return the open issues with our label."""
+        listed = self._list(f"{self._path}/issues?state=opened&labels={LABEL}", "list the issues about drift")
+        return [_parse_post(issue, "iid", "description") for issue in listed]
+
+    def open_drift_issue(self, title: str, body: str) -> int:
+        """Open an issue with our label, which GitLab creates."""
+        fields = {"title": title, "description": body, "labels": LABEL}
+        return int(self._write("POST", "/issues", fields, "the issue about drift").get("iid") or 0)
+
+    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
+        """Replace an issue's text; the remark comes second, because it may get lost."""
+        self._write("PUT", f"/issues/{issue}", {"description": body}, "the issue about drift")
+        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
+
+    def close_drift_issue(self, issue: int, remark: str) -> None:
+        """Close an issue; the remark comes second, because it may get lost."""
+        self._write("PUT", f"/issues/{issue}", {"state_event": "close"}, "the issue about drift")
+        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
+
+    @cached_property
+    def _project(self) -> dict[str, Any]:
+        return self._http.get_object(self._path, Purpose("read the project", _REPORTER))
+
+    def fetch_branch_tip(self) -> BranchTip:
+        """Return the tip of the default branch."""
+        branch = str(self._project.get("default_branch"))
+        purpose = Purpose("find the tip of the default branch", _REPORTER)
+        tip = self._http.get_object(f"{self._path}/repository/branches/{quote(branch, safe='')}", purpose)
+        return BranchTip(branch, str(as_object(tip.get("commit")).get("id")))
+
+    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+        """Return the merge request whose merge is this commit: a merge commit, a squash, or its head itself."""
+        merged = [
+            item
+            for item in self._list_requests(sha)
+            if (item.get("state"), item.get("target_branch")) == ("merged", tip.branch)
+            and sha in (item.get("merge_commit_sha"), item.get("squash_commit_sha"), item.get("sha"))
+        ]
+        if not merged:
+            return None
+        newest = max(merged, key=lambda item: str(item.get("merged_at")))
+        is_from_fork = newest.get("source_project_id") != newest.get("target_project_id")
+        return MergedRequest(int(newest["iid"]), str(newest.get("sha")), is_from_fork)
+
+    def _list_requests(self, sha: str) -> list[dict[str, Any]]:
+        """Return the merge requests into this project that contain a commit."""
+        path = f"{self._path}/repository/commits/{sha}/merge_requests"
+        listed = self._list(path, "find the merge request of this commit")
+        return [item for item in listed if item.get("target_project_id") == self._project.get("id")]
+
+    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+        """Return the newest pipeline whose jobs named `pipeline` ended. A fork's pipeline is its owner's."""
+        runs = {}
+        for request in self._list_requests(head):
+            path = f"{self._path}/merge_requests/{int(request['iid'])}/pipelines"
+            for run in self._list(path, "list the pipelines of the merge request"):
+                if (run.get("source"), run.get("project_id")) == ("merge_request_event", self._project.get("id")):
+                    runs[int(run["id"])] = run
+        for number in sorted(runs, reverse=True):
+            # The name of a job ends with the values of its matrix: "cxroute-plan: [prod]".
+            jobs = [job for job in self._list_jobs(number) if as_text(job.get("name")).split(": [")[0] == pipeline]
+            states = {job.get("status") for job in jobs}
+            if jobs and states <= {"success", "failed"} and all(_is_of(job, runs[number], head) for job in jobs):
+                return PlanRun(number, states == {"success"})
+        return None
+
+    def _list_jobs(self, run: int) -> Iterator[dict[str, Any]]:
+        return self._list(f"{self._path}/pipelines/{run}/jobs", f"list the jobs of pipeline {run}")
+
+    def fetch_plan(self, run: int, environment: str) -> bytes | None:
+        """Return the plan in the artifact of the environment's job; only this file is downloaded."""
+        name = f"{PLAN_JOB}: [{environment}]"
+        planned = [int(job["id"]) for job in self._list_jobs(run) if job.get("name") == name]
+        if not planned:
+            return None
+        path = f"{self._path}/jobs/{max(planned)}/artifacts/out/{quote(environment)}/{PLAN_FILE}"
+        try:
+            return self._http.get_file(path, MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _REPORTER))
+        except RestError as error:
+            if error.status == MISSING:
+                return None
+            raise
+
+    def fetch_approvals(self, number: int) -> Approvals:
+        """Return who approved after the newest push. GitLab removes older approvals only if it is set up so."""
+        task, path = f"read the approvals of merge request {number}", f"{self._path}/merge_requests/{number}"
+        request = self._http.get_object(path, Purpose(task, _REPORTER))
+        versions = self._list(f"{path}/versions", task)
+        newest = max(versions, key=lambda version: int(version.get("id") or 0), default={})
+        head, pushed = as_text(request.get("sha")), _parse_time(newest.get("created_at"))
+        author = _login(request.get("author"))
+        if not head or not author or pushed is None or newest.get("head_commit_sha") != head:
+            raise RestError(f"cannot {task}: the response has no author, or no version of the head commit")
+        reviewers = self._list(f"{path}/reviewers", task)
+        refused = {_login(item.get("user")) for item in reviewers if item.get("state") == "requested_changes"}
+        approvals = self._http.get_object(f"{path}/approvals", Purpose(task, _REPORTER))
+        if not isinstance(approvals.get("approved_by"), list):
+            raise RestError(f"cannot {task}: the response has no approvals")
+        approvers = {
+            _login(approval.get("user"))
+            for approval in list_objects(approvals, "approved_by")
+            # Older versions of GitLab do not report the time.
+            if (approved := _parse_time(approval.get("approved_at"))) and approved > pushed
+        }
+        return Approvals(head, frozenset(approvers - refused - {author, ""}))
+
+    def fetch_members(self, owner: str) -> frozenset[str]:
+        """Return the members of a group, inherited ones included; another name is that of a user."""
+        name = _OWNER.fullmatch(owner)
+        if name is None:
+            raise RestError(f"{owner} is not an owner as GitLab names them: @USER, @GROUP or @GROUP/SUBGROUP")
+        purpose = Purpose(f"read the members of {owner}", "to see the group: make it a token of the group")
+        path = f"/groups/{quote(name[1], safe='')}/members/all?per_page=100"
+        try:
+            members = [member for member in self._http.pages(path, purpose) if member.get("state") == "active"]
+        except RestError as error:
+            if error.status != MISSING or "/" in name[1]:
+                raise
+            return frozenset({name[1].lower()})  # users and groups share their names, so no user has a group's
+        return frozenset(map(_login, members)) - {""}
+
+    def set_status(self, sha: str, status: CommitStatus) -> None:
+        """Set a status of a commit. That a status is already pending is not an error, although GitLab refuses it."""
+        state = "failed" if status.state == "failure" else status.state
+        fields = {"state": state, "name": status.name, "description": status.text}
+        purpose = Purpose(f"set the status of {sha[:8]}", _DEVELOPER)
+        try:
+            self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
+        except RestError as error:
+            if error.status != _REFUSED or state != "pending" or "Cannot transition" not in str(error):
+                raise
+
+
+def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
+    """Return whether a job is for that commit, or for the temporary merge of it into the target branch."""
+    is_merge = as_text(run.get("ref")).endswith("/merge")
+    parents = as_object(job.get("commit")).get("parent_ids")
+    return run.get("sha") == head or (is_merge and isinstance(parents, list) and head in parents)
+
+
+def _login(user: object) -> str:
+    return as_text(as_object(user).get("username")).lower()
+
+
+def _parse_time(text: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(as_text(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> Post:
+    author = str(as_object(item.get("author")).get("username", ""))
+    return Post(int(item.get(id_name) or 0), author, _QUOTED_ACTION.sub("/", as_text(item.get(text_name))))
+
+
+def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
+    """Connect to the project of a run."""
+    header = {"PRIVATE-TOKEN": token}
+    return GitLab(RestClient(dialect=DIALECT, http=http, base=run.api, authorization=header), run.repository)

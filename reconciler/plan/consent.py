@@ -1,0 +1,82 @@
+"""Whose consent a plan needs: the owners of the queues that gain or lose callers, by the rows of its behaviour.
+
+The claim: if the owners of a queue are not listed, its share of every conversation stays the same. Where the rows do
+not prove that, the owners of every queue are listed. A passing moment during an apply is not part of the claim.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.desired.queues import OwnedQueue
+from reconciler.model.finding import Document
+from reconciler.text.escape import join_first, sanitize
+
+ConsentChange = Literal["gains", "loses", "both", "unknown"]
+CALLERS: Final[Mapping[ConsentChange, str]] = {
+    "gains": "gains callers",
+    "loses": "loses callers",
+    "both": "gains and loses callers",
+    "unknown": "may gain or lose callers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A queue whose callers change or may change: one of its owners must consent."""
+
+    queue: OwnedQueue
+    change: ConsentChange
+
+    @property
+    def reason(self) -> str:
+        """Return `Fraud Desk loses callers`."""
+        return f"{sanitize(self.queue.name)} {CALLERS[self.change]}"
+
+
+def required_consent(
+    behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
+) -> Iterator[Consent]:
+    """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
+    gains, loses = find_movers(behaviour)
+    # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
+    is_proven = behaviour.complete and all(queue in live_queues for queue in gains | loses)
+    for queue in sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)):
+        if queue.id in gains | loses:
+            in_both = queue.id in gains & loses
+            yield Consent(queue, "both" if in_both else "gains" if queue.id in gains else "loses")
+        elif not is_proven or (behaviour.rows and queue.id not in live_queues):  # the tenant may have renamed it
+            yield Consent(queue, "unknown")
+
+
+def find_movers(behaviour: BehaviourChange) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ids of the queues that gain, and of those that lose, a share of some conversation of the rows."""
+    gains, loses = set[str](), set[str]()
+    for row in behaviour.rows:
+        after = dict(row.after or ())
+        for origin in row.origins:
+            before = dict(origin or ())
+            gains |= {queue for queue, share in after.items() if share > before.get(queue, 0)}
+            loses |= {queue for queue, share in before.items() if share > after.get(queue, 0)}
+    return frozenset(gains), frozenset(loses)
+
+
+def consent_to_json(consent: Consent) -> Document:
+    """Return the JSON form of one entry."""
+    queue = consent.queue
+    named = {"queueId": queue.id, "queueName": queue.name}
+    return {**named, "owners": list(queue.owners), "change": consent.change}
+
+
+def parse_consent(form: Mapping[str, Any]) -> Consent:
+    """Return an entry from its JSON. Raises LookupError and TypeError."""
+    owners = tuple(sanitize(str(owner)) for owner in form["owners"])
+    if form["change"] not in CALLERS:
+        raise LookupError(form["change"])
+    return Consent(OwnedQueue(form["queueId"], str(form["queueName"]), owners), form["change"])
+
+
+def describe_consent(consent: Iterable[Consent], limit: int = 5) -> str:
+    """Return `@acme/fraud (Fraud Desk loses callers), ...`, up to a limit of entries."""
+    return join_first([f"{' or '.join(item.queue.owners)} ({item.reason})" for item in consent], limit)

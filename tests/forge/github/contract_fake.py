@@ -1,0 +1,173 @@
+"""The fake GitHub as the contract suite uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.forge.github.fake import REPOSITORY, FakeGitHub, FakeReply, zipped
+from tests.forge.github.fake_server import serving
+
+_NUMBER: Final = 7
+_GRANTS: Final[Mapping[Permission, Mapping[str, str]]] = {
+    "notes": {"pull-requests": "write"},
+    "issues": {"issues": "write"},
+    "code": {"contents": "read", "pull-requests": "read"},
+    "plans": {"actions": "read"},
+    "approvals": {"pull-requests": "read"},
+    "members": {"members": "read"},
+    "statuses": {"statuses": "write"},
+}
+
+
+class _Faults(list[FakeFault]):
+    """The faults of the contract, in the form of the fake GitHub: its server takes them from there."""
+
+    def __init__(self, hub: FakeGitHub) -> None:
+        super().__init__()
+        self._hub = hub
+
+    def append(self, fault: FakeFault) -> None:
+        """Add the fault to the server's."""
+        self._hub.faults.append((fault.pattern, FakeReply(fault.status, fault.body, fault.headers)))
+
+
+@dataclass
+class ContractGitHub:
+    """A repository on the fake GitHub."""
+
+    hub: FakeGitHub = field(default_factory=lambda: FakeGitHub(me=BOT))
+    name: str = "github"
+    token_variable: str = "GITHUB_TOKEN"
+
+    def __post_init__(self) -> None:
+        """Open the pull request."""
+        self.faults: list[FakeFault] = _Faults(self.hub)
+        head = {"sha": HEAD, "repo": {"full_name": REPOSITORY}}
+        self.hub.open_pulls[_NUMBER] = {"number": _NUMBER, "user": {"login": OWNER_OF_REQUEST}, "head": head}
+
+    @property
+    def page_size(self) -> int:
+        """Return the length of a page."""
+        return self.hub.page
+
+    @page_size.setter
+    def page_size(self, size: int) -> None:
+        self.hub.page = size
+
+    @property
+    def asked(self) -> list[str]:
+        """Return the requests."""
+        return self.hub.asked
+
+    @property
+    def _head(self) -> dict[str, object]:
+        head = self.hub.open_pulls[_NUMBER]["head"]
+        assert isinstance(head, dict)
+        return head
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve on loopback."""
+        with serving(self.hub):
+            yield
+
+    def variables(self, run: FakeRun) -> dict[str, str]:
+        """Return the variables of a step; the event is a file in the current folder."""
+        pull = {"number": run.pull_request, "head": {"sha": run.sha}}
+        event = {"pull_request": pull} if run.pull_request else {}
+        Path("event.json").write_text(json.dumps(event), encoding="utf-8")
+        name = "workflow_dispatch" if run.is_manual else "pull_request" if run.pull_request else "push"
+        known = {
+            "TOKEN": self.token(*_GRANTS),
+            "REPOSITORY": REPOSITORY,
+            "ACTOR": "anna",
+            "API_URL": self.hub.url,
+            "SERVER_URL": "https://github.com",
+            "EVENT_NAME": name,
+            "EVENT_PATH": "event.json",
+            "RUN_ID": str(run.id),
+            "RUN_ATTEMPT": str(run.attempt),
+            "SHA": run.sha,
+            "REF": f"refs/pull/{run.pull_request}/merge" if run.pull_request else "refs/heads/main",
+        }
+        return {f"GITHUB_{name}": value for name, value in known.items()}
+
+    def token(self, *permissions: Permission) -> str:
+        """Return a token with these permissions alone."""
+        granted: dict[str, str] = {}
+        for permission in permissions:
+            for scope, access in _GRANTS[permission].items():
+                granted[scope] = max(access, granted.get(scope, ""))  # "write" is greater than "read"
+        return self.hub.issue_token(granted)
+
+    def add_note(self, author: str, body: str) -> None:
+        """Write a comment."""
+        self.hub.comment(_NUMBER, body, author)
+
+    def notes(self) -> list[FakeNote]:
+        """Return the comments."""
+        return [FakeNote(one["user"]["login"], one["body"]) for one in self.hub.comments.get(_NUMBER, [])]
+
+    def issues(self) -> list[FakeIssue]:
+        """Return the issues, with their comments as remarks."""
+        return [
+            FakeIssue(
+                one["title"],
+                one["body"],
+                one["state"] == "open",
+                [comment["body"] for comment in self.hub.comments.get(one["number"], [])],
+            )
+            for one in self.hub.issues
+        ]
+
+    def push(self, sha: str) -> None:
+        """Push a commit; GitHub keeps the reviews, each with its commit."""
+        self._head["sha"] = sha
+
+    def approve(self, login: str) -> None:
+        """Submit an approval."""
+        self.hub.review(login, "APPROVED")
+
+    def request_changes(self, login: str) -> None:
+        """Request changes."""
+        self.hub.review(login, "CHANGES_REQUESTED")
+
+    def set_members(self, owner: str, *logins: str) -> None:
+        """Define a team."""
+        self.hub.teams[owner] = list(logins)
+
+    def move_to_fork(self) -> None:
+        """Make the head one of another repository."""
+        self._head["repo"] = {"full_name": "eve/routing"}
+
+    def merge(self, sha: str = MERGE) -> None:
+        """Merge the pull request."""
+        self.hub.tip = sha
+        self.hub.merge(_NUMBER, sha, str(self._head["sha"]), self._repository)
+
+    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+        """Record a run of the plan workflow, with its artifact."""
+        self.hub.run(str(self._head["sha"]), "success" if succeeded else "failure", self._repository)
+        self.hub.runs[-1]["id"] = run
+        self.hub.keep(run, f"routing-plan-{environment}", zipped(plan_json=plan.decode(), plan_md="x"))
+
+    def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
+        """Return the last status of each name."""
+        return {one["context"]: (one["state"], one["description"]) for one in self.hub.statuses.get(sha, [])}
+
+    @property
+    def _repository(self) -> str:
+        repo = self._head["repo"]
+        assert isinstance(repo, dict)
+        return str(repo["full_name"])
+
+
+def fake_forge() -> ContractGitHub:
+    """Return the fake of the contract suite."""
+    return ContractGitHub()

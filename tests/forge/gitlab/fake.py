@@ -1,0 +1,410 @@
+"""A fake GitLab: the parts of its REST API that cxroute calls, over a real socket, with all data kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, NamedTuple, get_args
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+
+PROJECT: Final = "acme/platform/routing"  # in a subgroup
+PROJECT_ID, FORK_ID = 42, 77
+TOKEN: Final = "glpat-Zq7Lw2Xv9Kd4Rt6Yb1Nm"
+NUMBER: Final = 7
+_BEGIN: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+class GitLabReply(NamedTuple):
+    """A reply; a body in bytes is sent as it is."""
+
+    status: int
+    form: object = None
+    headers: Mapping[str, str] = {}
+
+
+@dataclass
+class FakeGitLab:
+    """One project. Lists are in the order of GitLab: notes oldest first, pipelines and versions newest first."""
+
+    name: str = "gitlab"
+    token_variable: str = "CXROUTE_GITLAB_TOKEN"
+    page_size: int = 100
+    faults: list[FakeFault] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    tokens: dict[str, set[str]] = field(default_factory=lambda: {TOKEN: set(get_args(Permission))})
+    tip: str = HEAD
+    requests: dict[int, dict[str, Any]] = field(default_factory=dict)
+    commits: dict[int, set[str]] = field(default_factory=dict)
+    versions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    approvals: list[dict[str, Any]] = field(default_factory=list)
+    reviewers: dict[str, str] = field(default_factory=dict)
+    request_notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    kept_issues: list[dict[str, Any]] = field(default_factory=list)
+    issue_notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    pipelines: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    commit_statuses: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+    ids: int = 9000
+
+    def __post_init__(self) -> None:
+        """Open the merge request."""
+        self.open(NUMBER, HEAD)
+
+    def number(self) -> int:
+        """Return the next id."""
+        self.ids += 1
+        return self.ids
+
+    def now(self) -> str:
+        """Return a time that is later with each call."""
+        return (_BEGIN + timedelta(seconds=self.number())).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def open(self, number: int, sha: str, source: int = PROJECT_ID) -> None:
+        """Open a merge request."""
+        self.requests[number] = {
+            "iid": number,
+            "state": "opened",
+            "sha": sha,
+            "author": {"username": OWNER_OF_REQUEST},
+            "source_project_id": source,
+            "target_project_id": PROJECT_ID,
+            "target_branch": "main",
+            "merge_commit_sha": None,
+            "squash_commit_sha": None,
+            "merged_at": None,
+        }
+        self.push(sha, number)
+
+    @contextmanager
+    def serving(self) -> Iterator[FakeGitLab]:
+        """Serve on loopback."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            thread.join(5)
+            server.server_close()
+
+    def variables(self, run: FakeRun) -> dict[str, str]:
+        """Return the variables of a job."""
+        source = "web" if run.is_manual else "merge_request_event" if run.pull_request else "push"
+        known = {
+            "CI_API_V4_URL": f"{self.url}/api/v4",
+            "CI_PROJECT_PATH": PROJECT,
+            "CI_PIPELINE_ID": str(run.id),
+            "CI_JOB_ID": str(run.id * 1000 + run.attempt),
+            "CI_JOB_URL": f"{self.url}/{PROJECT}/-/jobs/{run.id}",
+            "CI_PIPELINE_SOURCE": source,
+            "CI_COMMIT_SHA": run.sha,
+            "CI_MERGE_REQUEST_IID": str(run.pull_request or ""),
+            "GITLAB_USER_LOGIN": "anna",
+        }
+        return {**known, self.token_variable: TOKEN}
+
+    def token(self, *permissions: Permission) -> str:
+        """Return a token with these permissions alone."""
+        token = f"{TOKEN[:-4]}{self.number()}"
+        self.tokens[token] = set(permissions)
+        return token
+
+    def add_note(self, author: str, body: str, number: int = NUMBER) -> dict[str, Any]:
+        """Write a note on a merge request."""
+        note = {"id": self.number(), "author": {"username": author}, "body": body, "system": False}
+        self.request_notes.setdefault(number, []).append(note)
+        return note
+
+    def notes(self, number: int = NUMBER) -> list[FakeNote]:
+        """Return the notes of a merge request, without those of GitLab."""
+        listed = self.request_notes.get(number, [])
+        return [FakeNote(note["author"]["username"], note["body"]) for note in listed if not note["system"]]
+
+    def issues(self) -> list[FakeIssue]:
+        """Return the issues."""
+        return [
+            FakeIssue(
+                issue["title"],
+                issue["description"],
+                issue["state"] == "opened",
+                [note["body"] for note in self.issue_notes.get(issue["iid"], [])],
+            )
+            for issue in self.kept_issues
+        ]
+
+    def push(self, sha: str, number: int = NUMBER) -> None:
+        """Push a commit. Approvals stay, as in a project that does not remove them."""
+        self.requests[number]["sha"] = sha
+        self.commits.setdefault(number, set()).add(sha)
+        version = {"id": self.number(), "head_commit_sha": sha, "created_at": self.now()}
+        self.versions.setdefault(number, []).insert(0, version)
+
+    def approve(self, login: str) -> None:
+        """Approve; a user who approved before has to revoke that approval."""
+        self.revoke(login)
+        self.reviewers[login] = "approved"
+        self.approvals.append({"user": {"username": login}, "approved_at": self.now()})
+
+    def revoke(self, login: str) -> None:
+        """Revoke an approval."""
+        self.approvals = [one for one in self.approvals if one["user"]["username"] != login]
+
+    def request_changes(self, login: str) -> None:
+        """Request changes, which also revokes an approval."""
+        self.revoke(login)
+        self.reviewers[login] = "requested_changes"
+
+    def set_members(self, owner: str, *logins: str) -> None:
+        """Define a group, with one member who is not active."""
+        active = [{"username": login, "state": "active"} for login in logins]
+        self.groups[owner.removeprefix("@")] = [*active, {"username": "gone", "state": "blocked"}]
+
+    def move_to_fork(self) -> None:
+        """Make the merge request one of a fork."""
+        self.requests[NUMBER]["source_project_id"] = FORK_ID
+
+    def merge(self, sha: str = MERGE, number: int = NUMBER) -> None:
+        """Merge with a merge commit."""
+        self.tip = sha
+        self.commits[number].add(sha)
+        self.requests[number] |= {"state": "merged", "merge_commit_sha": sha, "merged_at": self.now()}
+
+    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+        """Store the plan of a pipeline of the merge request, which is a fork's if the merge request is."""
+        request = self.requests[NUMBER]
+        if not any(pipeline["id"] == run for pipeline in self.pipelines):
+            self.add_pipeline(run, request["sha"], request["source_project_id"])
+        job = self.add_job(run, f"cxroute-plan: [{environment}]", "success" if succeeded else "failed")
+        self.artifacts[job] = {f"out/{environment}/plan.json": plan}
+
+    def add_pipeline(self, run: int, sha: str, project: int = PROJECT_ID, source: str = "merge_request_event") -> None:
+        """Record a pipeline."""
+        form = {"id": run, "project_id": project, "sha": sha, "source": source, "ref": "refs/merge-requests/7/head"}
+        self.pipelines.insert(0, form)
+
+    def add_job(self, run: int, name: str, status: str, parents: tuple[str, ...] = ()) -> int:
+        """Record a job in place of an older one of that name, and return its id."""
+        self.jobs = [job for job in self.jobs if (job["run"], job["name"]) != (run, name)]
+        job = {"id": self.number(), "run": run, "name": name, "status": status, "commit": {"parent_ids": [*parents]}}
+        self.jobs.append(job)
+        return int(str(job["id"]))
+
+    def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
+        """Return the last status of each name."""
+        words = {"failed": "failure"}
+        return {
+            one["name"]: (words.get(one["state"], one["state"]), one["description"])
+            for one in self.commit_statuses
+            if one["sha"] == sha
+        }
+
+    def answer(
+        self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: set[str] | None
+    ) -> GitLabReply:
+        """Execute a request if the token has the permission."""
+        method, path = asked
+        for number, fault in enumerate(self.faults):
+            if re.search(fault.pattern, f"{method} {path}"):
+                del self.faults[number]
+                return GitLabReply(fault.status, fault.body, fault.headers)
+        if granted is None:
+            return GitLabReply(401, {"message": "401 Unauthorized"})
+        for asks, pattern, does, needs in _ROUTES:
+            match = re.fullmatch(f"/api/v4{pattern.replace('PROJECT', PROJECT.replace('/', '%2F'))}", path)
+            if match and asks == method:
+                if needs and not granted & set(needs.split()):
+                    scope = {"error": "insufficient_scope", "error_description": "The request requires higher rights."}
+                    return GitLabReply(403, scope)
+                return self._paged(path, does(self, query, form, *map(unquote, match.groups())), query)
+        return GitLabReply(404, {"message": "404 Project Not Found"})
+
+    def _paged(self, path: str, reply: GitLabReply, query: Mapping[str, list[str]]) -> GitLabReply:
+        if not isinstance(reply.form, list) or reply.status != 200:
+            return reply
+        size, page = min(self.page_size, int(query.get("per_page", ["20"])[0])), int(query.get("page", ["1"])[0])
+        more = "&".join(f"{name}={values[0]}" for name, values in query.items() if name != "page")
+        following = f'<{self.url}{path}?{more}&page={page + 1}>; rel="next"'
+        headers = {} if len(reply.form) <= page * size else {"Link": following}
+        return GitLabReply(200, reply.form[(page - 1) * size : page * size], headers)
+
+
+def _handler(hub: FakeGitLab) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one packet
+
+        def _do(self) -> None:
+            parts = urlsplit(self.path)
+            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            hub.asked.append(f"{self.command} {parts.path}")
+            if parts.path == "/check-in":
+                self._send(GitLabReply(200))
+                return
+            asked, form = (self.command, parts.path), json.loads(content) if content else None
+            granted = hub.tokens.get(self.headers.get("PRIVATE-TOKEN", ""))
+            self._send(hub.answer(asked, parse_qs(parts.query), form, granted))
+
+        def _send(self, reply: GitLabReply) -> None:
+            body = reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
+            self.send_response(reply.status)
+            for name, text in {"Content-Length": str(len(body)), **reply.headers}.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = self.close_connection or reply.headers.get("Content-Length") is not None
+
+        do_GET = do_POST = do_PUT = _do  # noqa: N815 - as http.server names them
+
+        def log_message(self, *_arguments: object) -> None:
+            """Do nothing."""
+
+    return Handler
+
+
+_NOT_FOUND: Final = GitLabReply(404, {"message": "404 Not found"})
+
+
+def _user(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
+    return GitLabReply(200, {"username": BOT})
+
+
+def _project(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
+    return GitLabReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
+
+
+def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> GitLabReply:
+    return GitLabReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
+
+
+def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> GitLabReply:
+    return GitLabReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
+
+
+def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, hub.requests[int(number)])
+
+
+def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, hub.versions[int(number)])
+
+
+def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
+    return GitLabReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
+
+
+def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
+    return GitLabReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
+
+
+def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> GitLabReply:
+    listed = hub.request_notes.get(int(number), [])
+    return GitLabReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
+
+
+def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> GitLabReply:
+    body = form["body"]
+    if re.search(r"^/\w", body, re.MULTILINE):  # a quick action: GitLab executes it, and removes the line
+        return GitLabReply(202, {"commands_changes": {}})
+    if len(body) > 1_000_000:
+        return GitLabReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
+    if not note:
+        return GitLabReply(201, hub.add_note(BOT, body, int(number)))
+    for one in hub.request_notes.get(int(number), []):
+        if one["id"] == int(note) and one["author"]["username"] == BOT:
+            one["body"] = body
+            return GitLabReply(200, one)
+    return _NOT_FOUND
+
+
+def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> GitLabReply:
+    state, label = query["state"][0], query["labels"][0]
+    return GitLabReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
+
+
+def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> GitLabReply:
+    labels, number = form["labels"].split(","), len(hub.kept_issues) + 1
+    issue = {**form, "iid": number, "labels": labels, "state": "opened", "author": {"username": BOT}}
+    hub.kept_issues.append(issue)
+    return GitLabReply(201, issue)
+
+
+def _edit_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
+    issue = hub.kept_issues[int(number) - 1]
+    issue["description"] = form.get("description", issue["description"])
+    issue["state"] = "closed" if form.get("state_event") == "close" else issue["state"]
+    return GitLabReply(200, issue)
+
+
+def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
+    hub.issue_notes.setdefault(int(number), []).append(form)
+    return GitLabReply(201, form)
+
+
+def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
+    return GitLabReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
+
+
+def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> GitLabReply:
+    return GitLabReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
+
+
+def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> GitLabReply:
+    content = hub.artifacts.get(int(job), {}).get(path)
+    return _NOT_FOUND if content is None else GitLabReply(200, content)
+
+
+def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> GitLabReply:
+    return GitLabReply(200, hub.groups[group]) if group in hub.groups else GitLabReply(404, {"message": "404 Group"})
+
+
+def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> GitLabReply:
+    before = [one for one in hub.commit_statuses if (one["sha"], one["name"]) == (sha, form["name"])]
+    if before and before[-1]["state"] == form["state"] == "pending":
+        return GitLabReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
+    hub.commit_statuses.append({**form, "sha": sha})
+    return GitLabReply(201, form)
+
+
+_REQUEST: Final = r"/projects/PROJECT/merge_requests/(\d+)"
+_ROUTES: Final[list[tuple[str, str, Callable[..., GitLabReply], str]]] = [
+    ("GET", "/user", _user, ""),
+    ("GET", "/projects/PROJECT", _project, "code plans"),
+    ("GET", "/projects/PROJECT/repository/branches/([^/]+)", _branch, "code"),
+    ("GET", "/projects/PROJECT/repository/commits/([0-9a-f]+)/merge_requests", _requests_of, "code"),
+    ("GET", _REQUEST, _request, "code approvals"),
+    ("GET", f"{_REQUEST}/versions", _versions, "approvals"),
+    ("GET", f"{_REQUEST}/approvals", _approvals, "approvals"),
+    ("GET", f"{_REQUEST}/reviewers", _reviewers, "approvals"),
+    ("GET", f"{_REQUEST}/notes", _notes, "notes code"),
+    ("POST", f"{_REQUEST}/notes", _write_note, "notes"),
+    ("PUT", rf"{_REQUEST}/notes/(\d+)", _write_note, "notes"),
+    ("GET", "/projects/PROJECT/issues", _issues, "issues code"),
+    ("POST", "/projects/PROJECT/issues", _add_issue, "issues"),
+    ("PUT", r"/projects/PROJECT/issues/(\d+)", _edit_issue, "issues"),
+    ("POST", r"/projects/PROJECT/issues/(\d+)/notes", _note_issue, "issues"),
+    ("GET", f"{_REQUEST}/pipelines", _pipelines, "plans"),
+    ("GET", r"/projects/PROJECT/pipelines/(\d+)/jobs", _jobs, "plans"),
+    ("GET", r"/projects/PROJECT/jobs/(\d+)/artifacts/(.+)", _artifact, "plans"),
+    ("GET", "/groups/([^/]+)/members/all", _members, "members"),
+    ("POST", "/projects/PROJECT/statuses/([0-9a-f]+)", _status, "statuses"),
+]
+"""Requests, and their permissions, each of which is sufficient."""
+
+
+def fake_forge() -> FakeGitLab:
+    """Return the fake of the contract suite."""
+    return FakeGitLab()
