@@ -27,7 +27,8 @@ def count_conversations(lines: Iterator[str], file: str, columns: Mapping[str, s
     `columns` maps attributes to columns; without it, each column (of JSON, member of the first object) is an attribute.
     `count` is the conversations of a row, 1 without it. Raises ManifestError at the first wrong row, and CxrouteError.
     """
-    number, line = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (1, ""))
+    rows = ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("# "))
+    number, line = next(rows, (1, ""))  # after the comments of a sample
     read, as_cell = (_read_json, _as_cell) if line.lstrip().startswith("{") else (_read_csv, str)
     records = read(chain([line], lines), number, file)
     known = [*next(records, (1, {}))[1]]
@@ -68,7 +69,7 @@ def _read_csv(lines: Iterator[str], number: int, file: str) -> _Records:
                 yield line, row
     except csv.Error as error:
         reason = next((text for part, text in sample.CSV_ERRORS.items() if part in str(error)), "a stray line end")
-        raise _error(file, number + reader.line_num - 1, "CXR231", f"this row is not CSV: {reason}") from None
+        raise _error(file, number + reader.line_num, "CXR231", f"this row is not CSV: {reason}") from None
 
 
 def _read_json(lines: Iterator[str], number: int, file: str) -> _Records:
