@@ -89,7 +89,8 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     with open_rest_http() as http:
         base = url.geturl().rstrip("/")
         client = RestClient(dialect=_DIALECT, http=http, base=base, authorization=_authorization())
-        cells = count_events(client.get(path, Purpose("read the counts from Prometheus", "queries")))
+        payload = client.get(path, Purpose("read the counts from Prometheus", "queries"))
+    cells = count_events(REDACTOR.redact_json(payload))
     return cells, {
         "source": f"Prometheus at {url.hostname}, {query}",
         "period": f"{(now - timedelta(days=int(days))).date()} to {now.date()}",
