@@ -12,7 +12,7 @@ from reconciler.text.prometheus import exposition, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-OTHER, NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
+_OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
 
 
 class EventCounts:
@@ -21,7 +21,7 @@ class EventCounts:
     # All series exist from the start: Prometheus' `increase` misses the first value of a series that appears later.
     def __init__(self, fallback: FallbackPolicy) -> None:
         self._fallback = fallback
-        self._intents = fallback.known_intents - {OTHER, NONE}
+        self._intents = fallback.known_intents - {_OTHER, _NONE}
         self._counts = Counter[tuple[str, str, str]]()
         for confidence in (None, *_TENTHS, *(nextafter(tenth, 0) for tenth in _TENTHS[1:])):
             for intent in (*fallback.known_intents, ""):  # "": every unknown one
@@ -32,9 +32,9 @@ class EventCounts:
         self._counts[self._key(intent, confidence)] += 1
 
     def _key(self, intent: str, confidence: float | None) -> tuple[str, str, str]:
-        tenth = NONE if confidence is None else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
-        label = intent if intent in self._intents else OTHER
-        return label, tenth, self._fallback.doubt(intent, confidence) or NONE
+        tenth = _NONE if confidence is None else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
+        label = intent if intent in self._intents else _OTHER
+        return label, tenth, self._fallback.doubt(intent, confidence) or _NONE
 
     def lines(self) -> Iterator[str]:
         """Yield the counts in Prometheus' text format."""

@@ -1,11 +1,13 @@
 """The endpoint's counters in Prometheus -> counted cells. Prometheus itself handles restarts of the endpoint."""
 
-from typing import Any
+from typing import Any, Final
 
-from reconciler.endpoint.metrics import NONE, OTHER
 from reconciler.errors import CxrouteError
 from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
 from reconciler.traffic.sample import parse_confidence
+
+_OTHER: Final = "other"  # the labels of endpoint/metrics.py
+_NONE: Final = "none"
 
 
 def events_query(days: int, match: str) -> str:
@@ -19,9 +21,9 @@ def count_events(payload: Any) -> CellCounts:  # noqa: ANN401 - any JSON
     try:
         for series in payload["data"]["result"]:
             intent, confidence = series["metric"]["intent"], series["metric"]["confidence"]
-            value = None if confidence == NONE else parse_confidence(confidence)
+            value = None if confidence == _NONE else parse_confidence(confidence)
             if count := round(float(series["value"][1])):
-                cells.add(({OTHER: OTHER_INTENT, NONE: None}.get(intent, str(intent)), value), count)
+                cells.add(({_OTHER: OTHER_INTENT, _NONE: None}.get(intent, str(intent)), value), count)
     except (LookupError, TypeError, ValueError, OverflowError):
         raise CxrouteError("Prometheus' response does not have the counts of cxroute_events_total") from None
     if not cells.counts:

@@ -25,9 +25,9 @@ from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, name_tenant
-from tests.traffic.fake_prometheus import fake_prometheus, vector
 
 Echo = Callable[[str], bytes]
 

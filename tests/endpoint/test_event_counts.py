@@ -18,8 +18,7 @@ from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import AmbiguousWriteError, RetryLaterError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
-from tests.endpoint.instances import Callers, shuffled
-from tests.endpoint.test_shared import machines, shared
+from tests.endpoint.instances import Callers, machines, shared, shuffled
 from tests.support.plain_http import PLAIN
 from tests.tiers import FULL
 

@@ -88,7 +88,7 @@ def test_the_smallest_cell_joins_a_small_rest() -> None:
 
 def test_the_number_of_merged_cells_is_told() -> None:
     """With their conversations; the one that joined the rest counts."""
-    cells_of = {("a",): 9, ("b",): 11, ("c",): 1200}
+    cells_of: dict[Cell, int | float] = {("a",): 9, ("b",): 11, ("c",): 1200}
     assert "2 cells of 20 conversations" == merge_small(CellCounts(("intent",), dict(cells_of))).merged
     assert "" == merge_small(CellCounts(("intent",), {("c",): 1200})).merged
 

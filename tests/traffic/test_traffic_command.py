@@ -12,8 +12,8 @@ import pytest
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.traffic.sample import read_traffic
 from tests.support import canary_secrets as canary
+from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.program import Program
-from tests.traffic.fake_prometheus import fake_prometheus, vector
 
 ROOT = Path(__file__).parents[2]
 EVENTS = vector(

@@ -44,7 +44,7 @@ def fake_prometheus(*answers: tuple[int, Any]) -> Iterator[FakePrometheus]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = fake.respond(self.path, self.headers)
+            status, body = fake.respond(self.path, dict(self.headers))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
