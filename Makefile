@@ -104,6 +104,7 @@ lock: ## Write the requirement files anew from pyproject.toml (core, with serve,
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.txt
 	$(COMPILE) $(ARGS) --extra serve -c requirements.txt pyproject.toml -o requirements-serve.txt
 	$(COMPILE) $(ARGS) --extra sheets -c requirements.txt pyproject.toml -o requirements-sheets.txt
+	$(COMPILE) $(ARGS) --extra lsp -c requirements.txt pyproject.toml -o requirements-lsp.txt
 	$(COMPILE) $(ARGS) --extra serve --extra sheets --extra lsp --group dev -c requirements-serve.txt -c requirements-sheets.txt \
 	  pyproject.toml -o requirements-dev.txt
 

@@ -281,12 +281,38 @@ def bench_editor() -> None:
     assert found["median"] <= 100, "an answer to an edit took more than 100 ms"
 
 
+READ = "import csv, sys\nfor row in csv.reader(open(sys.argv[1], newline='')): pass"
+
+
+def bench_replay(runs: int) -> None:
+    """Replay 1,000,000 conversations through two lists of 1,000 rules, beside the module csv reading the same file.
+
+    Raises AssertionError where that takes more than 10 s or 150 MiB.
+    """
+    workload("replay", WORK, 1_000_000)
+    calls, left, right = (str(WORK / name) for name in ("calls.csv", "left.json", "right.json"))
+    found = interleaved(
+        runs,
+        {
+            "csv.reader alone": lambda: cost([sys.executable, "-c", READ, calls]),
+            "cxroute replay": lambda: cost([*CXROUTE, "replay", calls, left, right]),
+        },
+    )
+    print("replay of 1,000,000 rows, 1,000 rules            CPU s   MiB  (at most 10 s, 150 MiB)")
+    for name, one in found.items():
+        print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
+    ours = found["cxroute replay"]
+    assert ours.cpu <= 10, "replaying 1,000,000 rows took more than 10 s"
+    assert ours.memory <= 150, "replaying 1,000,000 rows took more than 150 MiB"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
         nargs="*",
-        help="start plan growth transport analysis promises adversarial studio editor pace tenants endpoint; else all",
+        help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint;"
+        " else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
@@ -303,6 +329,7 @@ def main() -> None:
         "adversarial": lambda: bench_adversarial((1_000, 5_000)),
         "studio": lambda: bench_studio(options.runs),
         "editor": bench_editor,
+        "replay": lambda: bench_replay(options.runs),
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),

@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import QueueResolver
@@ -108,6 +109,30 @@ def _record(n: int, kind: str, more: int) -> list[str]:
     return lines
 
 
+def replay(directory: Path, count: int) -> None:
+    """Write two lists of 1,000 rules, of which a hundred differ, and `count` conversations: calls.csv.
+
+    Confidences have six digits, so that nearly every row is another one; a tenth of the rules also test the tier.
+    """
+    for side, queues in (("left", 10), ("right", 11)):
+        rules = []
+        for n in range(1_000):
+            pairs = [("cognigyDetectedIntent", "equals", f"intent_{n // 2}")]
+            pairs += [("cognigyConfidence", "greaterThanOrEqual", 0.8 if n % 2 == 0 else n % 16 / 20)]
+            pairs += [("customerTier", "in", ["gold", "platinum"])] if n % 10 == 3 else []
+            target = {"type": "queue", "queueId": f"q{n % queues if n % 10 == 0 else n % 10}", "weight": 1}
+            forms = [{"type": "attribute", "attributeName": a, "operator": o, "value": v} for a, o, v in pairs]
+            rules.append({"id": f"r{n}", "name": f"r{n}", "priority": n, "conditions": forms, "targets": [target]})
+        (directory / f"{side}.json").write_text(json.dumps(rules))
+    random = Random(1)  # noqa: S311 - not a secret
+    with (directory / "calls.csv").open("w") as file:
+        file.write("intent,confidence,customerTier,language\n")
+        for _ in range(count):
+            intent, confidence = random.randrange(600), random.random()
+            tier, language = random.choice(("gold", "platinum", "standard", "")), random.choice(("en", "de", "fr"))
+            file.write(f"intent_{intent},{confidence:.6f},{tier},{language}\n")
+
+
 if __name__ == "__main__":
     what, *values = sys.argv[1:]
     match what:
@@ -117,3 +142,5 @@ if __name__ == "__main__":
             state(Path(values[0]), Path(values[1]))
         case "octodns":
             octodns(Path(values[0]), int(values[1]), values[2])
+        case "replay":
+            replay(Path(values[0]), int(values[1]))

@@ -31,22 +31,26 @@ def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield a finding about all intents that no rule of the manifests takes, and findings about unknown intents."""
     if not view.intents:
         return
-    # CXR202 reports shadowed rules.
-    shadowed = {id(rule.entry) for rule in facts.shadowed}
-    unrouted = [
-        intent
-        for intent in view.intents
-        if intent != view.fallback.intent
-        and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
-        and not _is_caught(view, intent)
-    ]
-    if unrouted:
+    if unrouted := unrouted_intents(view, facts):
         example = view.example_phrase(_confident_conversation(view, unrouted[0]))
         count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
         message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
         source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
         yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
     yield from _unknown_intents(view)
+
+
+def unrouted_intents(view: LintView, facts: RuleFacts) -> list[str]:
+    """Return the bot's intents that no rule of the manifests takes. Raises UndecidedError."""
+    # CXR202 reports shadowed rules.
+    shadowed = {id(rule.entry) for rule in facts.shadowed}
+    return [
+        intent
+        for intent in view.intents
+        if intent != view.fallback.intent
+        and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
+        and not _is_caught(view, intent)
+    ]
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:
@@ -72,10 +76,7 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
-    entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
-    known = {*view.intents, view.fallback.intent}
-    uses = ((intent, entry) for entry in entries for intent in _named_intents(view, entry))
-    entries_by_intent = group_pairs(use for use in uses if use[0] not in known)
+    entries_by_intent = entries_of_unknown_intents(view)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
@@ -86,6 +87,14 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         message = f"{pluralize(len(further), 'further intent')} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
+
+
+def entries_of_unknown_intents(view: LintView) -> dict[str, list[RoutingEntry]]:
+    """Return the rules and promises that name an intent of no Intents document, by intent."""
+    entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
+    known = {*view.intents, view.fallback.intent}
+    uses = ((intent, entry) for entry in entries for intent in _named_intents(view, entry))
+    return group_pairs(use for use in uses if use[0] not in known)
 
 
 def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:

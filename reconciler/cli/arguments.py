@@ -24,13 +24,16 @@ COMMANDS: Final[dict[str, Command]] = {
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
     "explore": Command("every day", "write a page on which people try conversations, offline"),
     "diff": Command("every day", "show the conversations that two lists of rules route differently"),
+    "replay": Command("every day", "count the recorded conversations that two lists of rules route differently"),
     "table": Command("every day", "write the rules as a table for a spreadsheet, and read its edits back"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests"),
     "watch": Command("operate", "check a tenant at intervals; report differences, or correct them"),
     "doctor": Command("operate", "check settings, network, token and a page of rules; suggest fixes"),
     "history": Command("operate", "show who changed which rules, when and why"),
     "serve": Command("context endpoint", "receive intents from the bot and write them to the conversation"),
-    "cognigy": Command("context endpoint", "print the nodes of a Cognigy flow that post to `cxroute serve`"),
+    "cognigy": Command(
+        "context endpoint", "print the nodes of a flow that post to `cxroute serve`; write the bot's intents"
+    ),
     "traffic": Command("context endpoint", "write a traffic sample from the endpoint's counters or from records"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),

@@ -172,7 +172,7 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
     for loaded in reversed(manifests.intents) if manifests.labelled else ():  # of two labels of an intent, the first
         names |= {(intent, name) for name in loaded.document.names}
         labelled = (entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str))
-        labels |= {(intent, entry.name): entry.label for entry in labelled}
+        labels |= {(intent, entry.name): entry.label for entry in labelled if entry.label}
     texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
     uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
     return replace(bot, texts={key: label for key, label in labels.items() if uses[texts[key]] == 1})

@@ -57,7 +57,14 @@ class IntentEntry(f.StrictModel):
     """An intent, and what people read instead of its name."""
 
     name: f.NonEmptyText = f.required("The intent, exactly as the bot writes it.", "lost_or_stolen_card")
-    label: f.Label = f.required("What people read in text, comments and pages.", "Lost or stolen card")
+    label: f.Omittable[f.Label] = f.omittable(
+        "What people read in text, comments and pages. Default: the name.", "Lost or stolen card"
+    )
+    id: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The bot's reference id of the intent, by which `cxroute cognigy intents` recognises a renamed intent.",
+        "0b5c1a52-6f5e-4c2f-9d3f-3a1f6a0c7d11",
+    )
+    parent: f.Omittable[f.NonEmptyText] = f.omittable("The intent above it in the bot, for readers.", "card_problems")
 
 
 class Intents(f.ManifestDocument):
@@ -73,7 +80,7 @@ class Intents(f.ManifestDocument):
             f.of_shape("must be the name of an intent, or {name: ..., label: ...}"),
         ]
     ] = f.required(
-        "Each intent of the bot, exactly as the bot writes it: its name, or a name and a label.",
+        "Each intent of the bot, exactly as the bot writes it: its name, or a name with further fields.",
         ["card_not_working", {"name": "lost_or_stolen_card", "label": "Lost or stolen card"}],
     )
 

@@ -190,7 +190,7 @@ or one of them never holds. So the promise states nothing. Correct the condition
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
 characters. Combine equal rows, or export the file as CSV in UTF-8.
 CXR231 not CSV: The row breaks CSV's grammar. The usual cause is an open quote. Write a quote inside a quoted cell
-twice.
+twice. In a file of JSON lines, each line must be one object.
 CXR232 wrong columns: The first row must name each column once: attributes (`intent` and `confidence` under the
 Environment's names) and `count`.
 CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a number from 0 to 1. Other cells are read like

@@ -62,7 +62,7 @@ def parse_number(text: str) -> int | float:
     """Return the finite number of a text in JSON's grammar. Raises ValueError for other texts and larger numbers."""
     if len(text) > MAX_NUMBER_LENGTH or not JSON_NUMBER.fullmatch(text):
         raise ValueError(text[:40])
-    value = float(text) if any(mark in text for mark in ".eE") else int(text)
+    value = int(text) if text.removeprefix("-").isdigit() else float(text)
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(text[:40])
     return value

@@ -19,6 +19,7 @@ from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.plan import Plan, PlanOptions
+from reconciler.plan.replay import replay_to_json
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.version import __version__
@@ -78,7 +79,8 @@ def plan_to_json(plan: Plan) -> Document:
         "guards": [asdict(result) for result in plan.guards],
     }
     form |= {} if plan.consent is None else {"consent": [consent_to_json(entry) for entry in plan.consent]}
-    return {**form, "planId": plan.remember_id(lambda: digest_document(form))}
+    replayed = {"replay": replay_to_json(plan.replay, plan.queue_names)} if plan.replay else {}
+    return {**form, "planId": plan.remember_id(lambda: digest_document(form)), **replayed}
 
 
 def plan_id(plan: Plan) -> str:
@@ -254,8 +256,10 @@ def _change_identity(change: Mapping[str, Any]) -> str:
 
 
 def digest_document(payload: Mapping[str, Any]) -> str:
-    """Return the digest of a plan without its time, and without its guards, some of which depend on the time."""
-    lasting = {name: value for name, value in payload.items() if name not in ("planId", "generatedAt", "guards")}
+    """Return the digest of a plan without its time, its recorded conversations, and its guards."""
+    # Some guards depend on the time, and apply does not read recorded conversations.
+    passing = ("planId", "generatedAt", "guards", "replay")
+    lasting = {name: value for name, value in payload.items() if name not in passing}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 Schema = dict[str, Any]
 
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _NUMBER: Final[Schema] = {"type": "number"}
@@ -34,23 +35,22 @@ def plan_schema() -> Schema:
         "findings": _list(_finding()),
         "acknowledged": _list(_finding()) | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": _list(_object(guard)),
+        "replay": {"$ref": "#/$defs/replay"},
         "consent": _list(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
     objects = _list({"type": "object"})
     rule = {"id": _TEXT, "name": _TEXT, "description": _TEXT, "priority": _NUMBER, "enabled": _FLAG}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cxroute plan",
-        **_object(fields, optional=("consent", "report")),
-        "$defs": {
-            "change": _change(),
-            "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
-            "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
-            "behaviour": behaviour_schema(),
-            "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
-        },
+    definitions = {
+        "change": _change(),
+        "rule": _object({**rule, "conditions": objects, "targets": objects}, optional=("id",)),
+        "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
+        "behaviour": behaviour_schema(),
+        "replay": _replay(),
+        "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
     }
+    document = _object(fields, optional=("replay", "consent", "report"))
+    return {"$schema": _DRAFT, "title": "cxroute plan", **document, "$defs": definitions}
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
@@ -126,6 +126,27 @@ def behaviour_schema() -> Schema:
         "restsOn": _list(_object(known, optional=("least", "most"))),
     }
     return _object(fields, optional=("unknown", "restsOn"))
+
+
+def _replay() -> Schema:
+    """Return the schema of recorded conversations that go elsewhere, in a plan and in `cxroute replay`."""
+    destination, name = {"$ref": "#/$defs/destination"}, _or_null(_TEXT)
+    pair = {
+        "before": destination,
+        "after": destination,
+        "moved": _NUMBER,
+        "rules": _list(_object({"before": name, "after": name, "conversations": _NUMBER})),
+        "examples": _list(_object({"line": _COUNT, "attributes": {"type": "object"}})),
+    }
+    counts = dict.fromkeys(("total", "moved", "movedPercent", "unknown", "unlisted"), _NUMBER)
+    return _object(
+        {
+            "file": _TEXT,
+            **counts,
+            **dict.fromkeys(("unrecorded", "unseen"), _list(_TEXT)),
+            "pairs": _list(_object(pair)),
+        }
+    )
 
 
 def _balance() -> Schema:

@@ -23,6 +23,7 @@ from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
     from reconciler.plan.promises import PromiseResult
+    from reconciler.plan.replay import ReplayResult
     from reconciler.plan.traffic_shares import TrafficImpact
 
 
@@ -103,6 +104,7 @@ class Plan:
     unproven: tuple[Address, ...] = ()
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
     traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
+    replay: "ReplayResult | None" = None  # the recorded conversations of `plan --replay` that go elsewhere
     consent: tuple[Consent, ...] | None = None  # whose consent it needs; None if no queue has owners
     guards: tuple[GuardResult, ...] = ()
     promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`

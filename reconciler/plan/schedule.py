@@ -15,8 +15,10 @@ from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
 from reconciler.model.live import copy_name
 from reconciler.plan.plan import Plan
+from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.plan.routing_table import live_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import TrafficSample
 
 
@@ -122,3 +124,10 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     impact = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
     return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=findings)
+
+
+def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
+    """Return the recorded conversations that the plan moves. Raises ManifestError for the first row that is wrong."""
+    now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
+    before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
+    return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))

@@ -10,6 +10,7 @@ from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
+from reconciler.render.replay import ReplaySummary, summarize_replay
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
@@ -40,6 +41,7 @@ class PlanSummary:
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
     impact: ImpactSummary | None  # None if nothing changes
+    replay: ReplaySummary | None  # of `plan --replay`
     endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
@@ -81,6 +83,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         ),
         conflicts=plan.conflicts,
         impact=impact,
+        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, limit) if plan.replay else None,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),

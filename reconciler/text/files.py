@@ -1,13 +1,10 @@
 """Reading of files: each is a regular file of bounded size, because a pipe or a device may block or never end."""
 
-import codecs
 import errno
 import os
 import stat
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -47,26 +44,16 @@ def read_certificates(path: str | Path) -> str:
 
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
-    return b"".join(_read_chunks(path, size))
+    with open_regular(path) as file:
+        chunks = []
+        while size and (chunk := file.read(min(size, _CHUNK_SIZE))):
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
 
 
-def read_lines(path: str | Path) -> Iterator[str]:
-    """Yield a regular file's lines with their ends, in constant memory. Raises OSError, as `read_file` does."""
-    rest, mark = b"", codecs.BOM_UTF8
-    try:
-        for chunk in _read_chunks(path, sys.maxsize):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield f"{line.removeprefix(mark).decode()}\n"
-                mark = b""
-            if len(rest) > MIB:
-                raise OSError(errno.EFBIG, "a line is longer than 1 MiB", str(path))
-        yield rest.removeprefix(mark).decode()
-    except UnicodeDecodeError:
-        raise OSError(errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)) from None
-
-
-def _read_chunks(path: str | Path, size: int) -> Iterator[bytes]:
+def open_regular(path: str | Path) -> BinaryIO:
+    """Return a regular file, opened to be read. Raises OSError, as `read_file` does."""
     try:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
         file = os.open(path, _OPEN_FLAGS)
@@ -74,11 +61,10 @@ def _read_chunks(path: str | Path, size: int) -> Iterator[bytes]:
         raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
     try:
         _require_regular_file(os.fstat(file), path)
-        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
-            yield chunk
-            size -= len(chunk)
-    finally:
+    except OSError:
         os.close(file)
+        raise
+    return os.fdopen(file, "rb")
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:

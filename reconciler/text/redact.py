@@ -52,7 +52,7 @@ class Redactor:
 
     def add_from_environment(self) -> None:
         """Hide the secrets of the environment variables."""
-        self.add(os.environ.get("CXONE_CLIENT_SECRET"), os.environ.get("CXONE_ACCESS_KEY_SECRET"))
+        self.add(*map(os.environ.get, ("CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_SECRET", "COGNIGY_API_KEY")))
         with suppress(ValueError):
             password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
             self.add(password, unquote(password or ""))

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from reconciler.errors import CxrouteError
 from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
-from reconciler.traffic.sample import parse_confidence
 
 _OTHER: Final = "other"  # the labels of endpoint/metrics.py
 _NONE: Final = "none"
@@ -21,7 +20,9 @@ def count_events(payload: Any) -> CellCounts:  # noqa: ANN401 - any JSON
     try:
         for series in payload["data"]["result"]:
             intent, confidence = series["metric"]["intent"], series["metric"]["confidence"]
-            value = None if confidence == _NONE else parse_confidence(confidence)
+            value = None if confidence == _NONE else float(confidence)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(confidence)  # noqa: TRY301 - one sentence for every wrong form
             if count := round(float(series["value"][1])):
                 cells.add(({_OTHER: OTHER_INTENT, _NONE: None}.get(intent, str(intent)), value), count)
     except (LookupError, TypeError, ValueError, OverflowError):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from io import StringIO
 from itertools import accumulate
@@ -35,14 +35,14 @@ CellValue = str | int | float | None
 COUNT_COLUMN: Final = "count"
 MAX_ROWS: Final = 100_000
 _MAX_COLUMNS: Final = 100
+MAX_CACHED_LENGTH: Final = 1_000  # characters of a cell that is remembered
+_MAX_CACHED: Final = 4096  # cells of a column
 _MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_COMMENTS: Final = re.compile(
-    r"""(?:[\r\n]*\#[ ](?![^\n]*[,;]"?count"?(?:[\r\n,;]|\Z))[^\n]*(?:\n|\Z))*"""
-)  # no header
+CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_COMMENTS: Final = re.compile(r'(?:[\r\n]*# (?![^\n]*[,;]"?count"?(?:[\r\n,;]|\Z))[^\n]*(?:\n|\Z))*')  # not a header
 _PERIOD: Final = re.compile(r"^# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*$", re.MULTILINE | re.ASCII)
-CSV_ERRORS: Final = {
+_CSV_ERRORS: Final = {
     "expected after": "a cell continues after its closing quote (double a quote inside)",
     "unexpected end": "a quote is never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
@@ -82,7 +82,7 @@ class TrafficSample:
         return (Finding(code="CXR235", severity="warning", message=message, source=source, hint=hint),)
 
 
-class _Record(NamedTuple):
+class Record(NamedTuple):
     """One row: the index of its first character, its line from 1, and its cells."""
 
     start: int
@@ -90,13 +90,13 @@ class _Record(NamedTuple):
     cells: list[str]
 
 
-def _decode_table(data: bytes, collector: ErrorCollector) -> tuple[str, str]:
+def decode_table(data: bytes, collector: ErrorCollector) -> tuple[str, str]:
     """Return the text of UTF-8 bytes, and the separator: a comma or a semicolon. Raises StopReadingError."""
     if len(data) > MAX_FILE_BYTES:
         stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
     text = decode_text(data, collector)
     collector.text = SourceText(collector.text.file, text)
-    if control := _CONTROL.search(text):
+    if control := CONTROL.search(text):
         message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
         stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
     # The header with the column `count` determines the separator, because cells may contain both.
@@ -125,8 +125,8 @@ def read_traffic(
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # the reason is in the collector
-        text, separator = _decode_table(data, collector)
-        reader = _SampleReader(text=text, separator=separator, collector=collector, attribute_names=attributes)
+        text, separator = decode_table(data, collector)
+        reader = SampleReader(text=text, separator=separator, collector=collector, attribute_names=attributes)
         rows = reader.sum_rows()
     findings = collector.findings()
     if any(finding.severity == "error" for finding in findings):
@@ -146,17 +146,20 @@ def read_traffic(
 
 
 @dataclass(kw_only=True)
-class _SampleReader:
+class SampleReader:
+    """Reads the rows of a text in CSV; a wrong one is reported to the collector."""
+
     text: str
     separator: str
     collector: ErrorCollector
     attribute_names: BotAttributes
     names: list[str] = field(default_factory=list)  # the cells of the header
     attributes: tuple[str, ...] = ()  # the attributes of the columns, without `count`
-    _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
-    """Of each column, with a cache: most cells occur in many rows."""
+    parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
+    """Of each column, with a bounded cache: most cells occur in many rows."""
+    default_count: int | None = None  # of a row, if the file has no column for it; None: the column is required
 
-    def records(self) -> Iterator[_Record]:
+    def records(self) -> Iterator[Record]:
         """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
         first = _table_start(self.text)
         comments = self.text.count("\n", 0, first)
@@ -169,12 +172,12 @@ class _SampleReader:
                 cells = next(reader)
             except csv.Error as error:
                 carriage_return = "a carriage return inside a cell"
-                reason = next((words for part, words in CSV_ERRORS.items() if part in str(error)), carriage_return)
+                reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
                 stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
             if any(cells):
-                yield _Record(start, comments + line + 1, cells)
+                yield Record(start, comments + line + 1, cells)
 
-    def report(self, code: str, record: _Record, cell: int, message: str, hint: str = "") -> None:
+    def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
         """Report an error of a cell, counted from 0. The module csv has no positions of cells."""
         pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
         index = record.start
@@ -184,6 +187,7 @@ class _SampleReader:
         self.collector.report(code, index, message, hint)
 
     def sum_rows(self) -> tuple[SampleRow, ...]:
+        """Return the rows, equal ones added up."""
         records = self.records()
         header = next(records, None)
         if header is None:
@@ -209,7 +213,8 @@ class _SampleReader:
             self.report("CXR234", header, self.names.index(COUNT_COLUMN), "the sample contains no conversations")
         return tuple(sums.values())
 
-    def read_header(self, header: _Record) -> None:
+    def read_header(self, header: Record) -> None:
+        """Let the reader know its columns. Raises StopReadingError if one is wrong."""
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
         attributes: list[str] = []
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
@@ -223,12 +228,13 @@ class _SampleReader:
         self._check_columns(header)
         if self.collector.collected:
             raise StopReadingError
-        parsers = {intent: parse_text, confidence: parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [cache(parsers.get(attribute, parse_value)) for attribute in attributes]
+        parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
+        self.parsers = [_with_cache(parsers.get(attribute, _parse_value)) for attribute in attributes]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
-    def read_row(self, record: _Record) -> tuple[tuple[CellValue, ...], int | float] | None:
+    def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
+        """Return the values of a row and its count, or None for a wrong row."""
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
@@ -240,32 +246,34 @@ class _SampleReader:
         values: dict[str, CellValue] = {}
         for index, name in enumerate(self.names):
             try:
-                values[name] = self._parsers[index](cells[index])
+                values[name] = self.parsers[index](cells[index])
             except ValueError as error:
                 self.report("CXR233", record, index, f"{quote_name(name)} {error}")
-        count = values.pop(COUNT_COLUMN, None)
+        count = values.pop(COUNT_COLUMN, self.default_count)
         is_valid = len(values) == len(self.attributes)
         return (tuple(values.values()), count) if is_valid and isinstance(count, (int, float)) else None
 
     def _parse_count(self, cell: str) -> int | float:
-        value = parse_count(cell)
+        value = _parse_number(cell)
+        if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
+            raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
         if self.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
             # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
-        return value
+        return int(value) if value == int(value) else value
 
-    def _check_columns(self, header: _Record) -> None:
+    def _check_columns(self, header: Record) -> None:
         if len(self.names) > _MAX_COLUMNS:
             self.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
-        elif COUNT_COLUMN not in self.names:
+        elif COUNT_COLUMN not in self.names and self.default_count is None:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
             hint = "add it: the number of conversations of each row"
             hint = f"if {quote_name(near)} is meant, rename it" if near else hint
             self.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
-        elif len(self.names) == 1:
+        elif self.names == [COUNT_COLUMN]:
             self.report("CXR232", header, 0, "no column for an attribute, such as intent")
 
-    def _warn_of_similar_names(self, header: _Record) -> None:
+    def _warn_of_similar_names(self, header: Record) -> None:
         names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
         missing = [name for name, attribute in names.items() if attribute not in self.attributes]
         for name in self.names:
@@ -275,10 +283,14 @@ class _SampleReader:
                 self.collector.warn("CXR232", header.start, message)
 
 
-def parse_value(cell: str) -> CellValue:
-    """Return the value of a cell of any attribute. Raises ValueError, whose text follows the column's name."""
+def _with_cache(parse: Callable[[str], CellValue]) -> Callable[[str], CellValue]:
+    cached = lru_cache(_MAX_CACHED)(parse)
+    return lambda cell: (cached if len(cell) <= MAX_CACHED_LENGTH else parse)(cell)
+
+
+def _parse_value(cell: str) -> CellValue:
     if not JSON_NUMBER.fullmatch(cell):
-        return parse_text(cell)
+        return _parse_text(cell)
     value = _parse_number(cell)
     if value is None:
         hint = "put a text that looks like a number in JSON quotes"
@@ -286,8 +298,7 @@ def parse_value(cell: str) -> CellValue:
     return value
 
 
-def parse_text(cell: str) -> str | None:
-    """Return the text of a cell, as `parse_value` does."""
+def _parse_text(cell: str) -> str | None:
     if not cell:
         return None
     if cell != cell.strip():
@@ -301,20 +312,11 @@ def parse_text(cell: str) -> str | None:
     raise ValueError(f"begins with a quote and must be a JSON text, not {quote_name(cell)}")
 
 
-def parse_confidence(cell: str) -> int | float | None:
-    """Return the confidence of a cell, as `parse_value` does."""
+def _parse_confidence(cell: str) -> int | float | None:
     value = _parse_number(cell)
     if cell and (value is None or not 0 <= value <= 1):
         raise ValueError(f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}")
     return value
-
-
-def parse_count(cell: str) -> int | float:
-    """Return the number of conversations of a cell, as `parse_value` does."""
-    value = _parse_number(cell)
-    if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
-        raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
-    return int(value) if value == int(value) else value
 
 
 def _parse_number(cell: str) -> int | float | None:

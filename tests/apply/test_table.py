@@ -19,6 +19,7 @@ from reconciler.apply.settings import ApplySettings, NoRecorder
 from reconciler.apply.table import apply_to_table
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.live import LiveRule, Marker, marker_digest
 from reconciler.model.rule import Rule, Target
@@ -109,7 +110,7 @@ def run(
     """Plan on the rules as they are now, then apply."""
     environment = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
     planner = Planner(
-        manifests=None,  # type: ignore[arg-type]  # apply needs no manifests
+        manifests=Manifests(environments={}),
         environment=environment,
         desired=goal,
         options=PlanOptions(),

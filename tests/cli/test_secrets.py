@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -21,9 +22,12 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
 from reconciler.cxone.transport.request import ApiRequest
+from reconciler.rest.client import RestClient, RestClock
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
+from tests.support.cognigy_bots import PROJECT, FakeCognigy, intent
+from tests.support.cognigy_bots import serving as serving_cognigy
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.in_process_tenant import TENANT
@@ -333,3 +337,40 @@ def test_prometheus_cannot_make_the_command_show_its_token(
     assert (1, f"Bearer {canary.TOKEN}") == (code, server.headers[0]["Authorization"])
     with fake_prometheus((200, vector((canary.TOKEN, "none", "50")))) as server:
         assert 0 == cxroute("-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv")
+
+
+@pytest.mark.parametrize("options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]])
+@pytest.mark.parametrize("how", ECHOES)
+@pytest.mark.usefixtures("access")
+def test_the_key_of_cognigy_is_not_shown(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, how: str, options: list[str]
+) -> None:
+    """Whatever the API repeats: in an error, in a name, in a cursor. The fixtures look at output and files."""
+    client = partial(RestClient, time=RestClock(sleep=lambda _seconds: None))
+    monkeypatch.setattr("reconciler.cli.bot_intents.RestClient", client)
+    monkeypatch.setenv("COGNIGY_API_KEY", canary.COGNIGY_KEY)
+    with serving_cognigy(FakeCognigy({}, faults=[ECHOES[how](canary.COGNIGY_KEY)] * 4)) as cognigy:
+        command = ["cognigy", "intents", "--project", canary.COGNIGY_KEY, "--url", cognigy.url, *options]
+        assert 1 == cxroute("-v", *command)
+    assert {canary.COGNIGY_KEY} == cognigy.keys
+
+
+@pytest.mark.usefixtures("access")
+def test_the_key_of_cognigy_in_a_bot_is_redacted(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a printed document, in messages, and in the file."""
+    items = [intent(f"see {canary.COGNIGY_KEY}", description=canary.COGNIGY_KEY), intent("a")]
+    monkeypatch.setenv("COGNIGY_API_KEY", canary.COGNIGY_KEY)
+    bot = FakeCognigy({canary.COGNIGY_KEY: {"English": items}}, key=canary.COGNIGY_KEY)
+    with serving_cognigy(bot) as cognigy:
+        command = ["cognigy", "intents", "--project", PROJECT, "--url", cognigy.url]
+        assert 0 == cxroute(*command)
+        assert "see " in cxroute.out
+        assert 1 == cxroute(*command, "--into", "intents.yaml")
+        assert "a text of the bot contains a secret" in cxroute.err
+    assert not Path("intents.yaml").exists()
+
+
+def test_the_file_with_the_key_of_cognigy_is_not_shown(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the variable for its path is not shown either."""
+    monkeypatch.setenv("COGNIGY_API_KEY_FILE", canary.COGNIGY_KEY)
+    assert 1 == cxroute("-v", "cognigy", "intents", "--project", "x")

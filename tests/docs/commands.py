@@ -44,6 +44,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_JOURNAL` | the path of the journal (default: `.cxroute/journal.jsonl`) |
 | `CXROUTE_WEBHOOK_URL` | a webhook's address, if `notify: {urlEnv: ...}` names this variable; `_FILE` |
 | `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | for `serve`: the keys and secrets of its callers; `_FILE` |
+| `COGNIGY_API_KEY` | for `cognigy intents`: the key of Cognigy's API; `_FILE` |
 | `CXROUTE_SHARED` | for `serve`: the Redis that several instances share; `_FILE` |
 | `CXROUTE_PROMETHEUS_TOKEN` | for `traffic pull`: a bearer token for Prometheus; `_FILE` |
 | `PORT` | for `serve`: the port, if `--port` is not set |

@@ -135,7 +135,7 @@ def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.Monkey
     """Uvicorn is not part of the requirements of plan and apply."""
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("serve", "--port", "0")
-    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err
+    assert "needs the extra `serve`, which is not installed. See docs/install.md, section" in cxroute.err
 
 
 def answering(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:

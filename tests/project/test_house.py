@@ -149,6 +149,7 @@ REACHED = {
     "render/html.py": {"pathlib"},
     "desired/substitution.py": {"reconciler.text.files"},
     "apply/progress.py": {"reconciler.apply.attempt"},
+    "traffic/records.py": {"reconciler.text.files"},
     "traffic/sample.py": READS,
 }
 """The allowed imports: to read the files of the command line, and templates; the JSON form of a rule, which is pure;

@@ -26,6 +26,7 @@ TOKEN: Final = "EwR9vH1nBg6tY\\'&<\"=+/XmL3qJf0dKs8A"[::-1]
 RENEWED: Final = "oI4uC7xMz2aQe\\'&<\"=+/TrW5yNh8gPb1D"[::-1]
 PASSWORD: Final = "kF6jS0lGv3iUd\\'&<\"=+/HoB7cVz9mRx4N"[::-1]
 """Of the proxy."""
+COGNIGY_KEY: Final = "zT5gM8wPk2hJc\\'&<\"=+/NvR4xD7sLq9Fb"[::-1]
 PROXY_USER: Final = "proxy-user"
 
 SECRETS: Final = {
@@ -34,6 +35,7 @@ SECRETS: Final = {
     "token": TOKEN,
     "renewed token": RENEWED,
     "proxy password": PASSWORD,
+    "Cognigy's key": COGNIGY_KEY,
 }
 HALF: Final = 12
 """As many characters on end of a secret are as good as the secret."""

@@ -18,15 +18,15 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 """Percent of lines and branches."""
 
 _PURE: Final = (
-    "apply/first_contact apply/progress behaviour checks desired doctor errors export"
+    "apply/first_contact apply/progress behaviour checks cognigy desired doctor errors export"
     " journal/history journal/undo manifest model pipeline plan render studio table text traffic"
     " version watch/cycle"
 )
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint forge journal rest"
-    " simulator table/xlsx_file text/files text/redact watch"
+    "__init__ __main__ apply cli cognigy/sources cxone doctor/examination doctor/reachability endpoint forge journal"
+    " rest simulator table/xlsx_file text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
 """Actions and waits. A module belongs to the longest entry that contains it."""

@@ -1,146 +1,226 @@
-"""Recorded conversations as CSV and JSON lines: counted cells, errors by line, and constant memory."""
+"""Recorded conversations as a stream: the cells and errors of a traffic sample, JSON lines, and constant memory."""
 
 from __future__ import annotations
 
-import json
+import io
+import sys
 import tracemalloc
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any, Final
 
 import pytest
 
-from reconciler.errors import ManifestError
-from reconciler.render.colour import no_style
-from reconciler.render.text.findings import findings_text
-from reconciler.text.files import KIB, read_lines
-from reconciler.traffic.cells import Cell, CellCounts
-from reconciler.traffic.records import count_conversations
+from reconciler.behaviour.endpoint_stage import DIRECT
+from reconciler.errors import ManifestError, UsageError
+from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.model.finding import Finding
+from reconciler.plan.replay import ReplayResult, ReplaySide, replay
+from reconciler.traffic.records import RecordReader
+from reconciler.traffic.sample import SampleReader, read_traffic
+from tests.support.random_rules import attribute, entries, rule
+from tests.support.written_manifests import line
+from tests.support.wrong_samples import WRONG
 
-BOT = {"intent": "Intent", "confidence": "Score"}
-
-
-def counted(text: str, columns: Mapping[str, str] | None = None) -> CellCounts:
-    return count_conversations(iter(text.splitlines(keepends=True)), "r.csv", columns or {})
-
-
-def counts(text: str, columns: Mapping[str, str] | None = None) -> dict[Cell, int | float]:
-    return counted(text, columns).counts
+INTENT: Final = "cognigyDetectedIntent"
+RULES: Final = entries([rule("k", 1, [attribute(INTENT, "equals", "a"), attribute("tier", "exists")], "q")])
+MIB: Final = 1024 * 1024
 
 
-def said(text: str, columns: Mapping[str, str] | None = None) -> str:
+def as_line(finding: Finding) -> str:
+    """Return a finding as a command prints it, with its hint."""
+    return f"{line(finding)}; {finding.hint}" if finding.hint else line(finding)
+
+
+def count(path: str) -> ReplayResult:
+    """Replay a file through one rule on the intent and the tier, and no rule."""
+    return replay(RecordReader(path, BotAttributes()), ReplaySide(RULES, DIRECT), ReplaySide((), DIRECT))
+
+
+def said(content: bytes | str, name: str = "t.csv") -> list[str]:
+    """Return the errors of a file as lines."""
+    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ManifestError) as caught:
-        counted(text, columns)
-    return findings_text(caught.value.findings, no_style).splitlines()[0]
+        count(name)
+    return [as_line(finding) for finding in caught.value.findings]
 
 
-def test_a_row_is_one_conversation_or_its_count() -> None:
-    """Equal rows are added up; without a mapping each column is an attribute."""
-    assert {("a", 0.9): 2, ("b", None): 1} == counts("intent,confidence\na,0.9\nb,\na,0.9\n")
-    found = counted("tier,count,intent\ngold,5,a\n7,2,b\n")
-    assert (("tier", "intent"), {("gold", "a"): 5, (7, "b"): 2}) == (found.attributes, found.counts)
+def values(path: str) -> list[tuple[int, dict[str, Any], Any]]:
+    """Return the line, the values and the count of each row."""
+    reader, rows = RecordReader(path, BotAttributes()), list[tuple[int, dict[str, Any], Any]]()
+    for cells in reader.rows(frozenset({INTENT, "tier"})):
+        layout: SampleReader = reader.layout
+        named = dict(
+            zip(layout.names, (parse(cell) for parse, cell in zip(layout.parsers, cells, strict=True)), strict=True)
+        )
+        rows.append((reader.line, named, named.pop("count", 1)))
+    return rows
 
 
-def test_columns_are_mapped_to_attributes() -> None:
-    """In the order of the mapping; other columns are not read."""
-    text = "x;Score;Intent;N\nnot,read;0.5;a;3\n"
-    found = counted(text, {**BOT, "count": "N"})
-    assert (("intent", "confidence"), {("a", 0.5): 3}) == (found.attributes, found.counts)
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_separators_blank_lines_and_quoted_line_ends(separator: str) -> None:
-    """As spreadsheets write them: line ends of Windows, empty rows, a quoted line end inside a cell."""
-    rows = ["", "intent,tier", '"a","x\ny"', ",", "b,z", ""]
-    assert {("a", "x\ny"): 1, ("b", "z"): 1} == counts("\r\n".join(rows).replace(",", separator))
+OTHER_LIMITS: Final = {"empty", "separators", "large", "rows", "near", "zero", "no-rows"}
 
 
-def test_confidences_are_rounded_down_to_hundredths() -> None:
-    """So that the number of cells is bounded, and no share counts a caller as more certain."""
-    assert {(0.87,): 2, (0.29,): 1, (1.0,): 1} == counts("confidence\n0.8799\n0.87\n0.29\n1\n")
+@pytest.mark.parametrize("name", [name for name in WRONG if name not in OTHER_LIMITS])
+def test_the_first_wrong_row_is_reported_as_in_a_sample(name: str) -> None:
+    """With the words and the position of the sample's error, whatever line it is in."""
+    content, expected = WRONG[name]
+    found = said(content)
+    assert found == [f"t.csv:{each}" for each in expected.splitlines()][: len(found)]
 
 
-def test_json_lines_have_the_same_cells_as_csv() -> None:
-    """A missing member is a missing attribute; numbers may be texts; an intent is text."""
-    lines = [
-        {"Intent": "a", "Score": 0.875, "more": [1]},
-        {"Intent": "a", "Score": "0.87"},
-        {"Score": None, "Intent": 404, "count": "3"},
-        {"Intent": None, "count": 2},
-    ]
-    text = "".join(f"{json.dumps(line)}\n" for line in lines)
-    csv_text = "Intent,Score,count\na,0.875,1\na,0.87,1\n404,,3\n,,2\n"
-    assert {("a", 0.87): 2, ("404", None): 3, (None, None): 2} == counts(text, BOT) == counts(csv_text, BOT)
+def test_a_file_without_conversations_is_an_error() -> None:
+    """Empty, a header alone, or counts of 0."""
+    for content in ("", "\n\n", "intent\n", "intent,count\na,0\n", "# only a comment\n", "{}\n"[:0]):
+        (told,) = said(content)
+        assert (
+            told == "t.csv:1:1: error[CXR234]: the file contains no conversations; write one row for each conversation"
+        )
 
 
-def test_texts_and_numbers_of_json_keep_their_types() -> None:
-    """The text 7 is not the number 7; true is the text, as in a sample."""
-    text = '{"tier": "7"}\n{"tier": 7}\n\n{"tier": true}\n{"tier": ""}\n{"tier": " x "}\n{"tier": "007"}\n'
-    assert {("7",): 1, (7,): 1, ("true",): 1, ("",): 1, (" x ",): 1, ("007",): 1} == counts(text)
+def test_lines_before_the_header_may_be_comments() -> None:
+    """Blank lines and comments, also before JSON; positions count them."""
+    Path("t.csv").write_text('\ufeff\n# made by hand\nintent;tier\n\n"a\nb";x\na;\n', encoding="utf-8")
+    assert [(5, {"intent": "a\nb", "tier": "x"}, 1), (7, {"intent": "a", "tier": None}, 1)] == values("t.csv")
+    Path("t.csv").write_text('# source\n{"intent": "a"}\n\n{"tier": 1, "count": 3}\n', encoding="utf-8")
+    assert [(2, "a", 1), (4, None, 3)] == [(at, row["intent"], number) for at, row, number in values("t.csv")]
+
+
+def test_mutated_files_are_read_or_refused_as_samples_are() -> None:
+    """Same conversations, or the same first error; 2,000 files made of the characters that matter."""
+    refused = 0
+    for seed in range(2_000):
+        random = Random(f"records {seed}")
+        pieces = ["a", "b", '"', '""', ",", ",", ";", "\n", "\n", "\r\n", "0.5", "1", "7", "é", " ", "\x00", '"""x"""']
+        text = "".join(random.choices(pieces, k=random.randint(1, 12)))
+        content = f"intent,tier,count\na,b,1\n{text}\n".encode()
+        Path("t.csv").write_bytes(content)
+        try:
+            sample = read_traffic(content, "t.csv", BotAttributes())
+        except ManifestError as error:
+            first = line(error.findings[0])
+            refused += 1
+            if "CXR230" in first or "more errors" in first:  # a sample refuses a control character before all else
+                continue
+            with pytest.raises(ManifestError) as caught:
+                count("t.csv")
+            assert first == line(caught.value.findings[0]), text
+        else:
+            assert sample.total == count("t.csv").total, text
+    assert 500 < refused < 1_960
+
+
+NAMED: Final = '{"intent": "a", "confidence": %s, "tier": %s}'
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "expected"),
     [
-        ("Intent\na\n", 'r.csv:1:1: error[CXR232]: no column "Score"'),
-        ("Intent,score\na,1\n", 'r.csv:1:1: error[CXR232]: no column "Score"; did you mean "score"?'),
-        ("Intent,Score\na,1,2\n", "r.csv:2:1: error[CXR233]: this row does not have 2 cells, as the header has"),
-        ("Intent,Score\n\na\n", "r.csv:3:1: error[CXR233]: this row does not have 2 cells, as the header has"),
-        ('Intent,Score\na,"1\n', "r.csv:2:1: error[CXR231]: this row is not CSV: a quote is never closed"),
-        ("Intent,Intent\na,1\n", "r.csv:1:1: error[CXR232]: two columns have one name; keep one"),
-        ("Intent,Score\na,high\n", 'r.csv:2:1: error[CXR233]: "Score" must be empty or a number from 0 to 1'),
-        ("Intent,Score,count\na,1,-1\n", 'r.csv:2:1: error[CXR233]: "count" must be a number, 0 or more, not "-1"'),
-        ('{"Intent": 1, "Score": 1}\n{"Intent": }\n', "r.csv:2:1: error[CXR231]: this line is not a JSON object"),
-        ('{"Intent": 1, "Score": 1}\n[1]\n', "r.csv:2:1: error[CXR231]: this line is not a JSON object"),
-        ('{"Intent": 1, "Score": NaN}\n', "r.csv:1:1: error[CXR231]: this line is not a JSON object"),
-        (
-            '{"Intent": ["a"], "Score": 1}\n',
-            'r.csv:1:1: error[CXR233]: "Intent" must be a text, a number, true, false or null',
-        ),
-        ('{"Intent": "\\ud800", "Score": 1}\n', 'r.csv:1:1: error[CXR233]: "Intent" begins with a quote and must be'),
-        ("[" * 100_000, "r.csv:1:1: error[CXR232]: no column"),
-        ('{"Intent":' * 100_000, "r.csv:1:1: error[CXR231]: this line is not a JSON object"),
+        (NAMED % ("0.5", '"gold"'), (0.5, "gold")),
+        (NAMED % ("null", "1.0"), (None, 1.0)),
+        (NAMED % ("1", "true"), (1, "true")),
+        (NAMED % ("1e-1", '"007"'), (0.1, "007")),
+        (NAMED % ("0", '" \\u0000\\n"'), (0, " \x00\n")),
+        (NAMED % ("0", '""'), (0, "")),
     ],
 )
-def test_a_wrong_row_is_named_by_its_line(text: str, message: str) -> None:
-    """In one sentence, and nothing is counted."""
-    assert said(text, BOT).startswith(message)
+def test_json_values_are_those_of_conversations(text: str, expected: tuple[Any, Any]) -> None:
+    """A text stays a text, and null is a missing attribute; other names are passed over, whatever their values."""
+    Path("t.jsonl").write_text(f'{text}\n{text[:-1]}, "extra": {{"a": [1, {{}}]}}}}\n', encoding="utf-8")
+    for _, row, number in values("t.jsonl"):
+        assert ("a", *expected, 1) == (row["intent"], row["confidence"], row["tier"], number)
+        assert type(expected[1]) is type(row["tier"])
 
 
-def test_memory_grows_with_the_cells_and_not_with_the_rows(tmp_path: Path) -> None:
-    """200,000 rows of a file take about as much as 20,000."""
-    chance, peaks = Random(1), []
-    for number in (20_000, 200_000):
-        path = tmp_path / f"{number}.csv"
-        rows = (f"i{chance.randrange(9)},{chance.random():.9f}\n" for _ in range(number))
-        path.write_text("intent,confidence\n" + "".join(rows), encoding="utf-8")
+_SHAPE: Final = (
+    "error[CXR231]: this line is not a JSON object that has each name once, and texts, numbers, true, false or null"
+    '; write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
+)
+WRONG_LINES: Final = {
+    "not closed": ('{"intent": "a"', f"2:1: {_SHAPE}"),
+    "a list": ("[1]", f"2:1: {_SHAPE}"),
+    "a text": ('"a"', f"2:1: {_SHAPE}"),
+    "nested": ('{"tier": {"a": 1}}', f"2:1: {_SHAPE}"),
+    "a list inside": ('{"tier": []}', f"2:1: {_SHAPE}"),
+    "twice": ('{"intent": "a", "intent": "b"}', f"2:1: {_SHAPE}"),
+    "two names of one": ('{"intent": "a", "cognigyDetectedIntent": "b"}', f"2:1: {_SHAPE}"),
+    "deep": ('{"a":' * 100_000, f"2:1: {_SHAPE}"),
+    "not a number": ('{"confidence": NaN}', f"2:1: {_SHAPE}"),
+    "a confidence": (
+        '{"intent": "a", "confidence" : 85}',
+        '2:17: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "85"',
+    ),
+    "its own name": (
+        '{"cognigyConfidence": "0.5"}',
+        '2:2: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "\\"0.5\\""',
+    ),
+    "a count": ('{"count": -1}', '2:2: error[CXR233]: "count" must be a number, 0 or more, not "-1"'),
+    "long": (
+        '{"intent": "' + "a" * MIB + '"}',
+        "2:1: error[CXR231]: this row is longer than 1 MiB; is a quote missing?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LINES)
+def test_a_wrong_line_of_json_is_refused_at_its_name(name: str) -> None:
+    """With the line, the column of the name, and what to do."""
+    text, expected = WRONG_LINES[name]
+    assert [f"t.jsonl:{expected}"] == said(f'{{"intent": "a"}}\n{text}\n{{"count": -1}}\n', "t.jsonl")
+
+
+def test_attributes_that_no_line_has_are_named() -> None:
+    """They count as missing, which may not be what was meant; one line that has them is enough."""
+    Path("t.jsonl").write_text('{"intent": "a"}\n{"intent": "b"}\n', encoding="utf-8")
+    result = count("t.jsonl")
+    assert (("tier",), 0, 0) == (result.unseen, result.moved, result.unknown)
+    Path("t.jsonl").write_text('{"intent": "a"}\n{"intent": "a", "tier": 1}\n', encoding="utf-8")
+    result = count("t.jsonl")
+    assert ((), 1) == (result.unseen, result.moved)
+    Path("t.csv").write_text("intent\na\nb\n", encoding="utf-8")
+    result = count("t.csv")
+    assert ((), ("tier",), 1) == (result.unseen, result.unrecorded, result.unknown)
+
+
+def test_stdin_is_read_and_an_unreadable_file_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` is stdin. A folder, a pipe or a name without a file is a usage error, and nothing waits for a pipe."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"intent,tier\na,x\n")))
+    assert ("stdin", 1) == (count("-").name, 1)
+    for name in (".", "nowhere.csv", "a\0b"):
+        with pytest.raises(UsageError, match="the file cannot be read"):
+            count(name)
+
+
+def test_memory_does_not_grow_with_the_file() -> None:
+    """200,000 rows whose cells all differ: a few MiB, as for 20,000; long cells are not remembered either."""
+
+    def peak(rows: int, width: int) -> float:
+        with Path("t.csv").open("w", encoding="utf-8") as file:
+            file.write("intent,confidence,tier,id\n")
+            file.writelines(f"i{at},{at / rows:.9f},t{at:0{width}},c{at}\n" for at in range(rows))
         tracemalloc.start()
-        assert number == count_conversations(read_lines(path), "r.csv", {}).total
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 1000 * KIB
+        try:
+            assert rows == count("t.csv").total
+            return tracemalloc.get_traced_memory()[1] / MIB
+        finally:
+            tracemalloc.stop()
+
+    full = peak(60_000, 1)  # the caches are full
+    assert peak(200_000, 1) < full + 3 < 60
+    assert peak(2_000, 20_000) < 10
 
 
-@pytest.mark.parametrize("end", ["\n", ""])
-def test_lines_of_a_file_are_those_of_its_text(tmp_path: Path, end: str) -> None:
-    """Over the borders of blocks, with and without a mark at the start and a line end at the end."""
-    text = "é" * 131_071 + "\nb\r\n\n" + "x\n" * 200_000 + f"last{end}"
-    path = tmp_path / "t"
-    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert text == "".join(read_lines(path))
-    assert text.splitlines() == [line.rstrip("\r\n") for line in read_lines(path) if line]
-
-
-def _open(path: Path, data: bytes) -> Iterator[str]:
-    path.write_bytes(data)
-    return read_lines(path)
-
-
-def test_a_long_line_and_other_bytes_are_refused(tmp_path: Path) -> None:
-    """A file without line ends must not fill the memory."""
-    with pytest.raises(OSError, match="a line is longer than 1 MiB"):
-        list(_open(tmp_path / "long", b"x" * (3 << 20)))
-    with pytest.raises(OSError, match="not UTF-8"):
-        list(_open(tmp_path / "latin", b"intent\n\xe9\n"))
-    with pytest.raises(OSError, match="a device"):
-        list(read_lines("/dev/zero"))
+def test_many_pairs_and_examples_are_bounded() -> None:
+    """Of 2,500 pairs of rules, 2,000 are listed; the conversations of the others are added up."""
+    many = [rule(f"k{at}", 1, [attribute(INTENT, "equals", f"i{at}")], f"q{at}") for at in range(2_500)]
+    Path("t.csv").write_text("intent\n" + "".join(f"i{at}\n" * 2 for at in range(2_500)), encoding="utf-8")
+    reader = RecordReader("t.csv", BotAttributes())
+    result = replay(reader, ReplaySide(entries(many), DIRECT), ReplaySide((), DIRECT))
+    assert (5_000, 1_000, 2_000) == (result.moved, result.unlisted, len(result.pairs))
+    assert all([2] == [rules.conversations for rules in pair.rules] for pair in result.pairs)
+    first = next(pair for pair in result.pairs if str(pair.before).startswith("(('q0',"))
+    assert [2, 3] == [example.line for example in first.examples]

@@ -141,10 +141,11 @@ def test_a_failed_pull_is_one_sentence(cxroute: Program, status: int, body: Any,
         (("pull", "r.csv"), "FILE is an option of `traffic import`, not of `traffic pull`"),
         (("import", "r.csv", "--days", "3"), "--days is an option of `traffic pull`, not of `traffic import`"),
         (("import", "--into", "t.csv"), "traffic import needs FILE"),
-        (("import", "r.csv", "--into", "t.csv"), "r.csv: the file cannot be read: No such file or directory"),
+        (("import", "r.csv", "--into", "t.csv"), "r.csv: the file cannot be read: no such file or directory"),
         (("import", "r", "--into", "t", "--columns", "intent"), "--columns must name each attribute once"),
         (("import", "r", "--into", "t", "--columns", "a=b,a=c"), "--columns must name each attribute once"),
         (("import", "r", "--into", "t", "--columns", ""), "--columns must name each attribute once"),
+        (("import", "r", "--into", "t", "--columns", "a=b,count=N"), "is in the column `count`"),
         (("import", "r", "--into", "t", "--period", "October"), "--period must be two dates, such as"),
         (("import", "r", "--into", "t", "--period", "2026-02-30 to 2026-03-01"), "--period must be two dates"),
     ],
@@ -166,7 +167,7 @@ def test_an_unreachable_server_is_one_sentence(cxroute: Program, monkeypatch: py
 
 def test_the_days_of_an_import_are_those_of_the_period(cxroute: Program) -> None:
     """Without --period they are unknown, and the file says so."""
-    Path("r.jsonl").write_text("".join(json.dumps({"intent": "a", "tier": 1}) + "\n" for _ in range(12)))
+    Path("r.jsonl").write_text("".join(json.dumps({"intent": "a", "confidence": 1}) + "\n" for _ in range(12)))
     assert 0 == cxroute("traffic", "import", "r.jsonl", "--into", "t.csv", "--period", "2026-10-01 to 2026-10-31")
     assert "wrote t.csv: 12 conversations in 1 row, 2026-10-01 to 2026-10-31\n" == cxroute.out
     assert 0 == cxroute("traffic", "import", "r.jsonl", "--into", "t.csv")
@@ -193,7 +194,7 @@ def test_an_import_of_a_sample_is_the_sample(cxroute: Program) -> None:
 
 def test_the_banks_sample_is_made_from_its_records(cxroute: Program) -> None:
     """By the command in the guide of contributors: the file in the repository is the same, apart from the version."""
-    columns = "intent=Intent,confidence=Score,count=Conversations"
+    columns = "intent=Intent,confidence=Score"
     records, period = str(ROOT / "manifests/traffic/conversations.csv"), "2026-10-01 to 2026-10-31"
     assert 0 == cxroute("traffic", "import", records, "--columns", columns, "--period", period, "--into", "bank.csv")
     texts = [path.read_text("utf-8").splitlines() for path in (Path("bank.csv"), ROOT / "manifests/traffic/bank.csv")]

@@ -267,4 +267,4 @@ def test_a_port_that_cannot_be_served_is_reported(
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
-    assert "needs the extra `serve`, which is not installed. See docs/getting-started.md, section" in cxroute.err
+    assert "needs the extra `serve`, which is not installed. See docs/install.md, section" in cxroute.err

@@ -1,4 +1,4 @@
-"""`cxroute cognigy`: the set-up of the two nodes of a Cognigy flow that post to the context endpoint."""
+"""`cxroute cognigy`: the two nodes of a flow that post to the context endpoint, and the intents of the bot."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ from textwrap import indent
 from typing import Final
 
 from reconciler.cli.output import Output
+from reconciler.cognigy import API
 from reconciler.errors import UsageError
 
 _LONGEST: Final = 256
@@ -49,23 +50,51 @@ docs/cognigy.md explains where the conversation's id comes from, and which check
 """
 
 
+_OTHERS: Final = {
+    "nodes": ("source", "project", "locale", "into", "check", "format"),
+    "intents": ("code",),
+}  # the options of the other task
+_HELP: Final = (
+    "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of exported intents, or\n"
+    "the API (key in COGNIGY_API_KEY). An existing document is edited in place. --check writes nothing, compares the\n"
+    "bot with the rules and tests of the manifests, and exits with 2 if they differ."
+)
+
+
 def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", choices=("nodes", "intents"), default="nodes", help="default: nodes")
     add = parser.add_argument
-    add("--url", default="https://YOUR-ENDPOINT", help="address of `cxroute serve`")
-    conversation = "expression for the id of the interaction in CXone (default: input.sessionId)"
+    url = "nodes: address of `cxroute serve`; intents: of the API, with /v2.0 or /new/v2.0"
+    add("--url", help=f"{url} (default: {API})")
+    conversation = "nodes: expression for the id of the interaction in CXone (default: input.sessionId)"
     add("--conversation", metavar="SCRIPT", default="input.sessionId", help=conversation)
-    add("--none", metavar="INTENT", default="none", help="value to post without an intent (default: none)")
-    add("--code", action="store_true", help="print only the text of the Code node")
+    none = "value that the node posts without an intent (default: none); intents: it is never removed"
+    add("--none", metavar="INTENT", default="none", help=none)
+    add("--code", action="store_true", help="nodes: print only the text of the Code node")
+    add("--from", dest="source", metavar="PATH", help="intents: folder of the Cognigy CLI, or file of exported intents")
+    add("--project", metavar="ID", help="intents: read the project from the API")
+    add("--locale", metavar="NAME", help="intents: only this locale (default: all)")
+    add("--into", metavar="FILE", help="intents: the file of the Intents document (default: print a new one)")
+    add("--check", action="store_true", help="intents: compare the bot with the manifests; exit 2 if they differ")
+    add("--format", choices=("text", "json"), help="intents: format of --check (default: text)")
+    parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
+    if others := [name.replace("source", "from") for name in _OTHERS[options.task] if getattr(options, name)]:
+        raise UsageError(f"--{others[0]} is not an option of `cognigy {options.task}`")
+    if options.task == "intents":
+        from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
+
+        return run_intents(options, output)
     script = code(options.conversation, options.none)
     if options.code:
         output.file_text(script)
         return 0
-    if not options.url.startswith(("https://", "http://")):
+    url = "https://YOUR-ENDPOINT" if options.url is None else options.url
+    if not url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
-    texts = {"code": indent(script.rstrip(), "   "), "url": options.url.rstrip("/")}
+    texts = {"code": indent(script.rstrip(), "   "), "url": url.rstrip("/")}
     output.file_text(_STEPS % {**texts, "payload": indent(json.dumps(PAYLOAD, indent=2), "   ")})
     return 0
 

@@ -2,13 +2,15 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.routing_entry import Destination
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import endpoints, evaluation, labels, parse_source, read_sources
+from reconciler.model.finding import Document
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -47,13 +49,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
     output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
-    summary = summarize_impact(difference, _names(difference, queues), labels(first, second), limit=most)
+    splits = (split for region in difference.regions for split in (region.before, region.after))
+    summary = summarize_impact(difference, queue_names(splits, queues), labels(first, second), limit=most)
     output.result("".join(f"{line}\n" for line in impact_lines(summary, output.paint)))
     return code
 
 
-def _names(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, str]:
-    splits = (split for region in difference.regions for split in (region.before, region.after))
+def queue_names(splits: Iterable[Destination], queues: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of queues by id; equal names are followed by their ids."""
     ids = dict.fromkeys(queue for split in splits for queue, _ in split or () if not queue.startswith('{"'))
     count = Counter(queues[queue] for queue in ids if queue in queues)
     names = {queue: queues.get(queue, queue) for queue in ids}
@@ -65,6 +68,11 @@ def _document(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[st
     regions, rows = document["regions"], document["summary"]["rows"]
     places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
     places += [entry["after"] for entry in (*regions, *rows)]
+    hide_assumed_ids(places)
+    return document
+
+
+def hide_assumed_ids(places: Iterable[Document]) -> None:
+    """Remove the ids of queues that are known by name alone."""
     for queue in (queue for place in places for queue in place.get("queues", ())):
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
-    return document

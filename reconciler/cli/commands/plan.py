@@ -1,6 +1,7 @@
 """`cxroute plan`: the dry run, with a client that cannot write."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -18,6 +19,7 @@ from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
+from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
@@ -28,6 +30,7 @@ from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_plan_text, plan_text
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
+from reconciler.traffic.records import RecordReader
 
 PENDING = 2
 _MOST_CASES: Final = 1_000  # cases in a page, which folds them
@@ -42,6 +45,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     forms = ("text", "json", "markdown", "html", "github")
     comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
     add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
+    add("--replay", metavar="FILE", help="recorded conversations, CSV or JSON lines: shows which of them go elsewhere")
     add("--report", metavar="DIR", help="also write plan.json, plan.md, plan.html and explore.html to this directory")
     add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
@@ -69,7 +73,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        plan = await read_and_plan(session)
+        plan = await _with_replay(session, await read_and_plan(session), options.replay)
         saved = plan_file_text(plan, Path(options.out).name) if options.out else ""
         if saved and not selection.listed:
             write_text(Path(options.out), f"{saved}\n")
@@ -112,6 +116,13 @@ async def read_and_plan(session: Session) -> Plan:
                 raise ManifestError(session.failed_tests) from None
             raise
     return await session.run_blocking(lambda: session.planner(live).build(live))
+
+
+async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
+    if path is None:
+        return plan
+    reader = RecordReader(path, session.environment.attributes)
+    return replace(plan, replay=await session.run_blocking(lambda: replay_plan(plan, reader)))
 
 
 def plan_file_text(plan: Plan, name: str) -> str:

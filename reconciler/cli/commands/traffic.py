@@ -13,14 +13,13 @@ from reconciler.cli.output import Output
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.rest.client import Purpose, RestClient, RestDialect
-from reconciler.text.escape import escape_invisible, pluralize
-from reconciler.text.files import read_lines
+from reconciler.text.escape import pluralize
 from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, format_sample, merge_small
+from reconciler.traffic.imports import count_conversations
 from reconciler.traffic.prometheus import count_events, events_query
-from reconciler.traffic.records import count_conversations
-from reconciler.traffic.sample import read_period, read_traffic
+from reconciler.traffic.sample import COUNT_COLUMN, read_period, read_traffic
 
 _TASK_OF: Final = {
     **dict.fromkeys(("prometheus", "days", "match"), "pull"),
@@ -116,10 +115,7 @@ def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         raise UsageError("traffic import needs FILE: recorded conversations, as CSV or JSON lines")
     if options.period is not None and read_period(f"# period: {period}") is None:
         raise UsageError("--period must be two dates, such as '2026-10-01 to 2026-10-31'")
-    try:
-        cells = count_conversations(read_lines(options.file), options.file, _read_columns(options.columns))
-    except OSError as error:
-        raise UsageError(f"{escape_invisible(options.file)}: the file cannot be read: {error.strerror}") from error
+    cells = count_conversations(options.file, _read_columns(options.columns))
     confidence = f"rounded down to hundredths; of a merged cell, {_TENTHS}"
     return cells, {"source": Path(options.file).name, "period": period, "confidence": confidence}
 
@@ -128,6 +124,7 @@ def _read_columns(text: str | None) -> dict[str, str]:
     """Return the column of each attribute."""
     pairs = [part.partition("=") for part in text.split(",")] if text is not None else []
     columns = {name.strip(): column.strip() for name, _, column in pairs}
-    if not all(columns) or not all(columns.values()) or len(columns) < len(pairs):
-        raise UsageError("--columns must name each attribute once, such as intent=Intent,confidence=Score")
+    if not all(columns) or not all(columns.values()) or len(columns) < len(pairs) or COUNT_COLUMN in columns:
+        example = "such as intent=Intent,confidence=Score; the number of conversations is in the column `count`"
+        raise UsageError(f"--columns must name each attribute once, {example}")
     return columns

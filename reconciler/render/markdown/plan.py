@@ -23,6 +23,7 @@ from reconciler.render.escape_markdown import alert, code_block, code_span, deta
 from reconciler.render.finding_subject import finding_members, finding_subject, source_location
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
 from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.replay import ReplaySummary
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import join_first, pluralize, sanitize
@@ -182,6 +183,7 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
         blocks.append(alert("CAUTION", lines))
     blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
+    blocks += _replay_blocks(summary.replay, level) if summary.replay else []
     blocks += _consent(summary, level)
     guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
     lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
@@ -289,6 +291,19 @@ def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
         callers, origin, destination, example, rules = map(escape_markdown, fields)
         lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
     return [details("An example of each", "\n".join(lines) + "\n")]
+
+
+def _replay_blocks(replay: ReplaySummary, level: DetailLevel) -> list[str]:
+    lines = []
+    for route in replay.routes[: level.cases]:
+        fields = (route.route.replace(" -> ", " → "), route.conversations, route.rules, "; ".join(route.examples[:1]))
+        lines.append(f"| {' | '.join(table_cell(escape_markdown(text)) for text in fields)} |")
+    visible = [line for line in lines if len(line) <= level.max_row]
+    hidden = len(replay.routes) - len(visible)
+    rest = [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."] if hidden else []
+    head = ["| From → to | Conversations | Rules | Example |", "|---|---:|---|---|"]
+    blocks = [f"**{escape_markdown(replay.title)}**", *(["\n".join([*head, *visible])] if visible else [])]
+    return [*blocks, *rest, *map(escape_markdown, replay.notes)]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

@@ -11,6 +11,7 @@ from reconciler.render.change_summary import ChangeSummary, FieldRow, common_row
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
+from reconciler.render.replay import replay_lines
 from reconciler.render.summary import PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
@@ -92,8 +93,9 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
     lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
+    replayed = [*replay_lines(summary.replay, style)] if summary.replay else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []
-    for part in (allowed, refused, endpoint, impact, consent):
+    for part in (allowed, refused, endpoint, impact, replayed, consent):
         lines += [*part, ""] if part else []
     return lines
 

@@ -1,0 +1,82 @@
+"""Replayed conversations in words, for the command and for every format of a plan."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.plan.replay import DestinationPair, ReplayResult
+from reconciler.render.colour import Style
+from reconciler.render.impact import MAX_SHOWN, destination_phrase
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.text.phrases import Labels, conversation_phrase
+
+_MAX_RULES: Final = 3
+
+
+class ReplayRoute(NamedTuple):
+    """Where conversations go instead, how many, by which rules, and examples with their lines."""
+
+    route: str
+    conversations: str
+    rules: str
+    examples: tuple[str, ...]
+
+
+class ReplaySummary(NamedTuple):
+    """The counts in words. All text is safe for a terminal."""
+
+    title: str
+    routes: tuple[ReplayRoute, ...]
+    notes: tuple[str, ...]
+
+
+def summarize_replay(
+    result: ReplayResult, names: Mapping[str, str], labels: Labels, limit: int = MAX_SHOWN
+) -> ReplaySummary:
+    """Return the counts in words, with up to `limit` pairs of destinations."""
+    moved = f"{_number(result.moved)} ({100 * result.moved / result.total:.1f} %)" if result.moved else "none"
+    noun, verb = "conversation" if result.total == 1 else "conversations", "goes" if result.moved == 1 else "go"
+    title = f"Of {_number(result.total)} recorded {noun}, {moved} {verb} elsewhere."
+    notes = []
+    if hidden := result.pairs[limit:]:
+        rest = sum(pair.moved for pair in hidden)
+        notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")
+    if result.unlisted:
+        notes.append(f"and {_number(result.unlisted)} by further pairs of rules, which are not listed.")
+    if result.unknown:
+        reasons = ["conditions that cxroute does not understand"]
+        if result.unrecorded:
+            reasons.insert(0, f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}")
+        notes.append(f"Not known of {_number(result.unknown)}, which depend on {', or on '.join(reasons)}.")
+    if result.unseen:
+        seen = join_first(result.unseen, limit, labels.name)
+        notes.append(f"No line has these attributes, which rules test; they count as missing: {seen}.")
+    routes = tuple(_route(pair, names, labels) for pair in result.pairs[:limit])
+    return ReplaySummary(title, routes, tuple(notes))
+
+
+def replay_lines(summary: ReplaySummary, style: Style) -> Iterator[str]:
+    """Yield the counts as lines for a terminal."""
+    yield style("bold", summary.title)
+    for route in summary.routes:
+        yield f"  {style('yellow', route.route)}: {route.conversations}   ({route.rules})"
+        yield from (style("dim", f"      {example}") for example in route.examples)
+    yield from (f"  {note}" for note in summary.notes)
+
+
+def _route(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ReplayRoute:
+    before, after = (destination_phrase(destination, names) for destination in (pair.before, pair.after))
+    winners = [" -> ".join(map(_rule, rules.winners)) for rules in pair.rules if rules.winners]
+    examples = []
+    for line, attributes in pair.examples:
+        recorded = {name: value for name, value in attributes.items() if value is not None}
+        examples.append(f"line {line:,}: {conversation_phrase(recorded, labels)}")
+    return ReplayRoute(f"{before} -> {after}", _number(pair.moved), join_first(winners, _MAX_RULES), tuple(examples))
+
+
+def _rule(entry: RoutingEntry | None) -> str:
+    return "no rule" if entry is None else (sanitize if entry.address else quote)(entry.name)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
