@@ -249,7 +249,7 @@ class SampleReader:
                 values[name] = self.parsers[index](cells[index])
             except ValueError as error:
                 self.report("CXR233", record, index, f"{quote_name(name)} {error}")
-        count = values.pop(COUNT_COLUMN, self.default_count)
+        count = values.pop(COUNT_COLUMN, None if COUNT_COLUMN in self.names else self.default_count)
         is_valid = len(values) == len(self.attributes)
         return (tuple(values.values()), count) if is_valid and isinstance(count, (int, float)) else None
 

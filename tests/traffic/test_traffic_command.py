@@ -176,10 +176,10 @@ def test_the_days_of_an_import_are_those_of_the_period(cxroute: Program) -> None
 
 
 def test_a_file_that_no_plan_could_read_is_not_written(cxroute: Program) -> None:
-    """Such as one with a column without a name."""
-    Path("r.csv").write_text("intent,\n" + "a,b\n" * 20)
+    """Such as one of more than 5 MiB."""
+    Path("r.csv").write_text("tier,count\n" + "".join(f"{'x' * 600}{number},10\n" for number in range(10_000)))
     assert 3 == cxroute("traffic", "import", "r.csv", "--into", "t.csv")
-    assert "t.csv:7:8: error[CXR232]: column 2 has no name" in cxroute.err
+    assert "t.csv:1:1: error[CXR230]: the traffic sample is larger than 5 MiB" in cxroute.err
     assert not Path("t.csv").exists()
 
 
