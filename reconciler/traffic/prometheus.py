@@ -5,8 +5,7 @@ from typing import Any, Final
 from reconciler.errors import CxrouteError
 from reconciler.traffic.cells import CONFIDENCE, INTENT, OTHER_INTENT, CellCounts
 
-_OTHER: Final = "other"  # the labels of endpoint/metrics.py
-_NONE: Final = "none"
+_INTENTS: Final = {"other": OTHER_INTENT, "none": None}  # of the labels in endpoint/metrics.py
 
 
 def events_query(days: int, match: str) -> str:
@@ -20,11 +19,11 @@ def count_events(payload: Any) -> CellCounts:  # noqa: ANN401 - any JSON
     try:
         for series in payload["data"]["result"]:
             intent, confidence = series["metric"]["intent"], series["metric"]["confidence"]
-            value = None if confidence == _NONE else float(confidence)
+            value = None if confidence == "none" else float(confidence)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(confidence)  # noqa: TRY301 - one sentence for every wrong form
             if count := round(float(series["value"][1])):
-                cells.add(({_OTHER: OTHER_INTENT, _NONE: None}.get(intent, str(intent)), value), count)
+                cells.add((_INTENTS.get(intent, str(intent)), value), count)
     except (LookupError, TypeError, ValueError, OverflowError):
         raise CxrouteError("Prometheus' response does not have the counts of cxroute_events_total") from None
     if not cells.counts:
