@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "cognigy": Command(
         "context endpoint", "print the nodes of a flow that post to `cxroute serve`; write the bot's intents"
     ),
+    "traffic": Command("context endpoint", "write a traffic sample from the endpoint's counters or from records"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
     "github": Command(

@@ -108,7 +108,7 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
     if reviewed.traffic is not None:
         path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
         if sample is None or sample.digest != digest:
-            sample = load_traffic(path, session.environment.attributes)
+            sample = load_traffic(path, session.environment.attributes, session.environment.max_sample_age)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     if isinstance(before := session.manifests.base, Finding):

@@ -226,7 +226,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
     manifests = replace(manifests, labelled=output.loudness != "verbose")
     sample = None
     if getattr(options, "traffic", None):
-        sample = load_traffic(options.traffic, chosen.attributes)
+        sample = load_traffic(options.traffic, chosen.attributes, chosen.max_sample_age)
     elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
         sample = declared_traffic(loaded, Path(options.manifests))
     before = fallback_before(manifests.base, options.base, chosen) if manifests.base else None

@@ -76,7 +76,7 @@ class ContextApp:
         """Without keys and secrets every client may post. Raises SecretError for an invalid signing secret."""
         deps, bounds, rules = dependencies or EndpointDependencies(), limits or Limits(), policy or EventPolicy()
         locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
-        self.metrics, self.draining = Metrics(rules.fallback.digest), False
+        self.metrics, self.draining = Metrics(rules.fallback), False
         limit, share = bounds.max_waiting, deps.limit_share
         self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)

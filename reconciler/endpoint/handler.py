@@ -103,6 +103,7 @@ class EventHandler:
                 extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
             response = written_response(event.conversation, payload, **extra)
         state.record_write(order, event, response)
+        self._metrics.events.add(event.intent, event.confidence)  # a repeated event does not get here
         return response
 
     def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], Doubt | None]:

@@ -1,21 +1,55 @@
 """The endpoint's metrics for Prometheus. A client cannot choose the value of a label."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
+from math import nextafter
 from typing import Final
 
+from reconciler.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
 from reconciler.text.prometheus import exposition, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
+_TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
+
+
+class EventCounts:
+    """Counts events by intent, tenth of the confidence and reason of the fallback."""
+
+    # All series exist from the start: Prometheus' `increase` misses the first value of a series that appears later.
+    def __init__(self, fallback: FallbackPolicy) -> None:
+        self._fallback = fallback
+        self._intents = fallback.known_intents - {_OTHER, _NONE}
+        self._counts = Counter[tuple[str, str, str]]()
+        for confidence in (None, *_TENTHS, *(nextafter(tenth, 0) for tenth in _TENTHS[1:])):
+            for intent in (*fallback.known_intents, ""):  # "": every unknown one
+                self._counts[self._key(intent, confidence)] = 0
+
+    def add(self, intent: str, confidence: float | None) -> None:
+        """Count an event as the bot sent it."""
+        self._counts[self._key(intent, confidence)] += 1
+
+    def _key(self, intent: str, confidence: float | None) -> tuple[str, str, str]:
+        tenth = _NONE if confidence is None else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
+        label = intent if intent in self._intents else _OTHER
+        return label, tenth, self._fallback.doubt(intent, confidence) or _NONE
+
+    def lines(self) -> Iterator[str]:
+        """Yield the counts in Prometheus' text format."""
+        name = "cxroute_events_total"
+        yield from metric_header(name, "counter", "Accepted events, by intent, tenth of the confidence, and fallback.")
+        for (intent, confidence, fallback), count in sorted(self._counts.items()):
+            yield sample(name, count, intent=intent, confidence=confidence, fallback=fallback)
 
 
 class Metrics:
-    """Counts requests by status and outcome, doubtful intents, and response times. `fallback` is a digest."""
+    """Counts requests by status and outcome, events, doubtful intents, and response times."""
 
-    def __init__(self, fallback: str = "") -> None:
-        self._fallback = fallback
+    def __init__(self, fallback: FallbackPolicy = NO_FALLBACK) -> None:
+        self._fallback = fallback.digest
+        self.events = EventCounts(fallback)
         self.responses: Counter[tuple[int, str]] = Counter()
         self.fallback_reasons: Counter[str] = Counter()
         self.waiting_requests = 0
@@ -36,6 +70,7 @@ class Metrics:
         yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
+        yield from self.events.lines()
         doubtful = "Intents that are not in an Intents document, or are unsure."
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):

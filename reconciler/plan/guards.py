@@ -155,6 +155,8 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     bound = f"at most {limit:g} % of the traffic may move, but"
     if plan.traffic_impact is None:
         return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
+    for finding in plan.traffic_impact.sample.age_findings(plan.generated_at):
+        return replace(_result("traffic", 0, f"{bound} {finding.message}", limit), ok=False)
     percent, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
         return replace(_result("traffic", percent, message, limit), ok=False)

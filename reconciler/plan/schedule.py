@@ -122,7 +122,8 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
         return replace(plan, behaviour=behaviour)
     before, after = order_entries(before, evaluation), order_entries(after, evaluation)
     impact = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
-    return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=(*plan.findings, *sample.warnings))
+    findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
+    return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=findings)
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:

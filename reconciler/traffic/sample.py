@@ -1,6 +1,7 @@
 """The rows of a traffic sample, from the operator's file or the Environment's: conversations and their counts.
 
 Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the conversations per row.
+Lines that begin with `# ` before the header are comments; `# period: DATE to DATE` is the period of the conversations.
 Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
 """
 
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from io import StringIO
@@ -23,7 +25,7 @@ from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.source_map import ErrorCollector, LoadedDocument, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text, stop_reading
 from reconciler.model.finding import Finding
-from reconciler.model.rule import JSON_NUMBER, parse_number
+from reconciler.model.rule import JSON_NUMBER, Source, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
@@ -38,6 +40,8 @@ _MAX_CACHED: Final = 4096  # cells of a column
 _MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_COMMENTS: Final = re.compile(r'(?:[\r\n]*# (?![^\n]*[,;]"?count"?(?:[\r\n,;]|\Z))[^\n]*(?:\n|\Z))*')  # not a header
+_PERIOD: Final = re.compile(r"^# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*$", re.MULTILINE | re.ASCII)
 _CSV_ERRORS: Final = {
     "expected after": "a cell continues after its closing quote (double a quote inside)",
     "unexpected end": "a quote is never closed",
@@ -60,10 +64,22 @@ class TrafficSample:
 
     name: str  # the file's path for messages
     digest: str  # SHA-256 of the file's bytes, in hexadecimal
-    period: str
+    period: str  # for people
+    last_day: date | None = None  # the end of the period; None: unknown
+    max_age_days: int | None = None  # the Environment's limit
     rows: tuple[SampleRow, ...]
     total: int | float  # the number of conversations of all rows; more than 0
     warnings: tuple[Finding, ...] = ()
+
+    def age_findings(self, now: datetime) -> tuple[Finding, ...]:
+        """Return the finding about a sample that is too old for the Environment's limit, if it is."""
+        age = (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
+        if self.max_age_days is None or (age is not None and age <= self.max_age_days):
+            return ()
+        problem = "does not say when it ended" if age is None else f"ended {age} days ago, on {self.last_day}"
+        message = f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
+        source, hint = Source(escape_invisible(self.name), 1, 1), "make a new one with `cxroute traffic`"
+        return (Finding(code="CXR235", severity="warning", message=message, source=source, hint=hint),)
 
 
 class Record(NamedTuple):
@@ -84,12 +100,27 @@ def decode_table(data: bytes, collector: ErrorCollector) -> tuple[str, str]:
         message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
         stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
     # The header with the column `count` determines the separator, because cells may contain both.
-    header = text.lstrip("\r\n").partition("\n")[0]
+    header = text[_table_start(text) :].lstrip("\r\n").partition("\n")[0]
     separators = (mark for mark in ",;" if COUNT_COLUMN in (cell.strip(' "\r') for cell in header.split(mark)))
     return text, next(separators, max(",;", key=header.count))
 
 
-def read_traffic(data: bytes, name: str, attributes: BotAttributes, period: str = "") -> TrafficSample:
+def _table_start(text: str) -> int:
+    comments = _COMMENTS.match(text)
+    return comments.end() if comments else 0
+
+
+def read_period(comments: str) -> tuple[date, date] | None:
+    """Return the first and the last day of a sample, from its comments; None if they are unknown."""
+    found = _PERIOD.search(comments)
+    with suppress(ValueError):
+        return (date.fromisoformat(found[1]), date.fromisoformat(found[2])) if found else None
+    return None
+
+
+def read_traffic(
+    data: bytes, name: str, attributes: BotAttributes, period: str = "", max_age_days: int | None = None
+) -> TrafficSample:
     """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
@@ -100,8 +131,18 @@ def read_traffic(data: bytes, name: str, attributes: BotAttributes, period: str 
     findings = collector.findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
-    total, digest = sum(row.count for row in rows), sha256(data).hexdigest()
-    return TrafficSample(name=name, digest=digest, period=period, rows=rows, total=total, warnings=tuple(findings))
+    text = collector.text.text
+    days = read_period(text[: _table_start(text)])
+    return TrafficSample(
+        name=name,
+        digest=sha256(data).hexdigest(),
+        period=period or (f"{days[0]} to {days[1]}" if days else ""),
+        last_day=days[1] if days else None,
+        max_age_days=max_age_days,
+        rows=rows,
+        total=sum(row.count for row in rows),
+        warnings=tuple(findings),
+    )
 
 
 @dataclass(kw_only=True)
@@ -120,8 +161,10 @@ class SampleReader:
 
     def records(self) -> Iterator[Record]:
         """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
-        lines = list(StringIO(self.text, newline="\n"))
-        starts = [0, *accumulate(map(len, lines))]
+        first = _table_start(self.text)
+        comments = self.text.count("\n", 0, first)
+        lines = list(StringIO(self.text[first:], newline="\n"))
+        starts = [first, *(first + end for end in accumulate(map(len, lines)))]
         reader = csv.reader(lines, delimiter=self.separator, strict=True)
         while (line := reader.line_num) < len(lines):
             start = starts[line]
@@ -132,7 +175,7 @@ class SampleReader:
                 reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
                 stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
             if any(cells):
-                yield Record(start, line + 1, cells)
+                yield Record(start, comments + line + 1, cells)
 
     def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
         """Report an error of a cell, counted from 0. The module csv has no positions of cells."""
@@ -206,7 +249,7 @@ class SampleReader:
                 values[name] = self.parsers[index](cells[index])
             except ValueError as error:
                 self.report("CXR233", record, index, f"{quote_name(name)} {error}")
-        count = values.pop(COUNT_COLUMN, self.default_count)
+        count = values.pop(COUNT_COLUMN, None if COUNT_COLUMN in self.names else self.default_count)
         is_valid = len(values) == len(self.attributes)
         return (tuple(values.values()), count) if is_valid and isinstance(count, (int, float)) else None
 
@@ -283,14 +326,14 @@ def _parse_number(cell: str) -> int | float | None:
         return None
 
 
-def load_traffic(path: str, attributes: BotAttributes, period: str = "") -> TrafficSample:
+def load_traffic(path: str, attributes: BotAttributes, max_age_days: int | None = None) -> TrafficSample:
     """Return the sample of a file of the command line. Raises UsageError for an unreadable file, else ManifestError."""
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "invalid path").lower()
         raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
-    return read_traffic(data, path, attributes, period)
+    return read_traffic(data, path, attributes, max_age_days=max_age_days)
 
 
 def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
@@ -307,7 +350,8 @@ def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) 
                 # that a pull request may not name: errors would show its lines.
                 if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                     data = read_start(path, MAX_FILE_BYTES + 1)
-                    return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+                    attributes, limit = environment.document.attributes, declared.max_age_days
+                    return read_traffic(data, path.as_posix(), attributes, declared.period, limit)
                 code, problem = "CXR003", "the symbolic link leads out of the directory"
                 break
     except PermissionError:

@@ -77,9 +77,9 @@ class Desk:
         Path("live.txt").write_text(f"// cxroute:begin acme/main\n{block}\n// cxroute:end\n", "utf-8")
         return self.said("plan", "-e", "prod", "--live", "live.txt") - {"CXR128", "CXR320"}
 
-    def traffic(self, text: str) -> set[str]:
-        """Return the codes of `plan` for a traffic sample."""
-        self.write(documents(SANDBOX, CARDS))
+    def traffic(self, text: str, more: str = "") -> set[str]:
+        """Return the codes of `plan` for a traffic sample; `more` has further lines of the Environment."""
+        self.write(documents(SANDBOX + more, CARDS))
         Path("t.csv").write_text(text, "utf-8")
         return self.said("plan", "--traffic", "t.csv")
 
@@ -300,6 +300,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR232": lambda desk: desk.traffic("intent\na\n"),
     "CXR233": lambda desk: desk.traffic("intent,count\na,-1\n"),
     "CXR234": lambda desk: desk.traffic("intent,count\na,0\n"),
+    "CXR235": lambda desk: desk.traffic("intent,count\na,1\n", "traffic: {file: t.csv, maxAgeDays: 30}\n"),
     "CXR301": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER)),
     "CXR302": lambda desk: desk.planned(
         ruleset(VIP),

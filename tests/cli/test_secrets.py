@@ -29,6 +29,7 @@ from tests.support import canary_secrets as canary
 from tests.support.cognigy_bots import PROJECT, FakeCognigy, intent
 from tests.support.cognigy_bots import serving as serving_cognigy
 from tests.support.fake_clock import FakeClock
+from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, name_tenant
 
@@ -310,6 +311,32 @@ def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytes
     assert 0 == cxroute("init")
     name_tenant()
     assert 1 == cxroute("-v", "plan", "-e", "prod")
+
+
+@pytest.mark.parametrize("file", [False, True], ids=["variable", "file"])
+@pytest.mark.parametrize(
+    "how", ["a message", "as OAuth has it", "a 403", "a 500", "HTML of a login", "plain text", "hex"]
+)
+def test_prometheus_cannot_make_the_command_show_its_token(
+    access: None,
+    cxroute: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    file: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Neither in an error nor in the sample, in whatever form the server repeats the token."""
+    del access
+    path = canary.mark_as_secret(Path("token"))
+    path.write_text(canary.TOKEN)
+    name, value = ("_FILE", str(path)) if file else ("", canary.TOKEN)
+    monkeypatch.setenv(f"CXROUTE_PROMETHEUS_TOKEN{name}", value)
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    head, _, body = ECHOES[how](canary.TOKEN).partition(b"\r\n\r\n")
+    with fake_prometheus((int(head.split()[1]), body)) as server:
+        code = cxroute("-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv")
+    assert (1, f"Bearer {canary.TOKEN}") == (code, server.headers[0]["Authorization"])
+    with fake_prometheus((200, vector((canary.TOKEN, "none", "50")))) as server:
+        assert 0 == cxroute("-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv")
 
 
 @pytest.mark.parametrize("options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]])

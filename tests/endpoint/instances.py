@@ -18,6 +18,7 @@ import httpx
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST
+from tests.endpoint.redis_server import RedisServer, redis_server
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
 
@@ -94,6 +95,33 @@ def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
     """Run a tenant; everything that is started with it ends with it."""
     with ExitStack() as stack:
         yield Fleet(folder, stack, *tenant, rate=rate)
+
+
+@contextmanager
+def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
+    """Run a tenant and a Redis that instances have joined before."""
+    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
+        server.settle()
+        yield one, server
+
+
+def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
+    """Start so many sharing endpoints; return their URLs once all are ready."""
+    names = [f"machine-{number}" for number in range(count)]
+    urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
+    for url in urls:
+        assert ready(url), url
+    return urls
+
+
+def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
+    """Wait until an endpoint is ready, or is not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def shuffled(conversations: int, seed: int) -> list[Key]:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.endpoint.in_process_endpoint import event
-from tests.endpoint.instances import EVENTS, FLOOD, Callers, Fleet, caller, fleet, flood, gone_back, shuffled, too_fast
-from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server
+from tests.endpoint.instances import (
+    EVENTS,
+    FLOOD,
+    Callers,
+    caller,
+    fleet,
+    flood,
+    gone_back,
+    machines,
+    ready,
+    shared,
+    shuffled,
+    too_fast,
+)
+from tests.endpoint.redis_server import PREFIX, redis_server
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.plain_http import PLAIN
 from tests.support.program import Program
@@ -23,33 +34,6 @@ from tests.tiers import FULL
 
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
-
-
-@contextmanager
-def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
-    """Run a tenant and a Redis that instances have joined before."""
-    with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
-        server.settle()
-        yield one, server
-
-
-def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
-    """Start so many sharing endpoints; return their URLs once all are ready."""
-    names = [f"machine-{number}" for number in range(count)]
-    urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
-    for url in urls:
-        assert ready(url), url
-    return urls
-
-
-def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
-    """Wait until an endpoint is ready, or is not."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def post(url: str, **said: object) -> httpx.Response:

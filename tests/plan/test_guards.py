@@ -281,6 +281,31 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
     assert [(0, 30)] == [(one.value, one.limit) for one in made.guards if one.name == "traffic"]
 
 
+@pytest.mark.parametrize(
+    ("comment", "days", "reason"),
+    [
+        ("# period: 2026-02-01 to {before}\n", 30, ""),
+        ("# period: 2026-02-01 to {before}\n", 29, "ended 30 days ago, on {before}, and `maxAgeDays` is 29"),
+        ("# period: 2026-02-01 to 2999-01-01\n", 1, ""),
+        ("# period: unknown\n", 3000, "does not say when it ended, and `maxAgeDays` is 3000"),
+        ("", 3000, "does not say when it ended, and `maxAgeDays` is 3000"),
+        ("", None, ""),
+    ],
+)
+def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(comment: str, days: int | None, reason: str) -> None:
+    """Its age is that at the time of the plan; without a limit, any sample is ok."""
+    before = f"{NOW - timedelta(days=30):%Y-%m-%d}"
+    sample = comment.format(before=before) + "intent,count\nx,30\n"
+    read = read_traffic(sample.encode(), "t.csv", BotAttributes(), max_age_days=days)
+    made = schedule_steps(draft_plan(desired(), live(), PlanOptions(), NOW))
+    for guard in ({"traffic": {"percent": 100}}, {}):
+        checked = check_guards(predict_impact(made, read), environment(guard=guard))
+        found = [finding.message for finding in checked.findings if finding.code == "CXR235"]
+        assert [f"the traffic sample {reason.format(before=before)}"] * bool(reason) == found
+        assert ["traffic"] * bool(reason and guard) == refused(checked)
+        assert all(reason.format(before=before) in result.message for result in guard_refusals(checked))
+
+
 def test_an_unproven_order_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
     made = check_guards(

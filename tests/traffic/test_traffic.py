@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,51 @@ def test_a_count_is_a_number(cell: str, count: float) -> None:
 def test_rows_with_the_count_0_are_skipped() -> None:
     """They contain no conversations."""
     assert [({INTENT: "b"}, 1)] == rows("intent,count\na,0\nb,1\n")
+
+
+COMMENTS = "# source: a, b\n# period: 2026-10-01 to 2026-10-31\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_comments_before_the_header_are_read_and_skipped(mark: str, end: str) -> None:
+    """The period is that of the file, unless the Environment has words for it; lines of messages stay right."""
+    text = (mark + COMMENTS + "\nintent,count\na,5\n").replace("\n", end).encode()
+    sample = read_traffic(text, "t.csv", BotAttributes())
+    assert ("2026-10-01 to 2026-10-31", date(2026, 10, 31), 5) == (sample.period, sample.last_day, sample.rows[0].line)
+    assert "October 2026" == read(text).period
+    assert ['t.csv:6:3: error[CXR233]: "count" must be a number, 0 or more, not "x"'] == said(
+        f"{COMMENTS}\nintent,count\na,5\nb,x\n".replace("\n", end)
+    )[:1]
+
+
+@pytest.mark.parametrize(
+    "period",
+    ["", "2026-10-01", "2026-02-30 to 2026-03-01", "2026-1-1 to 2026-2-2", "1 to 2", "٢٠٢٦-10-01 to 2026-10-31"],
+)
+def test_another_period_is_unknown(period: str) -> None:
+    """A person may have written it; the sample is valid."""
+    sample = read_traffic(f"# period: {period}\nintent,count\na,5\n".encode(), "t.csv", BotAttributes())
+    assert ("", None) == (sample.period, sample.last_day)
+
+
+@pytest.mark.parametrize(
+    "header", ["# of tries,count", '# of tries;"count"', "# of tries,count,intent", "#tries,count"]
+)
+def test_a_header_is_not_a_comment(header: str) -> None:
+    """Files of earlier versions stay valid, whatever their first attribute's name is."""
+    cells = header.replace(";", ",").replace('"', "").split(",")
+    values = ",".join("5" for _ in cells)
+    ((attributes, count),) = rows(f"{header}\n{values.replace(',', ';') if ';' in header else values}\n")
+    assert (cells[0], 5) == (next(iter(attributes)), count)
+
+
+def test_comments_after_the_header_are_rows() -> None:
+    """Only what precedes the header is a comment."""
+    assert [({INTENT: "# a"}, 5)] == rows("intent,count\n# a,5\n")
+    assert [
+        "t.csv:1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row"
+    ] == (said("# only a comment")[:1])
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -231,6 +231,11 @@ class Traffic(f.StrictModel):
         "Path of a CSV file with a column `count` and one per attribute, such as `intent`.", "traffic/prod.csv"
     )
     period: str = f.optional("", "The period of the sample, as free text; shown with the shares.", "October 2026")
+    max_age_days: f.Omittable[Annotated[int, Field(ge=1, le=3660)]] = f.omittable(
+        "How many days before a plan the sample may end (CXR235). With `guard: {traffic: ...}`, apply refuses an older"
+        " sample, or one whose end is unknown. Default: no limit.",
+        30,
+    )
 
 
 class AcceptedRule(f.StrictModel):
@@ -354,6 +359,11 @@ class Environment(f.ManifestDocument):
         if self.api.area:
             return f"https://{self.api.area}.nice-incontact.com/authentication/v1/token/access-key"
         return f"{self.base_url}/oauth/token"
+
+    @property
+    def max_sample_age(self) -> int | None:
+        """`traffic.maxAgeDays`; None without a limit."""
+        return self.traffic.max_age_days if self.traffic else None
 
     @property
     def block_fields(self) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""`cxroute traffic TASK`: a traffic sample from the endpoint's counters in Prometheus, or from records."""
+
+import argparse
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from reconciler.cli.clients import open_rest_http
+from reconciler.cli.command_line import utc_now
+from reconciler.cli.files import text_of_variable, write_text
+from reconciler.cli.output import Output
+from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.rest.client import Purpose, RestClient, RestDialect
+from reconciler.text.escape import pluralize
+from reconciler.text.hosts import request_url
+from reconciler.text.redact import REDACTOR
+from reconciler.traffic.cells import CellCounts, format_sample, merge_small
+from reconciler.traffic.imports import count_conversations
+from reconciler.traffic.prometheus import count_events, events_query
+from reconciler.traffic.sample import COUNT_COLUMN, read_period, read_traffic
+
+_TASK_OF: Final = {
+    **dict.fromkeys(("prometheus", "days", "match"), "pull"),
+    **dict.fromkeys(("file", "columns", "period"), "import"),
+}  # the task of each option that only one task has
+_TOKEN: Final = "CXROUTE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
+_MAX_DAYS: Final = 3660
+_DIALECT: Final = RestDialect(
+    name="Prometheus",
+    token_variable=_TOKEN,
+    permission_advice="the server, or a proxy before it, refuses {}",
+    missing_advice="is this the address of a Prometheus server, with its path?",
+)
+_TENTHS: Final = "the lower bound of its tenth: a threshold inside a tenth is not exact"
+_HELP: Final = (
+    "pull reads the counters of `cxroute serve` from Prometheus (cxroute_events_total); $CXROUTE_PROMETHEUS_TOKEN can\n"
+    "hold a bearer token. import reads recorded conversations, as CSV with a header or as JSON lines; each row is one\n"
+    "conversation, or `count` of them. Cells with fewer than 10 conversations are merged (docs/traffic.md)."
+)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("task", choices=("pull", "import"), help="the task")
+    add("file", nargs="?", metavar="FILE", help="import: the recorded conversations")
+    add("--into", metavar="FILE", help="the sample to write, as `traffic.file` of an Environment names it")
+    add("--prometheus", metavar="URL", help="pull: the address of Prometheus: https, or http to this machine")
+    add("--days", metavar="N", help="pull: the days until now (default: 30)")
+    add("--match", metavar="LABELS", help="""pull: only series with these labels, such as 'job="prod"'""")
+    columns = "import: the columns to read, such as intent=Intent,confidence=Score (default: all, by their names)"
+    add("--columns", metavar="ATTRIBUTE=COLUMN,...", help=columns)
+    add("--period", metavar="PERIOD", help="import: the days of the conversations, '2026-10-01 to 2026-10-31'")
+    parser.epilog = _HELP
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write a sample. Raises UsageError, RestError, ManifestError for wrong rows, and CxrouteError for too few."""
+    for name, task in _TASK_OF.items():
+        if getattr(options, name) is not None and options.task != task:
+            label = "FILE" if name == "file" else f"--{name}"
+            raise UsageError(f"{label} is an option of `traffic {task}`, not of `traffic {options.task}`")
+    if not options.into:
+        raise UsageError("--into FILE is required: the sample to write")
+    counted, notes = _pull(options) if options.task == "pull" else _import(options)
+    cells = merge_small(counted)
+    text = format_sample(cells, notes)
+    sample = read_traffic(text.encode(), options.into, BotAttributes())  # checks the size and the names of columns
+    write_text(Path(options.into), text)
+    size = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
+    output.result(f"wrote {options.into}: {size}{f', {sample.period}' if sample.period else ''}\n")
+    if cells.merged:
+        output.note(f"merged, so that no small group can be identified: {cells.merged}")
+    return 0
+
+
+def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
+    """Return the events of the last days, and the lines about their origin."""
+    url = request_url(options.prometheus or "")
+    if url is None or url.query or url.fragment:
+        raise UsageError("--prometheus must be an https:// URL, or http:// to this machine, without user and query")
+    days, now = options.days or "30", utc_now()
+    if not (days.isascii() and days.isdecimal() and 0 < int(days[:5]) <= _MAX_DAYS):
+        raise UsageError(f"--days must be a number from 1 to {_MAX_DAYS}")
+    query = events_query(int(days), options.match or "")
+    path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
+    with open_rest_http() as http:
+        base = url.geturl().rstrip("/")
+        client = RestClient(dialect=_DIALECT, http=http, base=base, authorization=_authorization())
+        payload = client.get(path, Purpose("read the counts from Prometheus", "queries"))
+    cells = count_events(REDACTOR.redact_json(payload))
+    return cells, {
+        "source": f"Prometheus at {url.hostname}, {query}",
+        "period": f"{(now - timedelta(days=int(days))).date()} to {now.date()}",
+        "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
+        "confidence": _TENTHS,
+    }
+
+
+def _authorization() -> dict[str, str]:
+    token = text_of_variable(_TOKEN, UsageError)
+    if not token:
+        return {}
+    REDACTOR.add(token)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"{_TOKEN} contains characters that a header cannot have")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
+    """Return the conversations of a file, and the lines about their origin."""
+    period = options.period or "unknown"
+    if options.file is None:
+        raise UsageError("traffic import needs FILE: recorded conversations, as CSV or JSON lines")
+    if options.period is not None and read_period(f"# period: {period}") is None:
+        raise UsageError("--period must be two dates, such as '2026-10-01 to 2026-10-31'")
+    cells = count_conversations(options.file, _read_columns(options.columns))
+    confidence = f"rounded down to hundredths; of a merged cell, {_TENTHS}"
+    return cells, {"source": Path(options.file).name, "period": period, "confidence": confidence}
+
+
+def _read_columns(text: str | None) -> dict[str, str]:
+    """Return the column of each attribute."""
+    pairs = [part.partition("=") for part in text.split(",")] if text is not None else []
+    columns = {name.strip(): column.strip() for name, _, column in pairs}
+    if not all(columns) or not all(columns.values()) or len(columns) < len(pairs) or COUNT_COLUMN in columns:
+        example = "such as intent=Intent,confidence=Score; the number of conversations is in the column `count`"
+        raise UsageError(f"--columns must name each attribute once, {example}")
+    return columns

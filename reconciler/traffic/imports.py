@@ -1,0 +1,42 @@
+"""Recorded conversations with other columns -> counted cells, with memory for the different cells only."""
+
+from collections.abc import Mapping
+
+from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.text.escape import quote_name
+from reconciler.text.suggest import suggest
+from reconciler.traffic.cells import CONFIDENCE, HUNDREDTH, INTENT, CellCounts, round_down
+from reconciler.traffic.records import RecordReader
+from reconciler.traffic.sample import Record
+
+
+def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
+    """Return the conversations of a file by attributes, with confidences rounded down to hundredths.
+
+    `columns` maps attributes to columns. Without it, the columns of CSV are attributes, and JSON has intent and
+    confidence. Raises ManifestError at the first wrong row, and UsageError for a column that the file does not have.
+    """
+    bot = BotAttributes(intent=columns.get(INTENT, INTENT), confidence=columns.get(CONFIDENCE, CONFIDENCE))
+    reader, cells, indexes = RecordReader(path, bot), CellCounts(()), list[int]()
+    for row in reader.rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
+        if not indexes:
+            known = reader.layout.attributes
+            chosen = columns or {name: name for name in known}
+            for column in set(chosen.values()) - set(known):
+                raise _missing(reader, column)
+            cells, indexes = CellCounts(tuple(chosen)), [known.index(column) for column in chosen.values()]
+        result = reader.layout.read_row(Record(0, reader.line, row))
+        if result is None:
+            reader.refuse()
+        values = zip(chosen, (result[0][index] for index in indexes), strict=True)
+        cell = (round_down(value, HUNDREDTH) if name == CONFIDENCE else value for name, value in values)
+        cells.add(tuple(cell), result[1])
+    for column in reader.unseen:
+        raise _missing(reader, column)
+    return cells if cells.total else reader.refuse_empty()
+
+
+def _missing(reader: RecordReader, column: str) -> UsageError:
+    hint = suggest(column, reader.layout.attributes) or "name the columns with --columns"
+    return UsageError(f"{reader.name}: no column {quote_name(column)}; {hint}")
