@@ -89,7 +89,7 @@ class RestDialect(NamedTuple):
 
 @dataclass(kw_only=True)
 class RestClient:
-    """An API, through one token that is sent only to `base`."""
+    """An API, through one token (empty: none) that is sent only to `base`."""
 
     dialect: RestDialect
     http: httpx.Client
@@ -160,7 +160,8 @@ class RestClient:
         max_bytes: int = _MAX_RESPONSE_BYTES,
     ) -> RestResponse:
         header, value = self.dialect.token_header
-        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", header: value.format(self.token)}
+        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute"}
+        headers |= {header: value.format(self.token)} if self.token else {}
         headers |= {**self.dialect.headers, **({"Content-Type": content.type} if content else {})}
         request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
         response = self._send_with_retries(request, purpose, max_bytes)

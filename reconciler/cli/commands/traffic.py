@@ -87,8 +87,8 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
     with open_rest_http() as http:
         base = url.geturl().rstrip("/")
-        client = RestClient(dialect=_DIALECT, http=http, base=base, authorization=_authorization())
-        payload = client.get(path, Purpose("read the counts from Prometheus", "queries"))
+        client = RestClient(dialect=_DIALECT, http=http, base=base, token=_token())
+        payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
     cells = count_events(REDACTOR.redact_json(payload))
     return cells, {
         "source": f"Prometheus at {url.hostname}, {query}",
@@ -98,14 +98,12 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     }
 
 
-def _authorization() -> dict[str, str]:
-    token = text_of_variable(_TOKEN, UsageError)
-    if not token:
-        return {}
+def _token() -> str:
+    token = text_of_variable(_TOKEN, UsageError) or ""
     REDACTOR.add(token)
-    if not token.isascii() or not token.isprintable() or " " in token:
+    if not token.isascii() or not (token + ".").isprintable() or " " in token:
         raise UsageError(f"{_TOKEN} contains characters that a header cannot have")
-    return {"Authorization": f"Bearer {token}"}
+    return token
 
 
 def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
