@@ -50,8 +50,13 @@ def _write_revision(revision: str, directory: str, base: Path) -> Path | None:
         named = git("rev-parse", "--verify", "--quiet", revision).decode().strip()
         commit = git("rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
         prefix = os.fsdecode(git("rev-parse", "--show-prefix")).removesuffix("\n")
+        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).removesuffix("\n"))
     except (OSError, subprocess.SubprocessError):
         return None
+    path = Path(directory).absolute()
+    for link in (each for each in (path, *path.parents) if each.is_symlink()):
+        if link.parent.resolve().is_relative_to(top):  # a change can create it: its target may be new, without a base
+            raise UsageError(f"--base {quote(revision)}: {link} is a symbolic link, so the place before is not known")
     base.mkdir()
     try:
         listed = git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([prefix] if prefix else []))

@@ -1,6 +1,7 @@
 """The language server: an editor's messages -> analyses of the manifests, with the texts that are not saved yet."""
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -61,7 +62,9 @@ class ManifestServer:
 
     @property
     def _folder(self) -> Path:
-        return Path(self.server.workspace.root_path or ".").absolute() / self._directory
+        folders = [uris.to_fs_path(uri) for uri in self.server.workspace.folders]
+        root = self.server.workspace.root_path or next(filter(None, folders), ".")
+        return Path(os.path.abspath(Path(root, self._directory)))  # noqa: PTH100 - without "..", as editors name files
 
     def _path(self, uri: str) -> str:
         """Return the path of a document as findings name it; "" for one that is not a manifest of the folder."""
@@ -70,15 +73,16 @@ class ManifestServer:
         return escape_invisible(path.as_posix()) if is_manifest else ""
 
     def _schedule(self, _event: object) -> None:
-        """Check soon. An edit that arrives before is checked, too; one that arrives later is checked again."""
-        if self._scheduled is None:
-            self._scheduled = asyncio.get_running_loop().call_later(_PAUSE, self._check)
+        """Check after a pause without edits: each of many edits in a row must not wait for a check of its own."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._scheduled = asyncio.get_running_loop().call_later(_PAUSE, self._check)
 
     def _check(self) -> None:
         """Publish the errors at once, with the advice of the last check; then all findings."""
         self._scheduled = None
         documents = self.server.workspace.text_documents
-        buffers = {self._path(uri): document.source.encode() for uri, document in documents.items()}
+        buffers = {self._path(uri): each.source.encode(errors="surrogatepass") for uri, each in documents.items()}
         buffers.pop("", None)
         self._analysis = analysis = analyze(self._folder, buffers, self._environment)
         if analysis.manifests is None:
@@ -117,9 +121,11 @@ class ManifestServer:
         )
 
     def _lines(self, uri: str) -> Sequence[str]:
-        """Return the lines of a document; none of a file that is gone or not UTF-8."""
-        with suppress(OSError, UnicodeError):
-            return self.server.workspace.get_text_document(uri).lines
+        """Return the lines of a document; none of a file that is gone, not UTF-8, or not a regular file."""
+        workspace = self.server.workspace
+        with suppress(OSError, ValueError):
+            if uri in workspace.text_documents or Path(uris.to_fs_path(uri) or "").is_file():  # a pipe would block
+                return workspace.get_text_document(uri).lines
         return ()
 
     def _to_client(self, file: str, place: lsp.Range) -> lsp.Range:

@@ -290,6 +290,15 @@ def test_a_base_revision_is_read_like_a_directory(small: Program) -> None:
     assert "link.yaml:1: the symbolic link leads out of the manifests' directory" in finding["message"]
 
 
+def test_a_link_in_place_of_the_manifests_does_not_hide_their_base(small: Program) -> None:
+    """A change could move the manifests behind a link: without a base, its former owners would not count."""
+    Path("manifests").rename("moved")
+    Path("manifests").symlink_to("moved")
+    assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
+    assert "manifests is a symbolic link, so the place before is not known" in " ".join(small.err.split())
+    assert 0 == small("-m", "moved", "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"), small.err
+
+
 def test_given_is_the_bots_event_and_context_is_what_rules_read(small: Program) -> None:
     """An unsure event is routed as the fallback; the same context without an endpoint is not."""
     tests = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"

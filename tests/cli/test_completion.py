@@ -99,3 +99,10 @@ def test_bash_offers_them(folder: Path, words: list[str], offered: list[str]) ->
     done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, env=variables, check=True)
     assert (offered, "") == (done.stdout.split(), done.stderr)
     assert not (folder / "stolen").exists()
+
+
+def test_zsh_runs_the_program_only_to_complete(cxroute: Program) -> None:
+    """What a script has in double quotes runs when a shell starts: once for each option, in that folder."""
+    assert 0 == cxroute("completion", "zsh")
+    assert "\\$(cxroute completion --values environments)" in cxroute.out
+    assert "$(cxroute" not in cxroute.out.replace("\\$(cxroute", "")

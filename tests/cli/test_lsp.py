@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,9 +14,11 @@ from pathlib import Path
 import pytest
 from lsprotocol import types as lsp
 
+from tests.support.command import process_environment
 from tests.support.language_client import Editor, editing
 from tests.support.program import Program
 
+EXIT = {"method": "exit"}
 ENVIRONMENT = """\
 apiVersion: routing/v1
 kind: Environment
@@ -207,5 +212,64 @@ def test_an_edit_among_1000_rules_is_answered_in_time(tmp_path: Path, files: int
             took.append(time.perf_counter() - started)
             await editor.settle()
         assert len(took) == 10
+
+    drive(tmp_path, session)
+
+
+def test_the_server_ends_without_an_error(tmp_path: Path) -> None:
+    """After `shutdown` and `exit`: an editor shows another exit code, or a traceback, as a crash."""
+    write(tmp_path, environment=ENVIRONMENT)
+    start = {"method": "initialize", "params": {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": {}}}
+    bodies = [json.dumps({"jsonrpc": "2.0", **m}) for m in ({"id": 1, **start}, {"id": 2, "method": "shutdown"}, EXIT)]
+    sent = "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
+    command = [sys.executable, "-m", "reconciler", "lsp"]
+    done = subprocess.run(
+        command, input=sent, text=True, capture_output=True, check=False, env=process_environment(), timeout=60
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert 2 == done.stdout.count("Content-Length: ")
+
+
+def test_texts_and_files_that_cannot_be_read_do_not_stop_it(tmp_path: Path) -> None:
+    """Half of a character in an open text, a pipe in the folder, and a name that no file can have."""
+    write(tmp_path, environment=ENVIRONMENT, queues=QUEUES)
+    os.mkfifo(tmp_path / "manifests" / "pipe.yaml")
+
+    async def session(editor: Editor) -> None:
+        await editor.until("pipe.yaml", "CXR014")
+        editor.open("half.yaml", 'a: "\ud800"\n')
+        await editor.until("half.yaml", "CXR001")
+        editor.open("cards.yaml", "a: [")
+        await editor.until("cards.yaml", "CXR004")
+        assert await editor.client.text_document_hover_async(lsp.HoverParams(**editor.at("\0.yaml", 0, 0))) is None
+
+    drive(tmp_path, session)
+
+
+def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
+    """With `..` in -m, the open texts still take the place of the files."""
+    write(tmp_path, environment=ENVIRONMENT)
+
+    async def session(editor: Editor) -> None:
+        editor.open("cards.yaml", "a: [")
+        await editor.until("cards.yaml", "CXR004")
+
+    drive(tmp_path, session, "-m", f"../{tmp_path.name}/manifests")
+
+
+def test_many_edits_are_checked_together(tmp_path: Path) -> None:
+    """The last text is the one that counts, soon after it: not after a check of each text before it."""
+    rules = "".join(f"  - {{intent: other_{number}, queue: cards}}\n" for number in range(1000))
+    text = RULES.partition("  - {key")[0] + rules
+    write(tmp_path, environment=ENVIRONMENT, queues=QUEUES)
+
+    async def session(editor: Editor) -> None:
+        editor.open("cards.yaml", text)
+        for number in range(200):
+            editor.change("cards.yaml", f"{text}  - {{intent: last, queue: x{number}}}\n")
+            await asyncio.sleep(0.005)
+        editor.change("cards.yaml", "a: [")
+        await editor.until("cards.yaml", "CXR004")
+        assert len(editor.arrivals) < 20
 
     drive(tmp_path, session)

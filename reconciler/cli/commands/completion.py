@@ -5,7 +5,7 @@ For values that the manifests define, the script runs `cxroute completion --valu
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -66,10 +66,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str], object]) -> None:
+def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str], Mapping[str, object]]) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of them
         if (kind := _VALUES_OF.get(action.dest)) and action.nargs != 0:
-            action.complete = run_command(f"cxroute completion --values {kind}")  # type: ignore[attr-defined]
+            command = f"cxroute completion --values {kind}"
+            zsh = f"{{compadd -- \\$({command})}}"  # run at each completion, and not when a shell reads the script
+            action.complete = {**run_command(command), "zsh": zsh}  # type: ignore[attr-defined]
 
 
 def _list_environments(directory: Path) -> Iterable[str]:

@@ -1,6 +1,8 @@
 """`cxroute lsp`: a language server for manifests, over stdin and stdout (docs/editors.md)."""
 
 import argparse
+import os
+import sys
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.output import Output
@@ -15,5 +17,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _output: Output) -> int:
     with requires_extra("lsp", "`cxroute lsp`"):
         from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
-    ManifestServer(options.manifests, options.environment).server.start_io()
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")  # the server closes its stream at the end
+    ManifestServer(options.manifests, options.environment).server.start_io(stdout=stdout)
     return 0
