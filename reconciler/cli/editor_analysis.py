@@ -116,12 +116,8 @@ def _describe(checked: Checked, rule: DesiredRule) -> Iterator[str]:
         yield _UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them."
         return
     yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
-    yield "\n".join(_listed([f"{case.callers}; example: {case.example}" for case in summary.cases]))
+    lines = [f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases]
+    hidden = lines[MAX_SHOWN:]
+    yield "\n".join(lines[:MAX_SHOWN] + ([f"- and {pluralize(len(hidden), 'more row')}"] if hidden else []))
     if rest := summary.rest_text():
         yield escape_markdown(rest)
-
-
-def _listed(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"- {escape_markdown(line)}" for line in lines[:MAX_SHOWN])
-    if len(lines) > MAX_SHOWN:
-        yield f"- and {pluralize(len(lines) - MAX_SHOWN, 'more row')}"

@@ -5,8 +5,7 @@ not prove that, the owners of every queue are listed. A passing moment during an
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.queues import OwnedQueue
@@ -22,8 +21,7 @@ CALLERS: Final[Mapping[ConsentChange, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """A queue whose callers change or may change: one of its owners must consent."""
 
     queue: OwnedQueue
@@ -65,8 +63,7 @@ def find_movers(behaviour: BehaviourChange) -> tuple[frozenset[str], frozenset[s
 def consent_to_json(consent: Consent) -> Document:
     """Return the JSON form of one entry."""
     queue = consent.queue
-    named = {"queueId": queue.id, "queueName": queue.name}
-    return {**named, "owners": list(queue.owners), "change": consent.change}
+    return {"queueId": queue.id, "queueName": queue.name, "owners": list(queue.owners), "change": consent.change}
 
 
 def parse_consent(form: Mapping[str, Any]) -> Consent:

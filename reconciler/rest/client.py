@@ -54,13 +54,6 @@ class RestResponse(NamedTuple):
     url: httpx.URL  # of the request
 
 
-class RequestContent(NamedTuple):
-    """The content of a request, and its media type."""
-
-    type: str
-    data: bytes
-
-
 class ListPage(NamedTuple):
     """One page of a list, and the address of the next; `items` is None for a response that is not a page."""
 
@@ -98,13 +91,9 @@ class RestClient:
     wait_budget: float = 120.0  # seconds of all waits together
     exchange_timeout: float = 60.0  # seconds of one exchange
 
-    def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return the JSON at a path of the API."""
-        return self._payload(self._request("GET", self.base + path, purpose), purpose)
-
     def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
         """Return the JSON object at a path of the API."""
-        return as_object(self.get(path, purpose))
+        return as_object(self._payload(self._request("GET", self.base + path, purpose), purpose))
 
     def get_file(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file that the API itself sends."""
@@ -131,7 +120,7 @@ class RestClient:
         self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
     ) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
-        content = RequestContent(content_type, json.dumps(payload).encode())
+        content = (content_type, json.dumps(payload).encode())
         return as_object(self._payload(self._request(method, self.base + path, purpose, content), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
@@ -159,12 +148,13 @@ class RestClient:
         method: str,
         url: str,
         purpose: Purpose,
-        content: RequestContent | None = None,
+        content: tuple[str, bytes] | None = None,  # the media type, and the data
         max_bytes: int = _MAX_RESPONSE_BYTES,
     ) -> RestResponse:
         headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
-        headers |= {"Content-Type": content.type} if content else {}
-        request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
+        media_type, data = content or ("", None)
+        headers |= {"Content-Type": media_type} if content else {}
+        request = self.http.build_request(method, url, headers=headers, content=data)
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status in self.dialect.sign_in_statuses:
             response = response._replace(status=UNAUTHORIZED, body=b"")
