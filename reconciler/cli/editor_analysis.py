@@ -39,8 +39,7 @@ class Analysis(NamedTuple):
         """Return the findings of `validate`, without those that manifests accept."""
         if self.manifests is None:
             return self.findings
-        findings = validate(self.manifests, self.checked, only, directory).findings
-        return [finding for finding in findings if not finding.acknowledged]
+        return validate(self.manifests, self.checked, only, directory).findings
 
     def describe_rule(self, file: str, line: int) -> str:
         """Return Markdown about the rule at a line (from 1): its queue, and exactly who reaches it; "" without one."""

@@ -37,7 +37,9 @@ def required_consent(
     behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
 ) -> Iterator[Consent]:
     """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
-    gains, loses = find_movers(behaviour)
+    moves = [(dict(origin or ()), dict(row.after or ())) for row in behaviour.rows for origin in row.origins]
+    gains = {queue for before, after in moves for queue, share in after.items() if share > before.get(queue, 0)}
+    loses = {queue for before, after in moves for queue, share in before.items() if share > after.get(queue, 0)}
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
     is_proven = behaviour.complete and all(queue in live_queues for queue in gains | loses)
     for queue in sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)):
@@ -46,18 +48,6 @@ def required_consent(
             yield Consent(queue, "both" if in_both else "gains" if queue.id in gains else "loses")
         elif not is_proven or (behaviour.rows and queue.id not in live_queues):  # the tenant may have renamed it
             yield Consent(queue, "unknown")
-
-
-def find_movers(behaviour: BehaviourChange) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ids of the queues that gain, and of those that lose, a share of some conversation of the rows."""
-    gains, loses = set[str](), set[str]()
-    for row in behaviour.rows:
-        after = dict(row.after or ())
-        for origin in row.origins:
-            before = dict(origin or ())
-            gains |= {queue for queue, share in after.items() if share > before.get(queue, 0)}
-            loses |= {queue for queue, share in before.items() if share > after.get(queue, 0)}
-    return frozenset(gains), frozenset(loses)
 
 
 def consent_to_json(consent: Consent) -> Document:
