@@ -131,8 +131,7 @@ class _Watch:
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.wake.wait()
+            await asyncio.wait_for(self.wake.wait(), seconds)
         self.wake.clear()
 
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
