@@ -32,7 +32,7 @@ from reconciler.checks.lint_view import LintView
 from reconciler.checks.route_tests import CheckResult
 from reconciler.checks.studio_dialects import expand_checked
 from reconciler.cxone.rule_json import read_rules_file
-from reconciler.desired.desired import DesiredState
+from reconciler.desired.desired import DesiredState, endpoint_stage
 from reconciler.desired.queues import QueueResolver, list_owned_queues, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Environment
@@ -103,7 +103,12 @@ class Planner:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
         if not owned or plan.behaviour is None:
             return plan
-        return replace(plan, consent=tuple(required_consent(plan.behaviour, plan.queue_names, owned)))
+        behaviour, base = plan.behaviour, self.manifests.base
+        if isinstance(base, Manifests) and (before := base.environments.get(plan.environment)):
+            types = endpoint_stage(base, before.document).context_types
+            if behaviour.rests_on and types != endpoint_stage(self.manifests, self.environment).context_types:
+                behaviour = replace(behaviour, undecided=((),))  # the change itself states the types: no proof
+        return replace(plan, consent=tuple(required_consent(behaviour, plan.queue_names, owned)))
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""

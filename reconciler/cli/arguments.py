@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError, UsageError
 
 
 class Command(NamedTuple):
-    """A command's group and line in --help. The module of the same name holds it."""
+    """A command's group and line in --help, and the module that holds it: by default the one of the same name."""
 
     group: str
     help: str
+    module: str = ""
 
 
 COMMANDS: Final[dict[str, Command]] = {
@@ -36,10 +39,12 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile"),
     "studio": Command("set up", "build the rules of a Studio script offline, import a snippet, print its set-up"),
-    "github": Command("set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue"),
-    "gitlab": Command("set up", "run steps of a GitLab job: note, consent, reviewed plan, drift issue"),
-    "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue"),
-    "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, consent, reviewed plan"),
+    "github": Command(
+        "set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue", "forge"
+    ),
+    "gitlab": Command("set up", "run steps of a GitLab job: note, consent, reviewed plan, drift issue", "forge"),
+    "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue", "forge"),
+    "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, consent, reviewed plan", "forge"),
     "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),
     "help": Command("set up", "print the help of a command, or of all commands"),
@@ -73,6 +78,11 @@ def find_command(arguments: Sequence[str]) -> int | None:
                 raise UsageError(f"unrecognized arguments: {option}{hint} the options of a command follow its name")
         raise unknown_command(argument)
     return None
+
+
+def command_module(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return import_module(f"reconciler.cli.commands.{COMMANDS[name].module or name}")
 
 
 def unknown_command(name: str) -> UsageError:

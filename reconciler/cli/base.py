@@ -29,6 +29,8 @@ def load_base(name: str, directory: str) -> Manifests | Finding:
             return load_manifests(place)
         except ManifestError as error:
             first = error.findings[0]
+            if first.code == "CXR115":  # before the first manifest
+                return Manifests(environments={})
             path = os.path.relpath(first.source.file, place) if first.source else "."
             where = f"{path}:{first.source.line}: " if first.source and path != "." else ""
             return _not_compared(name, f"its manifests are invalid: {where}{first.message}")
@@ -53,10 +55,9 @@ def _write_revision(revision: str, directory: str, base: Path) -> Path | None:
         top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).removesuffix("\n"))
     except (OSError, subprocess.SubprocessError):
         return None
-    path = Path(directory).absolute()
-    for link in (each for each in (path, *path.parents) if each.is_symlink()):
-        if link.parent.resolve().is_relative_to(top):  # a change can create it: its target may be new, without a base
-            raise UsageError(f"--base {quote(revision)}: {link} is a symbolic link, so the place before is not known")
+    links = (path for path in Path(directory, "_").absolute().parents if path.is_symlink())
+    if link := next((link for link in links if link.parent.resolve().is_relative_to(top)), None):  # a change's, perhaps
+        raise UsageError(f"--base {quote(revision)}: {link} is a symbolic link, so the place before is not known")
     base.mkdir()
     try:
         listed = git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([prefix] if prefix else []))

@@ -60,9 +60,9 @@ def _read_api(options: argparse.Namespace) -> tuple[Bot, str]:
     REDACTOR.add(key)
     if not key.isascii() or not key.isprintable():
         raise CredentialsError(f"{DIALECT.token_variable} has characters that no API key has; copy the key again")
-    base, headers = base if parts.path else f"{base}/v2.0", {"X-API-Key": key}
+    base = base if parts.path else f"{base}/v2.0"
     with open_rest_http() as http:
-        client = RestClient(dialect=DIALECT, http=http, base=base, authorization=headers, wait_budget=_WAIT_BUDGET)
+        client = RestClient(dialect=DIALECT, http=http, base=base, token=key, wait_budget=_WAIT_BUDGET)
         return read_project(client, options.project, options.locale), f"project {options.project} at {parts.netloc}"
 
 

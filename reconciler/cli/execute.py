@@ -21,6 +21,7 @@ from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, r
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, apply_plan
 from reconciler.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.plan.plan import Plan, PlanOptions
@@ -110,6 +111,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             sample = load_traffic(path, session.environment.attributes)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
+    if isinstance(before := session.manifests.base, Finding):
+        raise RefusedError(f"who must consent is not known. {before.message}")
     options = replace(reviewed.options, prune=session.options.prune)
     if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
         options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)

@@ -3,15 +3,13 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, cast
-
-import httpx
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import require_single
@@ -20,33 +18,23 @@ from reconciler.cli.output import Output
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
-from reconciler.forge.forge import PLAN_FILE, Forge, PipelineRun
+from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun, connect_forge
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step_files import StepFiles
 from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
-from reconciler.rest.client import RestClock, RestDialect, RestError
+from reconciler.rest.client import RestClock, RestError
 from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import REDACTOR
+from reconciler.text.json_values import parse_object
 
 _LONGEST_NUMBER: Final = 12
 _PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
-_NOTES: Final = ("comment", "note")
-_REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
+NOTES: Final = ("comment", "note")
 
 
-class ForgeModule(Protocol):
-    """A module of reconciler.forge with the adapter of one forge."""
-
-    DIALECT: RestDialect
-
-    def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
-        """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
-        ...
-
-    def connect(self, http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-        """Connect to the repository of a run."""
-        ...
+def load_forge(name: str) -> ForgeModule:
+    """Import the adapter of a forge: "github"."""
+    return cast("ForgeModule", import_module(f"reconciler.forge.{name}"))
 
 
 class Step(NamedTuple):
@@ -86,7 +74,7 @@ class Step(NamedTuple):
         if not token or not token.isascii() or not token.isprintable():
             raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
         with open_rest_http() as http:
-            yield self.module.connect(http, run, token)
+            yield connect_forge(self.module, http, run, token)
 
     @contextmanager
     def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
@@ -100,50 +88,6 @@ class Step(NamedTuple):
     def author(self, forge: Forge) -> str:
         """Return the login of --author, or of the token: only notes by that login are edited."""
         return self.options.author or forge.fetch_login()
-
-
-class ForgeOptions(NamedTuple):
-    """The words of one forge in the help of its command."""
-
-    tasks: tuple[str, ...]
-    token_variable: str
-    pipeline: str  # the default of --workflow
-    pipeline_help: tuple[str, str] = ("FILE", "file name of the plan workflow")  # its value, and its meaning
-
-
-def add_options(parser: argparse.ArgumentParser, forge: ForgeOptions) -> None:
-    """Add the options of all tasks."""
-    parser.add_argument(
-        "task", choices=forge.tasks, help=f"the task; the variable {forge.token_variable} holds the token"
-    )
-    parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
-    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in _REPORTING))
-    plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
-    comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
-    comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
-    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="mark the plan as out of date")
-    comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
-    reviewed = parser.add_argument_group("reviewed-plan")
-    reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    metavar, meaning = forge.pipeline_help
-    workflow = f"{meaning} (default: {forge.pipeline})"
-    unchanged = "no manifest is changed: no consent is needed"
-    parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
-    planned = parser.add_argument_group("consent (without --report), reviewed-plan")
-    planned.add_argument("--workflow", metavar=metavar, default=forge.pipeline, help=workflow)
-    if "drift-issue" in forge.tasks:
-        drift = parser.add_argument_group("drift-issue")
-        drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
-        drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
-
-
-def run_task(forge: str, options: argparse.Namespace, output: Output) -> int:
-    """Run a task on a forge: "github"."""
-    module = cast("ForgeModule", import_module(f"reconciler.forge.{forge}"))
-    for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
-        REDACTOR.add(os.environ.get(variable))
-    TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
-    return 0
 
 
 def _write_outputs(step: Step) -> None:
@@ -268,7 +212,7 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
             sleep(pause)
             plan_run = forge.find_plan_run(run.sha, step.options.workflow)
     content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
-    return consent.parse_plan(content) if content else None
+    return parse_object(content) if content else None
 
 
 def _update_issue(step: Step) -> None:

@@ -55,10 +55,8 @@ class ManifestServer:
         self.server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION)(partial(self._fix))
 
     @property
-    def _folder(self) -> Path:
-        folders = [uris.to_fs_path(uri) for uri in self.server.workspace.folders]
-        root = self.server.workspace.root_path or next(filter(None, folders), ".")
-        return Path(os.path.abspath(Path(root, self._directory)))  # noqa: PTH100 - without "..", as editors name files
+    def _folder(self) -> Path:  # without "..", as editors name files
+        return Path(os.path.abspath(Path(self.server.workspace.root_path or ".", self._directory)))  # noqa: PTH100
 
     def _path(self, uri: str) -> str:
         """Return the path of a document as findings name it; "" for one that is not a manifest of the folder."""
@@ -111,10 +109,9 @@ class ManifestServer:
 
     def _lines(self, uri: str) -> Sequence[str]:
         """Return the lines of a document; none of a file that is gone, not UTF-8, or not a regular file."""
-        workspace = self.server.workspace
         with suppress(OSError, ValueError):
-            if uri in workspace.text_documents or Path(uris.to_fs_path(uri) or "").is_file():  # a pipe would block
-                return workspace.get_text_document(uri).lines
+            if uri in self.server.workspace.text_documents or Path(uris.to_fs_path(uri) or "").is_file():
+                return self.server.workspace.get_text_document(uri).lines
         return ()
 
     def _range(self, source: Source, length: int) -> lsp.Range:

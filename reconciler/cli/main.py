@@ -3,11 +3,10 @@
 import contextlib
 import gc
 import sys
-from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from reconciler.cli.arguments import find_command, suggestion, usage
+from reconciler.cli.arguments import command_module, find_command, suggestion, usage
 from reconciler.cli.stdio import guard_stdio, silence, wrap_for
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 from reconciler.version import __version__
@@ -61,7 +60,7 @@ def _dispatch(arguments: list[str]) -> int:
                 raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")  # noqa: TRY301 - handled below
             return 0
         name = arguments.pop(position)
-        module = cast("CommandModule", import_module(f"reconciler.cli.commands.{name}"))
+        module = cast("CommandModule", command_module(name))
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
         options = command_parser(name, module).parse_args(arguments)

@@ -97,6 +97,7 @@ DIALECT: Final = RestDialect(
     permission_advice="the user of the key needs access to the {}",
     missing_advice="check --project and --url (/v2.0 or /new/v2.0); the user of the key needs access to the {}",
     headers={"Accept": "application/json"},
+    token_header=("X-API-Key", "{}"),
     page=page_by_cursor,
 )
 

@@ -1,16 +1,11 @@
 """Azure DevOps: the run of a pipeline, and a repository of Azure Repos behind its REST API."""
 
 import html
-import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-
-import httpx
 
 from reconciler.forge.archive import read_archive_file
 from reconciler.forge.forge import (
@@ -19,7 +14,6 @@ from reconciler.forge.forge import (
     Approvals,
     BranchTip,
     CommitStatus,
-    Forge,
     MergedRequest,
     PipelineRun,
     PlanRun,
@@ -27,7 +21,7 @@ from reconciler.forge.forge import (
 )
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
-from reconciler.text.json_values import as_object, as_text, list_objects
+from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, parse_object, text_at
 
 TAG: Final = "cxroute-drift"
 _VERSION: Final = "7.0"  # of Azure DevOps Services, and of Azure DevOps Server since 2022
@@ -102,7 +96,6 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
 class AzureDevOps:
     """A repository of Azure Repos. An account is its id: it is in every response, and a person cannot change it."""
 
-    name = "Azure DevOps"
     request = "pull request"
     manual_advice = "Run the apply pipeline manually (Pipelines, Run pipeline): it plans, waits for approval, applies."
     max_text = 70_000  # a comment has 150,000 units of UTF-16, of which a character takes at most 2
@@ -116,7 +109,7 @@ class AzureDevOps:
         """Return the id of the token's account."""
         purpose = Purpose("read the token's account", "none")
         data = self._http.get_object(_address("/_apis/connectionData", version="7.0-preview"), purpose)
-        login = as_text(as_object(data.get("authenticatedUser")).get("id"))
+        login = text_at(data, "authenticatedUser", "id")
         if not login:
             raise RestError(f"cannot {purpose.task}: the response has no account")
         return login
@@ -127,32 +120,32 @@ class AzureDevOps:
         for thread in self._list_of_pull(number, "threads", purpose):
             first = next(iter(list_objects(thread, "comments")), {})
             if first.get("commentType") == "text" and not first.get("isDeleted"):
-                author = as_text(as_object(first.get("author")).get("id"))
-                posts.append(Post(_number(thread), author, _from_azure(as_text(first.get("content")))))
+                body = _from_azure(text_at(first, "content"))
+                posts.append(Post(number_at(thread, "id"), text_at(first, "author", "id"), body))
         return posts
 
-    def create_note(self, number: int, body: str) -> None:
-        """Write a comment in a thread without a status: a branch policy does not wait for its resolution."""
-        comment = {"parentCommentId": 0, "content": _to_azure(body), "commentType": "text"}
-        self._write_note("POST", f"{number}/threads", {"comments": [comment]}, number)
-
-    def edit_note(self, number: int, note: int, body: str) -> None:
-        """Replace the text of a thread's first comment."""
-        self._write_note("PATCH", f"{number}/threads/{note}/comments/1", {"content": _to_azure(body)}, number)
-
-    def _write_note(self, method: str, path: str, fields: object, number: int) -> None:
+    def write_note(self, number: int, body: str, note: int | None = None) -> None:
+        """Write the first comment of a new thread, or of that one."""
         purpose = Purpose(f"write the comment of pull request {number}", _NOTE)
-        self._http.send(method, _address(f"{self._git}/pullRequests/{path}"), fields, purpose)
+        path, content = f"{self._git}/pullRequests/{number}/threads", {"content": _to_azure(body)}
+        if note is None:  # without a status: a branch policy does not wait for its resolution
+            thread = {"comments": [{"parentCommentId": 0, "commentType": "text", **content}]}
+            self._http.send("POST", _address(path), thread, purpose)
+        else:
+            self._http.send("PATCH", _address(f"{path}/{note}/comments/1"), content, purpose)
 
     def _list_of_pull(self, number: int, what: str, purpose: Purpose) -> list[dict[str, Any]]:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
-        return sorted(self._http.pages(path, purpose), key=_number)
+        return sorted(self._http.pages(path, purpose), key=lambda item: number_at(item, "id"))
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open tasks with our tag."""
         purpose = Purpose("list the tasks about drift", _ITEMS)
         found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": _DRIFT_QUERY}, purpose)
-        ids, closed = [str(_number(item)) for item in list_objects(found, "workItems")], self._closed_states(purpose)
+        ids, closed = (
+            [str(number_at(item, "id")) for item in list_objects(found, "workItems")],
+            self._closed_states(purpose),
+        )
         posts = []
         for start in range(0, len(ids), _BATCH):
             options = {"ids": ",".join(ids[start : start + _BATCH]), "fields": ",".join(_ITEM_FIELDS)}
@@ -160,14 +153,14 @@ class AzureDevOps:
                 author, state, text = map(as_object(item.get("fields")).get, _ITEM_FIELDS)
                 if state not in closed:
                     body = html.unescape(_ELEMENT.sub("", as_text(text)))
-                    posts.append(Post(_number(item), as_text(as_object(author).get("id")), body))
+                    posts.append(Post(number_at(item, "id"), text_at(author, "id"), body))
         return posts
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
         """Return the names of the closed states of a task, which the process of the project decides; done first."""
         states = list(self._http.pages(_address(f"{self._project}/wit/workitemtypes/Task/states"), purpose))
         closed = ("Completed", "Removed")
-        names = [as_text(state.get("name")) for kind in closed for state in states if state.get("category") == kind]
+        names = [text_at(state, "name") for kind in closed for state in states if state.get("category") == kind]
         if not names:
             raise RestError(f"cannot {purpose.task}: tasks of this project have no closed state")
         return names
@@ -175,16 +168,15 @@ class AzureDevOps:
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open a task with our tag."""
         fields = {"System.Title": title, "System.Description": _preformatted(body), "System.Tags": TAG}
-        return _number(self._write_item("POST", "$Task", fields))
+        return number_at(self._write_item("POST", "$Task", fields), "id")
 
-    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
-        """Replace a task's text, with a remark in its discussion."""
-        self._write_item("PATCH", issue, {"System.Description": _preformatted(body), "System.History": _linked(remark)})
-
-    def close_drift_issue(self, issue: int, remark: str) -> None:
-        """Close a task, with a remark in its discussion."""
-        state = self._closed_states(Purpose("read the states of a task", _ITEMS))[0]
-        self._write_item("PATCH", issue, {"System.State": state, "System.History": _linked(remark)})
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace a task's text or close it, with a remark in its discussion."""
+        if body is None:
+            change = {"System.State": self._closed_states(Purpose("read the states of a task", _ITEMS))[0]}
+        else:
+            change = {"System.Description": _preformatted(body)}
+        self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
 
     def _write_item(self, method: str, item: int | str, fields: Mapping[str, str]) -> dict[str, Any]:
         patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
@@ -194,27 +186,27 @@ class AzureDevOps:
     def fetch_branch_tip(self) -> BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _READ)
-        ref = as_text(self._http.get_object(_address(self._git), purpose).get("defaultBranch"))
+        ref = text_at(self._http.get_object(_address(self._git), purpose), "defaultBranch")
         path = _address(f"{self._git}/refs", filter=ref.removeprefix("refs/"))
         for found in self._http.pages(path, purpose) if ref else ():  # all refs that start with that name
             if found.get("name") == ref:
-                return BranchTip(ref.removeprefix("refs/heads/"), as_text(found.get("objectId")))
+                return BranchTip(ref.removeprefix("refs/heads/"), text_at(found, "objectId"))
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
-        query, pulls = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}, []
+        query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
         purpose = Purpose("find the pull request of this commit", _READ)
-        found = self._http.send("POST", _address(f"{self._git}/pullrequestquery"), query, purpose)
-        for pull in (pull for result in list_objects(found, "results") for pull in list_objects(result, sha)):
-            place = (pull.get("status"), pull.get("targetRefName"), _commit(pull, "lastMergeCommit"))
+        answer, found = self._http.send("POST", _address(f"{self._git}/pullrequestquery"), query, purpose), {}
+        for pull in (pull for result in list_objects(answer, "results") for pull in list_objects(result, sha)):
+            place = (pull.get("status"), pull.get("targetRefName"), text_at(pull, "lastMergeCommit", "commitId"))
             if place == ("completed", f"refs/heads/{tip.branch}", sha):
-                pulls.append(pull)
-        if not pulls:
-            return None
-        pull = max(pulls, key=lambda pull: as_text(pull.get("closedDate")))
-        head, is_from_fork = _commit(pull, "lastMergeSourceCommit"), pull.get("forkSource") is not None
-        return MergedRequest(_number(pull, "pullRequestId"), head, is_from_fork)
+                head, is_from_fork = (
+                    text_at(pull, "lastMergeSourceCommit", "commitId"),
+                    pull.get("forkSource") is not None,
+                )
+                found[text_at(pull, "closedDate")] = MergedRequest(number_at(pull, "pullRequestId"), head, is_from_fork)
+        return found[max(found)] if found else None
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
         """Return the newest finished build for a pull request with this head, by the pipelines of that file."""
@@ -222,16 +214,16 @@ class AzureDevOps:
         repository = {"repositoryId": self._run.repository.partition("/")[2], "repositoryType": "TfsGit"}
         path = _address(f"{self._project}/build/definitions", **repository, includeAllProperties="true")
         definitions = [
-            str(_number(item))
+            str(number_at(item, "id"))
             for item in self._http.pages(path, purpose)
-            if as_text(as_object(item.get("process")).get("yamlFilename")).lstrip("/") == pipeline
+            if text_at(item, "process", "yamlFilename").lstrip("/") == pipeline
         ]
         options = {**repository, "reasonFilter": "pullRequest", "queryOrder": "queueTimeDescending"}
         path = _address(f"{self._project}/build/builds", **options, definitions=",".join(definitions))
         for build in islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ():
             facts = (build.get("reason"), build.get("status"), _built_commit(build))
             if facts == ("pullRequest", "completed", head) and build.get("result") != "canceled":
-                return PlanRun(_number(build), build.get("result") == "succeeded")
+                return PlanRun(number_at(build, "id"), build.get("result") == "succeeded")
         return None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
@@ -239,15 +231,15 @@ class AzureDevOps:
         purpose = Purpose("fetch the reviewed plan", _BUILDS)
         name = re.compile(rf"(routing-plan-{re.escape(environment)}-)([1-9][0-9]{{0,5}})")
         listed = self._http.pages(_address(f"{self._project}/build/builds/{run}/artifacts"), purpose)
-        names = [match for item in listed if (match := name.fullmatch(as_text(item.get("name"))))]
+        names = [match for item in listed if (match := name.fullmatch(text_at(item, "name")))]
         if not names:
             return None
         artifact = max(names, key=lambda match: int(match[2]))[0]
         build = self._http.get_object(_address(f"{self._project}/build/builds/{run}"), purpose)
-        path = f"{self._project}/pipelines/{_number(as_object(build.get('definition')))}/runs/{run}/artifacts"
+        path = f"{self._project}/pipelines/{number_at(as_object(build.get('definition')), 'id')}/runs/{run}/artifacts"
         path = _address(path, **{"artifactName": artifact, "$expand": "signedContent"})
-        signed = as_object(self._http.get_object(path, purpose).get("signedContent"))
-        archive = self._http.download_from(as_text(signed.get("url")), MAX_PLAN_BYTES, purpose)
+        link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
+        archive = self._http.download_from(link, MAX_PLAN_BYTES, purpose)
         return read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES, artifact)
 
     def fetch_approvals(self, number: int) -> Approvals:
@@ -255,26 +247,22 @@ class AzureDevOps:
         purpose = Purpose(f"read the votes on pull request {number}", _READ)
         pull = self._http.get_object(_address(f"{self._git}/pullRequests/{number}"), purpose)
         last: dict[str, Any] = next(reversed(self._list_of_pull(number, "iterations", purpose)), {})
-        head, pushed = _commit(last, "sourceRefCommit"), _moment(last.get("createdDate"))
-        authors = {
-            as_text(as_object(pull.get("createdBy")).get("id")),
-            as_text(as_object(last.get("author")).get("id")),
-        }
+        head, pushed = text_at(last, "sourceRefCommit", "commitId"), moment_at(last, "createdDate")
+        authors = {text_at(pull, "createdBy", "id"), text_at(last, "author", "id")}
         if not head or pushed is None or "" in authors:
             raise RestError(f"cannot {purpose.task}: the response has no last push, or not its author")
         votes: dict[str, str] = {}
         for thread in self._list_of_pull(number, "threads", purpose):
-            voted = _moment(thread.get("publishedDate"))
+            voted = moment_at(thread, "publishedDate")
             if _property(thread, "CodeReviewThreadType") == "VoteUpdate" and voted is not None and voted > pushed:
-                key = _property(thread, "CodeReviewVotedByIdentity")
-                voter = as_object(as_object(thread.get("identities")).get(key))
-                votes[as_text(voter.get("id"))] = _property(thread, "CodeReviewVoteResult")
+                voter = text_at(thread, "identities", _property(thread, "CodeReviewVotedByIdentity"), "id")
+                votes[voter] = _property(thread, "CodeReviewVoteResult")
         approvers = set()
         for reviewer in list_objects(pull, "reviewers"):  # a group gets the vote of a member, who is listed too
-            identity, vote = as_text(reviewer.get("id")), reviewer.get("vote")
+            identity, vote = text_at(reviewer, "id"), reviewer.get("vote")
             is_current = vote in _APPROVED and votes.get(identity) == str(vote)
             if is_current and identity not in {"", *authors} and not reviewer.get("isContainer"):
-                approvers.add(as_text(reviewer.get("uniqueName")).lower())
+                approvers.add(text_at(reviewer, "uniqueName").lower())
         return Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -288,7 +276,7 @@ class AzureDevOps:
         purpose = Purpose(f"read the members of {owner}", "View project-level information")
         identities = (as_object(member.get("identity")) for member in self._http.pages(_address(path, **_TOP), purpose))
         people = (identity for identity in identities if not identity.get("isContainer"))
-        return frozenset(as_text(person.get("uniqueName")).lower() for person in people) - {""}
+        return frozenset(text_at(person, "uniqueName").lower() for person in people) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit; in a pull request's run, of its push: a branch policy can only require that."""
@@ -300,7 +288,7 @@ class AzureDevOps:
         except RestError:  # an earlier success must not stay
             self._post_status(f"pullRequests/{number}", status._replace(state="failure"), purpose)
             raise
-        ids = [_number(push) for push in pushes if _commit(push, "sourceRefCommit") == sha]
+        ids = [number_at(push, "id") for push in pushes if text_at(push, "sourceRefCommit", "commitId") == sha]
         if not ids:
             raise RestError(f"cannot {purpose.task}: it is not a head of pull request {number}")
         return self._post_status(f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose)
@@ -316,34 +304,15 @@ def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
     return f"{path}?{urlencode({**options, 'api-version': version})}"
 
 
-def _number(item: Mapping[str, Any], name: str = "id") -> int:
-    value = item.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def _commit(item: Mapping[str, Any], name: str) -> str:
-    return as_text(as_object(item.get(name)).get("commitId"))
-
-
 def _property(thread: Mapping[str, Any], name: str) -> str:
     """Return a property of a thread of the system: `{"$type": "System.String", "$value": "10"}`."""
     return str(as_object(as_object(thread.get("properties")).get(name)).get("$value", ""))
 
 
-def _moment(text: object) -> datetime | None:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(as_text(text))
-        return moment if moment.tzinfo else None
-    return None
-
-
 def _built_commit(build: Mapping[str, Any]) -> str:
     """Return the head of the pull request that a build merged. A build has it in one of two places."""
-    parameters: dict[str, Any] = {}
-    with suppress(ValueError, RecursionError):
-        parameters = as_object(json.loads(as_text(build.get("parameters"))))
-    head = parameters.get("system.pullRequest.sourceCommitId")
-    return as_text(head or as_object(build.get("triggerInfo")).get("pr.sourceSha"))
+    parameters = parse_object(text_at(build, "parameters"))
+    return text_at(parameters, "system.pullRequest.sourceCommitId") or text_at(build, "triggerInfo", "pr.sourceSha")
 
 
 def _to_azure(text: str) -> str:
@@ -365,7 +334,4 @@ def _linked(remark: str) -> str:
     return _LINK.sub(r'<a href="\2">\1</a>', html.escape(remark, quote=True))
 
 
-def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-    """Connect to the repository of a run."""
-    authorization = {"Authorization": f"Bearer {token}"}
-    return AzureDevOps(RestClient(dialect=DIALECT, http=http, base=run.api, authorization=authorization), run)
+ADAPTER: Final = AzureDevOps

@@ -4,19 +4,15 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
-
-import httpx
 
 from reconciler.forge.forge import (
     MAX_PLAN_BYTES,
     Approvals,
     BranchTip,
     CommitStatus,
-    Forge,
     MergedRequest,
     PipelineRun,
     PlanRun,
@@ -24,7 +20,7 @@ from reconciler.forge.forge import (
 )
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import MISSING, ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
-from reconciler.text.json_values import as_object, as_text, list_objects
+from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, text_at
 
 SELF: Final = "cxroute's token"  # stands for the author of signed notes: an access token cannot read its own account
 _MAX_KEY: Final = 40  # characters of a status's key
@@ -94,13 +90,12 @@ def sign_note(key: bytes, number: int, first_line: str) -> str:
 class Bitbucket:
     """A repository on Bitbucket Cloud."""
 
-    name = "Bitbucket"
     request = "pull request"
     manual_advice = "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and applies."
     max_text = 32_768
 
-    def __init__(self, http: RestClient, run: PipelineRun, key: bytes) -> None:
-        self._http, self._run, self._key = http, run, key
+    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+        self._http, self._run, self._key = http, run, http.token.encode()
         self._path = f"/repositories/{run.repository}"
 
     def fetch_login(self) -> str:
@@ -113,28 +108,22 @@ class Bitbucket:
         posts = []
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
         written = (item for item in self._http.pages(path, purpose) if item.get("deleted") is not True)
-        for item in sorted(written, key=lambda item: _number(item, "id")):
-            body, author = as_text(as_object(item.get("content")).get("raw")).replace("\r\n", "\n"), _account(item)
+        for item in sorted(written, key=lambda item: number_at(item, "id")):
+            body, author = text_at(item, "content", "raw").replace("\r\n", "\n"), _account(item)
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
             if hmac.compare_digest(line.encode(), sign_note(self._key, number, first).encode()) and line not in signed:
                 signed.add(line)
                 author, body = SELF, f"{first}\n{below}"
-            posts.append(Post(_number(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
+            posts.append(Post(number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
         return posts
 
-    def create_note(self, number: int, body: str) -> None:
-        """Write a comment."""
-        self._write_note("POST", number, "", body)
-
-    def edit_note(self, number: int, note: int, body: str) -> None:
-        """Replace the text of a comment."""
-        self._write_note("PUT", number, f"/{note}", body)
-
-    def _write_note(self, method: str, number: int, path: str, body: str) -> None:
+    def write_note(self, number: int, body: str, note: int | None = None) -> None:
+        """Write a comment, or replace the text of one."""
         first, _, rest = to_bitbucket(body).partition("\n")
         raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[: self.max_text]  # conversion can add text
         purpose = Purpose(f"write the comment of pull request {number}", _NOTES)
+        method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
         path = f"{self._path}/pullrequests/{number}/comments{path}"
         self._http.send(method, path, {"content": {"raw": raw}}, purpose)
 
@@ -142,14 +131,14 @@ class Bitbucket:
         """Raise RestError: Bitbucket removed its issues in August 2026."""
         raise RestError("Bitbucket has no issues: the failed step of the drift check shows the difference")
 
-    list_drift_issues = open_drift_issue = edit_drift_issue = close_drift_issue = _refuse_issues
+    list_drift_issues = open_drift_issue = change_drift_issue = _refuse_issues
 
     def fetch_branch_tip(self) -> BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _CODE)
-        branch = str(as_object(self._http.get_object(self._path, purpose).get("mainbranch")).get("name"))
+        branch = text_at(self._http.get_object(self._path, purpose), "mainbranch", "name")
         ref = self._http.get_object(f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose)
-        return BranchTip(branch, _hash(ref, "target"))
+        return BranchTip(branch, text_at(ref, "target", "hash"))
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the pull request whose merge is this commit."""
@@ -160,16 +149,16 @@ class Bitbucket:
         for pull in self._http.pages(path, purpose):
             if _moment(pull, "updated_on", purpose) < since:
                 return None  # merged before this commit was made
-            target, merge = as_object(pull.get("destination")), _hash(pull, "merge_commit")
-            is_here = as_object(target.get("branch")).get("name") == tip.branch
+            merge, is_here = (
+                text_at(pull, "merge_commit", "hash"),
+                text_at(pull, "destination", "branch", "name") == tip.branch,
+            )
             if not (is_here and merge and sha.startswith(merge) and self._resolve(merge, purpose) == sha):
                 continue
-            source = as_object(pull.get("source"))
-            is_from_fork = as_object(source.get("repository")).get("full_name") != self._run.repository
-            head = _hash(source, "commit")
-            return MergedRequest(
-                _number(pull, "id"), head if is_from_fork else self._resolve(head, purpose), is_from_fork
-            )
+            is_from_fork = text_at(pull, "source", "repository", "full_name") != self._run.repository
+            head = text_at(pull, "source", "commit", "hash")
+            head = head if is_from_fork else self._resolve(head, purpose)
+            return MergedRequest(number_at(pull, "id"), head, is_from_fork)
         return None
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
@@ -177,11 +166,11 @@ class Bitbucket:
         purpose, newest = Purpose(f"list the runs of {pipeline}", "Pipelines: Read"), None
         path = f"{self._path}/pipelines?target.commit.hash={quote(head)}&sort=-created_on&pagelen=100"
         for item in self._http.pages(path, purpose):
-            target, state = as_object(item.get("target")), as_object(item.get("state"))
-            result, commit = as_object(state.get("result")).get("name"), _hash(target, "commit")
-            is_plan = target.get("type") == "pipeline_pullrequest_target" and commit and head.startswith(commit)
-            if is_plan and state.get("name") == "COMPLETED" and result != "STOPPED":
-                run = PlanRun(_number(item, "build_number"), result == "SUCCESSFUL")
+            commit, result = text_at(item, "target", "commit", "hash"), text_at(item, "state", "result", "name")
+            facts = (text_at(item, "target", "type"), text_at(item, "state", "name"))
+            is_plan = facts == ("pipeline_pullrequest_target", "COMPLETED") and result != "STOPPED"
+            if is_plan and commit and head.startswith(commit):
+                run = PlanRun(number_at(item, "build_number"), result == "SUCCESSFUL")
                 newest = max(newest or run, run)
         return newest
 
@@ -201,11 +190,11 @@ class Bitbucket:
         path = f"{self._path}/pullrequests/{number}"
         activity = list(self._http.pages(f"{path}/activity?pagelen=50", purpose))
         pull = self._http.get_object(path, purpose)  # read second: it has a withdrawal that the activity lacks
-        author, head = _account({"user": pull.get("author")}), _hash(as_object(pull.get("source")), "commit")
+        author, head = _account(pull, "author"), text_at(pull, "source", "commit", "hash")
         updates = [as_object(item["update"]) for item in activity if "update" in item]
         updates = [update for update in updates if update.get("state") != "MERGED"]  # the merge is one, too
         newest = max(updates, key=lambda update: _moment(update, "date", purpose), default={})
-        if not author or not head or _hash(as_object(newest.get("source")), "commit") != head:
+        if not author or not head or text_at(newest, "source", "commit", "hash") != head:
             raise RestError(f"cannot {purpose.task}: its activity does not show the update to its head commit")
         since = _moment(newest, "date", purpose)
         approvals = [as_object(item["approval"]) for item in activity if "approval" in item]
@@ -235,36 +224,20 @@ class Bitbucket:
 
     def _resolve(self, sha: str, purpose: Purpose) -> str:
         """Return the full hash: lists of pull requests have its first 12 digits, which two commits can share."""
-        full = sha if len(sha) == _FULL_SHA else as_text(self._commit(sha, purpose).get("hash"))
+        full = sha if len(sha) == _FULL_SHA else text_at(self._commit(sha, purpose), "hash")
         if len(full) != _FULL_SHA or not full.startswith(sha):
             raise RestError(f"cannot {purpose.task}: Bitbucket has no full hash of {sha}")
         return full
 
 
-def _account(item: Mapping[str, Any]) -> str:
-    return as_text(as_object(item.get("user")).get("uuid")).strip("{}").lower()
-
-
-def _hash(item: Mapping[str, Any], name: str) -> str:
-    return as_text(as_object(item.get(name)).get("hash"))
-
-
-def _number(item: Mapping[str, Any], name: str) -> int:
-    number = item.get(name)
-    return number if isinstance(number, int) else 0
+def _account(item: Mapping[str, Any], name: str = "user") -> str:
+    return text_at(item, name, "uuid").strip("{}").lower()
 
 
 def _moment(item: Mapping[str, Any], name: str, purpose: Purpose) -> datetime:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(as_text(item.get(name)))
-        if moment.tzinfo is not None:
-            return moment
+    if moment := moment_at(item, name):
+        return moment
     raise RestError(f"cannot {purpose.task}: Bitbucket's response has no valid {name}")
 
 
-def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-    """Connect to the repository of a run."""
-    authorization = {"Authorization": f"Bearer {token}"}
-    return Bitbucket(
-        RestClient(dialect=DIALECT, http=http, base=run.api, authorization=authorization), run, token.encode()
-    )
+ADAPTER: Final = Bitbucket

@@ -3,9 +3,7 @@
 One approval of one owner of each queue is enough. `Forge.fetch_approvals` returns those of the head commit alone.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
@@ -14,7 +12,7 @@ from reconciler.forge.forge import CommitStatus, Forge
 from reconciler.plan.consent import Consent, describe_consent, parse_consent
 from reconciler.rest.client import RestError
 from reconciler.text.escape import sanitize
-from reconciler.text.json_values import as_object
+from reconciler.text.json_values import parse_object
 
 MEMBERS_TOKEN: Final = "CXROUTE_MEMBERS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_TEXT: Final = 140  # characters of a status
@@ -27,13 +25,6 @@ class Voters(NamedTuple):
     directory: Forge  # through a token that can read the members
     number: int
     head: str
-
-
-def parse_plan(content: bytes | str) -> dict[str, Any]:
-    """Return the JSON object of a plan; empty in place of another text."""
-    with suppress(ValueError, RecursionError):
-        return as_object(json.loads(content))
-    return {}
 
 
 def list_needed(plan: Mapping[str, Any], environment: str) -> list[Consent]:
@@ -68,7 +59,7 @@ def find_missing(voters: Voters, needed: Sequence[Consent]) -> list[Consent]:
 
 def refuse_missing(voters: Voters, plan: str, environment: str) -> None:
     """Raise RefusedError if a reviewed plan lacks consent."""
-    needed = list_needed(parse_plan(plan), environment)
+    needed = list_needed(parse_object(plan), environment)
     if missing := find_missing(voters, needed) if needed else []:
         where = f"{voters.forge.request} {voters.number} was merged without the consent of its head commit"
         raise RefusedError(f"{where}: {describe_consent(missing)}. {voters.forge.manual_advice}")

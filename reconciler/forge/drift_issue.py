@@ -22,22 +22,15 @@ class OpenIssue(NamedTuple):
     body: str
 
 
-class UpdateIssue(NamedTuple):
-    """Change an issue's text, with a remark on it."""
+class ChangeIssue(NamedTuple):
+    """Change an issue's text, or close it if there is none, with a remark on it."""
 
     id: int
-    body: str
+    body: str | None
     remark: str
 
 
-class CloseIssue(NamedTuple):
-    """Close an issue, with a remark on it."""
-
-    id: int
-    remark: str
-
-
-IssueDecision = OpenIssue | UpdateIssue | CloseIssue | Skip
+IssueDecision = OpenIssue | ChangeIssue | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +60,7 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
     own = (issue for issue in issues if issue.author == observation.author)
     mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
     if not observation.difference:
-        closed = [CloseIssue(issue.id, f"No drift since {observation.when}.") for issue in mine]
+        closed = [ChangeIssue(issue.id, None, f"No drift since {observation.when}.") for issue in mine]
         return closed or [Skip("there is no drift, and no open issue")]
     if not mine:
         title = f"Routing of {observation.environment} differs from the manifests"
@@ -76,7 +69,7 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
     if state and state[1] == observation.difference:
         return [Skip(f"issue {mine[0].id} is up to date")]
     remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
-    return [UpdateIssue(mine[0].id, _body(observation, "Unchanged since"), remark)]
+    return [ChangeIssue(mine[0].id, _body(observation, "Unchanged since"), remark)]
 
 
 def _body(observation: DriftObservation, since: str) -> str:
@@ -100,11 +93,8 @@ def write_issue(forge: Forge, decision: IssueDecision) -> str:
     match decision:
         case OpenIssue():
             return f"opened issue {forge.open_drift_issue(decision.title, decision.body)}"
-        case UpdateIssue():
-            forge.edit_drift_issue(decision.id, decision.body, decision.remark)
-            return f"edited issue {decision.id}"
-        case CloseIssue():
-            forge.close_drift_issue(decision.id, decision.remark)
-            return f"closed issue {decision.id}"
+        case ChangeIssue():
+            forge.change_drift_issue(*decision)
+            return f"{'closed' if decision.body is None else 'edited'} issue {decision.id}"
         case _:
             return f"did not change the issues: {decision.reason}"

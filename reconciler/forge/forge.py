@@ -4,8 +4,13 @@ The modules `note`, `drift_issue`, `reviewed_plan` and `consent` decide; an adap
 on the forge only by the limits and texts of the adapter.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
+
+import httpx
+
+from reconciler.rest.client import RestClient, RestDialect
 
 PLAN_FILE: Final = "plan.json"  # in the artifact of a plan
 MAX_PLAN_BYTES: Final = 128 << 20  # of a plan, and of an archive that holds it
@@ -84,7 +89,6 @@ class CommitStatus(NamedTuple):
 class Forge(Protocol):
     """A repository on a forge, through one token. Each method raises RestError."""
 
-    name: str  # for people: "GitHub"
     request: str  # "pull request" or "merge request"
     manual_advice: str  # how to apply without a reviewed plan: one sentence
     max_text: int  # characters of a note or an issue
@@ -97,12 +101,8 @@ class Forge(Protocol):
         """Return every note of a pull request, oldest first, in the Markdown that `write_note` got."""
         ...
 
-    def create_note(self, number: int, body: str) -> None:
-        """Write a note on a pull request."""
-        ...
-
-    def edit_note(self, number: int, note: int, body: str) -> None:
-        """Replace the text of a note."""
+    def write_note(self, number: int, body: str, note: int | None = None) -> None:
+        """Write a note on a pull request, or replace the text of one."""
         ...
 
     def list_drift_issues(self) -> list[Post]:
@@ -113,12 +113,8 @@ class Forge(Protocol):
         """Open an issue that `list_drift_issues` finds, and return its number."""
         ...
 
-    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
-        """Replace an issue's text, and add a remark."""
-        ...
-
-    def close_drift_issue(self, issue: int, remark: str) -> None:
-        """Close an issue, and add a remark."""
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace an issue's text, or close it if there is none, and then add a remark, which may get lost."""
         ...
 
     def fetch_branch_tip(self) -> BranchTip:
@@ -148,3 +144,19 @@ class Forge(Protocol):
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit."""
         ...
+
+
+class ForgeModule(Protocol):
+    """A module of this package with the adapter of one forge."""
+
+    DIALECT: RestDialect
+    ADAPTER: Callable[[RestClient, PipelineRun], Forge]
+
+    def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
+        """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
+        ...
+
+
+def connect_forge(module: ForgeModule, http: httpx.Client, run: PipelineRun, token: str) -> Forge:
+    """Connect to the repository of a run."""
+    return module.ADAPTER(RestClient(dialect=module.DIALECT, http=http, base=run.api, token=token), run)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
-
 from reconciler.errors import RefusedError
 from reconciler.forge.archive import read_archive_file
 from reconciler.forge.forge import (
@@ -17,7 +15,6 @@ from reconciler.forge.forge import (
     Approvals,
     BranchTip,
     CommitStatus,
-    Forge,
     MergedRequest,
     PipelineRun,
     PlanRun,
@@ -26,7 +23,7 @@ from reconciler.forge.forge import (
 from reconciler.forge.plan_report import read_json_object
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
-from reconciler.text.json_values import as_object, as_text, list_objects
+from reconciler.text.json_values import as_object, list_objects, number_at, text_at
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
 DIALECT: Final = RestDialect(
@@ -52,12 +49,11 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
     step, event_file = StepVariables(variables, "GitHub"), variables.get("GITHUB_EVENT_PATH")
     pull = as_object(read_json_object(Path(event_file)).get("pull_request")) if event_file else {}
     ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
-    number = pull.get("number") or (int(ref[1]) if ref else None)
+    number = number_at(pull, "number") or (int(ref[1]) if ref else 0)
     repository, run = step.matching("GITHUB_REPOSITORY", _REPOSITORY), step.number("GITHUB_RUN_ID")
     attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
     server = step.address("GITHUB_SERVER_URL", "https://github.com")
-    head = pull.get("head")
-    sha = str(head.get("sha") or "") if isinstance(head, dict) else variables.get("GITHUB_SHA", "")
+    sha = text_at(pull, "head", "sha") if "head" in pull else variables.get("GITHUB_SHA", "")
     return PipelineRun(
         repository=repository,
         id=run,
@@ -67,22 +63,21 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
         actor=step.matching("GITHUB_ACTOR", _ACTOR, "nobody"),
         api=step.address("GITHUB_API_URL", "https://api.github.com"),
         link=f"[run]({server}/{repository}/actions/runs/{run}/attempts/{attempt})",
-        pull_request=number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
+        pull_request=number if number > 0 else None,
     )
 
 
 class GitHub:
     """A repository on GitHub."""
 
-    name = "GitHub"
     request = "pull request"
     manual_advice = (
         "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
     )
     max_text = 65_536
 
-    def __init__(self, http: RestClient, repository: str) -> None:
-        self._http, self._repository, self._path = http, repository, f"/repos/{repository}"
+    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+        self._http, self._repository, self._path = http, run.repository, f"/repos/{run.repository}"
 
     def fetch_login(self) -> str:
         """Return the login of the token. A workflow's token has no permission to read it."""
@@ -100,15 +95,11 @@ class GitHub:
         listed = self._http.pages(f"{self._path}/issues/{number}/comments?per_page=100", purpose)
         return [_parse_post(item, "id") for item in listed]
 
-    def create_note(self, number: int, body: str) -> None:
-        """Write a comment."""
+    def write_note(self, number: int, body: str, note: int | None = None) -> None:
+        """Write a comment, or replace the text of one."""
+        method, path = ("POST", f"{number}/comments") if note is None else ("PATCH", f"comments/{note}")
         purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
-        self._http.send("POST", f"{self._path}/issues/{number}/comments", {"body": body}, purpose)
-
-    def edit_note(self, number: int, note: int, body: str) -> None:
-        """Replace the text of a comment."""
-        purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
-        self._http.send("PATCH", f"{self._path}/issues/comments/{note}", {"body": body}, purpose)
+        self._http.send(method, f"{self._path}/issues/{path}", {"body": body}, purpose)
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open issues with our label."""
@@ -125,16 +116,12 @@ class GitHub:
         except RestError as error:
             if error.status != _EXISTS:
                 raise
-        return int(self._write_issue("POST", "", {"title": title, "body": body, "labels": [LABEL]}).get("number") or 0)
+        return number_at(self._write_issue("POST", "", {"title": title, "body": body, "labels": [LABEL]}), "number")
 
-    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
-        """Replace an issue's text; the remark comes second, because it may get lost."""
-        self._write_issue("PATCH", f"/{issue}", {"body": body})
-        self._write_issue("POST", f"/{issue}/comments", {"body": remark})
-
-    def close_drift_issue(self, issue: int, remark: str) -> None:
-        """Close an issue; the remark comes second, because it may get lost."""
-        self._write_issue("PATCH", f"/{issue}", {"state": "closed", "state_reason": "completed"})
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace an issue's text or close it, and add a comment."""
+        closed = {"state": "closed", "state_reason": "completed"}
+        self._write_issue("PATCH", f"/{issue}", closed if body is None else {"body": body})
         self._write_issue("POST", f"/{issue}/comments", {"body": remark})
 
     def _write_issue(self, method: str, path: str, fields: object) -> dict[str, Any]:
@@ -146,23 +133,19 @@ class GitHub:
         purpose = Purpose("find the tip of the default branch", "contents: read")
         branch = str(self._http.get_object(self._path, purpose).get("default_branch"))
         ref = self._http.get_object(f"{self._path}/git/ref/heads/{quote(branch)}", purpose)
-        return BranchTip(branch, str(as_object(ref.get("object")).get("sha")))
+        return BranchTip(branch, text_at(ref, "object", "sha"))
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
-        target, pulls = (self._repository, tip.branch, sha), []
+        found: dict[str, MergedRequest] = {}
         for pull in self._http.pages(f"{self._path}/commits/{sha}/pulls?per_page=100", purpose):
-            base = as_object(pull.get("base"))
-            place = (as_object(base.get("repo")).get("full_name"), base.get("ref"), pull.get("merge_commit_sha"))
-            if pull.get("merged_at") and place == target:
-                pulls.append(pull)
-        if not pulls:
-            return None
-        pull = max(pulls, key=lambda pull: str(pull["merged_at"]))
-        head = as_object(pull.get("head"))
-        is_from_fork = as_object(head.get("repo")).get("full_name") != self._repository
-        return MergedRequest(int(pull["number"]), str(head.get("sha")), is_from_fork)
+            base, merged = as_object(pull.get("base")), text_at(pull, "merged_at")
+            place = (text_at(base, "repo", "full_name"), base.get("ref"), pull.get("merge_commit_sha"))
+            if merged and place == (self._repository, tip.branch, sha):
+                is_from_fork = text_at(pull, "head", "repo", "full_name") != self._repository
+                found[merged] = MergedRequest(number_at(pull, "number"), text_at(pull, "head", "sha"), is_from_fork)
+        return found[max(found)] if found else None
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
         """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
@@ -173,7 +156,7 @@ class GitHub:
         finished = [
             run
             for run in list_objects(payload, "workflow_runs")
-            if as_object(run.get("head_repository")).get("full_name") == self._repository
+            if text_at(run, "head_repository", "full_name") == self._repository
             and (run.get("event"), run.get("head_sha")) == ("pull_request", head)
             and str(run.get("path", "")).split("@")[0] == f".github/workflows/{pipeline}"
             and run.get("conclusion") not in (None, "cancelled", "skipped")
@@ -201,13 +184,14 @@ class GitHub:
         """Return who approved the head commit; a later request for changes, or a dismissal, withdraws an approval."""
         purpose = Purpose(f"read the reviews of pull request {number}", "pull-requests: read")
         pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
-        head, author = as_text(as_object(pull.get("head")).get("sha")), _login(pull)
+        head, author = text_at(pull, "head", "sha"), text_at(pull, "user", "login").lower()
         if not head or not author:
             raise RestError(f"cannot {purpose.task}: the response has no head commit or no author")
         approved: dict[str, bool] = {}
         for review in self._http.pages(f"{self._path}/pulls/{number}/reviews?per_page=100", purpose):
             if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):  # a comment changes nothing
-                approved[_login(review)] = review["state"] == "APPROVED" and review.get("commit_id") == head
+                counts = review["state"] == "APPROVED" and review.get("commit_id") == head
+                approved[text_at(review, "user", "login").lower()] = counts
         return Approvals(head, frozenset(login for login, counts in approved.items() if counts) - {author, ""})
 
     def fetch_members(self, owner: str) -> frozenset[str]:
@@ -219,7 +203,7 @@ class GitHub:
             return frozenset({name[1].lower()})
         purpose = Purpose(f"read the members of {owner}", "members: read (of the organization)")
         members = self._http.pages(f"/orgs/{name[1]}/teams/{name[2]}/members?per_page=100", purpose)
-        return frozenset(str(member.get("login", "")).lower() for member in members) - {""}
+        return frozenset(text_at(member, "login").lower() for member in members) - {""}
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit."""
@@ -228,18 +212,8 @@ class GitHub:
         self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
 
 
-def _login(item: Mapping[str, Any]) -> str:
-    return as_text(as_object(item.get("user")).get("login")).lower()
-
-
 def _parse_post(item: Mapping[str, Any], id_name: str) -> Post:
-    author = str(as_object(item.get("user")).get("login", ""))
-    return Post(int(item.get(id_name) or 0), author, as_text(item.get("body")))
+    return Post(number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body"))
 
 
-def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-    """Connect to the repository of a run."""
-    return GitHub(
-        RestClient(dialect=DIALECT, http=http, base=run.api, authorization={"Authorization": f"Bearer {token}"}),
-        run.repository,
-    )
+ADAPTER: Final = GitHub

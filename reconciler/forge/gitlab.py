@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
-
-import httpx
 
 from reconciler.forge.forge import (
     MAX_PLAN_BYTES,
@@ -15,7 +12,6 @@ from reconciler.forge.forge import (
     Approvals,
     BranchTip,
     CommitStatus,
-    Forge,
     MergedRequest,
     PipelineRun,
     PlanRun,
@@ -23,13 +19,14 @@ from reconciler.forge.forge import (
 )
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
-from reconciler.text.json_values import as_object, as_text, list_objects
+from reconciler.text.json_values import as_object, list_objects, moment_at, number_at, text_at
 
 DIALECT: Final = RestDialect(
     name="GitLab",
     token_variable="CXROUTE_GITLAB_TOKEN",  # noqa: S106 - the name of a variable
     permission_advice="the token needs {}",
     missing_advice="it does not exist, or the token needs {}",
+    token_header=("PRIVATE-TOKEN", "{}"),
 )
 LABEL: Final = "cxroute-drift"
 PLAN_JOB: Final = "cxroute-plan"
@@ -64,7 +61,6 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
 class GitLab:
     """A project on GitLab."""
 
-    name = "GitLab"
     request = "merge request"
     manual_advice = (
         "Start a pipeline of the default branch manually (Build, Pipelines, New pipeline): "
@@ -72,13 +68,15 @@ class GitLab:
     )
     max_text = 1_000_000
 
-    def __init__(self, http: RestClient, repository: str) -> None:
-        self._http, self._path = http, f"/projects/{quote(repository, safe='')}"
+    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+        self._http, self._path = http, f"/projects/{quote(run.repository, safe='')}"
 
     def fetch_login(self) -> str:
         """Return the login of the token's user; that of a project's token is its bot."""
-        login = self._http.get_object("/user", Purpose("read the token's account", "the scope api")).get("username")
-        if not isinstance(login, str) or not login:
+        login = text_at(
+            self._http.get_object("/user", Purpose("read the token's account", "the scope api")), "username"
+        )
+        if not login:
             raise RestError("cannot read the token's account: the response has no login")
         return login
 
@@ -97,15 +95,11 @@ class GitLab:
         listed = self._list(path, f"read the notes of merge request {number}")
         return [_parse_post(item, "id", "body") for item in listed if item.get("system") is not True]
 
-    def create_note(self, number: int, body: str) -> None:
-        """Write a note."""
+    def write_note(self, number: int, body: str, note: int | None = None) -> None:
+        """Write a note, or replace the text of one."""
+        method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
         target = f"the note of merge request {number}"
-        self._write("POST", f"/merge_requests/{number}/notes", {"body": body}, target)
-
-    def edit_note(self, number: int, note: int, body: str) -> None:
-        """Replace the text of a note."""
-        target = f"the note of merge request {number}"
-        self._write("PUT", f"/merge_requests/{number}/notes/{note}", {"body": body}, target)
+        self._write(method, f"/merge_requests/{number}/notes{path}", {"body": body}, target)
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open issues with our label."""
@@ -115,16 +109,12 @@ class GitLab:
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open an issue with our label, which GitLab creates."""
         fields = {"title": title, "description": body, "labels": LABEL}
-        return int(self._write("POST", "/issues", fields, "the issue about drift").get("iid") or 0)
+        return number_at(self._write("POST", "/issues", fields, "the issue about drift"), "iid")
 
-    def edit_drift_issue(self, issue: int, body: str, remark: str) -> None:
-        """Replace an issue's text; the remark comes second, because it may get lost."""
-        self._write("PUT", f"/issues/{issue}", {"description": body}, "the issue about drift")
-        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
-
-    def close_drift_issue(self, issue: int, remark: str) -> None:
-        """Close an issue; the remark comes second, because it may get lost."""
-        self._write("PUT", f"/issues/{issue}", {"state_event": "close"}, "the issue about drift")
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace an issue's text or close it, and add a note."""
+        fields = {"state_event": "close"} if body is None else {"description": body}
+        self._write("PUT", f"/issues/{issue}", fields, "the issue about drift")
         self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
 
     @cached_property
@@ -136,21 +126,18 @@ class GitLab:
         branch = str(self._project.get("default_branch"))
         purpose = Purpose("find the tip of the default branch", _REPORTER)
         tip = self._http.get_object(f"{self._path}/repository/branches/{quote(branch, safe='')}", purpose)
-        return BranchTip(branch, str(as_object(tip.get("commit")).get("id")))
+        return BranchTip(branch, text_at(tip, "commit", "id"))
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the merge request whose merge is this commit: a merge commit, a squash, or its head itself."""
-        merged = [
-            item
-            for item in self._list_requests(sha)
-            if (item.get("state"), item.get("target_branch")) == ("merged", tip.branch)
-            and sha in (item.get("merge_commit_sha"), item.get("squash_commit_sha"), item.get("sha"))
-        ]
-        if not merged:
-            return None
-        newest = max(merged, key=lambda item: str(item.get("merged_at")))
-        is_from_fork = newest.get("source_project_id") != newest.get("target_project_id")
-        return MergedRequest(int(newest["iid"]), str(newest.get("sha")), is_from_fork)
+        found: dict[str, MergedRequest] = {}
+        for item in self._list_requests(sha):
+            is_merge = sha in (item.get("merge_commit_sha"), item.get("squash_commit_sha"), item.get("sha"))
+            if is_merge and (item.get("state"), item.get("target_branch")) == ("merged", tip.branch):
+                is_from_fork = item.get("source_project_id") != item.get("target_project_id")
+                request = MergedRequest(number_at(item, "iid"), text_at(item, "sha"), is_from_fork)
+                found[text_at(item, "merged_at")] = request
+        return found[max(found)] if found else None
 
     def _list_requests(self, sha: str) -> list[dict[str, Any]]:
         """Return the merge requests into this project that contain a commit."""
@@ -168,7 +155,7 @@ class GitLab:
                     runs[int(run["id"])] = run
         for number in sorted(runs, reverse=True):
             # The name of a job ends with the values of its matrix: "cxroute-plan: [prod]".
-            jobs = [job for job in self._list_jobs(number) if as_text(job.get("name")).split(": [")[0] == pipeline]
+            jobs = [job for job in self._list_jobs(number) if text_at(job, "name").split(": [")[0] == pipeline]
             states = {job.get("status") for job in jobs}
             if jobs and states <= {"success", "failed"} and all(_is_of(job, runs[number], head) for job in jobs):
                 return PlanRun(number, states == {"success"})
@@ -196,21 +183,21 @@ class GitLab:
         task, path = f"read the approvals of merge request {number}", f"{self._path}/merge_requests/{number}"
         request = self._http.get_object(path, Purpose(task, _REPORTER))
         versions = self._list(f"{path}/versions", task)
-        newest = max(versions, key=lambda version: int(version.get("id") or 0), default={})
-        head, pushed = as_text(request.get("sha")), _parse_time(newest.get("created_at"))
-        author = _login(request.get("author"))
+        newest = max(versions, key=lambda version: number_at(version, "id"), default={})
+        head, pushed = text_at(request, "sha"), moment_at(newest, "created_at")
+        author = _login(request, "author")
         if not head or not author or pushed is None or newest.get("head_commit_sha") != head:
             raise RestError(f"cannot {task}: the response has no author, or no version of the head commit")
         reviewers = self._list(f"{path}/reviewers", task)
-        refused = {_login(item.get("user")) for item in reviewers if item.get("state") == "requested_changes"}
+        refused = {_login(item, "user") for item in reviewers if item.get("state") == "requested_changes"}
         approvals = self._http.get_object(f"{path}/approvals", Purpose(task, _REPORTER))
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
         approvers = {
-            _login(approval.get("user"))
+            _login(approval, "user")
             for approval in list_objects(approvals, "approved_by")
             # Older versions of GitLab do not report the time.
-            if (approved := _parse_time(approval.get("approved_at"))) and approved > pushed
+            if (approved := moment_at(approval, "approved_at")) and approved > pushed
         }
         return Approvals(head, frozenset(approvers - refused - {author, ""}))
 
@@ -243,29 +230,18 @@ class GitLab:
 
 def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
     """Return whether a job is for that commit, or for the temporary merge of it into the target branch."""
-    is_merge = as_text(run.get("ref")).endswith("/merge")
+    is_merge = text_at(run, "ref").endswith("/merge")
     parents = as_object(job.get("commit")).get("parent_ids")
     return run.get("sha") == head or (is_merge and isinstance(parents, list) and head in parents)
 
 
-def _login(user: object) -> str:
-    return as_text(as_object(user).get("username")).lower()
-
-
-def _parse_time(text: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(as_text(text))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None
+def _login(item: Mapping[str, Any], *names: str) -> str:
+    return text_at(item, *names, "username").lower()
 
 
 def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> Post:
-    author = str(as_object(item.get("author")).get("username", ""))
-    return Post(int(item.get(id_name) or 0), author, _QUOTED_ACTION.sub("/", as_text(item.get(text_name))))
+    body = _QUOTED_ACTION.sub("/", text_at(item, text_name))
+    return Post(number_at(item, id_name), text_at(item, "author", "username"), body)
 
 
-def connect(http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-    """Connect to the project of a run."""
-    header = {"PRIVATE-TOKEN": token}
-    return GitLab(RestClient(dialect=DIALECT, http=http, base=run.api, authorization=header), run.repository)
+ADAPTER: Final = GitLab

@@ -18,7 +18,7 @@ from reconciler.forge.plan_report import PlanReport
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
-from reconciler.text.json_values import as_object, list_objects
+from reconciler.text.json_values import list_objects, parse_object
 
 _Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
 _NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one
@@ -96,20 +96,14 @@ class CommentState:
         return f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
 
 
-class CreateComment(NamedTuple):
-    """Write a new comment."""
+class WriteComment(NamedTuple):
+    """Write a new comment, or change one."""
 
     body: str
+    id: int | None = None
 
 
-class EditComment(NamedTuple):
-    """Change a comment."""
-
-    id: int
-    body: str
-
-
-CommentDecision = CreateComment | EditComment | Skip
+CommentDecision = WriteComment | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +127,7 @@ def compose_comment(desired: DesiredComment) -> str:
 def parse_state(body: str) -> CommentState | None:
     """Return the state in a comment's second line; None if it does not hold one."""
     marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
-    try:
-        state = as_object(json.loads(marker[1])) if marker else {}
-    except (ValueError, RecursionError):
-        return None
+    state = parse_object(marker[1]) if marker else {}
     run, attempt, sha, plan = map(state.get, ("run", "attempt", "sha", "plan"))
     are_hex = all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan))
     if type(run) is not int or type(attempt) is not int or not are_hex:
@@ -152,8 +143,8 @@ def _decide(new_body: _NewBody, reason: str, comments: Iterable[Post], desired: 
             text = new_body(comment, desired)
             if text is None:
                 return Skip("a newer run wrote it, or the plan was applied since")
-            return EditComment(comment.id, text) if text.strip() != body.strip() else Skip("it is up to date")
-    return Skip(reason) if reason else CreateComment(compose_comment(desired))
+            return WriteComment(text, comment.id) if text.strip() != body.strip() else Skip("it is up to date")
+    return Skip(reason) if reason else WriteComment(compose_comment(desired))
 
 
 def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
@@ -244,12 +235,7 @@ def _request(
 
 def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
     """Execute a decision, and return its description."""
-    match decision:
-        case CreateComment():
-            forge.create_note(number, decision.body)
-            return f"wrote a comment on {forge.request} {number}"
-        case EditComment():
-            forge.edit_note(number, decision.id, decision.body)
-            return f"edited the comment on {forge.request} {number}"
-        case _:
-            return f"did not change the comments of {forge.request} {number}: {decision.reason}"
+    if isinstance(decision, Skip):
+        return f"did not change the comments of {forge.request} {number}: {decision.reason}"
+    forge.write_note(number, *decision)
+    return f"{'wrote a' if decision.id is None else 'edited the'} comment on {forge.request} {number}"

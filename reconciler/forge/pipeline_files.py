@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -18,8 +18,11 @@ _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{
 """The action of cxroute; other actions have their version behind the hash."""
 _SIGNED: Final = re.compile("# Written by `cxroute init --[a-z]+`[^\n]*: ([0-9a-f]{16})\n")  # with any version's words
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
-_CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
+# One copy for each secret. Azure DevOps maps a secret into a step only by its name. GitHub's lines name CXROUTE_HOSTS,
+# too: the repository's settings, and not a manifest, allow other hosts for secrets.
+_SECRET: Final = re.compile("^.*@SECRET@.*\n", re.MULTILINE)
 _EACH: Final = re.compile("^ *# @EACH@\n(.*?)^ *# @END@\n", re.MULTILINE | re.DOTALL)  # one copy for each environment
+_ANY: Final = re.compile("^# @ANY@\n(.*?)^# @END@\n", re.MULTILINE | re.DOTALL)  # only if there is an environment
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
@@ -33,27 +36,16 @@ class PipelineSettings(NamedTuple):
 
 
 class PipelineKind(NamedTuple):
-    """The pipelines of one forge: option of `init`, name, files, and the lines for the credentials."""
+    """The pipelines of one forge: option of `init`, name, and files."""
 
     option: str  # "github": of `init --github`, of the templates' folder, and of docs/github.md
     forge: str  # "GitHub"
     files: tuple[str, ...]  # from the root of the repository; the template has the last part of the name
-    credential_lines: Callable[[Sequence[str]], Sequence[str]]  # for @CREDENTIALS@, from the names of the secrets
 
-
-def _github_credentials(variables: Sequence[str]) -> Sequence[str]:
-    lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in variables]
-    # The repository's settings, and not a manifest, allow other hosts for secrets.
-    return [*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"]
-
-
-def _gitlab_credentials(variables: Sequence[str]) -> Sequence[str]:
-    return [f"tenant_secrets=({' '.join(variables)})"]  # names alone: GitLab sets the variables of a job
-
-
-def _azure_credentials(variables: Sequence[str]) -> Sequence[str]:
-    # Azure DevOps maps a secret into a step only by name; one that is not set stays as the text "$(NAME)".
-    return [f"{name}: $({name})" for name in variables]
+    def read_template(self, name: str) -> str:
+        """Return the text of a template."""
+        template = files("reconciler").joinpath("forge", "templates", self.option, name)
+        return template.read_text(encoding="utf-8")
 
 
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml", "routing-consent.yml")
@@ -61,14 +53,10 @@ _AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.y
 PIPELINES: Final = {
     kind.option: kind
     for kind in (
-        PipelineKind(
-            "github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES), _github_credentials
-        ),
-        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml"), _gitlab_credentials),
-        PipelineKind(
-            "azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES), _azure_credentials
-        ),
-        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",), lambda variables: variables),
+        PipelineKind("github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES)),
+        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml")),
+        PipelineKind("azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES)),
+        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",)),
     )
 }
 
@@ -76,16 +64,26 @@ PIPELINES: Final = {
 def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[tuple[str, str]]:
     """Yield each pipeline's file, from the root of the repository, and its text. Raises UsageError."""
     check_settings(kind, settings)
-    credentials = "\n".join(kind.credential_lines(settings.variables))
     for name in kind.files:
-        template = files("reconciler").joinpath("forge", "templates", kind.option, name.rpartition("/")[2])
-        text = template.read_text(encoding="utf-8")
+        text = kind.read_template(name.rpartition("/")[2])
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
         text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
+        text = text.replace("@SECRETS@", " ".join(settings.variables))
         text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
-        text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
+        text = _SECRET.sub(lambda line: "".join(line[0].replace("@SECRET@", name) for name in settings.variables), text)
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"
+
+
+def setup_steps(kind: PipelineKind, credentials: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what remains to be set up on a forge, given the variables of the credentials by environment."""
+    text = _ANY.sub(lambda part: part[1] if credentials else "", kind.read_template("setup.txt"))
+    text = text.replace("@ENVIRONMENTS@", json.dumps(list(credentials)))
+    for_each = {name: " and ".join(variables) for name, variables in credentials.items()}
+    return _EACH.sub(
+        lambda part: "".join(_fill(part[1], name).replace("@SECRETS@", secrets) for name, secrets in for_each.items()),
+        text,
+    ).splitlines()
 
 
 def _fill(text: str, environment: str) -> str:

@@ -1,13 +1,11 @@
 """The reviewed plan: from the commit to its pull request, to the run that planned it, to the file that it stored."""
 
-import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from reconciler.errors import RefusedError
 from reconciler.forge.forge import BranchTip, Forge, MergedRequest, PipelineRun
-from reconciler.text.json_values import as_object
+from reconciler.text.json_values import as_object, parse_object
 
 _PAUSES: Final = (2.0, 8.0)  # seconds
 
@@ -60,13 +58,10 @@ def _fetch_plan(forge: Forge, run: int, environment: str, missing_text: str) -> 
     content = forge.fetch_plan(run, environment)
     if content is None:
         raise RefusedError(f"{missing_text}. {forge.manual_advice}")
-    document: Mapping[str, Any] = {}
-    with suppress(ValueError, RecursionError):
-        plan = content.decode("utf-8")
-        document = as_object(json.loads(plan))
+    document = parse_object(content)
     if document.get("environment") != environment:
         raise RefusedError(f"the artifact contains no plan for {environment}; plan again")
     if as_object(document.get("options")).get("undo") is not None:
         # The author of a branch can create its artifact, but their choices must be in the manifests; an undo is not.
         raise RefusedError(f"the artifact contains an undo, which a pull request cannot request. {forge.manual_advice}")
-    return plan
+    return content.decode()

@@ -3,7 +3,7 @@
 import json
 import time as clocks
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +11,7 @@ import httpx
 
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
-from reconciler.text.json_values import as_object
+from reconciler.text.json_values import as_object, parse_object
 
 MAX_PAGES: Final = 100  # ten thousand notes
 _ATTEMPTS: Final = 4
@@ -19,7 +19,7 @@ _MINUTE: Final = 60.0  # for a rate limit without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
 _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
-UNAUTHORIZED, FORBIDDEN, MISSING, CONFLICT = 401, 403, 404, 409
+UNAUTHORIZED, FORBIDDEN, MISSING = 401, 403, 404
 
 
 class RestError(CxrouteError, kind="API"):
@@ -75,6 +75,7 @@ class RestDialect(NamedTuple):
     permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
+    token_header: tuple[str, str] = ("Authorization", "Bearer {}")  # name and value; `{}` in it is the token
     page: Callable[[RestResponse, object], ListPage] = page_by_link
     sign_in_statuses: tuple[int, ...] = ()  # of a sign-in page, which an API sends in place of 401
 
@@ -86,7 +87,7 @@ class RestClient:
     dialect: RestDialect
     http: httpx.Client
     base: str  # no slash at its end
-    authorization: Mapping[str, str] = field(repr=False)  # the header with the token
+    token: str = field(repr=False)
     time: RestClock = field(default_factory=RestClock)
     wait_budget: float = 120.0  # seconds of all waits together
     exchange_timeout: float = 60.0  # seconds of one exchange
@@ -146,7 +147,9 @@ class RestClient:
 
     @property
     def _headers(self) -> dict[str, str]:
-        return {"Accept-Encoding": "identity", "User-Agent": "cxroute", **self.dialect.headers, **self.authorization}
+        header, value = self.dialect.token_header
+        token = {header: value.format(self.token)}
+        return {"Accept-Encoding": "identity", "User-Agent": "cxroute", **token, **self.dialect.headers}
 
     def _get(self, url: str, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES) -> RestResponse:
         return self._answer(self.http.build_request("GET", url, headers=self._headers), purpose, max_bytes)
@@ -204,9 +207,7 @@ class RestClient:
             raise RestError(text, response.status) from None
 
     def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
-        text = ""
-        with suppress(ValueError, RecursionError):
-            text = sanitize(_message(json.loads(response.body)))[:_MAX_MESSAGE]
+        text = sanitize(_message(parse_object(response.body)))[:_MAX_MESSAGE]
         text = f"HTTP {response.status}{f' {text}' if text else ''}"
         if _rate_limit_wait(response, 0.0) is not None and response.status in (FORBIDDEN, _LIMITED):
             limit = f"{self.dialect.name}'s rate limit asks for a longer wait than a step may take"
@@ -219,9 +220,8 @@ class RestClient:
         return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
 
 
-def _message(payload: object) -> str:
+def _message(form: Mapping[str, Any]) -> str:
     """Return the message of an error: `message` (GitHub, GitLab, Azure), or `error` and its message (Bitbucket)."""
-    form = as_object(payload)
     return str(form.get("message") or as_object(form.get("error")).get("message") or form.get("error") or "")
 
 

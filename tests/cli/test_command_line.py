@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from reconciler import __version__
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cli.main import main
 from reconciler.cli.parsing import StoreOnce, command_parser
 from reconciler.errors import UsageError
@@ -25,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VALUED = [
     pytest.param(name, action.option_strings, action.choices, id=f"{name} {action.option_strings[-1]}")
     for name in COMMANDS
-    for action in command_parser(name, import_module(f"reconciler.cli.commands.{name}"))._actions
+    for action in command_parser(name, command_module(name))._actions
     if isinstance(action, StoreOnce) and action.option_strings
 ]
 """Every option of every command that takes one value."""
@@ -229,6 +228,6 @@ def test_diff_ends_with_2_when_conversations_are_routed_differently(cxroute: Pro
 
 def test_an_abbreviation_is_not_an_option() -> None:
     """`--detailed` is not --detailed-exitcode, so it cannot become another option later."""
-    plan = command_parser("plan", import_module("reconciler.cli.commands.plan"))
+    plan = command_parser("plan", command_module("plan"))
     with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
         plan.parse_args(["--detailed"])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.model.finding import CODES
 
@@ -99,7 +98,7 @@ def commands_page() -> str:
     """Return the page of commands."""
     text = f"{_HEAD}\n## Options of every command\n\nPlace them before or after the command.\n\n{_options(_shared())}"
     for name in COMMANDS:
-        parser = command_parser(name, import_module(f"reconciler.cli.commands.{name}"))
+        parser = command_parser(name, command_module(name))
         own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from reconciler.cli.arguments import find_command
+from reconciler.cli.arguments import command_module, find_command
 from reconciler.cli.parsing import Parser, command_parser
 from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
@@ -32,7 +31,7 @@ INLINE = sorted({command for text in TEXTS.values() for command in inline(text)}
 
 
 def parser(command: str) -> Parser:
-    return command_parser(command, import_module(f"reconciler.cli.commands.{command}"))
+    return command_parser(command, command_module(command))
 
 
 @pytest.mark.parametrize("name", LAST)

@@ -19,7 +19,8 @@ from typing import Any, Final, cast
 import httpx
 import pytest
 
-from reconciler.forge.forge import Approvals, CommitStatus, Forge
+from reconciler.cli.commands.forge import FORGES
+from reconciler.forge.forge import Approvals, CommitStatus, Forge, ForgeModule, connect_forge
 from reconciler.rest.client import RestClock, RestError
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeForge, FakeRun, Permission
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
@@ -110,7 +111,7 @@ class Stage:
         """Connect the adapter as a command does."""
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=10) as http:
             token = os.environ[self.forge.token_variable]
-            yield self.module.connect(http, self.module.read_run(os.environ), token)
+            yield connect_forge(cast("ForgeModule", self.module), http, self.module.read_run(os.environ), token)
 
     def approvals(self) -> Approvals:
         """Read the approvals of the pull request."""
@@ -700,7 +701,7 @@ STATUS: Final = "cxroute/consent (prod)"
 @pytest.fixture
 def voting(stage: Stage) -> Stage:
     """A step on a forge with two groups, and a plan that needs both."""
-    if "consent" not in import_module(f"reconciler.cli.commands.{stage.forge.name}").FORGE.tasks:
+    if "consent" not in FORGES[stage.forge.name].tasks:
         pytest.skip("this forge has no task for consent")
     stage.forge.set_members("@acme/fraud", "Fiona", OWNER_OF_REQUEST)
     stage.forge.set_members("@acme/cards", "carl")

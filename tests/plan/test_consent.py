@@ -161,6 +161,20 @@ def test_new_owners_do_not_replace_those_of_the_base(cxroute: Program, live: str
     assert both == consent(cxroute, live, "--base", "before")
 
 
+def test_types_that_the_change_itself_states_prove_nothing(cxroute: Program, live: str) -> None:
+    """The change says that a confidence is at most 1, and takes the callers above 50; later it is a fact."""
+    del live
+    rule = "{key: x, name: x, when: [{attribute: cognigyConfidence, greaterThan: 50}], queue: QUEUE}"
+    write("cards.yaml", cards(rule.replace("QUEUE", "fraud"), "{intent: limit, queue: cards}"))
+    known = live_file()
+    shutil.copytree("manifests", "before", dirs_exist_ok=True)
+    write("prod.yaml", f"{PROD}context: {{}}\n")
+    write("cards.yaml", cards(rule.replace("QUEUE", "cards"), "{intent: limit, queue: cards}"))
+    assert [{**ENTRY, "change": "unknown"}] == consent(cxroute, known, "--base", "before")
+    shutil.copy("manifests/prod.yaml", "before/prod.yaml")
+    assert [] == consent(cxroute, known, "--base", "before")
+
+
 def test_a_queue_that_the_tenant_renamed_may_be_any(cxroute: Program, live: str) -> None:
     """If callers move, its owners must consent; if none does, not."""
     write("queues.yaml", queues(chat='{name: Chat Desk, owners: ["@acme/chat"]}'))
@@ -236,6 +250,18 @@ def test_a_forged_list_is_refused(cxroute: Program) -> None:
         assert 4 == cxroute("apply", "forged.json", "--yes")
         assert 'does not list the consent of the owners of "Fraud Desk" (@acme/fraud)' in cxroute.err
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_apply_with_an_invalid_base_is_refused(cxroute: Program) -> None:
+    """The owners before are not known; without any manifest, the queues had none."""
+    assert 0 == cxroute("plan", "--out", "plan.json"), cxroute.err
+    Path("invalid").mkdir()
+    Path("invalid/queues.yaml").write_text("a: [", encoding="utf-8")
+    assert 4 == cxroute("apply", "plan.json", "--base", "invalid", "--yes")
+    assert "who must consent is not known" in cxroute.err
+    Path("invalid/queues.yaml").unlink()
+    assert 0 == cxroute("apply", "plan.json", "--base", "invalid", "--yes"), cxroute.err
 
 
 @pytest.mark.usefixtures("sandbox")

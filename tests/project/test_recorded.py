@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ import httpx
 
 # The recording depends on the package's modules in these lines, and in tests/support/recording.py, only.
 from reconciler import errors
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cli.parsing import command_parser
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
@@ -366,7 +365,7 @@ def title_of(code: str) -> str:
 
 def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
-    for option in command_parser(command, import_module(f"reconciler.cli.commands.{command}"))._actions:
+    for option in command_parser(command, command_module(command))._actions:
         if "--workers" not in option.option_strings:
             names, choices = option.option_strings or option.dest, [*option.choices] if option.choices else None
             values = {"value": option.metavar, "choices": choices, "count": option.nargs}

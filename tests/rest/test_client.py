@@ -31,7 +31,7 @@ class ScriptedGitHub:
             dialect=DIALECT,
             http=client,
             base=API,
-            authorization={"Authorization": f"Bearer {TOKEN}"},
+            token=TOKEN,
             time=RestClock(self._clock, self.clock, self.clock.wait),
         )
 

@@ -24,7 +24,7 @@ from typing import Any, TextIO, cast
 
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli import clients as connect
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.rest.client import RestClock
 from tests.support.measure import before_forking
@@ -57,7 +57,7 @@ def _skip_waits() -> None:
 def main() -> None:
     """Serve until an empty job comes."""
     for command in COMMANDS:
-        import_module(f"reconciler.cli.commands.{command}")
+        command_module(command)
     for name in (
         "reconciler.cxone.transport.httpx_transport",
         "reconciler.forge.github",

@@ -7,11 +7,10 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cli.files import journal_path
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
         below = commands.add_parser(name, help=command.help)
-        import_module(f"reconciler.cli.commands.{name}").options(below)
+        command_module(name).options(below)
         add_common_options(below)
         _complete_values(below, shtab.cmd)
     _complete_values(parser, shtab.cmd)

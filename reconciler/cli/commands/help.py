@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from importlib import import_module
 from typing import Final
 
-from reconciler.cli.arguments import COMMANDS, unknown_command, usage
+from reconciler.cli.arguments import COMMANDS, command_module, unknown_command, usage
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.cli.stdio import wrap_for
@@ -27,7 +26,7 @@ def run(options: argparse.Namespace, _output: Output) -> int:
         add_common_options(parser)
         sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
-        command_parser(options.topic, import_module(f"reconciler.cli.commands.{options.topic}")).print_help()
+        command_parser(options.topic, command_module(options.topic)).print_help()
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
@@ -112,7 +112,7 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
         else:
             write_text(path, text)
             output.result(f"rewrote {path}\n")
-    steps = [*_manifest_steps(directory, needed), *SETUP_STEPS[kind.option](needed)]
+    steps = [*_manifest_steps(directory, needed), *pipelines.setup_steps(kind, needed)]
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
@@ -136,60 +136,6 @@ def _manifest_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]])
             yield f"{loaded.file}: replace the placeholder of `tenant`"
     if not credentials:
         yield "add an Environment to the manifests, with `owner` and `tenant`"
-
-
-def _github_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    for name, variables in credentials.items():
-        secrets = " and ".join(variables)
-        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
-        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch only, reviewers"
-    if credentials:
-        names = json.dumps(list(credentials))
-        yield f"variable CXROUTE_ENVIRONMENTS: {names}: without it, nothing is planned or applied"
-        yield 'branch protection: require the check "Routing plan", and up-to-date branches'
-
-
-def _gitlab_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    yield "if .gitlab-ci.yml is your own: add `include: [{local: .gitlab/cxroute.yml}]` to it"
-    yield "variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
-    yield "variable CXROUTE_GITLAB_TOKEN, masked, environments cxone-*: a project's token, scope api, role Reporter"
-    for name, variables in credentials.items():
-        secrets = " and ".join(variables)
-        yield f"variables {secrets}, masked, environment cxone-{name}-plan: of a client with read-only access"
-        yield f"the same variables, protected, environment cxone-{name}: of a client that writes"
-    yield "merge requests: pipelines must succeed, and fast-forward or semi-linear merges"
-    yield "a pipeline schedule of the default branch, which checks for drift"
-
-
-def _azure_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    yield "variable group cxroute: CXROUTE_PACKAGE, a pinned requirement of cxroute, which pip installs"
-    for name, variables in credentials.items():
-        secrets = " and ".join(variables)
-        yield f"variable group cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
-        yield f"variable group cxone-{name}: the same secrets, of a client that writes; branch control: main"
-        yield f"environment cxone-{name}: approvals, exclusive lock, and branch control: main"
-    yield "a pipeline for each file in .azure-pipelines; the build service may contribute to pull requests"
-    yield "branch policies of main: build validation with routing-plan, reviewers, and reset of votes on a push"
-
-
-def _bitbucket_steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    yield "repository variable CXROUTE_PACKAGE: a pinned requirement of cxroute, which pip installs"
-    scopes = "Repositories: Write, Pull requests: Write, Pipelines: Read"
-    yield f"a repository access token with {scopes}: the secured variable CXROUTE_BITBUCKET_TOKEN in each environment"
-    for name, variables in credentials.items():
-        secrets = " and ".join(variables)
-        yield f"environment cxone-{name}-plan: secured variables {secrets}, of a client with read-only access"
-        yield f"environment cxone-{name}: the same variables, of a client that writes; default branch only"
-    yield "a schedule of the pipeline routing-drift, and merge checks: approvals, and no failed builds"
-
-
-SETUP_STEPS: Final[dict[str, Callable[[Mapping[str, tuple[str, ...]]], Iterator[str]]]] = {
-    "github": _github_steps,
-    "gitlab": _gitlab_steps,
-    "azure": _azure_steps,
-    "bitbucket": _bitbucket_steps,
-}
-"""What remains to be set up on a forge, given the variables of the credentials by environment."""
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:

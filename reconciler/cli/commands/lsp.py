@@ -1,8 +1,7 @@
-"""`cxroute lsp`: a language server for manifests, over stdin and stdout (docs/editors.md)."""
+"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it closes."""
 
 import argparse
 import os
-import sys
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.output import Output
@@ -16,6 +15,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _output: Output) -> int:
     with requires_extra("lsp", "`cxroute lsp`"):
         from reconciler.cli.language_server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
-    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")  # the server closes its stream at the end
-    ManifestServer(options.manifests, options.environment).server.start_io(stdout=stdout)
+    ManifestServer(options.manifests, options.environment).server.start_io(stdout=os.fdopen(os.dup(1), "wb"))
     return 0

@@ -20,6 +20,7 @@ from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 
 PACKAGE: Final = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
+_SECRETS: Final = ("SYSTEM_ACCESSTOKEN", "CXROUTE_MEMBERS_TOKEN")  # a step gets them only by name
 _MACRO: Final = re.compile(r"\$\(([A-Z][\w.]*)\)")
 _COMMAND: Final = re.compile(r"##vso\[([\w.]+)([^\]]*)\](.*)")
 _PYTHON: Final = """\
@@ -162,7 +163,11 @@ class PipelineJob:
                 yield {key: text.replace("${{ parameters.condition }}", given) for key, text in inner.items()}
 
     def _filled(self, text: str) -> str:
-        known = {"System.JobAttempt": str(self.run.attempt), "Agent.TempDirectory": str(self.temp), **self.secrets}
+        known = (
+            {"System.JobAttempt": str(self.run.attempt), "Agent.TempDirectory": str(self.temp)}
+            | self.variables
+            | self.secrets
+        )
         return _MACRO.sub(lambda match: known.get(match[1], match[0]), text)  # an unknown one stays
 
     def _bash(self, step: Mapping[str, Any]) -> bool:
@@ -170,7 +175,7 @@ class PipelineJob:
         assert "${{" not in step["bash"]
         file = self.temp / "step.sh"
         file.write_text(step["bash"], encoding="utf-8")
-        known = {name: text for name, text in self.variables.items() if name != "SYSTEM_ACCESSTOKEN"}
+        known = {name: text for name, text in self.variables.items() if name not in _SECRETS}
         known |= {"PATH": self.path, "HOME": str(self.temp), "LANG": "C.UTF-8", "AGENT_TEMPDIRECTORY": str(self.temp)}
         own = {name: self._filled(text) for name, text in step.get("env", {}).items()}
         command = ["bash", "--noprofile", "--norc", str(file)]

@@ -6,13 +6,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.forge.azure import connect, read_run
-from reconciler.forge.forge import Approvals, CommitStatus, Forge, MergedRequest, PlanRun, Post
+from reconciler.forge import azure
+from reconciler.forge.azure import read_run
+from reconciler.forge.forge import (
+    Approvals,
+    CommitStatus,
+    Forge,
+    ForgeModule,
+    MergedRequest,
+    PlanRun,
+    Post,
+    connect_forge,
+)
 from reconciler.rest.client import RestError
 from tests.forge.azure.fake import FakeAzure, identity
 from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
@@ -35,7 +46,7 @@ def adapter(hub: FakeAzure, run: FakeRun | None = None) -> Iterator[Forge]:
     """Connect to it, in a run of the pull request."""
     variables = hub.variables(run or FakeRun())
     with httpx.Client(trust_env=False, timeout=10) as http:
-        yield connect(http, read_run(variables), variables["SYSTEM_ACCESSTOKEN"])
+        yield connect_forge(cast("ForgeModule", azure), http, read_run(variables), variables["SYSTEM_ACCESSTOKEN"])
 
 
 def approvals(hub: FakeAzure) -> Approvals:
@@ -208,7 +219,7 @@ def test_a_note_has_no_html_comment_and_comes_back_unchanged(hub: FakeAzure) -> 
     """Its markers are definitions of links, which Markdown does not show; alerts are a word."""
     text = '<!-- cxroute:plan env=prod -->\n<!-- cxroute:state {"run":1} -->\n\n> [!CAUTION]\n> **Refused**\n'
     with adapter(hub) as forge:
-        forge.create_note(7, text)
+        forge.write_note(7, text)
         (stored,) = hub.notes()
         assert '[/]: # (cxroute:plan env=prod)\n[/]: # (cxroute:state {"run":1})\n\n> *Caution:*\n> **Re' in stored.body
         assert len(text) == len(stored.body)
@@ -229,7 +240,7 @@ def test_replies_and_deleted_threads_are_not_notes(hub: FakeAzure) -> None:
 def test_a_note_of_the_longest_characters_fits(hub: FakeAzure) -> None:
     """Azure DevOps counts units of UTF-16."""
     with adapter(hub) as forge:
-        forge.create_note(7, "\U0001f600" * forge.max_text)
+        forge.write_note(7, "\U0001f600" * forge.max_text)
     assert 1 == len(hub.notes())
 
 
@@ -240,11 +251,11 @@ def test_a_task_keeps_every_character_and_links_its_remark(hub: FakeAzure) -> No
         number = forge.open_drift_issue("Routing differs", body)
         (post,) = forge.list_drift_issues()
         assert Post(number, identity(BOT)["id"], body) == post
-        forge.edit_drift_issue(number, "other", 'seen <now> ([run](https://dev.example/x?a=1&b="))')
+        forge.change_drift_issue(number, "other", 'seen <now> ([run](https://dev.example/x?a=1&b="))')
         (item,) = hub.items
         assert "<pre>other</pre>" == item["fields"]["System.Description"]
         assert ["seen &lt;now&gt; (" + '<a href="https://dev.example/x?a=1&amp;b=&quot;">run</a>)'] == item["history"]
-        forge.close_drift_issue(number, "gone")
+        forge.change_drift_issue(number, None, "gone")
         assert "Done" == item["fields"]["System.State"]
         assert [] == forge.list_drift_issues()
 

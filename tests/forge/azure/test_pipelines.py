@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from reconciler.forge.pipeline_files import PIPELINES, UNKNOWN_ACTION, PipelineSettings, build_pipelines
+from tests.forge.azure import fake
 from tests.forge.azure.agent import PACKAGE, Agent, AzureRunResult
 from tests.forge.azure.fake import FakeAzure
 from tests.forge.contract import FakeRun
@@ -214,8 +215,14 @@ def test_a_push_without_a_pull_request_is_applied_only_manually(acme: Repository
     assert {"pin"} == set(acme.tenant.rules())
 
 
-def test_callers_of_another_team_are_taken_only_with_its_consent(acme: Repository) -> None:
+@pytest.mark.parametrize("reader", ["the build service", "a second token"])
+def test_callers_of_another_team_are_taken_only_with_its_consent(
+    acme: Repository, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The status of the push fails until a member of the team has approved, and the check is queued again."""
+    if reader == "a second token":
+        acme.groups["cxroute"]["CXROUTE_MEMBERS_TOKEN"] = acme.hub.token("members")
+        monkeypatch.setattr(fake, "PERMISSIONS", tuple(name for name in fake.PERMISSIONS if name != "members"))
     acme.groups["cxroute"]["CXROUTE_CONSENT"] = "true"
     acme.hub.set_members("@acme/fraud", "fiona")
     owned = 'apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n  fraud: {name: Fraud, owners: ["@acme/fraud"]}\n'

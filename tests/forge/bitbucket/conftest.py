@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
 from reconciler.forge import bitbucket
-from reconciler.forge.forge import Forge
+from reconciler.forge.forge import Forge, ForgeModule, connect_forge
 from reconciler.rest.client import RestClock
 from tests.forge.bitbucket.fake import TOKEN, FakeBitbucket
 from tests.forge.contract import MERGE, FakeRun
@@ -69,7 +70,7 @@ def forge(hub: FakeBitbucket) -> Iterator[Forge]:
     """The adapter."""
     run = bitbucket.read_run(hub.variables(FakeRun()))
     with httpx.Client(trust_env=False, timeout=5) as http:
-        yield bitbucket.connect(http, run, TOKEN)
+        yield connect_forge(cast("ForgeModule", bitbucket), http, run, TOKEN)
 
 
 def outputs() -> dict[str, str]:

@@ -58,10 +58,10 @@ def test_a_copied_note_is_not_edited(stage: BitbucketStep) -> None:
 def test_a_note_survives_its_conversion(forge: Forge) -> None:
     """The markers come back as they were written, also in a note that was read and written again."""
     body = '<!-- cxroute:plan env=prod -->\n<!-- cxroute:state {"run":1} -->\n<!-- cxroute:head -->\n> x\n'
-    forge.create_note(7, body)
+    forge.write_note(7, body)
     (note,) = forge.list_notes(7)
     assert (SELF, body) == (note.author, note.body)
-    forge.edit_note(7, note.id, note.body)
+    forge.write_note(7, note.body, note.id)
     assert body == forge.list_notes(7)[0].body
 
 

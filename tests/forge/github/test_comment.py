@@ -10,9 +10,8 @@ import pytest
 from reconciler.forge.forge import Post, Skip
 from reconciler.forge.note import (
     CommentState,
-    CreateComment,
     DesiredComment,
-    EditComment,
+    WriteComment,
     compose_comment,
     decide_header,
     decide_outdated,
@@ -39,14 +38,14 @@ def at(run: int, attempt: int = 1, **more: object) -> DesiredComment:
 
 def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
     """The first line is the plan's own; the text follows unchanged."""
-    assert CreateComment(WRITTEN) == decide_plan([], WANTED)
+    assert WriteComment(WRITTEN) == decide_plan([], WANTED)
 
 
 def test_a_second_plan_edits_the_comment_in_place() -> None:
     """Only the comment of that environment."""
     others = [Post(1, "anna", "hello"), Post(2, BOT, WRITTEN.replace("env=prod", "env=staging"))]
     newer = at(101)
-    assert EditComment(5, compose_comment(newer)) == decide_plan([*others, OURS], newer)
+    assert WriteComment(compose_comment(newer), 5) == decide_plan([*others, OURS], newer)
 
 
 @pytest.mark.parametrize("body", [WRITTEN, WRITTEN.replace("\n", "\r\n")])
@@ -66,7 +65,7 @@ def test_a_late_run_does_not_overwrite_a_newer_one(run: int, attempt: int) -> No
 @pytest.mark.parametrize("author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""])
 def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
     """A copy of the comment is not edited, and hides nothing."""
-    assert CreateComment(WRITTEN) == decide_plan([Post(5, author, WRITTEN)], WANTED)
+    assert WriteComment(WRITTEN) == decide_plan([Post(5, author, WRITTEN)], WANTED)
 
 
 @pytest.mark.parametrize(
@@ -82,25 +81,25 @@ def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
 )
 def test_only_the_full_first_line_identifies_the_comment(body: str) -> None:
     """A rule's name may contain that line, and other comments may quote it."""
-    assert CreateComment(WRITTEN) == decide_plan([Post(5, BOT, body)], WANTED)
+    assert WriteComment(WRITTEN) == decide_plan([Post(5, BOT, body)], WANTED)
 
 
 def test_a_plan_without_changes_edits_but_does_not_create() -> None:
     """A plan without changes matters only if a comment announced changes."""
     assert isinstance(decide_refresh([], WANTED), Skip)
-    assert EditComment(5, compose_comment(at(101))) == decide_refresh([OURS], at(101))
+    assert WriteComment(compose_comment(at(101)), 5) == decide_refresh([OURS], at(101))
 
 
 def test_a_header_is_above_the_plan_and_replaces_the_previous_one() -> None:
     """The plan below stays unchanged under any header."""
     first = decide_header([OURS], replace(WANTED, text="**Out of date**"))
-    assert isinstance(first, EditComment)
+    assert isinstance(first, WriteComment)
     lines = first.body.split("\n")
     assert WRITTEN.split("\n")[:2] == lines[:2]
     assert ["<!-- cxroute:head -->", "", "**Out of date**", "", "<!-- cxroute:head ends -->"] == lines[2:7]
     assert first.body.endswith("\n\n### Routing plan for `prod`\n\n**1 to create**\n")
     second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Refused**"))
-    assert isinstance(second, EditComment)
+    assert isinstance(second, WriteComment)
     assert first.body.replace("**Out of date**", "**Refused**") == second.body
 
 
@@ -109,9 +108,9 @@ def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
     end = "<!-- cxroute:head ends -->"
     there = OURS._replace(body=WRITTEN + end)
     first = decide_header([there], replace(WANTED, text=f"`{end}` failed"))
-    assert isinstance(first, EditComment)
+    assert isinstance(first, WriteComment)
     second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Applied**"))
-    assert isinstance(second, EditComment)
+    assert isinstance(second, WriteComment)
     assert second.body.endswith(
         f"<!-- cxroute:head ends -->\n\n### Routing plan for `prod`\n\n**1 to create**\n{end}\n"
     )
@@ -121,15 +120,15 @@ def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
 def test_a_newer_plan_replaces_the_header_too() -> None:
     """A refused plan is planned again: the comment is about the new plan."""
     refused = decide_header([OURS], replace(WANTED, text="**Refused**"))
-    assert isinstance(refused, EditComment)
+    assert isinstance(refused, WriteComment)
     again = at(100, 2)
-    assert EditComment(5, compose_comment(again)) == decide_plan([Post(5, BOT, refused.body)], again)
+    assert WriteComment(compose_comment(again), 5) == decide_plan([Post(5, BOT, refused.body)], again)
 
 
 def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
     """A run that is repeated after the merge does not claim that no change was made."""
     done = decide_header([OURS], replace(WANTED, state=replace(STATE, applied=True), text="**Applied**"))
-    assert isinstance(done, EditComment)
+    assert isinstance(done, WriteComment)
     assert replace(STATE, applied=True) == parse_state(done.body)
     there = [Post(5, BOT, done.body)]
     assert isinstance(decide_plan(there, at(200)), Skip)
@@ -146,15 +145,15 @@ def test_a_header_creates_no_comment() -> None:
 def test_a_commit_without_a_plan_updates_the_comment() -> None:
     """A late older plan does not overwrite the note that a newer commit has no plan."""
     noted = decide_outdated([OURS], at(101, text="**No plan**"))
-    assert isinstance(noted, EditComment)
+    assert isinstance(noted, WriteComment)
     assert isinstance(decide_plan([Post(5, BOT, noted.body)], at(100, 2)), Skip)
-    assert EditComment(5, compose_comment(at(102))) == decide_plan([Post(5, BOT, noted.body)], at(102))
+    assert WriteComment(compose_comment(at(102)), 5) == decide_plan([Post(5, BOT, noted.body)], at(102))
 
 
 def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
     """The end of the plan is cut off."""
     long = decide_header([OURS._replace(body=WRITTEN + "x" * WANTED.limit)], replace(WANTED, text="**Applied**"))
-    assert isinstance(long, EditComment)
+    assert isinstance(long, WriteComment)
     assert WANTED.limit >= len(long.body)
     assert "**Applied**" in long.body
 
@@ -178,4 +177,4 @@ def test_an_invalid_state_counts_as_none(line: str) -> None:
     """Then the comment is written again; an editor of it cannot cause more than that."""
     body = f"<!-- cxroute:plan env=prod -->\n{line}\n"
     assert parse_state(body) is None
-    assert EditComment(5, WRITTEN) == decide_plan([Post(5, BOT, body)], WANTED)
+    assert WriteComment(WRITTEN, 5) == decide_plan([Post(5, BOT, body)], WANTED)

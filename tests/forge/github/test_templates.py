@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.commands.github import FORGE
+from reconciler.cli.commands.forge import FORGES
 from reconciler.cli.commands.init import action_of, credentials_by_environment
 from reconciler.errors import UsageError
 from reconciler.forge.pipeline_files import (
@@ -175,7 +175,7 @@ def test_dependabot_checks_all_pinned_versions() -> None:
 def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
     guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
-    assert set(FORGE.tasks) == set(re.findall(r"cxroute github ([\w-]+)", guide))
+    assert set(FORGES["github"].tasks) == set(re.findall(r"cxroute github ([\w-]+)", guide))
     listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(re.findall(r"`([\w-]+)`", listed.group(1)))

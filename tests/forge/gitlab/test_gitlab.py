@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.errors import UsageError
 from reconciler.forge.forge import Approvals, BranchTip, CommitStatus, MergedRequest, PlanRun
-from reconciler.forge.gitlab import GitLab, connect, read_run
-from reconciler.rest.client import RestError
+from reconciler.forge.gitlab import DIALECT, GitLab, read_run
+from reconciler.rest.client import RestClient, RestError
 from tests.forge.contract import HEAD, MERGE, FakeFault, FakeRun
 from tests.forge.gitlab.fake import FORK_ID, NUMBER, TOKEN, FakeGitLab
 from tests.support.program import Program
@@ -33,9 +33,8 @@ def hub() -> Iterator[FakeGitLab]:
 def gitlab(hub: FakeGitLab) -> Iterator[GitLab]:
     """The adapter in a job of the merge request."""
     with httpx.Client(trust_env=False) as http:
-        forge = connect(http, read_run(hub.variables(FakeRun())), TOKEN)
-        assert isinstance(forge, GitLab)
-        yield forge
+        run = read_run(hub.variables(FakeRun()))
+        yield GitLab(RestClient(dialect=DIALECT, http=http, base=run.api, token=TOKEN), run)
 
 
 def test_a_path_with_subgroups_is_one_part_of_the_address(hub: FakeGitLab, gitlab: GitLab) -> None:
@@ -69,7 +68,7 @@ def test_a_run_of_merged_results_is_one_of_the_head(hub: FakeGitLab) -> None:
 def test_a_line_that_is_a_quick_action_stays_text(hub: FakeGitLab, gitlab: GitLab) -> None:
     """GitLab would merge or close; the reader of the notes gets the text that was written."""
     body = "<!-- cxroute:plan env=prod -->\nrule\n/merge\n/close\na/b"
-    gitlab.create_note(NUMBER, body)
+    gitlab.write_note(NUMBER, body)
     gitlab.open_drift_issue("title", body)
     assert "rule\n\\/merge\n\\/close\na/b" in hub.notes()[0].body
     assert "rule\n\\/merge" in hub.issues()[0].body
