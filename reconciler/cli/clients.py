@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _REST_SECONDS = 15.0
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
+_Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
@@ -67,9 +68,7 @@ async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
 
 
 @asynccontextmanager
-async def _connect(
-    session: Session,
-) -> AsyncIterator[tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]]:
+async def _connect(session: Session) -> AsyncIterator[_Connection]:
     tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
 

@@ -11,7 +11,7 @@ from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destina
 from reconciler.behaviour.space.value_type import Types
 from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
-from reconciler.desired.desired import DesiredRule
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.files import read_files
 from reconciler.manifest.load import Manifests, load_contents
@@ -39,15 +39,13 @@ class Analysis(NamedTuple):
         """Return the findings of `validate`, without those that manifests accept."""
         if self.manifests is None:
             return self.findings
-        findings = validate(self.manifests, self.checked, only, directory).findings
-        return [finding for finding in findings if not finding.acknowledged]
+        return validate(self.manifests, self.checked, only, directory).findings
 
     def describe_rule(self, file: str, line: int) -> str:
         """Return Markdown about the rule at a line (from 1): its queue, and exactly who reaches it; "" without one."""
-        for checked in self.checked:
-            rule = _rule_at(checked, file, line)
-            if rule:
-                return "\n\n".join(_describe(checked, rule))
+        for each in self.checked:
+            if each.desired and (rule := _rule_at(each.desired, file, line)):
+                return "\n\n".join(_describe(each.desired, rule, each.queues))
         return ""
 
     def find_queue(self, name: str) -> Source | None:
@@ -95,18 +93,16 @@ def suggested_name(finding: Finding) -> str:
     return suggestion[1] if suggestion else ""
 
 
-def _rule_at(checked: Checked, file: str, line: int) -> DesiredRule | None:
-    rules = checked.desired.rules.values() if checked.desired else ()
+def _rule_at(desired: DesiredState, file: str, line: int) -> DesiredRule | None:
+    rules = desired.rules.values()
     before = [rule for rule in rules if rule.source and rule.source.file == file and rule.source.line <= line]
     return max(before, key=lambda rule: rule.source or Source("", 0, 0), default=None)
 
 
-def _describe(checked: Checked, rule: DesiredRule) -> Iterator[str]:
-    desired = checked.desired
-    assert desired is not None  # noqa: S101 - the rule is one of them
+def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:
     entries = desired.endpoint.pull_back(desired_entries(desired))
-    destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), checked.queues))
-    yield f"{escape_markdown(str(rule.address))} in {escape_markdown(checked.environment.name)}: {destination}"
+    destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), queues))
+    yield f"{escape_markdown(str(rule.address))} in {escape_markdown(desired.environment)}: {destination}"
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return
@@ -116,12 +112,8 @@ def _describe(checked: Checked, rule: DesiredRule) -> Iterator[str]:
         yield _UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them."
         return
     yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
-    yield "\n".join(_listed([f"{case.callers}; example: {case.example}" for case in summary.cases]))
+    lines = [f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases]
+    hidden = lines[MAX_SHOWN:]
+    yield "\n".join(lines[:MAX_SHOWN] + ([f"- and {pluralize(len(hidden), 'more row')}"] if hidden else []))
     if rest := summary.rest_text():
         yield escape_markdown(rest)
-
-
-def _listed(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"- {escape_markdown(line)}" for line in lines[:MAX_SHOWN])
-    if len(lines) > MAX_SHOWN:
-        yield f"- and {pluralize(len(lines) - MAX_SHOWN, 'more row')}"

@@ -3,10 +3,11 @@
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lsprotocol import types as lsp
 from pygls import uris
@@ -42,23 +43,16 @@ class ManifestServer:
 
     def __init__(self, directory: str, environment: str | None) -> None:
         self._directory, self._environment = directory, environment
-        self._analysis = Analysis([], None, [])
-        self._valid = self._analysis  # the last one without errors, for hover and definitions
+        self._valid = Analysis([], None, [])  # the last one without errors, for hover and definitions
         self._advice: list[Finding] = []
         self._published: set[str] = set()
         self._scheduled: asyncio.Handle | None = None
         self.server = LanguageServer("cxroute", __version__)
         for event in _EVENTS:
-            self._register(event, self._schedule)
-        self._register(lsp.TEXT_DOCUMENT_HOVER, self._hover)
-        self._register(lsp.TEXT_DOCUMENT_DEFINITION, self._define)
-        self._register(lsp.TEXT_DOCUMENT_CODE_ACTION, self._fix)
-
-    def _register(self, event: str, method: Callable[[Any], object]) -> None:
-        def handle(parameters: Any) -> object:  # noqa: ANN401 - pygls marks a function, which a method does not allow
-            return method(parameters)
-
-        self.server.feature(event)(handle)
+            self.server.feature(event)(partial(self._schedule))  # pygls marks what it gets: a method does not allow it
+        self.server.feature(lsp.TEXT_DOCUMENT_HOVER)(partial(self._hover))
+        self.server.feature(lsp.TEXT_DOCUMENT_DEFINITION)(partial(self._define))
+        self.server.feature(lsp.TEXT_DOCUMENT_CODE_ACTION)(partial(self._fix))
 
     @property
     def _folder(self) -> Path:  # without "..", as editors name files
@@ -82,20 +76,17 @@ class ManifestServer:
         documents = self.server.workspace.text_documents
         buffers = {self._path(uri): each.source.encode(errors="surrogatepass") for uri, each in documents.items()}
         buffers.pop("", None)
-        self._analysis = analysis = analyze(self._folder, buffers, self._environment)
-        if analysis.manifests is None:
-            self._advice = []
-            self._publish(analysis.findings)
-            return
-        self._valid = analysis
-        self._publish([*analysis.findings, *self._advice])
+        analysis = analyze(self._folder, buffers, self._environment)
+        if analysis.manifests:
+            self._valid = analysis
+            self._publish([*analysis.findings, *self._advice])
         findings = analysis.all_findings(self._environment, self._directory)
         self._publish(findings)
         early = {(finding.code, finding.source) for finding in analysis.findings}
         self._advice = [finding for finding in findings if (finding.code, finding.source) not in early]
 
     def _publish(self, findings: list[Finding]) -> None:
-        by_file: dict[str, list[lsp.Diagnostic]] = defaultdict(list)
+        by_file = defaultdict[str, list[lsp.Diagnostic]](list)
         for finding in (each for group in findings for each in group.occurrences):
             source = finding.source or Source((self._folder / "_").as_posix(), 1, 1)
             by_file[source.file].append(self._diagnostic(finding, source))
@@ -106,11 +97,9 @@ class ManifestServer:
         self._published = set(by_file)
 
     def _diagnostic(self, finding: Finding, source: Source) -> lsp.Diagnostic:
-        start = lsp.Position(source.line - 1, source.column - 1)
-        end = lsp.Position(start.line, start.character + finding.span)
         hint = f"\n{finding.hint}" if finding.hint else ""
         return lsp.Diagnostic(
-            range=self._to_client(source.file, lsp.Range(start, end)),
+            range=self._range(source, finding.span),
             message=sanitize(finding.message) + hint,
             severity=_SEVERITIES[finding.severity],
             code=finding.code,
@@ -125,9 +114,11 @@ class ManifestServer:
                 return self.server.workspace.get_text_document(uri).lines
         return ()
 
-    def _to_client(self, file: str, place: lsp.Range) -> lsp.Range:
-        """Return a range in the editor's units (UTF-16, unless it asked for others)."""
-        lines = self._lines(uris.from_fs_path(file) or "")
+    def _range(self, source: Source, length: int) -> lsp.Range:
+        """Return a range of that many characters in the editor's units (UTF-16, unless it asked for others)."""
+        start = lsp.Position(source.line - 1, source.column - 1)
+        place = lsp.Range(start, lsp.Position(start.line, start.character + length))
+        lines = self._lines(uris.from_fs_path(source.file) or "")
         return self.server.workspace.position_codec.range_to_client_units(lines, place)
 
     def _word(self, parameters: lsp.HoverParams | lsp.DefinitionParams) -> tuple[str, int]:
@@ -145,10 +136,7 @@ class ManifestServer:
     def _define(self, parameters: lsp.DefinitionParams) -> lsp.Location | None:
         word, _ = self._word(parameters)
         source = self._valid.find_queue(word)
-        if source is None:
-            return None
-        start = lsp.Position(source.line - 1, source.column - 1)
-        return lsp.Location(uris.from_fs_path(source.file) or "", self._to_client(source.file, lsp.Range(start, start)))
+        return lsp.Location(uris.from_fs_path(source.file) or "", self._range(source, 0)) if source else None
 
     def _fix(self, parameters: lsp.CodeActionParams) -> list[lsp.CodeAction]:
         """Offer the nearest known name in place of an unknown one."""
@@ -156,8 +144,7 @@ class ManifestServer:
         for diagnostic in parameters.context.diagnostics:
             if diagnostic.source == "cxroute" and isinstance(diagnostic.data, str) and diagnostic.data:
                 edit = lsp.TextEdit(range=diagnostic.range, new_text=format_scalar(diagnostic.data))
-                title = f"Change to {diagnostic.data}"
-                changes = lsp.WorkspaceEdit(changes={uri: [edit]})
-                kind = lsp.CodeActionKind.QuickFix
-                actions.append(lsp.CodeAction(title=title, kind=kind, diagnostics=[diagnostic], edit=changes))
+                action = lsp.CodeAction(f"Change to {diagnostic.data}", lsp.CodeActionKind.QuickFix, [diagnostic])
+                action.edit = lsp.WorkspaceEdit(changes={uri: [edit]})
+                actions.append(action)
         return actions

@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
@@ -78,8 +79,7 @@ def list_rules(session: Session, live: LiveState | None = None) -> tuple[tuple[R
     return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class DiffSide:
+class DiffSide(NamedTuple):
     """One side of a diff: `kind` is live, manifests or file; a file has no session."""
 
     name: str

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from reconciler.apply.settings import BlockingRunner, run_inline
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
@@ -87,8 +87,7 @@ def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> R
     return asyncio.run(guarded())
 
 
-@dataclass(frozen=True, slots=True)
-class LiveFile:
+class LiveFile(NamedTuple):
     """Live rules and queues from a file instead of the tenant."""
 
     name: str

@@ -13,9 +13,10 @@ from reconciler.model.finding import Finding
 
 
 class Validation(NamedTuple):
-    """The result of all checks, by position; accepted findings are among them."""
+    """The result of all checks, by position."""
 
-    findings: list[Finding]
+    findings: list[Finding]  # without acknowledged findings
+    acknowledged: list[Finding]
     unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
     results: tuple[CheckResult, ...]
 
@@ -37,7 +38,10 @@ def validate(manifests: Manifests, checked: list[Checked], only: str | None, dir
     rules = offline_findings(manifests, checked, tenants, only)
     tests = failure_findings([each for each in checked if each.tried], directory)
     results = tuple(result for each in checked for result in each.tried)
-    return Validation(sort_findings([*rules, *tests]), left_to_catch_alls(manifests, checked), results)
+    findings = sort_findings([*rules, *tests])
+    acknowledged = [finding for finding in findings if finding.acknowledged]
+    remaining = [finding for finding in findings if not finding.acknowledged]
+    return Validation(remaining, acknowledged, left_to_catch_alls(manifests, checked), results)
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:

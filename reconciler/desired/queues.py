@@ -124,8 +124,7 @@ def list_owned_queues(manifests: Manifests, environment: str, live: Collection[Q
         if not isinstance(reference, QueueRef) or not reference.owners:
             continue
         owners = tuple(sorted(set(reference.owners)))
-        found = [queue for queue in live if reference.id == queue.id or reference.name == queue.name]
-        owned |= {OwnedQueue(queue.id, queue.name, owners) for queue in found}
-        if not found:
-            owned.add(OwnedQueue(reference.id, reference.name or alias, owners))
+        named = (queue for queue in live if reference.id == queue.id or reference.name == queue.name)
+        found = {OwnedQueue(queue.id, queue.name, owners) for queue in named}
+        owned |= found or {OwnedQueue(reference.id, reference.name or alias, owners)}
     return frozenset(owned)

@@ -5,8 +5,7 @@ not prove that, the owners of every queue are listed. A passing moment during an
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.queues import OwnedQueue
@@ -22,8 +21,7 @@ CALLERS: Final[Mapping[ConsentChange, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """A queue whose callers change or may change: one of its owners must consent."""
 
     queue: OwnedQueue
@@ -39,7 +37,9 @@ def required_consent(
     behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
 ) -> Iterator[Consent]:
     """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
-    gains, loses = find_movers(behaviour)
+    moves = [(dict(origin or ()), dict(row.after or ())) for row in behaviour.rows for origin in row.origins]
+    gains = {queue for before, after in moves for queue, share in after.items() if share > before.get(queue, 0)}
+    loses = {queue for before, after in moves for queue, share in before.items() if share > after.get(queue, 0)}
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
     is_proven = behaviour.complete and all(queue in live_queues for queue in gains | loses)
     for queue in sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)):
@@ -50,23 +50,10 @@ def required_consent(
             yield Consent(queue, "unknown")
 
 
-def find_movers(behaviour: BehaviourChange) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ids of the queues that gain, and of those that lose, a share of some conversation of the rows."""
-    gains, loses = set[str](), set[str]()
-    for row in behaviour.rows:
-        after = dict(row.after or ())
-        for origin in row.origins:
-            before = dict(origin or ())
-            gains |= {queue for queue, share in after.items() if share > before.get(queue, 0)}
-            loses |= {queue for queue, share in before.items() if share > after.get(queue, 0)}
-    return frozenset(gains), frozenset(loses)
-
-
 def consent_to_json(consent: Consent) -> Document:
     """Return the JSON form of one entry."""
     queue = consent.queue
-    named = {"queueId": queue.id, "queueName": queue.name}
-    return {**named, "owners": list(queue.owners), "change": consent.change}
+    return {"queueId": queue.id, "queueName": queue.name, "owners": list(queue.owners), "change": consent.change}
 
 
 def parse_consent(form: Mapping[str, Any]) -> Consent:

@@ -54,13 +54,6 @@ class RestResponse(NamedTuple):
     url: httpx.URL  # of the request
 
 
-class RequestContent(NamedTuple):
-    """The content of a request, and its media type."""
-
-    type: str
-    data: bytes
-
-
 class ListPage(NamedTuple):
     """One page of a list, and the address of the next; `items` is None for a response that is not a page."""
 
@@ -101,17 +94,17 @@ class RestClient:
 
     def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
         """Return the JSON object at a path of the API."""
-        return as_object(self._payload(self._request("GET", self.base + path, purpose), purpose))
+        return as_object(self._payload(self._get(self.base + path, purpose), purpose))
 
     def get_file(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file that the API itself sends."""
-        return self._request("GET", self.base + path, purpose, max_bytes=max_bytes).body
+        return self._get(self.base + path, purpose, max_bytes).body
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
         url, base = self.base + path, httpx.URL(self.base)
         for _ in range(MAX_PAGES):
-            response = self._request("GET", url, purpose)
+            response = self._get(url, purpose)
             page = self.dialect.page(response, self._payload(response, purpose))
             if page.items is None:
                 raise RestError(f"cannot {purpose.task}: {self.dialect.name}'s response is not a list")
@@ -128,12 +121,13 @@ class RestClient:
         self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
     ) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
-        content = RequestContent(content_type, json.dumps(payload).encode())
-        return as_object(self._payload(self._request(method, self.base + path, purpose, content), purpose))
+        headers, content = {**self._headers, "Content-Type": content_type}, json.dumps(payload).encode()
+        request = self.http.build_request(method, self.base + path, headers=headers, content=content)
+        return as_object(self._payload(self._answer(request, purpose), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return a file from the location that the forge names; the token is not sent there."""
-        redirect = self._request("GET", self.base + path, purpose)
+        redirect = self._get(self.base + path, purpose)
         if redirect.status < _MULTIPLE:
             raise RestError(f"cannot {purpose.task}: {self.dialect.name} sends no link to it")
         return self.download_from(redirect.headers.get("location", ""), max_bytes, purpose)
@@ -151,19 +145,16 @@ class RestClient:
             raise RestError(f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status)
         return response.body
 
-    def _request(
-        self,
-        method: str,
-        url: str,
-        purpose: Purpose,
-        content: RequestContent | None = None,
-        max_bytes: int = _MAX_RESPONSE_BYTES,
-    ) -> RestResponse:
+    @property
+    def _headers(self) -> dict[str, str]:
         header, value = self.dialect.token_header
-        headers = {"Accept-Encoding": "identity", "User-Agent": "cxroute"}
-        headers |= {header: value.format(self.token)} if self.token else {}
-        headers |= {**self.dialect.headers, **({"Content-Type": content.type} if content else {})}
-        request = self.http.build_request(method, url, headers=headers, content=content.data if content else None)
+        token = {header: value.format(self.token)} if self.token else {}
+        return {"Accept-Encoding": "identity", "User-Agent": "cxroute", **token, **self.dialect.headers}
+
+    def _get(self, url: str, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES) -> RestResponse:
+        return self._answer(self.http.build_request("GET", url, headers=self._headers), purpose, max_bytes)
+
+    def _answer(self, request: httpx.Request, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES) -> RestResponse:
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status in self.dialect.sign_in_statuses:
             response = response._replace(status=UNAUTHORIZED, body=b"")

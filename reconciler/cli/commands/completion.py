@@ -73,10 +73,6 @@ def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str
             action.complete = {**run_command(command), "zsh": zsh}  # type: ignore[attr-defined]
 
 
-def _list_environments(directory: Path) -> Iterable[str]:
-    return [*load_manifests(directory).environments, SANDBOX]
-
-
 def _list_addresses(directory: Path) -> Iterator[str]:
     manifests = load_manifests(directory)
     for name in (*manifests.environments, SANDBOX):
@@ -95,7 +91,7 @@ def _list_intents(directory: Path) -> Iterator[str]:
 
 
 _VALUES: Final[dict[str, Callable[[Path], Iterable[str]]]] = {
-    "environments": _list_environments,
+    "environments": lambda directory: [*load_manifests(directory).environments, SANDBOX],
     "addresses": _list_addresses,
     "guards": lambda _directory: GUARD_NAMES,
     "runs": lambda _directory: [run.id for run in read_runs(journal_path(), lambda _count: None)],

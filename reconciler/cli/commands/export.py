@@ -4,9 +4,9 @@ import argparse
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.cli.command_line import SIMULATED, utc_now
 from reconciler.cli.commands.init import SCHEMA
@@ -112,8 +112,7 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
 _MAX_LISTED: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ExportTarget:
+class ExportTarget(NamedTuple):
     """A file or a folder, or None for stdout; `manifests` is the directory of -m."""
 
     path: Path | None

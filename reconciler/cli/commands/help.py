@@ -18,8 +18,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", type=_topic, choices=_TOPICS, metavar="COMMAND", help=help_text)
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
-    del output
+def run(options: argparse.Namespace, _output: Output) -> int:
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
     elif options.topic == OPTIONS:

@@ -8,9 +8,8 @@ from reconciler.cli.output import Output
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stdio", action="store_true", help="has no effect: editors pass it, and there is no other way"
-    )
+    no_effect = "has no effect: editors pass it, and there is no other way"
+    parser.add_argument("--stdio", action="store_true", help=no_effect)
 
 
 def run(options: argparse.Namespace, _output: Output) -> int:

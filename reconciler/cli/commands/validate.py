@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
-from typing import NamedTuple
 
-from reconciler.checks.route_tests import CheckResult, RouteTestResult
+from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.output import Output
-from reconciler.cli.validation import check_environments, validate
+from reconciler.cli.validation import Validation, check_environments, validate
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -24,14 +23,6 @@ from reconciler.render.text.route_tests import tests_line
 from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import REDACTOR
-
-
-class _Report(NamedTuple):
-    findings: list[Finding]  # without acknowledged findings; one for each cause
-    acknowledged: list[Finding]
-    unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
-    results: tuple[CheckResult, ...]
-    files: int
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -59,30 +50,30 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(findings_to_sarif(relative_to_root([*validated.findings, *validated.acknowledged])))
     elif output.form == "gitlab":
         output.document(code_quality_report(relative_to_root(validated.findings), options.manifests))
-    elif output.form == "github":
-        _print_for_github(validated, output)
     else:
         findings = output.without_infos(validated.findings)
-        output.findings(findings, sys.stdout)
-        output.result(("\n" if findings else "") + _totals(findings, validated))
+        totals = _totals(findings, validated, Path(options.manifests))
+        if output.form == "github":
+            _print_for_github(relative_to_root(findings), totals, output)
+        else:
+            output.findings(findings, sys.stdout)
+            output.result(("\n" if findings else "") + totals)
     return ManifestError.exit_code if wrong else 0
 
 
-def _validate(options: argparse.Namespace) -> _Report:
+def _validate(options: argparse.Namespace) -> Validation:
+    """Return the result with one finding for each cause."""
     try:
         manifests = load_manifests(Path(options.manifests))
         checked = check_environments(manifests, options.environment)
-        findings, unhandled, results = validate(manifests, checked, options.environment, options.manifests)
+        found = validate(manifests, checked, options.environment, options.manifests)
     except ManifestError as error:
-        findings, unhandled, results = list(error.findings), [], ()
-    remaining = group_findings(finding for finding in findings if not finding.acknowledged)
-    acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Report(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
+        found = Validation(list(error.findings), [], [], ())
+    return found._replace(findings=group_findings(found.findings), acknowledged=group_findings(found.acknowledged))
 
 
-def _print_for_github(validated: _Report, output: Output) -> None:
-    findings = output.without_infos(relative_to_root(validated.findings))
-    listed, totals = findings_text(findings, no_style), _totals(findings, validated)
+def _print_for_github(findings: Sequence[Finding], totals: str, output: Output) -> None:
+    listed = findings_text(findings, no_style)
     output.result(quote_for_runner(listed, token_hex(16)))
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
@@ -95,9 +86,10 @@ def _print_for_github(validated: _Report, output: Output) -> None:
             output.warn(f"cannot write the job summary: {error.strerror}")
 
 
-def _totals(findings: Sequence[Finding], validated: _Report) -> str:
+def _totals(findings: Sequence[Finding], validated: Validation, directory: Path) -> str:
     tests_too = f" {tests_line(validated.results)}" if validated.results else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
     count = len(validated.unhandled_intents)
     rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all." if count else ""
-    return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
+    files = len(set(directory.rglob("*.y*ml")))
+    return f"{severity_totals(findings, files)}{accepted}{rest}{tests_too}\n"

@@ -10,7 +10,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     del parser
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
-    del options
+def run(_options: argparse.Namespace, output: Output) -> int:
     output.result(f"cxroute {__version__}\n")
     return 0
