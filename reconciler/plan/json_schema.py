@@ -135,7 +135,7 @@ def _replay() -> Schema:
         "before": destination,
         "after": destination,
         "moved": _NUMBER,
-        "rules": _list(_object({"before": name, "after": name, "conversations": _NUMBER})),
+        "rules": _list(_object({"before": name, "after": name})),
         "examples": _list(_object({"line": _COUNT, "attributes": {"type": "object"}})),
     }
     counts = dict.fromkeys(("total", "moved", "movedPercent", "unknown", "unlisted"), _NUMBER)

@@ -42,7 +42,7 @@ def summarize_replay(
         rest = sum(pair.moved for pair in hidden)
         notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")
     if result.unlisted:
-        notes.append(f"and {_number(result.unlisted)} by further pairs of rules, which are not listed.")
+        notes.append(f"and {_number(result.unlisted)} of further pairs, which are not listed.")
     if result.unknown:
         reasons = ["conditions that cxroute does not understand"]
         if result.unrecorded:
@@ -50,7 +50,7 @@ def summarize_replay(
         notes.append(f"Not known of {_number(result.unknown)}, which depend on {', or on '.join(reasons)}.")
     if result.unseen:
         seen = join_first(result.unseen, limit, labels.name)
-        notes.append(f"No line has these attributes, which rules test; they count as missing: {seen}.")
+        notes.append(f"No row has these attributes, which rules test; they count as missing: {seen}.")
     routes = tuple(_route(pair, names, labels) for pair in result.pairs[:limit])
     return ReplaySummary(title, routes, tuple(notes))
 
@@ -66,7 +66,7 @@ def replay_lines(summary: ReplaySummary, style: Style) -> Iterator[str]:
 
 def _route(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ReplayRoute:
     before, after = (destination_phrase(destination, names) for destination in (pair.before, pair.after))
-    winners = [" -> ".join(map(_rule, rules.winners)) for rules in pair.rules if rules.winners]
+    winners = [" -> ".join(map(_rule, rules)) for rules in pair.rules.values()]
     examples = []
     for line, attributes in pair.examples:
         recorded = {name: value for name, value in attributes.items() if value is not None}
