@@ -117,9 +117,9 @@ class _Replayer:
         """Count a row. Raises ValueError for a wrong one."""
         layout = self._reader.layout
         if not self._classifiers:
-            attributes = iter(layout.attributes)
+            columns = iter(layout.attributes)
             for name, parse in zip(layout.names, layout.parsers, strict=True):
-                self._classifiers.append(parse if name == COUNT_COLUMN else self._classifier(next(attributes), parse))
+                self._classifiers.append(parse if name == COUNT_COLUMN else self._classifier(next(columns), parse))
         if len(cells) != len(self._classifiers):
             raise ValueError
         # A long row is not remembered.
@@ -185,7 +185,7 @@ class _Replayer:
         pair = self._pairs.setdefault(route, DestinationPair(*route, distance))
         if len(pair.rules) < _MAX_RULES:
             entries = [entry for entry, *_ in winners]
-            pair.rules.setdefault(tuple(entry and entry.name for entry in entries), entries)
+            pair.rules.setdefault(tuple(entry.name if entry else None for entry in entries), entries)
         return pair
 
     def result(self) -> ReplayResult:
