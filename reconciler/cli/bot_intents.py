@@ -14,8 +14,8 @@ from reconciler.cognigy import API
 from reconciler.cognigy.bot import Bot
 from reconciler.cognigy.check import check_bot, check_lines
 from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.cognigy.sources import DIALECT, read_bot, read_bytes, read_project
-from reconciler.errors import CredentialsError, UsageError
+from reconciler.cognigy.sources import DIALECT, read_bot, read_limited, read_project
+from reconciler.errors import CredentialsError, CxrouteError, UsageError
 from reconciler.manifest.load import load_contents, load_manifests
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.rest.client import RestClient
@@ -76,7 +76,7 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
         output.file_text(new_document(bot, head))
         return
     path, place = Path(options.into), sanitize(options.into)
-    before = read_bytes(path, MAX_FILE_BYTES) if path.exists() else new_document(bot, head).encode()
+    before = read_limited(path, MAX_FILE_BYTES) if path.exists() else new_document(bot, head).encode()
     after, changes = update_document(before, place, bot, head, {options.none})
     if changes.removed:
         output.warn(f"removed, because the bot does not have them: {', '.join(map(quote_name, changes.removed))}")
@@ -85,6 +85,8 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
     if path.exists() and after == before:
         output.note(f"{place} is up to date")
         return
+    if REDACTOR.redact(after.decode()) != after.decode():
+        raise CxrouteError("nothing was written: a text of the bot contains a secret, such as the API key")
     write_text(path, after)
     output.note(f"wrote {place}")
 
@@ -94,9 +96,8 @@ def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     manifests, into = load_manifests(Path(options.manifests)), options.into
     documents = manifests.intents
     if into is not None:
-        documents = (
-            load_contents([(into, read_bytes(Path(into), MAX_FILE_BYTES))]).intents if Path(into).exists() else ()
-        )
+        contents = [(into, read_limited(Path(into), MAX_FILE_BYTES))] if Path(into).exists() else []
+        documents = load_contents(contents).intents
     names = test_environments(manifests, options.environment)
     chosen = [manifests.environment(name) for name in names if runs_route_tests(manifests, options.environment, name)]
     check = check_bot(bot, manifests, chosen, documents, {options.none})

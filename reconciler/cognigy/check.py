@@ -60,8 +60,7 @@ def check_bot(
     changes, sources, names_by_id = compare_names(ids, bot, kept), group_pairs(uses), bot.names_by_id
     decided = {case.intent for case in bot.cases}
     check = {
-        "added": changes.added,
-        "removed": changes.removed,
+        **changes._asdict(),
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
         "unrouted": [name for name in bot.intents if name in unrouted],
         "unknown": [

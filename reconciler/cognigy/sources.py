@@ -59,7 +59,7 @@ def parse_locales(payload: object, place: str) -> dict[str, str]:
     return {item["name"]: str(item.get("_id") or "") for item in ordered}
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
+def read_limited(path: Path, limit: int) -> bytes:
     """Return the bytes of a file of at most `limit` bytes. Raises BotError."""
     try:
         return read_file(path, limit)
@@ -72,7 +72,7 @@ def _read_json(path: Path, root: Path) -> Any:  # noqa: ANN401 - any JSON
     try:
         if path != root and not path.resolve().is_relative_to(root.resolve()):
             raise BotError(f"{place} is a link that leaves the folder; copy the file instead")
-        return STRICT_DECODER.decode(read_bytes(path, _MAX_BYTES).decode("utf-8-sig"))
+        return STRICT_DECODER.decode(read_limited(path, _MAX_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
 

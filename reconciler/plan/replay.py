@@ -58,7 +58,7 @@ class ReplayExample(NamedTuple):
     attributes: _Attributes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DestinationPair:
     """Conversations that go from one destination to another; of each, `distance` (0 to 1) goes elsewhere."""
 
@@ -178,11 +178,11 @@ class _Replayer:
             return self._unknown
         if before == after:
             return self._unmoved
-        route = (before.pop(), after.pop())
-        distance = float(split_distance(*route))
+        route = first, second = before.pop(), after.pop()
+        distance = float(split_distance(first, second))
         if route not in self._pairs and len(self._pairs) >= _MAX_PAIRS:
             return self._unlisted.setdefault(distance, DestinationPair(distance=distance))
-        pair = self._pairs.setdefault(route, DestinationPair(*route, distance))
+        pair = self._pairs.setdefault(route, DestinationPair(before=first, after=second, distance=distance))
         if len(pair.rules) < _MAX_RULES:
             entries = [entry for entry, *_ in winners]
             pair.rules.setdefault(tuple(entry.name if entry else None for entry in entries), entries)
