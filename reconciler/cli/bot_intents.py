@@ -14,13 +14,12 @@ from reconciler.cognigy import API
 from reconciler.cognigy.bot import Bot
 from reconciler.cognigy.check import check_bot, check_lines
 from reconciler.cognigy.document import head_line, new_document, update_document
-from reconciler.cognigy.sources import DIALECT, read_bot, read_project
+from reconciler.cognigy.sources import DIALECT, read_bot, read_limited, read_project
 from reconciler.errors import CredentialsError, CxrouteError, UsageError
 from reconciler.manifest.load import load_contents, load_manifests
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.rest.client import RestClient
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
-from reconciler.text.files import read_file
 from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 
@@ -40,10 +39,9 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
     if options.project is not None:
         bot, origin = _read_api(options)
     else:
-        bot, origin = read_bot(Path(options.source), options.locale), options.source
+        bot, origin = read_bot(Path(options.source)), options.source
     output.note(f"{pluralize(len(bot.intents), 'intent')} from {sanitize(origin)}")
     _note_list("left out", (f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded), output)
-    _note_list("with several descriptions, of which the first counts", map(quote_name, bot.relabelled), output)
     if options.check:
         return _check(bot, options, output)
     _write(bot, head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC"), options, output)
@@ -63,7 +61,7 @@ def _read_api(options: argparse.Namespace) -> tuple[Bot, str]:
     base = base if parts.path else f"{base}/v2.0"
     with open_rest_http() as http:
         client = RestClient(dialect=DIALECT, http=http, base=base, token=key, wait_budget=_WAIT_BUDGET)
-        return read_project(client, options.project, options.locale), f"project {options.project} at {parts.netloc}"
+        return read_project(client, options.project), f"project {options.project} at {parts.netloc}"
 
 
 def _note_list(title: str, items: Iterable[str], output: Output) -> None:
@@ -78,7 +76,7 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
         output.file_text(new_document(bot, head))
         return
     path, place = Path(options.into), sanitize(options.into)
-    before = _read(path) if path.exists() else new_document(bot, head).encode()
+    before = read_limited(path, MAX_FILE_BYTES) if path.exists() else new_document(bot, head).encode()
     after, changes = update_document(before, place, bot, head, {options.none})
     if changes.removed:
         output.warn(f"removed, because the bot does not have them: {', '.join(map(quote_name, changes.removed))}")
@@ -93,19 +91,13 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
     output.note(f"wrote {place}")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return read_file(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise CxrouteError(f"cannot read {sanitize(str(path))}: {error.strerror}") from None
-
-
 def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     """Print the differences from the manifests, and return the exit code."""
     manifests, into = load_manifests(Path(options.manifests)), options.into
     documents = manifests.intents
     if into is not None:
-        documents = load_contents([(into, _read(Path(into)))]).intents if Path(into).exists() else ()
+        contents = [(into, read_limited(Path(into), MAX_FILE_BYTES))] if Path(into).exists() else []
+        documents = load_contents(contents).intents
     names = test_environments(manifests, options.environment)
     chosen = [manifests.environment(name) for name in names if runs_route_tests(manifests, options.environment, name)]
     check = check_bot(bot, manifests, chosen, documents, {options.none})

@@ -39,7 +39,6 @@ class Bot(NamedTuple):
     intents: dict[str, BotIntent]
     excluded: list[BotIntent]
     cases: list[LookupCase]
-    relabelled: list[str]  # intents with several descriptions, of which the first is the label
 
     @property
     def names_by_id(self) -> dict[str, str]:
@@ -55,11 +54,8 @@ def sort_key(name: str) -> tuple[str, str]:
 def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) -> Bot:
     """Return the bot of the intents of all flows and locales, the primary locale first. Raises BotError."""
     by_name: dict[str, BotIntent] = {}
-    relabelled: set[str] = set()
     for intent in intents:
         first = by_name.get(intent.name, intent)
-        if first.label and intent.label and first.label != intent.label:
-            relabelled.add(intent.name)
         label, parent, reference = (first[at] or intent[at] for at in (1, 2, 3))
         # An intent that is enabled in one place can arrive.
         by_name[intent.name] = BotIntent(intent.name, label, parent, reference, first.exclusion and intent.exclusion)
@@ -67,7 +63,7 @@ def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) ->
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:
         raise BotError(f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source")
-    return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)), sorted(relabelled))
+    return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)))
 
 
 def parse_intents(payload: object, place: str) -> list[BotIntent]:

@@ -21,7 +21,7 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
 
 _MAX_SOURCES: Final = 3  # positions of one intent in a text
-_FACTS: Final = ("unnamedCases", "decidedInFlow")  # no differences: a flow may answer such intents itself
+_FACT: Final = "decidedInFlow"  # no difference: a flow may answer such intents itself
 _TITLES: Final = {
     "added": "missing in the Intents documents",
     "removed": "in the Intents documents, but not in the bot",
@@ -29,8 +29,7 @@ _TITLES: Final = {
     "unrouted": "that no rule takes",
     "unknown": "of rules or tests, but not in the bot",
     "unknownCases": "with a Lookup case, but not in the bot (compared with upper and lower case)",
-    "unnamedCases": "with a Lookup case, but without a rule that names it",
-    "decidedInFlow": "with a Lookup case: the flow itself decides for them, before CXone does",
+    _FACT: "with a Lookup case: the flow itself decides for them, before CXone does",
 }
 
 BotCheck = dict[str, Any]  # the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
@@ -56,13 +55,12 @@ def check_bot(
             unrouted.intersection_update(unrouted_intents(view, analyze_slices(view.slices)))
             unknown = entries_of_unknown_intents(view).items()
             uses += [(name, entry.source) for name, users in unknown for entry in users if entry.source]
-        unnamed = bot.intents.keys() - {name for view in views for name in view.rules_by_intent}
     except UndecidedError:
         raise CxrouteError("the rules overlap too much for this check; use conditions on fewer attributes") from None
     changes, sources, names_by_id = compare_names(ids, bot, kept), group_pairs(uses), bot.names_by_id
+    decided = {case.intent for case in bot.cases}
     check = {
-        "added": changes.added,
-        "removed": changes.removed,
+        **changes._asdict(),
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
         "unrouted": [name for name in bot.intents if name in unrouted],
         "unknown": [
@@ -73,19 +71,10 @@ def check_bot(
             }
             for name in sorted(sources.keys() - kept, key=sort_key)
         ],
-        **_check_cases(bot, unnamed),
+        "unknownCases": [case._asdict() for case in bot.cases if case.intent not in bot.intents],
+        _FACT: [name for name in bot.intents if name in decided],
     }
-    return {**check, "differs": any(items for kind, items in check.items() if kind not in _FACTS)}
-
-
-def _check_cases(bot: Bot, unnamed: Collection[str]) -> dict[str, list[Any]]:
-    """Return the Lookup cases by kind; no rule names the intents in `unnamed`."""
-    cases, decided = [case._asdict() for case in bot.cases], {case.intent for case in bot.cases}
-    return {
-        "unknownCases": [case for case in cases if case["intent"] not in bot.intents],
-        "unnamedCases": [case for case in cases if case["intent"] in unnamed],
-        "decidedInFlow": [name for name in bot.intents if name in decided],
-    }
+    return {**check, "differs": any(items for kind, items in check.items() if kind != _FACT)}
 
 
 def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator[tuple[str, Source]]:

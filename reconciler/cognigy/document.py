@@ -101,11 +101,7 @@ def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
         edited = apply_edits(text, compute_edits(text, find_mapping(text, document.start), document.value, new))
     except CannotPatchError as error:
         raise CxrouteError(f"{file}: edit the list of intents by hand: {error}") from None
-    before, after = (
-        [each.value for each in parse_file(version.encode(), file).documents] for version in (text, edited)
-    )
-    before[before.index(document.value)] = new
-    if before != after:
+    if _find_document(edited.encode(), file)[0].value != new:
         raise CxrouteError(f"{file}: the list of intents cannot be edited in place; write one intent per line")
     return edited
 

@@ -16,7 +16,7 @@ from reconciler.cognigy.bot import (
     require_named,
 )
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
-from reconciler.text.escape import MAX_ITEMS, join_first, quote_name, sanitize
+from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.files import MIB, read_file
 from reconciler.text.json_values import as_object, as_text
 from reconciler.text.strict_json import STRICT_DECODER
@@ -26,31 +26,29 @@ _MAX_FILES: Final = 2_000  # flows of a folder, times locales
 _PAGE: Final = 100  # items of a page, the most that the API sends
 
 
-def read_bot(path: Path, locale: str | None) -> Bot:
-    """Return the bot of a folder or a file; `locale` selects one of a folder. Raises BotError."""
+def read_bot(path: Path) -> Bot:
+    """Return the bot of a folder or a file. Raises BotError."""
     place = sanitize(str(path))
     if not path.is_dir():
-        if locale is not None:
-            raise BotError(f"--locale selects from a folder or the API, and {place} is not a folder")
         return merge_bot(parse_intents(_read_json(path, path), place))
     root = next((each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path)
     files = list(islice(root.glob("*/*/intents.json"), _MAX_FILES + 1))
     if not 0 < len(files) <= _MAX_FILES:
         advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
         raise BotError(f"{place} has {'too many' if files else 'no'} files with intents; {advice}")
-    listed, names = root / "locales.json", sorted({file.parent.name for file in files})
-    if listed.exists():
-        locales = parse_locales(_read_json(listed, root), sanitize(str(listed)))
-        names.sort(key=lambda name: [*locales].index(name) if name in locales else len(locales))
-    chosen = choose_locales(names, locale)
+    listed = root / "locales.json"
+    locales = parse_locales(_read_json(listed, root), sanitize(str(listed))) if listed.exists() else {}
+    ranks = {name: rank for rank, name in enumerate(locales)}
     intents: list[BotIntent] = []
     cases: list[LookupCase] = []
-    for file in sorted(files, key=lambda file: (file.parts[-3], names.index(file.parts[-2]))):
-        if file.parts[-2] in chosen:
-            intents += parse_intents(_read_json(file, root), sanitize(str(file)))
-            chart = file.with_name("chart.json")
-            if chart.exists():
-                cases += parse_cases(_read_json(chart, root), file.parts[-3], sanitize(str(chart)))
+    for flow, _, locale in sorted(
+        (file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2]) for file in files
+    ):
+        folder = root / flow / locale
+        intents += parse_intents(_read_json(folder / "intents.json", root), sanitize(str(folder / "intents.json")))
+        chart = folder / "chart.json"
+        if chart.exists():
+            cases += parse_cases(_read_json(chart, root), flow, sanitize(str(chart)))
     return merge_bot(intents, cases)
 
 
@@ -61,12 +59,12 @@ def parse_locales(payload: object, place: str) -> dict[str, str]:
     return {item["name"]: str(item.get("_id") or "") for item in ordered}
 
 
-def choose_locales(names: list[str], name: str | None) -> list[str]:
-    """Return all names, or the one. Raises BotError."""
-    if name is not None and name not in names:
-        available = join_first(names, MAX_ITEMS, sanitize)
-        raise BotError(f"no locale is named {sanitize(name)}; available: {available}")
-    return names if name is None else [name]
+def read_limited(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file of at most `limit` bytes. Raises BotError."""
+    try:
+        return read_file(path, limit)
+    except OSError as error:
+        raise BotError(f"cannot read {sanitize(str(path))}: {error.strerror}") from None
 
 
 def _read_json(path: Path, root: Path) -> Any:  # noqa: ANN401 - any JSON
@@ -74,9 +72,7 @@ def _read_json(path: Path, root: Path) -> Any:  # noqa: ANN401 - any JSON
     try:
         if path != root and not path.resolve().is_relative_to(root.resolve()):
             raise BotError(f"{place} is a link that leaves the folder; copy the file instead")
-        return STRICT_DECODER.decode(read_file(path, _MAX_BYTES).decode("utf-8-sig"))
-    except OSError as error:
-        raise BotError(f"cannot read {place}: {error.strerror}") from None
+        return STRICT_DECODER.decode(read_limited(path, _MAX_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
 
@@ -102,8 +98,8 @@ DIALECT: Final = RestDialect(
 )
 
 
-def read_project(client: RestClient, project: str, locale: str | None) -> Bot:
-    """Return the bot of a project; `locale` selects one. Raises RestError and BotError."""
+def read_project(client: RestClient, project: str) -> Bot:
+    """Return the bot of a project. Raises RestError and BotError."""
     fields = {"projectId": project}
     flows = _list(client, "/flows", fields, Purpose("list the flows", "project"))
     listed = _list(client, "/locales", fields, Purpose("list the locales", "project"))
@@ -111,8 +107,8 @@ def read_project(client: RestClient, project: str, locale: str | None) -> Bot:
     intents: list[BotIntent] = []
     for flow in sorted(flows, key=lambda item: as_text(item.get("name"))):
         place = f"the intents of flow {quote_name(as_text(flow.get('name')))}"
-        for name in choose_locales([*locales], locale):
-            fields = {"includeChildren": "true", "preferredLocaleId": locales[name]}
+        for locale in locales.values():
+            fields = {"includeChildren": "true", "preferredLocaleId": locale}
             path = f"/flows/{quote(as_text(flow.get('_id')), safe='')}/intents"
             intents += parse_intents(_list(client, path, fields, Purpose(f"list {place}", "flow")), place)
     return merge_bot(intents)

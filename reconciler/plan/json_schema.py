@@ -135,18 +135,12 @@ def _replay() -> Schema:
         "before": destination,
         "after": destination,
         "moved": _NUMBER,
-        "rules": _list(_object({"before": name, "after": name, "conversations": _NUMBER})),
+        "rules": _list(_object({"before": name, "after": name})),
         "examples": _list(_object({"line": _COUNT, "attributes": {"type": "object"}})),
     }
-    counts = dict.fromkeys(("total", "moved", "movedPercent", "unknown", "unlisted"), _NUMBER)
-    return _object(
-        {
-            "file": _TEXT,
-            **counts,
-            **dict.fromkeys(("unrecorded", "unseen"), _list(_TEXT)),
-            "pairs": _list(_object(pair)),
-        }
-    )
+    fields: dict[str, Schema] = {"file": _TEXT, "pairs": _list(_object(pair))}
+    fields |= dict.fromkeys(("total", "moved", "movedPercent", "unknown", "unlisted"), _NUMBER)
+    return _object(fields | dict.fromkeys(("unrecorded", "unseen"), _list(_TEXT)))
 
 
 def _balance() -> Schema:

@@ -42,10 +42,10 @@ class ImpactCase:
     callers: str
     origins: tuple[str, ...]  # destinations today: each conversation goes to one of them
     destination: str
-    share: str  # of the sample: `3.1 %`; empty without a sample
+    share: str = ""  # of the sample: `3.1 %`; empty without a sample
     example: str
     rules: str  # the winning rules: `by cards/vip`, `cards/vip -> no rule`
-    exceptions: tuple[str, ...]
+    exceptions: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -192,7 +192,6 @@ def _merge_unlikely_rows(
         share=_total_share([share for _, share in rows], traffic),
         example=conversation_phrase(first.example.attributes, labels),
         rules=_rules(first),
-        exceptions=(),
     )
 
 

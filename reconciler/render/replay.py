@@ -1,32 +1,22 @@
 """Replayed conversations in words, for the command and for every format of a plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.plan.replay import DestinationPair, ReplayResult
-from reconciler.render.colour import Style
-from reconciler.render.impact import MAX_SHOWN, destination_phrase
+from reconciler.render.impact import MAX_SHOWN, ImpactCase, destination_phrase
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 _MAX_RULES: Final = 3
 
 
-class ReplayRoute(NamedTuple):
-    """Where conversations go instead, how many, by which rules, and examples with their lines."""
-
-    route: str
-    conversations: str
-    rules: str
-    examples: tuple[str, ...]
-
-
 class ReplaySummary(NamedTuple):
-    """The counts in words. All text is safe for a terminal."""
+    """The counts in words: conversations with the same origin and destination are a case. Safe for a terminal."""
 
     title: str
-    routes: tuple[ReplayRoute, ...]
+    cases: tuple[ImpactCase, ...]
     notes: tuple[str, ...]
 
 
@@ -42,7 +32,7 @@ def summarize_replay(
         rest = sum(pair.moved for pair in hidden)
         notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")
     if result.unlisted:
-        notes.append(f"and {_number(result.unlisted)} by further pairs of rules, which are not listed.")
+        notes.append(f"and {_number(result.unlisted)} of further pairs, which are not listed.")
     if result.unknown:
         reasons = ["conditions that cxroute does not understand"]
         if result.unrecorded:
@@ -50,28 +40,21 @@ def summarize_replay(
         notes.append(f"Not known of {_number(result.unknown)}, which depend on {', or on '.join(reasons)}.")
     if result.unseen:
         seen = join_first(result.unseen, limit, labels.name)
-        notes.append(f"No line has these attributes, which rules test; they count as missing: {seen}.")
-    routes = tuple(_route(pair, names, labels) for pair in result.pairs[:limit])
-    return ReplaySummary(title, routes, tuple(notes))
+        notes.append(f"No row has these attributes, which rules test; they count as missing: {seen}.")
+    return ReplaySummary(title, tuple(_case(pair, names, labels) for pair in result.pairs[:limit]), tuple(notes))
 
 
-def replay_lines(summary: ReplaySummary, style: Style) -> Iterator[str]:
-    """Yield the counts as lines for a terminal."""
-    yield style("bold", summary.title)
-    for route in summary.routes:
-        yield f"  {style('yellow', route.route)}: {route.conversations}   ({route.rules})"
-        yield from (style("dim", f"      {example}") for example in route.examples)
-    yield from (f"  {note}" for note in summary.notes)
-
-
-def _route(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ReplayRoute:
+def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ImpactCase:
     before, after = (destination_phrase(destination, names) for destination in (pair.before, pair.after))
-    winners = [" -> ".join(map(_rule, rules.winners)) for rules in pair.rules if rules.winners]
-    examples = []
-    for line, attributes in pair.examples:
-        recorded = {name: value for name, value in attributes.items() if value is not None}
-        examples.append(f"line {line:,}: {conversation_phrase(recorded, labels)}")
-    return ReplayRoute(f"{before} -> {after}", _number(pair.moved), join_first(winners, _MAX_RULES), tuple(examples))
+    line, attributes = pair.examples[0]
+    recorded = {name: value for name, value in attributes.items() if value is not None}
+    return ImpactCase(
+        callers=f"{_number(pair.moved)} {'conversation' if pair.moved == 1 else 'conversations'}",
+        origins=(before,),
+        destination=after,
+        example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
+        rules=join_first([" -> ".join(map(_rule, rules)) for rules in pair.rules.values()], _MAX_RULES),
+    )
 
 
 def _rule(entry: RoutingEntry | None) -> str:

@@ -27,7 +27,7 @@ card_not_working,0.69,gold,555-6
 
 
 def test_two_files_are_replayed_without_an_environment(cxroute: Program) -> None:
-    """Who goes elsewhere, by pair of queues, with the winning rules and up to three examples with their lines."""
+    """Who goes elsewhere, by pair of queues, with the winning rules and an example; JSON has three."""
     left, right = file("left.json", [card(0.5), ALL]), file("right.json", [card(0.7), ALL])
     calls = file("calls.csv", CALLS)
     assert 0 == cxroute("replay", calls, left, right)
@@ -36,10 +36,8 @@ def test_two_files_are_replayed_without_an_environment(cxroute: Program) -> None
 calls.csv, from left.json to right.json
 
 Of 6 recorded conversations, 4 (66.7 %) go elsewhere.
-  "q-cards" -> "q-general": 4   ("card" -> "all")
-      line 3: intent "card_not_working", confidence 0.6
-      line 4: intent "card_not_working", confidence 0.55
-      line 6: intent "card_not_working", confidence 0.5
+  4 conversations: "q-cards" -> "q-general"
+      example: line 3: intent "card_not_working", confidence 0.6   ("card" -> "all")
 """
         == cxroute.out
     )
@@ -47,8 +45,10 @@ Of 6 recorded conversations, 4 (66.7 %) go elsewhere.
     (pair,) = found.pop("pairs")
     assert {"file": "calls.csv", "total": 6, "moved": 4, "movedPercent": 100 * 4 / 6} == dict(list(found.items())[:4])
     assert (0, 0, [], []) == (found["unknown"], found["unlisted"], found["unrecorded"], found["unseen"])
-    assert [{"before": "card", "after": "all", "conversations": 4}] == pair["rules"]
+    assert [{"before": "card", "after": "all"}] == pair["rules"]
+    assert 4 == pair["moved"]
     assert {"queues": [{"queueId": "q-general", "queueName": None, "share": 1.0}]} == pair["after"]
+    assert [3, 4, 6] == [example["line"] for example in pair["examples"]]
     assert {"cognigyDetectedIntent": "card_not_working", "cognigyConfidence": 0.6} == pair["examples"][0]["attributes"]
     assert "555" not in cxroute.out  # a column that no rule tests stays out of reports
     assert 0 == code
@@ -145,7 +145,9 @@ def test_the_report_has_the_counts_in_every_format(cxroute: Program, sample: str
     assert counted.startswith("Of 432 recorded conversations, ")
     assert 0 == cxroute("plan", "--replay", sample, "--report", "report", "--out", "plan.json")
     assert f"**{counted}**" in Path("report/plan.md").read_text(encoding="utf-8")
-    assert "| From → to | Conversations | Rules | Example |" in Path("report/plan.md").read_text(encoding="utf-8")
+    after = Path("report/plan.md").read_text(encoding="utf-8").partition(counted)[2]
+    assert after.lstrip("*\n").startswith("| Callers | Today | After this change |\n")
+    assert "  - example: line " in after
     assert escape(counted) in Path("report/plan.html").read_text(encoding="utf-8")
     saved = json.loads(Path("report/plan.json").read_text(encoding="utf-8"))
     _, bare = cxroute.json("plan")

@@ -43,7 +43,7 @@ tests:
   - {given: {intent: lost, confidence: 0.9}, expect: {queue: Cards}}
 """
 KINDS = ("added", "removed", "renamed", "unrouted", "unknown", "unknownCases")
-FACTS = ("unnamedCases", "decidedInFlow")
+FACTS = ("decidedInFlow",)
 SAME = ("lost", "stolen", "limits")
 
 
@@ -139,20 +139,19 @@ def test_route_tests_of_unknown_intents_are_not_reported(desk: Desk) -> None:
 
 
 def test_lookup_cases_are_compared_letter_by_letter(desk: Desk) -> None:
-    """A case on an unknown intent, and one on an intent that no rule names; the flow decides before CXone."""
+    """A case on an unknown intent, and those on intents of the bot; the flow decides before CXone."""
     chart = lookup_chart("lost", "Lost", "limits", "quiet")
     names = [*SAME, "quiet"]
     desk.document(names)
     write("rest.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: Q}]\n")
     code, differences = desk.check(map(intent, names), chart=chart)
     assert 2 == code
-    assert {"unknownCases", "unnamedCases", "decidedInFlow"} == {*differences}
+    assert {"unknownCases", "decidedInFlow"} == {*differences}
     assert [{"intent": "Lost", "flow": "Main"}] == differences["unknownCases"]
-    assert [{"intent": "quiet", "flow": "Main"}] == differences["unnamedCases"]
     assert ["limits", "lost", "quiet"] == differences["decidedInFlow"]
     assert "3 intents with a Lookup case: the flow itself decides for them, before CXone does:\n" in desk.text()
     code, differences = desk.check(map(intent, names), chart=lookup_chart("quiet"))
-    assert (0, {"unnamedCases", "decidedInFlow"}) == (code, {*differences})
+    assert (0, {"decidedInFlow": ["quiet"]}) == (code, differences)
     decided = {"decidedInFlow": ["limits", "lost"]}
     assert (0, decided) == desk.check(map(intent, names), chart=lookup_chart("lost", "limits"))
 

@@ -173,7 +173,7 @@ def test_a_wrong_line_of_json_is_refused_at_its_name(name: str) -> None:
     assert [f"t.jsonl:{expected}"] == said(f'{{"intent": "a"}}\n{text}\n{{"count": -1}}\n', "t.jsonl")
 
 
-def test_attributes_that_no_line_has_are_named() -> None:
+def test_attributes_that_no_row_has_are_named() -> None:
     """They count as missing, which may not be what was meant; one line that has them is enough."""
     Path("t.jsonl").write_text('{"intent": "a"}\n{"intent": "b"}\n', encoding="utf-8")
     result = count("t.jsonl")
@@ -215,12 +215,12 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
 
 def test_many_pairs_and_examples_are_bounded() -> None:
-    """Of 2,500 pairs of rules, 2,000 are listed; the conversations of the others are added up."""
+    """Of 2,500 pairs of destinations, 2,000 are listed; the conversations of the others are added up."""
     many = [rule(f"k{at}", 1, [attribute(INTENT, "equals", f"i{at}")], f"q{at}") for at in range(2_500)]
     Path("t.csv").write_text("intent\n" + "".join(f"i{at}\n" * 2 for at in range(2_500)), encoding="utf-8")
     reader = RecordReader("t.csv", BotAttributes())
     result = replay(reader, ReplaySide(entries(many), DIRECT), ReplaySide((), DIRECT))
     assert (5_000, 1_000, 2_000) == (result.moved, result.unlisted, len(result.pairs))
-    assert all([2] == [rules.conversations for rules in pair.rules] for pair in result.pairs)
+    assert all((2, 1) == (pair.conversations, len(pair.rules)) for pair in result.pairs)
     first = next(pair for pair in result.pairs if str(pair.before).startswith("(('q0',"))
     assert [2, 3] == [example.line for example in first.examples]

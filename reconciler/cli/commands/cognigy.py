@@ -50,10 +50,6 @@ docs/cognigy.md explains where the conversation's id comes from, and which check
 """
 
 
-_OTHERS: Final = {
-    "nodes": ("source", "project", "locale", "into", "check", "format"),
-    "intents": ("code",),
-}  # the options of the other task
 _HELP: Final = (
     "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of exported intents, or\n"
     "the API (key in COGNIGY_API_KEY). An existing document is edited in place. --check writes nothing, compares the\n"
@@ -73,7 +69,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--code", action="store_true", help="nodes: print only the text of the Code node")
     add("--from", dest="source", metavar="PATH", help="intents: folder of the Cognigy CLI, or file of exported intents")
     add("--project", metavar="ID", help="intents: read the project from the API")
-    add("--locale", metavar="NAME", help="intents: only this locale (default: all)")
     add("--into", metavar="FILE", help="intents: the file of the Intents document (default: print a new one)")
     add("--check", action="store_true", help="intents: compare the bot with the manifests; exit 2 if they differ")
     add("--format", choices=("text", "json"), help="intents: format of --check (default: text)")
@@ -81,12 +76,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if others := [name.replace("source", "from") for name in _OTHERS[options.task] if getattr(options, name)]:
-        raise UsageError(f"--{others[0]} is not an option of `cognigy {options.task}`")
     if options.task == "intents":
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
+    if any((options.source, options.project, options.into, options.check, options.format)):
+        raise UsageError("--from, --project, --into, --check and --format are options of `cognigy intents`")
     script = code(options.conversation, options.none)
     if options.code:
         output.file_text(script)

@@ -12,7 +12,8 @@ from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.plan.replay import ReplaySide, replay, replay_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN
-from reconciler.render.replay import replay_lines, summarize_replay
+from reconciler.render.replay import summarize_replay
+from reconciler.render.text.behaviour import replay_lines
 from reconciler.text.escape import sanitize
 from reconciler.traffic.records import RecordReader
 

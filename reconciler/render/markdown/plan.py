@@ -192,7 +192,7 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
     blocks += [_totals_text(summary), *_deletes(summary)]
     blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
     blocks += findings_list(summary, facts.links, level.findings)
-    blocks += _examples(summary.impact, level) if summary.impact else []
+    blocks += _examples(summary.impact.cases, level) if summary.impact else []
     if "diff" in level.parts and summary.changes:
         blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
     if "map" in level.parts and summary.changes and (lanes := drawn_lanes(routing)):
@@ -205,12 +205,8 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     if not impact.cases:
         basis = [escape_markdown(impact.premise)] if impact.premise else []
         return [f"**{escape_markdown(impact.title)}**", *basis, *_unknown(impact, level)]
-    shares = any(case.share for case in impact.cases)
-    rows = [_case(case, shares) for case in impact.cases[: level.cases]]
-    visible = [row for row in rows if len(row) <= level.max_row]
-    head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
-    rule = "|---|---|---|" + ("---:|" if shares else "")
-    rest = impact.rest_text(len(impact.cases) - len(visible))
+    table, visible = _case_table(impact.cases, level)
+    rest = impact.rest_text(len(impact.cases) - visible)
     after = [f"{escape_markdown(rest)}; see plan.html."] if rest else []
     after += [] if impact.unknown else [OTHERS_UNCHANGED]
     after += [escape_markdown(impact.premise)] if impact.premise else []
@@ -218,8 +214,7 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     balance_head = ("| Queue | Today | After this change | Change |", "|---|---:|---:|---:|")
     blocks = [f"**{impact.title}** ({escape_markdown(impact.share)})"]
     blocks += ["\n".join([*balance_head, *balance])] if balance else []
-    blocks += ["\n".join([head, rule, *visible])] if visible else []
-    return [*blocks, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
+    return [*blocks, *table, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
 
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -229,6 +224,16 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     hidden = len(summary.consent) - limit
     lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
     return [alert("NOTE", ["**Consent needed:**", *lines])] if lines else []
+
+
+def _case_table(cases: Sequence[ImpactCase], level: DetailLevel) -> tuple[list[str], int]:
+    """Return the table of the cases that fit, and their number."""
+    shares = any(case.share for case in cases)
+    rows = [_case(case, shares) for case in cases[: level.cases]]
+    visible = [row for row in rows if len(row) <= level.max_row]
+    head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
+    rule = "|---|---|---|" + ("---:|" if shares else "")
+    return ["\n".join([head, rule, *visible])] if visible else [], len(visible)
 
 
 def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
@@ -282,11 +287,11 @@ def _deletes(summary: PlanSummary) -> list[str]:
     return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{note}"])]
 
 
-def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
-    if "examples" not in level.parts or not impact.cases:
+def _examples(cases: Sequence[ImpactCase], level: DetailLevel) -> list[str]:
+    if "examples" not in level.parts or not cases:
         return []
     lines = []
-    for case in impact.cases:
+    for case in cases:
         fields = (case.callers, case.origin, case.destination, case.example, case.rules)
         callers, origin, destination, example, rules = map(escape_markdown, fields)
         lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
@@ -294,16 +299,11 @@ def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 
 
 def _replay_blocks(replay: ReplaySummary, level: DetailLevel) -> list[str]:
-    lines = []
-    for route in replay.routes[: level.cases]:
-        fields = (route.route.replace(" -> ", " → "), route.conversations, route.rules, "; ".join(route.examples[:1]))
-        lines.append(f"| {' | '.join(table_cell(escape_markdown(text)) for text in fields)} |")
-    visible = [line for line in lines if len(line) <= level.max_row]
-    hidden = len(replay.routes) - len(visible)
+    table, visible = _case_table(replay.cases, level)
+    hidden = len(replay.cases) - visible
     rest = [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."] if hidden else []
-    head = ["| From → to | Conversations | Rules | Example |", "|---|---:|---|---|"]
-    blocks = [f"**{escape_markdown(replay.title)}**", *(["\n".join([*head, *visible])] if visible else [])]
-    return [*blocks, *rest, *map(escape_markdown, replay.notes)]
+    notes = map(escape_markdown, replay.notes)
+    return [f"**{escape_markdown(replay.title)}**", *table, *rest, *notes, *_examples(replay.cases, level)]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

@@ -1,10 +1,11 @@
-"""The impact on conversations as text for a terminal."""
+"""The impact on conversations, and replayed ones, as text for a terminal."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from reconciler.render.colour import Style
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, ImpactCase, ImpactSummary
+from reconciler.render.replay import ReplaySummary
 
 _ONE_LINE: Final = 100  # characters of callers and route that fit on one line
 
@@ -25,6 +26,14 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
     if impact.unknown:
         yield style("yellow", UNKNOWN_NOTE)
         yield from (f"  {item}" for item in impact.unknown)
+
+
+def replay_lines(replay: ReplaySummary, style: Style) -> Iterator[str]:
+    """Yield the title, the cases and the notes of replayed conversations."""
+    yield style("bold", replay.title)
+    for case in replay.cases:
+        yield from _case(case, style)
+    yield from (f"  {note}" for note in replay.notes)
 
 
 def _case(case: ImpactCase, style: Style) -> Iterator[str]:

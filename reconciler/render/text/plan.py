@@ -11,9 +11,8 @@ from reconciler.render.change_summary import ChangeSummary, FieldRow, common_row
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
-from reconciler.render.replay import replay_lines
 from reconciler.render.summary import PlanSummary
-from reconciler.render.text.behaviour import impact_lines
+from reconciler.render.text.behaviour import impact_lines, replay_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
