@@ -18,7 +18,7 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     confidence. Raises ManifestError at the first wrong row, and UsageError for a column that the file does not have.
     """
     bot = BotAttributes(intent=columns.get(INTENT, INTENT), confidence=columns.get(CONFIDENCE, CONFIDENCE))
-    reader, cells, indexes = RecordReader(path, bot), CellCounts(()), list[int]()
+    reader, cells, indexes, seen = RecordReader(path, bot), CellCounts(()), list[int](), set[str]()
     for row in reader.rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
         if not indexes:
             known = reader.layout.attributes
@@ -29,11 +29,13 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
         result = reader.layout.read_row(Record(0, reader.line, row))
         if result is None:
             reader.refuse()
-        values = zip(chosen, (result[0][index] for index in indexes), strict=True)
+        values = [*zip(chosen, (result[0][index] for index in indexes), strict=True)]
+        seen.update(name for name, value in values if value is not None)
         cell = (round_down(value, HUNDREDTH) if name == CONFIDENCE else value for name, value in values)
         cells.add(tuple(cell), result[1])
-    for column in reader.unseen:
-        raise _missing(reader, column)
+    if indexes and reader.is_json:  # a name that no line has is a misspelt column
+        for name in {*(columns or (INTENT, CONFIDENCE))} - seen:
+            raise _missing(reader, columns.get(name, name))
     return cells if cells.total else reader.refuse_empty()
 
 

@@ -31,6 +31,7 @@ class RecordReader:
 
     def __init__(self, path: str, attributes: BotAttributes) -> None:
         self.name = escape_invisible("stdin" if path == "-" else path)
+        self.is_json = False  # once a row is read
         self.line = 1  # the line of the row that is read
         self.size = 0  # bytes of the row that is read
         self._lines: list[bytes] = []  # of the row that is read
@@ -52,7 +53,8 @@ class RecordReader:
             try:
                 lines = self._read_lines()
                 first = next(lines, "")
-                rows = (self._json_rows if first.startswith("{") else self._csv_rows)(chain([first], lines), tested)
+                self.is_json = first.startswith("{")
+                rows = (self._json_rows if self.is_json else self._csv_rows)(chain([first], lines), tested)
                 header = next(rows)
                 self.layout.read_header(Record(0, 1, header))
                 for cells in rows:
