@@ -7,18 +7,8 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from reconciler.forge import forge
 from reconciler.forge.archive import read_archive_file
-from reconciler.forge.forge import (
-    MAX_PLAN_BYTES,
-    PLAN_FILE,
-    Approvals,
-    BranchTip,
-    CommitStatus,
-    MergedRequest,
-    PipelineRun,
-    PlanRun,
-    Post,
-)
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
 from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, parse_object, text_at
@@ -74,13 +64,13 @@ DIALECT: Final = RestDialect(
 )
 
 
-def read_run(variables: Mapping[str, str]) -> PipelineRun:
+def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the run from the step's variables. Raises UsageError outside of a pipeline of Azure Repos."""
     step = StepVariables(variables, "Azure DevOps")
     project, repository = step.matching("SYSTEM_TEAMPROJECTID", _GUID), step.matching("BUILD_REPOSITORY_ID", _GUID)
     api, run = step.address("SYSTEM_COLLECTIONURI"), step.number("BUILD_BUILDID")
     number = step.optional_number("SYSTEM_PULLREQUEST_PULLREQUESTID")
-    return PipelineRun(
+    return forge.PipelineRun(
         repository=f"{project}/{repository}",
         id=run,
         attempt=step.number("SYSTEM_JOBATTEMPT", "1"),
@@ -100,7 +90,7 @@ class AzureDevOps:
     manual_advice = "Run the apply pipeline manually (Pipelines, Run pipeline): it plans, waits for approval, applies."
     max_text = 70_000  # a comment has 150,000 units of UTF-16, of which a character takes at most 2
 
-    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+    def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
         project, repository = run.repository.split("/")
         self._http, self._run, self._project = http, run, f"/{project}/_apis"
         self._git = f"{self._project}/git/repositories/{repository}"
@@ -114,14 +104,14 @@ class AzureDevOps:
             raise RestError(f"cannot {purpose.task}: the response has no account")
         return login
 
-    def list_notes(self, number: int) -> list[Post]:
+    def list_notes(self, number: int) -> list[forge.Post]:
         """Return the first comment of every thread that is not of the system, oldest first."""
         posts, purpose = [], Purpose(f"read the comments of pull request {number}", _READ)
         for thread in self._list_of_pull(number, "threads", purpose):
             first = next(iter(list_objects(thread, "comments")), {})
             if first.get("commentType") == "text" and not first.get("isDeleted"):
                 body = _from_azure(text_at(first, "content"))
-                posts.append(Post(number_at(thread, "id"), text_at(first, "author", "id"), body))
+                posts.append(forge.Post(number_at(thread, "id"), text_at(first, "author", "id"), body))
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
@@ -138,14 +128,12 @@ class AzureDevOps:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
         return sorted(self._http.pages(path, purpose), key=lambda item: number_at(item, "id"))
 
-    def list_drift_issues(self) -> list[Post]:
+    def list_drift_issues(self) -> list[forge.Post]:
         """Return the open tasks with our tag."""
         purpose = Purpose("list the tasks about drift", _ITEMS)
         found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": _DRIFT_QUERY}, purpose)
-        ids, closed = (
-            [str(number_at(item, "id")) for item in list_objects(found, "workItems")],
-            self._closed_states(purpose),
-        )
+        ids = [str(number_at(item, "id")) for item in list_objects(found, "workItems")]
+        closed = self._closed_states(purpose)
         posts = []
         for start in range(0, len(ids), _BATCH):
             options = {"ids": ",".join(ids[start : start + _BATCH]), "fields": ",".join(_ITEM_FIELDS)}
@@ -153,7 +141,7 @@ class AzureDevOps:
                 author, state, text = map(as_object(item.get("fields")).get, _ITEM_FIELDS)
                 if state not in closed:
                     body = html.unescape(_ELEMENT.sub("", as_text(text)))
-                    posts.append(Post(number_at(item, "id"), text_at(author, "id"), body))
+                    posts.append(forge.Post(number_at(item, "id"), text_at(author, "id"), body))
         return posts
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
@@ -183,17 +171,17 @@ class AzureDevOps:
         path, purpose = _address(f"{self._project}/wit/workitems/{item}"), Purpose("write the task about drift", _ITEMS)
         return self._http.send(method, path, patch, purpose, _PATCH)
 
-    def fetch_branch_tip(self) -> BranchTip:
+    def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _READ)
         ref = text_at(self._http.get_object(_address(self._git), purpose), "defaultBranch")
         path = _address(f"{self._git}/refs", filter=ref.removeprefix("refs/"))
         for found in self._http.pages(path, purpose) if ref else ():  # all refs that start with that name
             if found.get("name") == ref:
-                return BranchTip(ref.removeprefix("refs/heads/"), text_at(found, "objectId"))
+                return forge.BranchTip(ref.removeprefix("refs/heads/"), text_at(found, "objectId"))
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
-    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
         query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
         purpose = Purpose("find the pull request of this commit", _READ)
@@ -201,14 +189,12 @@ class AzureDevOps:
         for pull in (pull for result in list_objects(answer, "results") for pull in list_objects(result, sha)):
             place = (pull.get("status"), pull.get("targetRefName"), text_at(pull, "lastMergeCommit", "commitId"))
             if place == ("completed", f"refs/heads/{tip.branch}", sha):
-                head, is_from_fork = (
-                    text_at(pull, "lastMergeSourceCommit", "commitId"),
-                    pull.get("forkSource") is not None,
-                )
-                found[text_at(pull, "closedDate")] = MergedRequest(number_at(pull, "pullRequestId"), head, is_from_fork)
+                number, head = number_at(pull, "pullRequestId"), text_at(pull, "lastMergeSourceCommit", "commitId")
+                is_from_fork = pull.get("forkSource") is not None
+                found[text_at(pull, "closedDate")] = forge.MergedRequest(number, head, is_from_fork)
         return found[max(found)] if found else None
 
-    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+    def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished build for a pull request with this head, by the pipelines of that file."""
         purpose = Purpose(f"list the runs of {pipeline}", _BUILDS)
         repository = {"repositoryId": self._run.repository.partition("/")[2], "repositoryType": "TfsGit"}
@@ -223,7 +209,7 @@ class AzureDevOps:
         for build in islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ():
             facts = (build.get("reason"), build.get("status"), _built_commit(build))
             if facts == ("pullRequest", "completed", head) and build.get("result") != "canceled":
-                return PlanRun(number_at(build, "id"), build.get("result") == "succeeded")
+                return forge.PlanRun(number_at(build, "id"), build.get("result") == "succeeded")
         return None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
@@ -239,10 +225,10 @@ class AzureDevOps:
         path = f"{self._project}/pipelines/{number_at(as_object(build.get('definition')), 'id')}/runs/{run}/artifacts"
         path = _address(path, **{"artifactName": artifact, "$expand": "signedContent"})
         link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
-        archive = self._http.download_from(link, MAX_PLAN_BYTES, purpose)
-        return read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES, artifact)
+        archive = self._http.download_from(link, forge.MAX_PLAN_BYTES, purpose)
+        return read_archive_file(archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES, artifact)
 
-    def fetch_approvals(self, number: int) -> Approvals:
+    def fetch_approvals(self, number: int) -> forge.Approvals:
         """Return who approved the last push: a vote stays after a push, so the record of the vote must be younger."""
         purpose = Purpose(f"read the votes on pull request {number}", _READ)
         pull = self._http.get_object(_address(f"{self._git}/pullRequests/{number}"), purpose)
@@ -263,7 +249,7 @@ class AzureDevOps:
             is_current = vote in _APPROVED and votes.get(identity) == str(vote)
             if is_current and identity not in {"", *authors} and not reviewer.get("isContainer"):
                 approvers.add(text_at(reviewer, "uniqueName").lower())
-        return Approvals(head, frozenset(approvers - {""}))
+        return forge.Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user, or the direct members of a team (`@PROJECT/TEAM`): groups in a team are not read."""
@@ -278,7 +264,7 @@ class AzureDevOps:
         people = (identity for identity in identities if not identity.get("isContainer"))
         return frozenset(text_at(person, "uniqueName").lower() for person in people) - {""}
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
+    def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit; in a pull request's run, of its push: a branch policy can only require that."""
         number, purpose = self._run.pull_request, Purpose(f"set the status of {sha[:8]}", _NOTE)
         if number is None:
@@ -293,7 +279,7 @@ class AzureDevOps:
             raise RestError(f"cannot {purpose.task}: it is not a head of pull request {number}")
         return self._post_status(f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose)
 
-    def _post_status(self, path: str, status: CommitStatus, purpose: Purpose) -> None:
+    def _post_status(self, path: str, status: forge.CommitStatus, purpose: Purpose) -> None:
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
         fields = {"state": state, "description": status.text, "context": {"genre": genre, "name": name}}

@@ -8,16 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from reconciler.forge.forge import (
-    MAX_PLAN_BYTES,
-    Approvals,
-    BranchTip,
-    CommitStatus,
-    MergedRequest,
-    PipelineRun,
-    PlanRun,
-    Post,
-)
+from reconciler.forge import forge
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import MISSING, ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
 from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, text_at
@@ -53,11 +44,11 @@ DIALECT: Final = RestDialect(
 )
 
 
-def read_run(variables: Mapping[str, str]) -> PipelineRun:
+def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the run from the step's variables. Raises UsageError outside of a pipeline."""
     step = StepVariables(variables, "Bitbucket")
     repository, run = step.matching("BITBUCKET_REPO_FULL_NAME", _REPOSITORY), step.number("BITBUCKET_BUILD_NUMBER")
-    return PipelineRun(
+    return forge.PipelineRun(
         repository=repository,
         id=run,
         attempt=step.number("BITBUCKET_STEP_RUN_NUMBER", "1"),
@@ -94,7 +85,7 @@ class Bitbucket:
     manual_advice = "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and applies."
     max_text = 32_768
 
-    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+    def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
         self._http, self._run, self._key = http, run, http.token.encode()
         self._path = f"/repositories/{run.repository}"
 
@@ -102,7 +93,7 @@ class Bitbucket:
         """Return the author of signed notes."""
         return SELF
 
-    def list_notes(self, number: int) -> list[Post]:
+    def list_notes(self, number: int) -> list[forge.Post]:
         """Return every comment of a pull request. Of several with one signature the first counts: others are copies."""
         purpose, signed = Purpose(f"read the comments of pull request {number}", _NOTES), set()
         posts = []
@@ -115,7 +106,7 @@ class Bitbucket:
             if hmac.compare_digest(line.encode(), sign_note(self._key, number, first).encode()) and line not in signed:
                 signed.add(line)
                 author, body = SELF, f"{first}\n{below}"
-            posts.append(Post(number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
+            posts.append(forge.Post(number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
@@ -133,14 +124,14 @@ class Bitbucket:
 
     list_drift_issues = open_drift_issue = change_drift_issue = _refuse_issues
 
-    def fetch_branch_tip(self) -> BranchTip:
+    def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _CODE)
         branch = text_at(self._http.get_object(self._path, purpose), "mainbranch", "name")
         ref = self._http.get_object(f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose)
-        return BranchTip(branch, text_at(ref, "target", "hash"))
+        return forge.BranchTip(branch, text_at(ref, "target", "hash"))
 
-    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         # Not /commit/SHA/pullrequests: it needs an app, and does not promise the commit of a merge or squash.
         purpose = Purpose("find the pull request of this commit", "Pull requests: Read")
@@ -149,19 +140,17 @@ class Bitbucket:
         for pull in self._http.pages(path, purpose):
             if _moment(pull, "updated_on", purpose) < since:
                 return None  # merged before this commit was made
-            merge, is_here = (
-                text_at(pull, "merge_commit", "hash"),
-                text_at(pull, "destination", "branch", "name") == tip.branch,
-            )
+            merge = text_at(pull, "merge_commit", "hash")
+            is_here = text_at(pull, "destination", "branch", "name") == tip.branch
             if not (is_here and merge and sha.startswith(merge) and self._resolve(merge, purpose) == sha):
                 continue
             is_from_fork = text_at(pull, "source", "repository", "full_name") != self._run.repository
             head = text_at(pull, "source", "commit", "hash")
             head = head if is_from_fork else self._resolve(head, purpose)
-            return MergedRequest(number_at(pull, "id"), head, is_from_fork)
+            return forge.MergedRequest(number_at(pull, "id"), head, is_from_fork)
         return None
 
-    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+    def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished pipeline of the pull request's head commit; `pipeline` is the only file."""
         purpose, newest = Purpose(f"list the runs of {pipeline}", "Pipelines: Read"), None
         path = f"{self._path}/pipelines?target.commit.hash={quote(head)}&sort=-created_on&pagelen=100"
@@ -170,7 +159,7 @@ class Bitbucket:
             facts = (text_at(item, "target", "type"), text_at(item, "state", "name"))
             is_plan = facts == ("pipeline_pullrequest_target", "COMPLETED") and result != "STOPPED"
             if is_plan and commit and head.startswith(commit):
-                run = PlanRun(number_at(item, "build_number"), result == "SUCCESSFUL")
+                run = forge.PlanRun(number_at(item, "build_number"), result == "SUCCESSFUL")
                 newest = max(newest or run, run)
         return newest
 
@@ -178,13 +167,13 @@ class Bitbucket:
         """Return the plan in the repository's downloads."""
         path = f"{self._path}/downloads/{quote(f'cxroute-plan-{environment}-{run}.json')}"
         try:
-            return self._http.download(path, MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _CODE))
+            return self._http.download(path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _CODE))
         except RestError as error:
             if error.status == MISSING:
                 return None
             raise
 
-    def fetch_approvals(self, number: int) -> Approvals:
+    def fetch_approvals(self, number: int) -> forge.Approvals:
         """Return who approved after the last update of the pull request; a later withdrawal counts."""
         purpose = Purpose(f"read the approvals of pull request {number}", "Pull requests: Read")
         path = f"{self._path}/pullrequests/{number}"
@@ -201,7 +190,7 @@ class Bitbucket:
         in_time = {_account(approval) for approval in approvals if _moment(approval, "date", purpose) > since}
         people = list_objects(pull, "participants")
         current = {_account(one) for one in people if one.get("approved") is True and one.get("state") == "approved"}
-        return Approvals(self._resolve(head, purpose), frozenset(in_time & current) - {author, ""})
+        return forge.Approvals(self._resolve(head, purpose), frozenset(in_time & current) - {author, ""})
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user, by the UUID of their account: nicknames are not unique, and users change them."""
@@ -211,7 +200,7 @@ class Bitbucket:
             raise RestError(f"{owner} is not an owner on Bitbucket: name a user as @UUID. {groups}")
         return frozenset({name[1].lower()})
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
+    def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit."""
         key = status.name if len(status.name) <= _MAX_KEY else hashlib.sha256(status.name.encode()).hexdigest()[:32]
         fields = {"key": key, "name": status.name, "state": _STATES[status.state], "description": status.text}

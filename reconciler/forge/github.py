@@ -8,18 +8,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.errors import RefusedError
+from reconciler.forge import forge
 from reconciler.forge.archive import read_archive_file
-from reconciler.forge.forge import (
-    MAX_PLAN_BYTES,
-    PLAN_FILE,
-    Approvals,
-    BranchTip,
-    CommitStatus,
-    MergedRequest,
-    PipelineRun,
-    PlanRun,
-    Post,
-)
 from reconciler.forge.plan_report import read_json_object
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
@@ -44,7 +34,7 @@ _ISSUE: Final = "issues: write"
 _EXISTS: Final = 422
 
 
-def read_run(variables: Mapping[str, str]) -> PipelineRun:
+def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the run from the step's variables and its event. Raises UsageError outside of a workflow."""
     step, event_file = StepVariables(variables, "GitHub"), variables.get("GITHUB_EVENT_PATH")
     pull = as_object(read_json_object(Path(event_file)).get("pull_request")) if event_file else {}
@@ -54,7 +44,7 @@ def read_run(variables: Mapping[str, str]) -> PipelineRun:
     attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
     server = step.address("GITHUB_SERVER_URL", "https://github.com")
     sha = text_at(pull, "head", "sha") if "head" in pull else variables.get("GITHUB_SHA", "")
-    return PipelineRun(
+    return forge.PipelineRun(
         repository=repository,
         id=run,
         attempt=attempt,
@@ -76,7 +66,7 @@ class GitHub:
     )
     max_text = 65_536
 
-    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+    def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
         self._http, self._repository, self._path = http, run.repository, f"/repos/{run.repository}"
 
     def fetch_login(self) -> str:
@@ -89,7 +79,7 @@ class GitHub:
             raise
         return str(login.get("login") or BOT)
 
-    def list_notes(self, number: int) -> list[Post]:
+    def list_notes(self, number: int) -> list[forge.Post]:
         """Return every comment of a pull request, oldest first."""
         purpose = Purpose(f"read the comments of pull request {number}", _COMMENT)
         listed = self._http.pages(f"{self._path}/issues/{number}/comments?per_page=100", purpose)
@@ -101,7 +91,7 @@ class GitHub:
         purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
         self._http.send(method, f"{self._path}/issues/{path}", {"body": body}, purpose)
 
-    def list_drift_issues(self) -> list[Post]:
+    def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
         purpose = Purpose("list the issues about drift", _ISSUE)
         listed = self._http.pages(f"{self._path}/issues?state=open&labels={LABEL}&per_page=100", purpose)
@@ -128,26 +118,27 @@ class GitHub:
         purpose = Purpose("write the issue about drift", _ISSUE)
         return self._http.send(method, f"{self._path}/issues{path}", fields, purpose)
 
-    def fetch_branch_tip(self) -> BranchTip:
+    def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", "contents: read")
         branch = str(self._http.get_object(self._path, purpose).get("default_branch"))
         ref = self._http.get_object(f"{self._path}/git/ref/heads/{quote(branch)}", purpose)
-        return BranchTip(branch, text_at(ref, "object", "sha"))
+        return forge.BranchTip(branch, text_at(ref, "object", "sha"))
 
-    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
-        found: dict[str, MergedRequest] = {}
+        found: dict[str, forge.MergedRequest] = {}
         for pull in self._http.pages(f"{self._path}/commits/{sha}/pulls?per_page=100", purpose):
             base, merged = as_object(pull.get("base")), text_at(pull, "merged_at")
             place = (text_at(base, "repo", "full_name"), base.get("ref"), pull.get("merge_commit_sha"))
             if merged and place == (self._repository, tip.branch, sha):
                 is_from_fork = text_at(pull, "head", "repo", "full_name") != self._repository
-                found[merged] = MergedRequest(number_at(pull, "number"), text_at(pull, "head", "sha"), is_from_fork)
+                number, head = number_at(pull, "number"), text_at(pull, "head", "sha")
+                found[merged] = forge.MergedRequest(number, head, is_from_fork)
         return found[max(found)] if found else None
 
-    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+    def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
         path = f"/actions/workflows/{quote(pipeline, safe='')}/runs"
         query = f"?event=pull_request&head_sha={quote(head)}&per_page=100"
@@ -162,7 +153,7 @@ class GitHub:
             and run.get("conclusion") not in (None, "cancelled", "skipped")
         ]
         newest = max(finished, key=lambda run: int(run["id"]), default=None)
-        return PlanRun(int(newest["id"]), newest.get("conclusion") == "success") if newest else None
+        return forge.PlanRun(int(newest["id"]), newest.get("conclusion") == "success") if newest else None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the newest artifact of that name; checks the digest of the artifact."""
@@ -174,13 +165,13 @@ class GitHub:
             return None
         artifact = max(valid, key=lambda entry: int(entry["id"]))
         path = f"{self._path}/actions/artifacts/{int(artifact['id'])}/zip"
-        archive = self._http.download(path, MAX_PLAN_BYTES, purpose)
+        archive = self._http.download(path, forge.MAX_PLAN_BYTES, purpose)
         digest = artifact.get("digest")
         if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
             raise RefusedError("the downloaded artifact does not have the run's digest; try again")
-        return read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES)
+        return read_archive_file(archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES)
 
-    def fetch_approvals(self, number: int) -> Approvals:
+    def fetch_approvals(self, number: int) -> forge.Approvals:
         """Return who approved the head commit; a later request for changes, or a dismissal, withdraws an approval."""
         purpose = Purpose(f"read the reviews of pull request {number}", "pull-requests: read")
         pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
@@ -192,7 +183,7 @@ class GitHub:
             if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):  # a comment changes nothing
                 counts = review["state"] == "APPROVED" and review.get("commit_id") == head
                 approved[text_at(review, "user", "login").lower()] = counts
-        return Approvals(head, frozenset(login for login, counts in approved.items() if counts) - {author, ""})
+        return forge.Approvals(head, frozenset(login for login, counts in approved.items() if counts) - {author, ""})
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return a user, or the members of a team: to read these, a token needs the organization's permission."""
@@ -205,15 +196,15 @@ class GitHub:
         members = self._http.pages(f"/orgs/{name[1]}/teams/{name[2]}/members?per_page=100", purpose)
         return frozenset(text_at(member, "login").lower() for member in members) - {""}
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
+    def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit."""
         fields = {"context": status.name, "state": status.state, "description": status.text}
         purpose = Purpose(f"set the status of {sha[:8]}", "statuses: write")
         self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
 
 
-def _parse_post(item: Mapping[str, Any], id_name: str) -> Post:
-    return Post(number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body"))
+def _parse_post(item: Mapping[str, Any], id_name: str) -> forge.Post:
+    return forge.Post(number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body"))
 
 
 ADAPTER: Final = GitHub

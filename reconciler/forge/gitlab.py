@@ -6,17 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
-from reconciler.forge.forge import (
-    MAX_PLAN_BYTES,
-    PLAN_FILE,
-    Approvals,
-    BranchTip,
-    CommitStatus,
-    MergedRequest,
-    PipelineRun,
-    PlanRun,
-    Post,
-)
+from reconciler.forge import forge
 from reconciler.forge.variables import StepVariables
 from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
 from reconciler.text.json_values import as_object, list_objects, moment_at, number_at, text_at
@@ -40,12 +30,12 @@ _DEVELOPER: Final = "the scope api and the role Developer"
 _REFUSED: Final = 400
 
 
-def read_run(variables: Mapping[str, str]) -> PipelineRun:
+def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the pipeline of a job from its variables. Raises UsageError outside of a pipeline."""
     step = StepVariables(variables, "GitLab")
     # In a pipeline of merged results, CI_COMMIT_SHA is a temporary merge; elsewhere the other variable is empty.
     is_merge = bool(variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"))
-    return PipelineRun(
+    return forge.PipelineRun(
         repository=step.matching("CI_PROJECT_PATH", _PROJECT),
         id=step.number("CI_PIPELINE_ID"),
         attempt=step.number("CI_JOB_ID"),  # a repeated job has a new, larger id in the same pipeline
@@ -68,16 +58,15 @@ class GitLab:
     )
     max_text = 1_000_000
 
-    def __init__(self, http: RestClient, run: PipelineRun) -> None:
+    def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
         self._http, self._path = http, f"/projects/{quote(run.repository, safe='')}"
 
     def fetch_login(self) -> str:
         """Return the login of the token's user; that of a project's token is its bot."""
-        login = text_at(
-            self._http.get_object("/user", Purpose("read the token's account", "the scope api")), "username"
-        )
+        purpose = Purpose("read the token's account", "the scope api")
+        login = text_at(self._http.get_object("/user", purpose), "username")
         if not login:
-            raise RestError("cannot read the token's account: the response has no login")
+            raise RestError(f"cannot {purpose.task}: the response has no login")
         return login
 
     def _list(self, path: str, task: str) -> Iterator[dict[str, Any]]:
@@ -89,7 +78,7 @@ class GitLab:
         texts = {name: _QUICK_ACTION.sub(r"\\/", text)[: self.max_text] for name, text in fields.items()}
         return self._http.send(method, self._path + path, texts, Purpose(f"write {target}", _REPORTER))
 
-    def list_notes(self, number: int) -> list[Post]:
+    def list_notes(self, number: int) -> list[forge.Post]:
         """Return every note of a merge request, oldest first."""
         path = f"{self._path}/merge_requests/{number}/notes?sort=asc&order_by=created_at"
         listed = self._list(path, f"read the notes of merge request {number}")
@@ -101,7 +90,7 @@ class GitLab:
         target = f"the note of merge request {number}"
         self._write(method, f"/merge_requests/{number}/notes{path}", {"body": body}, target)
 
-    def list_drift_issues(self) -> list[Post]:
+    def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
         listed = self._list(f"{self._path}/issues?state=opened&labels={LABEL}", "list the issues about drift")
         return [_parse_post(issue, "iid", "description") for issue in listed]
@@ -121,21 +110,21 @@ class GitLab:
     def _project(self) -> dict[str, Any]:
         return self._http.get_object(self._path, Purpose("read the project", _REPORTER))
 
-    def fetch_branch_tip(self) -> BranchTip:
+    def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         branch = str(self._project.get("default_branch"))
         purpose = Purpose("find the tip of the default branch", _REPORTER)
         tip = self._http.get_object(f"{self._path}/repository/branches/{quote(branch, safe='')}", purpose)
-        return BranchTip(branch, text_at(tip, "commit", "id"))
+        return forge.BranchTip(branch, text_at(tip, "commit", "id"))
 
-    def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
+    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
         """Return the merge request whose merge is this commit: a merge commit, a squash, or its head itself."""
-        found: dict[str, MergedRequest] = {}
+        found: dict[str, forge.MergedRequest] = {}
         for item in self._list_requests(sha):
             is_merge = sha in (item.get("merge_commit_sha"), item.get("squash_commit_sha"), item.get("sha"))
             if is_merge and (item.get("state"), item.get("target_branch")) == ("merged", tip.branch):
                 is_from_fork = item.get("source_project_id") != item.get("target_project_id")
-                request = MergedRequest(number_at(item, "iid"), text_at(item, "sha"), is_from_fork)
+                request = forge.MergedRequest(number_at(item, "iid"), text_at(item, "sha"), is_from_fork)
                 found[text_at(item, "merged_at")] = request
         return found[max(found)] if found else None
 
@@ -145,7 +134,7 @@ class GitLab:
         listed = self._list(path, "find the merge request of this commit")
         return [item for item in listed if item.get("target_project_id") == self._project.get("id")]
 
-    def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
+    def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
         """Return the newest pipeline whose jobs named `pipeline` ended. A fork's pipeline is its owner's."""
         runs = {}
         for request in self._list_requests(head):
@@ -158,7 +147,7 @@ class GitLab:
             jobs = [job for job in self._list_jobs(number) if text_at(job, "name").split(": [")[0] == pipeline]
             states = {job.get("status") for job in jobs}
             if jobs and states <= {"success", "failed"} and all(_is_of(job, runs[number], head) for job in jobs):
-                return PlanRun(number, states == {"success"})
+                return forge.PlanRun(number, states == {"success"})
         return None
 
     def _list_jobs(self, run: int) -> Iterator[dict[str, Any]]:
@@ -170,15 +159,15 @@ class GitLab:
         planned = [int(job["id"]) for job in self._list_jobs(run) if job.get("name") == name]
         if not planned:
             return None
-        path = f"{self._path}/jobs/{max(planned)}/artifacts/out/{quote(environment)}/{PLAN_FILE}"
+        path = f"{self._path}/jobs/{max(planned)}/artifacts/out/{quote(environment)}/{forge.PLAN_FILE}"
         try:
-            return self._http.get_file(path, MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _REPORTER))
+            return self._http.get_file(path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _REPORTER))
         except RestError as error:
             if error.status == MISSING:
                 return None
             raise
 
-    def fetch_approvals(self, number: int) -> Approvals:
+    def fetch_approvals(self, number: int) -> forge.Approvals:
         """Return who approved after the newest push. GitLab removes older approvals only if it is set up so."""
         task, path = f"read the approvals of merge request {number}", f"{self._path}/merge_requests/{number}"
         request = self._http.get_object(path, Purpose(task, _REPORTER))
@@ -199,7 +188,7 @@ class GitLab:
             # Older versions of GitLab do not report the time.
             if (approved := moment_at(approval, "approved_at")) and approved > pushed
         }
-        return Approvals(head, frozenset(approvers - refused - {author, ""}))
+        return forge.Approvals(head, frozenset(approvers - refused - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return the members of a group, inherited ones included; another name is that of a user."""
@@ -216,7 +205,7 @@ class GitLab:
             return frozenset({name[1].lower()})  # users and groups share their names, so no user has a group's
         return frozenset(map(_login, members)) - {""}
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
+    def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit. That a status is already pending is not an error, although GitLab refuses it."""
         state = "failed" if status.state == "failure" else status.state
         fields = {"state": state, "name": status.name, "description": status.text}
@@ -239,9 +228,9 @@ def _login(item: Mapping[str, Any], *names: str) -> str:
     return text_at(item, *names, "username").lower()
 
 
-def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> Post:
+def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> forge.Post:
     body = _QUOTED_ACTION.sub("/", text_at(item, text_name))
-    return Post(number_at(item, id_name), text_at(item, "author", "username"), body)
+    return forge.Post(number_at(item, id_name), text_at(item, "author", "username"), body)
 
 
 ADAPTER: Final = GitLab
