@@ -84,9 +84,8 @@ class _ApplyRun:
             remaining = await self.plan_remaining(fresh)
             is_allowed = any(guard.name == "transient" and guard.allowed is not None for guard in self.plan.guards)
             if remaining.unproven and not is_allowed:
-                self.stop(
-                    f"no proven order keeps each conversation at its old or its new queue: {remaining.unproven[0]}"
-                )
+                address = remaining.unproven[0]
+                self.stop(f"no proven order keeps each conversation at its old or its new queue: {address}")
             # The first step of each address: the result is read before the next step (invariants R6).
             steps = remaining.steps[0] if remaining.steps else ()
             wave = list({step.change.address: step for step in reversed(steps)}.values())[::-1]

@@ -132,9 +132,8 @@ class TenantLogin:
 
     def explain_error(self, response: ApiResponse) -> str:
         """Return the server's error text, without a secret."""
-        return response.error_text(
-            (*self._credentials.secret_encodings(), *self.issued_tokens), self._tenant.profile.errors
-        )
+        secrets = (*self._credentials.secret_encodings(), *self.issued_tokens)
+        return response.error_text(secrets, self._tenant.profile.errors)
 
     async def _fetch_token(self) -> dict[str, object]:
         payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
@@ -159,10 +158,8 @@ class TenantLogin:
         if response.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
             self._discovery.forget_token_server()
         if response.status != HTTPStatus.OK:
-            where = f"{response.call} at {server.host}"
-            raise errors.CredentialsError(
-                f"no token: {where}: status {response.status} ({self.explain_error(response)})"
-            )
+            answer = f"{response.call} at {server.host}: status {response.status}"
+            raise errors.CredentialsError(f"no token: {answer} ({self.explain_error(response)})")
         payload = response.payload if isinstance(response.payload, dict) else {}
         self.issued_tokens += issued_tokens(payload)
         return payload

@@ -101,9 +101,8 @@ class ReadingClient:
             return None
         rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         if rule.id != rule_id:
-            raise errors.UnexpectedResponseError(
-                f"{response.call}: the server returned rule {rule.id[:64]!r} instead of {rule_id[:64]!r}"
-            )
+            text = f"the server returned rule {rule.id[:64]!r} instead of {rule_id[:64]!r}"
+            raise errors.UnexpectedResponseError(f"{response.call}: {text}")
         etag = response.headers.get("etag") or ""
         # A rule without an ETag that fits into a header is compared before it is written.
         return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)

@@ -120,8 +120,6 @@ def parse_identity(id_token: object) -> tuple[str, str]:
             payload = STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
-        raise UnexpectedResponseError(
-            "the token response has no id_token with the tenant's iss and tenantId, so the API's address is unknown;"
-            " set api.baseUrl"
-        )
+        problem = "the token response has no id_token with the tenant's iss and tenantId"
+        raise UnexpectedResponseError(f"{problem}, so the API's address is unknown; set api.baseUrl")
     return issuer, tenant

@@ -149,8 +149,7 @@ def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[s
     if not isinstance(name, str):
         raise UnexpectedResponseError(f"a queue in the response has no text `{list_profile.name}`")
     if not isinstance(active, bool):
-        raise UnexpectedResponseError(
-            f"a queue in the response has a `{list_profile.active}` that is not true or false"
-        )
+        problem = f"has a `{list_profile.active}` that is not true or false"
+        raise UnexpectedResponseError(f"a queue in the response {problem}")
     queue_id = id_from_number(queue_id) if list_profile.ids == "number" else queue_id
     return {"id": queue_id, "name": name, "active": active}

@@ -119,9 +119,8 @@ class TenantSettings:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
             if not path.startswith("/"):
-                raise UsageError(
-                    f"{path[:100]!r} is not a path: it must begin with /, otherwise it could change the host"
-                )
+                reason = "it must begin with /, otherwise it could change the host"
+                raise UsageError(f"{path[:100]!r} is not a path: {reason}")
 
 
 def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
@@ -134,7 +133,5 @@ def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
     is_cxone = host in _ISSUERS or any(host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS)
     if not is_cxone and host not in map(str.lower, allowed_hosts):
-        raise CredentialsError(
-            f"credentials are not sent to {host}, which is not a CXone host; the operator can allow it with"
-            f" CXROUTE_HOSTS={host}"
-        )
+        remedy = f"the operator can allow it with CXROUTE_HOSTS={host}"
+        raise CredentialsError(f"credentials are not sent to {host}, which is not a CXone host; {remedy}")

@@ -198,10 +198,8 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
     if environment.api.studio is None:
         writes = "writing (scopes routing:write, interaction:write)"
         last = f", and which of two priorities comes first (api.evaluation: {environment.api.evaluation})"
-    text = (
-        f"not checked, because a check would be a write: {writes}, the path of conversations' contexts ({path}){last}"
-    )
-    yield CheckResult("untried", "ok", text)
+    untried = f"{writes}, the path of conversations' contexts ({path}){last}"
+    yield CheckResult("untried", "ok", f"not checked, because a check would be a write: {untried}")
 
 
 def lacking(reason: str) -> CheckResult:

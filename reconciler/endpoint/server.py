@@ -241,11 +241,9 @@ class _EndpointServer(uvicorn.Server):
             self.servers.pop().close()
         if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
             await self.shutdown(listeners)
-            raise CxrouteError(
-                f"the endpoint's own GET /health failed ({answer}): uvicorn {uvicorn.__version__}"
-                " is not compatible with this version of cxroute. Install the versions that the extra `serve` requires;"
-                " see docs/install.md, section Extras."
-            )
+            cause = f"uvicorn {uvicorn.__version__} is not compatible with this version of cxroute"
+            remedy = "Install the versions that the extra `serve` requires; see docs/install.md, section Extras."
+            raise CxrouteError(f"the endpoint's own GET /health failed ({answer}): {cause}. {remedy}")
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -45,10 +45,8 @@ def fetch_reviewed_plan(
     if plan_run is None or not plan_run.succeeded:
         state = "has no run" if plan_run is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of {forge.request} {source.number}"
-        advice = (
-            f"Open a {forge.request} from the tip of the default branch, have its plan reviewed, and merge that. Or:"
-        )
-        other = f"{forge.manual_advice[0].lower()}{forge.manual_advice[1:]}"
+        advice = f"Open a {forge.request} from the tip of the default branch, have its plan reviewed, and merge that."
+        other = f"Or: {forge.manual_advice[0].lower()}{forge.manual_advice[1:]}"
         raise RefusedError(f"{pipeline} {state} for {where}. {advice} {other}")
     missing_text = f"the plan for {environment} of {forge.request} {source.number} is not stored, or no longer stored"
     return _fetch_plan(forge, plan_run.id, environment, missing_text)

@@ -146,9 +146,8 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         form = json.loads(text)
         options = form["options"]
         if form.get("report") == DRIFT_REPORT:
-            raise UsageError(
-                f"{name} is a report of `cxroute drift`, not a plan. Create a plan with `cxroute plan --out {name}`"
-            )
+            remedy = f"Create a plan with `cxroute plan --out {name}`"
+            raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
         reviewed = ReviewedPlan(
             plan_id=_require_text(form["planId"]),
             environment=_require_text(form["environment"]),
@@ -173,9 +172,8 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
     if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
-        raise RefusedError(
-            f"{name} was created by another major version of cxroute. Run `plan` again with this version"
-        )
+        remedy = "Run `plan` again with this version"
+        raise RefusedError(f"{name} was created by another major version of cxroute. {remedy}")
     if reviewed.plan_id != digest_document(form):
         raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
     return reviewed
@@ -203,18 +201,15 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
     new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
+    since = "changed since the plan was created"
     regions = unreviewed_impact(fresh, reviewed)
     if regions and not new:
-        raise RefusedError(
-            "rules outside the plan, or the Environment, changed since the plan was created, and it would now"
-            f" send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}. {again}"
-        )
+        sent = f"send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}"
+        raise RefusedError(f"rules outside the plan, or the Environment, {since}, and it would now {sent}. {again}")
     if new:
         phrase = join_first([f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES)
-        raise RefusedError(
-            f"the manifests or the tenant changed since the plan was created. A new plan has"
-            f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
-        )
+        added = f"{pluralize(len(new), 'change')} that {name} does not have: {phrase}"
+        raise RefusedError(f"the manifests or the tenant {since}. A new plan has {added}. {again}")
     for entry in fresh.consent or ():
         if entry.queue.identity not in reviewed.consent:
             owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"

@@ -169,9 +169,8 @@ def _check_transient(plan: Plan) -> GuardResult:
     message = "each conversation goes to its old or its new queue during the apply"
     if plan.unproven:
         names = join_first(plan.unproven, _MAX_LISTED)
-        message = (
-            f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
-        )
+        unproven = "not proven that each conversation goes to its old or its new queue"
+        message = f"{unproven} while these rules change: {names}"
     return _result("transient", len(plan.unproven), message)
 
 

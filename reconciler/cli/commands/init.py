@@ -97,9 +97,8 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     existing = _existing_pipelines(kind)
     used = map(pipelines.current_action, existing.values())
     known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
-    settings = PipelineSettings(
-        action or _installed_from() or known, directory.as_posix(), variables, tuple(needed) or ("prod",)
-    )
+    source = action or _installed_from() or known
+    settings = PipelineSettings(source, directory.as_posix(), variables, tuple(needed) or ("prod",))
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
