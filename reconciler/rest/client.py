@@ -22,7 +22,7 @@ _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
 UNAUTHORIZED, FORBIDDEN, MISSING = 401, 403, 404
 
 
-class RestError(CxrouteError, kind="API"):
+class RestError(CxrouteError, kind="Rest"):
     """A failed request; `status` is 0 without a response."""
 
     def __init__(self, message: str, status: int = 0) -> None:

@@ -23,7 +23,7 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
         if not indexes:
             known = reader.layout.attributes
             chosen = columns or {name: name for name in known}
-            for column in set(chosen.values()) - set(known):
+            for column in (column for column in chosen.values() if column not in known):
                 raise _missing(reader, column)
             cells, indexes = CellCounts(tuple(chosen)), [known.index(column) for column in chosen.values()]
         result = reader.layout.read_row(Record(0, reader.line, row))
@@ -34,7 +34,7 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
         cell = (round_down(value, HUNDREDTH) if name == CONFIDENCE else value for name, value in values)
         cells.add(tuple(cell), result[1])
     if indexes and reader.is_json:  # a name that no line has is a misspelt column
-        for name in {*(columns or (INTENT, CONFIDENCE))} - seen:
+        for name in (name for name in columns or (INTENT, CONFIDENCE) if name not in seen):
             raise _missing(reader, columns.get(name, name))
     return cells if cells.total else reader.refuse_empty()
 

@@ -18,12 +18,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any, Final
 
 import httpx
 
 # The recording depends on the package's modules in these lines, and in tests/support/recording.py, only.
+import reconciler
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS, command_module
 from reconciler.cli.parsing import command_parser
@@ -342,6 +345,9 @@ def record_step(record: OutputRecorder) -> None:
 def record_program(record: OutputRecorder) -> None:
     """Record options, variables, codes of findings, kinds of errors, names of metrics, and schemas."""
     record.form("options", {name: list(options_of(name)) for name in COMMANDS})  # imports every kind of error, too
+    for module in walk_packages(reconciler.__path__, "reconciler."):  # whatever other tests have imported
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
     kinds: list[type[errors.CxrouteError]] = [errors.CxrouteError]
     for kind in kinds:
         assert "kind" in vars(kind), f"{kind} defines no kind"
