@@ -103,6 +103,11 @@ def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: C
                 if number % 50 == 0:
                     sizes.append(resident(process))
                     files.append(_open_files(process))
+        for _ in range(100):  # on a loaded machine, single writes still wait with an open connection
+            files.append(_open_files(process))
+            if files[-1] <= files[len(sizes) // 4] + 2:
+                break
+            await asyncio.sleep(0.1)
         crowd.close()
         return sizes, files, statuses, taken
 
@@ -116,7 +121,7 @@ def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: C
     assert taken == {name: context["cognigyConfidence"] for name, context in contexts(tmp_path).items()}
     assert set(statuses) <= {200, 502}
     assert statuses[502] <= 0.01 * 50 * SOAK
-    assert min(files[-warm:]) <= files[warm] + 2  # on a loaded machine, single posts wait with an open connection
+    assert files[-1] <= files[warm] + 2
     assert sizes[-1] - sizes[warm] <= (MIB if FULL else 8 * MIB)
 
 

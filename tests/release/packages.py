@@ -129,6 +129,7 @@ def check_sdist(content: bytes, wheel: bytes, source: Path, version: str) -> Non
     """Raise ReleaseError unless a source archive has every file of the commit, and the wheel's metadata."""
     files = _contents(".tar.gz", content)
     wanted = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    wanted = {path for path in wanted if "__pycache__" not in path}  # of building, beside the files of the commit
     _require_files(files.keys(), wanted | _ADDED_TO_SDIST, "source archive")
     if files["PKG-INFO"] != _contents(".whl", wheel)[f"{NAME}-{version}.dist-info/METADATA"]:
         raise ReleaseError("wheel and source archive have different metadata")
