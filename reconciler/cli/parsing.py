@@ -13,7 +13,7 @@ from reconciler.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import SupportsWrite
 
@@ -121,3 +121,11 @@ def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]
         add("--log-format", choices=("text", "json"), default="text", help="format of the messages on stderr"),
         add("--no-input", action="store_true", help="never prompt"),
     ]
+
+
+def check_task(options: Namespace, command: str, options_of: "Mapping[str, tuple[str, ...]]") -> None:
+    """Raise UsageError for an option of another task; `options_of` has the options that only one task has."""
+    for task, name in ((task, name) for task, names in options_of.items() for name in names):
+        if getattr(options, name) is not None and options.task != task:
+            label = "FILE" if name == "file" else f"--{name}"
+            raise UsageError(f"{label} is an option of `{command} {task}`, not of `{command} {options.task}`")

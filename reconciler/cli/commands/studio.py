@@ -16,6 +16,7 @@ from reconciler.cli.command_line import choose_environment
 from reconciler.cli.commands import export
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import check_task
 from reconciler.cli.session import LiveFile, Session, open_session
 from reconciler.cxone.block_rules import read_block_file
 from reconciler.cxone.rule_json import read_file_text
@@ -41,7 +42,7 @@ from reconciler.studio.read import ImportedSnippet
 from reconciler.studio.script import MAX_SCRIPT, find_file_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 
-_TASK_OF: Final = {"file": "import", "into": "import", "out": "build", "result": "probe"}
+_OPTIONS_OF: Final = {"import": ("file", "into"), "build": ("out",), "probe": ("result",)}
 _MAX_LISTED: Final = 50
 _STEP: Final = 10
 _TRIAL_WORK: Final = 20_000  # CASEs that each dialect evaluates
@@ -63,10 +64,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    for name, task in _TASK_OF.items():
-        if getattr(options, name) is not None and options.task != task:
-            label = "FILE" if name == "file" else f"--{name}"
-            raise UsageError(f"{label} is an option of `studio {task}`, not of `studio {options.task}`")
+    check_task(options, "studio", _OPTIONS_OF)
     if options.task == "import":
         return _import(options, output)
     try:

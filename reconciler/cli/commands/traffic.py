@@ -10,6 +10,7 @@ from reconciler.cli.clients import open_rest_http
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import text_of_variable, write_text
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import check_task
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.rest.client import Purpose, RestClient, RestDialect
@@ -21,10 +22,7 @@ from reconciler.traffic.imports import count_conversations
 from reconciler.traffic.prometheus import count_events, events_query
 from reconciler.traffic.sample import COUNT_COLUMN, read_period, read_traffic
 
-_TASK_OF: Final = {
-    **dict.fromkeys(("prometheus", "days", "match"), "pull"),
-    **dict.fromkeys(("file", "columns", "period"), "import"),
-}  # the task of each option that only one task has
+_OPTIONS_OF: Final = {"pull": ("prometheus", "days", "match"), "import": ("file", "columns", "period")}
 _TOKEN: Final = "CXROUTE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_DAYS: Final = 3660
 _DIALECT: Final = RestDialect(
@@ -57,10 +55,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write a sample. Raises UsageError, RestError, ManifestError for wrong rows, and CxrouteError for too few."""
-    for name, task in _TASK_OF.items():
-        if getattr(options, name) is not None and options.task != task:
-            label = "FILE" if name == "file" else f"--{name}"
-            raise UsageError(f"{label} is an option of `traffic {task}`, not of `traffic {options.task}`")
+    check_task(options, "traffic", _OPTIONS_OF)
     if not options.into:
         raise UsageError("--into FILE is required: the sample to write")
     counted, notes = _pull(options) if options.task == "pull" else _import(options)
@@ -86,8 +81,7 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     query = events_query(int(days), options.match or "")
     path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
     with open_rest_http() as http:
-        base = url.geturl().rstrip("/")
-        client = RestClient(dialect=_DIALECT, http=http, base=base, token=_token())
+        client = RestClient(dialect=_DIALECT, http=http, base=url.geturl().rstrip("/"), token=_token())
         payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
     cells = count_events(REDACTOR.redact_json(payload))
     return cells, {
@@ -101,7 +95,7 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
 def _token() -> str:
     token = text_of_variable(_TOKEN, UsageError) or ""
     REDACTOR.add(token)
-    if not token.isascii() or not (token + ".").isprintable() or " " in token:
+    if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(f"{_TOKEN} contains characters that a header cannot have")
     return token
 
