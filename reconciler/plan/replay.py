@@ -7,7 +7,6 @@ result, so that a row costs a few microseconds, and memory does not grow with th
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from operator import call
 from typing import Final, NamedTuple
@@ -22,13 +21,12 @@ from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
 from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import COUNT_COLUMN, MAX_CACHED_LENGTH, CellValue, Record
+from reconciler.traffic.sample import MAX_CACHED_LENGTH, CellValue, Conversations
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations
 _MAX_PAIRS: Final = 2_000  # pairs of destinations that are listed; the conversations of further pairs are added up
 _MAX_CACHED: Final = 100_000  # kinds of rows
-_MAX_CELLS: Final = 16_384  # of a column
 _OTHER_TEXT: Final = object()
 _Attributes = Mapping[str, CellValue]
 
@@ -93,11 +91,8 @@ class ReplayResult:
 def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> ReplayResult:
     """Return which conversations go elsewhere. Raises ManifestError for the first row that is wrong."""
     replayer = _Replayer(reader, (before, after))
-    for cells in reader.rows(replayer.conditions):
-        try:
-            replayer.add(cells)
-        except ValueError:
-            reader.refuse()
+    for row in reader.rows(replayer.conditions):
+        replayer.add(row)
     result = replayer.result()
     return result if result.total else reader.refuse_empty()
 
@@ -110,45 +105,32 @@ class _Replayer:
         self._pairs: dict[tuple[Destination, Destination], DestinationPair] = {}
         self._unlisted: dict[float, DestinationPair] = {}  # by distance
         self._unrecorded, self._seen = set[str](), set[str]()  # attributes
-        self._classifiers: list[Callable[[str], object]] = []  # of the columns
-        self._cache: dict[tuple[object, ...], tuple[DestinationPair, int | float]] = {}
+        self._classifiers: list[Callable[[CellValue], object]] = []  # of the columns
+        self._cache: dict[tuple[object, ...], DestinationPair] = {}
 
-    def add(self, cells: Sequence[str]) -> None:
-        """Count a row. Raises ValueError for a wrong one."""
-        layout = self._reader.layout
+    def add(self, row: Conversations) -> None:
+        """Count a row."""
+        names = self._reader.layout.attributes
         if not self._classifiers:
-            columns = iter(layout.attributes)
-            for name, parse in zip(layout.names, layout.parsers, strict=True):
-                self._classifiers.append(parse if name == COUNT_COLUMN else self._classifier(next(columns), parse))
-        if len(cells) != len(self._classifiers):
-            raise ValueError
-        # A long row is not remembered.
-        key = tuple(map(call, self._classifiers, cells)) if self._reader.size <= MAX_CACHED_LENGTH else ()
-        result = self._cache.get(key)
-        if result is None:
-            attributes, count = self._read_row(cells)
+            self._classifiers = [*map(self._classifier, names)]
+        key = tuple(map(call, self._classifiers, row.values))
+        pair = self._cache.get(key)
+        if pair is None:
+            attributes = dict(zip(names, row.values, strict=True))
             self._seen.update(name for name, value in attributes.items() if value is not None)
-            result = self._route(attributes), count
+            pair = self._route(attributes)
             if len(self._cache) == _MAX_CACHED:
                 self._cache.clear()
-            if key:
-                self._cache[key] = result
-        pair, count = result
-        pair.conversations += count
-        if pair.before != pair.after and len(pair.examples) < _MAX_EXAMPLES and count:
+            if self._reader.size <= MAX_CACHED_LENGTH:
+                self._cache[key] = pair
+        pair.conversations += row.number
+        if pair.before != pair.after and len(pair.examples) < _MAX_EXAMPLES and row.number:
             # What no rule tests may be personal data, and a report must not contain it.
-            tested = {name: value for name, value in self._read_row(cells)[0].items() if name in self.conditions}
+            tested = {name: value for name, value in zip(names, row.values, strict=True) if name in self.conditions}
             pair.examples.append(ReplayExample(self._reader.line, tested))
 
-    def _read_row(self, cells: Sequence[str]) -> tuple[_Attributes, int | float]:
-        """Return the attributes and the count of a row. Raises ValueError for a wrong one."""
-        row = self._reader.layout.read_row(Record(0, self._reader.line, [*cells]))
-        if row is None:
-            raise ValueError
-        return dict(zip(self._reader.layout.attributes, row[0], strict=True)), row[1]
-
-    def _classifier(self, attribute: str, parse: Callable[[str], CellValue]) -> Callable[[str], object]:
-        """Return a function of a cell; its results are equal for cells that no condition distinguishes."""
+    def _classifier(self, attribute: str) -> Callable[[CellValue], object]:
+        """Return a function whose results are equal for values that no condition distinguishes."""
         conditions = self.conditions.get(attribute, ())
         values = [part.value if isinstance(part.value, tuple) else (part.value,) for part in conditions]
         operands = {operand for each in values for operand in each}
@@ -157,15 +139,14 @@ class _Replayer:
         # A number that is stored as text is compared as it is written.
         is_text = any(side.endpoint.context_types.get(attribute) == ANY_TEXT for side in self._sides)
 
-        def classify(cell: str) -> object:
-            value = parse(cell)
+        def classify(value: CellValue) -> object:
             if value is None or not conditions:
                 return None
             if isinstance(value, str):
                 return value if has_patterns or value in operands else _OTHER_TEXT
             return (repr(value),) if is_text else (bisect_left(numbers, value), bisect_right(numbers, value))
 
-        return lru_cache(_MAX_CELLS)(classify)
+        return classify
 
     def _route(self, attributes: _Attributes) -> DestinationPair:
         """Return where to count conversations."""

@@ -8,7 +8,6 @@ from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 from reconciler.traffic.cells import CONFIDENCE, HUNDREDTH, INTENT, CellCounts, round_down
 from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import Record
 
 
 def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
@@ -19,20 +18,17 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     """
     bot = BotAttributes(intent=columns.get(INTENT, INTENT), confidence=columns.get(CONFIDENCE, CONFIDENCE))
     reader, cells, indexes, seen = RecordReader(path, bot), CellCounts(()), list[int](), set[str]()
-    for row in reader.rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
+    for row, count in reader.rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
         if not indexes:
             known = reader.layout.attributes
             chosen = columns or {name: name for name in known}
             for column in (column for column in chosen.values() if column not in known):
                 raise _missing(reader, column)
             cells, indexes = CellCounts(tuple(chosen)), [known.index(column) for column in chosen.values()]
-        result = reader.layout.read_row(Record(0, reader.line, row))
-        if result is None:
-            reader.refuse()
-        values = [*zip(chosen, (result[0][index] for index in indexes), strict=True)]
+        values = [*zip(chosen, (row[index] for index in indexes), strict=True)]
         seen.update(name for name, value in values if value is not None)
         cell = (round_down(value, HUNDREDTH) if name == CONFIDENCE else value for name, value in values)
-        cells.add(tuple(cell), result[1])
+        cells.add(tuple(cell), count)
     if indexes and reader.is_json:  # a name that no line has is a misspelt column
         for name in (name for name in columns or (INTENT, CONFIDENCE) if name not in seen):
             raise _missing(reader, columns.get(name, name))

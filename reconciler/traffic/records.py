@@ -18,7 +18,7 @@ from reconciler.manifest.yaml_reader import StopReadingError, stop_reading
 from reconciler.text.escape import escape_invisible
 from reconciler.text.files import MIB, open_regular
 from reconciler.text.strict_json import parse_finite, refuse_constant
-from reconciler.traffic.sample import CONTROL, COUNT_COLUMN, Record, SampleReader, decode_table
+from reconciler.traffic.sample import CONTROL, COUNT_COLUMN, Conversations, Record, SampleReader, decode_table
 
 _MAX_ROW: Final = MIB
 _JSON_PROBLEM: Final = "this line is not a JSON object that has each name once, and texts, numbers, true, false or null"
@@ -44,11 +44,8 @@ class RecordReader:
             reason = (error.strerror or "invalid path").lower()
             raise UsageError(f"{self.name}: the file cannot be read: {reason}") from error
 
-    def rows(self, tested: Collection[str]) -> Iterator[list[str]]:
-        """Yield the cells of each row that is not empty; of JSON, those of `tested` attributes. Raises ManifestError.
-
-        The caller parses the cells, and calls `refuse` if their number is wrong or a parser raises ValueError.
-        """
+    def rows(self, tested: Collection[str]) -> Iterator[Conversations]:
+        """Yield the rows; of JSON, the values of `tested` attributes. Raises ManifestError for the first wrong row."""
         with self._stream:
             try:
                 lines = self._read_lines()
@@ -59,14 +56,14 @@ class RecordReader:
                 self.layout.read_header(Record(0, 1, header))
                 for cells in rows:
                     if any(cells):
-                        yield cells
+                        yield self.layout.parse_row(cells)
                     self._end_row()
             except (csv.Error, ValueError, RecursionError):
-                self.refuse()
+                self._refuse()
             except StopReadingError:
                 self._raise(self.layout.collector)
 
-    def refuse(self) -> NoReturn:
+    def _refuse(self) -> NoReturn:
         """Raise the error of the row that is read, by line and column."""
         collector = self._new_collector()
         with suppress(StopReadingError):

@@ -9,7 +9,8 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,7 +19,7 @@ from hashlib import sha256
 from io import StringIO
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
@@ -88,6 +89,13 @@ class Record(NamedTuple):
     start: int
     line: int
     cells: list[str]
+
+
+class Conversations(NamedTuple):
+    """One row: the values of the attributes in the order of the columns, and the number of conversations."""
+
+    values: tuple[CellValue, ...]
+    number: int | float
 
 
 def decode_table(data: bytes, collector: ErrorCollector) -> tuple[str, str]:
@@ -195,23 +203,19 @@ class SampleReader:
             self.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
             return ()
         self.read_header(header)
-        sums: dict[tuple[CellValue, ...], SampleRow] = {}
+        lines, counts = dict[tuple[CellValue, ...], int](), defaultdict[tuple[CellValue, ...], int | float](int)
         for index, record in enumerate(records):
             if index == MAX_ROWS:
                 self.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
             if index == MAX_ROWS or self.collector.is_full:
                 break
-            row = self.read_row(record)
-            if row is None:
-                continue
-            values, count = row
-            if equal := sums.get(values):
-                sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
-            elif count:
-                sums[values] = SampleRow(dict(zip(self.attributes, values, strict=True)), count, record.line)
-        if not sums and not self.collector.collected:
+            if (row := self.read_row(record)) and row.number:
+                lines.setdefault(row.values, record.line)
+                counts[row.values] += row.number
+        if not counts and not self.collector.collected:
             self.report("CXR234", header, self.names.index(COUNT_COLUMN), "the sample contains no conversations")
-        return tuple(sums.values())
+        named = ((dict(zip(self.attributes, values, strict=True)), values) for values in counts)
+        return tuple(SampleRow(attributes, counts[values], lines[values]) for attributes, values in named)
 
     def read_header(self, header: Record) -> None:
         """Let the reader know its columns. Raises StopReadingError if one is wrong."""
@@ -233,25 +237,29 @@ class SampleReader:
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
-    def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
-        """Return the values of a row and its count, or None for a wrong row."""
+    def parse_row(self, cells: Sequence[str]) -> Conversations:
+        """Return a row's conversations. Raises ValueError for a wrong cell or number of cells."""
+        values = [parse(cell) for parse, cell in zip(self.parsers, cells, strict=True)]
+        number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else self.default_count
+        return Conversations(tuple(values), number)
+
+    def read_row(self, record: Record) -> Conversations | None:
+        """Return a row's conversations, or None for a wrong row."""
+        with suppress(ValueError):
+            return self.parse_row(record.cells)
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
             self.report("CXR233", record, columns, problem, "put a cell that contains a separator in quotes")
-            return None
-        if len(cells) < columns:
+        elif len(cells) < columns:
             self.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
-            return None
-        values: dict[str, CellValue] = {}
-        for index, name in enumerate(self.names):
-            try:
-                values[name] = self.parsers[index](cells[index])
-            except ValueError as error:
-                self.report("CXR233", record, index, f"{quote_name(name)} {error}")
-        count = values.pop(COUNT_COLUMN, None if COUNT_COLUMN in self.names else self.default_count)
-        is_valid = len(values) == len(self.attributes)
-        return (tuple(values.values()), count) if is_valid and isinstance(count, (int, float)) else None
+        else:
+            for index, (parse, cell) in enumerate(zip(self.parsers, cells, strict=True)):
+                try:
+                    parse(cell)
+                except ValueError as error:
+                    self.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
+        return None
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)

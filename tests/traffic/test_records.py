@@ -17,7 +17,7 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import SampleReader, read_traffic
+from reconciler.traffic.sample import read_traffic
 from tests.support.random_rules import attribute, entries, rule
 from tests.support.written_manifests import line
 from tests.support.wrong_samples import WRONG
@@ -49,12 +49,9 @@ def said(content: bytes | str, name: str = "t.csv") -> list[str]:
 def values(path: str) -> list[tuple[int, dict[str, Any], Any]]:
     """Return the line, the values and the count of each row."""
     reader, rows = RecordReader(path, BotAttributes()), list[tuple[int, dict[str, Any], Any]]()
-    for cells in reader.rows(frozenset({INTENT, "tier"})):
-        layout: SampleReader = reader.layout
-        named = dict(
-            zip(layout.names, (parse(cell) for parse, cell in zip(layout.parsers, cells, strict=True)), strict=True)
-        )
-        rows.append((reader.line, named, named.pop("count", 1)))
+    for row, number in reader.rows(frozenset({INTENT, "tier"})):
+        names = (name for name in reader.layout.names if name != "count")
+        rows.append((reader.line, dict(zip(names, row, strict=True)), number))
     return rows
 
 
