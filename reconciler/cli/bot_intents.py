@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from reconciler.cli.clients import open_rest_http, read_secret
+from reconciler.cli.clients import open_rest_client, read_secret
 from reconciler.cli.command_line import runs_route_tests, test_environments, utc_now
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
@@ -15,12 +17,10 @@ from reconciler.cognigy.bot import Bot
 from reconciler.cognigy.check import check_bot, check_lines
 from reconciler.cognigy.document import head_line, new_document, update_document
 from reconciler.cognigy.sources import DIALECT, read_bot, read_limited, read_project
-from reconciler.errors import CredentialsError, CxrouteError, UsageError
+from reconciler.errors import CxrouteError, UsageError
 from reconciler.manifest.load import load_contents, load_manifests
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
-from reconciler.rest.client import RestClient
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
-from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 
 _WAIT_BUDGET: Final = 600.0  # seconds: the API allows 1,000 requests in five minutes
@@ -30,38 +30,27 @@ _DIFFERENT: Final = 2
 
 def run_intents(options: argparse.Namespace, output: Output) -> int:
     """Run the task and return its exit code. Raises CxrouteError."""
-    if (options.source is None) == (options.project is None):
+    source = getattr(options, "from")
+    if (source is None) == (options.project is None):
         raise UsageError("cognigy intents needs one of --from PATH and --project ID")
-    if options.source is not None and options.url is not None:
+    if source is not None and options.url is not None:
         raise UsageError("--url goes with --project ID: a folder or a file is read without a network")
     if options.format and not options.check:
         raise UsageError("--format goes with --check")
     if options.project is not None:
-        bot, origin = _read_api(options)
+        url = options.url or API
+        base = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v2.0"
+        with open_rest_client(DIALECT, "--url", base, partial(read_secret, purpose="API key of Cognigy")) as client:
+            client.wait_budget = _WAIT_BUDGET
+            bot, origin = read_project(client, options.project), f"project {options.project} at {client.base}"
     else:
-        bot, origin = read_bot(Path(options.source)), options.source
+        bot, origin = read_bot(Path(source)), source
     output.note(f"{pluralize(len(bot.intents), 'intent')} from {sanitize(origin)}")
     _note_list("left out", (f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded), output)
     if options.check:
         return _check(bot, options, output)
     _write(bot, head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC"), options, output)
     return 0
-
-
-def _read_api(options: argparse.Namespace) -> tuple[Bot, str]:
-    """Return the bot of a project, and its origin."""
-    base = (API if options.url is None else options.url).rstrip("/")
-    parts = request_url(base)
-    if parts is None or parts.query or parts.fragment:
-        raise UsageError("--url must be an https:// address without a query (http:// only for this machine)")
-    key = read_secret(DIALECT.token_variable, "API key of Cognigy")
-    REDACTOR.add(key)
-    if not key.isascii() or not key.isprintable():
-        raise CredentialsError(f"{DIALECT.token_variable} has characters that no API key has; copy the key again")
-    base = base if parts.path else f"{base}/v2.0"
-    with open_rest_http() as http:
-        client = RestClient(dialect=DIALECT, http=http, base=base, token=key, wait_budget=_WAIT_BUDGET)
-        return read_project(client, options.project), f"project {options.project} at {parts.netloc}"
 
 
 def _note_list(title: str, items: Iterable[str], output: Output) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +21,15 @@ from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy, tls_context_for
 from reconciler.doctor.examination import Probe
-from reconciler.errors import CredentialsError, ManifestError
+from reconciler.errors import CredentialsError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Environment
+from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import httpx
+
+    from reconciler.rest.client import RestClient, RestDialect
 
 _REST_SECONDS = 15.0
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
@@ -160,6 +163,27 @@ def open_rest_http() -> Iterator["httpx.Client"]:
     transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_REST_SECONDS) as http:
         yield http
+
+
+@contextmanager
+def open_rest_client(
+    dialect: "RestDialect", option: str, url: str, read_token: Callable[[str], str]
+) -> Iterator["RestClient"]:
+    """Connect to another REST API at the URL of an option; `read_token` is called with the token's variable.
+
+    Raises UsageError for the URL, and CredentialsError.
+    """
+    from reconciler.rest.client import RestClient  # noqa: PLC0415 - imports httpx
+
+    parts = request_url(url)
+    if parts is None or parts.query or parts.fragment:
+        raise UsageError(f"{option} must be an https:// URL without user and query (http:// only to this machine)")
+    token = read_token(dialect.token_variable)
+    REDACTOR.add(token)
+    if not token.isascii() or not token.isprintable():
+        raise CredentialsError(f"{dialect.token_variable} has characters that no token has; copy it again")
+    with open_rest_http() as http:
+        yield RestClient(dialect=dialect, http=http, base=url.rstrip("/"), token=token)
 
 
 def ca_file() -> Path | None:

@@ -24,7 +24,7 @@ def waits(access: None, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     del access
     clock = FakeClock()
     slow = partial(RestClient, time=RestClock(now=clock, sleep=clock.wait))
-    monkeypatch.setattr("reconciler.cli.bot_intents.RestClient", slow)
+    monkeypatch.setattr("reconciler.rest.client.RestClient", slow)
     monkeypatch.setenv("COGNIGY_API_KEY", KEY)
     return clock
 
@@ -155,7 +155,7 @@ def test_the_key_comes_from_a_variable_or_a_file(
     assert "no API key of Cognigy: set COGNIGY_API_KEY, or COGNIGY_API_KEY_FILE to the path" in cxroute.err
     monkeypatch.setenv("COGNIGY_API_KEY", "a\nb")
     assert 1 == read(cxroute, cognigy)
-    assert "COGNIGY_API_KEY has characters that no API key has" in cxroute.err
+    assert "COGNIGY_API_KEY has characters that no token has" in cxroute.err
     assert [] == cognigy.requests
     monkeypatch.delenv("COGNIGY_API_KEY")
     Path("key").write_text(f"{KEY}\n", encoding="utf-8")

@@ -201,10 +201,13 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
         (["intents", "--from", "a", "--project", "b"], "needs one of --from PATH and --project ID"),
         (["intents", "--from", "a", "--url", "https://b"], "--url goes with --project ID"),
         (["intents", "--from", "a", "--format", "json"], "--format goes with --check"),
-        (["--from", "a"], "are options of `cognigy intents`"),
-        (["nodes", "--check"], "are options of `cognigy intents`"),
-        (["intents", "--project", "a", "--url", "http://cognigy.example"], "--url must be an https:// address"),
-        (["intents", "--project", "a", "--url", "https://cognigy.example?a=b"], "--url must be an https:// address"),
+        (["--from", "a"], "--from is an option of `cognigy intents`, not of `cognigy nodes`"),
+        (["nodes", "--check"], "--check is an option of `cognigy intents`"),
+        (["intents", "--from", "a", "--code"], "--code is an option of `cognigy nodes`, not of `cognigy intents`"),
+        (["intents", "--from", "a", "--conversation", "b"], "--conversation is an option of `cognigy nodes`"),
+        (["intents", "--project", "a", "--url", "http://cognigy.example"], "--url must be an https:// URL"),
+        (["intents", "--project", "a", "--url", "https://cognigy.example?a=b"], "--url must be an https:// URL"),
+        (["intents", "--project", "a", "--url", "https://cognigy.example/v2.0?a=b"], "--url must be an https:// URL"),
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(cxroute: Program, words: list[str], message: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,13 @@ def test_a_pull_gives_back_the_shares_that_were_posted(tmp_path: Path, cxroute: 
                 server.wait("max(resets(cxroute_events_total[1h]))", 1)
                 server.wait(f"min(count_over_time(cxroute_events_total[1h])) >= bool {SCRAPES}", 1)
                 scrapes = server.value("min(count_over_time(cxroute_events_total[1h]))")
-                assert 0 == cxroute("traffic", "pull", "--prometheus", server.url, "--days", "1", "--into", "t.csv")
+                assert 0 == cxroute("traffic", "pull", "--prometheus", server.url, "--days", "9", "--into", "t.csv")
     attributes = BotAttributes(intent="intent", confidence="confidence")
     sample = read_traffic(Path("t.csv").read_bytes(), "t.csv", attributes)
     found = Counter({(row.attributes["intent"], row.attributes["confidence"]): row.count for row in sample.rows})
     assert scrapes
+    assert sample.last_day
+    assert sample.period in {f"{sample.last_day - timedelta(days=days)} to {sample.last_day}" for days in (0, 1)}
     added = 1.1 / (scrapes - 1)  # 1.1 intervals of those between the scrapes
     assert set(CELLS) == set(found)
     for cell, count in CELLS.items():

@@ -49,7 +49,9 @@ def test_a_pull_asks_for_the_increase_and_writes_a_sample(cxroute: Program) -> N
     with fake_prometheus((200, EVENTS)) as server:
         assert 0 == pull(cxroute, f"{server.url}/prefix/", "--days", "7", "--match", 'job="prod"')
     (query,) = server.queries
-    expected = 'sum by (intent, confidence) (increase(cxroute_events_total{job="prod"}[7d]))'
+    counter = 'cxroute_events_total{job="prod"}'
+    expected = f"sum by (intent, confidence) (increase({counter}[7d])) or "
+    expected += f"min_over_time(timestamp(count({counter}))[7d:1h]) or timestamp(count({counter}))"
     assert (["/prefix/api/v1/query"], [expected]) == (server.paths, query["query"])
     assert abs(float(query["time"][0]) - before.timestamp()) < 60
     assert "Authorization" not in server.headers[0]
@@ -63,6 +65,18 @@ def test_a_pull_asks_for_the_increase_and_writes_a_sample(cxroute: Program) -> N
     assert "a threshold inside a tenth is not exact" in text
     assert "wrote t.csv: 228 conversations in 5 rows" in cxroute.out
     assert "" == cxroute.err
+
+
+@pytest.mark.parametrize(("age", "start"), [(3, 3), (3650, 30)])
+def test_the_period_begins_with_the_first_counts(cxroute: Program, age: int, start: int) -> None:
+    """Prometheus may have counts of fewer days than were requested, and not of more."""
+    now = datetime.now(UTC)
+    first = {"metric": {}, "value": [now.timestamp(), f"{(now - timedelta(days=age)).timestamp():.3f}"]}
+    answer = {"data": {"result": [*EVENTS["data"]["result"], first]}}
+    with fake_prometheus((200, answer)) as server:
+        assert 0 == pull(cxroute, server.url)
+    assert f"# period: {(now - timedelta(days=start)).date()} to {now.date()}\n" in Path("t.csv").read_text("utf-8")
+    assert "# conversations: 228\n" in Path("t.csv").read_text("utf-8")
 
 
 def test_small_cells_of_a_pull_are_merged_and_told(cxroute: Program) -> None:
@@ -107,6 +121,7 @@ def test_the_token_is_not_sent_after_a_redirect(cxroute: Program, monkeypatch: p
         (200, vector(("a", "0.9", "+Inf")), "Prometheus' response does not have the counts of cxroute_events_total"),
         (200, [], "Prometheus' response does not have the counts of cxroute_events_total"),
         (200, {"data": None}, "Prometheus' response does not have the counts of cxroute_events_total"),
+        (200, {"data": {"result": [{"metric": {}, "value": [1, "inf"]}]}}, "Prometheus' response does not have"),
         (200, {"data": {"result": [{}]}}, "Prometheus' response does not have the counts of cxroute_events_total"),
         (200, vector((["a"], "none", "9")), "Prometheus' response does not have the counts of cxroute_events_total"),  # type: ignore[arg-type] # a wrong form
         (200, b"<html>login</html>", "cannot read the counts from Prometheus: Prometheus's response is not JSON"),
@@ -129,7 +144,10 @@ def test_a_failed_pull_is_one_sentence(cxroute: Program, status: int, body: Any,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("pull", "--into", "t.csv"), "--prometheus must be an https:// URL, or http:// to this machine"),
+        (
+            ("pull", "--into", "t.csv"),
+            "--prometheus must be an https:// URL without user and query (http:// only to this",
+        ),
         (("pull", "--prometheus", "http://prometheus.example", "--into", "t.csv"), "--prometheus must be an https://"),
         (("pull", "--prometheus", "https://u:p@h.example", "--into", "t.csv"), "--prometheus must be an https://"),
         (("pull", "--prometheus", "https://h.example/?a=1", "--into", "t.csv"), "--prometheus must be an https://"),

@@ -6,10 +6,16 @@ from textwrap import indent
 from typing import Final
 
 from reconciler.cli.output import Output
+from reconciler.cli.parsing import check_task
 from reconciler.cognigy import API
 from reconciler.errors import UsageError
 
 _LONGEST: Final = 256
+_CONVERSATION: Final = "input.sessionId"
+_OPTIONS_OF: Final = {
+    "nodes": ("conversation", "code"),
+    "intents": ("from", "project", "into", "check", "format"),
+}
 
 CODE: Final = """\
 // cxroute: the data that the next node, an HTTP Request node, posts. It needs no require and no library.
@@ -62,27 +68,27 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     url = "nodes: address of `cxroute serve`; intents: of the API, with /v2.0 or /new/v2.0"
     add("--url", help=f"{url} (default: {API})")
-    conversation = "nodes: expression for the id of the interaction in CXone (default: input.sessionId)"
-    add("--conversation", metavar="SCRIPT", default="input.sessionId", help=conversation)
+    conversation = f"nodes: expression for the id of the interaction in CXone (default: {_CONVERSATION})"
+    add("--conversation", metavar="SCRIPT", help=conversation)
     none = "value that the node posts without an intent (default: none); intents: it is never removed"
     add("--none", metavar="INTENT", default="none", help=none)
-    add("--code", action="store_true", help="nodes: print only the text of the Code node")
-    add("--from", dest="source", metavar="PATH", help="intents: folder of the Cognigy CLI, or file of exported intents")
+    add("--code", action="store_const", const=True, help="nodes: print only the text of the Code node")
+    add("--from", metavar="PATH", help="intents: folder of the Cognigy CLI, or file of exported intents")
     add("--project", metavar="ID", help="intents: read the project from the API")
     add("--into", metavar="FILE", help="intents: the file of the Intents document (default: print a new one)")
-    add("--check", action="store_true", help="intents: compare the bot with the manifests; exit 2 if they differ")
+    compare = "intents: compare the bot with the manifests; exit 2 if they differ"
+    add("--check", action="store_const", const=True, help=compare)
     add("--format", choices=("text", "json"), help="intents: format of --check (default: text)")
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
+    check_task(options, "cognigy", _OPTIONS_OF)
     if options.task == "intents":
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
-    if any((options.source, options.project, options.into, options.check, options.format)):
-        raise UsageError("--from, --project, --into, --check and --format are options of `cognigy intents`")
-    script = code(options.conversation, options.none)
+    script = code(options.conversation or _CONVERSATION, options.none)
     if options.code:
         output.file_text(script)
         return 0

@@ -1,21 +1,20 @@
 """`cxroute traffic TASK`: a traffic sample from the endpoint's counters in Prometheus, or from records."""
 
 import argparse
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from reconciler.cli.clients import open_rest_http
+from reconciler.cli.clients import open_rest_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.files import text_of_variable, write_text
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
-from reconciler.errors import UsageError
+from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.rest.client import Purpose, RestClient, RestDialect
+from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import pluralize
-from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, format_sample, merge_small
 from reconciler.traffic.imports import count_conversations
@@ -72,32 +71,25 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     """Return the events of the last days, and the lines about their origin."""
-    url = request_url(options.prometheus or "")
-    if url is None or url.query or url.fragment:
-        raise UsageError("--prometheus must be an https:// URL, or http:// to this machine, without user and query")
-    days, now = options.days or "30", utc_now()
+    url, days, now = options.prometheus or "", options.days or "30", utc_now()
     if not (days.isascii() and days.isdecimal() and 0 < int(days[:5]) <= _MAX_DAYS):
         raise UsageError(f"--days must be a number from 1 to {_MAX_DAYS}")
     query = events_query(int(days), options.match or "")
     path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
-    with open_rest_http() as http:
-        client = RestClient(dialect=_DIALECT, http=http, base=url.geturl().rstrip("/"), token=_token())
+    with open_rest_client(_DIALECT, "--prometheus", url, _read_token) as client:
         payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
-    cells = count_events(REDACTOR.redact_json(payload))
+    cells, first = count_events(REDACTOR.redact_json(payload))
+    start = max(now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC))
     return cells, {
-        "source": f"Prometheus at {url.hostname}, {query}",
-        "period": f"{(now - timedelta(days=int(days))).date()} to {now.date()}",
+        "source": f"Prometheus at {urlsplit(url).hostname}, {query}",
+        "period": f"{start.date()} to {now.date()}",
         "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
         "confidence": _TENTHS,
     }
 
 
-def _token() -> str:
-    token = text_of_variable(_TOKEN, UsageError) or ""
-    REDACTOR.add(token)
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(f"{_TOKEN} contains characters that a header cannot have")
-    return token
+def _read_token(variable: str) -> str:
+    return text_of_variable(variable, CredentialsError) or ""
 
 
 def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
