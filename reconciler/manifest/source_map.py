@@ -61,6 +61,7 @@ class SourceText:
 
     file: str
     text: str
+    first_line: int = 1  # the line of the file in which the text begins
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:
@@ -77,7 +78,8 @@ class SourceText:
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
-        return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
+        line = self.first_line + lines + self.text.count("\n", block, index)
+        return Source(self.file, line, index - began + 1)
 
     def _excerpt(self, index: int, column: int) -> str:
         """Return the printable line around a character, or "" if it is too long."""

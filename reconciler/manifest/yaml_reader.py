@@ -66,7 +66,8 @@ def decode_text(data: bytes, collector: ErrorCollector) -> str:
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        collector.text = SourceText(collector.text.file, data[: error.start].decode().removeprefix("\ufeff"))
+        before = data[: error.start].decode().removeprefix("\ufeff")
+        collector.text = SourceText(collector.text.file, before, collector.text.first_line)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
         stop_reading(collector, "CXR001", len(collector.text.text), message, "save the file as UTF-8")
 

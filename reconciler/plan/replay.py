@@ -20,8 +20,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
-from reconciler.traffic.records import RecordReader
-from reconciler.traffic.sample import MAX_CACHED_LENGTH, CellValue, Conversations
+from reconciler.traffic.records import MAX_CACHED_LENGTH, CellValue, RecordReader, Row
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations
@@ -91,10 +90,9 @@ class ReplayResult:
 def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> ReplayResult:
     """Return which conversations go elsewhere. Raises ManifestError for the first row that is wrong."""
     replayer = _Replayer(reader, (before, after))
-    for row in reader.rows(replayer.conditions):
+    for row in reader.valid_rows(replayer.conditions):
         replayer.add(row)
-    result = replayer.result()
-    return result if result.total else reader.refuse_empty()
+    return replayer.result()
 
 
 class _Replayer:
@@ -108,9 +106,9 @@ class _Replayer:
         self._classifiers: list[Callable[[CellValue], object]] = []  # of the columns
         self._cache: dict[tuple[object, ...], DestinationPair] = {}
 
-    def add(self, row: Conversations) -> None:
+    def add(self, row: Row) -> None:
         """Count a row."""
-        names = self._reader.layout.attributes
+        names = self._reader.attributes
         if not self._classifiers:
             self._classifiers = [*map(self._classifier, names)]
         key = tuple(map(call, self._classifiers, row.values))
@@ -180,7 +178,7 @@ class _Replayer:
             moved=sum(pair.moved for pair in listed) + unlisted,
             unknown=self._unknown.conversations,
             unrecorded=tuple(sorted(self._unrecorded)),
-            unseen=tuple(sorted(self.conditions.keys() & {*self._reader.layout.attributes} - self._seen)),
+            unseen=tuple(sorted(self.conditions.keys() & {*self._reader.attributes} - self._seen)),
             pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
             unlisted=unlisted,
         )

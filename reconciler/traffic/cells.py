@@ -11,7 +11,8 @@ from typing import Final
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import JSON_NUMBER
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.traffic.sample import COUNT_COLUMN, MAX_ROWS, CellValue
+from reconciler.traffic.records import COUNT_COLUMN, CellValue
+from reconciler.traffic.sample import MAX_ROWS
 from reconciler.version import __version__
 
 Cell = tuple[CellValue, ...]  # the values of the attributes, in order

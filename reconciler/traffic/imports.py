@@ -17,10 +17,10 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     confidence. Raises ManifestError at the first wrong row, and UsageError for a column that the file does not have.
     """
     bot = BotAttributes(intent=columns.get(INTENT, INTENT), confidence=columns.get(CONFIDENCE, CONFIDENCE))
-    reader, cells, indexes, seen = RecordReader(path, bot), CellCounts(()), list[int](), set[str]()
-    for row, count in reader.rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
+    reader, cells, indexes, seen = RecordReader.open(path, bot), CellCounts(()), list[int](), set[str]()
+    for row, count in reader.valid_rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
         if not indexes:
-            known = reader.layout.attributes
+            known = reader.attributes
             chosen = columns or {name: name for name in known}
             for column in (column for column in chosen.values() if column not in known):
                 raise _missing(reader, column)
@@ -32,9 +32,9 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     if indexes and reader.is_json:  # a name that no line has is a misspelt column
         for name in (name for name in columns or (INTENT, CONFIDENCE) if name not in seen):
             raise _missing(reader, columns.get(name, name))
-    return cells if cells.total else reader.refuse_empty()
+    return cells
 
 
 def _missing(reader: RecordReader, column: str) -> UsageError:
-    hint = suggest(column, reader.layout.attributes) or "name the columns with --columns"
+    hint = suggest(column, reader.attributes) or "name the columns with --columns"
     return UsageError(f"{reader.name}: no column {quote_name(column)}; {hint}")

@@ -1,168 +1,347 @@
-"""Recorded conversations, read as a stream: CSV as in a traffic sample, or JSON lines with the same names."""
+"""Recorded conversations, read as a stream of rows: CSV with a header, or JSON lines with the same names.
+
+Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the conversations per row.
+Lines that begin with `# ` before the header are comments; `# period: DATE to DATE` is the period of the conversations.
+Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
+"""
 
 import csv
 import json
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
+from datetime import date
+from functools import lru_cache, partial
 from itertools import chain
-from typing import BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.manifest.source_map import ErrorCollector, SourceText
-from reconciler.manifest.yaml_reader import StopReadingError, stop_reading
-from reconciler.text.escape import escape_invisible
+from reconciler.manifest.yaml_reader import StopReadingError, decode_text, stop_reading
+from reconciler.model.rule import JSON_NUMBER, parse_number
+from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import MIB, open_regular
 from reconciler.text.strict_json import parse_finite, refuse_constant
-from reconciler.traffic.sample import CONTROL, COUNT_COLUMN, Conversations, Record, SampleReader, decode_table
+from reconciler.text.suggest import suggest
 
+CellValue = str | int | float | None
+
+COUNT_COLUMN: Final = "count"
+MAX_CACHED_LENGTH: Final = 1_000  # characters of a cell, or bytes of a row, that is remembered
+_MAX_CACHED: Final = 4096  # cells of a column
+_MAX_COLUMNS: Final = 100
 _MAX_ROW: Final = MIB
+_MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
+_THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_COMMENT: Final = re.compile(r'# (?!.*[,;]"?count"?(?:[\r\n,;]|\Z))')  # and not a header
+_PERIOD: Final = re.compile(r"# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*", re.ASCII)
+_CSV_ERRORS: Final = {
+    "expected after": "a cell continues after its closing quote (double a quote inside)",
+    "unexpected end": "a quote is never closed",
+    "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
+}  # parts of the messages of the module csv -> messages of findings
 _JSON_PROBLEM: Final = "this line is not a JSON object that has each name once, and texts, numbers, true, false or null"
-
+_JSON_HINT: Final = 'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse_constant, parse_float=parse_finite)
 
 
-class RecordReader:
-    """Reads the rows of a file, or of stdin (`-`), one at a time. `layout` knows the columns once a row is read."""
+class Row(NamedTuple):
+    """One row: the values of the attributes in the order of the columns, and the number of conversations."""
 
-    def __init__(self, path: str, attributes: BotAttributes) -> None:
-        self.name = escape_invisible("stdin" if path == "-" else path)
-        self.is_json = False  # once a row is read
-        self.line = 1  # the line of the row that is read
+    values: tuple[CellValue, ...]
+    number: int | float
+
+
+def read_period(comment: str) -> tuple[date, date] | None:
+    """Return the first and the last day in a comment, or None."""
+    days = _PERIOD.fullmatch(comment)
+    with suppress(ValueError):
+        return (date.fromisoformat(days[1]), date.fromisoformat(days[2])) if days else None
+    return None
+
+
+class RecordReader:
+    """Reads the rows of a file, one at a time. The columns are known once a row is read."""
+
+    def __init__(self, stream: BinaryIO, name: str, bot: BotAttributes, default_count: int | None = None) -> None:
+        """`default_count` is that of a file without counts. None: they are required, and the file is CSV."""
+        self.name = escape_invisible(name)
+        self.collector = ErrorCollector(text=SourceText(self.name, ""))
+        self.period: tuple[date, date] | None = None
+        self.is_json = False
+        self.names: list[str] = []  # of the columns
+        self.attributes: tuple[str, ...] = ()  # of the columns without `count`
+        self.line = 1  # the first line of the row that is read
         self.size = 0  # bytes of the row that is read
-        self._lines: list[bytes] = []  # of the row that is read
-        self.layout = SampleReader(
-            text="", separator=",", collector=self._new_collector(), attribute_names=attributes, default_count=1
-        )
+        self._stream, self._bot, self._default_count = stream, bot, default_count
+        self._lines: list[str] = []  # of the row that is read
+        self._separator = ","
+        self._parsers: list[Callable[[str], CellValue]] = []
+        """Of each column, with a bounded cache: most cells occur in many rows."""
+
+    @classmethod
+    def open(cls, path: str, bot: BotAttributes) -> "RecordReader":
+        """Open a file, or stdin (`-`), in which a row is one conversation if it has no count. Raises UsageError."""
         try:
-            self._stream: BinaryIO = sys.stdin.buffer if path == "-" else open_regular(path)
+            stream = sys.stdin.buffer if path == "-" else open_regular(path)
         except OSError as error:
             reason = (error.strerror or "invalid path").lower()
-            raise UsageError(f"{self.name}: the file cannot be read: {reason}") from error
+            raise UsageError(f"{escape_invisible(path)}: the file cannot be read: {reason}") from error
+        return cls(stream, "stdin" if path == "-" else path, bot, default_count=1)
 
-    def rows(self, tested: Collection[str]) -> Iterator[Conversations]:
-        """Yield the rows; of JSON, the values of `tested` attributes. Raises ManifestError for the first wrong row."""
+    def valid_rows(self, tested: Collection[str]) -> Iterator[Row]:
+        """Yield the rows, as `rows` does. Raises ManifestError for the first wrong one, and without conversations."""
+        total: int | float = 0
         with self._stream:
-            try:
-                lines = self._read_lines()
-                first = next(lines, "")
-                self.is_json = first.startswith("{")
-                rows = (self._json_rows if self.is_json else self._csv_rows)(chain([first], lines), tested)
-                header = next(rows)
-                self.layout.read_header(Record(0, 1, header))
-                for cells in rows:
-                    if any(cells):
-                        yield self.layout.parse_row(cells)
-                    self._end_row()
-            except (csv.Error, ValueError, RecursionError):
-                self._refuse()
-            except StopReadingError:
-                self._raise(self.layout.collector)
+            for row in self.rows(tested):
+                if row is None:
+                    break
+                yield row
+                total += row.number
+        self.check_number(total)
+        if errors := [finding for finding in self.collector.findings() if finding.severity == "error"]:
+            raise ManifestError(errors)
 
-    def _refuse(self) -> NoReturn:
-        """Raise the error of the row that is read, by line and column."""
-        collector = self._new_collector()
+    def rows(self, tested: Collection[str] = ()) -> Iterator[Row | None]:
+        """Yield the rows that are not empty; None is a wrong one, whose errors the collector has.
+
+        Of JSON only `tested` attributes are read. The rows end before what cannot be read reliably.
+        """
         with suppress(StopReadingError):
-            if self.size > _MAX_ROW:
-                stop_reading(collector, "CXR231", 0, "this row is longer than 1 MiB", "is a quote missing?")
-            text, _ = decode_table(b"".join(self._lines), collector)
-            reader = replace(self.layout, text=text, collector=collector)
-            for record in reader.records():
-                reader.read_row(record)
-        self._raise(collector)
+            for cells in self._read_cells(tested):
+                if any(cells) and self.names:
+                    yield self._read_row(cells)
+                elif any(cells):
+                    self._read_header(cells)
 
-    def refuse_empty(self) -> NoReturn:
-        """Raise the error of a file without rows, or whose counts are all 0."""
-        collector = self._new_collector()
-        collector.report("CXR234", 0, "the file contains no conversations", "write one row for each conversation")
-        raise ManifestError(collector.findings())
+    def check_number(self, conversations: float) -> None:
+        """Report a file without conversations, unless it has other errors."""
+        if not conversations and all(finding.severity == "warning" for finding in self.collector.collected):
+            self.collector.text = SourceText(self.name, "")
+            hint = "write a row for each conversation, or their number in the column `count`"
+            self.collector.report("CXR234", 0, "the file contains no conversations", hint)
+
+    def report(self, code: str, cell: int, message: str, hint: str = "") -> None:
+        """Report an error of a cell of the row that is read, counted from 0."""
+        text = self._locate()
+        self.collector.report(code, self._index_of_cell(text, cell), message, hint)
+
+    def _locate(self) -> str:
+        """Let positions of errors begin at the row that is read, and return its text."""
+        text = "".join(self._lines)
+        self.collector.text = SourceText(self.name, text, self.line)
+        return text
+
+    def _index_of_cell(self, text: str, cell: int) -> int:
+        if self.is_json:
+            names = "|".join(re.escape(json.dumps(each[cell])) for each in (self.names, [*self.attributes, "count"]))
+            match = re.search(rf"(?:{names})\s*:", text)
+            return match.start() if match else 0
+        # The module csv has no positions of cells.
+        pattern, index = re.compile(rf'"(?:[^"]|"")*"|[^{self._separator}\r\n]*'), 0
+        for _ in range(cell):
+            match = pattern.match(text, index)
+            index = min(match.end() + 1 if match else index, len(text))
+        return index
 
     def _read_lines(self) -> Iterator[str]:
-        """Yield the lines after blank lines and comments. Raises ValueError for a wrong one."""
+        """Yield the lines after blank lines and comments. Raises StopReadingError."""
         is_before = True
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
-            self._lines.append(data)
+            text = self._decode(data)
+            self._lines.append(text)
             self.size += len(data)
-            text = data.decode("utf-8-sig" if self.line == 1 else "utf-8")
-            if self.size > _MAX_ROW or CONTROL.search(text):
-                raise ValueError
-            is_before = is_before and (text.startswith("# ") or not text.strip("\r\n"))
+            if self.size > _MAX_ROW:
+                self._stop("this row is longer than 1 MiB", "is a quote missing?")
+            is_before = is_before and not (text.strip("\r\n") and not _COMMENT.match(text))
             if is_before:
+                self.period = self.period or read_period(text)
                 self._end_row()
             else:
                 yield text
+
+    def _decode(self, data: bytes) -> str:
+        """Return the text of a line. Raises StopReadingError."""
+        line = self.line + len(self._lines)
+        try:
+            text = data.decode("utf-8-sig" if line == 1 else "utf-8")
+        except UnicodeDecodeError:
+            self.collector.text = SourceText(self.name, "", line)
+            return decode_text(data, self.collector)
+        if control := _CONTROL.search(text):
+            self.collector.text = SourceText(self.name, text, line)
+            message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
+            stop_reading(self.collector, "CXR230", control.start(), message, "is this a CSV file?")
+        return text
 
     def _end_row(self) -> None:
         self.line, self.size = self.line + len(self._lines), 0
         self._lines.clear()
 
-    def _csv_rows(self, lines: Iterator[str], _tested: Collection[str]) -> Iterator[list[str]]:
-        """Yield the header, and then the cells of each row."""
-        text, separator = decode_table(b"".join(self._lines), self.layout.collector)
-        self.layout = replace(self.layout, separator=separator, text=text)
-        reader = csv.reader(lines, delimiter=separator, strict=True)
-        yield next(reader)
-        self._end_row()
-        yield from reader
+    def _stop(self, problem: str, hint: str = "") -> NoReturn:
+        self._locate()
+        stop_reading(self.collector, "CXR231", 0, problem, hint)
 
-    def _json_rows(self, lines: Iterator[str], tested: Collection[str]) -> Iterator[list[str]]:
-        """Yield the header, and then the cells of each row."""
-        bot = self.layout.attribute_names
-        others = sorted({*tested} - {bot.intent, bot.confidence, COUNT_COLUMN})
-        self.layout = layout = _JsonReader(**vars(self.layout))
-        yield ["intent", "confidence", *others, COUNT_COLUMN]
-        yield from map(layout.parse, lines)
-
-    def _new_collector(self) -> ErrorCollector:
-        return ErrorCollector(text=SourceText(self.name, ""))
-
-    def _raise(self, collector: ErrorCollector) -> NoReturn:
-        offset, errors = self.line - 1, (each for each in collector.findings() if each.severity == "error")
-        places = [(error, error.source) for error in errors]
-        raise ManifestError([replace(each, source=at and at._replace(line=at.line + offset)) for each, at in places])
-
-
-class _JsonReader(SampleReader):
-    """Reads lines of JSON; an error is at the name of its value."""
-
-    def records(self) -> Iterator[Record]:
-        """Yield the only row."""
+    def _read_cells(self, tested: Collection[str]) -> Iterator[list[str]]:
+        """Yield the cells of the header, and of each row. Raises StopReadingError."""
+        lines = self._read_lines()
+        first = next(lines, "")
+        lines = chain([first], lines)
+        self.is_json = self._default_count is not None and first.startswith("{")
+        if self.is_json:
+            others = sorted({*tested} - {self._bot.intent, self._bot.confidence, COUNT_COLUMN})
+            yield ["intent", "confidence", *others, COUNT_COLUMN]
+            for line in lines:
+                yield self._parse_line(line)
+                self._end_row()
+            return
+        # The header with the column `count` determines the separator, because cells may contain both.
+        separators = (mark for mark in ",;" if COUNT_COLUMN in (cell.strip(' "\r\n') for cell in first.split(mark)))
+        self._separator = next(separators, max(",;", key=first.count))
         try:
-            yield Record(0, 1, self.parse(self.text))
-        except (ValueError, RecursionError):
-            hint = 'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
-            stop_reading(self.collector, "CXR231", 0, _JSON_PROBLEM, hint)
+            for cells in csv.reader(lines, delimiter=self._separator, strict=True):
+                yield cells
+                self._end_row()
+        except csv.Error as error:
+            carriage_return = "a carriage return inside a cell"
+            reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
+            self._stop(f"this row is not CSV: {reason}")
 
-    def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
-        """Report an error of a value, counted from 0."""
-        names = "|".join(re.escape(json.dumps(name)) for name in (self.names[cell], self._columns[cell]))
-        match = re.search(rf"(?:{names})\s*:", self.text)
-        self.collector.report(code, match.start() if match else record.start, message, hint)
-
-    def parse(self, line: str) -> list[str]:
-        """Return the values of a JSON object as cells; a missing name is an empty cell. Raises ValueError."""
+    def _parse_line(self, line: str) -> list[str]:
+        """Return the values of a JSON object as cells; a missing name is an empty cell. Raises StopReadingError."""
         if not line.strip():
             return []
-        bot, pairs = self.attribute_names, _DECODER.decode(line)
-        if not isinstance(pairs, tuple):
-            raise ValueError  # noqa: TRY004 - as for a text that is not JSON
-        long = {"intent": bot.intent, "confidence": bot.confidence}
-        values = {long.get(name, name): value for name, value in pairs}
-        if len(values) != len(pairs):
-            raise ValueError
-        values.setdefault(COUNT_COLUMN, 1)
-        return [_as_cell(values.get(name)) for name in self._columns]
+        long = {"intent": self._bot.intent, "confidence": self._bot.confidence}
+        try:
+            pairs = _DECODER.decode(line)
+            if not isinstance(pairs, tuple):
+                raise ValueError  # noqa: TRY004, TRY301 - as for a text that is not JSON
+            values = {long.get(name, name): value for name, value in pairs}
+            if len(values) != len(pairs):
+                raise ValueError  # noqa: TRY301
+            values.setdefault(COUNT_COLUMN, 1)
+            return [_as_cell(values.get(name)) for name in (*self.attributes, COUNT_COLUMN)]
+        except (ValueError, RecursionError):
+            self._stop(_JSON_PROBLEM, _JSON_HINT)
 
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return (*self.attributes, COUNT_COLUMN)
+    def _read_header(self, cells: list[str]) -> None:
+        """Let the reader know its columns. Raises StopReadingError if one is wrong."""
+        self.names, intent, confidence = cells, self._bot.intent, self._bot.confidence
+        attributes: list[str] = []
+        for index, name in enumerate(cells[:_MAX_COLUMNS]):
+            attribute = {"intent": intent, "confidence": confidence}.get(name, name)
+            if not name or name != name.strip():
+                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
+                self.report("CXR232", index, problem)
+            elif attribute in attributes:
+                self.report("CXR232", index, f"a second column for {quote_name(attribute)}", "keep one")
+            attributes.append(attribute)
+        self._check_columns()
+        if self.collector.collected:
+            raise StopReadingError
+        parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
+        self._parsers = [_with_cache(parsers.get(attribute, _parse_value)) for attribute in attributes]
+        self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
+        self._warn_of_similar_names()
+
+    def _check_columns(self) -> None:
+        if len(self.names) > _MAX_COLUMNS:
+            self.report("CXR232", _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
+        elif COUNT_COLUMN not in self.names and self._default_count is None:
+            near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
+            hint = "add it: the number of conversations of each row"
+            hint = f"if {quote_name(near)} is meant, rename it" if near else hint
+            self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
+        elif self.names == [COUNT_COLUMN]:
+            self.report("CXR232", 0, "no column for an attribute, such as intent")
+
+    def _warn_of_similar_names(self) -> None:
+        names = {"intent": self._bot.intent, "confidence": self._bot.confidence}
+        missing = [name for name, attribute in names.items() if attribute not in self.attributes]
+        for name in self.names:
+            near = suggest(name, [*missing, *(names[key] for key in missing)])
+            if near and name != COUNT_COLUMN:
+                self._locate()
+                message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
+                self.collector.warn("CXR232", 0, message)
+
+    def _read_row(self, cells: Sequence[str]) -> Row | None:
+        """Return a row, or None for a wrong one."""
+        with suppress(ValueError):
+            values = [parse(cell) for parse, cell in zip(self._parsers, cells, strict=True)]
+            number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else 1
+            return Row(tuple(values), number)
+        columns = len(self.names)
+        if len(cells) > columns:
+            problem = f"this row has more cells than the header, which has {columns}"
+            self.report("CXR233", columns, problem, "put a cell that contains a separator in quotes")
+        elif len(cells) < columns:
+            self.report("CXR233", 0, f"this row ends after {len(cells)} of {columns} cells")
+        else:
+            for index, (parse, cell) in enumerate(zip(self._parsers, cells, strict=True)):
+                try:
+                    parse(cell)
+                except ValueError as error:
+                    self.report("CXR233", index, f"{quote_name(self.names[index])} {error}")
+        return None
+
+    def _parse_count(self, cell: str) -> int | float:
+        value = _parse_number(cell)
+        if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
+            raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
+        if self._separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
+            # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
+            raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
+        return int(value) if value == int(value) else value
 
 
 def _as_cell(value: object) -> str:
     if not isinstance(value, str | int | float | None):
         raise ValueError  # noqa: TRY004 - as for a text that is not JSON
     return "" if value is None else json.dumps(value)
+
+
+def _with_cache(parse: Callable[[str], CellValue]) -> Callable[[str], CellValue]:
+    cached = lru_cache(_MAX_CACHED)(parse)
+    return lambda cell: (cached if len(cell) <= MAX_CACHED_LENGTH else parse)(cell)
+
+
+def _parse_value(cell: str) -> CellValue:
+    if not JSON_NUMBER.fullmatch(cell):
+        return _parse_text(cell)
+    value = _parse_number(cell)
+    if value is None:
+        hint = "put a text that looks like a number in JSON quotes"
+        raise ValueError(f"is too large a number: {quote_name(cell)} ({hint})")
+    return value
+
+
+def _parse_text(cell: str) -> str | None:
+    if not cell:
+        return None
+    if cell != cell.strip():
+        raise ValueError(f"has spaces around it: {quote_name(cell)}")
+    if cell[0] != '"':
+        return cell
+    with suppress(ValueError):
+        text = json.loads(cell)
+        if isinstance(text, str) and not any("\ud800" <= char <= "\udfff" for char in text):
+            return text
+    raise ValueError(f"begins with a quote and must be a JSON text, not {quote_name(cell)}")
+
+
+def _parse_confidence(cell: str) -> int | float | None:
+    value = _parse_number(cell)
+    if cell and (value is None or not 0 <= value <= 1):
+        raise ValueError(f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}")
+    return value
+
+
+def _parse_number(cell: str) -> int | float | None:
+    try:
+        return parse_number(cell)
+    except ValueError:
+        return None

@@ -112,7 +112,7 @@ def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], f
 
 
 def replayed(path: str, before: ReplaySide, after: ReplaySide, names: BotAttributes = NAMES) -> ReplayResult:
-    return replay(RecordReader(path, names), before, after)
+    return replay(RecordReader.open(path, names), before, after)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_NONE = "the file contains no conversations; write a row for each conversation, or their number in the column `count`"
 _TWICE = " (double a quote inside)"
 WRONG: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row"),
@@ -58,8 +59,8 @@ WRONG: dict[str, tuple[bytes, str]] = {
 3:1: error[CXR233]: this row ends after 1 of 2 cells
 """,
     ),
-    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample contains no conversations"),
-    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample contains no conversations"),
+    "zero": (b"intent,count\na,0\n", f"1:1: error[CXR234]: {_NONE}"),
+    "no-rows": (b"count,intent\n", f"1:1: error[CXR234]: {_NONE}"),
     "all": (
         b'intent,tier,confidence,count\n"a\nb",gold,high,x\n"c,d", e,,-1\n',
         """\

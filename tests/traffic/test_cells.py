@@ -12,7 +12,8 @@ from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.traffic import cells
 from reconciler.traffic.cells import HUNDREDTH, TENTH, Cell, CellCounts, format_sample, merge_small, round_down
-from reconciler.traffic.sample import MAX_ROWS, CellValue, read_traffic
+from reconciler.traffic.records import CellValue
+from reconciler.traffic.sample import MAX_ROWS, read_traffic
 from tests.support.hostile_names import HOSTILE_NAMES
 
 NAMES = ("intent", "confidence", "tier")

@@ -121,7 +121,7 @@ async def read_and_plan(session: Session) -> Plan:
 async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
     if path is None:
         return plan
-    reader = RecordReader(path, session.environment.attributes)
+    reader = RecordReader.open(path, session.environment.attributes)
     return replace(plan, replay=await session.run_blocking(lambda: replay_plan(plan, reader)))
 
 

@@ -30,7 +30,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Count, and print the conversations that go elsewhere. With --detailed-exitcode, return 2 for them."""
     sides = [parse_source(name, options, output) for name in (options.left, options.right)]
-    order, reader = evaluation(*sides), RecordReader(options.file, _attributes(sides))
+    order, reader = evaluation(*sides), RecordReader.open(options.file, _attributes(sides))
     lists, stages = read_sources(*sides), endpoints(*sides)
     ordered = (order_entries(rules.entries, order) for rules in lists)
     result = replay(reader, *map(ReplaySide, ordered, stages))

@@ -19,7 +19,8 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, format_sample, merge_small
 from reconciler.traffic.imports import count_conversations
 from reconciler.traffic.prometheus import count_events, events_query
-from reconciler.traffic.sample import COUNT_COLUMN, read_period, read_traffic
+from reconciler.traffic.records import COUNT_COLUMN, read_period
+from reconciler.traffic.sample import read_traffic
 
 _OPTIONS_OF: Final = {"pull": ("prometheus", "days", "match"), "import": ("file", "columns", "period")}
 _TOKEN: Final = "CXROUTE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
