@@ -29,7 +29,7 @@ from reconciler.text.suggest import suggest
 CellValue = str | int | float | None
 
 COUNT_COLUMN: Final = "count"
-MAX_CACHED_LENGTH: Final = 1_000  # characters of a cell, or bytes of a row, that is remembered
+MAX_CACHED_LENGTH: Final = 1_000  # bytes of a row whose cells are remembered
 _MAX_CACHED: Final = 4096  # cells of a column
 _MAX_COLUMNS: Final = 100
 _MAX_ROW: Final = MIB
@@ -79,8 +79,8 @@ class RecordReader:
         self._stream, self._bot, self._default_count = stream, bot, default_count
         self._lines: list[str] = []  # of the row that is read
         self._separator = ","
-        self._parsers: list[Callable[[str], CellValue]] = []
-        """Of each column, with a bounded cache: most cells occur in many rows."""
+        self._parsers: list[Callable[[str], CellValue]] = []  # of the columns
+        self._cached_parsers: list[Callable[[str], CellValue]] = []  # most cells occur in many rows
 
     @classmethod
     def open(cls, path: str, bot: BotAttributes) -> "RecordReader":
@@ -243,7 +243,8 @@ class RecordReader:
         if self.collector.collected:
             raise StopReadingError
         parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [_with_cache(parsers.get(attribute, _parse_value)) for attribute in attributes]
+        self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
+        self._cached_parsers = [lru_cache(_MAX_CACHED)(parse) for parse in self._parsers]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names()
 
@@ -270,10 +271,17 @@ class RecordReader:
 
     def _read_row(self, cells: Sequence[str]) -> Row | None:
         """Return a row, or None for a wrong one."""
-        with suppress(ValueError):
-            values = [parse(cell) for parse, cell in zip(self._parsers, cells, strict=True)]
-            number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else 1
-            return Row(tuple(values), number)
+        parsers = self._cached_parsers if self.size <= MAX_CACHED_LENGTH else self._parsers
+        try:
+            values = [parse(cell) for parse, cell in zip(parsers, cells, strict=True)]
+        except ValueError:
+            self._report_row(cells)
+            return None
+        number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else 1
+        return Row(tuple(values), number)
+
+    def _report_row(self, cells: Sequence[str]) -> None:
+        """Report the errors of a wrong row."""
         columns = len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
@@ -286,7 +294,6 @@ class RecordReader:
                     parse(cell)
                 except ValueError as error:
                     self.report("CXR233", index, f"{quote_name(self.names[index])} {error}")
-        return None
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)
@@ -302,11 +309,6 @@ def _as_cell(value: object) -> str:
     if not isinstance(value, str | int | float | None):
         raise ValueError  # noqa: TRY004 - as for a text that is not JSON
     return "" if value is None else json.dumps(value)
-
-
-def _with_cache(parse: Callable[[str], CellValue]) -> Callable[[str], CellValue]:
-    cached = lru_cache(_MAX_CACHED)(parse)
-    return lambda cell: (cached if len(cell) <= MAX_CACHED_LENGTH else parse)(cell)
 
 
 def _parse_value(cell: str) -> CellValue:
