@@ -110,8 +110,6 @@ class EventHandler:
         """Return the attributes to write, and why the fallback replaces the intent, if it does."""
         names, fallback = self._policy.names, self._policy.fallback
         doubt = fallback.doubt(event.intent, event.confidence)
-        if doubt is not None:
-            self._metrics.fallback_reasons[doubt] += 1
         replacement = fallback.intent if doubt else None
         return {
             names.intent: event.intent if replacement is None else replacement,

@@ -45,13 +45,12 @@ class EventCounts:
 
 
 class Metrics:
-    """Counts requests by status and outcome, events, doubtful intents, and response times."""
+    """Counts requests by status and outcome, events, and response times."""
 
     def __init__(self, fallback: FallbackPolicy = NO_FALLBACK) -> None:
         self._fallback = fallback.digest
         self.events = EventCounts(fallback)
         self.responses: Counter[tuple[int, str]] = Counter()
-        self.fallback_reasons: Counter[str] = Counter()
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
@@ -71,10 +70,6 @@ class Metrics:
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
         yield from self.events.lines()
-        doubtful = "Intents that are not in an Intents document, or are unsure."
-        yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
-        for reason in ("unknown", "unsure"):
-            yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
         fallback = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
         yield from metric_header("cxroute_fallback_info", "gauge", fallback)
         yield sample("cxroute_fallback_info", 1, digest=self._fallback)

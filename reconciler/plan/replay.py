@@ -20,7 +20,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
-from reconciler.traffic.records import MAX_CACHED_LENGTH, CellValue, RecordReader, Row
+from reconciler.traffic.records import MAX_CACHED_LENGTH, CellValue, ParsedRow, RecordReader
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations
@@ -106,7 +106,7 @@ class _Replayer:
         self._classifiers: list[Callable[[CellValue], object]] = []  # of the columns
         self._cache: dict[tuple[object, ...], DestinationPair] = {}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ParsedRow) -> None:
         """Count a row."""
         names = self._reader.attributes
         if not self._classifiers:

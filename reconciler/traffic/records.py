@@ -48,7 +48,7 @@ _JSON_HINT: Final = 'write one object in each line, such as {"intent": "card_hel
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse_constant, parse_float=parse_finite)
 
 
-class Row(NamedTuple):
+class ParsedRow(NamedTuple):
     """One row: the values of the attributes in the order of the columns, and the number of conversations."""
 
     values: tuple[CellValue, ...]
@@ -92,7 +92,7 @@ class RecordReader:
             raise UsageError(f"{escape_invisible(path)}: the file cannot be read: {reason}") from error
         return cls(stream, "stdin" if path == "-" else path, bot, default_count=1)
 
-    def valid_rows(self, tested: Collection[str]) -> Iterator[Row]:
+    def valid_rows(self, tested: Collection[str]) -> Iterator[ParsedRow]:
         """Yield the rows, as `rows` does. Raises ManifestError for the first wrong one, and without conversations."""
         total: int | float = 0
         with self._stream:
@@ -105,7 +105,7 @@ class RecordReader:
         if errors := [finding for finding in self.collector.findings() if finding.severity == "error"]:
             raise ManifestError(errors)
 
-    def rows(self, tested: Collection[str] = ()) -> Iterator[Row | None]:
+    def rows(self, tested: Collection[str] = ()) -> Iterator[ParsedRow | None]:
         """Yield the rows that are not empty; None is a wrong one, whose errors the collector has.
 
         Of JSON only `tested` attributes are read. The rows end before what cannot be read reliably.
@@ -269,7 +269,7 @@ class RecordReader:
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
                 self.collector.warn("CXR232", 0, message)
 
-    def _read_row(self, cells: Sequence[str]) -> Row | None:
+    def _read_row(self, cells: Sequence[str]) -> ParsedRow | None:
         """Return a row, or None for a wrong one."""
         parsers = self._cached_parsers if self.size <= MAX_CACHED_LENGTH else self._parsers
         try:
@@ -278,7 +278,7 @@ class RecordReader:
             self._report_row(cells)
             return None
         number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else 1
-        return Row(tuple(values), number)
+        return ParsedRow(tuple(values), number)
 
     def _report_row(self, cells: Sequence[str]) -> None:
         """Report the errors of a wrong row."""

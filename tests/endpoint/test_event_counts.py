@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterable
 from math import floor
@@ -17,30 +16,15 @@ import pytest
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import AmbiguousWriteError, RetryLaterError
+from tests.endpoint.event_counts import SERIES, Label, counts, metrics
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.instances import Callers, machines, shared, shuffled
 from tests.support.plain_http import PLAIN
 from tests.tiers import FULL
 
-Label = tuple[str, str, str]
-"""Of a series: intent, confidence, fallback."""
 HOSTILE = 'a "b"\\c\né'
 KNOWN = frozenset({"billing", "refund", HOSTILE})
 POLICY = EventPolicy(fallback=FallbackPolicy("none", 0.45, KNOWN))
-_SERIES = re.compile(r'cxroute_events_total\{intent="(.*)",confidence="(.*)",fallback="(.*)"\} (\d+)')
-
-
-def counts(*texts: str) -> Counter[Label]:
-    """Return the sum of the counts in the metrics of several instances, without zeros."""
-    total: Counter[Label] = Counter()
-    for intent, confidence, fallback, count in (found for text in texts for found in _SERIES.findall(text)):
-        plain = intent.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
-        total[plain, confidence, fallback] += int(count)
-    return +total
-
-
-def metrics(endpoint: Endpoint) -> str:
-    return asyncio.run(endpoint.request("GET", "/metrics")).body.decode()
 
 
 def counted(*forms: dict[str, Any], policy: EventPolicy = POLICY, **said: Any) -> Counter[Label]:
@@ -99,11 +83,11 @@ def test_an_intent_with_the_name_of_a_label_is_other(name: str) -> None:
 def test_every_series_exists_from_the_start_and_no_other_appears() -> None:
     """Prometheus misses the first value of a series that appears later; the number of series is limited."""
     endpoint, chance = Endpoint(policy=POLICY), Random(4)
-    before = {found[:3] for found in _SERIES.findall(metrics(endpoint))}
+    before = {found[:3] for found in SERIES.findall(metrics(endpoint))}
     for _ in range(5000):
         intent = chance.choice([*KNOWN, f"free text {chance.random()}"])
         endpoint.app.metrics.events.add(intent, chance.choice([None, 0, 1, chance.random(), 0.45]))
-    assert before == {found[:3] for found in _SERIES.findall(metrics(endpoint))}
+    assert before == {found[:3] for found in SERIES.findall(metrics(endpoint))}
     assert len(KNOWN) * 13 + 12 == len(before)
 
 
