@@ -100,7 +100,7 @@ def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
     directory = Path(step.required("report", "--report DIR"))
     if report := read_plan_report(directory):
-        create, update, adopt, delete = (report.counts.get(action, 0) for action in COUNTED_ACTIONS)
+        create, update, adopt, delete = (report.counts[action] for action in COUNTED_ACTIONS)
         counts = {"create": create, "update": update + adopt, "delete": delete}
         write_text(directory / "tfplan.json", json.dumps(counts))
 
