@@ -66,7 +66,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 
 def add_queues(state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text") -> None:
     """Add the missing queues. One without an id in the manifests gets a hash of its name, or the next number."""
-    # A queue in a manifest has its name as its id. Queues with another id come first, so that no new number is theirs.
+    # A queue in a manifest has its name as its id. Queues with another id come first: no new number may repeat one.
     for queue in sorted(dict.fromkeys(queues), key=lambda queue: queue.id == queue.name):
         has_id = queue.id != queue.name and (ids == "text" or queue.id.isdecimal())
         field, value = ("id", queue.id) if has_id else ("name", queue.name)
