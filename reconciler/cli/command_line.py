@@ -69,6 +69,13 @@ def choose_environment(manifests: Manifests, name: str | None) -> Environment:
     return manifests.environment(require_single(env_name(name)))
 
 
+def tested_environments(manifests: Manifests, names: str | None) -> list[Environment]:
+    """Return the environments in -e; by default all, the built-in sandbox if there is no other. Raises UsageError."""
+    if names:
+        return [choose_environment(manifests, name) for name in split_names(names)]
+    return [manifests.environment(name) for name in manifests.environments or (SANDBOX,)]
+
+
 def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
     if names:

@@ -19,8 +19,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
 from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.render.escape_markdown import escape_markdown
-from reconciler.render.impact import MAX_SHOWN, summarize_impact
-from reconciler.text.escape import pluralize
+from reconciler.render.impact import summarize_impact
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
 _WORD: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:#"']+""")
@@ -112,8 +111,6 @@ def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str
         yield _UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them."
         return
     yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
-    lines = [f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases]
-    hidden = lines[MAX_SHOWN:]
-    yield "\n".join(lines[:MAX_SHOWN] + ([f"- and {pluralize(len(hidden), 'more row')}"] if hidden else []))
+    yield "\n".join(f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases)
     if rest := summary.rest_text():
         yield escape_markdown(rest)

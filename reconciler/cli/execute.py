@@ -39,7 +39,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a fi
 
 
 async def execute_plan(
-    session: Session, client: TenantWriter, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
+    session: Session, client: TenantWriter, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str
 ) -> ApplyReport:
     """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
     stop.writing = True

@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -28,7 +28,7 @@ from reconciler.text.files import MIB, read_text
 from reconciler.text.json_values import parse_object
 
 _LONGEST_NUMBER: Final = 12
-_PLAN_PAUSES: Final = (10.0, 20.0, 40.0, 80.0, 160.0)  # seconds
+_PLAN_PAUSES: Final = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0)  # seconds before each attempt
 NOTES: Final = ("comment", "note")
 
 
@@ -79,10 +79,8 @@ class Step(NamedTuple):
     @contextmanager
     def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
         """Connect with the token that can read members, if there is one."""
-        if not os.environ.get(MEMBERS_TOKEN, "").strip():
-            yield Voters(forge, forge, number, head)
-            return
-        with self.connect(run, MEMBERS_TOKEN) as directory:
+        has_token = os.environ.get(MEMBERS_TOKEN, "").strip()
+        with self.connect(run, MEMBERS_TOKEN) if has_token else nullcontext(forge) as directory:
             yield Voters(forge, directory, number, head)
 
     def author(self, forge: Forge) -> str:
@@ -102,7 +100,7 @@ def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
     directory = Path(step.required("report", "--report DIR"))
     if report := read_plan_report(directory):
-        create, update, adopt, delete = (report.counts.get(action, 0) for action in COUNTED_ACTIONS)
+        create, update, adopt, delete = (report.counts[action] for action in COUNTED_ACTIONS)
         counts = {"create": create, "update": update + adopt, "delete": delete}
         write_text(directory / "tfplan.json", json.dumps(counts))
 
@@ -206,13 +204,12 @@ def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any]
     """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
     if step.options.report is not None:
         return read_json_object(Path(step.options.report, PLAN_FILE))
-    plan_run, sleep = forge.find_plan_run(run.sha, step.options.workflow), RestClock().sleep
     for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
-        if plan_run is None:
-            sleep(pause)
-            plan_run = forge.find_plan_run(run.sha, step.options.workflow)
-    content = plan_run and forge.fetch_plan(plan_run.id, step.environment)
-    return parse_object(content) if content else None
+        RestClock().sleep(pause)
+        if plan_run := forge.find_plan_run(run.sha, step.options.workflow):
+            content = forge.fetch_plan(plan_run.id, step.environment)
+            return parse_object(content) if content else None
+    return None
 
 
 def _update_issue(step: Step) -> None:

@@ -40,7 +40,8 @@ class _Sandbox(httpx.ASGITransport):
 def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     with open_state(STATE) as state:
-        add_queues(state, queues, environment)
+        add_queues(state, queues, "number" if environment.api.queues == "acd-skills" else "text")
+        add_script(state, environment)
         yield _Sandbox(app=Simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
@@ -63,17 +64,20 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
     return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
 
 
-def add_queues(state: TenantState, queues: Iterable[Queue], environment: Environment | None = None) -> None:
-    """Add the missing queues, and the script with the rules. Without an id, a skill gets a number, a queue a hash."""
-    for queue in dict.fromkeys(queues):
-        # A queue in a manifest has its name as its id.
-        unnumbered = queue.id == queue.name
-        field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
+def add_queues(state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text") -> None:
+    """Add the missing queues. One without an id in the manifests gets a hash of its name, or the next number."""
+    # A queue in a manifest has its name as its id. Queues with another id come first: no new number may repeat one.
+    for queue in sorted(dict.fromkeys(queues), key=lambda queue: queue.id == queue.name):
+        has_id = queue.id != queue.name and (ids == "text" or queue.id.isdecimal())
+        field, value = ("id", queue.id) if has_id else ("name", queue.name)
         if all(entry[field] != value for entry in state.queues):
-            queue_id = str(uuid.uuid5(_QUEUE_IDS, queue.name)) if unnumbered else queue.id
-            if environment and environment.api.queues == "acd-skills" and not queue_id.isdecimal():
-                numbers = [int(entry["id"]) for entry in state.queues if str(entry["id"]).isdecimal()]
-                queue_id = str(max(numbers, default=4000) + 1)
-            state.queues.append({"id": queue_id, "name": queue.name})
-    if environment and (studio := environment.api.studio) and not state.current_script(studio.script):
+            numbers = (int(entry["id"]) for entry in state.queues if str(entry["id"]).isdecimal())
+            new_id = max(numbers, default=4000) + 1 if ids == "number" else uuid.uuid5(_QUEUE_IDS, queue.name)
+            state.queues.append({"id": queue.id if has_id else str(new_id), "name": queue.name})
+
+
+def add_script(state: TenantState, environment: Environment) -> None:
+    """Add the Studio script with the rules of the environment, if it has one that is missing."""
+    studio = environment.api.studio
+    if studio and not state.current_script(studio.script):
         state.add_script(studio.script, block=f"{environment.owner}/{studio.block}")

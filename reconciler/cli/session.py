@@ -18,7 +18,7 @@ from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environme
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
-from reconciler.errors import ApiError, InterruptedRunError, ManifestError, UsageError
+from reconciler.errors import ApiError, InterruptedRunError, ManifestError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
@@ -164,8 +164,6 @@ class Session:
 
     def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
-        if self.options.undo is not None and self.undo_request is None:
-            raise UsageError("--undo works in one environment at a time: set -e to its name")
         inputs = (self.manifests, self.environment)
         if self.undo_request:
             desired, advise = self.undo_request.target(*inputs, self.options, live)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from reconciler.checks.acknowledgements import left_to_catch_alls, offline_findings
 from reconciler.checks.route_tests import Checked, CheckResult, check, with_promises
-from reconciler.cli.command_line import choose_environment, runs_route_tests, test_environments, unset_tenant
+from reconciler.cli.command_line import tested_environments, unset_tenant
 from reconciler.cli.conversation import failure_findings
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 
@@ -23,12 +24,10 @@ class Validation(NamedTuple):
 
 def check_environments(manifests: Manifests, only: str | None) -> list[Checked]:
     """Return the rules of every environment, or of those in -e, with the results of route tests and promises."""
-    checked = []
-    for name in test_environments(manifests, only):
-        each = with_promises(check(manifests, choose_environment(manifests, name)))
+    checked = [with_promises(check(manifests, environment)) for environment in tested_environments(manifests, only)]
+    if not only and all(each.environment.name != SANDBOX for each in checked):
         # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
-        is_meant = runs_route_tests(manifests, only, name)
-        checked.append(each if is_meant else replace(each, tried=(), desired=None))
+        checked.append(replace(check(manifests, manifests.environment(SANDBOX)), tried=(), desired=None))
     return checked
 
 

@@ -95,55 +95,42 @@ class Forge(Protocol):
 
     def fetch_login(self) -> str:
         """Return the login of the token, the author of its notes."""
-        ...
 
     def list_notes(self, number: int) -> list[Post]:
         """Return every note of a pull request, oldest first, in the Markdown that `write_note` got."""
-        ...
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a note on a pull request, or replace the text of one."""
-        ...
 
     def list_drift_issues(self) -> list[Post]:
         """Return the open issues about drift, by any author."""
-        ...
 
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open an issue that `list_drift_issues` finds, and return its number."""
-        ...
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace an issue's text, or close it if there is none, and then add a remark, which may get lost."""
-        ...
 
     def fetch_branch_tip(self) -> BranchTip:
         """Return the tip of the default branch."""
-        ...
 
     def find_merged_request(self, sha: str, tip: BranchTip) -> MergedRequest | None:
         """Return the newest pull request that was merged into the default branch as this commit."""
-        ...
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
         """Return the newest finished run of the repository's own `pipeline` for a pull request's head commit."""
-        ...
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan of an environment (plan.json) that a run stored; None if it is not stored (any more)."""
-        ...
 
     def fetch_approvals(self, number: int) -> Approvals:
         """Return the approvals of a pull request that count."""
-        ...
 
     def fetch_members(self, owner: str) -> frozenset[str]:
         """Return the logins, in lower case, for whom an owner (`@acme/fraud`, `@alice`) stands."""
-        ...
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit."""
-        ...
 
 
 class ForgeModule(Protocol):
@@ -154,7 +141,6 @@ class ForgeModule(Protocol):
 
     def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
         """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
-        ...
 
 
 def connect_forge(module: ForgeModule, http: httpx.Client, run: PipelineRun, token: str) -> Forge:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from reconciler.errors import UsageError
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_file, read_text
-from reconciler.text.json_values import as_object, list_objects
+from reconciler.text.json_values import as_object, list_objects, number_at
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
@@ -38,14 +38,12 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     environment, plan_id = str(plan.get("environment")), str(plan.get("planId"))
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
-    summary = plan.get("summary")
-    numbers = {name: summary.get(name) for name in COUNTED_ACTIONS} if isinstance(summary, dict) else {}
-    endpoint = as_object(plan.get("endpoint"))
+    summary, endpoint = as_object(plan.get("summary")), as_object(plan.get("endpoint"))
     conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
-        counts={name: number if isinstance(number, int) else 0 for name, number in numbers.items()},
+        counts={name: number_at(summary, name) for name in COUNTED_ACTIONS},
         has_changes=bool(plan.get("changes")) or endpoint.get("before") != endpoint.get("after"),
         is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,

@@ -35,9 +35,9 @@ class StepVariables(NamedTuple):
         value = self.values.get(name, "")
         return int(value) if _NUMBER.fullmatch(value) else None
 
-    def sha(self, name: str, default: str = "") -> str:
+    def sha(self, name: str) -> str:
         """Return a commit."""
-        return self.matching(name, _SHA, default)
+        return self.matching(name, _SHA)
 
     def address(self, name: str, default: str = "") -> str:
         """Return a base address without a slash at its end. The token is sent there: it must be https, or loopback."""

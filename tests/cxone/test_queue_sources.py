@@ -30,6 +30,7 @@ SKILLS, DIGITAL = skills_list(30), ROUTING_QUEUES
 TWENTY: list[dict[str, Any]] = [
     {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0} for one in range(20)
 ]
+QUEUES: dict[str, Any] = {"apiVersion": "routing/v1", "kind": "Queues", "name": "queues"}
 SPREAD: list[dict[str, Any]] = [{"id": f"queue-{one}", "name": f"Digital {one}"} for one in range(20)]
 
 
@@ -178,6 +179,17 @@ def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(typed: Callabl
     assert 'error[CXR121]: queue "Fraud_1" (id 4711) of prod is inactive' in said
 
 
+def test_the_simulator_adds_skills_beside_those_of_its_state(typed: Callable[..., tuple[int, str]]) -> None:
+    """A new skill never gets the number of another one, of the state or of a Queues document: the plan finds all."""
+    manifests("http://127.0.0.1:9", queues="acd-skills")
+    write("queues.yaml", yaml_of({**QUEUES, "queues": {"Fraud_1": {"prod": {"id": "4002"}}}}))
+    TenantState.load(Path("state.json"), initial=TenantState([{"id": "4001", "name": "Late"}])).close()
+    with simulated("--state", "state.json") as url:
+        manifests(url, queues="acd-skills")
+        code, said = typed("plan")
+    assert 0 == code, said
+
+
 def off() -> list[dict[str, Any]]:
     return [{"id": "4711", "name": "Fraud_1", "isActive": False}, {"id": "4712", "name": "Cards"}]
 
@@ -223,7 +235,7 @@ def test_aliases_are_resolved(cxroute: Program) -> None:
     """The live name counts; a queue that is given by its id has none."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
     queues = {"Alias with spaces": "Cards", "bad": {"prod": {"name": "x"}}, "by id": {"prod": {"id": "4711"}}}
-    write("queues.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "Queues", "name": "queues", "queues": queues}))
+    write("queues.yaml", yaml_of({**QUEUES, "queues": queues}))
     rules = [{"intent": f"i{place}", "queue": name} for place, name in enumerate(queues)]
     write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
     _, said = cxroute.json("validate", "-e", "prod")

@@ -12,11 +12,11 @@ from typing import Any
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.sandbox import add_queues, custom_fields, open_state
+from reconciler.cli.sandbox import add_queues, add_script, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds import profile as profiles
-from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -29,7 +29,8 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import LAST_PORT, is_loopback, url_of
 
 
-def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue], Environment]:
+def _simulate_environment(state: tenants.TenantState, name: str, directory: Path) -> dict[str, Any]:
+    """Add the queues and the script of an Environment to the state; return the settings of its tenant."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
@@ -38,11 +39,11 @@ def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], l
     switches: dict[str, Any] = {"profile": served, "custom_fields": custom_fields(environment)}
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
-    queues = list(expected_queues(manifests, environment.name))
-    if choose_queue_list(api, profile.queues).ids == "number":
-        numbered = enumerate(queues, 4001)
-        queues = [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
-    return switches, queues, environment
+    names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
+    queues = [queue for queue in expected_queues(manifests, environment.name) if queue.name not in names]
+    add_queues(state, queues, choose_queue_list(api, profile.queues).ids)
+    add_script(state, environment)
+    return switches
 
 
 def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
@@ -115,14 +116,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
         switches: dict[str, Any] = {}
-        environment = None
         if options.speak:
-            switches, queues, environment = _simulate_environment(options.speak, directory)
-            names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
-            queues = [queue for queue in queues if queue.name not in names]
+            switches = _simulate_environment(state, options.speak, directory)
         else:
-            queues = _named_queues(directory)
-        add_queues(state, queues, environment)
+            add_queues(state, _named_queues(directory))
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
         settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
         app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)

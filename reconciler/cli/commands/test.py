@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.checks.adequacy import Adequacy, candidate_tests, choose_tests, measure_adequacy
 from reconciler.checks.route_tests import Checked, RouteTestResult, check, check_live, with_promises
-from reconciler.cli.command_line import choose_environment, runs_route_tests, split_names, test_environments, utc_now
+from reconciler.cli.command_line import split_names, tested_environments, utc_now
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
@@ -83,9 +83,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _check_offline(options: argparse.Namespace) -> tuple[Manifests, list[Checked], list[Adequacy]]:
     """Return the manifests, their checked environments and, with --adequacy, the adequacy in each of these."""
     manifests = load_manifests(Path(options.manifests))
-    names = test_environments(manifests, options.environment)
-    chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
-    checked = [with_promises(check(manifests, choose_environment(manifests, name))) for name in chosen]
+    environments = tested_environments(manifests, options.environment)
+    checked = [with_promises(check(manifests, environment)) for environment in environments]
     if wrong := [finding for each in checked for finding in each.findings if finding.severity == "error"]:
         raise ManifestError(list(dict.fromkeys(wrong)))
     loaded = [(each, manifests.environments.get(each.environment.name)) for each in checked if options.adequacy]
@@ -141,8 +140,8 @@ class _TestFile:
     def _try_tests(self, tests: Sequence[Json], names: Sequence[str]) -> list[list[RouteTestResult]]:
         """Return the results of the tests in these environments, then in the others that run tests."""
         manifests = load_with_changes(self.directory, {self.name: self._with_tests(tests).encode()})
-        others = [name for name in test_environments(manifests, None) if runs_route_tests(manifests, None, name)]
-        environments = [choose_environment(manifests, name) for name in dict.fromkeys([*names, *others])]
+        others = (environment.name for environment in tested_environments(manifests, None))
+        environments = (manifests.environment(name) for name in dict.fromkeys([*names, *others]))
         tried = (check(manifests, environment).tried for environment in environments)
         results = ([each for each in some if isinstance(each, RouteTestResult)] for some in tried)
         return [[each for each in some if each.document == self.document][-len(tests) :] for some in results]
