@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from reconciler.cli.clients import open_rest_client, read_secret
-from reconciler.cli.command_line import runs_route_tests, test_environments, utc_now
+from reconciler.cli.command_line import tested_environments, utc_now
 from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.cognigy import API
@@ -87,8 +87,7 @@ def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     if into is not None:
         contents = [(into, read_limited(Path(into), MAX_FILE_BYTES))] if Path(into).exists() else []
         documents = load_contents(contents).intents
-    names = test_environments(manifests, options.environment)
-    chosen = [manifests.environment(name) for name in names if runs_route_tests(manifests, options.environment, name)]
+    chosen = tested_environments(manifests, options.environment)
     check = check_bot(bot, manifests, chosen, documents, {options.none})
     if output.form == "json":
         excluded = [{"name": each.name, "reason": each.exclusion} for each in bot.excluded]

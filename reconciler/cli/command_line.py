@@ -76,18 +76,6 @@ def tested_environments(manifests: Manifests, names: str | None) -> list[Environ
     return [manifests.environment(name) for name in manifests.environments or (SANDBOX,)]
 
 
-def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
-    """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
-    if names:
-        return tuple(choose_environment(manifests, name).name for name in split_names(names))
-    return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
-
-
-def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
-    """Return whether route tests run in an environment: in the built-in sandbox only if it is named or the only one."""
-    return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
-
-
 def program(directory: str) -> list[str]:
     """Return the first words of a command: the program, and -m if it is not the default."""
     return ["cxroute", *([] if directory == "manifests" else ["-m", directory])]
