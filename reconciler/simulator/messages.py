@@ -70,13 +70,8 @@ class SimRequest:
         return int(text)
 
     def json(self) -> Json:
-        """Return the body's JSON. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
-        try:
-            value = json.loads(self.body)
-            encode_json(value)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-        return value
+        """Return the body's JSON. Raises ValueError, as `decode_json` does."""
+        return decode_json(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +95,16 @@ class ApiProblemError(Exception):
 def encode_json(value: Json) -> bytes:
     """Return compact JSON. Raises ValueError for NaN, infinity and an unpaired surrogate."""
     return _ENCODER.encode(value).encode()
+
+
+def decode_json(data: bytes) -> Json:
+    """Return the JSON in the bytes. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
+    try:
+        value = json.loads(data)
+        encode_json(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
 
 
 def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:
