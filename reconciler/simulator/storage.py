@@ -41,7 +41,7 @@ class StateFiles:
 
     def __init__(self, path: Path, lock_timeout: float, read: Callable[[Path], bytes]) -> None:
         """Lock the state; wait up to `lock_timeout` seconds for another process. Raises StateError."""
-        self._path, self._read, self._size = path, read, 0
+        self._path, self._read = path, read
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -94,7 +94,6 @@ class StateFiles:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
         except OSError as error:
             raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
-        self._size = sum(len(line) + 1 for line in lines[:-1])
         for number, line in enumerate(lines[:-1], 1):
             change = _parse_change(line)
             if change is None:
@@ -105,16 +104,15 @@ class StateFiles:
     def append(self, change: StateChange) -> None:
         """Write one change to the log. After a StateError nothing is written."""
         line = json.dumps(change, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        size = os.fstat(self._log).st_size
         try:
-            size = os.write(self._log, line)
-            if size == len(line):
-                self._size += size
+            if os.write(self._log, line) == len(line):
                 return
             reason = "the disk is full"
         except OSError as error:
             reason = str(error.strerror)
         with contextlib.suppress(OSError):
-            os.ftruncate(self._log, self._size)
+            os.ftruncate(self._log, size)
         raise StateError(f"{self._path}.log: cannot be written: {reason}")
 
     def compact(self, document: Callable[[], dict[str, Any]]) -> None:
@@ -134,7 +132,6 @@ class StateFiles:
             os.ftruncate(self._log, 0)
         except OSError as error:
             raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
-        self._size = 0
 
     def close(self) -> None:
         """Unlock the state."""
