@@ -61,12 +61,12 @@ class SimRequest:
         return "/".join(segment.replace("/", "%2F") for segment in self.segments)
 
     def positive_number(self, name: str) -> int | None:
-        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ValueError."""
+        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ApiProblemError."""
         text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
-            raise ValueError(name)
+            raise ApiProblemError(400, ApiProblem(f"{name} must be a whole number of 1 or more", "invalid.query", name))
         return int(text)
 
     def json(self) -> Json:
