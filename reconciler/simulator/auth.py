@@ -1,15 +1,13 @@
 """Tokens: the tutorial's token request and, as far as known, the real CXone's: discovery, access keys."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 from zlib import crc32
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
-
-PublicHandler = Callable[["TokenIssuer", http.SimRequest], http.SimResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
@@ -72,15 +70,6 @@ def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.Si
     if not _is_valid_pair((form.get("accessKeyId"), form.get("accessKeySecret")), tokens.settings.access_keys):
         return http.error_response(401, http.ApiProblem("The access key is not valid", "invalid.access.key"))
     return tokens.token_response(form["accessKeyId"])
-
-
-PUBLIC_ROUTES: Final[Mapping[str, tuple[str, PublicHandler]]] = {
-    "oauth/token": ("POST", client_token),
-    ".well-known/openid-configuration": ("GET", openid_configuration),
-    ".well-known/cxone-configuration": ("GET", cxone_configuration),
-    "auth/token": ("POST", password_token),
-    "authentication/v1/token/access-key": ("POST", access_key_token),
-}  # by path: the method and the handler of a request that needs no token
 
 
 def _issuer(tokens: "TokenIssuer", request: http.SimRequest) -> str:
