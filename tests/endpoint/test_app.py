@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.handler import AttributeNames, EventPolicy
+from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import (
     AmbiguousWriteError,
     OverloadedError,
@@ -25,7 +25,7 @@ TYPE, API_KEY = HEADERS
 
 def test_an_event_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
-    endpoint = Endpoint(policy=EventPolicy(names=AttributeNames("i", "c", "u")))
+    endpoint = Endpoint(policy=EventPolicy(names=("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
     written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
     assert [("c-1", written)] == endpoint.upstream.writes

@@ -28,7 +28,7 @@ from reconciler.desired.desired import endpoint_stage
 from reconciler.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.handler import AttributeNames, EventPolicy
+from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import LAST_PORT, is_loopback
@@ -116,7 +116,7 @@ def build_endpoint(
     )
     names = session.environment.attributes
     policy = EventPolicy(
-        names=AttributeNames(names.intent, names.confidence, names.updated_at),
+        names=(names.intent, names.confidence, names.updated_at),
         fallback=endpoint_stage(session.manifests, session.environment).fallback,
         explain=_route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
