@@ -1,15 +1,14 @@
 """Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from reconciler.doctor.check import CheckResult
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.text.json_values import parse_object
 
 _SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
@@ -50,8 +49,7 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
 def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
     """Return the number of entries and pages, and whether a page holds as many as requested."""
     if total is None:
-        text = f"{received:,} {name} in the first page; the tenant does not send a total"
-        return CheckResult(name, "ok", text)
+        return CheckResult(name, "ok", f"{received:,} {name} in the first page; the tenant does not send a total")
     pages = max(1, -(-total // received)) if received else 1
     text = f"{total:,} {name} in {pluralize(pages, 'page')}"
     uneven = f"{text}: {received:,} received, {requested:,} requested"
@@ -105,15 +103,13 @@ _OPAQUE_ADVICE: Final = (
 
 
 def _describe_opaque(part: Opaque) -> str:
-    part_json = None
-    with suppress(ValueError):
-        part_json = json.loads(part.text)
-    if not isinstance(part_json, dict):
+    part_json = parse_object(part.text)
+    if "type" not in part_json:
         return "a part without a type"
     operator = part_json.get("operator")
-    if part_json.get("type") == "attribute" and isinstance(operator, str):
+    if part_json["type"] == "attribute" and isinstance(operator, str):
         return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
-    return f"type {quote(str(part_json.get('type')))}"
+    return f"type {quote(str(part_json['type']))}"
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
