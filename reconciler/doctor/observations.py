@@ -56,11 +56,9 @@ def check_pages(name: str, received: int, total: int | None, requested: int) -> 
     if received < min(total, requested):
         return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
     if received > requested:
-        return CheckResult(name, "warn", uneven, _UNPAGED_ADVICE)
+        advice = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
+        return CheckResult(name, "warn", uneven, advice)
     return CheckResult(name, "ok", text)
-
-
-_UNPAGED_ADVICE: Final = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
 
 
 def check_etag(etag: str | None) -> CheckResult:
@@ -93,13 +91,10 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
     opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
     if opaque:
         names = ", ".join(f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED))
-        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", _OPAQUE_ADVICE))
+        advice = "Rules with these parts are changed only if they are managed"
+        advice += "; a plan assumes that such a condition may match or not"
+        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", advice))
     return lines
-
-
-_OPAQUE_ADVICE: Final = (
-    "Rules with these parts are changed only if they are managed; a plan assumes that such a condition may match or not"
-)
 
 
 def _describe_opaque(part: Opaque) -> str:
