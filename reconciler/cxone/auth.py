@@ -17,6 +17,7 @@ from reconciler.cxone.discovery import Discovery, SendRequest, parse_identity
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
+from reconciler.text.json_values import as_object
 
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0
@@ -69,8 +70,7 @@ class TokenCache:
 
 def issued_tokens(data: object) -> list[str]:
     """Return every token in a response: no message may repeat one."""
-    fields = data.items() if isinstance(data, dict) else ()
-    tokens = [text for name, text in fields if name.endswith("_token") and isinstance(text, str)]
+    tokens = [text for name, text in as_object(data).items() if name.endswith("_token") and isinstance(text, str)]
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
@@ -160,6 +160,6 @@ class TenantLogin:
         if response.status != HTTPStatus.OK:
             answer = f"{response.call} at {server.host}: status {response.status}"
             raise errors.CredentialsError(f"no token: {answer} ({self.explain_error(response)})")
-        payload = response.payload if isinstance(response.payload, dict) else {}
+        payload = as_object(response.payload)
         self.issued_tokens += issued_tokens(payload)
         return payload

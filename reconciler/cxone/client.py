@@ -25,7 +25,6 @@ from reconciler.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.model.rule import Json, Queue, Rule
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
-_NONE: Final[Mapping[str, str]] = {}
 _GONE: Final = frozenset({404, 410})
 _UNSUPPORTED: Final = frozenset({405, 501})
 
@@ -117,9 +116,7 @@ class ReadingClient:
 
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
-    async def _call(
-        self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = _NONE
-    ) -> ApiResponse:
+    async def _call(self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = {}) -> ApiResponse:
         """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         method = self._tenant.profile.update if name == "update" else _CALLS[name].method
         token = ""

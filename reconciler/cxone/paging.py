@@ -16,6 +16,7 @@ from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds import profile as kinds
 from reconciler.manifest.kinds.environment import Api
+from reconciler.text.json_values import as_object, number_at
 from reconciler.text.strict_json import find_member
 
 _MAX_TOTAL: Final = 1_000_000
@@ -118,16 +119,13 @@ class ListEndpoint:
 
     def _unknown_link(self, payload: object) -> str:
         """Return the name of a link to more entries that the profile does not know."""
-        if not isinstance(payload, dict):
-            return ""
         profile_names = [getattr(self.paging, name, None) for name in ("next", "token")]
         links = ((name, find_member(payload, name)) for name in _LINK_NAMES if name not in profile_names)
         return next((name for name, link in links if isinstance(link, str) and link), "")
 
     def largest_total(self, data: object) -> int:
         """Return the largest total in a response, under any name."""
-        fields = data if isinstance(data, dict) else {}
-        return max((fields[name] for name in _TOTAL_NAMES if type(fields.get(name)) is int), default=0)
+        return max(number_at(as_object(data), name) for name in _TOTAL_NAMES)
 
     def _link_query(self, link: str, name: str) -> str:
         path, query = self._split_link(link, name)

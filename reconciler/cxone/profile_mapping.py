@@ -78,7 +78,7 @@ class ProfileMapper:
             "conditions": _ObjectMapper(FieldNames(condition.tenant_names()), words, {}),
             "targets": _ObjectMapper(FieldNames(target.tenant_names()), {"type": queue}, queue_ids),
         }
-        lists = {name: mapper.list_mapping() for name, mapper in parts.items() if not mapper.is_plain}
+        lists = {name: (part.to_canonical, part.to_tenant) for name, part in parts.items() if not part.is_plain}
         rule_names = FieldNames({"id": profile.rules.id, **profile.rule.tenant_names()})
         self._rule_mapper = _ObjectMapper(rule_names, {}, rule_ids | lists)
 
@@ -114,7 +114,7 @@ class ProfileMapper:
 
 
 class _ObjectMapper:
-    """Mapping of rules, conditions or targets: their fields, and the words and ids in some of them."""
+    """Mapping of rules, conditions or targets, or lists of them: their fields, and the words and ids in some."""
 
     def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _ValueMapping]) -> None:
         self._names = names
@@ -122,20 +122,17 @@ class _ObjectMapper:
         self._mappings = {name: (word.canonical_name, word.tenant_name) for name, word in mapped.items()} | others
         self.is_plain: Final = names.is_plain and not self._mappings
 
-    def list_mapping(self) -> _ValueMapping:
-        # Of a list of such objects; another value in its place stays as it is.
-        return (
-            lambda parts: list(map(self.to_canonical, parts)) if isinstance(parts, list) else parts,
-            lambda parts: list(map(self.to_tenant, parts)) if isinstance(parts, list) else parts,
-        )
-
     def to_canonical(self, data: Json) -> Json:
+        if isinstance(data, list):
+            return list(map(self.to_canonical, data))
         if self.is_plain or not isinstance(data, dict):
             return data
         part = {self._names.canonical_name(name): value for name, value in data.items()}
         return part | {name: to(part[name]) for name, (to, _) in self._mappings.items() if name in part}
 
     def to_tenant(self, data: Json) -> Json:
+        if isinstance(data, list):
+            return list(map(self.to_tenant, data))
         if self.is_plain or not isinstance(data, dict):
             return data
         part = data | {name: to(data[name]) for name, (_, to) in self._mappings.items() if name in data}

@@ -16,6 +16,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
+from reconciler.text.json_values import as_object, list_objects
 from reconciler.text.strict_json import STRICT_DECODER, is_deep
 
 Json = Any
@@ -154,23 +155,21 @@ def read_rules_file(path: str) -> RulesFile:
     for rule_id, count in Counter(rule.id for rule in rules).items():
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
-    queues = content.get("queues") if isinstance(content, dict) else None
+    page = as_object(content)
     targets = (target for rule in rules for target in rule.raw.get("targets") or ())
     pairs = [(target.get("queueId"), target.get("queueName")) for target in targets]
-    if isinstance(queues, list):
-        pairs += [(queue.get("id"), queue.get("name")) for queue in queues if isinstance(queue, dict)]
+    pairs += [(queue.get("id"), queue.get("name")) for queue in list_objects(page, "queues")]
     names = {queue: name for queue, name in pairs if isinstance(queue, str) and isinstance(name, str)}
-    return RulesFile(rules, names, isinstance(queues, list))
+    return RulesFile(rules, names, isinstance(page.get("queues"), list))
 
 
 def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON
-    rules, total = content, None
-    if not isinstance(content, list):
-        page = content if isinstance(content, dict) else {}
-        rules = next((page[key] for key in _LIST_NAMES if isinstance(page.get(key), list)), None)
-        total = page.get("total")
+    page = as_object(content)
+    lists = (content, *(page.get(name) for name in _LIST_NAMES))
+    rules = next((items for items in lists if isinstance(items, list)), None)
     if rules is None:
         raise UsageError(f"{name}: neither a list of rules nor a page with `entities`, `rules` or `items`")
+    total = page.get("total")
     if isinstance(total, int) and total != len(rules):
         raise UsageError(f"{name}: a page with {len(rules):,} of {total:,} rules; put all rules into one list")
     # A handwritten rule may have no id: its position replaces it.

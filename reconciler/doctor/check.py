@@ -119,16 +119,13 @@ def _status_advice(status: int, context: AdviceContext) -> str:
         return _LIST_ADVICE.get(status, default).format(setting=context.setting)
     if status not in (400, 401, 403):
         return f"Tokens are not issued there: set {context.setting}"
-    return _CREDENTIALS_ADVICE.format(credentials=context.credentials)
+    check = f"check {context.credentials} (a space or line break at an end counts)"
+    others = "Some tenants do not issue tokens for client_credentials, or not at this address"
+    return f"The id or secret is wrong, of another tenant, or disabled: {check}. {others}"
 
 
-_CREDENTIALS_ADVICE: Final = (
-    "The id or secret is wrong, of another tenant, or disabled: check {credentials} (a space or line break at an end"
-    " counts). Some tenants do not issue tokens for client_credentials, or not at this address"
-)
-_UNSUPPORTED: Final = (404, 405, 410, 501)
 _LIST_ADVICE: Final = {
     401: "The token that was just issued is not accepted here: api.tokenUrl and api.baseUrl must be of one tenant",
     403: "The client lacks the scope routing:read: grant it (for access keys, the role of the key's owner decides)",
-    **dict.fromkeys(_UNSUPPORTED, NO_RULES_API),
+    **dict.fromkeys((404, 405, 410, 501), NO_RULES_API),
 }

@@ -1,15 +1,14 @@
 """Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from reconciler.doctor.check import CheckResult
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.text.json_values import parse_object
 
 _SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
@@ -50,19 +49,16 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
 def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
     """Return the number of entries and pages, and whether a page holds as many as requested."""
     if total is None:
-        text = f"{received:,} {name} in the first page; the tenant does not send a total"
-        return CheckResult(name, "ok", text)
+        return CheckResult(name, "ok", f"{received:,} {name} in the first page; the tenant does not send a total")
     pages = max(1, -(-total // received)) if received else 1
     text = f"{total:,} {name} in {pluralize(pages, 'page')}"
     uneven = f"{text}: {received:,} received, {requested:,} requested"
     if received < min(total, requested):
         return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
     if received > requested:
-        return CheckResult(name, "warn", uneven, _UNPAGED_ADVICE)
+        advice = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
+        return CheckResult(name, "warn", uneven, advice)
     return CheckResult(name, "ok", text)
-
-
-_UNPAGED_ADVICE: Final = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
 
 
 def check_etag(etag: str | None) -> CheckResult:
@@ -95,25 +91,20 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
     opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
     if opaque:
         names = ", ".join(f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED))
-        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", _OPAQUE_ADVICE))
+        advice = "Rules with these parts are changed only if they are managed"
+        advice += "; a plan assumes that such a condition may match or not"
+        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", advice))
     return lines
 
 
-_OPAQUE_ADVICE: Final = (
-    "Rules with these parts are changed only if they are managed; a plan assumes that such a condition may match or not"
-)
-
-
 def _describe_opaque(part: Opaque) -> str:
-    part_json = None
-    with suppress(ValueError):
-        part_json = json.loads(part.text)
-    if not isinstance(part_json, dict):
+    part_json = parse_object(part.text)
+    if "type" not in part_json:
         return "a part without a type"
     operator = part_json.get("operator")
-    if part_json.get("type") == "attribute" and isinstance(operator, str):
+    if part_json["type"] == "attribute" and isinstance(operator, str):
         return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
-    return f"type {quote(str(part_json.get('type')))}"
+    return f"type {quote(str(part_json['type']))}"
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:

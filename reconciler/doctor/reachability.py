@@ -67,7 +67,9 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
         days = await _connect(server, context, seconds)
     except (OSError, TimeoutError) as error:
         reason = sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
-        return CheckResult(name, "fail", f"no TLS with {server.authority}: {reason}", _CERTIFICATE)
+        advice = "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the intended"
+        advice += " server, or it does not use TLS"
+        return CheckResult(name, "fail", f"no TLS with {server.authority}: {reason}", advice)
     if days < _EXPIRY_WARNING_DAYS:
         text = f"{server.authority} can be reached; its certificate expires in {days:.0f} days"
         return CheckResult(name, "warn", text, "The operator of that server must renew it")
@@ -87,9 +89,3 @@ async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: f
         async with asyncio.timeout(1):
             await writer.wait_closed()
     return days
-
-
-_CERTIFICATE: Final = (
-    "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the intended server, or it"
-    " does not use TLS"
-)

@@ -24,6 +24,7 @@ from reconciler.text.prometheus import CONTENT_TYPE
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
@@ -41,7 +42,7 @@ async def _always() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointDependencies:
-    """The clocks, the log and the stores of the endpoint; the defaults are those of one process."""
+    """The clocks, the log, the stores and the limits of the endpoint; the defaults are those of one process."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
@@ -50,15 +51,9 @@ class EndpointDependencies:
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
     gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
     stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
-    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of the limits: more than 0, at most 1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The maximum number of concurrent requests, and of seconds for each."""
-
-    max_waiting: int = 200
-    deadline_seconds: float = 5.0
+    max_waiting: int = 200  # concurrent requests of all instances
+    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
+    deadline_seconds: float = DEADLINE
 
 
 class ContextApp:
@@ -71,16 +66,15 @@ class ContextApp:
         secrets: Iterable[str] = (),
         policy: EventPolicy | None = None,
         dependencies: EndpointDependencies | None = None,
-        limits: Limits | None = None,
     ) -> None:
         """Without keys and secrets every client may post. Raises SecretError for an invalid signing secret."""
-        deps, bounds, rules = dependencies or EndpointDependencies(), limits or Limits(), policy or EventPolicy()
+        deps, rules = dependencies or EndpointDependencies(), policy or EventPolicy()
         locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
         self.metrics, self.draining = Metrics(rules.fallback), False
-        limit, share = bounds.max_waiting, deps.limit_share
+        limit, share = deps.max_waiting, deps.limit_share
         self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
-        self._dependencies, self._limits = deps, bounds
+        self._dependencies = deps
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
@@ -120,7 +114,7 @@ class ContextApp:
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
     async def _respond_to_event(self, scope: "Scope", receive: "Receive") -> EndpointResponse:
-        end = asyncio.get_running_loop().time() + self._limits.deadline_seconds - _MARGIN
+        end = asyncio.get_running_loop().time() + self._dependencies.deadline_seconds - _MARGIN
         if scope["method"] != "POST":
             return error_response(405, "method", "only POST", (b"allow", b"POST"))._replace(closes_connection=True)
         headers = scope["headers"]

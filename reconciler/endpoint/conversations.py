@@ -41,9 +41,6 @@ class ConversationCache:
         self._old: dict[str, bytes] = {}
         self._young_since = clock()
 
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
     def find(self, conversation: str) -> LatestEvent | None:
         """Return the newest event of a conversation, if it is stored."""
         packed = self._young.get(conversation) or self._old.get(conversation)
@@ -167,9 +164,6 @@ class ConversationLocks:
     def __init__(self, clock: Callable[[], float], limit: int = 100_000, seconds: float = 3600.0) -> None:
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
-
-    def __len__(self) -> int:
-        return len(self._cache)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
         """Return each conversation's newest event and its age in seconds at most; a locked one may occur twice."""

@@ -30,20 +30,11 @@ ExplainRoute = Callable[[Mapping[str, Any]], Any]  # attributes of a conversatio
 _MIN_WRITE_SECONDS: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeNames:
-    """The tenant's names of the three attributes."""
-
-    intent: str = "cognigyDetectedIntent"
-    confidence: str = "cognigyConfidence"
-    updated_at: str = "routedAt"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
     """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
 
-    names: AttributeNames = AttributeNames()
+    names: tuple[str, str, str] = ("cognigyDetectedIntent", "cognigyConfidence", "routedAt")  # intent, confidence, time
     fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
     ignored_conversations: AbstractSet[str] = frozenset()  # not written, such as a bot's test chats
@@ -108,13 +99,13 @@ class EventHandler:
 
     def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], Doubt | None]:
         """Return the attributes to write, and why the fallback replaces the intent, if it does."""
-        names, fallback = self._policy.names, self._policy.fallback
+        (intent, confidence, updated_at), fallback = self._policy.names, self._policy.fallback
         doubt = fallback.doubt(event.intent, event.confidence)
         replacement = fallback.intent if doubt else None
         return {
-            names.intent: event.intent if replacement is None else replacement,
-            names.confidence: event.confidence,
-            names.updated_at: event.timestamp_text or format_timestamp(now),
+            intent: event.intent if replacement is None else replacement,
+            confidence: event.confidence,
+            updated_at: event.timestamp_text or format_timestamp(now),
         }, doubt if replacement is not None else None
 
 

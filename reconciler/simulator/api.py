@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from typing import Final
 
+from reconciler.simulator import auth
 from reconciler.simulator import messages as http
-from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
 from reconciler.simulator.paging import ListLag, list_page, queues_page, routing_queues_page, skills_page
 from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
@@ -30,7 +30,7 @@ class SimulatorApi:
     """A tenant's API over one state."""
 
     def __init__(self, state: TenantState, settings: SimulatorSettings) -> None:
-        self.state, self.settings, self.tokens = state, settings, TokenIssuer(settings)
+        self.state, self.settings, self.tokens = state, settings, auth.TokenIssuer(settings)
         self._bucket, self._lag = TokenBucket(settings), ListLag(settings)
         self._idempotent_responses: dict[str, tuple[bytes, http.SimResponse]] = {}
 
@@ -87,11 +87,7 @@ class SimulatorApi:
         return http.SimResponse(status=204)
 
     def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
-        route = request.route
-        if route in PUBLIC_ROUTES:
-            method, public = PUBLIC_ROUTES[route]
-            return public(self.tokens, request) if request.method == method else _wrong_method({method})
-        methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, route)), None)
+        methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, request.route)), None)
         if methods is None:
             return http.error_response(404, http.ApiProblem("Not found", "not.found"))
         unused = {"PUT", "PATCH"} - {self.settings.profile.update} if "PATCH" in methods else set()
@@ -99,7 +95,8 @@ class SimulatorApi:
         if request.method not in supported:
             return _wrong_method(supported)
         scope, handler = methods[request.method]
-        return self._refuse_access(request, scope) or handler(self, request)
+        refusal = self._refuse_access(request, scope) if scope else None
+        return refusal or handler(self, request)
 
     def _refuse_access(self, request: http.SimRequest, scope: str) -> http.SimResponse | None:
         if not self.tokens.accepts(request):
@@ -185,7 +182,11 @@ def _tenant(call: Callable[[TenantState, SimulatorSettings, http.SimRequest], ht
     return lambda api, request: call(api.state, api.settings, request)
 
 
-# The scope and the handler of each method, by path.
+def _public(call: Callable[[auth.TokenIssuer, http.SimRequest], http.SimResponse]) -> tuple[str, Handler]:
+    return "", lambda api, request: call(api.tokens, request)
+
+
+# The scope and the handler of each method, by path; an empty scope for a request that needs no token.
 _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
     "api/v2/routing/rules/[^/]*": {
@@ -207,4 +208,9 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "dfo/3[.]0/routing-queues": {"GET": (_READ, _tenant(routing_queues_page))},
     "dfo/3[.]0/contacts/[^/]*/custom-fields": {"PUT": (_INTERACT, _tenant(set_custom_fields))},
     r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {"POST": (_INTERACT, _tenant(send_signal))},
+    "oauth/token": {"POST": _public(auth.client_token)},
+    "auth/token": {"POST": _public(auth.password_token)},
+    "authentication/v1/token/access-key": {"POST": _public(auth.access_key_token)},
+    "[.]well-known/openid-configuration": {"GET": _public(auth.openid_configuration)},
+    "[.]well-known/cxone-configuration": {"GET": _public(auth.cxone_configuration)},
 }

@@ -4,7 +4,7 @@ It uses no framework: six paths need no router, the faults need the raw `send`, 
 of CPU, more than a complete run against the sandbox. uvicorn comes with the extra `serve`.
 
 In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its client's exception.
-Over a socket the connection really breaks: `allow_breaking` puts a function for that into the scope.
+Over a socket the connection really breaks: under uvicorn, the object whose method `send` is has the transport.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
-from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
-_BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 _GRACE: Final = 10
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
@@ -52,7 +50,7 @@ class Simulator:
                 request.status = response.status
                 await _deliver(response, settings, send)
             else:
-                await _break_delivery(response, scope, receive, send)
+                await _break_delivery(response, receive, send)
         elif scope["type"] == "lifespan":
             while (await receive())["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
@@ -95,20 +93,29 @@ async def _deliver(response: SimResponse, settings: SimulatorSettings, send: "Se
     await send({"type": "http.response.body", "body": body})
 
 
-async def _break_delivery(response: SimResponse, scope: "Scope", receive: "Receive", send: "Send") -> None:
+async def _break_delivery(response: SimResponse, receive: "Receive", send: "Send") -> None:
     # Sends a part of the response at most. Raises BrokenDeliveryError in process.
-    break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(_BREAK_EXTENSION)
-    if break_off is None:
+    transport: asyncio.Transport | None = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
         raise BrokenDeliveryError(response.delivery)
     if response.delivery is DeliveryMode.CUT:
         await _start(response, send)
         half = response.body[: len(response.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
     if response.delivery is not DeliveryMode.SILENT:
-        break_off(response.delivery)
+        _break_transport(transport, response.delivery)
     # The server would answer for an application that returns before the client disconnects.
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
+    if mode is DeliveryMode.CUT:
+        transport.close()
+        return
+    # With SO_LINGER 0 the kernel answers RST instead of FIN.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    transport.abort()
 
 
 async def _start(response: SimResponse, send: "Send") -> None:
@@ -137,27 +144,5 @@ def serve(app: "ASGIApp", listener: socket.socket, announce: Callable[[], object
 
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
     quiet |= {"lifespan": "on", "ws": "none", "proxy_headers": False}
-    config = uvicorn.Config(allow_breaking(app), timeout_graceful_shutdown=_GRACE, **quiet)
+    config = uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **quiet)
     asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
-
-
-def allow_breaking(app: "ASGIApp") -> "ASGIApp":
-    """Return the app with the means to break a connection under uvicorn, which alone has the transport."""
-
-    async def wrapped(scope: "Scope", receive: "Receive", send: "Send") -> None:
-        transport = getattr(getattr(send, "__self__", None), "transport", None)
-        if transport is not None:
-            break_off = partial(_break_transport, transport)
-            scope["extensions"] = {**(scope.get("extensions") or {}), _BREAK_EXTENSION: break_off}
-        await app(scope, receive, send)
-
-    return wrapped
-
-
-def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
-    if mode is DeliveryMode.CUT:
-        transport.close()
-        return
-    # With SO_LINGER 0 the kernel answers RST instead of FIN.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
-    transport.abort()

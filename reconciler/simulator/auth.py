@@ -1,15 +1,13 @@
 """Tokens: the tutorial's token request and, as far as known, the real CXone's: discovery, access keys."""
 
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 from zlib import crc32
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
-
-PublicHandler = Callable[["TokenIssuer", http.SimRequest], http.SimResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
@@ -74,15 +72,6 @@ def access_key_token(tokens: "TokenIssuer", request: http.SimRequest) -> http.Si
     return tokens.token_response(form["accessKeyId"])
 
 
-PUBLIC_ROUTES: Final[Mapping[str, tuple[str, PublicHandler]]] = {
-    "oauth/token": ("POST", client_token),
-    ".well-known/openid-configuration": ("GET", openid_configuration),
-    ".well-known/cxone-configuration": ("GET", cxone_configuration),
-    "auth/token": ("POST", password_token),
-    "authentication/v1/token/access-key": ("POST", access_key_token),
-}  # by path: the method and the handler of a request that needs no token
-
-
 def _issuer(tokens: "TokenIssuer", request: http.SimRequest) -> str:
     """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
@@ -102,14 +91,12 @@ class TokenIssuer:
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
         self._expiry: dict[str, float] = {}
-        self.issued_count = 0
 
     def token_response(self, owner: str, **extra: str) -> http.SimResponse:
         """Return a response with a new token, whose end stands for its owner, the id of a client or an access key."""
         now, seconds = self.settings.clock(), self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}-{crc32(owner.encode()):08x}"
         self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
-        self.issued_count += 1
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
         return http.json_response(200, {**form, **extra}, ("cache-control", "no-store"))
 

@@ -61,22 +61,17 @@ class SimRequest:
         return "/".join(segment.replace("/", "%2F") for segment in self.segments)
 
     def positive_number(self, name: str) -> int | None:
-        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ValueError."""
+        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ApiProblemError."""
         text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
-            raise ValueError(name)
+            raise ApiProblemError(400, ApiProblem(f"{name} must be a whole number of 1 or more", "invalid.query", name))
         return int(text)
 
     def json(self) -> Json:
-        """Return the body's JSON. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
-        try:
-            value = json.loads(self.body)
-            encode_json(value)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-        return value
+        """Return the body's JSON. Raises ValueError, as `decode_json` does."""
+        return decode_json(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +95,16 @@ class ApiProblemError(Exception):
 def encode_json(value: Json) -> bytes:
     """Return compact JSON. Raises ValueError for NaN, infinity and an unpaired surrogate."""
     return _ENCODER.encode(value).encode()
+
+
+def decode_json(data: bytes) -> Json:
+    """Return the JSON in the bytes. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
+    try:
+        value = json.loads(data)
+        encode_json(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
 
 
 def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:

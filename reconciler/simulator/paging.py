@@ -50,7 +50,7 @@ def queues_page(state: TenantState, settings: SimulatorSettings, request: http.S
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
-    """Return a page's offset and its maximum size. Raises ValueError."""
+    """Return a page's offset and its maximum size. Raises ApiProblemError."""
     if request.window is not None:
         return request.window
     size = min(request.positive_number("pageSize") or cap, cap)
@@ -58,12 +58,8 @@ def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
 
 
 def list_page(request: http.SimRequest, items: Sequence[JsonObject], cap: int) -> http.SimResponse:
-    """Return a page of rules or queues."""
-    try:
-        offset, size = page_window(request, cap)
-    except ValueError as error:
-        problem = http.ApiProblem(f"{error} must be a whole number of 1 or more", "invalid.query", str(error))
-        return http.error_response(400, problem)
+    """Return a page of rules or queues. Raises ApiProblemError."""
+    offset, size = page_window(request, cap)
     total, number = len(items), offset // size + 1
     next_uri = f"/{request.route}?pageNumber={number + 1}&pageSize={size}" if offset + size < total else None
     page = {"entities": items[offset : offset + size], "pageNumber": number, "pageSize": size, "total": total}

@@ -11,6 +11,7 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimSnippet, script_text, script_value
 from reconciler.simulator.state import JsonObject, TenantState, find_snippets
 
+_SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
 _PARTS: Final = ("header", "actions", "properties", "branches")
 _SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$")
 
@@ -116,7 +117,7 @@ def run_script(state: TenantState, settings: SimulatorSettings, contact: str, co
     content = next((version["content"] for version in reversed(state.scripts.values())), "")
     if isinstance(content, str):
         return {}
-    values = {settings.signal_variables.get(name, name).lower(): script_value(context[name]) for name in context}
+    values = {_SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name]) for name in context}
     values["contactid"] = script_value(int(contact) if contact.isdigit() else crc32(contact.encode()))
     for _, item in find_snippets(content):
         SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()

@@ -11,7 +11,6 @@ from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
 from reconciler.simulator.snippet import SimDialect
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
-_SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,6 @@ class SimulatorSettings:
     retry_after: Literal["seconds", "date"] = "seconds"
     locks_bind: bool = False  # a script that another user has locked cannot be saved
     studio_dialect: SimDialect = field(default_factory=SimDialect)
-    signal_variables: Mapping[str, str] = field(default_factory=lambda: _SIGNAL_VARIABLES)  # a script's, by p1 to p9
     profile: TenantProfile = TUTORIAL_PROFILE  # names and paging
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from reconciler.simulator.messages import encode_json
+from reconciler.simulator.messages import decode_json
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock
 
 _LOCK_PAUSE: Final = 0.02
+_KINDS: Final = ("rule", "context", "script")
 
 
 class StateError(Exception):
@@ -27,7 +28,7 @@ class StateError(Exception):
 
 
 class StateChange(NamedTuple):
-    """A change of object `id` of a kind (rule, context, script), from the version with that fingerprint to `value`."""
+    """A change of object `id` of a kind, from the version with that fingerprint to `value`; None removes it."""
 
     kind: str
     id: str
@@ -40,7 +41,7 @@ class StateFiles:
 
     def __init__(self, path: Path, lock_timeout: float, read: Callable[[Path], bytes]) -> None:
         """Lock the state; wait up to `lock_timeout` seconds for another process. Raises StateError."""
-        self._path, self._read, self._size = path, read, 0
+        self._path, self._read = path, read
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -69,13 +70,12 @@ class StateFiles:
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
-            document = json.loads(self._read(self._path))
-            encode_json(document)  # refuses what Python reads although JSON does not allow it
+            document = decode_json(self._read(self._path))
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
             raise StateError(f"{self._path}: cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise StateError(f"{self._path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
@@ -94,27 +94,25 @@ class StateFiles:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
         except OSError as error:
             raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
-        self._size = sum(len(line) + 1 for line in lines[:-1])
         for number, line in enumerate(lines[:-1], 1):
-            try:
-                yield StateChange(*json.loads(line))
-            except (ValueError, TypeError, RecursionError):
+            change = _parse_change(line)
+            if change is None:
                 remedy = f"Delete the log to continue from {self._path} alone"
-                raise StateError(f"{self._path}.log:{number}: is not an entry. {remedy}") from None
+                raise StateError(f"{self._path}.log:{number}: is not an entry. {remedy}")
+            yield change
 
     def append(self, change: StateChange) -> None:
         """Write one change to the log. After a StateError nothing is written."""
         line = json.dumps(change, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        size = os.fstat(self._log).st_size
         try:
-            size = os.write(self._log, line)
-            if size == len(line):
-                self._size += size
+            if os.write(self._log, line) == len(line):
                 return
             reason = "the disk is full"
         except OSError as error:
             reason = str(error.strerror)
         with contextlib.suppress(OSError):
-            os.ftruncate(self._log, self._size)
+            os.ftruncate(self._log, size)
         raise StateError(f"{self._path}.log: cannot be written: {reason}")
 
     def compact(self, document: Callable[[], dict[str, Any]]) -> None:
@@ -134,7 +132,6 @@ class StateFiles:
             os.ftruncate(self._log, 0)
         except OSError as error:
             raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
-        self._size = 0
 
     def close(self) -> None:
         """Unlock the state."""
@@ -154,13 +151,29 @@ def _format_snapshot(document: dict[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
+def _parse_change(line: bytes) -> StateChange | None:
+    """Return the change in a line of the log, or None for another text."""
+    try:
+        kind, identity, fingerprint, value = decode_json(line)
+    except (ValueError, TypeError):
+        return None
+    is_object = _has_identity(value) if kind == "rule" else isinstance(value, dict)
+    if kind not in _KINDS or not isinstance(identity, str) or not (is_object or value is None):
+        return None
+    return StateChange(kind, identity, fingerprint, value)
+
+
 def _check_list(path: Path, key: str, items: object) -> None:
     if not isinstance(items, list):
         raise StateError(f"{path}: {key} must be a list")
     ids = set()
     for index, item in enumerate(items):
-        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not isinstance(item.get("name"), str):
+        if not _has_identity(item):
             raise StateError(f"{path}: {key}[{index}] must be an object with an id and a name")
         if item["id"] in ids:
             raise StateError(f"{path}: {key}[{index}]: duplicate id {item['id']}")
         ids.add(item["id"])
+
+
+def _has_identity(item: object) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("name"), str)

@@ -405,6 +405,7 @@ def test_a_list_without_a_total_is_counted_to_the_end_of_its_page() -> None:
     [
         ("[1]", "a part without a type"),
         ("{", "a part without a type"),
+        ('{"operator": "in"}', "a part without a type"),
         ('{"type": "attribute", "operator": "in", "value": {}}', "a value of in"),
         ('{"type": "attribute", "operator": "sounds like"}', 'operator "sounds like"'),
         ('{"type": 7}', 'type "7"'),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
+from reconciler.endpoint.app import ContextApp, EndpointDependencies
 from reconciler.endpoint.handler import EventPolicy
 from tests.support.server_process import KEY
 
@@ -79,7 +79,6 @@ class Endpoint:
         keys: Iterable[str] = (KEY,),
         secrets: Iterable[str] = (),
         policy: EventPolicy | None = None,
-        limits: Limits | None = None,
         **around: Any,
     ) -> None:
         self.upstream = upstream or Upstream()
@@ -91,7 +90,7 @@ class Endpoint:
             log=lambda line: self.log.append(json.loads(line)),
         )
         around_it = replace(surroundings, **around)
-        self.app: ContextApp = ContextApp(self.upstream.write, keys, secrets, policy, around_it, limits)
+        self.app: ContextApp = ContextApp(self.upstream.write, keys, secrets, policy, around_it)
 
     async def post(self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> Reply:
         """Post a body: bytes unchanged, other values as JSON."""

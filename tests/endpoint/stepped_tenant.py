@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -17,7 +17,7 @@ from reconciler.cli.commands.serve import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
+from reconciler.endpoint.app import ContextApp, EndpointDependencies
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
@@ -77,7 +77,6 @@ class SteppedEndpoint(Endpoint):
     faults: str = ""
     rate: float = 1e6
     seconds_away: Callable[[str, float], float] = lambda _conversation, _now: 0.02
-    limits: Limits = field(default_factory=Limits)
     concurrency: int = 0
     """The maximum of concurrent calls; default: as many as `cxroute serve` allows."""
     seed: int = 0
@@ -94,22 +93,22 @@ class SteppedEndpoint(Endpoint):
         injected = FaultInjector(self.faults, self.seed) if self.faults else None
         tenant = Simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
         self.far = DelayedTransport(SimulatorTransport(tenant), self.seconds_away)
+        around = EndpointDependencies(
+            now=self.around_now,
+            clock=clock,
+            log=lambda line: self.log.append(json.loads(line)),
+        )
         settings = replace(
             TENANT,
             requests_per_second=self.rate,
-            timeout_seconds=self.limits.deadline_seconds,
+            timeout_seconds=around.deadline_seconds,
             run_seconds=math.inf,
             concurrency=self.concurrency or max_calls(self.rate),
         )
         time = stepping_time(Random(self.seed))
         credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
-        around = EndpointDependencies(
-            now=self.around_now,
-            clock=clock,
-            log=lambda line: self.log.append(json.loads(line)),
-        )
-        self.app = ContextApp(self.client.write, self.keys, self.secrets, None, around, self.limits)
+        self.app = ContextApp(self.client.write, self.keys, self.secrets, None, around)
 
     def around_now(self) -> datetime:
         """Return the time of day, which a test may move."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.app import Limits
-from reconciler.endpoint.handler import AttributeNames, EventPolicy
+from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import (
     AmbiguousWriteError,
     OverloadedError,
@@ -26,7 +25,7 @@ TYPE, API_KEY = HEADERS
 
 def test_an_event_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
-    endpoint = Endpoint(policy=EventPolicy(names=AttributeNames("i", "c", "u")))
+    endpoint = Endpoint(policy=EventPolicy(names=("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
     written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
     assert [("c-1", written)] == endpoint.upstream.writes
@@ -127,7 +126,7 @@ def test_the_deadline_holds_for_any_behaviour_of_the_upstream() -> None:
     """A write that never ends is answered 504."""
 
     async def late() -> int:
-        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline_seconds=0.3)).post()).status
+        return (await Endpoint(Upstream(hold=asyncio.Event()), deadline_seconds=0.3).post()).status
 
     assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
 
@@ -148,7 +147,7 @@ def test_reading_an_endless_body_is_bounded() -> None:
 def test_beyond_the_queue_requests_are_shed_immediately() -> None:
     """Two may wait; the third gets a Retry-After, and the two are written."""
     hold = asyncio.Event()
-    endpoint = Endpoint(Upstream(hold=hold), limits=Limits(max_waiting=2))
+    endpoint = Endpoint(Upstream(hold=hold), max_waiting=2)
 
     async def burst() -> tuple[int, str, list[int]]:
         first = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}"))) for one in range(2)]

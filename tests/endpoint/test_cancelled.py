@@ -14,7 +14,6 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE
-from reconciler.endpoint.app import Limits
 from reconciler.errors import RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.simulated_tenants import SAID, WAYS, ways
@@ -93,7 +92,7 @@ def test_the_requester_of_a_shared_token_gives_up() -> None:
 
     async def crowd() -> tuple[list[int], int, int]:
         tenant = Tenant("interaction", 200)
-        endpoint = Endpoint(cast("Upstream", tenant.client), limits=Limits(1000))
+        endpoint = Endpoint(cast("Upstream", tenant.client), max_waiting=1000)
         tasks = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{number}"))) for number in range(300)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -15,7 +15,6 @@ from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.endpoint.app import Limits
 from reconciler.endpoint.auth import InMemoryMessageIds, MessageIdStore, run_once
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.event import parse_event as parsed
@@ -75,7 +74,7 @@ def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
 
     async def two() -> list[tuple[int, str | None]]:
         hold = asyncio.Event()
-        endpoint = Endpoint(Upstream(hold=hold), limits=Limits(deadline_seconds=1.0))
+        endpoint = Endpoint(Upstream(hold=hold), deadline_seconds=1.0)
         asyncio.get_running_loop().call_later(0.92, hold.set)
         found = await asyncio.gather(endpoint.post(event()), endpoint.post(event(intent="other")))
         assert 1 == len(endpoint.upstream.writes)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.app import Limits
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.signing import WRITTEN, signed
@@ -126,7 +125,7 @@ def test_a_burst_from_idle_is_answered_completely() -> None:
     """1,000 posts in a second at a tenant that accepts 50: each 200 or 503, the 99th percentile within 5 s."""
 
     async def calls() -> list[Call]:
-        return await SteppedEndpoint(rate=50, limits=Limits(max_waiting=200)).load(1000, 1)
+        return await SteppedEndpoint(rate=50).load(1000, 1)
 
     found = run(calls())
     assert {200, 503} == statuses(found)
@@ -139,7 +138,7 @@ def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
     seconds = 20 if FULL else 6
 
     async def calls() -> list[Call]:
-        return await SteppedEndpoint(rate=50, limits=Limits(max_waiting=200)).load(500, seconds)
+        return await SteppedEndpoint(rate=50).load(500, seconds)
 
     found = run(calls())
     assert {200, 503} == statuses(found)

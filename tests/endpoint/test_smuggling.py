@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from reconciler.endpoint.app import Limits
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import BODY, Said, listening, request, talk
 
@@ -96,7 +95,7 @@ def test_an_ambiguous_request_ends_the_connection() -> None:
     """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing is written."""
 
     async def attack() -> tuple[dict[str, Said], int]:
-        endpoint = Endpoint(limits=Limits(deadline_seconds=1.0))
+        endpoint = Endpoint(deadline_seconds=1.0)
         async with listening(endpoint) as port:
             said = {name: await talk(port, vector + SMUGGLED) for name, vector in VECTORS.items()}
         return said, len(endpoint.upstream.writes)

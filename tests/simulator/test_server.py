@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator, allow_breaking
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import encode_json
 from reconciler.simulator.settings import SimulatorSettings
@@ -48,7 +48,7 @@ with open_listener("127.0.0.1", 0) as listener:
 @asynccontextmanager
 async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of it."""
-    config = uvicorn.Config(allow_breaking(app), log_level="warning", lifespan="off", ws="none", http=http)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", http=http)
     server = uvicorn.Server(config)
     with open_listener("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))

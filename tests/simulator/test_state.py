@@ -164,12 +164,21 @@ def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: s
     assert text == path.read_text(encoding="utf-8")
 
 
-def test_a_broken_log_is_a_clear_error(tmp_path: Path) -> None:
+NO_ENTRIES = [
+    *("rubbish", "5", "[]", "[" * 100_000, '["queue", "x", null, {}]', '[["rule"], "x", null, null]'),
+    *('["rule", "x", null, {}]', '["rule", "x", null, 5]', '["rule", ["x"], null, null]'),
+    *('["rule", "x", null, {"id": "x", "name": "\\ud800"}]', '["context", "c", null, {"a": NaN}]'),
+    *('["context", "c", null, [1]]', '["script", "s", null, "text"]'),
+]
+
+
+@pytest.mark.parametrize("line", NO_ENTRIES, ids=lambda value: value[:30])
+def test_a_broken_log_is_a_clear_error(tmp_path: Path, line: str) -> None:
     """A line in the middle that is not an entry is named with its number; it is not skipped silently."""
     path = tmp_path / "state.json"
     killed(path, f"state.put({stored(1)!r})")
     log = Path(f"{path}.log")
-    log.write_bytes(b"rubbish\n" + log.read_bytes())
+    log.write_bytes(f"{line}\n".encode() + log.read_bytes())
     with pytest.raises(StateError, match=r"state\.json\.log:1: is not an entry"):
         TenantState.load(path)
 

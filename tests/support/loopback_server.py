@@ -11,7 +11,6 @@ from typing import Any
 import uvicorn
 
 from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import allow_breaking
 
 App = Any
 """An ASGI application."""
@@ -25,7 +24,7 @@ class LoopbackServer:
         self.app: App = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server = uvicorn.Server(
-            uvicorn.Config(allow_breaking(self._answer), log_level="critical", lifespan="off", ws="none", http="h11")
+            uvicorn.Config(self._answer, interface="asgi3", log_level="critical", lifespan="off", ws="none", http="h11")
         )
         self._open = 0
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import uvicorn
 
 from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator, allow_breaking
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 
@@ -86,7 +86,7 @@ def tenants(*names: str) -> Iterator[Tenants]:
     with ExitStack() as stack:
         listeners = {name: stack.enter_context(open_listener("127.0.0.1", 0)) for name in names}
         here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
-        config = uvicorn.Config(allow_breaking(here), log_level="critical", lifespan="off", ws="none")
+        config = uvicorn.Config(here, log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         ready = threading.Event()
 

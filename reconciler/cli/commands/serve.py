@@ -25,10 +25,10 @@ from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.context_client import ContextClient, ignored_conversations
 from reconciler.desired.desired import endpoint_stage
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
+from reconciler.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.handler import AttributeNames, EventPolicy
+from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import LAST_PORT, is_loopback
@@ -84,7 +84,6 @@ async def _serve(options: Namespace, session: Session, settings: "ServeSettings"
 
 
 JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]  # one process -> one of several that share a Redis
-DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
@@ -111,16 +110,18 @@ def build_endpoint(
         return hashlib.sha256(conversation.encode()).hexdigest()[:16]
 
     label = hashed if options.hash_conversations else str
-    alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
-    limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
+    limit = max_calls(session.environment.api.requests_per_second * DEADLINE)
+    alone = EndpointDependencies(
+        now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges, max_waiting=limit
+    )
     names = session.environment.attributes
     policy = EventPolicy(
-        names=AttributeNames(names.intent, names.confidence, names.updated_at),
+        names=(names.intent, names.confidence, names.updated_at),
         fallback=endpoint_stage(session.manifests, session.environment).fallback,
         explain=_route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
-    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone), limits)
+    return ContextApp(write, settings.keys, settings.secrets, policy, join(alone))
 
 
 def max_calls(rate: float) -> int:

@@ -54,7 +54,7 @@ class WaitingBreaker:
         """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports each wait."""
         self._patience, self._time, self._rate_limiter = patience, time, rate_limiter
         self._probe_lock = asyncio.Lock()
-        self._failures = self._pauses = self.probes = 0
+        self._failures = self._pauses = 0
         self._since = 0.0
         self._answering: set[str] = set()
         self._error_text = self._brief = ""
@@ -94,7 +94,6 @@ class WaitingBreaker:
             async with self._probe_lock:
                 if self.is_open:  # no response arrived during the wait for the lock
                     await self._pause()
-                    self.probes += 1
                     yield Admission.PROBE
                     return
         self._raise_if_gave_up()
@@ -123,7 +122,7 @@ class FailFastBreaker:
 
     def __init__(self, time: TimeSource) -> None:
         self._time = time
-        self._failures = self.probes = 0
+        self._failures = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._pause = self._until = 0.0
         self.opened = 0  # times that the circuit opened
@@ -164,7 +163,6 @@ class FailFastBreaker:
         if remaining > 0:
             raise RetryLaterError("the tenant does not answer; the next attempt follows soon", remaining)
         self._wait(min(2 * self._pause, _MAX_PAUSE))  # for all others, and for this one if the probe fails
-        self.probes += 1
         yield Admission.SINGLE_PROBE
 
     def _wait(self, pause: float) -> None:

@@ -19,10 +19,6 @@ _NOT_HTTP: Final = (
 )
 
 
-class CertificateConnectError(httpx.ConnectError):
-    """The server's certificate is not trusted for its name; nothing was sent."""
-
-
 class StrictAiohttpTransport(AiohttpTransport):
     """httpx-aiohttp that separates requests that were certainly not sent from others."""
 
@@ -30,13 +26,13 @@ class StrictAiohttpTransport(AiohttpTransport):
     # create. Only aiohttp's own connector errors are certain.
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; ConnectError is certain that nothing was sent, ReadError is not."""
+        """Send the request; after a ReadError the server may have it, but not after another error."""
         try:
             return await super().handle_async_request(request)
         except (httpx.TransportError, aiohttp.ClientError) as error:
             cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__
             if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-                raise CertificateConnectError(str(error)) from error
+                raise http.UntrustedCertificateError(http.describe_failure(error)) from error
             if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
             # aiohttp's own text for a response that is not HTTP quotes it, and a secret in it.
@@ -60,9 +56,7 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> http.Transport:
                     body.add(raw)
                 return http.ApiResponse(request.call, response.status_code, response.headers, body.content())
         except httpx.ConnectError as failure:
-            is_untrusted = isinstance(failure, CertificateConnectError)
-            error = http.UntrustedCertificateError if is_untrusted else http.NotSentError
-            raise error(http.describe_failure(failure)) from failure
+            raise http.NotSentError(http.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
             text = "no response in time" if timed_out else http.describe_failure(failure)

@@ -24,10 +24,8 @@ _LINE_BREAKS: Final = re.compile(r"[\t-\r]")
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
-class MalformedResponseError(UnexpectedResponseError):
+class MalformedResponseError(UnexpectedResponseError, kind="GarbledAnswer"):
     """A body that is not JSON, or is cut off: the next one may be complete."""
-
-    kind = "GarbledAnswer"
 
 
 class NoResponseError(Exception):

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from reconciler.endpoint.redis.connection import RedisUnavailableError
@@ -93,11 +94,9 @@ class ClusterMembership:
     async def _heartbeat_until_lost(self) -> None:
         while not self._state.lost_event.is_set():
             await self._heartbeat()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
                     await self._state.lost_event.wait()
-            except TimeoutError:
-                continue
 
     async def _heartbeat(self) -> None:
         redis = self._state
