@@ -35,7 +35,7 @@ class _DirectoryWalk:
         self._walk_tree("", self.root)
         while self._links:
             path, real_path = self._links.popleft()
-            if Path(real_path).is_dir():
+            if _is_directory(real_path):
                 self._walk_tree(path, real_path)
             else:
                 self.files.setdefault(real_path, path)
@@ -71,7 +71,7 @@ class _DirectoryWalk:
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
-        if not entry.name.endswith(EXTENSIONS) and not Path(real).is_dir():
+        if not entry.name.endswith(EXTENSIONS) and not _is_directory(real):
             return
         if os.path.commonpath([self.root, real]) == self.root:
             self._links.append((path, real))
@@ -82,7 +82,7 @@ class _DirectoryWalk:
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
-    root, exists = walk.display_path(""), Path(walk.root).is_dir()
+    root, exists = walk.display_path(""), _is_directory(walk.root)
     if exists:
         walk.run()
     if not walk.files and not walk.errors:
@@ -92,6 +92,10 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
         display_path = walk.display_path(path)
         yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long, and without permission
 
 
 def _read_file(display_path: str, real: str) -> bytes | Finding:
