@@ -5,11 +5,10 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import yaml
-from pydantic import Field, Tag, TypeAdapter, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Tag, TypeAdapter
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
@@ -168,12 +167,10 @@ class Given(f.StrictModel):
         " the Environment's names). The endpoint's fallback is not applied.",
         {"intent": "none", "confidence": 0.2, "customerTier": "gold"},
     )
-
-    @model_validator(mode="after")
-    def _check_context_alone(self) -> Self:
-        if self.context is not None and len(self.model_fields_set) > 1:
-            raise PydanticCustomError("CXR104", "context cannot have intent, confidence or attributes beside it")
-        return self
+    _context_alone = f.require(
+        lambda given: given.context is None or len(given.model_fields_set) == 1,
+        "context cannot have intent, confidence or attributes beside it",
+    )
 
 
 class Expect(f.StrictModel):
@@ -228,12 +225,9 @@ class Never(f.StrictModel):
         "The queues: aliases, or live queues' names. No part of a split reaches one of them.", ["overflow-partner"]
     )
     default: f.Omittable[Literal[True]] = f.omittable("True: no conversation may go to the tenant's default routing.")
-
-    @model_validator(mode="after")
-    def _check_any(self) -> Self:
-        if self.queues is None and self.default is None:
-            raise PydanticCustomError("CXR104", "needs queues or default")
-        return self
+    _at_least_one = f.require(
+        lambda never: never.queues is not None or never.default is not None, "needs queues or default"
+    )
 
 
 class ShareBounds(f.StrictModel):
