@@ -3,6 +3,7 @@
 Rules about several fields are in `cross_checks`: a check inside a model runs only if all fields are valid.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, get_args
@@ -306,11 +307,10 @@ def default_profile_yaml() -> str:
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
     adapter: TypeAdapter[AnyDocument] = TypeAdapter(Annotated[AnyDocument, Field(discriminator="kind")])
-    schema = adapter.json_schema(mode="validation")
-    schema.pop("discriminator", None)
+    schema = json.loads(json.dumps(adapter.json_schema(mode="validation")), object_hook=_tidy)
+    del schema["discriminator"]
     definitions = schema["$defs"]
     for definition in definitions.values():
-        _tidy(definition)
         if "kind" in definition.get("properties", {}):
             definition["required"] = ["apiVersion", "kind", *definition["required"]]
     for name, choices in _EXTRA_CONSTRAINTS.items():
@@ -323,15 +323,8 @@ def manifest_schema() -> dict[str, Any]:
     }
 
 
-def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Remove titles derived from names, and defaults that mean "absent"."""
-    if isinstance(part, list):
-        for item in part:
-            _tidy(item)
-    if not isinstance(part, dict):
-        return
-    for inner in part.values():
-        _tidy(inner)
+def _tidy(part: dict[str, Any]) -> dict[str, Any]:
+    """Remove titles derived from names, and defaults that mean "absent", from an object of a schema."""
     for field in part.get("properties", {}).values():
         field.pop("title", None)
         if "default" in field and (default := _without_nulls(field["default"])) is not None:
@@ -340,6 +333,7 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
             field.pop("default", None)
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
+    return part
 
 
 def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
