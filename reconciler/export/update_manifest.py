@@ -167,9 +167,6 @@ class RuleUpdater:
             for name, weight, path in list_targets(expander.entry)
         ]
         remaining = [understood(target, "kind of target") for target in self.live.targets]
-        shares = sorted((queue, weight) for _, _, weight, queue in placed)
-        if shares == sorted((target.queue_id, target.weight) for target in remaining):
-            return fields
         items: list[Fields] = []
         for name, raw_weight, weight, queue in placed:
             same = [target for target in remaining if target.queue_id == queue]
