@@ -6,13 +6,14 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
+from reconciler.behaviour.evaluate import required_values
 from reconciler.behaviour.routing_entry import Destination, destination_of
 from reconciler.desired.expand import MAX_KEY_LENGTH, NOT_IN_SLUGS
 from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Queue
+from reconciler.model.rule import Address, Queue
 from reconciler.text.files import KIB
 
 
@@ -108,10 +109,8 @@ class _TiedRule(NamedTuple):
 
 def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
-    for part in live.rule.conditions:
-        if isinstance(part, Condition) and part.operator in ("equals", "in"):
-            values = frozenset(part.values)
-            required[part.attribute] = required.get(part.attribute, values) & values
+    for attribute, values in required_values(live.rule):
+        required[attribute] = required.get(attribute, frozenset(values)).intersection(values)
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 
