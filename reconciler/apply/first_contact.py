@@ -64,13 +64,13 @@ class FirstWrite:
         marker, expected = live.marker, self.payload.marker
         if not marker or not expected or (marker.owner, marker.address) != (expected.owner, expected.address):
             return False
-        is_same_route = _routing_fields(live.rule) == _routing_fields(self.payload.rule)
+        is_same_route = live.rule.routing_fields == self.payload.rule.routing_fields
         return self.keeps_markers or is_same_route or not _matches_response(live, result)
 
     def _resembles_payload(self, live: LiveRule) -> bool:
         rule, text, stored = self.payload.rule, format_description(*self.payload), live.rule.description
         has_marker = is_form_of(stored, text) or text.rpartition("\n")[2] in stored
-        is_same_route = _routing_fields(live.rule) == _routing_fields(rule)
+        is_same_route = live.rule.routing_fields == rule.routing_fields
         return has_marker and is_same_route and is_form_of(live.rule.name, rule.name)
 
 
@@ -160,7 +160,3 @@ def _quote_end(text: str) -> str:
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
     response = result.response
     return response is not None and (response.id, response.content) == (live.id, live.content)
-
-
-def _routing_fields(rule: Rule) -> object:
-    return rule.priority, rule.enabled, rule.conditions, rule.targets

@@ -131,10 +131,10 @@ class RuleIndex:
         self._unindexed: list[int] = []
         values_of: dict[str, set[object]] = {}
         for entry in ordered:
-            for attribute, values in _required_values(entry.rule):
+            for attribute, values in required_values(entry.rule):
                 values_of.setdefault(attribute, set()).update(values)
         for position, entry in enumerate(ordered):
-            required = max(_required_values(entry.rule), key=lambda item: len(values_of[item[0]]), default=None)
+            required = max(required_values(entry.rule), key=lambda item: len(values_of[item[0]]), default=None)
             if required is None:
                 self._unindexed.append(position)
             else:
@@ -180,8 +180,8 @@ class RuleIndex:
         return sorted(positions)
 
 
-def _required_values(rule: Rule) -> Iterator[tuple[str, Sequence[object]]]:
+def required_values(rule: Rule) -> Iterator[tuple[str, Sequence[object]]]:
     """Yield attributes, each with the values of which a rule requires one."""
     for part in rule.conditions:
         if isinstance(part, Condition) and part.operator in ("equals", "in"):
-            yield part.attribute, part.value if isinstance(part.value, tuple) else (part.value,)
+            yield part.attribute, part.values

@@ -55,8 +55,8 @@ MAX_FILLED_BYTES_TOTAL: Final = 64 * _MIB
 _ITEM_BYTES: Final = 16
 """Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
 _MAX_LISTED: Final = 4
-_KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
-_NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
+MAX_KEY_LENGTH: Final = 64
+NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class InvalidRuleError(Exception):
@@ -202,8 +202,8 @@ class RuleExpander(FieldExpander):
         if len(intents) != 1:
             message = "a rule without exactly one intent has no default key"
             raise InvalidRuleError("CXR108", message, hint="write a `key`")
-        key = _NOT_IN_SLUGS.sub("-", intents[0].lower()).strip("-")
-        if not _KEY_PATTERN.fullmatch(key):
+        key = NOT_IN_SLUGS.sub("-", intents[0].lower()).strip("-")
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
             message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
             name = "intent" if self.entry.intent is not None else "intents"
             raise InvalidRuleError("CXR108", message, name, hint="write a `key`")

@@ -1,22 +1,20 @@
 """Names of queues and rules in exported manifests, and the escaping of texts."""
 
-import re
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
+from reconciler.behaviour.evaluate import required_values
 from reconciler.behaviour.routing_entry import Destination, destination_of
+from reconciler.desired.expand import MAX_KEY_LENGTH, NOT_IN_SLUGS
 from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import Address, Condition, Queue
+from reconciler.model.rule import Address, Queue
 from reconciler.text.files import KIB
-
-MAX_KEY_LENGTH: Final = 64
-_NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class NotRepresentableError(Exception):
@@ -47,7 +45,7 @@ def unrepresentable_reason(text: str) -> str:
 def slugify(text: str) -> str:
     """Return a readable key for a text, without accents; may be empty."""
     letters = "".join(letter for letter in normalize("NFKD", text.casefold()) if not combining(letter))
-    return _NOT_IN_SLUGS.sub("-", letters).strip("-")[:MAX_KEY_LENGTH].strip("-")
+    return NOT_IN_SLUGS.sub("-", letters).strip("-")[:MAX_KEY_LENGTH].strip("-")
 
 
 def find_free_name(text: str, reserved: Container[str]) -> str:
@@ -111,10 +109,8 @@ class _TiedRule(NamedTuple):
 
 def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
-    for part in live.rule.conditions:
-        if isinstance(part, Condition) and part.operator in ("equals", "in"):
-            values = frozenset(part.value) if isinstance(part.value, tuple) else frozenset((part.value,))
-            required[part.attribute] = required.get(part.attribute, values) & values
+    for attribute, values in required_values(live.rule):
+        required[attribute] = required.get(attribute, frozenset(values)).intersection(values)
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 

@@ -35,11 +35,6 @@ from reconciler.text.escape import sanitize
 Fields = dict[str, Any]
 
 
-def values_of(rule: Rule) -> tuple[object, ...]:
-    """Return what decides about conversations: conditions, targets, priority, and whether the rule is enabled."""
-    return rule.conditions, rule.targets, rule.priority, rule.enabled
-
-
 def with_field(fields: Fields, name: str, value: object) -> Fields:
     """Return the fields with a field added at its usual position, or with a new value of an existing field."""
     if name in fields:
@@ -101,7 +96,7 @@ class RuleUpdater:
                     self._update_texts(fields) if parts == "all" else self._add_missing_key(fields)
                 )
                 rule = self.expander(fields).rule()
-                if rule == self.live or (parts == "values" and values_of(rule) == values_of(self.live)):
+                if rule == self.live or (parts == "values" and rule.routing_fields == self.live.routing_fields):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
@@ -172,9 +167,6 @@ class RuleUpdater:
             for name, weight, path in list_targets(expander.entry)
         ]
         remaining = [understood(target, "kind of target") for target in self.live.targets]
-        shares = sorted((queue, weight) for _, _, weight, queue in placed)
-        if shares == sorted((target.queue_id, target.weight) for target in remaining):
-            return fields
         items: list[Fields] = []
         for name, raw_weight, weight, queue in placed:
             same = [target for target in remaining if target.queue_id == queue]

@@ -1,6 +1,6 @@
 """Checks of several fields and documents. They work on raw values, so that one run reports all errors."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from reconciler.manifest.documents import TYPE_PHRASES, fits_type
@@ -21,19 +21,6 @@ class DocumentProblem(NamedTuple):
     message: str
     unknown_name: str = ""
     candidates: frozenset[str] = frozenset()
-
-
-def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """Yield the problems of one document that concern several fields."""
-    kind = source_map.root.get("kind")
-    if kind == "RuleSet":
-        yield from _check_rules(source_map)
-    if kind == "Environment":
-        yield from _check_environment(source_map)
-    if kind == "Attributes":
-        yield from _check_attributes(source_map)
-    if kind == "Promises":
-        yield from _check_promises(source_map)
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -201,3 +188,11 @@ def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:
             if isinstance(value, str | int | float) and not fits_type(value, declared):
                 message = f'an item of "values" must be {TYPE_PHRASES[declared]}, as its "type" says'
                 yield DocumentProblem(source_map, "CXR104", ("attributes", name, "values", step), message)
+
+
+DOCUMENT_CHECKS: Final[Mapping[str, Callable[[SourceMap], Iterator[DocumentProblem]]]] = {
+    "RuleSet": _check_rules,
+    "Environment": _check_environment,
+    "Attributes": _check_attributes,
+    "Promises": _check_promises,
+}  # of several fields of one document, by its kind

@@ -3,13 +3,13 @@
 Rules about several fields are in `cross_checks`: a check inside a model runs only if all fields are valid.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import yaml
-from pydantic import Field, Tag, TypeAdapter, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Tag, TypeAdapter
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
@@ -168,12 +168,10 @@ class Given(f.StrictModel):
         " the Environment's names). The endpoint's fallback is not applied.",
         {"intent": "none", "confidence": 0.2, "customerTier": "gold"},
     )
-
-    @model_validator(mode="after")
-    def _check_context_alone(self) -> Self:
-        if self.context is not None and len(self.model_fields_set) > 1:
-            raise PydanticCustomError("CXR104", "context cannot have intent, confidence or attributes beside it")
-        return self
+    _context_alone = f.require(
+        lambda given: given.context is None or len(given.model_fields_set) == 1,
+        "context cannot have intent, confidence or attributes beside it",
+    )
 
 
 class Expect(f.StrictModel):
@@ -228,12 +226,9 @@ class Never(f.StrictModel):
         "The queues: aliases, or live queues' names. No part of a split reaches one of them.", ["overflow-partner"]
     )
     default: f.Omittable[Literal[True]] = f.omittable("True: no conversation may go to the tenant's default routing.")
-
-    @model_validator(mode="after")
-    def _check_any(self) -> Self:
-        if self.queues is None and self.default is None:
-            raise PydanticCustomError("CXR104", "needs queues or default")
-        return self
+    _at_least_one = f.require(
+        lambda never: never.queues is not None or never.default is not None, "needs queues or default"
+    )
 
 
 class ShareBounds(f.StrictModel):
@@ -312,11 +307,10 @@ def default_profile_yaml() -> str:
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
     adapter: TypeAdapter[AnyDocument] = TypeAdapter(Annotated[AnyDocument, Field(discriminator="kind")])
-    schema = adapter.json_schema(mode="validation")
-    schema.pop("discriminator", None)
+    schema = json.loads(json.dumps(adapter.json_schema(mode="validation")), object_hook=_tidy)
+    del schema["discriminator"]
     definitions = schema["$defs"]
     for definition in definitions.values():
-        _tidy(definition)
         if "kind" in definition.get("properties", {}):
             definition["required"] = ["apiVersion", "kind", *definition["required"]]
     for name, choices in _EXTRA_CONSTRAINTS.items():
@@ -329,15 +323,8 @@ def manifest_schema() -> dict[str, Any]:
     }
 
 
-def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Remove titles derived from names, and defaults that mean "absent"."""
-    if isinstance(part, list):
-        for item in part:
-            _tidy(item)
-    if not isinstance(part, dict):
-        return
-    for inner in part.values():
-        _tidy(inner)
+def _tidy(part: dict[str, Any]) -> dict[str, Any]:
+    """Remove titles derived from names, and defaults that mean "absent", from an object of a schema."""
     for field in part.get("properties", {}).values():
         field.pop("title", None)
         if "default" in field and (default := _without_nulls(field["default"])) is not None:
@@ -346,6 +333,7 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
             field.pop("default", None)
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
+    return part
 
 
 def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -27,18 +27,18 @@ class _DirectoryWalk:
         """The real path of each manifest -> its path."""
         self.errors: list[tuple[str, Finding]] = []
         self._visited: set[str] = set()
-        self._links: deque[tuple[str, str]] = deque()
-        """Paths from the manifests' directory, and real paths."""
+        self._waiting = deque([("", self.root)])
+        """Paths from the manifests' directory, and real paths: directories, then the targets of links."""
 
     def run(self) -> None:
         """Find every manifest; each directory is read once, however many links lead to it."""
-        self._walk_tree("", self.root)
-        while self._links:
-            path, real_path = self._links.popleft()
-            if Path(real_path).is_dir():
-                self._walk_tree(path, real_path)
-            else:
+        while self._waiting:
+            path, real_path = self._waiting.popleft()
+            if not _is_directory(real_path):
                 self.files.setdefault(real_path, path)
+            elif real_path not in self._visited:
+                self._visited.add(real_path)
+                self._read_directory(path, real_path)
 
     def display_path(self, path: str) -> str:
         return escape_invisible((self.directory / path).as_posix())
@@ -46,35 +46,29 @@ class _DirectoryWalk:
     def _report(self, code: str, path: str, message: str) -> None:
         self.errors.append((path, _finding(code, self.display_path(path), message)))
 
-    def _walk_tree(self, start: str, real_start: str) -> None:
-        waiting = [(start, real_start)]
-        while waiting:
-            directory, real_path = waiting.pop()
-            if real_path in self._visited:
+    def _read_directory(self, directory: str, real_path: str) -> None:
+        try:
+            entries = sorted(os.scandir(real_path), key=attrgetter("name"))
+        except OSError as error:
+            self._report("CXR014", directory, f"the directory cannot be read: {_reason(error)}")
+            return
+        for entry in entries:
+            path = f"{directory}/{entry.name}".lstrip("/")
+            if entry.name.startswith("."):
                 continue
-            self._visited.add(real_path)
-            try:
-                entries = sorted(os.scandir(real_path), key=attrgetter("name"))
-            except OSError as error:
-                self._report("CXR014", directory, f"the directory cannot be read: {_reason(error)}")
-                continue
-            for entry in entries:
-                path = f"{directory}/{entry.name}".lstrip("/")
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_symlink():
-                    self._add_link(entry, path)
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append((path, entry.path))
-                elif entry.name.endswith(EXTENSIONS):
-                    self.files[entry.path] = path
+            if entry.is_symlink():
+                self._add_link(entry, path)
+            elif entry.is_dir(follow_symlinks=False):
+                self._waiting.appendleft((path, entry.path))
+            elif entry.name.endswith(EXTENSIONS):
+                self.files[entry.path] = path
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
-        if not entry.name.endswith(EXTENSIONS) and not Path(real).is_dir():
+        if not entry.name.endswith(EXTENSIONS) and not _is_directory(real):
             return
         if os.path.commonpath([self.root, real]) == self.root:
-            self._links.append((path, real))
+            self._waiting.append((path, real))
         else:
             self._report("CXR003", path, "the symbolic link leads out of the manifests' directory")
 
@@ -82,7 +76,7 @@ class _DirectoryWalk:
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
-    root, exists = walk.display_path(""), Path(walk.root).is_dir()
+    root, exists = walk.display_path(""), _is_directory(walk.root)
     if exists:
         walk.run()
     if not walk.files and not walk.errors:
@@ -92,6 +86,10 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
         display_path = walk.display_path(path)
         yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
+
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long, and without permission
 
 
 def _read_file(display_path: str, real: str) -> bytes | Finding:

@@ -201,7 +201,8 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
                 message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
             collector.report("CXR101", source_map.index(("kind",)), message, hint)
         return []
-    _report_problems(checks.check_document(source_map), collector)
+    if check := checks.DOCUMENT_CHECKS.get(str(kind)):
+        _report_problems(check(source_map), collector)
     try:
         fields = root | _validate_items(source_map, str(kind), collector)
         return [LoadedDocument(model.model_validate(fields), source_map)]

@@ -3,6 +3,7 @@
 Text is quoted only if `yaml_reader` or a YAML 1.2 editor would misread it, or if it has an invisible character.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,9 +26,7 @@ def format_scalar(value: Json, style: str = "in flow") -> str:
     """Return text, a number, a boolean or null; `style` is `in flow` (valid everywhere) or `in block`."""
     if isinstance(value, str):
         return value if is_plain(value, style) else format_quoted(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(integral_floats_as_ints(value))
+    return json.dumps(integral_floats_as_ints(value))
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:

@@ -78,6 +78,12 @@ class Condition:
     raw_value: Value = field(compare=False, repr=False)
     """The value in the manifest or on the server: it is sent, shown and digested."""
 
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """Return the values that the condition compares with; none of `exists`, `notExists` and an empty list."""
+        value = self.value
+        return value if isinstance(value, tuple) else () if value is None else (value,)
+
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
@@ -104,6 +110,11 @@ class Rule:
     enabled: bool
     conditions: tuple[Condition | Opaque, ...]
     targets: tuple[Target | Opaque, ...]
+
+    @property
+    def routing_fields(self) -> tuple[object, ...]:
+        """Return what decides about conversations: conditions, targets, priority, and whether the rule is enabled."""
+        return self.conditions, self.targets, self.priority, self.enabled
 
 
 def make_condition(attribute: str, operator: str, value: Json) -> Condition:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
+from reconciler.behaviour.evaluate import required_values
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.model.rule import Condition, Rule
+from reconciler.model.rule import Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote, unquote_values
@@ -73,10 +74,8 @@ def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, 
 
 
 def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
-    for part in rule.conditions:
-        if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
-            return tuple(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
-    return ()
+    lists = (values for attribute, values in required_values(rule) if attribute == intent)
+    return tuple(map(str, next(lists, ())))
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable

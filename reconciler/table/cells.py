@@ -140,10 +140,9 @@ def write_quoted(text: str) -> str:
 
 
 def _write_condition(condition: Condition) -> str:
-    operator, value = condition.operator, condition.value
-    values = value if isinstance(value, tuple) else () if value is None else (value,)
-    items = (" and " if operator == "between" else "; ").join(map(write_scalar, values))
-    if operator == "in" and len(values) > 1:
+    operator = condition.operator
+    items = (" and " if operator == "between" else "; ").join(map(write_scalar, condition.values))
+    if operator == "in" and len(condition.values) > 1:
         return items
     return f"{_WORDS[operator]} {items or ('()' if operator in _LISTS else '')}".strip()
 

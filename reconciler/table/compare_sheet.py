@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import (
+    EQUALITIES,
     JSON_NUMBER,
+    SETS,
     Condition,
     Queue,
     Rule,
@@ -230,6 +232,4 @@ class _RowReader:
 
 def _listed(condition: Condition) -> tuple[object, ...]:
     """Return the values that a condition compares as a whole."""
-    if condition.operator not in ("equals", "notEquals", "in", "notIn"):
-        return ()
-    return condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    return condition.values if condition.operator in EQUALITIES | SETS else ()

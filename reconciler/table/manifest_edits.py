@@ -12,7 +12,7 @@ from reconciler.desired.expand import InvalidRuleError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import condition_fields, drop_defaults, queue_or_targets, understood
-from reconciler.export.update_manifest import RuleUpdater, edit_texts, find_rule, patch_document, values_of
+from reconciler.export.update_manifest import RuleUpdater, edit_texts, find_rule, patch_document
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
@@ -34,7 +34,7 @@ class ManifestWriter:
     def __init__(self, manifests: Manifests, tenant: TenantSnapshot) -> None:
         """`tenant` has the desired rules and the queues that they may name."""
         self.manifests, self.tenant = manifests, tenant
-        self.expected = {address: values_of(desired.rule) for address, desired in tenant.desired.rules.items()}
+        self.expected = {address: desired.rule.routing_fields for address, desired in tenant.desired.rules.items()}
         """What the edited manifests must define: the values of each rule, by address."""
         self.addresses = dict[str, Address]()
         """The addresses of edited rules, by the name of the row's first cell."""
@@ -131,11 +131,11 @@ class ManifestWriter:
     def _expect(self, address: Address, rule: Rule) -> Address:
         if address in self.expected:
             raise NotRepresentableError(f"there is a rule {address} already: write RULESET/KEY with another key")
-        self.expected[address] = values_of(rule)
+        self.expected[address] = rule.routing_fields
         return address
 
 
 def find_difference(expected: Mapping[Address, tuple[object, ...]], desired: DesiredState) -> Address | None:
     """Return the first rule whose values are not the expected ones; None if there is none."""
-    actual = {address: values_of(rule.rule) for address, rule in desired.rules.items()}
+    actual = {address: rule.rule.routing_fields for address, rule in desired.rules.items()}
     return next((each for each in sorted({*expected, *actual}) if expected.get(each) != actual.get(each)), None)

@@ -82,13 +82,26 @@ def test_only_regular_files_are_opened(room: Path) -> None:
     ] == told
 
 
+def test_a_link_to_a_name_that_is_too_long_is_an_error(room: Path) -> None:
+    """The system does not look up such a name at all. pytest cannot delete such links."""
+    links = [room / "a.yaml", room / "b"]
+    for link in links:
+        link.symlink_to("n" * 300)
+    try:
+        assert ["manifests/a.yaml:1:1: error[CXR014]: the file cannot be read: file name too long"] == lines(room)
+    finally:
+        for link in links:
+            link.unlink()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_files_and_directories_are_errors(room: Path) -> None:
-    """A file or directory without permission is an error and is not skipped silently."""
+    """A file or directory without permission, and a link to a file in it, is an error and is not skipped silently."""
     (room / "a.yaml").write_text(CARDS)
     (room / "a.yaml").chmod(0)
     (room / "b").mkdir(mode=0)
-    assert ["CXR014", "CXR014"] == [one.code for one in findings(room)]
+    (room / "c.yaml").symlink_to("b/cards.yaml")
+    assert ["CXR014", "CXR014", "CXR014"] == [one.code for one in findings(room)]
 
 
 def test_invalid_encodings_sizes_and_file_names(room: Path) -> None:

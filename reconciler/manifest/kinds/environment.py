@@ -1,10 +1,9 @@
 """Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
@@ -155,13 +154,10 @@ class Signal(f.StrictModel):
     intent: _SignalParameter = f.exemplary(1, "The parameter that holds the intent.")
     confidence: _SignalParameter = f.exemplary(2, "The parameter that holds the confidence; empty if there is none.")
     updated_at: _SignalParameter = f.exemplary(3, "The parameter that holds the event's time.")
-
-    @model_validator(mode="after")
-    def _check_distinct_parameters(self) -> Self:
-        if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
-            message = "two of intent, confidence and updatedAt use the same parameter of the signal"
-            raise PydanticCustomError("CXR104", message)
-        return self
+    _distinct_parameters = f.require(
+        lambda signal: len({signal.intent, signal.confidence, signal.updated_at}) == 3,  # noqa: PLR2004 - parameters
+        "two of intent, confidence and updatedAt use the same parameter of the signal",
+    )
 
 
 class Context(f.StrictModel):
@@ -183,12 +179,9 @@ class Context(f.StrictModel):
     below: f.Omittable[Fallback] = f.omittable(
         "The fallback if the confidence is too low, or the intent is not in an Intents document.", {"intent": "none"}
     )
-
-    @model_validator(mode="after")
-    def _check_fallback(self) -> Self:
-        if self.below is None and self.min_confidence is not None:
-            raise PydanticCustomError("CXR103", 'missing field "below"')
-        return self
+    _complete_fallback = f.require(
+        lambda context: context.below is not None or context.min_confidence is None, 'missing field "below"', "CXR103"
+    )
 
 
 SANDBOX: Final = "sandbox"  # the name of the built-in environment: the simulator, in process

@@ -302,12 +302,18 @@ def form_of_queue(value: object) -> str | None:
     return "<queue>" if is_queue else _shape(value)
 
 
-def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
-    """Return the check that exactly one of the fields is set; for small parts: `cross_checks` handles rules."""
+def require(is_valid: Callable[[Any], bool], message: str, code: str = "CXR104") -> Any:  # noqa: ANN401 - a validator
+    """Return the check of several fields of a small part; `cross_checks` checks the fields of rules."""
 
-    def check(document: StrictModel) -> StrictModel:
-        if sum(getattr(document, name) is not None for name in names) != 1:
-            raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")
-        return document
+    def check(part: StrictModel) -> StrictModel:
+        if not is_valid(part):
+            raise PydanticCustomError(code, message)
+        return part
 
     return model_validator(mode="after")(check)
+
+
+def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
+    """Return the check that exactly one of the fields is set."""
+    message = f"exactly one of {', '.join(map(to_camel, names))} is required"
+    return require(lambda part: sum(getattr(part, name) is not None for name in names) == 1, message)

@@ -1,13 +1,13 @@
 """Guards of an Environment, their limits and exceptions, and freeze windows (docs/operations.md#freeze)."""
 
+import operator
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 import reconciler.manifest.kinds.fields as f
 
@@ -59,13 +59,7 @@ class DatedFreeze(f.StrictModel):
     end: DayOrInstant = f.required("The last day (included), or the time at which the window ends.", "2027-01-02")
     timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
     reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "peak season")
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        start, end = self.bounds()
-        if start < end:
-            return self
-        raise PydanticCustomError("CXR104", "the window ends before it begins")
+    _ordered = f.require(lambda freeze: operator.lt(*freeze.bounds()), "the window ends before it begins")
 
     def covers(self, now: datetime) -> bool:
         """Return whether an instant is in the window."""
