@@ -140,9 +140,9 @@ def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
 def check_confidence(view: LintView) -> Iterator[Finding]:
     """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
     number = view.space.domain_index.get(view.attributes.confidence)
-    if number is None or not view.space.domain(number).numbers:
+    if number is None or not view.space.domains[number].numbers:
         return
-    search = GapSearch(view, view.space.domain(number))
+    search = GapSearch(view, view.space.domains[number])
     gaps: dict[ConfidenceGap, list[str]] = {}
     below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():

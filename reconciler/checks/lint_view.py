@@ -93,7 +93,7 @@ class LintView:
             if isinstance(conditions[0].value, str):
                 yield conditions[0].value
             return
-        domain = self.space.domain(self.space.domain_index[self.attributes.intent])
+        domain = self.space.domains[self.space.domain_index[self.attributes.intent]]
         atoms = domain.values_for_all(conditions)[0]
         yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(atoms & domain.text_mask & ~REST))
 

@@ -107,10 +107,10 @@ class _RowBuilder:
             return
         inside = dict(box)
         for attribute, part in shape:
-            domain = self.space.domain(attribute)
+            domain = self.space.domains[attribute]
             values = inside.get(attribute, domain.all)
             for remaining in subtract(domain, values, part):
-                if not is_expressible(self.space.domains[attribute], remaining):
+                if not is_expressible(domain, remaining):
                     raise _RowTooLongError
                 yield {**inside, attribute: remaining}
             inside[attribute] = intersect(values, part)

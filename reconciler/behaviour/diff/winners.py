@@ -248,7 +248,7 @@ class WinnerPairs:
         if key not in self._prices:
             length = 0.0
             for attribute, part in shapes.all[number]:
-                domain = self.space.domain(attribute)
+                domain = self.space.domains[attribute]
                 # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
                 denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
                 length += domain.clause_cost((part[0] | denied, *part[1:]))
