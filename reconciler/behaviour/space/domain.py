@@ -347,6 +347,8 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
     atoms = values[0] & ~removed[0]
     if not values[0] & removed[0] & REST:
         return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+    if not removed[1] and not removed[2]:  # every unnamed text is removed
+        return [(atoms, 0, 0)] if atoms else []
     yes, no = values[1], values[2]
     if yes & removed[2] or no & removed[1]:
         return [(atoms | REST, yes, no)]
