@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
-from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, evaluation_key, order_entries
+from reconciler.behaviour.evaluate import (
+    Attributes,
+    PassedRule,
+    canonical_attributes,
+    first_failing_condition,
+    holds,
+    route_conversation,
+)
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
@@ -52,35 +60,24 @@ def explain(
 ) -> Explanation:
     """Return the explanation of an event, or of a context without an endpoint; the names are those in rules."""
     conversation, doubt = endpoint.context(event)
-    evaluation = environment.api.evaluation
-    ordered = order_entries(entries, evaluation)
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    result = route_conversation(ordered, conversation, assumed)
+    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, environment.api.evaluation))
+    result = route_conversation((entry for entry in in_order if entry.rule.enabled), conversation, assumed)
     intent, winner = environment.attributes.intent, result.winner
-    non_matches = tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules)
-    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
-    disabled = (entry for entry in in_order if not entry.rule.enabled)
-    switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
-    next_match, tied = None, []
-    if winner is not None:
-        later, destination = ordered[len(non_matches) + 1 :], destination_of(winner.rule.targets)
-        next_match = route_conversation(later, conversation, assumed).winner
-        tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
-        tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
-        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
-        key = evaluation_key(winner, evaluation)
-        switched_off = tuple(entry for entry in switched_off if evaluation_key(entry, evaluation) <= key)
+    matching = [entry for entry in in_order if first_failing_condition(entry.rule, conversation, assumed) is None]
+    others = [entry for entry in matching if entry.rule.enabled and entry is not winner]
+    tied = (entry for entry in others if winner and entry.rule.priority == winner.rule.priority)
     return Explanation(
         event=canonical_attributes(event),
         endpoint=endpoint,
         fallback=doubt,
         conversation=conversation,
         winner=winner,
-        non_matches=non_matches,
-        next_match=next_match,
-        tied_rules=tuple(tied),
-        switched_off=switched_off,
+        non_matches=tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules),
+        next_match=others[0] if others else None,
+        tied_rules=tuple(entry for entry in tied if destination_of_rule(entry) != destination_of_rule(winner)),
+        switched_off=tuple(takewhile(lambda entry: not entry.rule.enabled, matching)),
     )
 
 
@@ -90,10 +87,6 @@ def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int
         if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
             return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
     return NonMatch(passed.entry, passed.failed_condition, other_intent=False)
-
-
-def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> bool:
-    return route_conversation((entry,), conversation, assumed).winner is not None
 
 
 def misspellings(
