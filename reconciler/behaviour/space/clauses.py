@@ -151,7 +151,7 @@ def _number_clauses(domain: Domain, atoms: int) -> Iterator[Clause]:
         yield from _excluded_range_clauses(domain, domain.number_mask & ~numbers)
         return
     first, last = _hull(numbers)
-    yield from _bound_clauses(domain, first, last) or [_any_number_clause(domain)]
+    yield from bound_clauses(domain, first, last) or [_any_number_clause(domain)]
     inside = domain.number_mask & ((1 << last + 1) - (1 << first))
     yield from _excluded_range_clauses(domain, inside & ~numbers)
 
@@ -164,7 +164,7 @@ def _hull(numbers: int) -> tuple[int, int]:
     return (numbers & -numbers).bit_length() - 1, numbers.bit_length() - 1
 
 
-def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
+def bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     """Return the clauses, at most two, for the numbers from one atom to another."""
     # The lowest and the highest number that the attribute can have need no bound.
     low, _, from_named = domain.interval(first)
@@ -183,7 +183,7 @@ def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
 def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
     """Yield one complement for each run of these atoms: a number is in none of them."""
     for first, last in number_runs(domain, numbers):
-        bounds = _bound_clauses(domain, first, last)
+        bounds = bound_clauses(domain, first, last)
         if not bounds:  # every number
             yield _any_number_clause(domain)._replace(negate=True)
         elif len(bounds) == 1:
