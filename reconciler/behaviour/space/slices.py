@@ -104,18 +104,13 @@ class PivotSlices:
                     self.ranks_by_atom.setdefault(atom, []).append(rank)
 
     def shape(self, atom: int, rank: int) -> int:
-        """Return a rule's shape in a slice."""
-        return self.boxes[rank].rest if atom == UNNAMED_SLICE else self.boxes[rank].shape
+        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
+        box = self.boxes[rank] if rank < len(self.boxes) else self.space.always
+        return box.rest if atom == UNNAMED_SLICE else box.shape
 
     def shapes(self, atom: int) -> Shapes:
         """Return the shapes to which those of a slice belong."""
         return self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
-
-    def shape_of_rank(self, atom: int, rank: int) -> int:
-        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
-        if rank < len(self.boxes):
-            return self.shape(atom, rank)
-        return self.space.rest_always if atom == UNNAMED_SLICE else self.space.always.shape
 
     def destination_of_rank(self, rank: int) -> Destination:
         """Return a rule's destination; None for the default routing, beyond the last rule."""

@@ -98,8 +98,6 @@ class Space:
         self.rest_shapes = Shapes(self.domains, self.budget)
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self.always = self._compile_box(self.pivot_domain.all, ())
-        unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
-        self.rest_always = self.rest_shapes.add(unnamed)
         # The box of each rule's conditions; None where they contradict each other:
         self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
