@@ -172,9 +172,9 @@ class Domain:
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
-        self.patterns: Final = PatternSet(named.patterns)
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.patterns: Final = PatternSet(named.patterns, self.atom_of)
         self.first_number = FIRST_TEXT + len(self.texts)
         self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
         apart = bool(self.numbers) or named.any_text or not value_type.texts
@@ -236,7 +236,7 @@ class Domain:
             return None
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        return self.patterns.example(part[1], part[2], self.atom_of)
+        return self.patterns.example(part[1], part[2])
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
