@@ -184,4 +184,4 @@ def _required_values(rule: Rule) -> Iterator[tuple[str, Sequence[object]]]:
     """Yield attributes, each with the values of which a rule requires one."""
     for part in rule.conditions:
         if isinstance(part, Condition) and part.operator in ("equals", "in"):
-            yield part.attribute, part.value if isinstance(part.value, tuple) else (part.value,)
+            yield part.attribute, part.values

@@ -23,7 +23,7 @@ from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
 from reconciler.studio.evaluate import BROAD, Dialect, differing_on_texts, possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
-from reconciler.studio.layout import BlockLayout, canonical_number, values_of
+from reconciler.studio.layout import BlockLayout, canonical_number
 from reconciler.text.phrases import conversation_phrase
 
 Reading = Mapping[Condition, Condition | bool]  # what conditions mean, as far as it is not what rules mean
@@ -54,7 +54,7 @@ class DialectProof:
         self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
         self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)  # with their literals
         for part in _conditions(self.entries):
-            self.parts[part.attribute][part] = values_of(part)
+            self.parts[part.attribute][part] = part.values
         declared: dict[str, Iterable[Scalar]] = {name: each.canonical_values for name, each in self.attributes.items()}
         if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
             declared[desired.endpoint.intent] = {*intents, desired.endpoint.fallback.intent or intents[0]}
@@ -185,7 +185,7 @@ def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
 
 def _broad(part: Condition) -> Condition | bool:
     """Return a condition on keys that every value fulfils for which `part` holds in some dialect; True: any value."""
-    texts = [_key(BROAD, text) for text in values_of(part) if isinstance(text, str)]
+    texts = [_key(BROAD, text) for text in part.values if isinstance(text, str)]
     return make_condition(part.attribute, "in", texts) if texts and part.operator in ("equals", "in") else True
 
 

@@ -113,7 +113,7 @@ def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
     for part in live.rule.conditions:
         if isinstance(part, Condition) and part.operator in ("equals", "in"):
-            values = frozenset(part.value) if isinstance(part.value, tuple) else frozenset((part.value,))
+            values = frozenset[object](part.values)
             required[part.attribute] = required.get(part.attribute, values) & values
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 

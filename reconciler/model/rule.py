@@ -78,6 +78,13 @@ class Condition:
     raw_value: Value = field(compare=False, repr=False)
     """The value in the manifest or on the server: it is sent, shown and digested."""
 
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """Return the values that the condition compares with; none for `exists` and `notExists`."""
+        if isinstance(self.value, tuple):
+            return self.value
+        return () if self.value is None else (self.value,)
+
 
 @dataclass(frozen=True, slots=True)
 class Opaque:

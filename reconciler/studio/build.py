@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Scalar, Target
 from reconciler.studio.language import MAX_LENGTH
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds, known_parts, values_of
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compared_kinds, known_parts
 from reconciler.text.escape import is_visible, quote_name
 
 RULE_COMMENT: Final = "// cxroute:rule "
@@ -75,7 +75,7 @@ def number_helpers(variable: str) -> list[str]:
 def condition_text(condition: Condition, layout: BlockLayout) -> str:
     """Return the expression of a condition, in parentheses."""
     variable, operator = layout.variable(condition.attribute), condition.operator
-    text, values = f"cxr_text_{variable}$", values_of(condition)
+    text, values = f"cxr_text_{variable}$", condition.values
     if not values:
         return f'( {text} {">" if operator == "exists" else "="} "" )'
     if positive := POSITIVE_OF_NEGATIVE.get(operator):

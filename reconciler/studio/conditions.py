@@ -13,7 +13,7 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
 from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet, plain
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds, values_of
+from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds
 
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
@@ -182,7 +182,7 @@ class ConditionReader:
                 positive = self._alternatives(left)
         match positive:  # true where none of these alternatives holds
             case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
-                missing = [(make_condition(name, "notExists", None),)] if values_of(condition) else []
+                missing = [(make_condition(name, "notExists", None),)] if condition.values else []
                 return [(replace(condition, operator=_NEGATIVE_OF[operator]),), *missing]
         raise NotUnderstoodError(format_expression(node))
 
@@ -224,7 +224,7 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
-            values.setdefault(each[0].attribute, {}).update(dict.fromkeys(values_of(each[0])))
+            values.setdefault(each[0].attribute, {}).update(dict.fromkeys(each[0].values))
         else:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
@@ -238,7 +238,7 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     roles: dict[str, set[str]] = {}
     for part in conditions:
         is_number = part.operator in (*SYMBOLS, "between", "equals", "in") and compared_kinds(part) == {"number"}
-        role = "number" if is_number else "text" if values_of(part) else part.operator
+        role = "number" if is_number else "text" if part.values else part.operator
         roles.setdefault(part.attribute, set()).add(role)
     if any(_EXCLUDED.get(part.operator, set()) & roles[part.attribute] for part in conditions):
         return None

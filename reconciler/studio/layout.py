@@ -105,15 +105,9 @@ def compare_with(attribute: str, operator: str, values: list[Scalar]) -> Conditi
     return make_condition(attribute, operator, values or None)
 
 
-def values_of(condition: Condition) -> tuple[Scalar, ...]:
-    """Return the values that a condition compares with."""
-    value = condition.value
-    return value if isinstance(value, tuple) else () if value is None else (value,)
-
-
 def compared_kinds(condition: Condition) -> set[str]:
     """Return `text` and `number`, as far as a condition compares its attribute so."""
-    return {"text" if isinstance(value, str) else "number" for value in values_of(condition)}
+    return {"text" if isinstance(value, str) else "number" for value in condition.values}
 
 
 def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Rule, str], ...]:
@@ -136,7 +130,7 @@ def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Ru
 
 def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
     layout.variable(part.attribute, part)
-    name, values = part.operator, values_of(part)
+    name, values = part.operator, part.values
     texts = [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)]
     unsafe = next(filter(_UNSAFE.search, texts), "")

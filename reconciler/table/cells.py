@@ -140,8 +140,7 @@ def write_quoted(text: str) -> str:
 
 
 def _write_condition(condition: Condition) -> str:
-    operator, value = condition.operator, condition.value
-    values = value if isinstance(value, tuple) else () if value is None else (value,)
+    operator, values = condition.operator, condition.values
     items = (" and " if operator == "between" else "; ").join(map(write_scalar, values))
     if operator == "in" and len(values) > 1:
         return items

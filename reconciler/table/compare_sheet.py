@@ -232,4 +232,4 @@ def _listed(condition: Condition) -> tuple[object, ...]:
     """Return the values that a condition compares as a whole."""
     if condition.operator not in ("equals", "notEquals", "in", "notIn"):
         return ()
-    return condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    return condition.values

@@ -19,7 +19,7 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
+from reconciler.model.rule import EQUALITIES, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
 ValueSet = tuple[int, int, int]
@@ -94,9 +94,9 @@ class NamedValues:
                     self.patterns[TextPattern(positive, cast("str", value))] = None
                 else:
                     self.any_text = True
-            elif operator not in EXISTENCE:
+            else:
                 numbers = equal if operator in EQUALITIES or operator in SETS else self.numbers
-                for item in value if isinstance(value, tuple) else (value,):
+                for item in condition.values:
                     if isinstance(item, str):
                         self.texts[item] = None
                     else:
