@@ -1,13 +1,13 @@
 """One conversation x a list of rules -> the rule that takes it, why each earlier rule does not, and the next match."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
 from reconciler.behaviour.evaluate import (
     Attributes,
-    PassedRule,
+    Conversation,
     canonical_attributes,
     first_failing_condition,
     holds,
@@ -39,10 +39,10 @@ class NonMatch:
 class Explanation:
     """The route of a conversation, and the reasons; `undecided` names rules with conditions that are not understood."""
 
-    event: Mapping[str, str | int | float]  # what the bot sent
+    event: Conversation  # what the bot sent
     endpoint: EndpointStage
     fallback: Doubt | None  # why the endpoint replaced the intent; None if it did not
-    conversation: Mapping[str, str | int | float]  # the context: what the rules read
+    conversation: Conversation  # the context: what the rules read
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it without the winner
@@ -74,19 +74,21 @@ def explain(
         fallback=doubt,
         conversation=conversation,
         winner=winner,
-        non_matches=tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules),
+        non_matches=tuple(_describe_non_match(*passed, conversation, intent) for passed in result.passed_rules),
         next_match=others[0] if others else None,
         tied_rules=tuple(entry for entry in tied if destination_of_rule(entry) != destination_of_rule(winner)),
         switched_off=tuple(takewhile(lambda entry: not entry.rule.enabled, matching)),
     )
 
 
-def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:
+def _describe_non_match(
+    entry: RoutingEntry, failed: Condition | Opaque, conversation: Conversation, intent: str
+) -> NonMatch:
     # A different intent is the most useful reason.
-    for part in passed.entry.rule.conditions:
+    for part in entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
-            return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
-    return NonMatch(passed.entry, passed.failed_condition, other_intent=False)
+            return NonMatch(entry, part, part.operator not in EXISTENCE)
+    return NonMatch(entry, failed, other_intent=False)
 
 
 def misspellings(
