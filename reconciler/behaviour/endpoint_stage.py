@@ -163,7 +163,7 @@ class EndpointStage:
         """Return whether a condition holds only for confidences that are high enough."""
         if not isinstance(part, Condition) or part.attribute != self.confidence or part.operator not in _LOWER_BOUNDS:
             return False
-        least = part.value[0] if isinstance(part.value, tuple) else part.value
+        least = part.values[0]
         return isinstance(least, int | float) and least >= self.fallback.min_confidence
 
     def _on_event(self, part: Condition | Opaque) -> Condition | Opaque:

@@ -30,30 +30,22 @@ class OpaqueConditionError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PassedRule:
-    """A rule that was tried before the winner, and its first condition that does not hold."""
-
-    entry: RoutingEntry
-    failed_condition: Condition | Opaque
-
-
-@dataclass(frozen=True, slots=True)
 class Route:
     """The rule that takes a conversation (None: the default routing), and the rules that were tried before it."""
 
     winner: RoutingEntry | None
-    passed_rules: tuple[PassedRule, ...]
+    passed_rules: tuple[tuple[RoutingEntry, Condition | Opaque], ...]  # each with the first condition that fails
 
 
 def route_conversation(ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
     """Return the route of a conversation through entries in order (`order_entries`). Raises OpaqueConditionError."""
     conversation = canonical_attributes(attributes)
-    passed: list[PassedRule] = []
+    passed: list[tuple[RoutingEntry, Condition | Opaque]] = []
     for entry in ordered:
         failed = first_failing_condition(entry.rule, conversation, assumed or {})
         if failed is None:
             return Route(entry, tuple(passed))
-        passed.append(PassedRule(entry, failed))
+        passed.append((entry, failed))
     return Route(None, tuple(passed))
 
 

@@ -203,7 +203,7 @@ def _edit_conditions(conditions: Conditions, confidence: str) -> Iterator[Condit
         yield rest
         if not isinstance(part, Condition) or part.attribute != confidence or part.operator not in RANGES:
             continue
-        ends = part.value if isinstance(part.value, tuple) else (part.value,)
+        ends = part.values
         inside = [(at, end) for at, end in enumerate(ends) if isinstance(end, int | float) and 0 <= end <= 1]
         for (at, end), step in product(inside, (CONFIDENCE_STEP, -CONFIDENCE_STEP)):
             moved = [*ends[:at], round(min(max(end + step, 0), 1), _DIGITS), *ends[at + 1 :]]

@@ -1,11 +1,19 @@
 """One conversation x a list of rules -> the rule that takes it, why each earlier rule does not, and the next match."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from reconciler.behaviour.endpoint_stage import DIRECT, Doubt, EndpointStage
-from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, evaluation_key, order_entries
+from reconciler.behaviour.evaluate import (
+    Attributes,
+    Conversation,
+    canonical_attributes,
+    first_failing_condition,
+    holds,
+    route_conversation,
+)
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
@@ -31,10 +39,10 @@ class NonMatch:
 class Explanation:
     """The route of a conversation, and the reasons; `undecided` names rules with conditions that are not understood."""
 
-    event: Mapping[str, str | int | float]  # what the bot sent
+    event: Conversation  # what the bot sent
     endpoint: EndpointStage
     fallback: Doubt | None  # why the endpoint replaced the intent; None if it did not
-    conversation: Mapping[str, str | int | float]  # the context: what the rules read
+    conversation: Conversation  # the context: what the rules read
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it without the winner
@@ -52,48 +60,35 @@ def explain(
 ) -> Explanation:
     """Return the explanation of an event, or of a context without an endpoint; the names are those in rules."""
     conversation, doubt = endpoint.context(event)
-    evaluation = environment.api.evaluation
-    ordered = order_entries(entries, evaluation)
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    result = route_conversation(ordered, conversation, assumed)
+    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, environment.api.evaluation))
+    result = route_conversation((entry for entry in in_order if entry.rule.enabled), conversation, assumed)
     intent, winner = environment.attributes.intent, result.winner
-    non_matches = tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules)
-    in_order = sorted(entries, key=lambda entry: evaluation_key(entry, evaluation))
-    disabled = (entry for entry in in_order if not entry.rule.enabled)
-    switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
-    next_match, tied = None, []
-    if winner is not None:
-        later, destination = ordered[len(non_matches) + 1 :], destination_of(winner.rule.targets)
-        next_match = route_conversation(later, conversation, assumed).winner
-        tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
-        tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
-        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
-        key = evaluation_key(winner, evaluation)
-        switched_off = tuple(entry for entry in switched_off if evaluation_key(entry, evaluation) <= key)
+    matching = [entry for entry in in_order if first_failing_condition(entry.rule, conversation, assumed) is None]
+    others = [entry for entry in matching if entry.rule.enabled and entry is not winner]
+    tied = (entry for entry in others if winner and entry.rule.priority == winner.rule.priority)
     return Explanation(
         event=canonical_attributes(event),
         endpoint=endpoint,
         fallback=doubt,
         conversation=conversation,
         winner=winner,
-        non_matches=non_matches,
-        next_match=next_match,
-        tied_rules=tuple(tied),
-        switched_off=switched_off,
+        non_matches=tuple(_describe_non_match(*passed, conversation, intent) for passed in result.passed_rules),
+        next_match=others[0] if others else None,
+        tied_rules=tuple(entry for entry in tied if destination_of_rule(entry) != destination_of_rule(winner)),
+        switched_off=tuple(takewhile(lambda entry: not entry.rule.enabled, matching)),
     )
 
 
-def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:
+def _describe_non_match(
+    entry: RoutingEntry, failed: Condition | Opaque, conversation: Conversation, intent: str
+) -> NonMatch:
     # A different intent is the most useful reason.
-    for part in passed.entry.rule.conditions:
+    for part in entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
-            return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
-    return NonMatch(passed.entry, passed.failed_condition, other_intent=False)
-
-
-def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> bool:
-    return route_conversation((entry,), conversation, assumed).winner is not None
+            return NonMatch(entry, part, part.operator not in EXISTENCE)
+    return NonMatch(entry, failed, other_intent=False)
 
 
 def misspellings(

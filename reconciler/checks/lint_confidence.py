@@ -7,18 +7,17 @@ from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.clauses import number_runs
+from reconciler.behaviour.space.clauses import bound_clauses, number_runs
 from reconciler.behaviour.space.domain import Domain, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, Rule, Scalar, Target, make_condition
+from reconciler.model.rule import Condition, Rule, Scalar, Target
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
-_OPERATORS: Final = {">=": "greaterThanOrEqual", ">": "greaterThan", "<=": "lessThanOrEqual", "<": "lessThan"}
 
 
 class ConfidenceRange(NamedTuple):
@@ -97,22 +96,13 @@ class GapSearch:
             others = (part for part in parts if not isinstance(part, Condition) or part.attribute != names.intent)
             rule = replace(entry.rule, priority=priority, conditions=tuple(others))
             rules.append(RoutingEntry(name=str(priority), rule=rule))
-        low, over, high, under = self.ends(gap)
-        conditions = gap.other_conditions
-        for bound, sign in ((low, over), (high, under)):
-            if bound is not None:
-                conditions += (make_condition(names.confidence, _OPERATORS[sign], bound),)
+        bounds = (clause.condition for clause in bound_clauses(self.domain, gap.first, gap.last))
+        conditions = (*gap.other_conditions, *bounds)
         priority, targets = len(rules), (Target("gap", 1),)
         rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
         result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
         budget.spend(result.work)
         return result.regions[0].example.attributes if result.regions else None
-
-    def ends(self, gap: ConfidenceGap) -> tuple[float | None, str, float | None, str]:
-        """Return a gap's lowest and highest confidence, each with its operator; None without a limit."""
-        low, _, at_low = self.domain.interval(gap.first)
-        _, high, at_high = self.domain.interval(gap.last)
-        return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
         """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
@@ -140,9 +130,9 @@ def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
 def check_confidence(view: LintView) -> Iterator[Finding]:
     """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
     number = view.space.domain_index.get(view.attributes.confidence)
-    if number is None or not view.space.domain(number).numbers:
+    if number is None or not view.space.domains[number].numbers:
         return
-    search = GapSearch(view, view.space.domain(number))
+    search = GapSearch(view, view.space.domains[number])
     gaps: dict[ConfidenceGap, list[str]] = {}
     below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
@@ -163,8 +153,10 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
     first = intents[0]
-    low, over, high, under = search.ends(gap)
-    where = f"of exactly {quote(low)}" if low == high else range_phrase(low, over, high, under)
+    low, _, has_low = search.domain.interval(gap.first)
+    _, high, has_high = search.domain.interval(gap.last)
+    limits = range_phrase(low, ">=" if has_low else ">", high, "<=" if has_high else "<")
+    where = f"of exactly {quote(low)}" if low == high else limits
     besides = "".join(f", {condition_phrase(part, view.labels)}" for part in gap.other_conditions)
     message = (
         f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"

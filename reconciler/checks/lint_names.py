@@ -100,8 +100,7 @@ def entries_of_unknown_intents(view: LintView) -> dict[str, list[RoutingEntry]]:
 def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
     for part in entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == view.attributes.intent:
-            values = part.value if isinstance(part.value, tuple) else (part.value,)
-            texts = (value for value in values if isinstance(value, str))
+            texts = (value for value in part.values if isinstance(value, str))
             yield from texts if part.operator in EQUALITIES | SETS else ()
 
 

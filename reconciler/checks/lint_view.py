@@ -93,7 +93,7 @@ class LintView:
             if isinstance(conditions[0].value, str):
                 yield conditions[0].value
             return
-        domain = self.space.domain(self.space.domain_index[self.attributes.intent])
+        domain = self.space.domains[self.space.domain_index[self.attributes.intent]]
         atoms = domain.values_for_all(conditions)[0]
         yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(atoms & domain.text_mask & ~REST))
 
@@ -107,8 +107,7 @@ class LintView:
         parts = [part for part in entry.rule.conditions if not self._is_about_confidence(part)]
         if len(parts) != 1 or not isinstance(parts[0], Condition) or parts[0].attribute != self.attributes.intent:
             return False
-        operator, value = parts[0].operator, parts[0].value
-        return operator == "equals" or (operator == "in" and isinstance(value, tuple) and len(value) == 1)
+        return parts[0].operator in ("equals", "in") and len(parts[0].values) == 1
 
     def catches_all(self, entry: RoutingEntry) -> bool:
         """Return whether a rule has conditions only on the confidence."""

@@ -130,8 +130,7 @@ class _Replayer:
     def _classifier(self, attribute: str) -> Callable[[CellValue], object]:
         """Return a function whose results are equal for values that no condition distinguishes."""
         conditions = self.conditions.get(attribute, ())
-        values = [part.value if isinstance(part.value, tuple) else (part.value,) for part in conditions]
-        operands = {operand for each in values for operand in each}
+        operands = {operand for part in conditions for operand in part.values}
         numbers = sorted(operand for operand in operands if isinstance(operand, (int, float)))
         has_patterns = any(part.operator in PATTERNS for part in conditions)
         # A number that is stored as text is compared as it is written.

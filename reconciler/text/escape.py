@@ -43,7 +43,7 @@ def quote(item: object) -> str:
 
 
 def quote_name(text: str) -> str:
-    """Return a name as JSON, cut after `LONGEST_NAME` characters."""
+    """Return a name as JSON, cut after `MAX_NAME_LENGTH` characters."""
     return quote(text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}...")
 
 

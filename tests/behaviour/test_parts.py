@@ -35,9 +35,9 @@ from tests.support.random_rules import attribute, entries, entry, rule
 def test_an_example_of_patterns_is_joined_by_an_unused_character() -> None:
     """If no readable text matches, the contained texts are joined by a character that no literal has."""
     contained = [TextPattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
-    patterns = PatternSet([*contained, TextPattern("startsWith", "a")])
-    assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=())
-    assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=("-a-b-",))
+    patterns = [*contained, TextPattern("startsWith", "a")]
+    assert "-a-b-" == PatternSet(patterns).example(yes=0b11, no=0b1_1111_1100)
+    assert ".a.b." == PatternSet(patterns, used_texts=("-a-b-",)).example(yes=0b11, no=0b1_1111_1100)
 
 
 def test_an_example_does_not_repeat_a_text_of_its_prefix() -> None:
@@ -45,7 +45,7 @@ def test_an_example_does_not_repeat_a_text_of_its_prefix() -> None:
     patterns = PatternSet(
         [TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")]
     )
-    assert "preend" == patterns.example(yes=0b111, no=0, used_texts=())
+    assert "preend" == patterns.example(yes=0b111, no=0)
 
 
 def test_null_is_missing_and_a_boolean_is_a_text() -> None:

@@ -6,6 +6,7 @@ change and every origin, so all conversations that one rule takes over are one r
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,9 +32,8 @@ def build_rows(
     builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter: RegionFormatter
 ) -> Sequence[ImpactRow]:
     """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
-    row_builder = _RowBuilder(builder)
-    if covered := list(row_builder.build_all()):
-        drafts = [*covered, *builder.build_drafts(row_builder.covered_ranks)]
+    if covered := _RowBuilder(builder).build_all():
+        drafts = [*covered.values(), *builder.build_drafts(covered)]
     rows = formatter.format_regions(drafts, lambda draft: (draft.after, draft.excepts))
     return sorted(rows, key=lambda row: bool(row.unlikely))
 
@@ -43,27 +43,24 @@ class _RowTooLongError(Exception):
 
 
 class _RowBuilder:
-    """Builds one row of all that a new rule takes over, where that is shorter; `covered_ranks` are these rules."""
+    """Builds one row of all that a new rule takes over, where that is shorter."""
 
     def __init__(self, builder: DraftRegionBuilder) -> None:
         self.builder, self.pairs, self.space = builder, builder.pairs, builder.space
-        self.covered_ranks: set[int] = set()
         self._remaining_checks = _MAX_CHECKS
         self._exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
 
-    def build_all(self) -> Iterator[DraftRegion]:
+    def build_all(self) -> dict[int, DraftRegion]:
+        """Return the rows by the ranks of their new rules."""
+        rows: dict[int, DraftRegion] = {}
         if self.pairs.unknown:  # the unchanged conversations are not known either
-            return
+            return rows
         moved = group_pairs((pair[1], pair) for pair in sorted((*self.pairs.narrow, *self.pairs.wide)))
         for rank, pairs in sorted(moved.items()):
-            if rank == DEFAULT_RANK or len(pairs) == 1 or rank in self.pairs.unchanged_ranks:
-                continue
-            try:
-                draft = self._build_row(rank, pairs)
-            except (_RowTooLongError, UndecidedError):
-                continue
-            self.covered_ranks.add(rank)
-            yield draft
+            if rank != DEFAULT_RANK and len(pairs) > 1 and rank not in self.pairs.unchanged_ranks:
+                with suppress(_RowTooLongError, UndecidedError):
+                    rows[rank] = self._build_row(rank, pairs)
+        return rows
 
     def _build_row(self, rank: int, pairs: Sequence[RankPair]) -> DraftRegion:
         rule = self.pairs.new.boxes[rank]
@@ -107,10 +104,10 @@ class _RowBuilder:
             return
         inside = dict(box)
         for attribute, part in shape:
-            domain = self.space.domain(attribute)
+            domain = self.space.domains[attribute]
             values = inside.get(attribute, domain.all)
             for remaining in subtract(domain, values, part):
-                if not is_expressible(self.space.domains[attribute], remaining):
+                if not is_expressible(domain, remaining):
                     raise _RowTooLongError
                 yield {**inside, attribute: remaining}
             inside[attribute] = intersect(values, part)

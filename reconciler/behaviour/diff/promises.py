@@ -267,7 +267,7 @@ class SingleEdits:
                     taken |= blocked if rank >= other_place else 0
                     if taken & covering:
                         break
-                    taker = slices.shape_of_rank(atom, rank)
+                    taker = slices.shape(atom, rank)
                     if (overlapping & ~taken) >> taker & 1:
                         if rank >= place:
                             self.space.budget.spend(_PLACE_COST)

@@ -95,7 +95,7 @@ class SliceWalk:
     def _find_taker(self, atom: int, shape: int, rank: int, before: int) -> Iterator[Taker]:
         slices = self.slices
         try:
-            box = slices.shapes(atom).find_free_box(shape, slices.shape_of_rank(atom, rank), before)
+            box = slices.shapes(atom).find_free_box(shape, slices.shape(atom, rank), before)
         except UndecidedError:
             if self.space.budget.remaining < 0:
                 raise
@@ -153,7 +153,7 @@ class WinnerPairs:
 
     def shapes_of(self, pair: RankPair, atom: int) -> tuple[int, int]:
         """Return the shapes of both rules of a pair in a slice."""
-        return self.old.shape_of_rank(atom, pair[0]), self.new.shape_of_rank(atom, pair[1])
+        return self.old.shape(atom, pair[0]), self.new.shape(atom, pair[1])
 
     def mask_before(self, pair: RankPair, atom: int) -> int:
         """Return the shapes in a slice that come before a pair and overlap both rules."""
@@ -248,7 +248,7 @@ class WinnerPairs:
         if key not in self._prices:
             length = 0.0
             for attribute, part in shapes.all[number]:
-                domain = self.space.domain(attribute)
+                domain = self.space.domains[attribute]
                 # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
                 denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
                 length += domain.clause_cost((part[0] | denied, *part[1:]))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple, TypeVar
@@ -18,39 +19,22 @@ def build_graph(nodes: Iterable[Node], links: Iterable[tuple[Node, Node]]) -> Gr
     return graph
 
 
-def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
-    """Return the groups of nodes that wait for each other (Tarjan's components of more than one node)."""
+def find_cycles(graph: Graph[Node]) -> list[set[Node]]:
+    """Return the groups of nodes that wait for each other (Kosaraju's components of more than one node)."""
     # Without recursion, because chains may be long.
-    number: dict[Node, int] = {}
-    low: dict[Node, int] = {}
-    open_: dict[Node, None] = {}
-    components: list[list[Node]] = []
-    for root in graph:
-        if root in number:
-            continue
-        number[root] = low[root] = len(number)
-        open_[root] = None
-        work = [(root, iter(graph[root]))]
-        while work:
-            node, successors = work[-1]
-            for after in successors:
-                if after not in number:
-                    number[after] = low[after] = len(number)
-                    open_[after] = None
-                    work.append((after, iter(graph[after])))
-                    break
-                if after in open_:
-                    low[node] = min(low[node], number[after])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == number[node]:
-                    component = [open_.popitem()[0]]
-                    while component[-1] != node:
-                        component.append(open_.popitem()[0])
-                    components.append(component)
-    return [group for group in components if len(group) > 1 or group[0] in graph[group[0]]]
+    left: list[Node] = []  # in the order in which the search leaves them
+    entered = set[Node]()
+    work = [(node, False) for node in graph]
+    while work:
+        node, is_left = work.pop()
+        if is_left:
+            left.append(node)
+        elif node not in entered:
+            entered.add(node)
+            work.append((node, True))
+            work += ((after, False) for after in graph[node] - entered)
+    groups = _group_reachable(_reversed(graph), reversed(left))
+    return [group for group in groups if len(group) > 1 or any(node in graph[node] for node in group)]
 
 
 def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
@@ -78,19 +62,33 @@ def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tu
 
 def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
     """Return the late nodes that a node which is not late waits for, directly or indirectly."""
-    before = build_graph(graph, ((after, node) for node, afters in graph.items() for after in afters))
-    return set(filter(is_late, reachable(before, (node for node in graph if not is_late(node)))))
+    return set(filter(is_late, reachable(_reversed(graph), (node for node in graph if not is_late(node)))))
 
 
-def reachable(graph: Graph[Node], nodes: Iterable[Node]) -> set[Node]:
-    """Return some nodes, and all nodes that come after one of them."""
+def _reversed(graph: Graph[Node]) -> Graph[Node]:
+    return build_graph(graph, ((after, node) for node, afters in graph.items() for after in afters))
+
+
+def reachable(graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[Node] = frozenset()) -> set[Node]:
+    """Return some nodes, and all nodes that come after one of them, up to the nodes `without`."""
     reached = set(nodes)
     work = list(reached)
     while work:
-        new = graph[work.pop()] - reached
+        new = graph[work.pop()] - reached - without
         reached |= new
         work += new
     return reached
+
+
+def _group_reachable(graph: Graph[Node], nodes: Iterable[Node]) -> list[set[Node]]:
+    """Return each node that is in no earlier group as a group with all that come after it and are in none."""
+    groups: list[set[Node]] = []
+    grouped = set[Node]()
+    for node in nodes:
+        if node not in grouped:
+            groups.append(reachable(graph, [node], grouped))
+            grouped |= groups[-1]
+    return groups
 
 
 MoveStepKind = Literal["whole", "copy", "aside", "drop"]
@@ -178,11 +176,4 @@ def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
     links = [*chain.from_iterable(dependencies)]
     linked = build_graph(range(count), [*links, *((then, first) for first, then in links)])
-    groups: list[list[int]] = []
-    grouped = set[int]()
-    for move in linked:
-        if move not in grouped:
-            group = reachable(linked, [move])
-            grouped |= group
-            groups.append(sorted(group))
-    return groups
+    return [sorted(group) for group in _group_reachable(linked, linked)]

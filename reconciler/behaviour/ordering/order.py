@@ -155,7 +155,7 @@ def _add_copies(links: Dependencies, split: SplitMoves, updates: Collection[int]
 def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]) -> set[int]:
     """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by one."""
 
-    def stuck(copies: Collection[int]) -> list[list[MoveStep]]:
+    def stuck(copies: Collection[int]) -> list[set[MoveStep]]:
         return find_cycles(links.graph(moves, split._replace(copies=split.copies | {*copies})))
 
     if len(candidates) <= MAX_CANDIDATES:

@@ -22,9 +22,9 @@ class Clause(NamedTuple):
     negate: bool = False
 
 
-def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
+def clause_values(domain: Domain, clause: Clause) -> ValueSet:
     """Return the values for which a clause on an attribute holds."""
-    if isinstance(domain, OpaqueDomain) or isinstance(clause.condition, Opaque):
+    if isinstance(clause.condition, Opaque):
         return FAILS if clause.negate else HOLDS
     values = domain.values_for(clause.condition)
     if not clause.negate:
@@ -33,7 +33,7 @@ def clause_values(domain: Domain | OpaqueDomain, clause: Clause) -> ValueSet:
     return pieces[0] if pieces else (0, 0, 0)
 
 
-def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
+def express_values(domain: Domain, part: ValueSet) -> tuple[Clause, ...]:
     """Return conditions that together express exactly a part that `is_expressible`."""
     if part == domain.all:
         return ()
@@ -42,9 +42,9 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
     return tuple(_express_clauses(domain, part))
 
 
-def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
+def is_expressible(domain: Domain, part: ValueSet) -> bool:
     """Return whether conditions express exactly this part; fast for most parts."""
-    if isinstance(domain, OpaqueDomain) or part == domain.all:
+    if part == domain.all:
         return True
     atoms, yes, no = part
     if not atoms & REST:
@@ -71,7 +71,7 @@ def _matching_atoms(domain: Domain, required: Iterable[int], denied: Iterable[in
     return atoms
 
 
-def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> list[ValueSet]:
+def unite_values(domain: Domain, parts: Iterable[ValueSet]) -> list[ValueSet]:
     """Return expressible parts, mostly one, that together hold the values of all of these."""
     result: list[ValueSet] = []
     for (yes, no), alike in group_pairs((part[1:], part) for part in parts).items():
@@ -151,7 +151,7 @@ def _number_clauses(domain: Domain, atoms: int) -> Iterator[Clause]:
         yield from _excluded_range_clauses(domain, domain.number_mask & ~numbers)
         return
     first, last = _hull(numbers)
-    yield from _bound_clauses(domain, first, last) or [_any_number_clause(domain)]
+    yield from bound_clauses(domain, first, last) or [_any_number_clause(domain)]
     inside = domain.number_mask & ((1 << last + 1) - (1 << first))
     yield from _excluded_range_clauses(domain, inside & ~numbers)
 
@@ -164,7 +164,7 @@ def _hull(numbers: int) -> tuple[int, int]:
     return (numbers & -numbers).bit_length() - 1, numbers.bit_length() - 1
 
 
-def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
+def bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     """Return the clauses, at most two, for the numbers from one atom to another."""
     # The lowest and the highest number that the attribute can have need no bound.
     low, _, from_named = domain.interval(first)
@@ -183,7 +183,7 @@ def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
 def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
     """Yield one complement for each run of these atoms: a number is in none of them."""
     for first, last in number_runs(domain, numbers):
-        bounds = _bound_clauses(domain, first, last)
+        bounds = bound_clauses(domain, first, last)
         if not bounds:  # every number
             yield _any_number_clause(domain)._replace(negate=True)
         elif len(bounds) == 1:
@@ -224,7 +224,7 @@ def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[S
         changed = set()
         for attribute, parts in alone.items():
             values = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _subtract_expressible(space.domain(attribute), values, parts)
+            box[attribute], still = _subtract_expressible(space.domains[attribute], values, parts)
             remaining += [((attribute, part),) for part in still]
             if box[attribute] != values:
                 changed.add(attribute)

@@ -19,7 +19,7 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
+from reconciler.model.rule import EQUALITIES, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
 ValueSet = tuple[int, int, int]
@@ -94,9 +94,9 @@ class NamedValues:
                     self.patterns[TextPattern(positive, cast("str", value))] = None
                 else:
                     self.any_text = True
-            elif operator not in EXISTENCE:
+            else:
                 numbers = equal if operator in EQUALITIES or operator in SETS else self.numbers
-                for item in value if isinstance(value, tuple) else (value,):
+                for item in condition.values:
                     if isinstance(item, str):
                         self.texts[item] = None
                     else:
@@ -172,9 +172,9 @@ class Domain:
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
-        self.patterns: Final = PatternSet(named.patterns)
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.patterns: Final = PatternSet(named.patterns, self.atom_of)
         self.first_number = FIRST_TEXT + len(self.texts)
         self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
         apart = bool(self.numbers) or named.any_text or not value_type.texts
@@ -236,7 +236,7 @@ class Domain:
             return None
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        return self.patterns.example(part[1], part[2], self.atom_of)
+        return self.patterns.example(part[1], part[2])
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
@@ -347,6 +347,8 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
     atoms = values[0] & ~removed[0]
     if not values[0] & removed[0] & REST:
         return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+    if not removed[1] and not removed[2]:  # every unnamed text is removed
+        return [(atoms, 0, 0)] if atoms else []
     yes, no = values[1], values[2]
     if yes & removed[2] or no & removed[1]:
         return [(atoms | REST, yes, no)]

@@ -8,7 +8,7 @@ implication; they contradict each other exactly when they have a bit in common.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import chain
 from operator import or_
 from typing import Final, NamedTuple
@@ -45,12 +45,12 @@ class TextPattern(NamedTuple):
 
 
 class PatternSet:
-    """The patterns that rules use on one attribute; a mask has a bit for each."""
+    """The patterns that rules use on one attribute, beside some texts; a mask has a bit for each pattern."""
 
-    def __init__(self, patterns: Iterable[TextPattern]) -> None:
+    def __init__(self, patterns: Iterable[TextPattern], used_texts: Collection[str] = ()) -> None:
         self.all: Final[Sequence[TextPattern]] = tuple(patterns)
         self.index_of: Final = {pattern: index for index, pattern in enumerate(self.all)}
-        self._unused_character_for: tuple[Collection[str], str] | None = None
+        self._used_texts = used_texts
         self._minimal_holding: dict[int, Sequence[int]] = {}
         self._minimal_excluded: dict[tuple[int, int], Sequence[int]] = {}
         self.implied: Final = _Closure(self._find_implied())
@@ -113,25 +113,27 @@ class PatternSet:
         required, denied = ((self.all[index].holds(text) for index in bits(mask)) for mask in (yes, no))
         return all(required) and not any(denied)
 
-    def example(self, yes: int, no: int, used_texts: Collection[str]) -> str:
+    def example(self, yes: int, no: int) -> str:
         """Return a short, readable, unused text with all of `yes` and none of `no`."""
         patterns = [self.all[index] for index in bits(yes)]
-        unused = self._unused_character(used_texts)
-        longest = sorted((pattern.text for pattern in patterns), key=len, reverse=True)[:1]
-        joined = (_join_patterns(patterns, joint) for joint in ("", "_", " "))
-        proven = _join_patterns(patterns, unused, joint_always=unused)
-        for text in (*longest, *joined, "other", "another", "any", "text", "x", proven):
-            if text and text not in used_texts and self.fits(text, yes, no):
+        prefix, suffix = (_longest(patterns, operator) for operator in ("startsWith", "endsWith"))
+        contained = [text for operator, text in patterns if operator == "contains"]
+        inner = [text for text in contained if text not in prefix and text not in suffix]
+        parts = [text for text in (prefix, *inner, suffix) if text]
+        joined = (joint.join(parts) for joint in ("", "_", " "))
+        longest = max((pattern.text for pattern in patterns), key=len, default="")
+        proven = self._unused_character.join((prefix, *contained, suffix))
+        for text in (longest, *joined, "other", "another", "any", "text", "x", proven):
+            if text and text not in self._used_texts and self.fits(text, yes, no):
                 return text
         raise AssertionError("the joined text matches and is unused: no other text has its joint")
 
-    def _unused_character(self, used_texts: Collection[str]) -> str:
-        """Return a character that no pattern and no literal uses."""
-        if self._unused_character_for is None or self._unused_character_for[0] is not used_texts:
-            used = set().union(*(pattern.text for pattern in self.all), *used_texts)
-            characters = map(chr, chain(_PREFERRED_CHARACTERS, range(0x3B1, 0x10FFFF)))
-            self._unused_character_for = (used_texts, next(char for char in characters if char not in used))
-        return self._unused_character_for[1]
+    @cached_property
+    def _unused_character(self) -> str:
+        """A character that no pattern and no literal uses."""
+        used = set().union(*(pattern.text for pattern in self.all), *self._used_texts)
+        characters = map(chr, chain(_PREFERRED_CHARACTERS, range(0x3B1, 0x10FFFF)))
+        return next(char for char in characters if char not in used)
 
 
 class _Closure:
@@ -164,11 +166,5 @@ def union(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
 
 
-def _join_patterns(patterns: Sequence[TextPattern], joint: str, joint_always: str = "") -> str:
-    """Return the longest prefix, the contained texts and the longest suffix, joined."""
-    prefix = max((text for operator, text in patterns if operator == "startsWith"), key=len, default="")
-    suffix = max((text for operator, text in patterns if operator == "endsWith"), key=len, default="")
-    inner = [text for operator, text in patterns if operator == "contains"]
-    inner = [text for text in inner if text not in prefix and text not in suffix] if not joint_always else inner
-    parts = [prefix, *inner, suffix]
-    return joint.join(parts if joint_always else [part for part in parts if part])
+def _longest(patterns: Iterable[TextPattern], operator: str) -> str:
+    return max((pattern.text for pattern in patterns if pattern.operator == operator), key=len, default="")

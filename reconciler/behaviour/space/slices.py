@@ -74,7 +74,6 @@ class PivotSlices:
         self.unnamed_ranks: list[int] = []  # of rules with texts that no rule names
         self.missing_atoms: dict[int, Sequence[int]] = {}  # the values that a general rule excludes, by its rank
         self._excluded_ranks: dict[int, set[int]] = {}
-        self._minority_atoms: dict[int, set[int]] = {}
         self._index_rules()
         general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
         self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
@@ -101,23 +100,17 @@ class PivotSlices:
                     for atom in self.missing_atoms[rank]:
                         self._excluded_ranks.setdefault(atom, set()).add(rank)
             else:
-                self._minority_atoms[rank] = set(bits(values))
-                for atom in self._minority_atoms[rank]:
+                for atom in bits(values):
                     self.ranks_by_atom.setdefault(atom, []).append(rank)
 
     def shape(self, atom: int, rank: int) -> int:
-        """Return a rule's shape in a slice."""
-        return self.boxes[rank].rest if atom == UNNAMED_SLICE else self.boxes[rank].shape
+        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
+        box = self.boxes[rank] if rank < len(self.boxes) else self.space.always
+        return box.rest if atom == UNNAMED_SLICE else box.shape
 
     def shapes(self, atom: int) -> Shapes:
         """Return the shapes to which those of a slice belong."""
         return self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
-
-    def shape_of_rank(self, atom: int, rank: int) -> int:
-        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
-        if rank < len(self.boxes):
-            return self.shape(atom, rank)
-        return self.space.rest_always if atom == UNNAMED_SLICE else self.space.always.shape
 
     def destination_of_rank(self, rank: int) -> Destination:
         """Return a rule's destination; None for the default routing, beyond the last rule."""
@@ -196,12 +189,7 @@ class PivotSlices:
         if rank >= len(self.boxes):
             return True
         box = self.boxes[rank]
-        if atom == UNNAMED_SLICE:
-            return box.rest >= 0
-        if box.atoms:
-            return atom in box.atoms
-        minority = self._minority_atoms.get(rank)
-        return rank not in self._excluded_ranks.get(atom, ()) if minority is None else atom in minority
+        return atom in box.atoms if box.atoms else bool(box.pivot[0] >> atom & 1)
 
     def ranks_in(self, atom: int) -> Iterator[int]:
         """Yield the ranks of the rules in a slice, in order."""

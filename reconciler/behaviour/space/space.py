@@ -12,15 +12,15 @@ from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudge
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import MISSING, NOTHING, REST, Domain, ValueSet, intersect
-from reconciler.behaviour.space.patterns import PatternSet, bits
+from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Scalar
 
 Conditions = tuple[Condition | Opaque, ...]
 
-HOLDS: Final[ValueSet] = (4, 0, 0)
-FAILS: Final[ValueSet] = (1, 0, 0)
+HOLDS: Final[ValueSet] = (REST, 0, 0)  # of a condition of an unknown kind
+FAILS: Final[ValueSet] = (MISSING, 0, 0)
 MAX_NARROW_VALUES: Final = 64
 _PATTERNS_PER_COMPARISON: Final = 100
 
@@ -30,7 +30,7 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
     for number in sorted({space.domain_index[part.attribute] for part in conditions}):
         needed = [part for part in conditions if space.domain_index[part.attribute] == number]
-        domain = space.domain(number)
+        domain = space.domains[number]
         if not domain.values_for_all(needed)[0]:
             for part in list(needed):
                 others = [condition for condition in needed if condition is not part]
@@ -40,17 +40,12 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     raise AssertionError(entry.name)
 
 
-class OpaqueDomain:
-    """The truth values of a condition of an unknown kind (S11), used like a domain."""
-
-    value_count = text_mask = number_mask = unlikely = text_like_numbers = 0
-    is_narrowed = False
-    all: Final[ValueSet] = (HOLDS[0] | FAILS[0], 0, 0)
+class OpaqueDomain(Domain):
+    """A condition of an unknown kind (S11), as an attribute that exists exactly where the condition holds."""
 
     def __init__(self, condition: Opaque) -> None:
+        super().__init__(condition.text, ())
         self.condition = condition
-        self.attribute = condition.text
-        self.patterns = PatternSet(())
 
     def clause_cost(self, _part: ValueSet) -> float:
         """Return the number of conditions that express a truth value."""
@@ -87,7 +82,7 @@ class Space:
         parts = dict.fromkeys(chain.from_iterable(distinct))
         grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
         grouped |= group_pairs((part.attribute, part) for part in parts if isinstance(part, Condition))
-        self.domains: list[Domain | OpaqueDomain] = [
+        self.domains: list[Domain] = [
             *(Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, tests in grouped.items()),
             *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
         ]
@@ -99,26 +94,20 @@ class Space:
         sizes = [domain.value_count for domain in self.domains]
         self.pivot = sizes.index(max(sizes)) if any(sizes) else -1  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
-        self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
-        self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
+        self.shapes = Shapes(self.domains, self.budget)
+        self.rest_shapes = Shapes(self.domains, self.budget)
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self.always = self._compile_box(self.pivot_domain.all, ())
-        unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
-        self.rest_always = self.rest_shapes.add(unnamed)
         # The box of each rule's conditions; None where they contradict each other:
         self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
 
-    def domain(self, number: int) -> Domain:
-        """Return the domain of an attribute; an `OpaqueDomain` has the same members as far as they are used."""
-        return self.domains[number]  # type: ignore[return-value]
-
     @property
     def pivot_domain(self) -> Domain:
         """The domain of the pivot; an empty domain without a pivot."""
-        return self.domain(self.pivot) if self.pivot >= 0 else _EMPTY_DOMAIN
+        return self.domains[self.pivot] if self.pivot >= 0 else _EMPTY_DOMAIN
 
     def _compile(self, conditions: Conditions) -> CompiledRule | None:
         parts: Box = {}
@@ -131,7 +120,7 @@ class Space:
             if number == self.pivot and literal is None and self._is_literal(part):
                 literal = part
                 continue
-            values = self.domain(number).values_for(part)
+            values = self.domains[number].values_for(part)
             parts[number] = intersect(parts[number], values) if number in parts else values
         if literal is not None and self.pivot in parts:
             parts[self.pivot] = intersect(parts[self.pivot], self.pivot_domain.values_for(literal))
@@ -194,7 +183,7 @@ class Space:
         for number, domain in enumerate(self.domains):
             part = box.get(number, domain.all)
             if isinstance(domain, OpaqueDomain):
-                assumed[domain.attribute] = part[0] & HOLDS[0] != 0
+                assumed[domain.attribute] = part[0] & REST != 0
             elif part != domain.all and not (part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask):
                 value = domain.example_value(part)
                 if value is not None:
