@@ -347,7 +347,7 @@ def test_the_key_of_cognigy_is_not_shown(
 ) -> None:
     """Whatever the API repeats: in an error, in a name, in a cursor. The fixtures look at output and files."""
     client = partial(RestClient, time=RestClock(sleep=lambda _seconds: None))
-    monkeypatch.setattr("reconciler.cli.bot_intents.RestClient", client)
+    monkeypatch.setattr("reconciler.rest.client.RestClient", client)
     monkeypatch.setenv("COGNIGY_API_KEY", canary.COGNIGY_KEY)
     with serving_cognigy(FakeCognigy({}, faults=[ECHOES[how](canary.COGNIGY_KEY)] * 4)) as cognigy:
         command = ["cognigy", "intents", "--project", canary.COGNIGY_KEY, "--url", cognigy.url, *options]

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
-    script = code(options.conversation or _CONVERSATION, options.none)
+    script = code(_CONVERSATION if options.conversation is None else options.conversation, options.none)
     if options.code:
         output.file_text(script)
         return 0
