@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from reconciler.apply.attempt import Attempt, WritePayload, write_payload
-from reconciler.model.change import Create, Delete, PlanStep, Update
+from reconciler.apply.attempt import Attempt
+from reconciler.model.change import Create, Delete, PlanStep, Update, WritePayload, write_payload
 from reconciler.model.live import LiveRule, Marker, format_description
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields

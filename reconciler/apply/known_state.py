@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.apply.attempt import RuleSource, WritePayload
+from reconciler.apply.attempt import RuleSource
 from reconciler.errors import IncompleteReadError
+from reconciler.model.change import WritePayload
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Rule
 

@@ -7,12 +7,12 @@ from itertools import filterfalse
 from typing import Final
 
 from reconciler.apply import first_contact
-from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
+from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, RefusedError
-from reconciler.model.change import Change, Delete, PlanStep
+from reconciler.model.change import Change, Delete, PlanStep, write_payload
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
+from reconciler.apply.attempt import Attempt, Uncertainty, Verdict
 from reconciler.model.change import (
     Adopt,
     Applied,
@@ -17,8 +17,10 @@ from reconciler.model.change import (
     PlanStep,
     Skipped,
     UnknownOutcome,
+    WritePayload,
     is_copy_removal,
     is_unadoption,
+    write_payload,
 )
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Rule

@@ -4,16 +4,16 @@ There is no state in between, so no order of changes matters. A save is made fro
 store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
+from reconciler.apply.attempt import Attempt, Verdict, judge
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, CxrouteError, RefusedError
-from reconciler.model.change import Change, Create, PlanStep, is_unadoption
+from reconciler.model.change import Change, Create, PlanStep, is_unadoption, write_payload
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
@@ -138,7 +138,7 @@ class _TableRun:
             self.recorder.intend(step)
 
         async def call() -> Attempt:
-            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, steps), fresh.queue_names)
+            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, changes), fresh.queue_names)
             return Attempt(verdict=Verdict.DONE)
 
         result = await judge(call())
@@ -169,11 +169,11 @@ class _TableRun:
         )
 
 
-def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
-    """Return the live rules after the steps; a changed rule has its new marker."""
+def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
+    """Return the live rules after some changes of a plan; a changed rule has its new marker."""
     rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
-    for step in steps:
-        rule_id, payload = _rule_id(step.change), write_payload(step, plan.owner)
+    for change in changes:
+        rule_id, payload = _rule_id(change), write_payload(PlanStep(change), plan.owner)
         rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
     return tuple(filter(None, rules.values()))
 
@@ -185,7 +185,7 @@ def _rule_id(change: Change) -> str:
 def warn_of_size(plan: Plan) -> Iterator[Finding]:
     """Yield a warning if the block after the plan's changes is larger than any that is known to work."""
     layout = plan.desired.layout if plan.changes else None
-    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout else ()
+    rules = rules_after(plan, plan.changes) if layout else ()
     entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
     with suppress(NotStorableError):  # only the script has the text of a rule that a person edited
         size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
