@@ -9,10 +9,11 @@ from reconciler.behaviour.evaluate import required_values
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.model.rule import Rule
 from reconciler.plan.plan import Plan
+from reconciler.plan.routing_table import entry_name
 from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote, unquote_values
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.escape import join_first, sanitize
 from reconciler.text.phrases import conditions_phrase
 
 LaneState = Literal["same", "new", "gone", "changed"]
@@ -57,7 +58,7 @@ def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -
         state = "same" if old == new else "changed"
     named = join_first(intents, _MAX_INTENTS, partial(plan.labels.value, intent))
     return Lane(
-        rule=sanitize(entry.name) if entry.address else quote(entry.name),
+        rule=entry_name(entry),
         callers=named if intents else conditions_phrase(entry.rule, plan.labels),
         before=_queues(before, plan.queue_names),
         after=_queues(after, plan.queue_names),
