@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
+from reconciler.apply.settings import ApplySettings, BlockingRunner, StepRecorder, run_inline
 from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
@@ -183,5 +183,5 @@ async def apply_plan(
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:
-        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or NoRecorder(), settings)
-    return await apply_changes(plan, cast("RuleStore", client), planner, recorder or NoRecorder(), settings)
+        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or StepRecorder(), settings)
+    return await apply_changes(plan, cast("RuleStore", client), planner, recorder or StepRecorder(), settings)

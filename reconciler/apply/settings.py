@@ -37,8 +37,8 @@ class Replanner(Protocol):
         """Return why the environment is frozen now; empty if it is not."""
 
 
-class StepRecorder(Protocol):
-    """Records a run: each call before and after a write, and the end of each wave."""
+class StepRecorder:
+    """Records a run: each call before and after a write, and the end of each wave. This base class records nothing."""
 
     def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
@@ -48,15 +48,6 @@ class StepRecorder(Protocol):
 
     def wave(self) -> None:
         """Make the records durable."""
-
-
-class NoRecorder:
-    """Records nothing."""
-
-    def intend(self, *_args: object, **_kwargs: object) -> None:
-        """Do nothing."""
-
-    tried = wave = intend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, NoRecorder
+from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.apply.table import apply_to_table
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
@@ -125,7 +125,7 @@ def run(
 
     options = {"accepts": matches_intent, "sleep": sleep, **settings}
     return asyncio.run(
-        apply_to_table(plan, cast("StudioClient", table), planner, NoRecorder(), ApplySettings(**options))
+        apply_to_table(plan, cast("StudioClient", table), planner, StepRecorder(), ApplySettings(**options))
     )
 
 

@@ -18,7 +18,7 @@ import httpx
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings
+from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
@@ -273,7 +273,7 @@ class Applier:
 
 
 @dataclass
-class RecordedLines:
+class RecordedLines(StepRecorder):
     """A recorder that stores the entries of a journal."""
 
     said: list[str]
@@ -285,9 +285,6 @@ class RecordedLines:
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of a write."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
-
-    def wave(self) -> None:
-        """A recorder does not store the end of a wave."""
 
 
 def run(applier: Applier) -> ApplierResult | None:
