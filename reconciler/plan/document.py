@@ -11,11 +11,12 @@ from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.cxone.rule_json import rule_body
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Change, Create, Delete, HeldChange, PlanStep, Update, is_copy_removal, write_payload
 from reconciler.model.finding import Document, finding_to_json, source_to_json
-from reconciler.model.live import LiveRule, Marker, format_description
-from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
+from reconciler.model.live import LiveRule, Marker
+from reconciler.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.plan import Plan, PlanOptions
@@ -257,15 +258,8 @@ def digest_document(payload: Mapping[str, Any]) -> str:
 
 def rule_to_json(rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]) -> Document:
     """Return a rule in the API's form, with the names of its queues; the marker is a part of the description."""
-    return {
-        "name": rule.name,
-        "description": format_description(rule, marker),
-        "priority": rule.priority,
-        "enabled": rule.enabled,
-        "conditions": [to_api_json(condition) for condition in rule.conditions],
-        "targets": [
-            to_api_json(target)
-            | ({"queueName": queue_names.get(target.queue_id)} if isinstance(target, Target) else {})
-            for target in rule.targets
-        ],
-    }
+    form = rule_body(rule, marker)
+    for target, target_form in zip(rule.targets, form["targets"], strict=True):
+        if isinstance(target, Target):
+            target_form["queueName"] = queue_names.get(target.queue_id)
+    return form
