@@ -10,8 +10,8 @@ from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
 from reconciler import errors
-from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, WritePayload, write_payload
-from reconciler.model.live import FetchedRule, LiveRule, Marker
+from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, write_payload
+from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.ownership import differing_fields, fields_phrase
@@ -91,7 +91,7 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
         read = await store.rule(live.id)
         if read is None or read.live.content != live.content:
             return _conflict(_DELETED if read is None else _CHANGED)
-        return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
+        return _check_response(before.content, await store.restore(read, before))
 
     return await judge(restore())
 

@@ -1,9 +1,9 @@
 """Changes, their causes, their steps, and their outcomes."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
-from reconciler.model.live import LiveRule, Marker, marker_digest
+from reconciler.model.live import LiveRule, Marker, WritePayload, marker_digest
 from reconciler.model.rule import Address, Rule, Source
 
 Action = Literal["create", "update", "adopt", "delete"]
@@ -101,13 +101,6 @@ def is_copy_removal(change: Change) -> bool:
 def is_unadoption(change: Change) -> bool:
     """Return whether a change undoes an adoption."""
     return isinstance(change, Update) and change.unadopts
-
-
-class WritePayload(NamedTuple):
-    """The payload of one call: the rule, and its marker, or None to make the rule unmanaged."""
-
-    rule: Rule
-    marker: Marker | None
 
 
 def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
