@@ -4,7 +4,7 @@ There is no state in between, so no order of changes matters. A save is made fro
 store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from typing import Final, Protocol
@@ -13,11 +13,11 @@ from reconciler.apply.attempt import Attempt, Verdict, judge
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, CxrouteError, RefusedError
-from reconciler.model.change import Change, Create, PlanStep, is_unadoption, write_payload
+from reconciler.model.change import Change, PlanStep, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, rule_id_after, rules_after
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import MAX_PROVEN_BYTES
@@ -143,7 +143,7 @@ class _TableRun:
 
         result = await judge(call())
         for step in steps:
-            tried = replace(result, id=_rule_id(step.change))
+            tried = replace(result, id=rule_id_after(step.change))
             self.recorder.tried(step, tried)
             self.progress.record_attempt(step, tried)
         self.recorder.wave()
@@ -167,19 +167,6 @@ class _TableRun:
             remaining=fresh,
             notes=(*notes, *(f"Studio warns: {warning}" for warning in self.warnings), *self.table.notes),
         )
-
-
-def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
-    """Return the live rules after some changes of a plan; a changed rule has its new marker."""
-    rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
-    for change in changes:
-        rule_id, payload = _rule_id(change), write_payload(PlanStep(change), plan.owner)
-        rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
-    return tuple(filter(None, rules.values()))
-
-
-def _rule_id(change: Change) -> str:
-    return str(change.address) if isinstance(change, Create) else change.live.id
 
 
 def warn_of_size(plan: Plan) -> Iterator[Finding]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from reconciler.apply.table import rules_after
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
 from reconciler.model.change import Change, Delete, Update
@@ -18,7 +17,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, copy_name, fingerprint
 from reconciler.model.rule import Address, Rule, Target
 from reconciler.plan.ownership import was_edited
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan, rules_after
 from reconciler.plan.stored_texts import classify_live_rules
 
 REAPPLIED: Final = "CXR310"
