@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from reconciler.apply.attempt import Attempt
@@ -54,6 +54,7 @@ class StepRecorder:
 class ApplySettings:
     """The settings of a run. Times are in seconds."""
 
+    recorder: StepRecorder = field(default_factory=StepRecorder)
     accepts: Callable[[Change, Change], bool]  # whether the planned change (first) covers a change of a later read
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False  # whether no new write may start

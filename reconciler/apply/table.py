@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from reconciler.apply.attempt import Attempt, Verdict, judge
 from reconciler.apply.progress import ApplyProgress, ApplyReport
-from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
+from reconciler.apply.settings import ApplySettings, Replanner
 from reconciler.errors import ApiError, CxrouteError, RefusedError
 from reconciler.model.change import Change, PlanStep, is_unadoption
 from reconciler.model.finding import Finding
@@ -44,13 +44,11 @@ class RuleTable(Protocol):
         """Replace the rules of the last read, and return warnings."""
 
 
-async def apply_to_table(
-    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-) -> ApplyReport:
+async def apply_to_table(plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> ApplyReport:
     """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
     if any(map(is_unadoption, plan.changes)):
         raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
-    run = _TableRun(plan, table, planner, recorder, settings)
+    run = _TableRun(plan, table, planner, settings)
     try:
         async with table.lock():
             fresh = await run.read()
@@ -67,10 +65,8 @@ async def apply_to_table(
 
 
 class _TableRun:
-    def __init__(
-        self, plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-    ) -> None:
-        self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
+    def __init__(self, plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> None:
+        self.plan, self.table, self.planner, self.settings = plan, table, planner, settings
         self.progress, self.stop_reason = ApplyProgress(plan), ""
         self.fresh_plan: Plan | None = None
         self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}  # by the last read
@@ -135,7 +131,7 @@ class _TableRun:
         """Make the changes in one save, and record it for each of them."""
         steps = list(map(PlanStep, changes))
         for step in steps:
-            self.recorder.intend(step)
+            self.settings.recorder.intend(step)
 
         async def call() -> Attempt:
             self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, changes), fresh.queue_names)
@@ -144,9 +140,9 @@ class _TableRun:
         result = await judge(call())
         for step in steps:
             tried = replace(result, id=rule_id_after(step.change))
-            self.recorder.tried(step, tried)
+            self.settings.recorder.tried(step, tried)
             self.progress.record_attempt(step, tried)
-        self.recorder.wave()
+        self.settings.recorder.wave()
         return result
 
     def must_stop(self) -> bool:

@@ -117,9 +117,9 @@ def _only_managed(real: Any) -> Any:
 
 def _without_recorder(real: Any) -> Any:
     async def save(self: Any, *arguments: Any) -> Any:
-        kept, self.recorder = self.recorder, StepRecorder()
+        kept, self.settings = self.settings, replace(self.settings, recorder=StepRecorder())
         result = await real(self, *arguments)
-        self.recorder = kept
+        self.settings = kept
         return result
 
     return save

@@ -261,6 +261,7 @@ class Applier:
             return ApplierResult(0, planned=made)
         admit = matches_review if self.reviewed else matches_intent
         conduct = ApplySettings(
+            recorder=RecordedLines(self.world.said),
             accepts=admit,
             sleep=self.world.fake_clock.sleep,
             should_stop=self.stopped,
@@ -268,7 +269,7 @@ class Applier:
             lag=self.world.profile.list_lag_seconds,
             is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply_changes(made, client, planner, RecordedLines(self.world.said), conduct)
+        report = await apply_changes(made, client, planner, conduct)
         return ApplierResult(exit_code(report), report, made)
 
 

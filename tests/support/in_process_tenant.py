@@ -146,8 +146,15 @@ class InProcessTenant:
 
             planner = Unguarded(desired, options or PlanOptions())
             made = planned or planner.plan(LiveState(await client.rules(), queues))
-            conduct = ApplySettings(accepts=admit, sleep=sleep, should_stop=stopped, lag=lag, is_within_review=within)
-            return await apply_changes(made, client, planner, self.recorder, conduct)
+            conduct = ApplySettings(
+                recorder=self.recorder,
+                accepts=admit,
+                sleep=sleep,
+                should_stop=stopped,
+                lag=lag,
+                is_within_review=within,
+            )
+            return await apply_changes(made, client, planner, conduct)
 
         return self.talk(run)
 
