@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from reconciler.apply.attempt import Attempt
 from reconciler.model.change import Create, Delete, PlanStep, Update, write_payload
 from reconciler.model.live import LiveRule, WritePayload, format_description
-from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
