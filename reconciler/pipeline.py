@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
+from reconciler.apply.settings import ApplySettings, BlockingRunner, StepRecorder, run_inline
 from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
@@ -174,6 +174,7 @@ async def apply_plan(
     """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
     reviewed, api = planner.reviewed, planner.environment.api
     settings = ApplySettings(
+        recorder=recorder or StepRecorder(),
         accepts=matches_review if reviewed else matches_intent,
         should_stop=stopped,
         concurrency=api.concurrency,
@@ -183,5 +184,5 @@ async def apply_plan(
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:
-        return await apply_to_table(plan, cast("RuleTable", client), planner, recorder or NoRecorder(), settings)
-    return await apply_changes(plan, cast("RuleStore", client), planner, recorder or NoRecorder(), settings)
+        return await apply_to_table(plan, cast("RuleTable", client), planner, settings)
+    return await apply_changes(plan, cast("RuleStore", client), planner, settings)

@@ -5,13 +5,13 @@ complete read after it shows the remaining changes.
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 from reconciler import errors
-from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, is_unadoption
-from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
+from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, write_payload
+from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.ownership import differing_fields, fields_phrase
@@ -75,13 +75,6 @@ class Attempt:
         return self.was_sent and (self.verdict in (Verdict.DONE, Verdict.ALTERED) or self.uncertainty != "none")
 
 
-class WritePayload(NamedTuple):
-    """The payload of one call: the rule, and its marker, or None to make the rule unmanaged."""
-
-    rule: Rule
-    marker: Marker | None
-
-
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
     """Try one call once. Does not raise the errors of `reconciler.errors`."""
     return await judge(_write(step.change, write_payload(step, owner), store))
@@ -98,7 +91,7 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
         read = await store.rule(live.id)
         if read is None or read.live.content != live.content:
             return _conflict(_DELETED if read is None else _CHANGED)
-        return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
+        return _check_response(before.content, await store.restore(read, before))
 
     return await judge(restore())
 
@@ -119,17 +112,6 @@ async def judge(call: Awaitable[Attempt]) -> Attempt:
         return Attempt(verdict=Verdict.FAILED, error=str(error))
     except errors.ApiError as error:
         return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, errors.CredentialsError))
-
-
-def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
-    """Return the payload of a step; None for a delete."""
-    change = step.change
-    if isinstance(change, Delete):
-        return None
-    rule = replace(change.after, name=step.name) if step.name else change.after
-    if is_unadoption(change) and step.kind == "whole":
-        return WritePayload(rule, None)
-    return WritePayload(rule, Marker(owner, change.address, marker_digest(rule), copy=step.kind == "copy"))
 
 
 async def _write(change: Change, payload: WritePayload | None, store: RuleStore) -> Attempt:

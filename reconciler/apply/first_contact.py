@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from reconciler.apply.attempt import Attempt, WritePayload, write_payload
-from reconciler.model.change import Create, Delete, PlanStep, Update
-from reconciler.model.live import LiveRule, Marker, format_description
-from reconciler.model.rule import Rule
+from reconciler.apply.attempt import Attempt
+from reconciler.model.change import Create, Delete, PlanStep, Update, write_payload
+from reconciler.model.live import LiveRule, WritePayload, format_description
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
@@ -34,7 +33,7 @@ class FirstWrite:
 
     step: PlanStep
     payload: WritePayload
-    before: Mapping[str, tuple[Rule, Marker | None]]
+    before: Mapping[str, WritePayload]
     lag: float  # by how many seconds lists lag: a rule that a list shows for the first time may be older
     keeps_markers: bool  # the tenant has kept markers below shorter texts: only this marker is in doubt
 
@@ -132,7 +131,7 @@ def payload_before(step: PlanStep) -> WritePayload | None:
     """Return the rule before a first write, or None for a create."""
     if step.call == "create" or isinstance(step.change, Create):
         return None
-    return WritePayload(*step.change.live.content)
+    return step.change.live.content
 
 
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:

@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.apply.attempt import RuleSource, WritePayload
+from reconciler.apply.attempt import RuleSource
 from reconciler.errors import IncompleteReadError
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Rule
+from reconciler.model.live import LiveRule, WritePayload
 
 MAX_SINGLE_READS: Final = 50  # rules read by id after one list; if more look changed, the list is trusted
 
@@ -23,7 +22,7 @@ class KnownState:
         """`rules` are those of a first complete read."""
         self._store = store
         self.saw_missing = False  # whether a rule was missing in the last read that this run did not delete
-        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {live.id: live.content for live in rules}
+        self._rules_by_id: dict[str, WritePayload | None] = {live.id: live.content for live in rules}
         self._not_yet_listed: set[str] = set()  # rules of this run that no list has shown so far
 
     def record_write(self, rule_id: str, payload: WritePayload | None) -> None:

@@ -7,12 +7,12 @@ from itertools import filterfalse
 from typing import Final
 
 from reconciler.apply import first_contact
-from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
+from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress, ApplyReport
-from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
+from reconciler.apply.settings import ApplySettings, Replanner
 from reconciler.errors import ApiError, RefusedError
-from reconciler.model.change import Change, Delete, PlanStep
+from reconciler.model.change import Change, Delete, PlanStep, write_payload
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
@@ -23,11 +23,9 @@ CONFIRMATIONS: Final = 3  # reads, spread over the lag of lists, that must all m
 EXTRA_CONFIRMATIONS: Final = 1  # of these reads if lists have no lag, after a create or a read with an unclear result
 
 
-async def apply_changes(
-    plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-) -> ApplyReport:
+async def apply_changes(plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings) -> ApplyReport:
     """Make the plan's changes; `planner` plans again from each read. Raises RefusedError; before a write, ApiError."""
-    run = _ApplyRun(plan, store, planner, recorder, settings)
+    run = _ApplyRun(plan, store, planner, settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
         raise RefusedError(f"the tenant changed since the plan was created, and now {refused[0].message}")
@@ -42,10 +40,8 @@ async def apply_changes(
 
 
 class _ApplyRun:
-    def __init__(
-        self, plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-    ) -> None:
-        self.plan, self.store, self.planner, self.recorder, self.settings = plan, store, planner, recorder, settings
+    def __init__(self, plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings) -> None:
+        self.plan, self.store, self.planner, self.settings = plan, store, planner, settings
         self.progress = ApplyProgress(plan)
         self.progress.note_edited_copies(plan.live.rules)
         self.known_state = KnownState(store, plan.live.rules)
@@ -197,10 +193,10 @@ class _ApplyRun:
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
         back = first_contact.reverting_step(step, live)
-        self.recorder.intend(back)
+        self.settings.recorder.intend(back)
         result = await revert_step(step, live, self.store)
-        self.recorder.tried(back, result)
-        self.recorder.wave()
+        self.settings.recorder.tried(back, result)
+        self.settings.recorder.wave()
         if result.verdict is Verdict.DONE:
             self.known_state.record_write(live.id, first_contact.payload_before(step))
         return result
@@ -217,7 +213,7 @@ class _ApplyRun:
                 continue
             slots = asyncio.Semaphore(self.settings.concurrency)
             results = await asyncio.gather(*(self.run_step(step, slots) for step in steps))
-            self.recorder.wave()
+            self.settings.recorder.wave()
             verdicts = {result.verdict for result in results if result is not None}
             if call == "create" and verdicts & {Verdict.RETRY, Verdict.ALTERED}:
                 self.require_confirmation()
@@ -229,9 +225,9 @@ class _ApplyRun:
         async with slots:
             if self.must_stop():
                 return None
-            self.recorder.intend(step)
+            self.settings.recorder.intend(step)
             result = await attempt_step(step, self.plan.owner, self.store)
-            self.recorder.tried(step, result)
+            self.settings.recorder.tried(step, result)
         self.progress.record_attempt(step, result)
         self.latest_attempt = result
         if result.verdict in (Verdict.DONE, Verdict.ALTERED):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
+from reconciler.apply.attempt import Attempt, Uncertainty, Verdict
 from reconciler.model.change import (
     Adopt,
     Applied,
@@ -19,9 +19,10 @@ from reconciler.model.change import (
     UnknownOutcome,
     is_copy_removal,
     is_unadoption,
+    write_payload,
 )
-from reconciler.model.live import LiveRule, Marker
-from reconciler.model.rule import Address, Rule
+from reconciler.model.live import LiveRule, WritePayload
+from reconciler.model.rule import Address
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import classify_live_rules, is_form_of
 
@@ -201,7 +202,7 @@ class ApplyProgress:
         for progress, (rule_id, payload) in doubtful:
             progress.altered, state = None, states.get(rule_id)
             if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
-                progress.acknowledged, progress.error = WritePayload(*state), ""
+                progress.acknowledged, progress.error = state, ""
             else:
                 progress.failed = True
 
@@ -257,7 +258,7 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
     return replace(change, live=live)
 
 
-def _is_stored_form(state: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
+def _is_stored_form(state: WritePayload, payload: WritePayload) -> bool:
     """Return whether a read shows the payload, except for texts that the tenant alters."""
     (rule, marker), intended = state, payload.rule
     is_form = is_form_of(rule.name, intended.name) and is_form_of(rule.description, intended.description)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from reconciler.apply.attempt import Attempt
@@ -37,8 +37,8 @@ class Replanner(Protocol):
         """Return why the environment is frozen now; empty if it is not."""
 
 
-class StepRecorder(Protocol):
-    """Records a run: each call before and after a write, and the end of each wave."""
+class StepRecorder:
+    """Records a run: each call before and after a write, and the end of each wave. This base class records nothing."""
 
     def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
@@ -50,19 +50,11 @@ class StepRecorder(Protocol):
         """Make the records durable."""
 
 
-class NoRecorder:
-    """Records nothing."""
-
-    def intend(self, *_args: object, **_kwargs: object) -> None:
-        """Do nothing."""
-
-    tried = wave = intend
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
     """The settings of a run. Times are in seconds."""
 
+    recorder: StepRecorder = field(default_factory=StepRecorder)
     accepts: Callable[[Change, Change], bool]  # whether the planned change (first) covers a change of a later read
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False  # whether no new write may start

@@ -9,15 +9,15 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
-from reconciler.apply.attempt import Attempt, Verdict, judge, write_payload
+from reconciler.apply.attempt import Attempt, Verdict, judge
 from reconciler.apply.progress import ApplyProgress, ApplyReport
-from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
+from reconciler.apply.settings import ApplySettings, Replanner
 from reconciler.errors import ApiError, CxrouteError, RefusedError
-from reconciler.model.change import Change, Create, PlanStep, is_unadoption
+from reconciler.model.change import Change, PlanStep, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, rule_id_after, rules_after
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import MAX_PROVEN_BYTES
@@ -44,13 +44,11 @@ class RuleTable(Protocol):
         """Replace the rules of the last read, and return warnings."""
 
 
-async def apply_to_table(
-    plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-) -> ApplyReport:
+async def apply_to_table(plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> ApplyReport:
     """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
     if any(map(is_unadoption, plan.changes)):
         raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
-    run = _TableRun(plan, table, planner, recorder, settings)
+    run = _TableRun(plan, table, planner, settings)
     try:
         async with table.lock():
             fresh = await run.read()
@@ -67,10 +65,8 @@ async def apply_to_table(
 
 
 class _TableRun:
-    def __init__(
-        self, plan: Plan, table: RuleTable, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
-    ) -> None:
-        self.plan, self.table, self.planner, self.recorder, self.settings = plan, table, planner, recorder, settings
+    def __init__(self, plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> None:
+        self.plan, self.table, self.planner, self.settings = plan, table, planner, settings
         self.progress, self.stop_reason = ApplyProgress(plan), ""
         self.fresh_plan: Plan | None = None
         self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}  # by the last read
@@ -135,18 +131,18 @@ class _TableRun:
         """Make the changes in one save, and record it for each of them."""
         steps = list(map(PlanStep, changes))
         for step in steps:
-            self.recorder.intend(step)
+            self.settings.recorder.intend(step)
 
         async def call() -> Attempt:
-            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, steps), fresh.queue_names)
+            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, changes), fresh.queue_names)
             return Attempt(verdict=Verdict.DONE)
 
         result = await judge(call())
         for step in steps:
-            tried = replace(result, id=_rule_id(step.change))
-            self.recorder.tried(step, tried)
+            tried = replace(result, id=rule_id_after(step.change))
+            self.settings.recorder.tried(step, tried)
             self.progress.record_attempt(step, tried)
-        self.recorder.wave()
+        self.settings.recorder.wave()
         return result
 
     def must_stop(self) -> bool:
@@ -169,23 +165,10 @@ class _TableRun:
         )
 
 
-def rules_after(plan: Plan, steps: Sequence[PlanStep]) -> tuple[LiveRule, ...]:
-    """Return the live rules after the steps; a changed rule has its new marker."""
-    rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
-    for step in steps:
-        rule_id, payload = _rule_id(step.change), write_payload(step, plan.owner)
-        rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
-    return tuple(filter(None, rules.values()))
-
-
-def _rule_id(change: Change) -> str:
-    return str(change.address) if isinstance(change, Create) else change.live.id
-
-
 def warn_of_size(plan: Plan) -> Iterator[Finding]:
     """Yield a warning if the block after the plan's changes is larger than any that is known to work."""
     layout = plan.desired.layout if plan.changes else None
-    rules = rules_after(plan, list(map(PlanStep, plan.changes))) if layout else ()
+    rules = rules_after(plan, plan.changes) if layout else ()
     entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
     with suppress(NotStorableError):  # only the script has the text of a rule that a person edited
         size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0

@@ -50,7 +50,7 @@ def parse_live_rule(data: Json) -> LiveRule:
         description=description,
         priority=priority,
         enabled=enabled,
-        conditions=model.normalized_conditions([_condition(part) for part in _list(data, "conditions")]),
+        conditions=model.normalized_conditions([parse_condition(part) for part in _list(data, "conditions")]),
         targets=model.sorted_targets([_target(part) for part in _list(data, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, data)
@@ -75,7 +75,7 @@ def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] |
         "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _encode_parts(rule.conditions, raw_fields.get("conditions"), _condition),
+        "conditions": _encode_parts(rule.conditions, raw_fields.get("conditions"), parse_condition),
         "targets": _encode_parts(rule.targets, raw_fields.get("targets"), _target),
     }
 
@@ -86,7 +86,8 @@ def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], 
     return [raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part) for part in parts]
 
 
-def _condition(form: Json) -> model.Condition | model.Opaque:
+def parse_condition(form: Json) -> model.Condition | model.Opaque:
+    """Return a condition; an opaque one where the operator is unknown, or cannot have the value."""
     if type(form) is dict and form.get("type") == "attribute":
         attribute, operator = form.get("attributeName"), form.get("operator")
         if isinstance(attribute, str) and isinstance(operator, str) and operator in model.OPERATORS:

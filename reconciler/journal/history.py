@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
 from reconciler.model.live import LiveRule, parse_marker
 from reconciler.model.rule import Address
+from reconciler.text.json_values import as_text, text_at
 
 NOT_APPLIED: Final = ("failed", "skipped")
 _APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
@@ -24,7 +25,7 @@ class RecordedRun:
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last_entry_at: str = ""  # the time of its last entry, as recorded there
+    last_entry: Mapping[str, Any] = field(default_factory=dict)
     # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
     unreadable_lines: int = 0
 
@@ -46,8 +47,7 @@ def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str
     last_runs: dict[Address, str] = {}
 
     def address(rule_json: object) -> Address | None:
-        description = rule_json.get("description") if isinstance(rule_json, dict) else None
-        marker = parse_marker(description)[1] if isinstance(description, str) else None
+        marker = parse_marker(text_at(rule_json, "description"))[1]
         return marker.address if marker is not None and marker.owner == owner else None
 
     runs = (run for run in recorded if run.start.get("environment") == environment and run.start.get("owner") == owner)
@@ -89,7 +89,7 @@ def _check_complete(run: RecordedRun) -> None:
 
 def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     """Return one change, or None if nothing was written. Raises IncompleteJournalError."""
-    is_outcome, status, rule_id = entry["event"] == "outcome", entry.get("status"), entry.get("id")
+    is_outcome, status, rule_id = entry["event"] == "outcome", entry.get("status"), as_text(entry.get("id"))
     was_not_made = status in NOT_APPLIED and entry.get("touched") is not True
     if is_outcome and (was_not_made or entry.get("attempts") == 0):
         return None
@@ -109,8 +109,7 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     is_possible = has_marker and all(marker.owner == owner and not marker.copy for marker in markers)
     if (before is not None, after is not None) != sides or not is_possible or str(markers[0].address) != text:
         raise IncompleteJournalError(f"the journal's entry for {name} is not a possible change of owner {owner}")
-    address, rule_id = markers[0].address, rule_id if isinstance(rule_id, str) else ""
-    is_applied = is_outcome and status == "applied"
+    address, is_applied = markers[0].address, is_outcome and status == "applied"
     return RecordedChange(address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied)
 
 

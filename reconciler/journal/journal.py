@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.progress import ApplyReport, outcomes_to_json
+from reconciler.apply.settings import StepRecorder
 from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
@@ -110,7 +111,7 @@ def run_name(plan: Plan, now: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class Recorder(StepRecorder):
     """The journal of one run; `apply` calls it before and after each write."""
 
     plan: Plan
@@ -221,11 +222,11 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
     for name, numbered in entries_by_run.items():
         entries = [entry for _, entry in numbered]
         start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
-        changes, at = _join_changes(entries), entries[-1]["at"]
+        changes, latest = _join_changes(entries), entries[-1]
         end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
         first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
         count = sum(first < number < last for number in unreadable)
-        run = RecordedRun(id=name, start=start, changes=changes, end=end, last_entry_at=at, unreadable_lines=count)
+        run = RecordedRun(id=name, start=start, changes=changes, end=end, last_entry=latest, unreadable_lines=count)
         runs.append(run)
     return tuple(runs)
 

@@ -11,13 +11,13 @@ from typing import Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
-from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
+from reconciler.model.change import Change, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
+from reconciler.model.live import LiveRule, copy_name, fingerprint
 from reconciler.model.rule import Address, Rule, Target
 from reconciler.plan.ownership import was_edited
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan, rules_after
 from reconciler.plan.stored_texts import classify_live_rules
 
 REAPPLIED: Final = "CXR310"
@@ -197,12 +197,7 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
 
 def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
-    by_id = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
-    kept = (live for live in plan.live.rules if not isinstance(by_id.get(live.id), Delete))
-    after = [_rule_after(plan, by_id[live.id], live.id) if live.id in by_id else live for live in kept]
-    creates = (change for change in plan.changes if isinstance(change, Create))
-    after += [_rule_after(plan, create, f"new {create.address}") for create in creates]
-    live = replace(plan.live, rules=tuple(after))
+    live = replace(plan.live, rules=rules_after(plan, plan.changes))
     then = draft_plan(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
@@ -217,12 +212,6 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
         ways.append("set `prune: false` for rules that are not in a manifest")
     finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=", or ".join(ways))
     return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
-
-
-def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
-    rule = change.live.rule if isinstance(change, Delete) else change.after
-    marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(rule))
-    return LiveRule(rule_id, rule, marker, {"id": rule_id})
 
 
 def _addresses(change: Change) -> Iterator[Address]:

@@ -19,6 +19,7 @@ from reconciler.model.finding import Finding
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selectors
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.json_values import moment_at
 
 _RULES_OF: Final = ("environment", "owner")  # runs with the same values write the same rules
 _SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits for, without an entry
@@ -44,14 +45,10 @@ class UndoRequest:
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
-        run = self.run
-        try:
-            is_recent = now - datetime.fromisoformat(run.last_entry_at) < _SILENCE
-        except (ValueError, TypeError):
-            is_recent = False
-        if run.end is None and is_recent and not _is_dead(run):
+        run, last_entry_at = self.run, moment_at(self.run.last_entry, "at")
+        if run.end is None and last_entry_at and now - last_entry_at < _SILENCE and not _is_dead(run):
             minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
-            last = f"its last entry is from {sanitize(run.last_entry_at)}: it may still be in progress"
+            last = f"its last entry is from {sanitize(run.last_entry['at'])}: it may still be in progress"
             remedy = f"Wait for its end, or stop it; it counts as ended {minutes} after its last entry"
             raise RefusedError(f"run {run.id} has no end in the journal, and {last}. {remedy}")
 

@@ -1,9 +1,9 @@
 """Changes, their causes, their steps, and their outcomes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
-from reconciler.model.live import LiveRule
+from reconciler.model.live import LiveRule, Marker, WritePayload, marker_digest
 from reconciler.model.rule import Address, Rule, Source
 
 Action = Literal["create", "update", "adopt", "delete"]
@@ -101,6 +101,17 @@ def is_copy_removal(change: Change) -> bool:
 def is_unadoption(change: Change) -> bool:
     """Return whether a change undoes an adoption."""
     return isinstance(change, Update) and change.unadopts
+
+
+def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
+    """Return the payload of a step; None for a delete."""
+    change = step.change
+    if isinstance(change, Delete):
+        return None
+    rule = replace(change.after, name=step.name) if step.name else change.after
+    if is_unadoption(change) and step.kind == "whole":
+        return WritePayload(rule, None)
+    return WritePayload(rule, Marker(owner, change.address, marker_digest(rule), copy=step.kind == "copy"))
 
 
 @dataclass(frozen=True, slots=True)

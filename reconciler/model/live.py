@@ -22,6 +22,13 @@ class Marker:
     copy: bool = False  # true for a temporary copy: its key ends in `~next`
 
 
+class WritePayload(NamedTuple):
+    """Everything that cxroute writes of a rule: the rule, and its marker, or None for an unmanaged rule."""
+
+    rule: Rule
+    marker: Marker | None
+
+
 @dataclass(frozen=True, slots=True)
 class LiveRule:
     """A rule of the tenant. `rule.description` has no marker; `raw` is the server's JSON."""
@@ -32,9 +39,9 @@ class LiveRule:
     raw: Mapping[str, Any]
 
     @property
-    def content(self) -> tuple[Rule, Marker | None]:
-        """Return everything that cxroute writes: the rule and its marker."""
-        return self.rule, self.marker
+    def content(self) -> WritePayload:
+        """Return the payload that would write the rule as it is."""
+        return WritePayload(self.rule, self.marker)
 
     @property
     def created(self) -> str:

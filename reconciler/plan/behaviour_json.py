@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
@@ -12,8 +11,9 @@ from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
 from reconciler.behaviour.space.value_type import ValueType
+from reconciler.cxone.rule_json import parse_condition
 from reconciler.model.finding import Document
-from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
+from reconciler.model.rule import CANONICAL_JSON, to_api_json
 
 if TYPE_CHECKING:
     from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
@@ -136,11 +136,7 @@ def region_claims(document: Mapping[str, Any]) -> tuple[RegionClaim, ...]:
 def _parse_clause(document: Mapping[str, Any]) -> Clause:
     payload = dict(document)
     negate = bool(payload.pop("negate", False))
-    is_known = payload.get("type") == "attribute" and payload.get("operator") in OPERATORS
-    if is_known and isinstance(payload.get("attributeName"), str):
-        with suppress(ValueError):  # the operator cannot have this value: an opaque condition
-            return Clause(make_condition(payload["attributeName"], payload["operator"], payload.get("value")), negate)
-    return Clause(make_opaque(payload), negate)
+    return Clause(parse_condition(payload), negate)
 
 
 def _without_names(destination: Mapping[str, Any]) -> object:

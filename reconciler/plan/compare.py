@@ -72,7 +72,8 @@ def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> I
     for leaves in DeepDiff(before, after, view="tree").values():
         for leaf in leaves:
             (key,) = leaf.path(output_format="list")
-            yield FieldChange(f"{path}.{key}", before.get(key), after.get(key))
+            if before.get(key) != after.get(key):  # deepdiff tells 1 from 1.0
+                yield FieldChange(f"{path}.{key}", before.get(key), after.get(key))
 
 
 _MAX_IDS = 8

@@ -11,11 +11,12 @@ from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.cxone.rule_json import rule_body
 from reconciler.errors import RefusedError, UsageError
-from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
+from reconciler.model.change import Change, Create, Delete, HeldChange, PlanStep, Update, is_copy_removal, write_payload
 from reconciler.model.finding import Document, finding_to_json, source_to_json
-from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
-from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
+from reconciler.model.live import LiveRule, Marker
+from reconciler.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.plan import Plan, PlanOptions
@@ -100,11 +101,8 @@ def count_changes(plan: Plan) -> dict[str, int]:
 
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
-    before = None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names)
-    after, fields = None, change.fields if isinstance(change, Update | Adopt) else ()
-    if not isinstance(change, Delete):
-        marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(change.after))
-        after = rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
+    payload = write_payload(PlanStep(change), plan.owner)
+    fields = () if isinstance(change, Create | Delete) else change.fields
     return {
         "action": change.action,
         "address": str(change.address),
@@ -112,8 +110,8 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
         "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,
         "cause": change.cause,
         "steps": list(steps),
-        "before": before,
-        "after": after,
+        "before": None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names),
+        "after": payload and rule_to_json(*payload, plan.queue_names),
         "fields": [{"path": field.path, "before": field.before, "after": field.after} for field in fields],
         "source": source_to_json(change.source),
     }
@@ -137,7 +135,7 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
     """Return a live rule in the API's form, without the fields that the server adds."""
-    return {"id": live.id, **rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
+    return {"id": live.id, **rule_to_json(live.rule, live.marker, queue_names)}
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
@@ -258,17 +256,10 @@ def digest_document(payload: Mapping[str, Any]) -> str:
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
-def rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
-    """Return a rule in the API's form, with the names of its queues."""
-    return {
-        "name": rule.name,
-        "description": description,
-        "priority": rule.priority,
-        "enabled": rule.enabled,
-        "conditions": [to_api_json(condition) for condition in rule.conditions],
-        "targets": [
-            to_api_json(target)
-            | ({"queueName": queue_names.get(target.queue_id)} if isinstance(target, Target) else {})
-            for target in rule.targets
-        ],
-    }
+def rule_to_json(rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]) -> Document:
+    """Return a rule in the API's form, with the names of its queues; the marker is a part of the description."""
+    form = rule_body(rule, marker)
+    for target, target_form in zip(rule.targets, form["targets"], strict=True):
+        if isinstance(target, Target):
+            target_form["queueName"] = queue_names.get(target.queue_id)
+    return form

@@ -12,6 +12,7 @@ from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_remov
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan, add_findings
 from reconciler.plan.promises import PromiseResult, run_promises
+from reconciler.plan.routing_table import entry_name
 from reconciler.plan.schedule import build_transition
 from reconciler.text.escape import join_first, quote
 
@@ -141,7 +142,7 @@ def _check_unrouted(plan: Plan) -> GuardResult:
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
         entries = (entry for region in lost for entry in region.before_rules if entry)
-        names = dict.fromkeys(entry.name if entry.address else quote(entry.name) for entry in entries)
+        names = dict.fromkeys(map(entry_name, entries))
         effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
+from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update, write_payload
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
@@ -174,6 +174,20 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         generated_at=now,
         changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
     )
+
+
+def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
+    """Return the live rules after some changes of a plan; a changed rule has its new marker."""
+    rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
+    for change in changes:
+        rule_id, payload = rule_id_after(change), write_payload(PlanStep(change), plan.owner)
+        rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
+    return tuple(filter(None, rules.values()))
+
+
+def rule_id_after(change: Change) -> str:
+    """Return the id of a rule in `rules_after`: the address of a created one, which the server gives an id."""
+    return str(change.address) if isinstance(change, Create) else change.live.id
 
 
 def _rules_in_scope(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:

@@ -10,7 +10,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.text.escape import quote
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, split_phrase
 
 
@@ -48,8 +48,12 @@ def route_phrase(entry: RoutingEntry | None, destination: Destination, queue_nam
     if entry is None:
         return f"no rule takes it: it goes to {destination_phrase(None, queue_names)}"
     where = f" ({entry.source.file}:{entry.source.line})" if entry.source else ""
-    rule = str(entry.address) if entry.address else quote(entry.name)
-    return f"goes to {destination_phrase(destination, queue_names)} by rule {rule}{where}"
+    return f"goes to {destination_phrase(destination, queue_names)} by rule {entry_name(entry)}{where}"
+
+
+def entry_name(entry: RoutingEntry | None) -> str:
+    """Return the address of a rule, the name of an unmanaged rule in quotes, or `no rule`."""
+    return "no rule" if entry is None else (sanitize if entry.address else quote)(entry.name)
 
 
 def destination_phrase(destination: Destination, queue_names: Mapping[str, str]) -> str:

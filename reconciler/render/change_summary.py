@@ -18,6 +18,7 @@ from reconciler.model.change import (
     is_copy_removal,
     is_unadoption,
 )
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
 from reconciler.plan.plan import Plan
 from reconciler.text import phrases
@@ -250,8 +251,6 @@ def row_phrase(row: FieldRow) -> str:
 
 def group_equal(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[tuple[_Item, ...]]:
     """Return the items in order, at least `MIN_GROUP` with one key as a group; an item whose key is empty is alone."""
-    groups: dict[object, list[_Item]] = {}
-    for number, item in enumerate(items):
-        groups.setdefault(key(item) or number, []).append(item)
+    groups = group_pairs((key(item) or number, item) for number, item in enumerate(items))
     parts = ([tuple(group)] if len(group) >= MIN_GROUP else [(item,) for item in group] for group in groups.values())
     return [part for group in parts for part in group]

@@ -122,8 +122,7 @@ def _phrase(listed: _Listed, pair: _SignedCondition) -> str:
 
 def _values(labels: Labels, most: int, part: Condition, noun: str = "") -> str:
     """Return the values of `equals` or `in`."""
-    values = part.value if isinstance(part.value, tuple) else (part.value,)
-    items = [labels.value(part.attribute, value) for value in values]
+    items = [labels.value(part.attribute, value) for value in part.values]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"
     *first, last = items or ["nothing"]

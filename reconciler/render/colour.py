@@ -14,7 +14,6 @@ def ansi_style(colour: str, text: str) -> str:
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
-def no_style(colour: str, text: str) -> str:
+def no_style(_colour: str, text: str) -> str:
     """Return the text unchanged."""
-    del colour
     return text

@@ -20,7 +20,7 @@ from reconciler.model.finding import Document
 from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, to_api_json
 from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import RuleList, route_phrase
+from reconciler.plan.routing_table import RuleList, entry_name, route_phrase
 from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, rule_shares
 from reconciler.render.finding_subject import source_location
@@ -198,7 +198,7 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
     shares = {side.name: side.shares.of(entry).in_words() for side in sides if side.shares}
     differ = len({*shares.values()}) > 1
     return {
-        "name": sanitize(entry.name) if entry.address else quote(entry.name),
+        "name": entry_name(entry),
         "notes": [note for note, applies in notes.items() if applies],
         "priority": quote(rule.priority),
         "cells": [*cells, [sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)]],

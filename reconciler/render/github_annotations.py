@@ -11,7 +11,7 @@ from typing import Final
 from reconciler.model.finding import CODES, Finding
 from reconciler.render.escape_markdown import code_block
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
-from reconciler.text.escape import join_first, sanitize
+from reconciler.text.escape import escape_invisible, join_first, sanitize
 
 MAX_ANNOTATIONS: Final = 10  # GitHub silently drops further errors, and further warnings, of a step
 _MAX_SUMMARY_BYTES: Final = 900_000  # GitHub drops a step's complete summary above 1 MiB
@@ -56,9 +56,8 @@ def _command(finding: Finding) -> str:
     code = CODES.get(finding.code)
     properties = {"title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)}
     if finding.source:
-        # Each character is sanitized on its own, because `sanitize` would cut a long path.
-        file = "".join(map(sanitize, finding.source.file))
-        properties = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)} | properties
+        file, line, column = finding.source
+        properties = {"file": escape_invisible(file), "line": str(line), "col": str(column)} | properties
     values = ((name, _data(value).replace(":", "%3A").replace(",", "%2C")) for name, value in properties.items())
     parameters = ",".join(f"{name}={value}" for name, value in values)
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]

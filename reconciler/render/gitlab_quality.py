@@ -5,7 +5,7 @@ from typing import Final
 
 from reconciler.model.finding import CODES, Document, Finding
 from reconciler.render.sarif import MAX_RESULTS, fingerprint_findings
-from reconciler.text.escape import sanitize
+from reconciler.text.escape import escape_invisible, sanitize
 
 _SEVERITIES: Final = {"error": "critical", "warning": "minor", "info": "info"}
 
@@ -19,12 +19,11 @@ def code_quality_report(findings: Sequence[Finding], folder: str) -> list[Docume
 def _entry(finding: Finding, fingerprint: str, folder: str) -> Document:
     title = f"{CODES[finding.code].title}: " if finding.code in CODES else ""
     hint = f" ({sanitize(finding.hint)})" if finding.hint else ""
-    # Each character is sanitized on its own, because `sanitize` would cut a long path.
     path, line = (finding.source.file, finding.source.line) if finding.source else (folder, 1)
     return {
         "description": f"{title}{sanitize(finding.message)}{hint}",
         "check_name": finding.code,
         "fingerprint": fingerprint,
         "severity": _SEVERITIES[finding.severity],
-        "location": {"path": "".join(map(sanitize, path)), "lines": {"begin": line}},
+        "location": {"path": escape_invisible(path), "lines": {"begin": line}},
     }

@@ -12,10 +12,10 @@ from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.regions import ImpactRow
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition
-from reconciler.plan.routing_table import types_phrase
+from reconciler.plan.routing_table import entry_name, types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
-from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queue_phrase, split_phrase
 
 Names = Mapping[str, str]
@@ -239,7 +239,7 @@ def _rules(row: ImpactRow) -> str:
     phrases = []
     for rules in (row.before_rules, row.after_rules):
         first = next((entry for entry in rules if entry is not None), None)
-        name = "no rule" if first is None else (sanitize if first.address else quote)(first.name)
+        name = entry_name(first)
         phrases.append(f"{name} and {len(rules) - 1:,} more" if first and len(rules) > 1 else name)
     before, after = phrases
     return f"by {before}" if before == after else f"{before} -> {after}"

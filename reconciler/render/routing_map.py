@@ -7,12 +7,12 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.evaluate import required_values
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.model.rule import Rule
 from reconciler.plan.plan import Plan
+from reconciler.plan.routing_table import entry_name
 from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote, unquote_values
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.escape import join_first, sanitize
 from reconciler.text.phrases import conditions_phrase
 
 LaneState = Literal["same", "new", "gone", "changed"]
@@ -50,14 +50,14 @@ def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -
     entry = after or before
     assert entry is not None  # noqa: S101 - the caller has one of them
     intent = plan.desired.endpoint.intent
-    intents = _listed_intents(entry.rule, intent)
+    intents = next((values for name, values in required_values(entry.rule) if name == intent), ())
     state: LaneState = "new" if after else "gone"
     if before and after:
         old, new = ((each.rule.conditions, each.rule.priority, each.rule.targets) for each in (before, after))
         state = "same" if old == new else "changed"
-    named = join_first(intents, _MAX_INTENTS, partial(plan.labels.value, intent))
+    named = join_first(list(map(str, intents)), _MAX_INTENTS, partial(plan.labels.value, intent))
     return Lane(
-        rule=sanitize(entry.name) if entry.address else quote(entry.name),
+        rule=entry_name(entry),
         callers=named if intents else conditions_phrase(entry.rule, plan.labels),
         before=_queues(before, plan.queue_names),
         after=_queues(after, plan.queue_names),
@@ -71,11 +71,6 @@ def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, 
         return ()
     split = sorted(destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0]))
     return tuple(unquote(destination_phrase((part,), names)) for part in split) or (destination_phrase((), names),)
-
-
-def _listed_intents(rule: Rule, intent: str) -> tuple[str, ...]:
-    lists = (values for attribute, values in required_values(rule) if attribute == intent)
-    return tuple(map(str, next(lists, ())))
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable

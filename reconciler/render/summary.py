@@ -1,6 +1,6 @@
 """A plan in words for all report formats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -90,7 +90,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=counts,
-        totals_text=_totals_text(plan),
+        totals_text=_totals_text(plan, counts),
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
@@ -142,8 +142,7 @@ def match_phrase(plan: Plan) -> str:
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
-def _totals_text(plan: Plan) -> str:
-    counts = count_changes(plan)
+def _totals_text(plan: Plan, counts: Mapping[str, int]) -> str:
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"

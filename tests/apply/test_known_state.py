@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from reconciler.apply.attempt import WritePayload
 from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
 from reconciler.errors import IncompleteReadError
-from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
+from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload, marker_digest
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 A, B, THEIRS = managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b")), unmanaged("3", rule("c"))

@@ -6,10 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, write_payload
+from reconciler.apply.attempt import Attempt, Uncertainty, Verdict
 from reconciler.apply.progress import ApplyProgress
 from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Change, Create, Delete, Failed, Outcome, PlanStep, Skipped, UnknownOutcome, Update
+from reconciler.model.change import (
+    Change,
+    Create,
+    Delete,
+    Failed,
+    Outcome,
+    PlanStep,
+    Skipped,
+    UnknownOutcome,
+    Update,
+    write_payload,
+)
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan

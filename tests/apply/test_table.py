@@ -15,7 +15,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, NoRecorder
+from reconciler.apply.settings import ApplySettings
 from reconciler.apply.table import apply_to_table
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
@@ -124,9 +124,7 @@ def run(
         table.log.append("pause")
 
     options = {"accepts": matches_intent, "sleep": sleep, **settings}
-    return asyncio.run(
-        apply_to_table(plan, cast("StudioClient", table), planner, NoRecorder(), ApplySettings(**options))
-    )
+    return asyncio.run(apply_to_table(plan, cast("StudioClient", table), planner, ApplySettings(**options)))
 
 
 def contents(table: Table) -> dict[str, tuple[Rule, Marker | None]]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reconciler.apply import table
 from reconciler.apply.progress import ApplyProgress
-from reconciler.apply.settings import NoRecorder
+from reconciler.apply.settings import StepRecorder
 from reconciler.cxone import client as cxone_client
 from reconciler.cxone import studio_client
 from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
@@ -117,9 +117,9 @@ def _only_managed(real: Any) -> Any:
 
 def _without_recorder(real: Any) -> Any:
     async def save(self: Any, *arguments: Any) -> Any:
-        kept, self.recorder = self.recorder, NoRecorder()
+        kept, self.settings = self.settings, replace(self.settings, recorder=StepRecorder())
         result = await real(self, *arguments)
-        self.recorder = kept
+        self.settings = kept
         return result
 
     return save

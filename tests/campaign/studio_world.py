@@ -19,7 +19,7 @@ import httpx
 from reconciler import pipeline
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.progress import ApplyReport
-from reconciler.apply.settings import ApplySettings
+from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cli.session import Cancellation
 from reconciler.cxone.connect import client_classes, tenant_settings
@@ -214,7 +214,7 @@ class StudioRunResult:
 
 
 @dataclass
-class Recording:
+class Recording(StepRecorder):
     """A recorder that keeps, for each write, the addresses that it announced."""
 
     intended: set[str] = field(default_factory=set)
@@ -228,9 +228,6 @@ class Recording:
         """Record its result."""
         self.intended.discard(str(step.change.address))
         self.verdicts.append(result.verdict)
-
-    def wave(self) -> None:
-        """Nothing is kept at the end of a save."""
 
 
 @dataclass

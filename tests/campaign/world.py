@@ -18,7 +18,7 @@ import httpx
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings
+from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
@@ -261,6 +261,7 @@ class Applier:
             return ApplierResult(0, planned=made)
         admit = matches_review if self.reviewed else matches_intent
         conduct = ApplySettings(
+            recorder=RecordedLines(self.world.said),
             accepts=admit,
             sleep=self.world.fake_clock.sleep,
             should_stop=self.stopped,
@@ -268,12 +269,12 @@ class Applier:
             lag=self.world.profile.list_lag_seconds,
             is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply_changes(made, client, planner, RecordedLines(self.world.said), conduct)
+        report = await apply_changes(made, client, planner, conduct)
         return ApplierResult(exit_code(report), report, made)
 
 
 @dataclass
-class RecordedLines:
+class RecordedLines(StepRecorder):
     """A recorder that stores the entries of a journal."""
 
     said: list[str]
@@ -285,9 +286,6 @@ class RecordedLines:
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of a write."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
-
-    def wave(self) -> None:
-        """A recorder does not store the end of a wave."""
 
 
 def run(applier: Applier) -> ApplierResult | None:

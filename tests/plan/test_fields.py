@@ -38,6 +38,12 @@ def test_equal_targets_are_counted() -> None:
     )
 
 
+def test_an_equal_number_of_another_type_does_not_differ() -> None:
+    """A tenant may return the weight 1.0 for the 1 of a manifest."""
+    (change,) = diff_fields(rule(targets=[Target("a", 1)]), rule(targets=[Target("b", 1.0)]))
+    assert FieldChange("targets[0].queueId", "a", "b") == change
+
+
 def test_some_field_is_named_whenever_rules_differ() -> None:
     """For any two rules `diff_fields` is empty exactly if they are equal."""
     chance = random.Random(7)

@@ -145,6 +145,8 @@ REACHED = {
     },
     "manifest/files.py": READS,
     "journal/history.py": {"reconciler.cxone.rule_json"},
+    "plan/behaviour_json.py": {"reconciler.cxone.rule_json"},
+    "plan/document.py": {"reconciler.cxone.rule_json"},
     "render/text/history.py": {"reconciler.cxone.rule_json"},
     "render/html.py": {"pathlib"},
     "desired/substitution.py": {"reconciler.text.files"},

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent
-from reconciler.apply.settings import ApplySettings
+from reconciler.apply.settings import ApplySettings, StepRecorder
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
@@ -41,7 +41,7 @@ TENANT = TenantSettings(
 
 
 @dataclass
-class RecorderInMemory:
+class RecorderInMemory(StepRecorder):
     """A recorder that keeps its calls in memory."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
@@ -146,8 +146,15 @@ class InProcessTenant:
 
             planner = Unguarded(desired, options or PlanOptions())
             made = planned or planner.plan(LiveState(await client.rules(), queues))
-            conduct = ApplySettings(accepts=admit, sleep=sleep, should_stop=stopped, lag=lag, is_within_review=within)
-            return await apply_changes(made, client, planner, self.recorder, conduct)
+            conduct = ApplySettings(
+                recorder=self.recorder,
+                accepts=admit,
+                sleep=sleep,
+                should_stop=stopped,
+                lag=lag,
+                is_within_review=within,
+            )
+            return await apply_changes(made, client, planner, conduct)
 
         return self.talk(run)
 

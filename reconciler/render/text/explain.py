@@ -9,10 +9,11 @@ from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.plan.routing_table import entry_name
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import ALL_ROWS, DEFAULT_ROUTING, MAX_SHOWN
-from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 _MAX_WIDTH: Final = 60
@@ -41,7 +42,8 @@ def explain_text(explanation: Explanation, names: DisplayNames, style: Style, li
         lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
     if first := explanation.winner:
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
-        lines.append(f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}.")
+        destination = queues_phrase(first.rule.targets, names.queues)
+        lines.append(f"goes to {style('bold', destination)}, by {entry_name(first)}.")
     else:
         lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
     if explanation.undecided:
@@ -86,7 +88,7 @@ def _non_match_row(non_match: NonMatch, explanation: Explanation, names: Display
 
 
 def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
-    called = [_name(entry) for _, entry, _ in rows]
+    called = [entry_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
     width, wide = (min(_MAX_WIDTH, max(map(len, cells), default=0)) for cells in (called, priorities))
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
@@ -110,21 +112,17 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
 def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
     first, following = explanation.winner, explanation.next_match
     for entry in explanation.switched_off:
-        yield f"{_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
+        yield f"{entry_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
     for entry in explanation.tied_rules:
         queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would send it to {queues}; the tenant's order of the two"
+            f"{entry_name(entry)} has the same priority and would send it to {queues}; the tenant's order of the two"
             f" is not defined, and by name the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
         destination = queues_phrase(following.rule.targets, names.queues) if following else DEFAULT_ROUTING
-        by = f", by {_name(following)}   {_where(following)}" if following else ""
-        yield f"Without {_name(first)} it would go to {destination}{by or '.'}"
-
-
-def _name(entry: RoutingEntry) -> str:
-    return quote(entry.name) if entry.address is None else sanitize(entry.name)
+        by = f", by {entry_name(following)}   {_where(following)}" if following else ""
+        yield f"Without {entry_name(first)} it would go to {destination}{by or '.'}"
 
 
 def _where(entry: RoutingEntry) -> str:

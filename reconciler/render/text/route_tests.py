@@ -179,7 +179,7 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
 def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
     (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
     ordered = (edited if each is entry else each for each in adequacy.rules.ordered)
-    rules = [{"id": each.name, **rule_to_json(each.rule, each.rule.description, queues)} for each in ordered if each]
+    rules = [{"id": each.name, **rule_to_json(each.rule, None, queues)} for each in ordered if each]
     return {
         "environment": adequacy.checked.environment.name,
         "edit": _edit_phrase(unnoticed.edit, adequacy.checked.labels, queues),
