@@ -20,7 +20,7 @@ from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
 from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun, connect_forge
 from reconciler.forge.plan_report import read_json_object, read_plan_report
-from reconciler.forge.step_files import StepFiles
+from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.rest.client import RestClock, RestError

@@ -18,8 +18,7 @@ from reconciler.cognigy.bot import (
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.files import MIB, read_file
-from reconciler.text.json_values import as_object, as_text
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.json_values import STRICT_DECODER, as_object, as_text
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences
 _MAX_FILES: Final = 2_000  # flows of a folder, times locales

@@ -16,8 +16,8 @@ from reconciler.errors import ApiError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.studio.layout import BlockLayout
+from reconciler.text.json_values import STRICT_DECODER
 from reconciler.text.redact import REDACTOR, RotatingTokens
-from reconciler.text.strict_json import STRICT_DECODER
 
 
 def tenant_settings(

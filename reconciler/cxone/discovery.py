@@ -17,7 +17,7 @@ from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiRe
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageError
 from reconciler.text.hosts import is_loopback
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.json_values import STRICT_DECODER
 
 SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
 

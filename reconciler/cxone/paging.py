@@ -16,8 +16,7 @@ from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds import profile as kinds
 from reconciler.manifest.kinds.environment import Api
-from reconciler.text.json_values import as_object, number_at
-from reconciler.text.strict_json import find_member
+from reconciler.text.json_values import as_object, find_member, number_at
 
 _MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18

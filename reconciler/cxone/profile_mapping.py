@@ -11,7 +11,7 @@ from typing import Any, Final
 from reconciler.cxone.transport.request import ApiResponse
 from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_names
-from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
+from reconciler.text.json_values import STRICT_DECODER, find_member, find_members
 
 Json = Any
 _ValueMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]

@@ -16,8 +16,7 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
-from reconciler.text.json_values import as_object, list_objects
-from reconciler.text.strict_json import STRICT_DECODER, is_deep
+from reconciler.text.json_values import STRICT_DECODER, as_object, is_deep, list_objects
 
 Json = Any
 RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)

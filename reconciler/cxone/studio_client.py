@@ -19,7 +19,7 @@ from reconciler.studio.language import SnippetError
 from reconciler.studio.layout import NotStorableError
 from reconciler.studio.script import ScriptBlock, ScriptError, find_block, replace_block
 from reconciler.text.escape import MAX_ITEMS, MAX_NAME_LENGTH, sanitize
-from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
+from reconciler.text.json_values import STRICT_DECODER, find_member, find_members
 
 _UNLOCK_SECONDS: Final = 30.0
 

@@ -32,7 +32,7 @@ from reconciler.model.rule import Queue
 from reconciler.studio.layout import BlockLayout
 from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
 from reconciler.text.escape import join_first, pluralize, sanitize
-from reconciler.text.strict_json import STRICT_DECODER, find_member
+from reconciler.text.json_values import STRICT_DECODER, find_member
 
 _RETRIED_ADVICE: Final = "Investigate if it happens often"
 _DEFAULT_WAIT: Final = 1.0

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from reconciler.forge import forge
-from reconciler.forge.variables import StepVariables
+from reconciler.forge.step import StepVariables
 from reconciler.rest.client import MISSING, ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
 from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, text_at
 

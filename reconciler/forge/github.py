@@ -11,7 +11,7 @@ from reconciler.errors import RefusedError
 from reconciler.forge import forge
 from reconciler.forge.archive import read_archive_file
 from reconciler.forge.plan_report import read_json_object
-from reconciler.forge.variables import StepVariables
+from reconciler.forge.step import StepVariables
 from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
 from reconciler.text.json_values import as_object, list_objects, number_at, text_at
 

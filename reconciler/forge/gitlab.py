@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.forge import forge
-from reconciler.forge.variables import StepVariables
+from reconciler.forge.step import StepVariables
 from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
 from reconciler.text.json_values import as_object, list_objects, moment_at, number_at, text_at
 

@@ -24,7 +24,7 @@ from reconciler.plan.document import change_to_json, plan_id
 from reconciler.plan.plan import Plan
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_file
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.json_values import STRICT_DECODER
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET  # safe here: a document type, and so ev
 
 from reconciler.errors import CxrouteError
 from reconciler.studio.layout import BlockLayout
-from reconciler.text.strict_json import STRICT_DECODER, find_member
+from reconciler.text.json_values import STRICT_DECODER, find_member
 
 _Block = TypeVar("_Block")
 MAX_SCRIPT: Final = 64 * 1024 * 1024

@@ -23,7 +23,7 @@ from reconciler.manifest.yaml_reader import StopReadingError, decode_text, stop_
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import MIB, open_regular
-from reconciler.text.strict_json import parse_finite, refuse_constant
+from reconciler.text.json_values import parse_finite, refuse_constant
 from reconciler.text.suggest import suggest
 
 CellValue = str | int | float | None

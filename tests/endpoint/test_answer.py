@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.cxone.context_client import write_custom_fields, write_interaction
 from reconciler.endpoint.messages import encode_json, written_prefix, written_response
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.json_values import STRICT_DECODER
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Including unpaired surrogates: a server may send the escape of one."""

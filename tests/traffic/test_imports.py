@@ -17,8 +17,7 @@ from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
 from reconciler.text.files import KIB
-from reconciler.traffic.cells import Cell, CellCounts
-from reconciler.traffic.imports import count_conversations
+from reconciler.traffic.cells import Cell, CellCounts, count_conversations
 
 BOT = {"intent": "Intent", "confidence": "Score"}
 

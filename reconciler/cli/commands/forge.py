@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from reconciler.cli.forge_tasks import NOTES, TASKS, Step, load_forge
 from reconciler.cli.output import Output
 from reconciler.forge.consent import MEMBERS_TOKEN
-from reconciler.forge.step_files import StepFiles
+from reconciler.forge.step import StepFiles
 from reconciler.text.redact import REDACTOR
 
 

@@ -16,8 +16,7 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
-from reconciler.traffic.cells import CellCounts, format_sample, merge_small
-from reconciler.traffic.imports import count_conversations
+from reconciler.traffic.cells import CellCounts, count_conversations, format_sample, merge_small
 from reconciler.traffic.prometheus import count_events, events_query
 from reconciler.traffic.records import COUNT_COLUMN, read_period
 from reconciler.traffic.sample import read_traffic

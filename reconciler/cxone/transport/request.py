@@ -13,7 +13,7 @@ from reconciler.cxone.transport.rate_limiter import TimeSource
 from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
 from reconciler.manifest.kinds.profile import Errors
 from reconciler.text.escape import escape_invisible, sanitize
-from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
+from reconciler.text.json_values import STRICT_DECODER, find_members, refuse_constant
 
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}

@@ -14,7 +14,7 @@ from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
-from reconciler.text.strict_json import STRICT_DECODER
+from reconciler.text.json_values import STRICT_DECODER
 
 
 class RequestKind(Enum):
