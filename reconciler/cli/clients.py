@@ -167,7 +167,7 @@ def open_rest_http() -> Iterator["httpx.Client"]:
 
 @contextmanager
 def open_rest_client(
-    dialect: "RestDialect", option: str, url: str, read_token: Callable[[str], str]
+    dialect: "RestDialect", option: str, url: str, read_token: Callable[[str], str | None]
 ) -> Iterator["RestClient"]:
     """Connect to another REST API at the URL of an option; `read_token` is called with the token's variable.
 
@@ -178,7 +178,7 @@ def open_rest_client(
     parts = request_url(url)
     if parts is None or parts.query or parts.fragment:
         raise UsageError(f"{option} must be an https:// URL without user and query (http:// only to this machine)")
-    token = read_token(dialect.token_variable)
+    token = read_token(dialect.token_variable) or ""
     REDACTOR.add(token)
     if not token.isascii() or not token.isprintable():
         raise CredentialsError(f"{dialect.token_variable} has characters that no token has; copy it again")

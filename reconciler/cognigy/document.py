@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.cognigy.bot import Bot, BotIntent, sort_key
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.source_map import Document
-from reconciler.manifest.yaml_patch import CannotPatchError, apply_edits, compute_edits, find_mapping
+from reconciler.manifest.yaml_patch import CannotPatchError, apply_edits, compute_edits
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.manifest.yaml_writer import format_entry
 from reconciler.text.escape import pluralize, sanitize
@@ -98,7 +98,7 @@ def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
         return text
     new = {**document.value, "intents": entries}
     try:
-        edited = apply_edits(text, compute_edits(text, find_mapping(text, document.start), document.value, new))
+        edited = apply_edits(text, compute_edits(text, document.start, document.value, new))
     except CannotPatchError as error:
         raise CxrouteError(f"{file}: edit the list of intents by hand: {error}") from None
     if _find_document(edited.encode(), file)[0].value != new:

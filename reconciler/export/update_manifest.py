@@ -26,7 +26,7 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
+from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Rule
@@ -262,7 +262,7 @@ def build_manifest_edit(
 def patch_document(loaded: LoadedDocument[RuleSet], path: Sequence[PathStep], new: Fields) -> list[TextEdit]:
     """Return the smallest edits after which a mapping of a document is the new one. Raises CannotPatchError."""
     source_map, text = loaded.source_map, loaded.source_map.text.text
-    return compute_edits(text, find_mapping(text, source_map.index(path)), source_map.value(path), new)
+    return compute_edits(text, source_map.index(path), source_map.value(path), new)
 
 
 def edit_texts(file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests) -> dict[str, str]:

@@ -83,10 +83,10 @@ def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
     return text
 
 
-def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]:
-    """Return the edits that turn the mapping at a node from `old` to `new`. Raises CannotPatchError."""
+def compute_edits(text: str, start: int, old: Json, new: Json) -> list[TextEdit]:
+    """Return the edits that turn the mapping at a character from `old` to `new`. Raises CannotPatchError."""
     patcher = _Patcher(text)
-    patcher.patch_value(node, old, new, "in block")
+    patcher.patch_value(find_mapping(text, start), old, new, "in block")
     return patcher.edits
 
 

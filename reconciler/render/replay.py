@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.plan.replay import DestinationPair, ReplayResult
+from reconciler.plan.routing_table import entry_name
 from reconciler.render.impact import MAX_SHOWN, ImpactCase, destination_phrase
-from reconciler.text.escape import join_first, pluralize, quote, sanitize
+from reconciler.text.escape import join_first, pluralize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 _MAX_RULES: Final = 3
@@ -53,12 +53,8 @@ def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> Im
         origins=(before,),
         destination=after,
         example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
-        rules=join_first([" -> ".join(map(_rule, rules)) for rules in pair.rules.values()], _MAX_RULES),
+        rules=join_first([" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()], _MAX_RULES),
     )
-
-
-def _rule(entry: RoutingEntry | None) -> str:
-    return "no rule" if entry is None else (sanitize if entry.address else quote)(entry.name)
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,7 @@ def patched(text: str, **changes: Any) -> str:
 def replaced(text: str, old: dict[str, Any], new: dict[str, Any]) -> str:
     """Return the text with the value `new`, after reading it back."""
     start = parse_file(text.encode(), "m.yaml").documents[0].start
-    found = apply_edits(text, compute_edits(text, find_mapping(text, start), old, new))
+    found = apply_edits(text, compute_edits(text, start, old, new))
     assert new == only_document(found)
     return found
 

@@ -19,7 +19,7 @@ from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, UsageError
 from reconciler.export.names import find_free_name
 from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
-from reconciler.manifest.yaml_patch import apply_edits, compute_edits, find_mapping
+from reconciler.manifest.yaml_patch import apply_edits, compute_edits
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
@@ -155,6 +155,6 @@ class _TestFile:
         if self.loaded is None:
             fields = {"apiVersion": "routing/v1", "kind": "RouteTests", "name": self.document, "tests": tests}
             return "\n".join([*([text.rstrip(), "---"] if text.strip() else []), *format_mapping(fields, 0), ""])
-        source_map = self.loaded.source_map
-        old, node = dict(source_map.root), find_mapping(text, source_map.index(()))
-        return apply_edits(text, compute_edits(text, node, old, old | {"tests": [*old["tests"], *tests]}))
+        source_map, old = self.loaded.source_map, dict(self.loaded.source_map.root)
+        new = old | {"tests": [*old["tests"], *tests]}
+        return apply_edits(text, compute_edits(text, source_map.index(()), old, new))

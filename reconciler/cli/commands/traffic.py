@@ -2,6 +2,7 @@
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -76,7 +77,8 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         raise UsageError(f"--days must be a number from 1 to {_MAX_DAYS}")
     query = events_query(int(days), options.match or "")
     path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
-    with open_rest_client(_DIALECT, "--prometheus", url, _read_token) as client:
+    read_token = partial(text_of_variable, error=CredentialsError)
+    with open_rest_client(_DIALECT, "--prometheus", url, read_token) as client:
         payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
     cells, first = count_events(REDACTOR.redact_json(payload))
     start = max(now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC))
@@ -86,10 +88,6 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
         "confidence": _TENTHS,
     }
-
-
-def _read_token(variable: str) -> str:
-    return text_of_variable(variable, CredentialsError) or ""
 
 
 def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
