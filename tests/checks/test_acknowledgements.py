@@ -11,7 +11,7 @@ import pytest
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import replace_findings
-from reconciler.render.sarif import findings_to_sarif
+from reconciler.render.scanning import findings_to_sarif
 from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address
 from tests.support.github_runner import workflow_commands

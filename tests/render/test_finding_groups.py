@@ -23,7 +23,7 @@ from reconciler.model.rule import Source
 from reconciler.plan.plan import add_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings
-from reconciler.render.sarif import findings_to_sarif
+from reconciler.render.scanning import findings_to_sarif
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from tests.support.airline import ADDRESSES, create_unmanaged_rule, rules
 from tests.support.builders import address, desired, rule, wanted

@@ -10,8 +10,7 @@ import pytest
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.render.gitlab_quality import code_quality_report
-from reconciler.render.sarif import MAX_RESULTS
+from reconciler.render.scanning import MAX_RESULTS, code_quality_report
 from tests.support.program import Program, write
 
 

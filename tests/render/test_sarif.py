@@ -17,7 +17,7 @@ import pytest
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Address, Source
-from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
+from reconciler.render.scanning import failure_to_sarif, findings_to_sarif
 from reconciler.text.escape import sanitize
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import Program, write

@@ -16,8 +16,7 @@ from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
-from reconciler.render.gitlab_quality import code_quality_report
-from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
+from reconciler.render.scanning import code_quality_report, failure_to_sarif, findings_to_sarif
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
 from reconciler.text.escape import pluralize

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, for code scanning and editors."""
+"""Findings for other programs: as SARIF 2.1.0, and as the code quality report that GitLab shows in a merge request."""
 
 import re
 from collections import Counter
@@ -8,12 +8,13 @@ from typing import Final
 from urllib.parse import quote
 
 from reconciler.model.finding import CODES, Document, Finding
-from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.version import __version__
 
 MAX_RESULTS: Final = 5000  # GitHub shows at most 5,000 results of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
+_QUALITY_SEVERITIES: Final = {"error": "critical", "warning": "minor", "info": "info"}
 _INDEXES: Final = {code: index for index, code in enumerate(CODES)}
 _BRACES: Final = str.maketrans({"{": "{{", "}": "}}"})
 _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
@@ -21,7 +22,7 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
-    pairs = fingerprint_findings(findings)
+    pairs = _fingerprint_findings(findings)
     results = [_result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]]
     invocation: Document = {"executionSuccessful": True}
     if len(pairs) > MAX_RESULTS:
@@ -30,7 +31,26 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     return _log(results, invocation)
 
 
-def fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+def code_quality_report(findings: Sequence[Finding], folder: str) -> list[Document]:
+    """Return the entries, worst findings first. Files are paths from the root; `folder` is for others."""
+    pairs = _fingerprint_findings(findings)[:MAX_RESULTS]
+    return [_quality_entry(finding, fingerprint, folder) for finding, fingerprint in pairs]
+
+
+def _quality_entry(finding: Finding, fingerprint: str, folder: str) -> Document:
+    title = f"{CODES[finding.code].title}: " if finding.code in CODES else ""
+    hint = f" ({sanitize(finding.hint)})" if finding.hint else ""
+    path, line = (finding.source.file, finding.source.line) if finding.source else (folder, 1)
+    return {
+        "description": f"{title}{sanitize(finding.message)}{hint}",
+        "check_name": finding.code,
+        "fingerprint": fingerprint,
+        "severity": _QUALITY_SEVERITIES[finding.severity],
+        "location": {"path": escape_invisible(path), "lines": {"begin": line}},
+    }
+
+
+def _fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
     """Return each single finding with its fingerprint, worst first; no two fingerprints are equal."""
     pairs, counts = [], Counter[str]()
     for finding in (occurrence for each in findings for occurrence in each.occurrences):
