@@ -151,11 +151,11 @@ class RecordReader:
         """Yield the lines after blank lines and comments. Raises StopReadingError."""
         is_before = True
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
+            self.size += len(data)
+            if self.size > _MAX_ROW:  # before it is decoded, because its last character may be cut
+                self._stop("this row is longer than 1 MiB", "is a quote missing?")
             text = self._decode(data)
             self._lines.append(text)
-            self.size += len(data)
-            if self.size > _MAX_ROW:
-                self._stop("this row is longer than 1 MiB", "is a quote missing?")
             is_before = is_before and not (text.strip("\r\n") and not _COMMENT.match(text))
             if is_before:
                 self.period = self.period or read_period(text)
@@ -192,7 +192,8 @@ class RecordReader:
         lines = chain([first], lines)
         self.is_json = self._default_count is not None and first.startswith("{")
         if self.is_json:
-            others = sorted({*tested} - {self._bot.intent, self._bot.confidence, COUNT_COLUMN})
+            known = ("intent", "confidence", COUNT_COLUMN)
+            others = sorted({*tested} - {self._bot.intent, self._bot.confidence, *known})
             yield ["intent", "confidence", *others, COUNT_COLUMN]
             for line in lines:
                 yield self._parse_line(line)
@@ -230,25 +231,23 @@ class RecordReader:
     def _read_header(self, cells: list[str]) -> None:
         """Let the reader know its columns. Raises StopReadingError if one is wrong."""
         self.names, intent, confidence = cells, self._bot.intent, self._bot.confidence
-        attributes: list[str] = []
-        for index, name in enumerate(cells[:_MAX_COLUMNS]):
-            attribute = {"intent": intent, "confidence": confidence}.get(name, name)
-            if not name or name != name.strip():
-                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
-                self.report("CXR232", index, problem)
-            elif attribute in attributes:
-                self.report("CXR232", index, f"a second column for {quote_name(attribute)}", "keep one")
-            attributes.append(attribute)
-        self._check_columns()
-        if self.collector.collected:
-            raise StopReadingError
+        attributes = [{"intent": intent, "confidence": confidence}.get(name, name) for name in cells]
+        if not self.is_json:  # whose names are those of the rules
+            self._check_columns(attributes)
         parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
         self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
         self._cached_parsers = [lru_cache(_MAX_CACHED)(parse) for parse in self._parsers]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names()
 
-    def _check_columns(self) -> None:
+    def _check_columns(self, attributes: Sequence[str]) -> None:
+        """Raise StopReadingError if a column is wrong."""
+        for index, name in enumerate(self.names[:_MAX_COLUMNS]):
+            if not name or name != name.strip():
+                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
+                self.report("CXR232", index, problem)
+            elif attributes[index] in attributes[:index]:
+                self.report("CXR232", index, f"a second column for {quote_name(attributes[index])}", "keep one")
         if len(self.names) > _MAX_COLUMNS:
             self.report("CXR232", _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names and self._default_count is None:
@@ -258,6 +257,8 @@ class RecordReader:
             self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif self.names == [COUNT_COLUMN]:
             self.report("CXR232", 0, "no column for an attribute, such as intent")
+        if self.collector.collected:
+            raise StopReadingError
 
     def _warn_of_similar_names(self) -> None:
         names = {"intent": self._bot.intent, "confidence": self._bot.confidence}

@@ -158,6 +158,10 @@ WRONG_LINES: Final = {
         '{"intent": "' + "a" * MIB + '"}',
         "2:1: error[CXR231]: this row is longer than 1 MiB; is a quote missing?",
     ),
+    "long, cut inside a character": (
+        '{"intent": "' + "é" * MIB + '"}',
+        "2:1: error[CXR231]: this row is longer than 1 MiB; is a quote missing?",
+    ),
 }
 
 
@@ -166,6 +170,17 @@ def test_a_wrong_line_of_json_is_refused_at_its_name(name: str) -> None:
     """With the line, the column of the name, and what to do."""
     text, expected = WRONG_LINES[name]
     assert [f"t.jsonl:{expected}"] == said(f'{{"intent": "a"}}\n{text}\n{{"count": -1}}\n', "t.jsonl")
+
+
+@pytest.mark.parametrize(("name", "moved"), [("intent", 0), (" x", 1), ("", 1), ("a98", 1)])
+def test_rules_on_any_attribute_are_replayed_from_json(name: str, moved: int) -> None:
+    """`intent` is the bot's intent in a file, so an attribute of that name is not recorded."""
+    tests = [rule(f"k{at}", 2, [attribute(f"a{at}", "equals", "b")], "r") for at in range(99)]
+    rules = entries([rule("k", 1, [attribute(name, "equals", "a")], "q"), *tests])
+    Path("t.jsonl").write_text(f'{{"{name}": "a"}}\n', encoding="utf-8")
+    reader = RecordReader.open("t.jsonl", BotAttributes())
+    result = replay(reader, ReplaySide(rules, DIRECT), ReplaySide((), DIRECT))
+    assert (moved, 1 - moved) == (result.moved, result.unknown)
 
 
 def test_attributes_that_no_row_has_are_named() -> None:
