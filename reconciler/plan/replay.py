@@ -75,7 +75,7 @@ class DestinationPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """The counts of conversations. `unknown`: their destination depends on what is not recorded or not understood."""
+    """The counts of conversations. `unknown`: if they move depends on what is not recorded or not understood."""
 
     name: str  # of the file
     total: int | float
@@ -149,7 +149,10 @@ class _Replayer:
     def _route(self, attributes: _Attributes) -> DestinationPair:
         """Return where to count conversations."""
         winners = [[*side.possible_winners(attributes)] for side in self._sides]
-        before, after = ({destination_of_rule(entry) for entry in entries} for entries in winners)
+        routes = [[(entry and entry.rule.conditions, destination_of_rule(entry)) for entry in each] for each in winners]
+        before, after = ({destination for _, destination in route} for route in routes)
+        if routes[0] == routes[1] and self._sides[0].endpoint == self._sides[1].endpoint:
+            return self._unmoved  # the same rules decide, whatever is not recorded or understood
         if len(before) > 1 or len(after) > 1:
             parts = (part for entry in chain(*winners) if entry for part in entry.rule.conditions)
             tested = {part.attribute for part in parts if isinstance(part, Condition)}
