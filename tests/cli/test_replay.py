@@ -74,6 +74,9 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
     without = file("few.csv", "intent\na\n")
     assert 2 == cxroute("replay", without, odd, left, "--detailed-exitcode")
     assert "Not known of 1, which depend on attributes without a column: customerTier, or on" in cxroute.out
+    gold = file("gold.json", [form("gold", asks("customerTier", "equals", "gold"), queue="q-gold"), ALL])
+    assert 2 == cxroute("replay", without, gold, left, "--detailed-exitcode")
+    assert cxroute.out.endswith("Not known of 1, which depend on attributes without a column: customerTier.\n")
 
 
 def test_a_split_moves_a_part_of_each_conversation(cxroute: Program) -> None:
