@@ -56,10 +56,11 @@ class ParsedRow(NamedTuple):
 
 
 def read_period(comment: str) -> tuple[date, date] | None:
-    """Return the first and the last day in a comment, or None."""
-    days = _PERIOD.fullmatch(comment)
+    """Return the first and the last day in a comment, or None if it has none, or in the wrong order."""
+    found = _PERIOD.fullmatch(comment)
     with suppress(ValueError):
-        return (date.fromisoformat(days[1]), date.fromisoformat(days[2])) if days else None
+        days = (date.fromisoformat(found[1]), date.fromisoformat(found[2])) if found else None
+        return days if days and days[0] <= days[1] else None
     return None
 
 
@@ -190,7 +191,7 @@ class RecordReader:
         lines = self._read_lines()
         first = next(lines, "")
         lines = chain([first], lines)
-        self.is_json = self._default_count is not None and first.startswith("{")
+        self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in ("{", "[")
         if self.is_json:
             known = ("intent", "confidence", COUNT_COLUMN)
             others = sorted({*tested} - {self._bot.intent, self._bot.confidence, *known})

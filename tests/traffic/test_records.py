@@ -183,6 +183,14 @@ def test_rules_on_any_attribute_are_replayed_from_json(name: str, moved: int) ->
     assert (moved, 1 - moved) == (result.moved, result.unknown)
 
 
+@pytest.mark.parametrize("text", ['[{"intent": "a"}]', '[\n{"intent": "a"},\n{"intent": "b"}\n]\n', "{\n"])
+def test_other_json_is_not_read_as_csv(text: str) -> None:
+    """A list of objects, and an object of several lines, are told apart from lines of objects."""
+    assert [f"t.json:1:1: {_SHAPE}"] == said(text, "t.json")
+    Path("t.jsonl").write_text(' {"intent": "a"}\n\t{"intent": "b"}\n', encoding="utf-8")
+    assert 2 == count("t.jsonl").total
+
+
 def test_attributes_that_no_row_has_are_named() -> None:
     """They count as missing, which may not be what was meant; one line that has them is enough."""
     Path("t.jsonl").write_text('{"intent": "a"}\n{"intent": "b"}\n', encoding="utf-8")
