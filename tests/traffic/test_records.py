@@ -191,6 +191,14 @@ def test_other_json_is_not_read_as_csv(text: str) -> None:
     assert 2 == count("t.jsonl").total
 
 
+def test_columns_that_no_rule_tests_are_passed_over() -> None:
+    """As names of JSON are: free text in them is not an error, and no error shows it."""
+    Path("t.csv").write_text('intent,tier,note\na,x, called 555-1 \na,," ""5"\nb,x,1e999\n', encoding="utf-8")
+    assert (3, 1) == (count("t.csv").total, count("t.csv").moved)
+    with pytest.raises(ManifestError):
+        [*RecordReader.open("t.csv", BotAttributes()).valid_rows(None)]
+
+
 def test_attributes_that_no_row_has_are_named() -> None:
     """They count as missing, which may not be what was meant; one line that has them is enough."""
     Path("t.jsonl").write_text('{"intent": "a"}\n{"intent": "b"}\n', encoding="utf-8")
@@ -208,6 +216,11 @@ def test_stdin_is_read_and_an_unreadable_file_refused(monkeypatch: pytest.Monkey
     """`-` is stdin. A folder, a pipe or a name without a file is a usage error, and nothing waits for a pipe."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"intent,tier\na,x\n")))
     assert ("stdin", 1) == (count("-").name, 1)
+    with pytest.raises(UsageError, match="stdin is closed, or was already read"):
+        count("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="stdin is closed"):
+        count("-")
     for name in (".", "nowhere.csv", "a\0b"):
         with pytest.raises(UsageError, match="the file cannot be read"):
             count(name)
