@@ -48,8 +48,8 @@ class TrafficSample:
     def age_findings(self, now: datetime) -> tuple[Finding, ...]:
         """Return the finding about a sample that is too old for the Environment's limit, if it is."""
         age = (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
-        # The last day may be a day ahead of UTC, but not more: a typing error would never be too old.
-        if self.max_age_days is None or (age is not None and -1 <= age <= self.max_age_days):
+        # The period may be the current month; but after a typing error, the sample would never be too old.
+        if self.max_age_days is None or (age is not None and abs(age) <= self.max_age_days):
             return ()
         problem = f"ended {age} days ago" if age and age > 0 else "ends in the future"
         problem = f"{problem}, on {self.last_day}" if self.last_day else "does not say when it ended"
