@@ -28,7 +28,11 @@ _PAGE: Final = 100  # items of a page, the most that the API sends
 def read_bot(path: Path) -> Bot:
     """Return the bot of a folder or a file. Raises BotError."""
     place = sanitize(str(path))
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # in a folder without permission
+        raise BotError(f"cannot read {place}: {error.strerror}") from None
+    if not is_folder:
         return merge_bot(parse_intents(_read_json(path, path), place))
     root = next((each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path)
     files = list(islice(root.glob("*/*/intents.json"), _MAX_FILES + 1))

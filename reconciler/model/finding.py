@@ -196,9 +196,10 @@ Environment's names) and `count`.
 CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a number from 0 to 1. Other cells are read like
 values in manifests; an empty cell is a missing attribute.
 CXR234 no conversations: All counts are 0, so there are no shares to report.
-CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, or
-does not say when it ended, so its shares may not be those of today. Make a new one with `cxroute traffic pull` or
-`traffic import`, whose files have a line `# period: DATE to DATE`. With the guard `traffic`, apply refuses.
+CXR235 old traffic sample: The sample ended longer ago than `traffic: {maxAgeDays: ...}` of the Environment allows, ends
+as far in the future, or does not say when it ended, so its shares may not be those of today. Make a new one with
+`cxroute traffic pull` or `traffic import`, whose files have a line `# period: DATE to DATE`. With the guard `traffic`,
+apply refuses.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
 CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is

@@ -75,13 +75,14 @@ class DestinationPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """The counts of conversations. `unknown`: their destination depends on what is not recorded or not understood."""
+    """The counts of conversations. `unknown`: if they move depends on what is not recorded or not understood."""
 
     name: str  # of the file
     total: int | float
     moved: int | float
     unknown: int | float
     unrecorded: tuple[str, ...]  # the attributes without a column on which they depend
+    has_opaque: bool  # whether some of them depend on a condition that is not understood
     unseen: tuple[str, ...]  # the attributes that rules test, and that no row has: they count as missing
     pairs: tuple[DestinationPair, ...]  # most conversations first
     unlisted: int | float  # those of `moved` that are in none of the pairs
@@ -103,6 +104,7 @@ class _Replayer:
         self._pairs: dict[tuple[Destination, Destination], DestinationPair] = {}
         self._unlisted: dict[float, DestinationPair] = {}  # by distance
         self._unrecorded, self._seen = set[str](), set[str]()  # attributes
+        self._has_opaque = False
         self._classifiers: list[Callable[[CellValue], object]] = []  # of the columns
         self._cache: dict[tuple[object, ...], DestinationPair] = {}
 
@@ -148,10 +150,14 @@ class _Replayer:
     def _route(self, attributes: _Attributes) -> DestinationPair:
         """Return where to count conversations."""
         winners = [[*side.possible_winners(attributes)] for side in self._sides]
-        before, after = ({destination_of_rule(entry) for entry in entries} for entries in winners)
+        routes = [[(entry and entry.rule.conditions, destination_of_rule(entry)) for entry in each] for each in winners]
+        before, after = ({destination for _, destination in route} for route in routes)
+        if routes[0] == routes[1] and self._sides[0].endpoint == self._sides[1].endpoint:
+            return self._unmoved  # the same rules decide, whatever is not recorded or understood
         if len(before) > 1 or len(after) > 1:
-            parts = (part for entry in chain(*winners) if entry for part in entry.rule.conditions)
+            parts = [part for entry in chain(*winners) if entry for part in entry.rule.conditions]
             tested = {part.attribute for part in parts if isinstance(part, Condition)}
+            self._has_opaque |= not all(isinstance(part, Condition) for part in parts)
             self._unrecorded |= tested - attributes.keys()
             return self._unknown
         if before == after:
@@ -177,6 +183,7 @@ class _Replayer:
             moved=sum(pair.moved for pair in listed) + unlisted,
             unknown=self._unknown.conversations,
             unrecorded=tuple(sorted(self._unrecorded)),
+            has_opaque=self._has_opaque,
             unseen=tuple(sorted(self.conditions.keys() & {*self._reader.attributes} - self._seen)),
             pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
             unlisted=unlisted,

@@ -34,7 +34,7 @@ def summarize_replay(
     if result.unlisted:
         notes.append(f"and {_number(result.unlisted)} of further pairs, which are not listed.")
     if result.unknown:
-        reasons = ["conditions that cxroute does not understand"]
+        reasons = ["conditions that cxroute does not understand"] * result.has_opaque
         if result.unrecorded:
             reasons.insert(0, f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}")
         notes.append(f"Not known of {_number(result.unknown)}, which depend on {', or on '.join(reasons)}.")

@@ -60,7 +60,7 @@ def count_conversations(path: str, columns: Mapping[str, str]) -> CellCounts:
     """
     bot = BotAttributes(intent=columns.get(INTENT, INTENT), confidence=columns.get(CONFIDENCE, CONFIDENCE))
     reader, cells, indexes, seen = RecordReader.open(path, bot), CellCounts(()), list[int](), set[str]()
-    for row, count in reader.valid_rows(frozenset(columns.values() or (INTENT, CONFIDENCE))):
+    for row, count in reader.valid_rows(frozenset(columns.values()) or None):
         if not indexes:
             known = reader.attributes
             chosen = columns or {name: name for name in known}

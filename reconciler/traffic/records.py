@@ -56,10 +56,11 @@ class ParsedRow(NamedTuple):
 
 
 def read_period(comment: str) -> tuple[date, date] | None:
-    """Return the first and the last day in a comment, or None."""
-    days = _PERIOD.fullmatch(comment)
+    """Return the first and the last day in a comment, or None if it has none, or in the wrong order."""
+    found = _PERIOD.fullmatch(comment)
     with suppress(ValueError):
-        return (date.fromisoformat(days[1]), date.fromisoformat(days[2])) if days else None
+        days = (date.fromisoformat(found[1]), date.fromisoformat(found[2])) if found else None
+        return days if days and days[0] <= days[1] else None
     return None
 
 
@@ -85,6 +86,8 @@ class RecordReader:
     @classmethod
     def open(cls, path: str, bot: BotAttributes) -> "RecordReader":
         """Open a file, or stdin (`-`), in which a row is one conversation if it has no count. Raises UsageError."""
+        if path == "-" and (sys.stdin is None or sys.stdin.closed):
+            raise UsageError("stdin is closed, or was already read")
         try:
             stream = sys.stdin.buffer if path == "-" else open_regular(path)
         except OSError as error:
@@ -92,7 +95,7 @@ class RecordReader:
             raise UsageError(f"{escape_invisible(path)}: the file cannot be read: {reason}") from error
         return cls(stream, "stdin" if path == "-" else path, bot, default_count=1)
 
-    def valid_rows(self, tested: Collection[str]) -> Iterator[ParsedRow]:
+    def valid_rows(self, tested: Collection[str] | None) -> Iterator[ParsedRow]:
         """Yield the rows, as `rows` does. Raises ManifestError for the first wrong one, and without conversations."""
         total: int | float = 0
         with self._stream:
@@ -105,17 +108,18 @@ class RecordReader:
         if errors := [finding for finding in self.collector.findings() if finding.severity == "error"]:
             raise ManifestError(errors)
 
-    def rows(self, tested: Collection[str] = ()) -> Iterator[ParsedRow | None]:
+    def rows(self, tested: Collection[str] | None = None) -> Iterator[ParsedRow | None]:
         """Yield the rows that are not empty; None is a wrong one, whose errors the collector has.
 
-        Of JSON only `tested` attributes are read. The rows end before what cannot be read reliably.
+        Only the intent, the confidence and `tested` attributes are read; None: all columns of CSV. The rows end before
+        what cannot be read reliably.
         """
         with suppress(StopReadingError):
             for cells in self._read_cells(tested):
                 if any(cells) and self.names:
                     yield self._read_row(cells)
                 elif any(cells):
-                    self._read_header(cells)
+                    self._read_header(cells, tested)
 
     def check_number(self, conversations: float) -> None:
         """Report a file without conversations, unless it has other errors."""
@@ -151,11 +155,11 @@ class RecordReader:
         """Yield the lines after blank lines and comments. Raises StopReadingError."""
         is_before = True
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
+            self.size += len(data)
+            if self.size > _MAX_ROW:  # before it is decoded, because its last character may be cut
+                self._stop("this row is longer than 1 MiB", "is a quote missing?")
             text = self._decode(data)
             self._lines.append(text)
-            self.size += len(data)
-            if self.size > _MAX_ROW:
-                self._stop("this row is longer than 1 MiB", "is a quote missing?")
             is_before = is_before and not (text.strip("\r\n") and not _COMMENT.match(text))
             if is_before:
                 self.period = self.period or read_period(text)
@@ -185,14 +189,15 @@ class RecordReader:
         self._locate()
         stop_reading(self.collector, "CXR231", 0, problem, hint)
 
-    def _read_cells(self, tested: Collection[str]) -> Iterator[list[str]]:
+    def _read_cells(self, tested: Collection[str] | None) -> Iterator[list[str]]:
         """Yield the cells of the header, and of each row. Raises StopReadingError."""
         lines = self._read_lines()
         first = next(lines, "")
         lines = chain([first], lines)
-        self.is_json = self._default_count is not None and first.startswith("{")
+        self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in ("{", "[")
         if self.is_json:
-            others = sorted({*tested} - {self._bot.intent, self._bot.confidence, COUNT_COLUMN})
+            known = ("intent", "confidence", COUNT_COLUMN)
+            others = sorted({*(tested or ())} - {self._bot.intent, self._bot.confidence, *known})
             yield ["intent", "confidence", *others, COUNT_COLUMN]
             for line in lines:
                 yield self._parse_line(line)
@@ -227,28 +232,27 @@ class RecordReader:
         except (ValueError, RecursionError):
             self._stop(_JSON_PROBLEM, _JSON_HINT)
 
-    def _read_header(self, cells: list[str]) -> None:
-        """Let the reader know its columns. Raises StopReadingError if one is wrong."""
+    def _read_header(self, cells: list[str], tested: Collection[str] | None) -> None:
+        """Let the reader know its columns, and which of them are read. Raises StopReadingError if one is wrong."""
         self.names, intent, confidence = cells, self._bot.intent, self._bot.confidence
-        attributes: list[str] = []
-        for index, name in enumerate(cells[:_MAX_COLUMNS]):
-            attribute = {"intent": intent, "confidence": confidence}.get(name, name)
-            if not name or name != name.strip():
-                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
-                self.report("CXR232", index, problem)
-            elif attribute in attributes:
-                self.report("CXR232", index, f"a second column for {quote_name(attribute)}", "keep one")
-            attributes.append(attribute)
-        self._check_columns()
-        if self.collector.collected:
-            raise StopReadingError
-        parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
+        attributes = [{"intent": intent, "confidence": confidence}.get(name, name) for name in cells]
+        if not self.is_json:  # whose names are those of the rules
+            self._check_columns(attributes)
+        parsers = dict.fromkeys(attributes if tested is None else tested, _parse_value)
+        parsers |= {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
+        self._parsers = [parsers.get(attribute, _pass_over) for attribute in attributes]
         self._cached_parsers = [lru_cache(_MAX_CACHED)(parse) for parse in self._parsers]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names()
 
-    def _check_columns(self) -> None:
+    def _check_columns(self, attributes: Sequence[str]) -> None:
+        """Raise StopReadingError if a column is wrong."""
+        for index, name in enumerate(self.names[:_MAX_COLUMNS]):
+            if not name or name != name.strip():
+                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
+                self.report("CXR232", index, problem)
+            elif attributes[index] in attributes[:index]:
+                self.report("CXR232", index, f"a second column for {quote_name(attributes[index])}", "keep one")
         if len(self.names) > _MAX_COLUMNS:
             self.report("CXR232", _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names and self._default_count is None:
@@ -258,6 +262,8 @@ class RecordReader:
             self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif self.names == [COUNT_COLUMN]:
             self.report("CXR232", 0, "no column for an attribute, such as intent")
+        if self.collector.collected:
+            raise StopReadingError
 
     def _warn_of_similar_names(self) -> None:
         names = {"intent": self._bot.intent, "confidence": self._bot.confidence}
@@ -309,6 +315,10 @@ def _as_cell(value: object) -> str:
     if not isinstance(value, str | int | float | None):
         raise ValueError  # noqa: TRY004 - as for a text that is not JSON
     return "" if value is None else json.dumps(value)
+
+
+def _pass_over(_cell: str) -> None:
+    """Return a missing value."""
 
 
 def _parse_value(cell: str) -> CellValue:

@@ -48,9 +48,11 @@ class TrafficSample:
     def age_findings(self, now: datetime) -> tuple[Finding, ...]:
         """Return the finding about a sample that is too old for the Environment's limit, if it is."""
         age = (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
-        if self.max_age_days is None or (age is not None and age <= self.max_age_days):
+        # The period may be the current month; but after a typing error, the sample would never be too old.
+        if self.max_age_days is None or (age is not None and abs(age) <= self.max_age_days):
             return ()
-        problem = "does not say when it ended" if age is None else f"ended {age} days ago, on {self.last_day}"
+        problem = f"ended {age} days ago" if age and age > 0 else "ends in the future"
+        problem = f"{problem}, on {self.last_day}" if self.last_day else "does not say when it ended"
         message = f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
         source, hint = Source(escape_invisible(self.name), 1, 1), "make a new one with `cxroute traffic`"
         return (Finding(code="CXR235", severity="warning", message=message, source=source, hint=hint),)

@@ -65,13 +65,18 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
         "night", {"type": "schedule", "name": "nights"}, asks("customerTier", "equals", "gold"), queue="q-night"
     )
     odd = file("odd.json", [night, ALL])
-    assert 2 == cxroute("replay", calls, odd, odd, "--detailed-exitcode")
+    assert 0 == cxroute("replay", calls, odd, odd, "--detailed-exitcode")
+    assert cxroute.out.endswith("none go elsewhere.\n")  # the same rules decide, whatever the condition means
+    assert 2 == cxroute("replay", calls, odd, file("all.json", [ALL]), "--detailed-exitcode")
     assert cxroute.out.endswith(
         "none go elsewhere.\n  Not known of 2, which depend on conditions that cxroute does not understand.\n"
     )
     without = file("few.csv", "intent\na\n")
     assert 2 == cxroute("replay", without, odd, left, "--detailed-exitcode")
     assert "Not known of 1, which depend on attributes without a column: customerTier, or on" in cxroute.out
+    gold = file("gold.json", [form("gold", asks("customerTier", "equals", "gold"), queue="q-gold"), ALL])
+    assert 2 == cxroute("replay", without, gold, left, "--detailed-exitcode")
+    assert cxroute.out.endswith("Not known of 1, which depend on attributes without a column: customerTier.\n")
 
 
 def test_a_split_moves_a_part_of_each_conversation(cxroute: Program) -> None:

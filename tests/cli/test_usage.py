@@ -24,6 +24,7 @@ from tests.support.program import Program
         ("apply -e a,b --yes --journal file", "--journal is the journal with the run of --undo, but --undo is not set"),
         ("plan -e a,,b", "-e a,,b: empty environment name"),
         ("plan --all --live live.json", "--live is for one tenant: set -e to the name of one environment"),
+        ("plan -e a,b --replay -", "--replay - reads stdin for one environment: set -e to its name, or name a file"),
         ("plan --live missing.json", "cannot read missing.json: No such file"),
         ("plan --all --shard half", "--shard 'half': must be INDEX/COUNT, such as 0/4"),
         ("plan --all --shard /2", "has no index. Specify INDEX/COUNT, such as 0/2"),

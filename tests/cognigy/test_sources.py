@@ -188,6 +188,8 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
     """A sparse file of 33 MiB is not read into memory."""
     with pytest.raises(BotError, match=r"cannot read .*none\.json: No such file"):
         read_bot(tmp_path / "none.json")
+    with pytest.raises(BotError, match=r"cannot read x+: File name too long"):
+        read_bot(Path("x" * 300))
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(33 << 20)
     with pytest.raises(BotError, match="larger than 32 MiB"):

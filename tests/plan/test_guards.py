@@ -286,7 +286,8 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
     [
         ("# period: 2026-02-01 to {before}\n", 30, ""),
         ("# period: 2026-02-01 to {before}\n", 29, "ended 30 days ago, on {before}, and `maxAgeDays` is 29"),
-        ("# period: 2026-02-01 to 2999-01-01\n", 1, ""),
+        ("# period: 2026-02-01 to {tomorrow}\n", 1, ""),
+        ("# period: 2026-02-01 to 2999-01-01\n", 30, "ends in the future, on 2999-01-01, and `maxAgeDays` is 30"),
         ("# period: unknown\n", 3000, "does not say when it ended, and `maxAgeDays` is 3000"),
         ("", 3000, "does not say when it ended, and `maxAgeDays` is 3000"),
         ("", None, ""),
@@ -294,8 +295,8 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
 )
 def test_an_old_sample_is_a_finding_and_with_the_guard_a_refusal(comment: str, days: int | None, reason: str) -> None:
     """Its age is that at the time of the plan; without a limit, any sample is ok."""
-    before = f"{NOW - timedelta(days=30):%Y-%m-%d}"
-    sample = comment.format(before=before) + "intent,count\nx,30\n"
+    before, tomorrow = (f"{NOW + timedelta(days=offset):%Y-%m-%d}" for offset in (-30, 1))
+    sample = comment.format(before=before, tomorrow=tomorrow) + "intent,count\nx,30\n"
     read = read_traffic(sample.encode(), "t.csv", BotAttributes(), max_age_days=days)
     made = schedule_steps(draft_plan(desired(), live(), PlanOptions(), NOW))
     for guard in ({"traffic": {"percent": 100}}, {}):

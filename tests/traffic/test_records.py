@@ -158,6 +158,10 @@ WRONG_LINES: Final = {
         '{"intent": "' + "a" * MIB + '"}',
         "2:1: error[CXR231]: this row is longer than 1 MiB; is a quote missing?",
     ),
+    "long, cut inside a character": (
+        '{"intent": "' + "é" * MIB + '"}',
+        "2:1: error[CXR231]: this row is longer than 1 MiB; is a quote missing?",
+    ),
 }
 
 
@@ -166,6 +170,33 @@ def test_a_wrong_line_of_json_is_refused_at_its_name(name: str) -> None:
     """With the line, the column of the name, and what to do."""
     text, expected = WRONG_LINES[name]
     assert [f"t.jsonl:{expected}"] == said(f'{{"intent": "a"}}\n{text}\n{{"count": -1}}\n', "t.jsonl")
+
+
+@pytest.mark.parametrize(("name", "moved"), [("intent", 0), (" x", 1), ("", 1), ("a98", 1)])
+def test_rules_on_any_attribute_are_replayed_from_json(name: str, moved: int) -> None:
+    """`intent` is the bot's intent in a file, so an attribute of that name is not recorded."""
+    tests = [rule(f"k{at}", 2, [attribute(f"a{at}", "equals", "b")], "r") for at in range(99)]
+    rules = entries([rule("k", 1, [attribute(name, "equals", "a")], "q"), *tests])
+    Path("t.jsonl").write_text(f'{{"{name}": "a"}}\n', encoding="utf-8")
+    reader = RecordReader.open("t.jsonl", BotAttributes())
+    result = replay(reader, ReplaySide(rules, DIRECT), ReplaySide((), DIRECT))
+    assert (moved, 1 - moved) == (result.moved, result.unknown)
+
+
+@pytest.mark.parametrize("text", ['[{"intent": "a"}]', '[\n{"intent": "a"},\n{"intent": "b"}\n]\n', "{\n"])
+def test_other_json_is_not_read_as_csv(text: str) -> None:
+    """A list of objects, and an object of several lines, are told apart from lines of objects."""
+    assert [f"t.json:1:1: {_SHAPE}"] == said(text, "t.json")
+    Path("t.jsonl").write_text(' {"intent": "a"}\n\t{"intent": "b"}\n', encoding="utf-8")
+    assert 2 == count("t.jsonl").total
+
+
+def test_columns_that_no_rule_tests_are_passed_over() -> None:
+    """As names of JSON are: free text in them is not an error, and no error shows it."""
+    Path("t.csv").write_text('intent,tier,note\na,x, called 555-1 \na,," ""5"\nb,x,1e999\n', encoding="utf-8")
+    assert (3, 1) == (count("t.csv").total, count("t.csv").moved)
+    with pytest.raises(ManifestError):
+        [*RecordReader.open("t.csv", BotAttributes()).valid_rows(None)]
 
 
 def test_attributes_that_no_row_has_are_named() -> None:
@@ -185,6 +216,11 @@ def test_stdin_is_read_and_an_unreadable_file_refused(monkeypatch: pytest.Monkey
     """`-` is stdin. A folder, a pipe or a name without a file is a usage error, and nothing waits for a pipe."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"intent,tier\na,x\n")))
     assert ("stdin", 1) == (count("-").name, 1)
+    with pytest.raises(UsageError, match="stdin is closed, or was already read"):
+        count("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="stdin is closed"):
+        count("-")
     for name in (".", "nowhere.csv", "a\0b"):
         with pytest.raises(UsageError, match="the file cannot be read"):
             count(name)

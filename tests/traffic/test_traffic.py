@@ -152,7 +152,15 @@ def test_comments_before_the_header_are_read_and_skipped(mark: str, end: str) ->
 
 @pytest.mark.parametrize(
     "period",
-    ["", "2026-10-01", "2026-02-30 to 2026-03-01", "2026-1-1 to 2026-2-2", "1 to 2", "٢٠٢٦-10-01 to 2026-10-31"],
+    [
+        "",
+        "2026-10-01",
+        "2026-02-30 to 2026-03-01",
+        "2026-11-01 to 2026-10-01",
+        "2026-1-1 to 2026-2-2",
+        "1 to 2",
+        "٢٠٢٦-10-01 to 2026-10-31",
+    ],
 )
 def test_another_period_is_unknown(period: str) -> None:
     """A person may have written it; the sample is valid."""

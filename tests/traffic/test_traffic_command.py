@@ -164,7 +164,8 @@ def test_a_failed_pull_is_one_sentence(cxroute: Program, status: int, body: Any,
         (("import", "r", "--into", "t", "--columns", "a=b,a=c"), "--columns must name each attribute once"),
         (("import", "r", "--into", "t", "--columns", ""), "--columns must name each attribute once"),
         (("import", "r", "--into", "t", "--columns", "a=b,count=N"), "is in the column `count`"),
-        (("import", "r", "--into", "t", "--period", "October"), "--period must be two dates, such as"),
+        (("import", "r", "--into", "t", "--period", "October"), "--period must be two dates, the earlier one first"),
+        (("import", "r", "--into", "t", "--period", "2026-11-01 to 2026-10-01"), "--period must be two dates"),
         (("import", "r", "--into", "t", "--period", "2026-02-30 to 2026-03-01"), "--period must be two dates"),
     ],
 )
@@ -191,6 +192,25 @@ def test_the_days_of_an_import_are_those_of_the_period(cxroute: Program) -> None
     assert 0 == cxroute("traffic", "import", "r.jsonl", "--into", "t.csv")
     assert "wrote t.csv: 12 conversations in 1 row\n" == cxroute.out
     assert "# period: unknown\n" in Path("t.csv").read_text()
+
+
+def test_a_partial_response_is_a_warning_also_in_the_sample(cxroute: Program) -> None:
+    """A server in front of several others answers with the counts that it has."""
+    with fake_prometheus((200, {**EVENTS, "warnings": ["store-2 cannot be reached\n# period: 1"]})) as server:
+        assert 0 == pull(cxroute, server.url)
+    told = "counts may be missing: store-2 cannot be reached"
+    assert f"warning: {told}" in cxroute.err
+    assert f"\n# warning: {told}" in Path("t.csv").read_text("utf-8")
+    assert "\n# period: 1\n" not in Path("t.csv").read_text("utf-8")
+
+
+def test_a_column_that_is_probably_the_intent_is_a_warning(cxroute: Program) -> None:
+    """As it would be in each plan with the sample: no rule would get credit for an intent."""
+    Path("r.csv").write_text("Intent,Score\n" + "a,0.9\n" * 12)
+    assert 0 == cxroute("traffic", "import", "r.csv", "--into", "t.csv")
+    assert 'warning: column "Intent" is read as an attribute of that name; did you mean "intent"?\n' in cxroute.err
+    assert 0 == cxroute("traffic", "import", "r.csv", "--into", "t.csv", "--columns", "intent=Intent,confidence=Score")
+    assert "warning" not in cxroute.err
 
 
 def test_a_file_that_no_plan_could_read_is_not_written(cxroute: Program) -> None:

@@ -15,7 +15,7 @@ from reconciler.cli.parsing import check_task
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.rest.client import Purpose, RestDialect
-from reconciler.text.escape import pluralize
+from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, count_conversations, format_sample, merge_small
 from reconciler.traffic.prometheus import count_events, events_query
@@ -65,6 +65,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     write_text(Path(options.into), text)
     size = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
     output.result(f"wrote {options.into}: {size}{f', {sample.period}' if sample.period else ''}\n")
+    for warning in filter(None, (notes.get("warning"), *(finding.message for finding in sample.warnings))):
+        output.warn(warning)
     if cells.merged:
         output.note(f"merged, so that no small group can be identified: {cells.merged}")
     return 0
@@ -80,13 +82,18 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     read_token = partial(text_of_variable, error=CredentialsError)
     with open_rest_client(_DIALECT, "--prometheus", url, read_token) as client:
         payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
-    cells, first = count_events(REDACTOR.redact_json(payload))
+    payload = REDACTOR.redact_json(payload)
+    cells, first = count_events(payload)
+    # A server in front of several others, such as Thanos, may answer with what it has.
+    warnings = payload["warnings"] if isinstance(payload.get("warnings"), list) else []
+    missing = f"counts may be missing: {join_first([*map(str, warnings)], 3, sanitize)}"
     start = max(now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC))
     return cells, {
         "source": f"Prometheus at {urlsplit(url).hostname}, {query}",
         "period": f"{start.date()} to {now.date()}",
         "counts": "rounded to whole numbers; increase() extrapolates, so they are estimates",
         "confidence": _TENTHS,
+        **({"warning": missing} if warnings else {}),
     }
 
 
@@ -96,7 +103,7 @@ def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     if options.file is None:
         raise UsageError("traffic import needs FILE: recorded conversations, as CSV or JSON lines")
     if options.period is not None and read_period(f"# period: {period}") is None:
-        raise UsageError("--period must be two dates, such as '2026-10-01 to 2026-10-31'")
+        raise UsageError("--period must be two dates, the earlier one first, such as '2026-10-01 to 2026-10-31'")
     cells = count_conversations(options.file, _read_columns(options.columns))
     confidence = f"rounded down to hundredths; of a merged cell, {_TENTHS}"
     return cells, {"source": Path(options.file).name, "period": period, "confidence": confidence}
