@@ -23,12 +23,12 @@ class UsageError(CxrouteError, kind="Usage", exit_code=64):
 
 
 class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
-    """The manifests are invalid. `findings` holds every error of every file."""
+    """The manifests, or another file that they are used with, are invalid. `findings` holds every error."""
 
-    def __init__(self, findings: "Sequence[Finding]") -> None:
+    def __init__(self, findings: "Sequence[Finding]", place: str = "the manifests") -> None:
         self.findings = tuple(findings)
         count = sum(finding.severity == "error" for finding in self.findings)
-        super().__init__(f"{count} error{'' if count == 1 else 's'} in the manifests")
+        super().__init__(f"{count} error{'' if count == 1 else 's'} in {place}")
 
 
 class RefusedError(CxrouteError, kind="Refused", exit_code=4):

@@ -81,7 +81,7 @@ def _find_document(data: bytes, file: str) -> tuple[Document, str]:
     """Return the file's Intents document, and the text. Raises ManifestError and CxrouteError."""
     parsed = parse_file(data, file)
     if parsed.collector.collected:
-        raise ManifestError(parsed.collector.findings())
+        raise ManifestError(parsed.collector.findings(), file)
     documents = [each for each in parsed.documents if as_object(each.value).get("kind") == "Intents"]
     if len(documents) != 1:
         raise CxrouteError(f"{file} has {pluralize(len(documents), 'Intents document')}; name a file with one")

@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 
 from reconciler.plan.replay import DestinationPair, ReplayResult
 from reconciler.plan.routing_table import entry_name
-from reconciler.render.impact import MAX_SHOWN, ImpactCase, destination_phrase
+from reconciler.plan.traffic_shares import ShareRange
+from reconciler.render.impact import MAX_SHOWN, ImpactCase, destination_phrase, share_phrase
 from reconciler.text.escape import join_first, pluralize
 from reconciler.text.phrases import Labels, conversation_phrase
 
@@ -24,23 +25,27 @@ def summarize_replay(
     result: ReplayResult, names: Mapping[str, str], labels: Labels, limit: int = MAX_SHOWN
 ) -> ReplaySummary:
     """Return the counts in words, with up to `limit` pairs of destinations."""
-    moved = f"{_number(result.moved)} ({100 * result.moved / result.total:.1f} %)" if result.moved else "none"
+    percent = 100 * result.moved / result.total
+    share = f"{share_phrase(ShareRange(percent, percent))}{' of all' if result.unknown else ''}"
+    moved = f"{_number(result.moved)} ({share})" if result.moved else "none"
     noun, verb = "conversation" if result.total == 1 else "conversations", "goes" if result.moved == 1 else "go"
-    title = f"Of {_number(result.total)} recorded {noun}, {moved} {verb} elsewhere."
-    notes = []
+    start, notes = f"Of {_number(result.total)} recorded {noun}, ", []
     if hidden := result.pairs[limit:]:
         rest = sum(pair.moved for pair in hidden)
         notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")
     if result.unlisted:
         notes.append(f"and {_number(result.unlisted)} of further pairs, which are not listed.")
     if result.unknown:
+        unknown = f"{_number(result.unknown)} {'goes' if result.unknown == 1 else 'go'}"
+        start += f"it is not known where {unknown}; of the others, "
         reasons = ["conditions that cxroute does not understand"] * result.has_opaque
         if result.unrecorded:
             reasons.insert(0, f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}")
-        notes.append(f"Not known of {_number(result.unknown)}, which depend on {', or on '.join(reasons)}.")
+        notes.append(f"Where they go depends on {', or on '.join(reasons)}.")
     if result.unseen:
         seen = join_first(result.unseen, limit, labels.name)
         notes.append(f"No row has these attributes, which rules test; they count as missing: {seen}.")
+    title = f"{start}{moved} {verb} elsewhere."
     return ReplaySummary(title, tuple(_case(pair, names, labels) for pair in result.pairs[:limit]), tuple(notes))
 
 

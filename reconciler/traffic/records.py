@@ -106,7 +106,7 @@ class RecordReader:
                 total += row.number
         self.check_number(total)
         if errors := [finding for finding in self.collector.findings() if finding.severity == "error"]:
-            raise ManifestError(errors)
+            raise ManifestError(errors, self.name)
 
     def rows(self, tested: Collection[str] | None = None) -> Iterator[ParsedRow | None]:
         """Yield the rows that are not empty; None is a wrong one, whose errors the collector has.
@@ -240,7 +240,7 @@ class RecordReader:
             self._check_columns(attributes)
         parsers = dict.fromkeys(attributes if tested is None else tested, _parse_value)
         parsers |= {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [parsers.get(attribute, _pass_over) for attribute in attributes]
+        self._parsers = [parsers.get(attribute, lambda _cell: None) for attribute in attributes]
         self._cached_parsers = [lru_cache(_MAX_CACHED)(parse) for parse in self._parsers]
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names()
@@ -315,10 +315,6 @@ def _as_cell(value: object) -> str:
     if not isinstance(value, str | int | float | None):
         raise ValueError  # noqa: TRY004 - as for a text that is not JSON
     return "" if value is None else json.dumps(value)
-
-
-def _pass_over(_cell: str) -> None:
-    """Return a missing value."""
 
 
 def _parse_value(cell: str) -> CellValue:

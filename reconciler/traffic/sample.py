@@ -68,7 +68,7 @@ def read_traffic(
         reader.collector.report("CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
     findings, days = reader.collector.findings(), reader.period
     if any(finding.severity == "error" for finding in findings):
-        raise ManifestError(findings)
+        raise ManifestError(findings, reader.name)
     return TrafficSample(
         name=name,
         digest=sha256(data).hexdigest(),

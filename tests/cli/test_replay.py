@@ -69,14 +69,15 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
     assert cxroute.out.endswith("none go elsewhere.\n")  # the same rules decide, whatever the condition means
     assert 2 == cxroute("replay", calls, odd, file("all.json", [ALL]), "--detailed-exitcode")
     assert cxroute.out.endswith(
-        "none go elsewhere.\n  Not known of 2, which depend on conditions that cxroute does not understand.\n"
+        "Of 6 recorded conversations, 2 are not known; of the others, none go elsewhere.\n"
+        "  Where they go depends on conditions that cxroute does not understand.\n"
     )
     without = file("few.csv", "intent\na\n")
     assert 2 == cxroute("replay", without, odd, left, "--detailed-exitcode")
-    assert "Not known of 1, which depend on attributes without a column: customerTier, or on" in cxroute.out
+    assert "Where they go depends on attributes without a column: customerTier, or on" in cxroute.out
     gold = file("gold.json", [form("gold", asks("customerTier", "equals", "gold"), queue="q-gold"), ALL])
     assert 2 == cxroute("replay", without, gold, left, "--detailed-exitcode")
-    assert cxroute.out.endswith("Not known of 1, which depend on attributes without a column: customerTier.\n")
+    assert cxroute.out.endswith("Where they go depends on attributes without a column: customerTier.\n")
 
 
 def test_a_split_moves_a_part_of_each_conversation(cxroute: Program) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -24,6 +25,8 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Condition, Opaque
 from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic, split_distance
+from reconciler.render.replay import summarize_replay
+from reconciler.text.phrases import Labels
 from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import TrafficSample, read_traffic
 from tests.support.brute_force import inputs_for, is_supported
@@ -36,6 +39,11 @@ BLOCKS: Final = 6
 SIZE: Final = 400 if FULL else 40
 NAMES: Final = BotAttributes(intent="intent", confidence="_confidence")
 """The random rules have no confidence: their values are of every type."""
+_TITLE: Final = re.compile(
+    r"Of [\d,.]+ recorded conversations?, "
+    r"(?:it is not known where (?P<unknown>[\d,.]+) goe?s?; of the others, )?"
+    r"(?P<moved>none|[\d,.]+)(?: \(.* %(?: of all)?\))? goe?s? elsewhere\."
+)
 Rows = list[tuple[dict[str, Any], int]]
 Side = tuple[Sequence[RoutingEntry], EndpointStage]
 
@@ -86,8 +94,11 @@ def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], f
         ordered, endpoint = side
         return route_conversation(ordered, endpoint.context(row).attributes, truths).winner
 
+    least = most = Fraction(0)
     for row, count in rows:
         routes = {tuple(destination_of_rule(winner(side, row, case)) for side in sides) for case in cases}
+        distances = [Fraction(split_distance(*route)) if route[0] != route[1] else Fraction(0) for route in routes]
+        least, most = least + Fraction(count) * min(distances), most + Fraction(count) * max(distances)
         before, after = next(iter(routes))
         if len(routes) > 1:
             undecided += count if any(first != second for first, second in routes) else 0
@@ -95,6 +106,7 @@ def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], f
         if before != after:
             moved = Fraction(count) * split_distance(before, after)
             expected[before, after] = expected.get((before, after), Fraction(0)) + moved
+    check_title(summarize_replay(result, {}, Labels()).title, least, most)
     # Two conditions that are not understood may be one and the same: such a result may count as not known.
     assert undecided <= result.unknown
     assert texts or not result.unknown
@@ -109,6 +121,15 @@ def check_routes(result: ReplayResult, rows: Iterable[tuple[Mapping[str, Any], f
                 winners = [winner(side, example.attributes, case) for side in sides]
                 assert (pair.before, pair.after) == tuple(map(destination_of_rule, winners))
             assert texts or tuple(entry and entry.name for entry in winners) in names
+
+
+def check_title(title: str, least: Fraction, most: Fraction) -> None:
+    """Hold the sentence against the numbers of conversations that move at least and at most."""
+    found = _TITLE.fullmatch(title)
+    assert found, title
+    numbers = ((found[name] or "none").replace(",", "") for name in ("unknown", "moved"))
+    unknown, moved = (0.0 if number == "none" else float(number) for number in numbers)
+    assert moved - 0.05 <= least <= most <= moved + unknown + 0.1, title
 
 
 def replayed(path: str, before: ReplaySide, after: ReplaySide, names: BotAttributes = NAMES) -> ReplayResult:

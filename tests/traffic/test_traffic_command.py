@@ -221,6 +221,23 @@ def test_a_file_that_no_plan_could_read_is_not_written(cxroute: Program) -> None
     assert not Path("t.csv").exists()
 
 
+@pytest.mark.parametrize("into", ["r.csv", "./r.csv", "link.csv"])
+def test_the_records_are_not_overwritten(cxroute: Program, into: str) -> None:
+    """They are the only copy, perhaps."""
+    Path("r.csv").write_text("intent,count\na,12\n")
+    Path("link.csv").symlink_to("r.csv")
+    assert 64 == cxroute("traffic", "import", "r.csv", "--into", into)
+    assert "--into is the file with the records" in sentence(cxroute)
+    assert "intent,count\na,12\n" == Path("r.csv").read_text()
+
+
+def test_a_wrong_row_is_an_error_in_the_file(cxroute: Program) -> None:
+    """And not in the manifests."""
+    Path("r.csv").write_text("intent,count\na,x\n")
+    assert 3 == cxroute("traffic", "import", "r.csv", "--into", "t.csv")
+    assert cxroute.err.endswith("\n1 error in r.csv.\n")
+
+
 def test_an_import_of_a_sample_is_the_sample(cxroute: Program) -> None:
     """Comments are skipped, and no cell is merged again."""
     Path("r.csv").write_text("intent,confidence,count\na,0.93,12\n(other),,30\n")

@@ -1,6 +1,7 @@
 """`cxroute traffic TASK`: a traffic sample from the endpoint's counters in Prometheus, or from records."""
 
 import argparse
+import os
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -104,6 +105,8 @@ def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
         raise UsageError("traffic import needs FILE: recorded conversations, as CSV or JSON lines")
     if options.period is not None and read_period(f"# period: {period}") is None:
         raise UsageError("--period must be two dates, the earlier one first, such as '2026-10-01 to 2026-10-31'")
+    if Path(options.into).exists() and os.path.realpath(options.file) == os.path.realpath(options.into):
+        raise UsageError("--into is the file with the records: name another one, so that they stay")
     cells = count_conversations(options.file, _read_columns(options.columns))
     confidence = f"rounded down to hundredths; of a merged cell, {_TENTHS}"
     return cells, {"source": Path(options.file).name, "period": period, "confidence": confidence}
