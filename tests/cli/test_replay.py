@@ -69,7 +69,7 @@ def test_the_exit_code_tells_whether_conversations_move(cxroute: Program) -> Non
     assert cxroute.out.endswith("none go elsewhere.\n")  # the same rules decide, whatever the condition means
     assert 2 == cxroute("replay", calls, odd, file("all.json", [ALL]), "--detailed-exitcode")
     assert cxroute.out.endswith(
-        "Of 6 recorded conversations, 2 are not known; of the others, none go elsewhere.\n"
+        "Of 6 recorded conversations, it is not known where 2 go; of the others, none go elsewhere.\n"
         "  Where they go depends on conditions that cxroute does not understand.\n"
     )
     without = file("few.csv", "intent\na\n")

@@ -66,14 +66,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Plan, print, and save the plan if requested."""
     check_undo_options(options)
-    single = {
-        "--live is for one tenant: set -e to the name of one environment": options.live is not None,
-        "--format html shows one environment: use --report DIR for one page per environment": output.form == "html",
-        # The environments are read at the same time: each would have some of the rows.
-        "--replay - reads stdin for one environment: set -e to its name, or name a file": options.replay == "-",
-    }
-    if is_list(options) and (errors := [text for text, applies in single.items() if applies]):
-        raise UsageError(errors[0])
+    if is_list(options):
+        _check_list(options, output)
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -120,6 +114,16 @@ async def read_and_plan(session: Session) -> Plan:
                 raise ManifestError(session.failed_tests) from None
             raise
     return await session.run_blocking(lambda: session.planner(live).build(live))
+
+
+def _check_list(options: argparse.Namespace, output: Output) -> None:
+    """Refuse options that are for one environment. Raises UsageError."""
+    if options.live is not None:
+        raise UsageError("--live is for one tenant: set -e to the name of one environment")
+    if output.form == "html":
+        raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
+    if options.replay == "-":  # the environments are read at the same time: each would have some of the rows
+        raise UsageError("--replay - reads stdin for one environment: set -e to its name, or name a file")
 
 
 async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
