@@ -103,19 +103,19 @@ def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_single_faults(part: int) -> None:
     """Any one fault at any request breaks no promise, and a transient one does not stop the run."""
-    assert [] == all_broken(*sampled([*single_faults()], part, 60))
+    assert [] == all_broken(*sampled([*single_faults()], part, 30))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_accidents_at_any_request(part: int) -> None:
     """Persons, other runs, signals and the death of the process, where locks bind and where they do not."""
-    assert [] == all_broken(*sampled([*accidents()], part, 60))
+    assert [] == all_broken(*sampled([*accidents()], part, 30))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_outages_and_pairs_of_faults(part: int) -> None:
     """A fault that lasts, and two or three at random requests."""
-    assert [] == all_broken(*sampled([*lasting()], part, 20), *islice(pairs(part + 7, 30), 30))
+    assert [] == all_broken(*sampled([*lasting()], part, 10), *islice(pairs(part + 7, 30), 15))
 
 
 @pytest.mark.parametrize("line", REGRESSIONS)

@@ -240,8 +240,8 @@ def test_memory_does_not_grow_with_the_file() -> None:
         finally:
             tracemalloc.stop()
 
-    full = peak(60_000, 1)  # the caches are full
-    assert peak(200_000 if FULL else 80_000, 1) < full + 3 < 60
+    full = peak(10_000, 1)  # the caches are full
+    assert peak(200_000 if FULL else 30_000, 1) < full + 3 < 60
     assert peak(2_000, 20_000) < 10
 
 
