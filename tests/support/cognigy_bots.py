@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 KEY: Final = "cognigy-key-of-a-test"
 PROJECT: Final = "5f0c0ffee0ddba11c0ffee00"
@@ -136,36 +136,18 @@ class FakeCognigy:
 def serving(cognigy: FakeCognigy) -> Iterator[FakeCognigy]:
     """Serve the API on a loopback socket until the end of the block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            cognigy.requests.append(self.path)
-            cognigy.methods.add(self.command)
-            cognigy.keys.add(self.headers["X-API-Key"])
-            if cognigy.faults:
-                self.wfile.write(cognigy.faults.pop(0))
-                self.close_connection = True
-                return
-            status, payload = cognigy.respond(self.path)
-            if self.headers["X-API-Key"] != cognigy.key:
-                status, payload = 401, {"detail": "Unauthorized"}
-            body = json.dumps(payload).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def respond(request: HttpRequest) -> HttpReply | bytes:
+        cognigy.requests.append(request.target)
+        cognigy.methods.add(request.method)
+        cognigy.keys.add(request.headers["X-API-Key"])
+        if cognigy.faults:
+            return cognigy.faults.pop(0)
+        status, payload = cognigy.respond(request.target)
+        is_known = request.headers["X-API-Key"] == cognigy.key
+        return HttpReply(status, payload) if is_known else HttpReply(401, {"detail": "Unauthorized"})
 
-        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - names of the base class
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        cognigy.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield cognigy
-        finally:
-            server.shutdown()
+    with threaded_server(respond) as cognigy.url:
+        yield cognigy
 
 
 def reply(status: str, body: bytes = b"{}", *headers: str, length: int | None = None) -> bytes:

@@ -8,14 +8,15 @@ import json
 import re
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote
 
-from tests.forge.azure.fake_server import serving
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "6ce954b1-ce1f-45d1-b94d-e6bf2464ba2c"
 REPOSITORY: Final = "2f3d611a-f012-4b39-b157-8db63f380226"
@@ -27,20 +28,6 @@ _START: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _COMMENT_LIMIT: Final = 150_000
 _CATEGORIES: Final = {"To Do": "Proposed", "Doing": "InProgress", "Won't do": "Removed", "Done": "Completed"}
 _SIGN_IN: Final = b"<html>Sign in</html>"
-
-
-class AzureReply(NamedTuple):
-    """A reply."""
-
-    status: int
-    form: object = None
-    headers: Mapping[str, str] = {}
-    body: bytes | None = None  # in place of the form
-
-    @property
-    def content(self) -> bytes:
-        """Return the bytes of the reply."""
-        return json.dumps(self.form).encode() if self.body is None else self.body
 
 
 class AzureRequest(NamedTuple):
@@ -102,9 +89,24 @@ class FakeAzure:
 
     # The interface of the contract suite
 
-    def serving(self) -> AbstractContextManager[None]:
-        """Serve on loopback."""
-        return serving(self)
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve the API on one port of loopback, and the artifacts on another."""
+        with threaded_server(self._respond) as self.url, threaded_server(self._respond) as self.blobs:
+            yield
+
+    def _respond(self, request: HttpRequest) -> HttpReply:
+        path = unquote(request.parts.path)
+        self.asked.append(f"{request.method} {path}")
+        if path == "/check-in":
+            return HttpReply(200)
+        if path.startswith("/blob/"):
+            self.token_sent_elsewhere |= "Authorization" in request.headers
+            run, name = request.parts.path.removeprefix("/blob/").split("/")
+            return self.take_fault(f"GET {request.parts.path}") or HttpReply(200, self.artifacts[int(run), name])
+        granted = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        query, kind = dict(parse_qsl(request.parts.query)), request.headers.get("Content-Type", "")
+        return self.answer(AzureRequest(request.method, path, query, request.form, kind, granted))
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a step."""
@@ -247,12 +249,12 @@ class FakeAzure:
 
     # The API
 
-    def answer(self, request: AzureRequest) -> AzureReply:
+    def answer(self, request: AzureRequest) -> HttpReply:
         """Execute a request if the token has the permission."""
         if fault := self.take_fault(f"{request.method} {request.path}"):
             return fault
         if request.granted is None:
-            return AzureReply(self.sign_in_status, None, {"Location": f"{self.url}/_signin"}, _SIGN_IN)
+            return HttpReply(self.sign_in_status, _SIGN_IN, {"Location": f"{self.url}/_signin"})
         for method, pattern, does, needs in _ROUTES:
             found = re.fullmatch(_COLLECTION + pattern, request.path)
             if found and method == request.method:
@@ -260,20 +262,20 @@ class FakeAzure:
                 return does(self, request, *found.groups()) if _allows(request.granted, needs) else _FORBIDDEN
         return _MISSING
 
-    def take_fault(self, asked: str) -> AzureReply | None:
+    def take_fault(self, asked: str) -> HttpReply | None:
         """Return the next fault for that request, once."""
         for number, fault in enumerate(self.faults):
             if re.search(fault.pattern, asked):
                 del self.faults[number]
-                return AzureReply(fault.status, None, fault.headers, fault.body)
+                return HttpReply(fault.status, fault.body, fault.headers)
         return None
 
-    def page(self, request: AzureRequest, items: list[Any]) -> AzureReply:
+    def page(self, request: AzureRequest, items: list[Any]) -> HttpReply:
         """Return a page of a list that has continuation tokens."""
         start = int(request.query.get("continuationToken", "0"))
         end = start + self.page_size
         headers = {"x-ms-continuationtoken": str(end)} if end < len(items) else {}
-        return AzureReply(200, {"count": len(items[start:end]), "value": items[start:end]}, headers)
+        return HttpReply(200, {"count": len(items[start:end]), "value": items[start:end]}, headers)
 
 
 def identity(login: str) -> dict[str, Any]:
@@ -285,51 +287,51 @@ def _allows(granted: frozenset[str], needs: str) -> bool:
     return not needs or bool(granted & set(needs.split()))
 
 
-def _listed(items: list[Any]) -> AzureReply:
-    return AzureReply(200, {"count": len(items), "value": items})
+def _listed(items: list[Any]) -> HttpReply:
+    return HttpReply(200, {"count": len(items), "value": items})
 
 
-def _connection(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
-    return AzureReply(200, {"authenticatedUser": identity(BOT)})
+def _connection(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
+    return HttpReply(200, {"authenticatedUser": identity(BOT)})
 
 
-def _threads(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+def _threads(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return _listed(hub.threads)
 
 
-def _write_thread(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _write_thread(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     (comment,) = request.form["comments"]
     if len(comment["content"].encode("utf-16-le")) > 2 * _COMMENT_LIMIT:
-        return AzureReply(400, {"message": "A discussion comment cannot be longer than 150000 characters."})
-    return AzureReply(200, hub.add_thread([{**comment, "author": identity(BOT)}]))
+        return HttpReply(400, {"message": "A discussion comment cannot be longer than 150000 characters."})
+    return HttpReply(200, hub.add_thread([{**comment, "author": identity(BOT)}]))
 
 
-def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: str) -> AzureReply:
+def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: str) -> HttpReply:
     for one in (one for found in hub.threads if found["id"] == int(thread) for one in found["comments"]):
         if one["id"] == int(comment):
             one["content"] = request.form["content"]
-            return AzureReply(200, one)
+            return HttpReply(200, one)
     return _MISSING
 
 
-def _wiql(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _wiql(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "[System.TeamProject] = @project" in request.form["query"]
     (tag,) = re.findall(r"\[System\.Tags\] CONTAINS '([^']*)'", request.form["query"])
     found = [item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")]
-    return AzureReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
+    return HttpReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
 
 
-def _items(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _items(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     ids, names = request.query["ids"].split(","), request.query["fields"].split(",")
     if len(ids) > 200:
-        return AzureReply(400, {"message": "VS403474: 200 work items at most."})
+        return HttpReply(400, {"message": "VS403474: 200 work items at most."})
     found = [item for item in hub.items if str(item["id"]) in ids]
     return _listed([{"id": item["id"], "fields": {name: item["fields"][name] for name in names}} for item in found])
 
 
-def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply:
+def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
     if request.content_type != "application/json-patch+json":
-        return AzureReply(415, {"message": "The request indicated a Content-Type that is not supported."})
+        return HttpReply(415, {"message": "The request indicated a Content-Type that is not supported."})
     new: dict[str, Any] = {
         "id": hub.next(),
         "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)},
@@ -344,82 +346,82 @@ def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply
         else:
             item["fields"][name] = change["value"]
     hub.items += [new] if item is new else []
-    return AzureReply(200, item)
+    return HttpReply(200, item)
 
 
-def _states(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+def _states(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return _listed([{"name": name, "category": category} for name, category in _CATEGORIES.items()])
 
 
-def _repository(_hub: FakeAzure, _request: AzureRequest) -> AzureReply:
-    return AzureReply(200, {"id": REPOSITORY, "defaultBranch": "refs/heads/main"})
+def _repository(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
+    return HttpReply(200, {"id": REPOSITORY, "defaultBranch": "refs/heads/main"})
 
 
-def _refs(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _refs(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     refs = [{"name": f"refs/heads/{name}", "objectId": "1" * 40} for name in ("maintenance", "main-old")]
     refs.append({"name": "refs/heads/main", "objectId": hub.tip})
     return hub.page(request, [ref for ref in refs if ref["name"].startswith("refs/" + request.query["filter"])])
 
 
-def _query_pulls(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _query_pulls(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     (query,) = request.form["queries"]
     assert "lastMergeCommit" == query["type"]
     (sha,) = query["items"]
     is_found = hub.pull.get("lastMergeCommit") == {"commitId": sha}
-    return AzureReply(200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]})
+    return HttpReply(200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]})
 
 
-def _definitions(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _definitions(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "true" == request.query["includeAllProperties"]
     known = {11: "/other.yml", PIPELINE: "/.azure-pipelines/routing-plan.yml"}
     return hub.page(request, [{"id": one, "process": {"type": 2, "yamlFilename": file}} for one, file in known.items()])
 
 
-def _builds(hub: FakeAzure, request: AzureRequest) -> AzureReply:
+def _builds(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     wanted = request.query["definitions"].split(",")
     assert ("queueTimeDescending", "pullRequest") == (request.query["queryOrder"], request.query["reasonFilter"])
     builds = sorted(hub.builds, key=lambda build: -int(build["id"]))
     return hub.page(request, [build for build in builds if str(build["definition"]["id"]) in wanted])
 
 
-def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> AzureReply:
+def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
     found = [build for build in hub.builds if build["id"] == int(run)]
-    return AzureReply(200, found[0]) if found else _MISSING
+    return HttpReply(200, found[0]) if found else _MISSING
 
 
-def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> AzureReply:
+def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
     names = [name for build, name in hub.artifacts if build == int(run)]
     url = f"{hub.blobs}/unsigned"
     return _listed([{"name": one, "resource": {"type": "PipelineArtifact", "downloadUrl": url}} for one in names])
 
 
-def _artifact(hub: FakeAzure, request: AzureRequest, pipeline: str, run: str) -> AzureReply:
+def _artifact(hub: FakeAzure, request: AzureRequest, pipeline: str, run: str) -> HttpReply:
     name = request.query["artifactName"]
     is_of_pipeline = any((one["id"], one["definition"]["id"]) == (int(run), int(pipeline)) for one in hub.builds)
     if not is_of_pipeline or (int(run), name) not in hub.artifacts:
         return _MISSING
     assert "signedContent" == request.query["$expand"]
-    return AzureReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
+    return HttpReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
 
 
-def _pull(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
-    return AzureReply(200, hub.pull)
+def _pull(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
+    return HttpReply(200, hub.pull)
 
 
-def _iterations(hub: FakeAzure, _request: AzureRequest) -> AzureReply:
+def _iterations(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return _listed(hub.iterations)
 
 
-def _members(hub: FakeAzure, request: AzureRequest, project: str, team: str) -> AzureReply:
+def _members(hub: FakeAzure, request: AzureRequest, project: str, team: str) -> HttpReply:
     if (project, team) not in hub.teams:
-        return AzureReply(404, {"message": f"The team with id '{team}' does not exist."})
+        return HttpReply(404, {"message": f"The team with id '{team}' does not exist."})
     start, size = int(request.query.get("$skip", "0")), min(int(request.query["$top"]), hub.page_size)
     group = {"identity": {**identity("nested"), "isContainer": True}}
     members = [group, *({"identity": identity(login)} for login in hub.teams[project, team])]
     return _listed(members[start : start + size])
 
 
-def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply:
+def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
     form, iteration = request.form, which.rpartition("/iterations/")[2]
     is_push = iteration.isdecimal() and iteration != which
     sha = hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"] if is_push else which.partition("/")[2]
@@ -427,15 +429,15 @@ def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> AzureReply
     state = {"succeeded": "success", "failed": "failure", "pending": "pending"}[form["state"]]
     name = f"{form['context']['genre']}/{form['context']['name']}"
     hub.posted.setdefault(sha, {})[name] = (state, form["description"])
-    return AzureReply(200, form)
+    return HttpReply(200, form)
 
 
-_MISSING: Final = AzureReply(404, {"message": "TF401019: it does not exist or you do not have permissions."})
-_FORBIDDEN: Final = AzureReply(403, {"message": "TF401027: You need the permission to perform this action."})
+_MISSING: Final = HttpReply(404, {"message": "TF401019: it does not exist or you do not have permissions."})
+_FORBIDDEN: Final = HttpReply(403, {"message": "TF401027: You need the permission to perform this action."})
 _PROJECT: Final = f"/{PROJECT}/_apis"
 _GIT: Final = f"{_PROJECT}/git/repositories/{REPOSITORY}"
 _READ: Final = "code notes approvals statuses plans"
-_ROUTES: Final[list[tuple[str, str, Callable[..., AzureReply], str]]] = [
+_ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", r"/_apis/connectionData", _connection, ""),
     ("GET", rf"{_GIT}/pullRequests/7", _pull, "approvals code"),
     ("GET", rf"{_GIT}/pullRequests/7/threads", _threads, "approvals notes code"),

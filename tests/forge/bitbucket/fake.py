@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -27,6 +25,7 @@ from tests.forge.contract import (
     FakeRun,
     Permission,
 )
+from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 REPOSITORY: Final = "acme/routing"
 TOKEN: Final = "ATCTT3xFfGN0Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
@@ -45,16 +44,8 @@ _STATES: Final = {"INPROGRESS": "pending", "SUCCESSFUL": "success", "FAILED": "f
 _SHORT: Final = 12  # digits of a hash in a pull request and its activity
 
 
-class BitbucketReply(NamedTuple):
-    """A response; `form` is JSON, or bytes as they are."""
-
-    status: int
-    form: object = None
-    headers: Mapping[str, str] = {}
-
-
-def _error(status: int, message: str, **detail: object) -> BitbucketReply:
-    return BitbucketReply(status, {"type": "error", "error": {"message": message, "detail": detail}})
+def _error(status: int, message: str, **detail: object) -> HttpReply:
+    return HttpReply(status, {"type": "error", "error": {"message": message, "detail": detail}})
 
 
 def _user(login: str) -> dict[str, str]:
@@ -97,19 +88,11 @@ class FakeBitbucket:
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
         """Serve the API on one port of loopback, and the files on another."""
-        servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(self)) for _ in range(2)]
-        self.url, self.files = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-        threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]
-        for server, thread in zip(servers, threads, strict=True):
-            server.daemon_threads = True
-            thread.start()
-        try:
+        with threaded_server(self._respond) as self.url, threaded_server(self._respond) as self.files:
             yield
-        finally:
-            for server, thread in zip(servers, threads, strict=True):
-                server.shutdown()
-                thread.join(5)
-                server.server_close()
+
+    def _respond(self, request: HttpRequest) -> HttpReply:
+        return self.answer(request.method, request.target, dict(request.headers), request.content)
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a step, the token's, and the address of this API."""
@@ -223,7 +206,7 @@ class FakeBitbucket:
         found = self.set_statuses.get(sha, {}).values()
         return {one["name"]: (_STATES[one["state"]], one["description"]) for one in found}
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> BitbucketReply:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> HttpReply:
         """Execute a request if the token has the scope."""
         parts = urlsplit(target)
         asked = f"{method} {parts.path}"
@@ -231,10 +214,10 @@ class FakeBitbucket:
         for fault in self.faults:
             if re.search(fault.pattern, asked):
                 self.faults.remove(fault)
-                return BitbucketReply(fault.status, fault.body, fault.headers)
+                return HttpReply(fault.status, fault.body, fault.headers)
         if parts.path.startswith("/file/"):
             self.token_sent_elsewhere |= "Authorization" in headers
-            return BitbucketReply(200, self.downloads[unquote(parts.path).removeprefix("/file/")])
+            return HttpReply(200, self.downloads[unquote(parts.path).removeprefix("/file/")])
         scopes = self.tokens.get(headers.get("Authorization", "").removeprefix("Bearer "))
         if scopes is None:
             return _error(401, "Token is invalid, expired, or not supported for this endpoint.")
@@ -249,13 +232,13 @@ class FakeBitbucket:
                 return self._paged(parts.path, query, reply) if isinstance(reply.form, list) else reply
         return _error(404, "Resource not found")
 
-    def _paged(self, path: str, query: Mapping[str, str], reply: BitbucketReply) -> BitbucketReply:
+    def _paged(self, path: str, query: Mapping[str, str], reply: HttpReply) -> HttpReply:
         assert isinstance(reply.form, list)
         size, number = min(self.page_size, int(query.get("pagelen", "10"))), int(query.get("page", "1"))
         form: dict[str, object] = {"pagelen": size, "values": reply.form[(number - 1) * size : number * size]}
         if len(reply.form) > number * size:
             form["next"] = f"{self.url}{path}?pagelen={size}&page={number + 1}"
-        return BitbucketReply(200, form)
+        return HttpReply(200, form)
 
 
 class BitbucketRequest(NamedTuple):
@@ -271,86 +254,82 @@ class BitbucketRequest(NamedTuple):
         return json.loads(self.content)
 
 
-def _list_comments(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> BitbucketReply:
-    return BitbucketReply(200, hub.comments.get(int(number), []))
+def _list_comments(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> HttpReply:
+    return HttpReply(200, hub.comments.get(int(number), []))
 
 
-def _add_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str) -> BitbucketReply:
+def _add_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str) -> HttpReply:
     raw = request.form["content"]["raw"]
-    return (
-        _error(400, "content: too long")
-        if len(raw) > 32768
-        else BitbucketReply(201, hub._comment(int(number), raw, BOT))
-    )
+    return _error(400, "content: too long") if len(raw) > 32768 else HttpReply(201, hub._comment(int(number), raw, BOT))
 
 
-def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str) -> BitbucketReply:
+def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str) -> HttpReply:
     for one in hub.comments.get(int(number), []):
         if one["id"] == int(identity) and one["user"]["uuid"] == f"{{{BOT}}}":
             one["content"]["raw"] = request.form["content"]["raw"]
-            return BitbucketReply(200, one)
+            return HttpReply(200, one)
     return _error(403, "This comment is by another author")
 
 
-def _repository(_hub: FakeBitbucket, _request: BitbucketRequest) -> BitbucketReply:
-    return BitbucketReply(200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}})
+def _repository(_hub: FakeBitbucket, _request: BitbucketRequest) -> HttpReply:
+    return HttpReply(200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}})
 
 
-def _branch(hub: FakeBitbucket, _request: BitbucketRequest) -> BitbucketReply:
-    return BitbucketReply(200, {"name": "main", "target": {"hash": hub.tip}})
+def _branch(hub: FakeBitbucket, _request: BitbucketRequest) -> HttpReply:
+    return HttpReply(200, {"name": "main", "target": {"hash": hub.tip}})
 
 
-def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> BitbucketReply:
+def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> HttpReply:
     found = [sha for sha in hub.commits if sha.startswith(prefix)]
     if len(found) != 1:
         return _error(404, "Commit not found")
-    return BitbucketReply(200, {"hash": found[0], "date": hub.commits[found[0]].isoformat()})
+    return HttpReply(200, {"hash": found[0], "date": hub.commits[found[0]].isoformat()})
 
 
-def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
+def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
     asked = (request.query.get("state", "MERGED"), request.query.get("sort", "-updated_on"))
-    return BitbucketReply(200, hub.merged) if asked == ("MERGED", "-updated_on") else _error(400, "not recorded")
+    return HttpReply(200, hub.merged) if asked == ("MERGED", "-updated_on") else _error(400, "not recorded")
 
 
-def _pull(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> BitbucketReply:
+def _pull(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> HttpReply:
     people = list(hub.participants.values())
     source = {"commit": {"hash": hub.head[:_SHORT]}, "repository": {"full_name": REPOSITORY}}
-    return BitbucketReply(
+    return HttpReply(
         200, {"id": int(number), "author": _user(OWNER_OF_REQUEST), "source": source, "participants": people}
     )
 
 
-def _list_activity(hub: FakeBitbucket, _request: BitbucketRequest, _number: str) -> BitbucketReply:
-    return BitbucketReply(200, hub.activity)
+def _list_activity(hub: FakeBitbucket, _request: BitbucketRequest, _number: str) -> HttpReply:
+    return HttpReply(200, hub.activity)
 
 
-def _list_pipelines(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
+def _list_pipelines(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
     asked = request.query.get("target.commit.hash", "")
-    return BitbucketReply(200, [one for one in hub.pipelines if asked.startswith(one["target"]["commit"]["hash"])])
+    return HttpReply(200, [one for one in hub.pipelines if asked.startswith(one["target"]["commit"]["hash"])])
 
 
-def _download(hub: FakeBitbucket, _request: BitbucketRequest, name: str) -> BitbucketReply:
+def _download(hub: FakeBitbucket, _request: BitbucketRequest, name: str) -> HttpReply:
     if name not in hub.downloads:
         return _error(404, f"Resource not found: {name}")
-    return BitbucketReply(302, b"", {"Location": f"{hub.files}/file/{name}"})
+    return HttpReply(302, b"", {"Location": f"{hub.files}/file/{name}"})
 
 
-def _upload(hub: FakeBitbucket, request: BitbucketRequest) -> BitbucketReply:
+def _upload(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + request.content)
     for part in message.iter_parts():
         content = part.get_payload(decode=True)
         assert isinstance(content, bytes)
         hub.downloads[str(part.get_filename())] = content
-    return BitbucketReply(201, b"")
+    return HttpReply(201, b"")
 
 
-def _set_status(hub: FakeBitbucket, request: BitbucketRequest, sha: str) -> BitbucketReply:
+def _set_status(hub: FakeBitbucket, request: BitbucketRequest, sha: str) -> HttpReply:
     form = request.form
     if not form.get("url") or len(form["key"]) > 40:
         return _error(400, "url: required, key: at most 40 characters")
     hub.set_statuses.setdefault(sha, {})[form["key"]] = form
-    return BitbucketReply(201, form)
+    return HttpReply(201, form)
 
 
 _ROUTES: Final[list[tuple[str, str, Any, str]]] = [
@@ -369,30 +348,6 @@ _ROUTES: Final[list[tuple[str, str, Any, str]]] = [
     ("POST", r"/commit/([0-9a-f]+)/statuses/build", _set_status, "repository:write"),
 ]
 """Requests, and the scope for each; the scope to write includes the one to read."""
-
-
-def _handler(hub: FakeBitbucket) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # head and body in one packet
-
-        def _do(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            reply = hub.answer(self.command, self.path, dict(self.headers.items()), content)
-            body = reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
-            self.send_response(reply.status)
-            for name, text in {"Content-Length": str(len(body)), **reply.headers}.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.close_connection |= "Content-Length" in reply.headers
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PUT = _do  # noqa: N815 - as http.server names them
-
-        def log_message(self, *_arguments: object) -> None:
-            """Do nothing."""
-
-    return Handler
 
 
 def fake_forge() -> FakeBitbucket:

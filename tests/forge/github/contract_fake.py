@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
-from tests.forge.github.fake import REPOSITORY, FakeGitHub, FakeReply, zipped
+from tests.forge.github.fake import REPOSITORY, FakeGitHub, zipped
 from tests.forge.github.fake_server import serving
+from tests.support.threaded_server import HttpReply
 
 _NUMBER: Final = 7
 _GRANTS: Final[Mapping[Permission, Mapping[str, str]]] = {
@@ -34,7 +35,7 @@ class _Faults(list[FakeFault]):
 
     def append(self, fault: FakeFault) -> None:
         """Add the fault to the server's."""
-        self._hub.faults.append((fault.pattern, FakeReply(fault.status, fault.body, fault.headers)))
+        self._hub.faults.append((fault.pattern, HttpReply(fault.status, fault.body, fault.headers)))
 
 
 @dataclass

@@ -8,8 +8,10 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlencode
+
+from tests.support.threaded_server import HttpReply
 
 REPOSITORY: Final = "acme/routing"
 TOKEN: Final = "ghs_Zq7Lw2Xv9Kd4Rt6Yb1Nm8Pc3Fj5Hs0Gu"
@@ -24,14 +26,6 @@ EVERYTHING: Final = {
 MAX_BODY: Final = 65_536
 HEAD: Final = "a" * 40
 MERGE: Final = "b" * 40
-
-
-class FakeReply(NamedTuple):
-    """A reply that replaces the real one."""
-
-    status: int
-    form: object = None  # bytes are sent as they are
-    headers: Mapping[str, str] = {}
 
 
 @dataclass
@@ -52,7 +46,7 @@ class FakeGitHub:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
-    faults: list[tuple[str, FakeReply]] = field(default_factory=list)
+    faults: list[tuple[str, HttpReply]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     tokens: dict[str, dict[str, str]] = field(default_factory=lambda: {TOKEN: EVERYTHING})
     token_sent_elsewhere: bool = False
@@ -121,7 +115,7 @@ class FakeGitHub:
         made = {"id": self.number(), "user": {"login": login}, "state": state, "commit_id": head}
         self.reviews.setdefault(number, []).append(made)
 
-    def take_fault(self, asked: str) -> FakeReply | None:
+    def take_fault(self, asked: str) -> HttpReply | None:
         """Return the reply that replaces the real one this time."""
         for number, (pattern, reply) in enumerate(self.faults):
             if re.search(pattern, asked):
@@ -131,26 +125,26 @@ class FakeGitHub:
 
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
-    ) -> FakeReply:
+    ) -> HttpReply:
         """Execute a request if the token has the permission."""
         method, path = asked
         if fault := self.take_fault(f"{method} {path}"):
             return fault
         if path == "/user":
             return (
-                FakeReply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
+                HttpReply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
             )
         for asks, pattern, does, needs in _ROUTES:
             found = re.fullmatch(pattern if pattern.startswith("/orgs/") else f"/repos/{REPOSITORY}{pattern}", path)
             if found and asks == method:
                 allowed = any(_allows(granted.get(name), method) for name in needs.split())
                 return does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
-        return FakeReply(404, {"message": "Not Found"})
+        return HttpReply(404, {"message": "Not Found"})
 
-    def _me(self) -> FakeReply:
-        return FakeReply(200, {"login": self.me})
+    def _me(self) -> HttpReply:
+        return HttpReply(200, {"login": self.me})
 
-    def paged(self, path: str, reply: FakeReply, query: Mapping[str, list[str]]) -> FakeReply:
+    def paged(self, path: str, reply: HttpReply, query: Mapping[str, list[str]]) -> HttpReply:
         """Return one page of a list, and the link to the next."""
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
@@ -159,116 +153,116 @@ class FakeGitHub:
         more = urlencode({name: values[0] for name, values in query.items()} | {"page": number + 1})
         following = f'<{self.url}{path}?{more}>; rel="next"'
         headers = {} if last else {"Link": following}
-        return FakeReply(200, reply.form[(number - 1) * size : number * size], headers)
+        return HttpReply(200, reply.form[(number - 1) * size : number * size], headers)
 
 
-def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
-    return FakeReply(200, hub.comments.get(int(number), []))
+def _comments(hub: FakeGitHub, _query: object, _form: object, number: str) -> HttpReply:
+    return HttpReply(200, hub.comments.get(int(number), []))
 
 
-def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> FakeReply:
+def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> HttpReply:
     if len(form["body"]) > MAX_BODY:
         return _TOO_LONG
-    return FakeReply(201, hub.comment(int(number), form["body"], hub.me))
+    return HttpReply(201, hub.comment(int(number), form["body"], hub.me))
 
 
-def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> FakeReply:
+def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> HttpReply:
     for one in (one for some in hub.comments.values() for one in some if one["id"] == int(identity)):
         if len(form["body"]) > MAX_BODY:
             return _TOO_LONG
         one["body"] = form["body"]
-        return FakeReply(200, one)
-    return FakeReply(404, {"message": "Not Found"})
+        return HttpReply(200, one)
+    return HttpReply(404, {"message": "Not Found"})
 
 
-def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
+def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> HttpReply:
     label, state = query["labels"][0], query["state"][0]
-    return FakeReply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
+    return HttpReply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
 
 
-def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
+def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
     kept = [{"name": one} for one in form["labels"] if one in hub.labels]
     number = len(hub.issues) + 1
     made = {"number": number, "user": {"login": hub.me}, "state": "open", **form, "labels": kept}
     hub.issues.append(made)
-    return FakeReply(201, made)
+    return HttpReply(201, made)
 
 
-def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> FakeReply:
+def _edit_issue(hub: FakeGitHub, _query: object, form: Any, number: str) -> HttpReply:
     hub.issues[int(number) - 1] |= form
-    return FakeReply(200, hub.issues[int(number) - 1])
+    return HttpReply(200, hub.issues[int(number) - 1])
 
 
-def _add_label(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
+def _add_label(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
     if form["name"] in hub.labels:
-        return FakeReply(422, {"message": "Validation Failed"})
+        return HttpReply(422, {"message": "Validation Failed"})
     hub.labels.add(form["name"])
-    return FakeReply(201, form)
+    return HttpReply(201, form)
 
 
-def _repository(hub: FakeGitHub, _query: object, _form: object) -> FakeReply:
-    return FakeReply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
+def _repository(hub: FakeGitHub, _query: object, _form: object) -> HttpReply:
+    return HttpReply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
 
 
-def _tip(hub: FakeGitHub, _query: object, _form: object) -> FakeReply:
-    return FakeReply(200, {"ref": "refs/heads/main", "object": {"sha": hub.tip}})
+def _tip(hub: FakeGitHub, _query: object, _form: object) -> HttpReply:
+    return HttpReply(200, {"ref": "refs/heads/main", "object": {"sha": hub.tip}})
 
 
-def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> FakeReply:
-    return FakeReply(200, hub.pulls.get(sha, []))
+def _pulls(hub: FakeGitHub, _query: object, _form: object, sha: str) -> HttpReply:
+    return HttpReply(200, hub.pulls.get(sha, []))
 
 
-def _add_pull(hub: FakeGitHub, _query: object, form: Any) -> FakeReply:
+def _add_pull(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
     if any(pull["head"] == form["head"] for pull in hub.created_pulls):
-        return FakeReply(422, {"message": "Validation Failed"})
+        return HttpReply(422, {"message": "Validation Failed"})
     hub.created_pulls.append(form)
-    return FakeReply(201, form)
+    return HttpReply(201, form)
 
 
-def _pull(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
+def _pull(hub: FakeGitHub, _query: object, _form: object, number: str) -> HttpReply:
     pull = hub.open_pulls.get(int(number))
-    return FakeReply(200, pull) if pull else FakeReply(404, {"message": "Not Found"})
+    return HttpReply(200, pull) if pull else HttpReply(404, {"message": "Not Found"})
 
 
-def _reviews(hub: FakeGitHub, _query: object, _form: object, number: str) -> FakeReply:
-    return FakeReply(200, hub.reviews.get(int(number), []))
+def _reviews(hub: FakeGitHub, _query: object, _form: object, number: str) -> HttpReply:
+    return HttpReply(200, hub.reviews.get(int(number), []))
 
 
-def _members(hub: FakeGitHub, _query: object, _form: object, organization: str, team: str) -> FakeReply:
+def _members(hub: FakeGitHub, _query: object, _form: object, organization: str, team: str) -> HttpReply:
     logins = hub.teams.get(f"@{organization}/{team}")
     if logins is None:
-        return FakeReply(404, {"message": "Not Found"})
-    return FakeReply(200, [{"login": login, "type": "User"} for login in logins])
+        return HttpReply(404, {"message": "Not Found"})
+    return HttpReply(200, [{"login": login, "type": "User"} for login in logins])
 
 
-def _add_status(hub: FakeGitHub, _query: object, form: Any, sha: str) -> FakeReply:
+def _add_status(hub: FakeGitHub, _query: object, form: Any, sha: str) -> HttpReply:
     if len(form["description"]) > 140:
-        return FakeReply(422, {"message": "Validation Failed"})
+        return HttpReply(422, {"message": "Validation Failed"})
     hub.statuses.setdefault(sha, []).append(form)
-    return FakeReply(201, form)
+    return HttpReply(201, form)
 
 
-def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> FakeReply:
+def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> HttpReply:
     head = query["head_sha"][0]
-    return FakeReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
+    return HttpReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
 
 
-def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> FakeReply:
+def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> HttpReply:
     found = [one for one, _ in hub.artifacts.values() if one["workflow_run"]["id"] == int(run)]
-    return FakeReply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
+    return HttpReply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
 
 
-def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> FakeReply:
-    return FakeReply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
+def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> HttpReply:
+    return HttpReply(302, None, {"Location": f"{hub.blobs}/blob/{identity}"})
 
 
 def _allows(granted: str | None, method: str) -> bool:
     return granted == "write" or (granted == "read" and method == "GET")
 
 
-_TOO_LONG: Final = FakeReply(422, {"message": "Body is too long (maximum is 65536 characters)"})
-_FORBIDDEN: Final = FakeReply(403, {"message": "Resource not accessible by integration"})
-_ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
+_TOO_LONG: Final = HttpReply(422, {"message": "Body is too long (maximum is 65536 characters)"})
+_FORBIDDEN: Final = HttpReply(403, {"message": "Resource not accessible by integration"})
+_ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", r"/issues/(\d+)/comments", _comments, "issues pull-requests"),
     ("POST", r"/issues/(\d+)/comments", _add_comment, "issues pull-requests"),
     ("PATCH", r"/issues/comments/(\d+)", _edit_comment, "issues pull-requests"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.forge.github.conftest import Stage, plan, write_report
-from tests.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub, FakeReply
+from tests.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub
+from tests.support.threaded_server import HttpReply
 
 APPLIED = {"outcomes": [{"address": "cards/r0", "status": "applied"}], "converged": True}
 
@@ -100,7 +101,7 @@ def test_a_plan_without_changes_only_edits_a_comment(hub: FakeGitHub, stage: Sta
 @pytest.mark.parametrize("request_", ["GET .*comments", "POST .*comments"])
 def test_without_the_permission_the_text_is_in_the_summary(hub: FakeGitHub, stage: Stage, request_: str) -> None:
     """As for a fork's pull request: the check is about the plan, not about the comment."""
-    hub.faults.append((request_, FakeReply(403, {"message": "Resource not accessible by integration"})))
+    hub.faults.append((request_, HttpReply(403, {"message": "Resource not accessible by integration"})))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "**1 to create**" in stage.summary
     assert "the job needs `permissions: pull-requests: write`" in stage.cxroute.err
@@ -242,6 +243,6 @@ def test_the_ref_names_the_pull_request_if_the_event_does_not(hub: FakeGitHub, s
 def test_a_token_that_the_server_repeats_is_hidden(hub: FakeGitHub, stage: Stage) -> None:
     """In any response of GitHub, or of a server in its place."""
     echoed: Any = {"message": f"bad token {TOKEN}"}
-    hub.faults.append(("GET .*comments", FakeReply(400, echoed)))
+    hub.faults.append(("GET .*comments", HttpReply(400, echoed)))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "bad token [secret]" in stage.cxroute.err

@@ -18,7 +18,8 @@ from reconciler.forge.drift_issue import (
 )
 from reconciler.forge.forge import Post, Skip
 from tests.forge.github.conftest import Stage, plan
-from tests.forge.github.fake import BOT, FakeGitHub, FakeReply
+from tests.forge.github.fake import BOT, FakeGitHub
+from tests.support.threaded_server import HttpReply
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
 SEEN = DriftObservation(
@@ -88,14 +89,14 @@ def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
 def test_an_issue_without_the_label_is_not_managed(hub: FakeGitHub, stage: Stage) -> None:
     """A user removed it from cxroute's control, even if the server lists it."""
     issue = {"number": 1, "user": {"login": BOT}, "body": BODY.format("0" * 16), "labels": [{"name": "bug"}]}
-    hub.faults.append(("GET .*issues", FakeReply(200, [issue])))
+    hub.faults.append(("GET .*issues", HttpReply(200, [issue])))
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
 
 
 def test_a_refusal_by_github_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
     """Unreported drift is not ignored."""
-    hub.faults.append(("POST .*issues", FakeReply(403, {"message": "no"})))
+    hub.faults.append(("POST .*issues", HttpReply(403, {"message": "no"})))
     assert 1 == look(stage, plan())
     assert "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: write`" in (
         stage.cxroute.err

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.forge.github.conftest import Stage, plan
-from tests.forge.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
+from tests.forge.github.fake import HEAD, MERGE, FakeGitHub, zipped
+from tests.support.threaded_server import HttpReply
 
 PLAN = json.dumps(plan())
 BY_HAND = "Start the apply workflow manually"
@@ -178,7 +179,7 @@ def test_other_plans_are_refused(hub: FakeGitHub, stage: Stage, case: Callable[[
 def test_a_pull_request_that_github_lists_late_is_found(hub: FakeGitHub, stage: Stage) -> None:
     """A merge starts the run before all of GitHub knows it."""
     kept(hub)
-    hub.faults += [("GET .*/pulls", FakeReply(200, []))] * 2
+    hub.faults += [("GET .*/pulls", HttpReply(200, []))] * 2
     assert 0 == fetch(stage)
     assert [2.0, 8.0] == stage.slept
 

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, NamedTuple, get_args
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Final, get_args
+from urllib.parse import parse_qs, unquote
 
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "acme/platform/routing"  # in a subgroup
 PROJECT_ID, FORK_ID = 42, 77
 TOKEN: Final = "glpat-Zq7Lw2Xv9Kd4Rt6Yb1Nm"
 NUMBER: Final = 7
 _BEGIN: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
-
-
-class GitLabReply(NamedTuple):
-    """A reply; a body in bytes is sent as it is."""
-
-    status: int
-    form: object = None
-    headers: Mapping[str, str] = {}
 
 
 @dataclass
@@ -89,17 +79,16 @@ class FakeGitLab:
     @contextmanager
     def serving(self) -> Iterator[FakeGitLab]:
         """Serve on loopback."""
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with threaded_server(self._respond) as self.url:
             yield self
-        finally:
-            server.shutdown()
-            thread.join(5)
-            server.server_close()
+
+    def _respond(self, request: HttpRequest) -> HttpReply:
+        path = request.parts.path
+        self.asked.append(f"{request.method} {path}")
+        if path == "/check-in":
+            return HttpReply(200)
+        granted = self.tokens.get(request.headers.get("PRIVATE-TOKEN", ""))
+        return self.answer((request.method, path), parse_qs(request.parts.query), request.form, granted)
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a job."""
@@ -214,173 +203,140 @@ class FakeGitLab:
 
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: set[str] | None
-    ) -> GitLabReply:
+    ) -> HttpReply:
         """Execute a request if the token has the permission."""
         method, path = asked
         for number, fault in enumerate(self.faults):
             if re.search(fault.pattern, f"{method} {path}"):
                 del self.faults[number]
-                return GitLabReply(fault.status, fault.body, fault.headers)
+                return HttpReply(fault.status, fault.body, fault.headers)
         if granted is None:
-            return GitLabReply(401, {"message": "401 Unauthorized"})
+            return HttpReply(401, {"message": "401 Unauthorized"})
         for asks, pattern, does, needs in _ROUTES:
             match = re.fullmatch(f"/api/v4{pattern.replace('PROJECT', PROJECT.replace('/', '%2F'))}", path)
             if match and asks == method:
                 if needs and not granted & set(needs.split()):
                     scope = {"error": "insufficient_scope", "error_description": "The request requires higher rights."}
-                    return GitLabReply(403, scope)
+                    return HttpReply(403, scope)
                 return self._paged(path, does(self, query, form, *map(unquote, match.groups())), query)
-        return GitLabReply(404, {"message": "404 Project Not Found"})
+        return HttpReply(404, {"message": "404 Project Not Found"})
 
-    def _paged(self, path: str, reply: GitLabReply, query: Mapping[str, list[str]]) -> GitLabReply:
+    def _paged(self, path: str, reply: HttpReply, query: Mapping[str, list[str]]) -> HttpReply:
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
         size, page = min(self.page_size, int(query.get("per_page", ["20"])[0])), int(query.get("page", ["1"])[0])
         more = "&".join(f"{name}={values[0]}" for name, values in query.items() if name != "page")
         following = f'<{self.url}{path}?{more}&page={page + 1}>; rel="next"'
         headers = {} if len(reply.form) <= page * size else {"Link": following}
-        return GitLabReply(200, reply.form[(page - 1) * size : page * size], headers)
+        return HttpReply(200, reply.form[(page - 1) * size : page * size], headers)
 
 
-def _handler(hub: FakeGitLab) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # head and body in one packet
-
-        def _do(self) -> None:
-            parts = urlsplit(self.path)
-            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            hub.asked.append(f"{self.command} {parts.path}")
-            if parts.path == "/check-in":
-                self._send(GitLabReply(200))
-                return
-            asked, form = (self.command, parts.path), json.loads(content) if content else None
-            granted = hub.tokens.get(self.headers.get("PRIVATE-TOKEN", ""))
-            self._send(hub.answer(asked, parse_qs(parts.query), form, granted))
-
-        def _send(self, reply: GitLabReply) -> None:
-            body = reply.form if isinstance(reply.form, bytes) else json.dumps(reply.form).encode()
-            self.send_response(reply.status)
-            for name, text in {"Content-Length": str(len(body)), **reply.headers}.items():
-                self.send_header(name, text)
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = self.close_connection or reply.headers.get("Content-Length") is not None
-
-        do_GET = do_POST = do_PUT = _do  # noqa: N815 - as http.server names them
-
-        def log_message(self, *_arguments: object) -> None:
-            """Do nothing."""
-
-    return Handler
+_NOT_FOUND: Final = HttpReply(404, {"message": "404 Not found"})
 
 
-_NOT_FOUND: Final = GitLabReply(404, {"message": "404 Not found"})
+def _user(_hub: FakeGitLab, _query: object, _form: object) -> HttpReply:
+    return HttpReply(200, {"username": BOT})
 
 
-def _user(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
-    return GitLabReply(200, {"username": BOT})
+def _project(_hub: FakeGitLab, _query: object, _form: object) -> HttpReply:
+    return HttpReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
 
 
-def _project(_hub: FakeGitLab, _query: object, _form: object) -> GitLabReply:
-    return GitLabReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
+def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> HttpReply:
+    return HttpReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
 
 
-def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> GitLabReply:
-    return GitLabReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
+def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> HttpReply:
+    return HttpReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
 
 
-def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> GitLabReply:
-    return GitLabReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
+def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> HttpReply:
+    return HttpReply(200, hub.requests[int(number)])
 
 
-def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
-    return GitLabReply(200, hub.requests[int(number)])
+def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> HttpReply:
+    return HttpReply(200, hub.versions[int(number)])
 
 
-def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
-    return GitLabReply(200, hub.versions[int(number)])
+def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> HttpReply:
+    return HttpReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
 
 
-def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
-    return GitLabReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
+def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> HttpReply:
+    return HttpReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
 
 
-def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> GitLabReply:
-    return GitLabReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
-
-
-def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> GitLabReply:
+def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> HttpReply:
     listed = hub.request_notes.get(int(number), [])
-    return GitLabReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
+    return HttpReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
 
 
-def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> GitLabReply:
+def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> HttpReply:
     body = form["body"]
     if re.search(r"^/\w", body, re.MULTILINE):  # a quick action: GitLab executes it, and removes the line
-        return GitLabReply(202, {"commands_changes": {}})
+        return HttpReply(202, {"commands_changes": {}})
     if len(body) > 1_000_000:
-        return GitLabReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
+        return HttpReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
     if not note:
-        return GitLabReply(201, hub.add_note(BOT, body, int(number)))
+        return HttpReply(201, hub.add_note(BOT, body, int(number)))
     for one in hub.request_notes.get(int(number), []):
         if one["id"] == int(note) and one["author"]["username"] == BOT:
             one["body"] = body
-            return GitLabReply(200, one)
+            return HttpReply(200, one)
     return _NOT_FOUND
 
 
-def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> GitLabReply:
+def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> HttpReply:
     state, label = query["state"][0], query["labels"][0]
-    return GitLabReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
+    return HttpReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
 
 
-def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> GitLabReply:
+def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> HttpReply:
     labels, number = form["labels"].split(","), len(hub.kept_issues) + 1
     issue = {**form, "iid": number, "labels": labels, "state": "opened", "author": {"username": BOT}}
     hub.kept_issues.append(issue)
-    return GitLabReply(201, issue)
+    return HttpReply(201, issue)
 
 
-def _edit_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
+def _edit_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> HttpReply:
     issue = hub.kept_issues[int(number) - 1]
     issue["description"] = form.get("description", issue["description"])
     issue["state"] = "closed" if form.get("state_event") == "close" else issue["state"]
-    return GitLabReply(200, issue)
+    return HttpReply(200, issue)
 
 
-def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> GitLabReply:
+def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> HttpReply:
     hub.issue_notes.setdefault(int(number), []).append(form)
-    return GitLabReply(201, form)
+    return HttpReply(201, form)
 
 
-def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> GitLabReply:
-    return GitLabReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
+def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> HttpReply:
+    return HttpReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
 
 
-def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> GitLabReply:
-    return GitLabReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
+def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> HttpReply:
+    return HttpReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
 
 
-def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> GitLabReply:
+def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> HttpReply:
     content = hub.artifacts.get(int(job), {}).get(path)
-    return _NOT_FOUND if content is None else GitLabReply(200, content)
+    return _NOT_FOUND if content is None else HttpReply(200, content)
 
 
-def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> GitLabReply:
-    return GitLabReply(200, hub.groups[group]) if group in hub.groups else GitLabReply(404, {"message": "404 Group"})
+def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> HttpReply:
+    return HttpReply(200, hub.groups[group]) if group in hub.groups else HttpReply(404, {"message": "404 Group"})
 
 
-def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> GitLabReply:
+def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> HttpReply:
     before = [one for one in hub.commit_statuses if (one["sha"], one["name"]) == (sha, form["name"])]
     if before and before[-1]["state"] == form["state"] == "pending":
-        return GitLabReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
+        return HttpReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
     hub.commit_statuses.append({**form, "sha": sha})
-    return GitLabReply(201, form)
+    return HttpReply(201, form)
 
 
 _REQUEST: Final = r"/projects/PROJECT/merge_requests/(\d+)"
-_ROUTES: Final[list[tuple[str, str, Callable[..., GitLabReply], str]]] = [
+_ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", "/user", _user, ""),
     ("GET", "/projects/PROJECT", _project, "code plans"),
     ("GET", "/projects/PROJECT/repository/branches/([^/]+)", _branch, "code"),
