@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from reconciler.text.prometheus import exposition, metric, sample
+from reconciler.text.prometheus import metric, sample
 
 
 def test_a_metric_is_its_header_and_its_value() -> None:
     """A large count has all its digits."""
     lines = ["# HELP calls_total Calls.", "# TYPE calls_total counter", "calls_total 12345678901"]
     assert lines == list(metric("calls_total", "counter", "Calls.", 12_345_678_901))
-    assert "a\nb\n" == exposition("ab")
 
 
 def test_a_label_cannot_end_its_line() -> None:

@@ -1,65 +1,45 @@
 """Reads a bot from a folder of the Cognigy CLI, from exported intents, or from the API, with GET requests only."""
 
+import os
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from reconciler.cognigy.bot import (
-    Bot,
-    BotError,
-    BotIntent,
-    LookupCase,
-    merge_bot,
-    parse_cases,
-    parse_intents,
-    require_named,
-)
+from reconciler.cognigy.bot import Bot, BotError, BotIntent, LookupCase, merge_bot
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.files import MIB, read_file
-from reconciler.text.json_values import STRICT_DECODER, as_object, as_text
+from reconciler.text.json_values import STRICT_DECODER, as_object, as_text, list_objects, text_at
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences
 _MAX_FILES: Final = 2_000  # flows of a folder, times locales
+_MAX_NAME: Final = 256  # characters, as the endpoint accepts
+_MAX_LABEL: Final = 97  # characters before the `...` of a cut label
 _PAGE: Final = 100  # items of a page, the most that the API sends
 
 
 def read_bot(path: Path) -> Bot:
     """Return the bot of a folder or a file. Raises BotError."""
-    place = sanitize(str(path))
-    try:
-        is_folder = path.is_dir()
-    except OSError as error:  # in a folder without permission
-        raise BotError(f"cannot read {place}: {error.strerror}") from None
-    if not is_folder:
-        return merge_bot(parse_intents(_read_json(path, path), place))
+    if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises an error in a folder without permission
+        return merge_bot(_parse_intents(*_read_json(path, path)))
     root = next((each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path)
     files = list(islice(root.glob("*/*/intents.json"), _MAX_FILES + 1))
     if not 0 < len(files) <= _MAX_FILES:
         advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
-        raise BotError(f"{place} has {'too many' if files else 'no'} files with intents; {advice}")
+        raise BotError(f"{sanitize(str(path))} has {'too many' if files else 'no'} files with intents; {advice}")
     listed = root / "locales.json"
-    locales = parse_locales(_read_json(listed, root), sanitize(str(listed))) if listed.exists() else {}
+    locales = _parse_locales(*_read_json(listed, root)) if listed.exists() else {}
     ranks = {name: rank for rank, name in enumerate(locales)}
     intents: list[BotIntent] = []
     cases: list[LookupCase] = []
-    for flow, _, locale in sorted(
-        (file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2]) for file in files
-    ):
-        folder = root / flow / locale
-        intents += parse_intents(_read_json(folder / "intents.json", root), sanitize(str(folder / "intents.json")))
-        chart = folder / "chart.json"
+    flows = ((file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2], file) for file in files)
+    for flow, _, _, file in sorted(flows):
+        intents += _parse_intents(*_read_json(file, root))
+        chart = file.with_name("chart.json")
         if chart.exists():
-            cases += parse_cases(_read_json(chart, root), flow, sanitize(str(chart)))
+            cases += _parse_cases(*_read_json(chart, root), flow)
     return merge_bot(intents, cases)
-
-
-def parse_locales(payload: object, place: str) -> dict[str, str]:
-    """Return the ids of a project's locales by name, the primary one first. Raises BotError."""
-    message = f"{place}: not a list of locales with names; pull the flows again with the Cognigy CLI"
-    ordered = sorted(require_named(payload, message), key=lambda item: (item.get("primary") is not True, item["name"]))
-    return {item["name"]: str(item.get("_id") or "") for item in ordered}
 
 
 def read_limited(path: Path, limit: int) -> bytes:
@@ -70,14 +50,73 @@ def read_limited(path: Path, limit: int) -> bytes:
         raise BotError(f"cannot read {sanitize(str(path))}: {error.strerror}") from None
 
 
-def _read_json(path: Path, root: Path) -> Any:  # noqa: ANN401 - any JSON
+def _read_json(path: Path, root: Path) -> tuple[Any, str]:
+    """Return a file's JSON, and its path for messages. Raises BotError."""
     place = sanitize(str(path))
     try:
         if path != root and not path.resolve().is_relative_to(root.resolve()):
             raise BotError(f"{place} is a link that leaves the folder; copy the file instead")
-        return STRICT_DECODER.decode(read_limited(path, _MAX_BYTES).decode("utf-8-sig"))
+        return STRICT_DECODER.decode(read_limited(path, _MAX_BYTES).decode("utf-8-sig")), place
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
+
+
+def _parse_intents(payload: object, place: str) -> list[BotIntent]:
+    """Return the intents of one flow and locale, as the API and the exported files hold them. Raises BotError."""
+    items = _require_named(payload, f"{place}: not a list of intents with names; export the flow's intents as JSON")
+    names = {as_text(item.get(field)): item["name"] for item in items for field in ("_id", "referenceId")}
+    return [_parse_intent(item, names) for item in items]
+
+
+def _require_named(payload: object, message: str) -> list[dict[str, Any]]:
+    """Return a list of objects, each with a name. Raises BotError with the message."""
+    items: list[Any] = payload if isinstance(payload, list) else [None]
+    if not all(isinstance(as_object(item).get("name"), str) for item in items):
+        raise BotError(message)
+    return items
+
+
+def _parse_intent(item: dict[str, Any], names: dict[str, str]) -> BotIntent:
+    """Return an intent; `names` are the names of its flow's intents by id."""
+    name, parent = item["name"], as_text(item.get("parent") or item.get("parentIntentId"))
+    unusable = not name.strip() or len(name) > _MAX_NAME or _encodable(name) != name
+    exclusions = (("disabled", "isDisabled"), ("reject", "isRejectIntent"))
+    exclusion = next((word for word, field in exclusions if item.get(field) is True), "unusable name" * unusable)
+    label = sanitize(" ".join(as_text(item.get("description")).split()), _MAX_LABEL)
+    # The API names the parent by its id, which may be unknown; an exported file by its name.
+    above = names.get(parent, parent if "parent" in item else "") if parent else ""
+    return BotIntent(name, label, _encodable(above), _encodable(as_text(item.get("referenceId"))), exclusion)
+
+
+def _encodable(text: str) -> str:
+    """Return the text with `?` for the unpaired surrogates that JSON can hold and a file cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _parse_cases(payload: object, place: str, flow: str) -> list[LookupCase]:
+    """Return the cases of the Lookup nodes on the intent in a flow's chart. Raises BotError."""
+    chart = as_object(payload)
+    if not isinstance(chart.get("nodes"), list):
+        raise BotError(f"{place}: not a chart with nodes; pull the flow again with the Cognigy CLI")
+    nodes = {text_at(node, "_id"): node for node in list_objects(chart, "nodes")}
+    cases = []
+    for relation in list_objects(chart, "relations"):
+        lookup, below = nodes.get(text_at(relation, "node"), {}), relation.get("children")
+        is_on_intent = lookup.get("type") == "switch" and text_at(lookup, "config", "switch", "type") == "intent"
+        if not is_on_intent or lookup.get("isDisabled") is True:
+            continue
+        for child in below if isinstance(below, list) else ():
+            case = nodes.get(as_text(child), {})
+            intent = text_at(case, "config", "case", "value") if case.get("type") == "case" else ""
+            cases += [LookupCase(_encodable(intent), flow)] if intent else []
+    return cases
+
+
+def _parse_locales(payload: object, place: str) -> dict[str, str]:
+    """Return the ids of a project's locales by name, the primary one first. Raises BotError."""
+    message = f"{place}: not a list of locales with names; pull the flows again with the Cognigy CLI"
+    ordered = sorted(_require_named(payload, message), key=lambda item: (item.get("primary") is not True, item["name"]))
+    return {item["name"]: str(item.get("_id") or "") for item in ordered}
 
 
 def page_by_cursor(response: RestResponse, payload: object) -> ListPage:
@@ -106,14 +145,14 @@ def read_project(client: RestClient, project: str) -> Bot:
     fields = {"projectId": project}
     flows = _list(client, "/flows", fields, Purpose("list the flows", "project"))
     listed = _list(client, "/locales", fields, Purpose("list the locales", "project"))
-    locales = parse_locales(listed, "the list of locales")
+    locales = _parse_locales(listed, "the list of locales")
     intents: list[BotIntent] = []
     for flow in sorted(flows, key=lambda item: as_text(item.get("name"))):
         place = f"the intents of flow {quote_name(as_text(flow.get('name')))}"
         for locale in locales.values():
             fields = {"includeChildren": "true", "preferredLocaleId": locale}
             path = f"/flows/{quote(as_text(flow.get('_id')), safe='')}/intents"
-            intents += parse_intents(_list(client, path, fields, Purpose(f"list {place}", "flow")), place)
+            intents += _parse_intents(_list(client, path, fields, Purpose(f"list {place}", "flow")), place)
     return merge_bot(intents)
 
 

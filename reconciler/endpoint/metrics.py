@@ -8,7 +8,7 @@ from math import nextafter
 from typing import Final
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
-from reconciler.text.prometheus import exposition, metric_header, sample
+from reconciler.text.prometheus import metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -63,7 +63,7 @@ class Metrics:
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
         """Return all metrics in Prometheus' text format, with `gauges` by name."""
-        return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
+        return "".join(f"{line}\n" for line in self._lines(gauges)).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
         yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
@@ -79,6 +79,6 @@ class Metrics:
             yield sample("cxroute_request_seconds_bucket", count, le=bound)
         yield sample("cxroute_request_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_request_seconds_count", counts[-1])
-        for name, value in gauges.items():
+        for name, value in {"cxroute_waiting": self.waiting_requests, **gauges}.items():
             yield f"# TYPE {name} gauge"
             yield sample(name, f"{value:g}")

@@ -1,6 +1,6 @@
 """Prometheus' text format (its "exposition formats", version 0.0.4): headers, samples, labels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -23,8 +23,3 @@ def metric(name: str, kind: str, text: str, value: float) -> Iterator[str]:
     """Yield the lines of a metric that has one value."""
     yield from metric_header(name, kind, text)
     yield sample(name, f"{value:.14g}")
-
-
-def exposition(lines: Iterable[str]) -> str:
-    """Return the lines as a text."""
-    return "".join(f"{line}\n" for line in lines)

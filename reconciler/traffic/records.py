@@ -77,7 +77,8 @@ class RecordReader:
         self.attributes: tuple[str, ...] = ()  # of the columns without `count`
         self.line = 1  # the first line of the row that is read
         self.size = 0  # bytes of the row that is read
-        self._stream, self._bot, self._default_count = stream, bot, default_count
+        self._stream, self._default_count = stream, default_count
+        self._bot_names = {"intent": bot.intent, "confidence": bot.confidence}  # the attributes of these columns
         self._lines: list[str] = []  # of the row that is read
         self._separator = ","
         self._parsers: list[Callable[[str], CellValue]] = []  # of the columns
@@ -196,9 +197,8 @@ class RecordReader:
         lines = chain([first], lines)
         self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in ("{", "[")
         if self.is_json:
-            known = ("intent", "confidence", COUNT_COLUMN)
-            others = sorted({*(tested or ())} - {self._bot.intent, self._bot.confidence, *known})
-            yield ["intent", "confidence", *others, COUNT_COLUMN]
+            others = {*(tested or ())} - {*self._bot_names, *self._bot_names.values(), COUNT_COLUMN}
+            yield [*self._bot_names, *sorted(others), COUNT_COLUMN]
             for line in lines:
                 yield self._parse_line(line)
                 self._end_row()
@@ -219,12 +219,11 @@ class RecordReader:
         """Return the values of a JSON object as cells; a missing name is an empty cell. Raises StopReadingError."""
         if not line.strip():
             return []
-        long = {"intent": self._bot.intent, "confidence": self._bot.confidence}
         try:
             pairs = _DECODER.decode(line)
             if not isinstance(pairs, tuple):
                 raise ValueError  # noqa: TRY004, TRY301 - as for a text that is not JSON
-            values = {long.get(name, name): value for name, value in pairs}
+            values = {self._bot_names.get(name, name): value for name, value in pairs}
             if len(values) != len(pairs):
                 raise ValueError  # noqa: TRY301
             values.setdefault(COUNT_COLUMN, 1)
@@ -234,8 +233,8 @@ class RecordReader:
 
     def _read_header(self, cells: list[str], tested: Collection[str] | None) -> None:
         """Let the reader know its columns, and which of them are read. Raises StopReadingError if one is wrong."""
-        self.names, intent, confidence = cells, self._bot.intent, self._bot.confidence
-        attributes = [{"intent": intent, "confidence": confidence}.get(name, name) for name in cells]
+        self.names, (intent, confidence) = cells, self._bot_names.values()
+        attributes = [self._bot_names.get(name, name) for name in cells]
         if not self.is_json:  # whose names are those of the rules
             self._check_columns(attributes)
         parsers = dict.fromkeys(attributes if tested is None else tested, _parse_value)
@@ -266,10 +265,9 @@ class RecordReader:
             raise StopReadingError
 
     def _warn_of_similar_names(self) -> None:
-        names = {"intent": self._bot.intent, "confidence": self._bot.confidence}
-        missing = [name for name, attribute in names.items() if attribute not in self.attributes]
+        missing = {name: attribute for name, attribute in self._bot_names.items() if attribute not in self.attributes}
         for name in self.names:
-            near = suggest(name, [*missing, *(names[key] for key in missing)])
+            near = suggest(name, [*missing, *missing.values()])
             if near and name != COUNT_COLUMN:
                 self._locate()
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"

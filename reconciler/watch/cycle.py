@@ -17,7 +17,7 @@ from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.text.prometheus import exposition, metric, metric_header, sample
+from reconciler.text.prometheus import metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 """clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict or a failing route
@@ -306,7 +306,7 @@ class WatchMetrics:
 
     def format_text(self) -> str:
         """Return all metrics in Prometheus' text format."""
-        return exposition(self._lines())
+        return "".join(f"{line}\n" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
         for name, text in _GAUGE_HELP.items():
