@@ -14,6 +14,8 @@ from contextlib import suppress
 from datetime import date
 from functools import lru_cache, partial
 from itertools import chain
+from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from reconciler.errors import ManifestError, UsageError
@@ -23,7 +25,7 @@ from reconciler.manifest.yaml_reader import StopReadingError, decode_text, stop_
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import MIB, open_regular
-from reconciler.text.json_values import parse_finite, refuse_constant
+from reconciler.text.json_values import refuse_constant
 from reconciler.text.suggest import suggest
 
 CellValue = str | int | float | None
@@ -45,7 +47,7 @@ _CSV_ERRORS: Final = {
 }  # parts of the messages of the module csv -> messages of findings
 _JSON_PROBLEM: Final = "this line is not a JSON object that has each name once, and texts, numbers, true, false or null"
 _JSON_HINT: Final = 'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse_constant, parse_float=parse_finite)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse_constant)
 
 
 class ParsedRow(NamedTuple):
@@ -310,9 +312,11 @@ class RecordReader:
 
 
 def _as_cell(value: object) -> str:
-    if not isinstance(value, str | int | float | None):
-        raise ValueError  # noqa: TRY004 - as for a text that is not JSON
-    return "" if value is None else json.dumps(value)
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if not isinstance(value, int | float | None) or (isinstance(value, float) and not isfinite(value)):
+        raise ValueError
+    return "" if value is None else repr(value).lower()  # True is true
 
 
 def _parse_value(cell: str) -> CellValue:
