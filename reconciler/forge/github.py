@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from reconciler.errors import RefusedError
 from reconciler.forge import forge
-from reconciler.forge.archive import read_archive_file
-from reconciler.forge.plan_report import read_json_object
+from reconciler.forge.plan_report import read_archive_file, read_json_object
 from reconciler.forge.step import StepVariables
 from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
 from reconciler.text.json_values import as_object, list_objects, number_at, text_at
