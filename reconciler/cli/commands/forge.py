@@ -18,12 +18,12 @@ from reconciler.cli.output import Output
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
-from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun, connect_forge
+from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
 from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
-from reconciler.rest.client import RestClock, RestError
+from reconciler.rest.client import RestClient, RestClock, RestError
 from reconciler.text.files import MIB, read_text
 from reconciler.text.json_values import parse_object
 from reconciler.text.redact import REDACTOR
@@ -129,7 +129,8 @@ class Step(NamedTuple):
         if not token or not token.isascii() or not token.isprintable():
             raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
         with open_rest_http() as http:
-            yield connect_forge(self.module, http, run, token)
+            client = RestClient(dialect=self.module.DIALECT, http=http, base=run.api, token=token)
+            yield self.module.ADAPTER(client, run)
 
     @contextmanager
     def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
