@@ -154,15 +154,13 @@ async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> A
         yield redacted(direct.carry)
 
 
-@contextmanager
-def open_rest_http() -> Iterator["httpx.Client"]:
-    """Open a client of another REST API. It reads no netrc and no other proxy variables, and follows no redirects."""
+def open_rest_http() -> "httpx.Client":
+    """Return a client of another REST API. It reads no netrc and no other proxy variables, and follows no redirects."""
     import httpx  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
 
     proxy = os.environ.get("CXROUTE_PROXY")
     transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
-    with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_REST_SECONDS) as http:
-        yield http
+    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_REST_SECONDS)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
         if journal is not None:
             raise UsageError(_JOURNAL_ALONE)
         return session
-    path = Path(journal) if journal else journal_path()
+    path = journal_path(journal)
     recorded = read_runs(path)
     request = UndoRequest.of(find_run(recorded, name, path), recorded, session.environment, session.address, journal)
     request.refuse_running(utc_now())

@@ -74,9 +74,9 @@ def ignored_by_git(path: Path) -> Path:
     return path
 
 
-def journal_path() -> Path:
-    """Return the path of the journal: $CXROUTE_JOURNAL, otherwise .cxroute/journal.jsonl."""
-    return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
+def journal_path(option: str | None = None) -> Path:
+    """Return the path of the journal: that of --journal, then $CXROUTE_JOURNAL, then .cxroute/journal.jsonl."""
+    return Path(option or os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
 
 
 def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:

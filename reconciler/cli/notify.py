@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -33,21 +33,12 @@ ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
 _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
-class WebhookAddress(NamedTuple):
-    """A webhook URL. Knowing it is enough to post, so messages show only the host."""
-
-    url: str
-    host: str
-    is_local: bool  # it is on this machine
-
-
-def parse_address(url: str, label: str) -> WebhookAddress:
-    """Return the address. Raises UsageError, which names the address by `label` and does not quote it."""
+def webhook_host(url: str, label: str) -> str:
+    """Return the host of a webhook's URL. Raises UsageError, which names the URL by `label` and does not quote it."""
     parts = request_url(url)
     if parts is None:
         raise UsageError(f"{label} is not a URL that begins with https:// (http:// for this machine only)")
-    host = parts.hostname or ""
-    return WebhookAddress(url, host, is_loopback(host))
+    return parts.hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,7 @@ class Webhook:
     """One webhook. `sleep` waits, in seconds."""
 
     http: httpx.AsyncClient
-    address: WebhookAddress
+    url: str  # knowing it is enough to post, so messages show only the host
     sleep: Callable[[float], Awaitable[object]]
 
     async def send(self, message: dict[str, Any]) -> str:
@@ -76,11 +67,11 @@ class Webhook:
                 # A longer delay is ignored.
                 is_short = value.isascii() and value.isdecimal() and len(value) < 6  # noqa: PLR2004 - digits
                 await self.sleep(min(float(value), _MAX_WAIT) if is_short else _FIRST_WAIT * 2.0**attempt)
-        return f"{self.address.host}: {error}"
+        return f"{urlsplit(self.url).hostname}: {error}"
 
     async def _send_once(self, body: bytes) -> httpx.Response | str:
         headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
-        request = self.http.build_request("POST", self.address.url, content=body, headers=headers)
+        request = self.http.build_request("POST", self.url, content=body, headers=headers)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 response = await self.http.send(request, stream=True, follow_redirects=False)
@@ -92,7 +83,7 @@ class Webhook:
         return response
 
 
-def webhook_address(session: Session) -> WebhookAddress:
+def webhook_url(session: Session) -> str:
     """Return the address. Raises UsageError for an invalid address, or one that this environment may not use."""
     settings = session.environment.notify
     if settings is not None and settings.url_env is not None:
@@ -100,13 +91,13 @@ def webhook_address(session: Session) -> WebhookAddress:
         REDACTOR.add(urlsplit(url).path)
     else:
         url, source = str(settings.url if settings else ""), "notify.url"
-    address = parse_address(url, source)
+    host = webhook_host(url, source)
     local = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
-    if address.is_local and not local:
-        raise UsageError(f"{address.host} is this machine, which is notified of tenants on this machine only")
-    if session.simulated and not address.is_local:
-        raise UsageError(f"the sandbox is simulated, so {address.host} is not notified")
-    return address
+    if is_loopback(host) and not local:
+        raise UsageError(f"{host} is this machine, which is notified of tenants on this machine only")
+    if session.simulated and not is_loopback(host):
+        raise UsageError(f"the sandbox is simulated, so {host} is not notified")
+    return url
 
 
 async def notify(session: Session, cycle: CycleResult) -> None:
@@ -131,13 +122,13 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         outbox.waiting.clear()
         return 0, 0
     try:
-        address = webhook_address(session)
+        url, proxy_url = webhook_url(session), os.environ.get("CXROUTE_PROXY")
         # The client ignores the environment of the process; an address on this machine needs no proxy.
-        url = os.environ.get("CXROUTE_PROXY")
-        proxy = parse_proxy(url) if url and not address.is_local else None
+        is_local = is_loopback(urlsplit(url).hostname or "")
+        proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
         transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
-            delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
+            delivered, failure = await outbox.deliver(Webhook(http, url, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")
         return 0, 1

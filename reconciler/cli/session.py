@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.apply.settings import BlockingRunner, run_inline
+from reconciler.apply.settings import BlockingRunner, Result, run_inline
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
 PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)  # whose tenant the simulator here replaces
-Result = TypeVar("Result")
 
 
 @dataclass(slots=True)

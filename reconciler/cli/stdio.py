@@ -77,16 +77,10 @@ def silence(stream: TextIO) -> None:
 @contextmanager
 def guard_stdio() -> Iterator[None]:
     """Guard stdout and stderr; some schedulers start programs without them, so a null device replaces them."""
-    before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as stack:
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if stream is None:
-                stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
+        for given, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
+            stream = given or stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, cast("TextIO", GuardedStream(stream)))
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = before
+            stack.enter_context(redirect(cast("TextIO", GuardedStream(stream))))
+        yield

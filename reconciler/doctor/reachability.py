@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import socket
 import ssl
 import time
@@ -21,19 +20,19 @@ _DAY: Final = 86_400.0
 _EXPIRY_WARNING_DAYS: Final = 14
 
 
-def check_network_settings() -> list[CheckResult]:
-    """Return findings on the proxy and the certificate authorities."""
+def check_network_settings(proxy_url: str | None, ca_file: Path | None) -> list[CheckResult]:
+    """Return findings on the values of CXROUTE_PROXY and CXROUTE_CA_FILE."""
     lines = []
     try:
-        if url := os.environ.get("CXROUTE_PROXY"):
-            proxy = parse_proxy(url).url
+        if proxy_url:
+            proxy = parse_proxy(proxy_url).url
             text = f"all requests go through {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"
             lines.append(CheckResult("proxy", "ok", text))
     except CxrouteError as error:
         lines.append(CheckResult("proxy", "fail", str(error), "Correct or unset CXROUTE_PROXY"))
     try:
-        if file := os.environ.get("CXROUTE_CA_FILE"):
-            load_tls_context(Path(file))
+        if ca_file:
+            load_tls_context(ca_file)
             text = "the public authorities, and those in the file that CXROUTE_CA_FILE names"
             lines.append(CheckResult("authorities", "ok", text))
     except CxrouteError as error:
@@ -42,8 +41,8 @@ def check_network_settings() -> list[CheckResult]:
     return lines
 
 
-async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
-    """Return how far a connection gets; each step may take so many seconds."""
+async def check_reachability(server: ServerUrl, seconds: float, ca_file: Path | None) -> CheckResult:
+    """Return how far a connection gets; each step may take so many seconds. Raises CxrouteError for the file."""
     name = "network"
     try:
         async with asyncio.timeout(seconds):
@@ -58,11 +57,7 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
         return CheckResult(name, "fail", text, "Check the port, and any firewall. Behind a proxy, set CXROUTE_PROXY")
     if server.scheme == "http":
         return CheckResult(name, "ok", f"{server.authority} can be reached, without TLS")
-    file = os.environ.get("CXROUTE_CA_FILE")
-    try:
-        context = load_tls_context(Path(file) if file else None)
-    except CxrouteError:  # `check_network_settings` reports it
-        context = load_tls_context(None)
+    context = load_tls_context(ca_file)
     try:
         days = await _connect(server, context, seconds)
     except (OSError, TimeoutError) as error:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from reconciler.forge import forge
-from reconciler.forge.archive import read_archive_file
+from reconciler.forge.plan_report import read_archive_file
 from reconciler.forge.step import StepVariables
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
 from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, parse_object, text_at

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
-import httpx
-
 from reconciler.rest.client import RestClient, RestDialect
 
 PLAN_FILE: Final = "plan.json"  # in the artifact of a plan
@@ -141,8 +139,3 @@ class ForgeModule(Protocol):
 
     def read_run(self, variables: Mapping[str, str]) -> PipelineRun:
         """Return the run of a step, from its variables. Raises UsageError outside of a pipeline."""
-
-
-def connect_forge(module: ForgeModule, http: httpx.Client, run: PipelineRun, token: str) -> Forge:
-    """Connect to the repository of a run."""
-    return module.ADAPTER(RestClient(dialect=module.DIALECT, http=http, base=run.api, token=token), run)

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from reconciler.errors import RefusedError
 from reconciler.forge import forge
-from reconciler.forge.archive import read_archive_file
-from reconciler.forge.plan_report import read_json_object
+from reconciler.forge.plan_report import read_archive_file, read_json_object
 from reconciler.forge.step import StepVariables
 from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
 from reconciler.text.json_values import as_object, list_objects, number_at, text_at
@@ -24,7 +23,6 @@ DIALECT: Final = RestDialect(
     headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
 )
 LABEL: Final = "cxroute-drift"
-_MANUAL_EVENT: Final = "workflow_dispatch"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
@@ -49,7 +47,7 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
         id=run,
         attempt=attempt,
         sha=StepVariables({"GITHUB_SHA": sha}, "GitHub").sha("GITHUB_SHA"),
-        is_manual=variables.get("GITHUB_EVENT_NAME") == _MANUAL_EVENT,
+        is_manual=variables.get("GITHUB_EVENT_NAME") == "workflow_dispatch",
         actor=step.matching("GITHUB_ACTOR", _ACTOR, "nobody"),
         api=step.address("GITHUB_API_URL", "https://api.github.com"),
         link=f"[run]({server}/{repository}/actions/runs/{run}/attempts/{attempt})",

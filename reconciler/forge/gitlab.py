@@ -19,7 +19,6 @@ DIALECT: Final = RestDialect(
     token_header=("PRIVATE-TOKEN", "{}"),
 )
 LABEL: Final = "cxroute-drift"
-PLAN_JOB: Final = "cxroute-plan"
 _PROJECT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+")  # with subgroups
 _ACTOR: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _OWNER: Final = re.compile(r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)")
@@ -155,7 +154,7 @@ class GitLab:
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the artifact of the environment's job; only this file is downloaded."""
-        name = f"{PLAN_JOB}: [{environment}]"
+        name = f"cxroute-plan: [{environment}]"
         planned = [int(job["id"]) for job in self._list_jobs(run) if job.get("name") == name]
         if not planned:
             return None

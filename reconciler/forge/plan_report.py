@@ -1,12 +1,15 @@
-"""The report of a plan, as `cxroute plan --report DIR` writes it: the parts that a note needs."""
+"""The report of a plan, as `cxroute plan --report DIR` writes it: in a directory, or in an archive from a forge."""
 
+import io
 import json
 import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.errors import UsageError
+from reconciler.errors import RefusedError, UsageError
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.text.files import MIB, read_file, read_text
 from reconciler.text.json_values import as_object, list_objects, number_at
@@ -14,6 +17,8 @@ from reconciler.text.json_values import as_object, list_objects, number_at
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
 _MAX_FILE_BYTES: Final = 128 * MIB
+_ENCRYPTED: Final = 0x1
+_MAX_ENTRIES: Final = 1000  # entries of an archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +64,24 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     return as_object(content)
+
+
+def read_archive_file(archive: bytes, name: str, max_bytes: int, folder: str = "") -> bytes:
+    """Return the file of that exact name, also in `folder`. Raises RefusedError if there is none, two, or a larger."""
+    names = (name, f"{folder}/{name}") if folder else (name,)
+    # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename in names]
+            if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
+                raise RefusedError(f"the artifact must contain exactly one {name}")
+            (entry,) = entries
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & _ENCRYPTED:
+                raise RefusedError(f"{name} in the artifact has an unexpected compression or is encrypted")
+            with opened.open(entry) as file:
+                content = file.read(max_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
+        raise RefusedError("the artifact is not a valid archive; plan again") from None
+    if len(content) > max_bytes:
+        raise RefusedError(f"{name} in the artifact is larger than {max_bytes >> 20} MiB, the limit for a plan")
+    return content

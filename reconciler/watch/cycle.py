@@ -265,7 +265,6 @@ _GAUGE_HELP: Final = {
     "failures_in_a_row": "Failed rounds since the last successful one.",
     "last_round_seconds": "Duration of the last round.",
 }
-_DELIVERY_RESULTS: Final = ("sent", "failed")
 
 
 class WatchMetrics:
@@ -323,4 +322,4 @@ class WatchMetrics:
         yield from metric("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
         name = "cxroute_notifications_total"
         yield from metric_header(name, "counter", "Messages to the webhook, by result.")
-        yield from (sample(name, self.notifications[result], result=result) for result in _DELIVERY_RESULTS)
+        yield from (sample(name, self.notifications[result], result=result) for result in ("sent", "failed"))

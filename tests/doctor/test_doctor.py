@@ -296,11 +296,9 @@ def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.Mo
     found = lines(cxroute, 1)
     assert "all requests go through 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
     assert "no connection" in found["token"][1]
-    monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
-    (line,) = check_network_settings()
+    (line,) = check_network_settings(canary.proxy("127.0.0.1:9"), None)
     assert (found["proxy"][1], []) == (line.message, canary.find_leaks(repr(line)))
-    monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9").replace("http", "socks5"))
-    (line,) = check_network_settings()
+    (line,) = check_network_settings(canary.proxy("127.0.0.1:9").replace("http", "socks5"), None)
     assert ("fail", []) == (line.status, canary.find_leaks(repr(line)))
 
 

@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from reconciler.cli.commands.forge import FORGES
-from reconciler.forge.forge import Approvals, CommitStatus, Forge, ForgeModule, connect_forge
-from reconciler.rest.client import RestClock, RestError
+from reconciler.forge.forge import Approvals, CommitStatus, Forge
+from reconciler.rest.client import RestClient, RestClock, RestError
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeForge, FakeRun, Permission
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
@@ -110,8 +110,9 @@ class Stage:
     def adapter(self) -> Iterator[Forge]:
         """Connect the adapter as a command does."""
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=10) as http:
-            token = os.environ[self.forge.token_variable]
-            yield connect_forge(cast("ForgeModule", self.module), http, self.module.read_run(os.environ), token)
+            run, token = self.module.read_run(os.environ), os.environ[self.forge.token_variable]
+            client = RestClient(dialect=self.module.DIALECT, http=http, base=run.api, token=token)
+            yield self.module.ADAPTER(client, run)
 
     def approvals(self) -> Approvals:
         """Read the approvals of the pull request."""

@@ -119,14 +119,14 @@ class _Doctor:
 
     async def network(self) -> bool:
         """Return whether the servers can be reached; through a proxy, only a request can tell."""
-        settings = check_network_settings()
+        settings = check_network_settings(os.environ.get("CXROUTE_PROXY"), ca_file())
         self.lines += settings
         failed = any(line.status == "fail" for line in settings)
         if failed or any(line.name == "proxy" for line in settings):
             return not failed
         seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
         servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
-        reached = [await check_reachability(server, seconds) for server in servers.values()]
+        reached = [await check_reachability(server, seconds, ca_file()) for server in servers.values()]
         self.lines += reached
         return all(line.status != "fail" for line in reached)
 

@@ -1,14 +1,36 @@
 """`cxroute github|gitlab|azure|bitbucket TASK`: steps of a pipeline other than plan and apply (docs/github.md)."""
 
 import argparse
+import json
 import os
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, cast
 
-from reconciler.cli.forge_tasks import NOTES, TASKS, Step, load_forge
+from reconciler.cli.clients import open_rest_http
+from reconciler.cli.command_line import require_single
+from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
-from reconciler.forge.consent import MEMBERS_TOKEN
+from reconciler.errors import RefusedError, UsageError
+from reconciler.forge import consent, drift_issue, note, reviewed_plan
+from reconciler.forge.consent import MEMBERS_TOKEN, Voters
+from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
+from reconciler.forge.plan_report import read_json_object, read_plan_report
 from reconciler.forge.step import StepFiles
+from reconciler.plan.consent import describe_consent
+from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.rest.client import RestClient, RestClock, RestError
+from reconciler.text.files import MIB, read_text
+from reconciler.text.json_values import parse_object
 from reconciler.text.redact import REDACTOR
+
+_LONGEST_NUMBER: Final = 12
+_PLAN_PAUSES: Final = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0)  # seconds before each attempt
+_NOTES: Final = ("comment", "note")
 
 
 class ForgeOptions(NamedTuple):
@@ -28,18 +50,18 @@ FORGES: Final = {
     "azure": ForgeOptions((*_COMMON, "drift-issue"), ".azure-pipelines/routing-plan.yml"),
     "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),  # Bitbucket has no issues
 }
-_REPORTING: Final = ("outputs", "widget", *NOTES, "consent")  # tasks with --report
+_REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     name = parser.prog.rpartition(" ")[2]  # the command is the name of the forge
-    forge, token_variable = FORGES[name], load_forge(name).DIALECT.token_variable
+    forge, token_variable = FORGES[name], _load_forge(name).DIALECT.token_variable
     parser.set_defaults(forge=name)
     parser.add_argument("task", choices=forge.tasks, help=f"the task; the variable {token_variable} holds the token")
     parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
     plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in _REPORTING))
     plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
-    comment = parser.add_argument_group(next(task for task in forge.tasks if task in NOTES))
+    comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
     comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
     comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="mark the plan as out of date")
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
@@ -58,8 +80,227 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    module = load_forge(options.forge)
+    module = _load_forge(options.forge)
     for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
         REDACTOR.add(os.environ.get(variable))
-    TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
+    _TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
     return 0
+
+
+def _load_forge(name: str) -> ForgeModule:
+    """Import the adapter of a forge: "github"."""
+    return cast("ForgeModule", import_module(f"reconciler.forge.{name}"))
+
+
+class Step(NamedTuple):
+    """A step of a pipeline: its options, its output, the forge, and the files that the forge reads."""
+
+    options: argparse.Namespace
+    output: Output
+    module: ForgeModule
+    files: StepFiles
+
+    def required(self, name: str, option: str) -> str:
+        """Return the value of an option. Raises UsageError."""
+        value = getattr(self.options, name)
+        if not value:
+            raise UsageError(f"{option} is required")
+        return str(value)
+
+    @property
+    def environment(self) -> str:
+        """Return the environment. Raises UsageError without one, and for several."""
+        return require_single(self.required("environment", "-e ENV"))
+
+    def read_run(self) -> PipelineRun:
+        """Return the run of this step, with the pull request of --pull-request. Raises UsageError."""
+        run, number = self.module.read_run(os.environ), self.options.pull_request
+        if not number:
+            return run
+        if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+            raise UsageError(f"--pull-request {number}: not a number")
+        return replace(run, pull_request=int(number))
+
+    @contextmanager
+    def connect(self, run: PipelineRun, token_variable: str = "") -> Iterator[Forge]:
+        """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
+        variable = token_variable or self.module.DIALECT.token_variable
+        token = os.environ.get(variable, "").strip()
+        if not token or not token.isascii() or not token.isprintable():
+            raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
+        with open_rest_http() as http:
+            client = RestClient(dialect=self.module.DIALECT, http=http, base=run.api, token=token)
+            yield self.module.ADAPTER(client, run)
+
+    @contextmanager
+    def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
+        """Connect with the token that can read members, if there is one."""
+        has_token = os.environ.get(MEMBERS_TOKEN, "").strip()
+        with self.connect(run, MEMBERS_TOKEN) if has_token else nullcontext(forge) as directory:
+            yield Voters(forge, directory, number, head)
+
+    def author(self, forge: Forge) -> str:
+        """Return the login of --author, or of the token: only notes by that login are edited."""
+        return self.options.author or forge.fetch_login()
+
+
+def _write_outputs(step: Step) -> None:
+    directory = Path(step.required("report", "--report DIR"))
+    if report := read_plan_report(directory):
+        step.files.write_outputs({"has-changes": "true" if report.has_changes else "false", **report.counts})
+        step.files.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
+        step.files.add_summary(report.text.partition("\n")[2])
+
+
+def _write_widget(step: Step) -> None:
+    """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
+    directory = Path(step.required("report", "--report DIR"))
+    if report := read_plan_report(directory):
+        create, update, adopt, delete = (report.counts[action] for action in COUNTED_ACTIONS)
+        counts = {"create": create, "update": update + adopt, "delete": delete}
+        write_text(directory / "tfplan.json", json.dumps(counts))
+
+
+def _publish_note(step: Step) -> None:
+    run, options = step.read_run(), step.options
+    request = _build_request(step, run)
+    if options.report is None:
+        step.files.add_summary(request.desired.text)
+    if run.pull_request is None:
+        place = " Its text is in the job summary." if step.files.summary else ""
+        step.output.note(f"There is no pull request for the comment.{place}")
+        return
+    try:
+        with step.connect(run) as forge:
+            notes = forge.list_notes(run.pull_request)
+            desired = replace(request.desired, author=step.author(forge), limit=forge.max_text)
+            decision = request.decide(notes, desired)
+            step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
+    except (RestError, UsageError) as error:
+        place = "; the text of the comment is in the job summary" if step.files.summary else ""
+        step.output.warn(f"{error}{place}")
+        if options.report is not None:
+            step.files.add_summary(request.desired.text)
+
+
+def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
+    options = step.options
+    if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
+        raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
+    if options.report is not None and (report := read_plan_report(Path(options.report))):
+        return note.request_plan(report, run)
+    environment, now = step.environment, datetime.now(UTC)
+    if options.report is not None:
+        return note.request_planless(environment, run, now)
+    if options.applied is not None:
+        return note.request_applied(environment, read_json_object(Path(options.applied)), run, now)
+    return note.request_outdated(environment, options.outdated, run, now)
+
+
+def _write_reviewed_plan(step: Step) -> None:
+    """Write the plan that was reviewed for this commit. Pull request and reason of a failure are step outputs."""
+    environment, out = step.environment, Path(step.required("out", "--out FILE"))
+    run = step.read_run()
+    try:
+        with step.connect(run) as forge:
+            tip = forge.fetch_branch_tip()
+            sleep = RestClock().sleep
+            source = None if run.is_manual else reviewed_plan.find_merged_request(forge, run, tip, sleep)
+            step.files.write_outputs({"pull-request": source.number if source else ""})
+            reviewed_plan.check_is_tip(run, tip)
+            plan = reviewed_plan.fetch_reviewed_plan(forge, run, environment, step.options.workflow, source)
+            if source:
+                with step.connect_voters(run, forge, source.number, source.head) as voters:
+                    consent.refuse_missing(voters, plan, environment)
+    except RefusedError as refused:
+        step.files.write_outputs({"reason": refused})
+        raise
+    write_text(out, plan)
+    where = f"{forge.request} {source.number}" if source else "this run"
+    step.output.result(f"wrote the reviewed plan of {where}: {out}\n")
+
+
+def _update_consent(step: Step) -> None:
+    """Set the status of the consent of a pull request's head. Raises RefusedError if consent is missing."""
+    environment, run = step.environment, step.read_run()
+    if run.pull_request is None:
+        raise UsageError("there is no pull request whose consent could be read")
+    with step.connect(run) as forge:
+
+        def report(state: Literal["pending", "success", "failure"], text: str) -> None:
+            forge.set_status(run.sha, consent.make_status(environment, state, text))
+
+        if step.options.unchanged:
+            report("success", "No manifest is changed: no consent is needed")
+            step.output.result("no manifest is changed: no consent is needed\n")
+            return
+        plan = _fetch_planned(step, forge, run)
+        if plan is None:
+            step.output.result(f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n")
+            return
+        report("pending", "Reading the approvals")  # in place of an earlier success, should this fail
+        try:
+            needed = consent.list_needed(plan, environment)
+            with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
+                missing = consent.find_missing(voters, needed)
+        except (RestError, RefusedError, UsageError):
+            with suppress(RestError):
+                report("failure", "The consent could not be read: see the run")
+            raise
+        if missing:
+            report("failure", f"Consent is missing: {describe_consent(missing)}")
+            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}")
+        text = "No consent is needed: no queue with owners gains or loses callers"
+        text = f"Consent is given: {describe_consent(needed)}" if needed else text
+        report("success", text)
+        step.output.result(f"{text}\n")
+
+
+def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
+    """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
+    if step.options.report is not None:
+        return read_json_object(Path(step.options.report, PLAN_FILE))
+    for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
+        RestClock().sleep(pause)
+        if plan_run := forge.find_plan_run(run.sha, step.options.workflow):
+            content = forge.fetch_plan(plan_run.id, step.environment)
+            return parse_object(content) if content else None
+    return None
+
+
+def _update_issue(step: Step) -> None:
+    environment, plan_file = step.environment, step.required("plan", "--plan FILE")
+    plan = read_json_object(Path(plan_file))
+    if plan.get("environment") != environment or "changes" not in plan:
+        remedy = "Write it with `cxroute drift --format json`"
+        raise UsageError(f"{plan_file} does not contain the drift of {environment}. {remedy}")
+    body = Path(step.required("body", "--body FILE"))
+    try:
+        text = read_text(body, 16 * MIB)
+    except OSError as error:
+        raise UsageError(f"cannot read {body}: {error.strerror}") from error
+    run = step.read_run()
+    step.files.add_summary(text)
+    when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({run.link})"
+    with step.connect(run) as forge:
+        drift = drift_issue.DriftObservation(
+            environment=environment,
+            author=step.author(forge),
+            difference=drift_issue.difference_digest(plan),
+            text=text,
+            when=when,
+            limit=forge.max_text,
+        )
+        for decision in drift_issue.decide_issues(forge.list_drift_issues(), drift):
+            step.output.result(f"{drift_issue.write_issue(forge, decision)}\n")
+
+
+_TASKS: Final[dict[str, Callable[[Step], None]]] = {
+    "outputs": _write_outputs,
+    "widget": _write_widget,
+    "comment": _publish_note,
+    "note": _publish_note,
+    "consent": _update_consent,
+    "reviewed-plan": _write_reviewed_plan,
+    "drift-issue": _update_issue,
+}

@@ -1,7 +1,6 @@
 """`cxroute history`: the journal, as a list of runs or one run in full."""
 
 import argparse
-from pathlib import Path
 
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.files import journal_path
@@ -20,7 +19,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    path = Path(options.journal) if options.journal else journal_path()
+    path = journal_path(options.journal)
     recorded = read_runs(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
     if options.run is not None:
         recorded_run = find_run(recorded, options.run, path)

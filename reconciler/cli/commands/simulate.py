@@ -67,17 +67,16 @@ def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str)
 
 
 def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    pages: dict[str, Any] = {}
+    fields: dict[str, Any] = {"position": "", "size": "", "next": ""}
     match listed.paging:
         case profiles.PageNumber() as paging:
-            pages = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
+            fields = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
         case profiles.SkipTop() as paging:
-            pages = {"position": paging.skip, "size": paging.top, "next": paging.next}
+            fields = {"position": paging.skip, "size": paging.top, "next": paging.next}
         case profiles.NextLink() as paging:
-            pages = {"position": "cursor", "size": paging.size or "", "next": paging.next}
+            fields = {"position": "cursor", "size": paging.size or "", "next": paging.next}
         case profiles.ScrollToken() as paging:
-            pages = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
-    fields: dict[str, Any] = {"position": "", "first": 0, "size": "", "next": "", **pages}
+            fields = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
     renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
     fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}
     fields |= {"no_content": listed.no_content, "names": renamed, "numbers": listed.ids == "number"}

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import httpx
 import pytest
@@ -14,17 +13,8 @@ import pytest
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import azure
 from reconciler.forge.azure import read_run
-from reconciler.forge.forge import (
-    Approvals,
-    CommitStatus,
-    Forge,
-    ForgeModule,
-    MergedRequest,
-    PlanRun,
-    Post,
-    connect_forge,
-)
-from reconciler.rest.client import RestError
+from reconciler.forge.forge import Approvals, CommitStatus, Forge, MergedRequest, PlanRun, Post
+from reconciler.rest.client import RestClient, RestError
 from tests.forge.azure.fake import FakeAzure, identity
 from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
 from tests.support.program import Program
@@ -45,8 +35,9 @@ def hub() -> Iterator[FakeAzure]:
 def adapter(hub: FakeAzure, run: FakeRun | None = None) -> Iterator[Forge]:
     """Connect to it, in a run of the pull request."""
     variables = hub.variables(run or FakeRun())
+    step, token = read_run(variables), variables["SYSTEM_ACCESSTOKEN"]
     with httpx.Client(trust_env=False, timeout=10) as http:
-        yield connect_forge(cast("ForgeModule", azure), http, read_run(variables), variables["SYSTEM_ACCESSTOKEN"])
+        yield azure.AzureDevOps(RestClient(dialect=azure.DIALECT, http=http, base=step.api, token=token), step)
 
 
 def approvals(hub: FakeAzure) -> Approvals:

@@ -6,14 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import httpx
 import pytest
 
 from reconciler.forge import bitbucket
-from reconciler.forge.forge import Forge, ForgeModule, connect_forge
-from reconciler.rest.client import RestClock
+from reconciler.forge.forge import Forge
+from reconciler.rest.client import RestClient, RestClock
 from tests.forge.bitbucket.fake import TOKEN, FakeBitbucket
 from tests.forge.contract import MERGE, FakeRun
 from tests.support.program import Program
@@ -70,7 +69,8 @@ def forge(hub: FakeBitbucket) -> Iterator[Forge]:
     """The adapter."""
     run = bitbucket.read_run(hub.variables(FakeRun()))
     with httpx.Client(trust_env=False, timeout=5) as http:
-        yield connect_forge(cast("ForgeModule", bitbucket), http, run, TOKEN)
+        client = RestClient(dialect=bitbucket.DIALECT, http=http, base=run.api, token=TOKEN)
+        yield bitbucket.Bitbucket(client, run)
 
 
 def outputs() -> dict[str, str]:

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from reconciler.errors import RefusedError
-from reconciler.forge.archive import read_archive_file
+from reconciler.forge.plan_report import read_archive_file
 from tests.forge.github.fake import zipped
 
 LARGEST = 1000
