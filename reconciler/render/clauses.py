@@ -9,7 +9,7 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque
-from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
 
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
@@ -124,5 +124,4 @@ def _values(labels: Labels, most: int, part: Condition, noun: str = "") -> str:
     items = [labels.value(part.attribute, value) for value in part.values]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"
-    *first, last = items or ["nothing"]
-    return f"{', '.join(first)} or {last}" if first else last
+    return join_all(items or ["nothing"], "or")
