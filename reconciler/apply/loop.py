@@ -238,14 +238,6 @@ class _ApplyRun:
         return result
 
     def build_report(self) -> ApplyReport:
-        fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
-        skip_reason = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
-        converged = fresh is not None and not fresh.changes and not fresh.conflicts
-        return ApplyReport(
-            outcomes=self.progress.outcomes(fresh, skip_reason),
-            converged=converged,
-            interrupted=is_interrupted,
-            error=self.stop_reason or ("" if converged else self.progress.leftover_copy_error()),
-            remaining=fresh,
-            first_write_altered=self.first_write_altered,
-        )
+        report = self.progress.report(self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop())
+        error = report.error or ("" if report.converged else self.progress.leftover_copy_error())
+        return replace(report, error=error, first_write_altered=self.first_write_altered)

@@ -206,11 +206,18 @@ class ApplyProgress:
             else:
                 progress.failed = True
 
-    def outcomes(self, fresh: Plan | None, skip_reason: str) -> tuple[Outcome, ...]:
-        """Return the outcome of every planned change, by the last read; `skip_reason` is why a change was not tried."""
+    def report(self, fresh: Plan | None, stop_reason: str, *, interrupted: bool) -> ApplyReport:
+        """Return the outcome of every planned change, by the last read; `stop_reason` is why the run ended early."""
+        skip_reason = "interrupted" if interrupted else "the run stopped early" if stop_reason else ""
         last_read = None if fresh is None else _LastRead(fresh)
         changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
-        return tuple(self._outcome(key, change, last_read, skip_reason) for key, change in changes)
+        return ApplyReport(
+            outcomes=tuple(self._outcome(key, change, last_read, skip_reason) for key, change in changes),
+            converged=fresh is not None and not fresh.changes and not fresh.conflicts,
+            interrupted=interrupted,
+            error=stop_reason,
+            remaining=fresh,
+        )
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str) -> Outcome:
         progress = self.progress[key]

@@ -152,17 +152,10 @@ class _TableRun:
         self.stop_reason = self.stop_reason or reason
 
     def build_report(self) -> ApplyReport:
-        fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
-        skip_reason = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
+        report = self.progress.report(self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop())
         notes = [self.edited_phrase()] if self.edited else []
-        return ApplyReport(
-            outcomes=self.progress.outcomes(fresh, skip_reason),
-            converged=fresh is not None and not fresh.changes and not fresh.conflicts,
-            interrupted=is_interrupted,
-            error=self.stop_reason,
-            remaining=fresh,
-            notes=(*notes, *(f"Studio warns: {warning}" for warning in self.warnings), *self.table.notes),
-        )
+        notes += [f"Studio warns: {warning}" for warning in self.warnings]
+        return replace(report, notes=(*notes, *self.table.notes))
 
 
 def warn_of_size(plan: Plan) -> Iterator[Finding]:

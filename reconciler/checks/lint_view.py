@@ -20,7 +20,7 @@ from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Queue, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
@@ -207,5 +207,4 @@ def list_items(
     """Return items as a list: `a`, `a and b`, `a, b, c and 4 more`."""
     if len(items) > limit:
         return join_first(items, limit, format_item)
-    *first, last = map(format_item, items)
-    return f"{', '.join(first)} {conjunction} {last}" if first else last
+    return join_all(items, conjunction, format_item)

@@ -14,7 +14,7 @@ from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.render.text.route_tests import join_names
+from reconciler.text.escape import join_all, sanitize
 
 _LONGEST: Final = 60
 
@@ -96,7 +96,8 @@ def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding
     environments = {each.environment.name: each for each in checked}
     findings = []
     for failure, results in alike.items():
-        where = f", in {join_names(result.environment for result in results)}" if len(environments) > 1 else ""
+        named = join_all((each.environment for each in results), "and", sanitize)
+        where = f", in {named}" if len(environments) > 1 else ""
         one = environments[results[0].environment]
         words = conversation_words(results[0].conversation, one.environment.attributes)
         command = [*program(directory), "explain", "-e", one.environment.name, *["--live"] * (one.rules == "live")]

@@ -46,9 +46,9 @@ class DesiredRule:
     address: Address
     rule: Rule
     fingerprint: str
-    source: Source | None
-    hold: Hold | None
-    adopt: str | AdoptById | None
+    source: Source | None = None
+    hold: Hold | None = None
+    adopt: str | AdoptById | None = None
     unadopted_id: str = ""  # the id of the live rule whose adoption is undone: it stays live, and becomes unmanaged
 
     @property

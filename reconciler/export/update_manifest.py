@@ -15,6 +15,7 @@ from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import (
     FIELD_ORDER,
+    Fields,
     find_sugar_field,
     integer_priority,
     manifest_name,
@@ -31,8 +32,6 @@ from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
-
-Fields = dict[str, Any]
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:

@@ -182,8 +182,7 @@ class _UndoBuilder:
         return f"{action} since; the journal does not contain the author"
 
     def _desired_rule(self, address: Address, rule: Rule) -> DesiredRule:
-        digest = fingerprint(rule)
-        return DesiredRule(address=address, rule=rule, fingerprint=digest, source=None, hold=None, adopt=None)
+        return DesiredRule(address=address, rule=rule, fingerprint=fingerprint(rule))
 
     def _warn(self, change: RecordedChange, message: str, hint: str) -> None:
         address = change.address

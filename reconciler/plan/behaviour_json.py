@@ -79,14 +79,14 @@ def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange |
 
 def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> Document:
     """Return conversations that break a promise: each goes to `destination` by `rule` (None: no rule)."""
-    document: Document = {
+    return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
         "destination": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
         "rule": region.after_rule and region.after_rule.name,
+        **_assumed(region.example),
     }
-    return document | ({"assumed": assumed} if (assumed := _assumed(region.example)) else {})
 
 
 def _rules(part: ImpactRow) -> Document:
@@ -94,13 +94,13 @@ def _rules(part: ImpactRow) -> Document:
     return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
 
 
-def _assumed(example: Example) -> list[Document]:
-    return [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+def _assumed(example: Example) -> Document:
+    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+    return {"assumed": assumed} if assumed else {}
 
 
 def _assumption_and_share(example: Example, share: "ShareRange | None") -> Document:
-    fields: Document = {"assumed": assumed} if (assumed := _assumed(example)) else {}
-    fields["trafficPercent"] = None if share is None else share.most
+    fields = _assumed(example) | {"trafficPercent": None if share is None else share.most}
     return fields if share is None or share.least == share.most else fields | {"trafficPercentLeast": share.least}
 
 

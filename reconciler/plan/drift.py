@@ -24,12 +24,10 @@ from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
 from reconciler.traffic.sample import TrafficSample
 
-STALE: Final = "CXR330"
-NOT_ANALYSED: Final = "CXR331"
 FAILED_TEST: Final = "CXR220"
 BROKEN_PROMISE: Final = "CXR221"
 _UNFINISHED: Final = Finding(
-    code=NOT_ANALYSED,
+    code="CXR331",
     severity="error",
     message="the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound",
     hint="use conditions on fewer attributes, or accept the unmanaged live rules",
@@ -194,7 +192,7 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         if now:
             message = f'the accepted live rule "{entry.name}" was edited: its digest is {now[0]}, not {entry.digest}'
             hint = "check the rule in CXone, then update the digest or remove the entry"
-        yield Finding(code=STALE, severity="warning", message=message, source=entry.source, hint=hint)
+        yield Finding(code="CXR330", severity="warning", message=message, source=entry.source, hint=hint)
 
 
 def drift_to_json(drift: Drift) -> Document:

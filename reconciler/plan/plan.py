@@ -1,6 +1,6 @@
 """Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -46,10 +46,9 @@ def is_selected(address: Address, only: Sequence[str]) -> bool:
     return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
-def unmatched_selectors(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+def unmatched_selectors(only: Sequence[str], addresses: Collection[Address]) -> tuple[str, ...]:
     """Return the selectors that select none of the addresses."""
-    names = [str(address) for address in addresses]
-    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))
+    return tuple(pattern for pattern in only if not any(is_selected(address, [pattern]) for address in addresses))
 
 
 @dataclass(frozen=True, slots=True)

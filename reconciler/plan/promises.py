@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
@@ -14,8 +13,6 @@ from reconciler.plan.behaviour_json import violation_to_json
 from reconciler.plan.routing_table import route_phrase
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, conversation_phrase
-
-ABOUT_NOTHING: Final = "CXR222"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues:
     name = f"promise {quote(stated.name)}"
     if facts.is_empty:
         message = f"{name} is about no conversation: the conditions of its `for` contradict each other"
-        return replace(stated.finding, code=ABOUT_NOTHING, severity="warning", message=message)
+        return replace(stated.finding, code="CXR222", severity="warning", message=message)
     if facts.holds is None:
         message = f"{name} is not proven: the analysis stopped at its bound of work"
         return replace(stated.finding, message=message, hint="use conditions on fewer attributes")

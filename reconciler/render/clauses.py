@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque
-from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
 
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
@@ -41,10 +42,8 @@ def _phrases(clauses: Iterable[Clause], labels: Labels, values: int, *, shorten_
     listed = partial(_values, labels, values)
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: rank for rank, name in enumerate(labels.short)}
-    groups: dict[str, list[_SignedCondition]] = {}
-    for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
-        groups.setdefault(part.attribute, []).append((part, negate))
-    for name, about in groups.items():
+    conditions.sort(key=lambda pair: order.get(pair[0].attribute, len(order)))
+    for name, about in group_pairs((pair[0].attribute, pair) for pair in conditions).items():
         short = _intents(listed, about) if shorten_intents and labels.is_intent(name) else ""
         yield short or f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
@@ -125,5 +124,4 @@ def _values(labels: Labels, most: int, part: Condition, noun: str = "") -> str:
     items = [labels.value(part.attribute, value) for value in part.values]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"
-    *first, last = items or ["nothing"]
-    return f"{', '.join(first)} or {last}" if first else last
+    return join_all(items or ["nothing"], "or")

@@ -53,11 +53,6 @@ def number_text(number: Scalar) -> str:
     return format(Decimal(str(number)), "f")
 
 
-def text_helper(variable: str) -> str:
-    """Return the line that assigns the text of a script variable."""
-    return f'ASSIGN cxr_text_{variable}$ = "{{{variable}}}"'
-
-
 def number_helpers(variable: str) -> list[str]:
     """Return the lines that assign the number of a script variable, and whether it is a number."""
     number, check = f"cxr_num_{variable}", f"cxr_isnum_{variable}"
@@ -113,7 +108,8 @@ def _helper_lines(rules: Sequence[Rule], layout: BlockLayout) -> list[str]:
             kinds.setdefault(spellings.setdefault(variable.lower(), variable), set()).add(kind.lower())
     lines = []
     for variable in sorted(kinds):
-        lines += [text_helper(variable), *(number_helpers(variable) if kinds[variable] - {"text"} else ())]
+        lines.append(f'ASSIGN cxr_text_{variable}$ = "{{{variable}}}"')
+        lines += number_helpers(variable) if kinds[variable] - {"text"} else ()
     has_split = any(len(rule.targets) > 1 for rule in rules) or any("cxr_split" in text.lower() for text in opaque)
     return [*lines, SPLIT_LINE] if has_split else lines
 

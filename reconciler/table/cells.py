@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, canonical_scalar, make_condition, parse_number
 from reconciler.text.escape import is_visible, quote_name
+from reconciler.text.phrases import VERBS
 
 ItemT = TypeVar("ItemT")
 
@@ -29,20 +30,11 @@ SYNTAX: Final = (
 )
 """Examples of a condition's cell, each with its meaning."""
 
-# The words before a condition's value, by operator.
+# The words before a condition's value, by operator: those of phrases, or shorter ones.
 _EQUALITIES: Final = {"equals": "", "notEquals": "not"}
 _LISTS: Final = {"in": "one of", "notIn": "none of"}
-_TEXTS: Final = {
-    "contains": "contains",
-    "notContains": "does not contain",
-    "startsWith": "starts with",
-    "notStartsWith": "does not start with",
-    "endsWith": "ends with",
-    "notEndsWith": "does not end with",
-}
-_ORDERS: Final = {"greaterThanOrEqual": ">=", "lessThanOrEqual": "<=", "greaterThan": ">", "lessThan": "<"}
 _EXISTENCE: Final = {"exists": "present", "notExists": "missing"}
-_WORDS: Final = _EQUALITIES | _LISTS | _TEXTS | _ORDERS | _EXISTENCE | {"between": "between"}
+_WORDS: Final = VERBS | _EQUALITIES | _LISTS | _EXISTENCE | {"between": "between"}
 _OPERATORS: Final = {word: operator for operator, word in _WORDS.items()}
 _OPENINGS: Final = re.compile(
     rf"(?:{'|'.join(word for word in _OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?|[≥≤]", re.ASCII

@@ -4,14 +4,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.expand import InvalidRuleError
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
-from reconciler.export.ruleset import condition_fields, drop_defaults, queue_or_targets, understood
+from reconciler.export.ruleset import Fields, condition_fields, drop_defaults, queue_or_targets, understood
 from reconciler.export.update_manifest import RuleUpdater, edit_texts, find_rule, patch_document
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
@@ -23,7 +23,6 @@ from reconciler.table.sheet import refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
-Fields = dict[str, Any]
 _COMMENT: Final = re.compile(r"(?m)(?<!\S)#.*\S")
 _NOT_IN_TABLE: Final = ("name", "description", "environments", "hold", "adopt", "accept")
 

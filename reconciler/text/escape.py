@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from reconciler.model.rule import integral_floats_as_ints
@@ -56,6 +56,12 @@ def join_first(items: Sequence[T], limit: int, format_item: Callable[[T], str] =
     """Return `a, b, c and 26 more`."""
     suffix = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return f"{', '.join(map(format_item, items[:limit]))}{suffix}"
+
+
+def join_all(items: Iterable[T], conjunction: str, format_item: Callable[[T], str] = str) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    *first, last = map(format_item, items)
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
 def _escape_character(character: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
 from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
 
-_VERBS: Final = {
+VERBS: Final = {
     "equals": "is",
     "notEquals": "is not",
     "in": "is one of",
@@ -28,6 +28,7 @@ _VERBS: Final = {
     "lessThanOrEqual": "<=",
     "between": "is between",
 }
+"""The words before a condition's value, by operator."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def value_quoter(condition: Condition, labels: Labels) -> Callable[[object], str
 
 def subject_phrase(condition: Condition, labels: Labels) -> str:
     """Return the attribute and the verb, without the value: `confidence >=`."""
-    return f"{labels.name(condition.attribute)} {_VERBS.get(condition.operator, sanitize(condition.operator))}"
+    return f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:

@@ -62,9 +62,9 @@ def sent(step: PlanStep) -> LiveRule:
     return LiveRule("id-x", what.rule, what.marker, {})
 
 
-def outcome(tally: ApplyProgress, fresh: Plan | None, skipped: str = "") -> Outcome:
+def outcome(tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = False) -> Outcome:
     """Return the reported outcome of the one change."""
-    (found,) = tally.outcomes(fresh, skipped)
+    (found,) = tally.report(fresh, "", interrupted=interrupted).outcomes
     return found
 
 
@@ -258,7 +258,7 @@ def test_a_change_that_still_differs_after_its_write_has_failed() -> None:
     found = outcome(tally, planned(EDITED))
     assert isinstance(found, Failed)
     assert found.left_partial
-    assert isinstance(outcome(tally, planned(LIVE), "interrupted"), Skipped)
+    assert isinstance(outcome(tally, planned(LIVE), interrupted=True), Skipped)
 
 
 def test_a_change_that_was_not_tried_has_a_reason() -> None:
@@ -266,7 +266,7 @@ def test_a_change_that_was_not_tried_has_a_reason() -> None:
     tally = ApplyProgress(planned(LIVE))
     assert ("interrupted", "a change it depends on was not applied") == tuple(
         found.error
-        for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
+        for found in (outcome(tally, planned(LIVE), interrupted=True), outcome(tally, planned(LIVE)))
         if isinstance(found, Skipped)
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.desired.desired import DesiredState
-from reconciler.export.selection import match_rules, select_rules
+from reconciler.export.export import match_rules, select_rules
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.ownership import classify_by_owner

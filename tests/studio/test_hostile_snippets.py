@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from reconciler.studio.build import number_helpers, text_helper
+from reconciler.studio.build import number_helpers
 from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import MAX_LENGTH, Expression, SnippetError, format_expression, parse_snippet
 from reconciler.studio.read import read_block
@@ -66,7 +66,9 @@ HUGE = {
     "statements": "x\n// c\n" * (SIZE // 7),
     "rule comments": '// cxroute:rule a/b#00000000 priority=1 name=""\n//- CASE 1 {\n//- }\n' * (SIZE // 50),
     "a long name": '// cxroute:rule a/b#00000000 priority=1 name="' + "\\" * SIZE,
-    "helpers": "".join("\n".join([text_helper(f"v{i}"), *number_helpers(f"v{i}"), ""]) for i in range(SIZE // 400)),
+    "helpers": "".join(
+        "\n".join([f'ASSIGN cxr_text_v{i}$ = "{{v{i}}}"', *number_helpers(f"v{i}"), ""]) for i in range(SIZE // 400)
+    ),
     "conditions": "SELECT { CASE ( " + " & ".join(['( a.contains("a") )'] * (SIZE // 22)) + " ) { a = 1 } }",
     "variables in a text": 'a = "' + "{x}" * (SIZE // 5) + '"',
 }

@@ -20,7 +20,6 @@ from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageEr
 from reconciler.export import export as exports
 from reconciler.export.export import ExportedManifests, ExportVerification, ManifestHeader, TenantSnapshot
 from reconciler.export.names import find_free_name
-from reconciler.export.selection import ExportSelection, match_rules, select_rules
 from reconciler.export.update_manifest import all_edits, edit_texts, prove_edits
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
@@ -101,7 +100,7 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
         raise UsageError(f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}")
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
-        matches = list(match_rules(live.rules, selector, owner))
+        matches = list(exports.match_rules(live.rules, selector, owner))
         if not matches:
             names = [*(rule.rule.name for rule in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
             raise UsageError(f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
@@ -172,7 +171,7 @@ def _export_new(
     """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
     owned = classify_by_owner(tenant.rules, tenant.desired.owner)
-    chosen = select_rules(rules, owned, tenant.desired, rulesets)
+    chosen = exports.select_rules(rules, owned, tenant.desired, rulesets)
     composed = exports.export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
     exported = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _print_skipped(session, exported, chosen)
@@ -226,7 +225,7 @@ def _plan_with(session: Session, tenant: TenantSnapshot, changed: Mapping[str, s
     return manifests, replace(session, manifests=manifests).planner(LiveState(tenant.rules, tenant.queues)).desired
 
 
-def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
+def _print_skipped(session: Session, exported: ExportedManifests, chosen: exports.ExportSelection) -> None:
     output, lines = session.output, exports.describe_skipped(exported.skipped)
     listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
     for line in listed:

@@ -5,7 +5,7 @@ line in a `testcase`, and empty parts in each suite.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -19,7 +19,7 @@ from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.escape import join_all, pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, queues_phrase
 
 _MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
@@ -44,12 +44,12 @@ def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bo
         counts[name] += has_failed
     wrong = [(name, count) for name, count in counts.items() if count]
     if not wrong:
-        return f"{pluralize(each, noun)} {passed} in {join_names(counts)}."
+        return f"{pluralize(each, noun)} {passed} in {join_all(counts, 'and', sanitize)}."
     (first, count), *others = wrong
     text = f"{count:,} of {pluralize(each, noun)} {failed} in {sanitize(first)}"
     text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
     fine = [name for name, count in counts.items() if not count]
-    return f"{text}; all {passed} in {join_names(fine)}." if fine else f"{text}."
+    return f"{text}; all {passed} in {join_all(fine, 'and', sanitize)}." if fine else f"{text}."
 
 
 def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -75,12 +75,6 @@ def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[
         "results": tests,
         "promises": [each.to_json(queues[each.environment]) for each in results if isinstance(each, PromiseResult)],
     }
-
-
-def join_names(names: Iterable[str]) -> str:
-    """Return `prod`, `prod and staging`, `prod, sandbox and staging`."""
-    *first, last = map(sanitize, names)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def junit_document(results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime) -> str:
