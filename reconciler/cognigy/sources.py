@@ -24,7 +24,8 @@ def read_bot(path: Path) -> Bot:
     if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises an error in a folder without permission
         return merge_bot(_parse_intents(*_read_json(path, path)))
     root = next((each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path)
-    files = list(islice(root.glob("*/*/intents.json"), _MAX_FILES + 1))
+    # As a pattern it also finds a link to nothing: its intents must not count as removed.
+    files = list(islice(root.glob("*/*/intents.jso[n]"), _MAX_FILES + 1))
     if not 0 < len(files) <= _MAX_FILES:
         advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
         raise BotError(f"{sanitize(str(path))} has {'too many' if files else 'no'} files with intents; {advice}")

@@ -29,6 +29,7 @@ from tests.campaign.exhaustive import (
 from tests.campaign.scenarios import SCENARIOS, is_refused, scenario
 from tests.campaign.scenarios_generated import KINDS, generated
 from tests.campaign.shrink import REGRESSIONS, kept, pinned
+from tests.tiers import FULL
 
 PARTS: Final = 8
 """Tests that share the cases, for several cores."""
@@ -180,11 +181,11 @@ def test_a_case_is_one_line() -> None:
 
 
 def test_every_kind_of_fault_occurs() -> None:
-    """Each kind of single fault occurs somewhere, and a run with one breaks no promise."""
+    """Each kind of single fault occurs somewhere, and a run with one breaks no promise (every third in this test)."""
     cases = {kind(case): case for place in range(len(SCENARIOS)) for case in faults_of(place)}
     assert len(cases) > 80
     assert [] == [name for name, case in cases.items() if not _falls(name, case)]
-    assert [] == all_broken(cases.values())
+    assert [] == all_broken(list(cases.values())[:: 1 if FULL else 3])
 
 
 def _falls(name: str, first: Case) -> bool:

@@ -184,6 +184,16 @@ def test_a_damaged_folder_is_an_error(case: str, tmp_path: Path) -> None:
         read_bot(folder)
 
 
+def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
+    """Its intents would count as removed from the bot."""
+    folder = write_folder(tmp_path / "bot", {"Main": {"English": [intent("a")]}, "Other": {"English": [intent("b")]}})
+    (file,) = folder.glob("**/Other/English/intents.json")
+    file.unlink()
+    file.symlink_to("nowhere.json")
+    with pytest.raises(BotError, match=r"cannot read .*intents\.json: No such file"):
+        read_bot(folder)
+
+
 def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
     """A sparse file of 33 MiB is not read into memory."""
     with pytest.raises(BotError, match=r"cannot read .*none\.json: No such file"):

@@ -15,6 +15,7 @@ from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
 from reconciler.errors import UnexpectedResponseError
 from tests.support.http_server import OK, Run, Script, ScriptedServer, answer_and_close, answer_with, run
+from tests.tiers import FULL
 
 __all__ = ["run"]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -75,7 +76,7 @@ def test_bytes_after_a_response_do_not_answer_the_next_request(
 
 
 def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
-    """Split at any byte, it is the same response; if it ends early, it is lost."""
+    """Split at any byte (every third one outside of the campaign), it is the same response."""
     answer = CONTINUE + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"
 
     async def all_cuts() -> None:
@@ -87,7 +88,7 @@ def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
             writer.write(answer[cut:])
 
         async with ScriptedServer(script).open() as tenant:
-            for cut in range(1, len(answer)):  # noqa: B007 - the script reads it
+            for cut in range(1, len(answer), 1 if FULL else 3):  # noqa: B007 - the script reads it
                 assert (200, b"{}") == await tenant.ask()
             assert 1 == len(tenant.connections)
 
