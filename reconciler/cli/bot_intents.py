@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from reconciler.cli.clients import open_rest_client, read_secret
 from reconciler.cli.command_line import tested_environments, utc_now
@@ -21,6 +20,7 @@ from reconciler.errors import CxrouteError, UsageError
 from reconciler.manifest.load import load_contents, load_manifests
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
+from reconciler.text.hosts import request_url
 from reconciler.text.redact import REDACTOR
 
 _WAIT_BUDGET: Final = 600.0  # seconds: the API allows 1,000 requests in five minutes
@@ -39,7 +39,8 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--format goes with --check")
     if options.project is not None:
         url = options.url or API
-        base = url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v2.0"
+        parts = request_url(url)
+        base = f"{url.rstrip('/')}/v2.0" if parts and not parts.path.strip("/") else url
         with open_rest_client(DIALECT, "--url", base, partial(read_secret, purpose="API key of Cognigy")) as client:
             client.wait_budget = _WAIT_BUDGET
             bot, origin = read_project(client, options.project), f"project {options.project} at {client.base}"

@@ -219,6 +219,7 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
         (["intents", "--from", "a", "--conversation", "b"], "--conversation is an option of `cognigy nodes`"),
         (["intents", "--project", "a", "--url", "http://cognigy.example"], "--url must be an https:// URL"),
         (["intents", "--project", "a", "--url", "https://cognigy.example?a=b"], "--url must be an https:// URL"),
+        (["intents", "--project", "a", "--url", "http://[::1"], "--url must be an https:// URL"),
         (["intents", "--project", "a", "--url", "https://cognigy.example/v2.0?a=b"], "--url must be an https:// URL"),
     ],
 )
