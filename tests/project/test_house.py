@@ -125,7 +125,7 @@ def test_every_module_is_either_pure_or_not() -> None:
 
 
 def test_every_measure_of_the_house_is_within_its_limit() -> None:
-    """Files, lines, layers, cycles, names, lengths, and the calls from a plan to the terminal (`make house`)."""
+    """Layers, cycles, names, the size of functions, and the calls from a plan to the terminal (`make house`)."""
     assert [] == [str(measure) for measure in measures() if not measure.holds]
 
 

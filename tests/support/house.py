@@ -49,9 +49,8 @@ def measures() -> list[Measure]:
         for path in sorted((ROOT / "reconciler").rglob("*.py"))
     }
     trees = {name: ast.parse(source) for name, source in sources.items()}
-    lengths = {name: source.count("\n") for name, source in sources.items()}
     functions = {
-        f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{name}:{node.name}": sum(1 for _ in ast.walk(node))
         for name, tree in trees.items()
         for node in ast.walk(tree)
         if isinstance(node, _FUNCTIONS)
@@ -60,22 +59,19 @@ def measures() -> list[Measure]:
     fillers = Counter({name: count for name, count in names.items() if name in FILLERS})
     classes = Counter(node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
     repeated = sorted(name for name, count in classes.items() if count > 1)
-    longest_function, longest_file = max(functions, key=functions.__getitem__), max(lengths, key=lengths.__getitem__)
+    largest_function = max(functions, key=functions.__getitem__)
     circles = import_cycles(ROOT / "reconciler")
     calls = plan_way.way()
     share = 100 * fillers.total() / names.total()
     return [
-        Measure("Python files", len(sources), 301),
-        Measure("lines", sum(lengths.values()), 43_550),
         Measure("packages and modules at the top", len(top_level()), 26),
         Measure("import layers", len(layers()), 10),
         Measure("import cycles", len(circles), 0, " ".join(map(str, circles[:1]))),
         Measure("filler names, percent", share, 2.0, ", ".join(f"{name} {n}" for name, n in fillers.most_common(6))),
         Measure("class names defined twice", len(repeated), 0, ", ".join(repeated[:6])),
-        Measure("longest function, lines", functions[longest_function], 40, longest_function),
+        Measure("largest function, AST nodes", functions[largest_function], 600, largest_function),
         Measure("calls from a plan to the terminal", len(calls), 25),
         Measure("packages on that way", len(plan_way.packages(calls)), 8),
-        Measure("longest file, lines", lengths[longest_file], 450, longest_file),
     ]
 
 
