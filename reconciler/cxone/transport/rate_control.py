@@ -33,6 +33,7 @@ _LONGER_AFTER_FULL: Final = 2  # how many times the shortest window a window mus
 _LONGER: Final = 3
 _WINDOWS: Final = 12
 _COMPARABLE: Final = _LIKELY_BUCKET + 2  # calls of a window that began with a full bucket
+_USUAL_PAUSE: Final = 1.0  # seconds
 _FASTER: Final = 1.01
 _NOISE: Final = 2  # calls by which windows of one rate differ
 _BURST: Final = 8  # calls that are sent at once after a pause, if the rate is not the cause of 429s
@@ -137,7 +138,10 @@ class RateControl:
         calls = self._calls
         if sent_at < calls.start:
             return
-        self.empty_windows = 0
+        if self.empty_windows:  # the calls before this one were slow on purpose
+            self.empty_windows = 0
+            calls.start = sent_at
+            calls.sent = 1
         calls.accepted += 1
         calls.burst_accepted += sent_at <= calls.burst_end
 
@@ -194,7 +198,7 @@ class RateControl:
         before = self._pause_before
         if before is None:
             accepted = min(accepted, _COMPARABLE)
-            before = pause
+            before = max(pause, _USUAL_PAUSE)
         return _Window(used, accepted, accepted / (accepted / used + before))
 
     def _decreased(self, used: float) -> float:

@@ -21,6 +21,7 @@ MAX_ATTEMPTS: Final = 4
 MAX_WAIT: Final = 120.0
 _BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
+_SHORTEST_GUESS: Final = 0.2  # seconds of a pause without a Retry-After: a tenant needs some time for the next permit
 _MAX_RETRY_AFTER: Final = 86_400.0
 _MAX_CATCH_UP: Final = 8  # late calls that may be sent in a burst; a tenant likely accepts ten
 _TIMER_TOLERANCE: Final = 1e-6  # seconds: timers may fire too early
@@ -161,7 +162,8 @@ class RateLimiter:
         self.throttled += 1
         self._throttled_since = min(self._throttled_since, self._time.clock())
         self._rate.on_throttle(sent_at, self._time.clock())
-        seconds = self._parse_retry_after(header) or self.backoff(max(self._rate.empty_windows, 1))  # a guess
+        guess = max(self.backoff(max(self._rate.empty_windows, 1)), _SHORTEST_GUESS)
+        seconds = self._parse_retry_after(header) or guess
         self.pause(seconds)
         self.on_wait("429", f"the tenant limits the rate (429): next call in {math.ceil(seconds)} s", seconds)
 
