@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 _USED_SHARE: Final = 0.995  # of the configured rate: late timers cause bursts
 _DECREASE: Final = 0.5
-_LIMIT_SHARE: Final = 0.97  # of the measured limit: the next 429 costs a pause
+_LIMIT_SHARE: Final = 0.96  # of the measured limit: the next 429 costs a pause
 _DOUBLING_SECONDS: Final = 60.0
 _MIN_RATE: Final = 1.0  # calls a second
 _LIKELY_BUCKET: Final = 10  # permits: the guess before a window was measured
