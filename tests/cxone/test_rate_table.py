@@ -1,7 +1,7 @@
 """The time of calls if the tenant's limit is not the configured rate, compared with an omniscient client.
 
-The table's axes: the limit as a share of the configured rate, the tenant's bucket, and random 429s.
-`benchmarks/pace.py` prints it. A bucket of one permit is a table of its own: a call that arrives some milliseconds early is refused.
+The axes are the limit as a share of the configured rate, the tenant's bucket, and random 429s; `make bench ARGS=pace`
+prints the table. A tenant with a bucket of one permit refuses each call that arrives some milliseconds early.
 """
 
 from __future__ import annotations
