@@ -113,7 +113,7 @@ class RateControl:
         if self._base_rate >= self._max_rate:
             return self._max_rate
         doublings = (now - self._changed_at) / _DOUBLING_SECONDS
-        return min(self._max_rate, self._base_rate * (1 + doublings**2))
+        return min(self._max_rate, self._base_rate * (1 + doublings * doublings))
 
     def on_idle(self, seconds: float, now: float) -> None:
         """Record a time without calls; if it filled the tenant's bucket, a new window begins."""
