@@ -115,6 +115,12 @@ class RateControl:
         doublings = (now - self._changed_at) / _DOUBLING_SECONDS
         return min(self._max_rate, self._base_rate * (1 + doublings * doublings))
 
+    @property
+    def late_calls(self) -> int:
+        """Return how many late calls the tenant's bucket likely accepts at once."""
+        accepted, _ = self._shortest
+        return max(accepted - 1, self.burst)
+
     def on_idle(self, seconds: float, now: float) -> None:
         """Record a time without calls; if it filled the tenant's bucket, a new window begins."""
         calls = self._calls

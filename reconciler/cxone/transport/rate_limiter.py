@@ -148,7 +148,8 @@ class RateLimiter:
             self._rate.on_idle(arrived_at - self._next_send_at, now)
         if arrived_at > self._resumed_at:
             self._next_send_at = max(self._next_send_at, arrived_at)
-        earliest = now - self._catch_up_calls * interval
+        late_calls = min(self._catch_up_calls, self._rate.late_calls)
+        earliest = now - late_calls * interval
         self._next_send_at = max(self._next_send_at, earliest) + interval
         self._rate.on_sent(now)
 
