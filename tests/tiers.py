@@ -15,7 +15,7 @@ import pytest
 
 FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 """Whether everything is to be tried, and not the sample that `make test-all` has time for."""
-FAST: Final = "not slow"
+FAST: Final = "not slow and not root"
 """The fast tier, as `make test` chooses it."""
 PARTS: Final = {
     # Real browsers and processes, servers under load, pages whose commands are all typed.
