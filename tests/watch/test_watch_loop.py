@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -228,6 +229,29 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     )
     assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp() + 2:.14g}" in lines
     assert "cxroute_failures_in_a_row 1" in lines
+
+
+@pytest.mark.parametrize("result", ["failed", "partly"])
+def test_a_round_that_failed_in_part_is_no_success(result: str) -> None:
+    """An alert on the age of the last success sees each later round that does not succeed, however many there are."""
+    metrics = WatchMetrics()
+    metrics.record_cycle(clean(), 0)
+    lasting = {"failed": failed(), "partly": applied(converged=False)}[result]
+    assert result == lasting.status
+    for number in range(1, 4):
+        metrics.record_cycle(replace(lasting, started_at=NOW + timedelta(hours=number)), number)
+    lines = metrics.format_text().splitlines()
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in lines
+    last = NOW + timedelta(hours=3)
+    assert f"cxroute_last_round_timestamp_seconds {last.timestamp():.14g}" in lines
+
+
+@pytest.mark.parametrize("result", [clean(), differing(), applied()])
+def test_every_other_round_is_a_success(result: CycleResult) -> None:
+    """Differences and applied changes are results, not failures."""
+    metrics = WatchMetrics()
+    metrics.record_cycle(result, 0)
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in metrics.format_text().splitlines()
 
 
 def test_metrics_are_in_the_format_of_prometheus() -> None:
