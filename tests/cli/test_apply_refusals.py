@@ -186,7 +186,10 @@ def several(change: Callable[[list[dict[str, Any]]], object]) -> None:
     [
         (lambda plans: plans.clear(), "does not contain one plan for each of its environments"),
         (lambda plans: plans.append(plans[0]), "does not contain one plan for each of its environments"),
-        (lambda plans: plans.append(7), "does not contain plans: create them with `cxroute plan --all --out plans.json`"),
+        (
+            lambda plans: plans.append(7),
+            "does not contain plans: create them with `cxroute plan --all --out plans.json`",
+        ),
         (lambda plans: plans[0].pop("environment"), "does not contain plans"),
         (lambda plans: plans[0].pop("owner"), "plans.json is not a saved plan"),
     ],
@@ -217,9 +220,7 @@ def test_a_guard_is_not_lifted_without_a_reason(bench: Bench, reason: str) -> No
     """The journal records who lifted a guard and why: white space is no reason."""
     message = "--allow requires --reason TEXT, which the journal records"
     bench.assert_refused(64, message, "-e", "prod", "--yes", "--allow", "deletes", "--reason", reason)
-    assert ["lost", "new"] == bench.assert_applied(
-        "-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042"
-    )
+    assert ["lost", "new"] == bench.assert_applied("-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042")
 
 
 def test_an_unknown_guard_is_named(bench: Bench) -> None:
@@ -234,9 +235,7 @@ def test_a_guard_that_refuses_is_lifted_by_its_name_alone(bench: Bench) -> None:
     message = "refused, and nothing was written: deletes 1 of 3 managed rules"
     bench.assert_refused(4, message, "-e", "prod", "--yes")
     bench.assert_refused(4, message, "-e", "prod", "--yes", "--allow", "traffic", "--reason", "CHG-1042")
-    assert ["lost", "new"] == bench.assert_applied(
-        "-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042"
-    )
+    assert ["lost", "new"] == bench.assert_applied("-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042")
 
 
 def test_a_conflict_with_an_unmanaged_rule_is_refused(bench: Bench) -> None:
@@ -288,7 +287,9 @@ def test_a_run_ends_although_the_tenant_delays_each_write(bench: Bench, monkeypa
 def test_slow_reads_do_not_shorten_the_time_of_the_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reads took ten minutes, and so do the writes: each part has its own limit."""
     ruleset([*AFTER, *(rule(f"more{number}") for number in range(5))])
-    spec = "GET queues:429=100@#1-3,GET rules:429=100@#1-3," + ",".join(f"POST rules:429=100@#{number}" for number in range(1, 12, 2))
+    spec = "GET queues:429=100@#1-3,GET rules:429=100@#1-3," + ",".join(
+        f"POST rules:429=100@#{number}" for number in range(1, 12, 2)
+    )
     bench.here.apps["prod"] = Simulator(bench.here.states["prod"], PROFILES["A"], FaultInjector(spec))
     clock = virtual_time(monkeypatch)
     code, form = bench.cxroute.json("apply", "-e", "prod", "--yes")

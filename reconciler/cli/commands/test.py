@@ -27,6 +27,7 @@ from reconciler.render.impact import MAX_SHOWN
 from reconciler.render.text import route_tests as report
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.files import read_file
+from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import declared_traffic
 
 
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), report.junit_document(results, labels, utc_now()))
+        document = report.junit_document(results, labels, utc_now())
+        write_text(Path(options.junit), REDACTOR.redact(document))
     if output.form == "json":
         queues = {each.environment.name: each.queues for each in checked}
         further = {"adequacy": report.adequacy_document(adequacies) | added} if options.adequacy else {}
