@@ -189,7 +189,7 @@ class EchoingTenant:
         await send({"type": "http.response.body", "body": json.dumps(form).encode()})
 
 
-def test_a_secret_is_hidden_in_a_notification(prod: Tenants, cxroute: Program) -> None:
+def test_a_secret_of_an_error_is_hidden_in_a_notification(prod: Tenants, cxroute: Program) -> None:
     """Of an apply that fails with an error of the tenant, which repeats the secret."""
     with webhook_server() as hook:
         prod.manifests(prod=f"notify: {{url: '{hook.url}/hook'}}")
@@ -201,22 +201,39 @@ def test_a_secret_is_hidden_in_a_notification(prod: Tenants, cxroute: Program) -
 
 
 @pytest.mark.parametrize("log", ["text", "json"])
-def test_a_secret_is_hidden_in_the_log_the_metrics_and_the_notifications_of_watch(
-    elsewhere: Path, access: None, log: str
-) -> None:
-    """Each round fails with an error of the tenant, which repeats the secret."""
+def test_a_secret_of_a_rule_is_hidden_by_watch(elsewhere: Path, access: None, cxroute: Program, log: str) -> None:
+    """A user pastes it into the name of a rule that is in the way: log, output, metrics and notification."""
     del access
-    with watch_setup(elsewhere) as here, loopback_server() as server:
-        server.app = EchoingTenant()
-        here.url = server.url
+    with watch_setup(elsewhere) as here:
+        here.serve_tenant()
         here.write("billing")
+        assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
+        here.hook.bodies.clear()
+        here.somebody().add(SHOWN)
         loop = here.watch("--log-format", log)
         here.hook.wait_for(1)
         metrics = loop.get("/metrics").text
         code, out = loop.end()
         texts = [metrics, out, loop.log(), json.dumps(here.hook.bodies)]
     assert code == 0
-    assert "cxroute_" in metrics
+    assert "cxroute_rules_in_the_way 1\n" in metrics
+    assert PLACEHOLDER in texts[3]
+    assert [] == [leak for text in texts for leak in canary.find_leaks(text)]
+
+
+def test_a_secret_of_an_error_is_hidden_by_watch(elsewhere: Path, access: None) -> None:
+    """The tenant repeats it in each error: log, output, metrics and notification."""
+    del access
+    with watch_setup(elsewhere) as here, loopback_server() as server:
+        server.app = EchoingTenant()
+        here.url = server.url
+        here.write("billing")
+        loop = here.watch()
+        here.hook.wait_for(1)
+        metrics = loop.get("/metrics").text
+        code, out = loop.end()
+        texts = [metrics, out, loop.log(), json.dumps(here.hook.bodies)]
+    assert code == 0
     assert PLACEHOLDER in texts[2]
     assert PLACEHOLDER in texts[3]
     assert [] == [leak for text in texts for leak in canary.find_leaks(text)]
