@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 PLACEHOLDER: Final = "[secret]"
 MIN_RUN_LENGTH: Final = 12  # letters and digits in a row; so long a part of a secret is hidden like the secret
 _MIN_SECRET_LENGTH: Final = 8  # a shorter secret is not hidden, because it would occur in many words
+_MIN_LITERAL_LENGTH: Final = 10  # of a secret with fewer letters and digits than that; `redis://` is in many texts
 _RECENT_TOKENS: Final = 6  # tokens kept for one client: a response has at most three, and old ones expire soon
 _WORD_SIZE: Final = 8  # every run that is hidden contains such a word at a multiple of 4; known words are in a set
 _MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by programs only
@@ -104,9 +105,10 @@ class Redactor:
                 return data
 
     def _index_secret(self, secret: str) -> None:
-        variants = {form for form in _encode_variants(secret) if len(form) >= _MIN_SECRET_LENGTH}
+        variants = set(_encode_variants(secret))
         forms = {form for form in map(_squeeze, variants) if len(form) >= _MIN_SECRET_LENGTH}
-        self._literal_encodings |= {form for form in variants if _squeeze(form) not in forms}
+        literal = {form for form in variants if len(form) >= _MIN_LITERAL_LENGTH}
+        self._literal_encodings |= {form for form in literal if _squeeze(form) not in forms}
         self._encodings |= forms
         self._short_encodings |= {form for form in forms if len(form) < MIN_RUN_LENGTH}
         for form in forms:
