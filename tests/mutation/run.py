@@ -1,6 +1,7 @@
 """Mutate one node at a time, of the core and of the packages around it; report the mutants that no test notices.
 
-Two thirds of a sample are of the core. The same seed gives the same sample. Exit code 1 when fewer than 95 % of a sample are caught, or an entry of equal.toml is outdated.
+Two thirds of a sample are of the core, and the same seed gives the same sample. Exit code 1 when fewer than 95 % of a
+sample are caught, or an entry of equal.toml is outdated.
 """
 
 from __future__ import annotations
