@@ -73,7 +73,7 @@ def test_a_change_is_undone_only_if_its_rules_are_those_of_the_owner(
     """A journal is a file that anybody may edit: rules of another owner, address or kind are refused."""
     action = "create" if before is None else "update"
     change = {"address": "cards/vip", "action": action, "id": "7", "before": before, "after": after}
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"event": "intend", **change},
         {"event": "outcome", **change, "status": "applied", "attempts": 1},
         {"event": "end", "converged": True, "interrupted": False, "error": ""},

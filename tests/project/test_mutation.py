@@ -217,7 +217,8 @@ def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> No
     assert "survived: m.py:2 f (" in text
     assert f"- a(1, 'b')\n+ {mutants[2].new}\n" in text
     assert "        1        1        1        1        1  m\n" in text
-    assert "50.0 % of 4 caught" in text
+    assert "around: 50.0 % of 4 caught, without equal ones; required: 75 %" in text
+    assert "core: 100.0 % of 0 caught, without equal ones; required: 95 %" in text
 
 
 def test_the_tests_of_two_files_come_first() -> None:
