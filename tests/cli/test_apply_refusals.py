@@ -71,7 +71,7 @@ def test_a_saved_plan_deletes_only_where_this_command_may(bench: Bench, options:
 
 
 def test_a_plan_that_was_made_without_deletions_deletes_nothing(bench: Bench) -> None:
-    """Apply has other options than the review: the deletion is a change that nobody reviewed."""
+    """Apply has other options than the review: the reviewed plan does not contain the deletion."""
     bench.here.manifests(ONE_BY_ONE, prod="prune: false")
     bench.plan()
     bench.here.manifests(ONE_BY_ONE)
@@ -137,7 +137,7 @@ def edited(change: Callable[[dict[str, Any]], object]) -> None:
 def test_an_edited_plan_is_refused(
     bench: Bench, change: Callable[[dict[str, Any]], object], code: int, message: str
 ) -> None:
-    """Whoever edits a plan can compute its planId, but cannot make apply do what the plan did not show."""
+    """An author who edits a plan can compute its planId, but cannot make apply do what the plan did not show."""
     bench.plan()
     edited(change)
     bench.assert_refused(code, message, "plan.json", "--yes")
@@ -217,7 +217,7 @@ def test_a_plan_that_cannot_be_read_is_a_sentence(bench: Bench) -> None:
 
 @pytest.mark.parametrize("reason", ["", " ", "\t\n", "\u00a0"])
 def test_a_guard_is_not_lifted_without_a_reason(bench: Bench, reason: str) -> None:
-    """The journal records who lifted a guard and why: white space is no reason."""
+    """The journal records who lifted a guard and why: white space is not a reason."""
     message = "--allow requires --reason TEXT, which the journal records"
     bench.assert_refused(64, message, "-e", "prod", "--yes", "--allow", "deletes", "--reason", reason)
     assert ["lost", "new"] == bench.assert_applied("-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042")
@@ -239,7 +239,7 @@ def test_a_guard_that_refuses_is_lifted_by_its_name_alone(bench: Bench) -> None:
 
 
 def test_a_conflict_with_an_unmanaged_rule_is_refused(bench: Bench) -> None:
-    """A rule that somebody made by hand has the name of a planned one."""
+    """A rule that a user made by hand has the name of a planned one."""
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
     theirs = {"id": "hand", "name": "new", "description": "", "priority": 5, "enabled": True, "version": 1}
     bench.here.states["prod"].put({**theirs, "conditions": [], "targets": targets})

@@ -156,7 +156,7 @@ def test_a_file_that_is_read_again_is_refused(
 
 
 def test_a_file_of_other_bytes_is_written(elsewhere: Path) -> None:
-    """Bytes that are no text, and an archive without a secret, are written as they are."""
+    """Bytes that are not a text, and an archive without a secret, are written as they are."""
     for data in (b"\xff\xfe\x00", b"PK\x03\x04 no archive", b""):
         write_text(elsewhere / "data", data)
         assert data == (elsewhere / "data").read_bytes()

@@ -70,7 +70,7 @@ def written(what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: b
 def test_a_change_is_undone_only_if_its_rules_are_those_of_the_owner(
     before: dict[str, Any] | None, after: dict[str, Any] | None, expected: int
 ) -> None:
-    """A journal is a file that anybody may edit: rules of another owner, address or kind are refused."""
+    """A journal is a file that users may edit: rules of another owner, address or kind are refused."""
     action = "create" if before is None else "update"
     change = {"address": "cards/vip", "action": action, "id": "7", "before": before, "after": after}
     entries: list[dict[str, Any]] = [

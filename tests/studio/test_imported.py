@@ -144,7 +144,7 @@ def test_what_rules_cannot_say_is_named_with_its_line(statement: str, line: int,
 
 @pytest.mark.parametrize("empty", ['""', "0"])
 def test_a_skill_that_is_emptied_after_the_decision_is_refused(empty: str) -> None:
-    """The snippet sends nobody to a queue, so rules with these queues would route every conversation elsewhere."""
+    """The snippet sends every conversation to the default routing; rules with these queues would send it elsewhere."""
     decision = 'SELECT { CASE tier = "g" { skill = 4001 } DEFAULT { skill = 4002 } }'
     before = f"skill = {empty}\n{decision}"
     assert 2 == len(converted(before))

@@ -208,6 +208,31 @@ def test_a_failure_does_not_repeat_earlier_notifications() -> None:
     assert [("drift",), ("failed",), ("recovered",), ()] == told(moved(1), failed(), moved(1), moved(1))
 
 
+def test_each_new_difference_is_notified() -> None:
+    """Another conflict, edit, guard or failed check is another state, also if the number of differences is equal."""
+    conflict = Finding(code="CXR301", severity="error", message="the name is taken", address=address("cards/a"))
+    test = Finding(code="CXR220", severity="error", message="goes to General")
+    first = differing(findings=(conflict,))
+    others = [
+        differing(findings=(replace(conflict, address=address("cards/b")),)),
+        differing(findings=(replace(conflict, message="the name is missing"),)),
+        differing(failed_tests=(test,)),
+        differing(failed_tests=(replace(test, message="goes to Fraud"),)),
+    ]
+    prints = [one.fingerprint for one in (first, *others)]
+    assert len(set(prints)) == len(prints)
+    assert first.fingerprint == differing(findings=(conflict,)).fingerprint
+    kinds = told(*[one for each in (first, *others) for one in (each, each)])
+    assert [True, False] * len(prints) == [bool(kind) for kind in kinds]
+
+
+def test_a_failure_that_lasts_is_notified_again_after_six_hours() -> None:
+    """An operator who missed the first message gets another one."""
+    news = NotificationState()
+    hours = [hour for hour in range(25) if news.find_due(failed(), 3600.0 * hour)]
+    assert [0, 6, 12, 18, 24] == hours
+
+
 def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()
@@ -232,7 +257,7 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
 
 
 @pytest.mark.parametrize("result", ["failed", "partly"])
-def test_a_round_that_failed_in_part_is_no_success(result: str) -> None:
+def test_a_round_that_failed_in_part_is_not_a_success(result: str) -> None:
     """An alert on the age of the last success sees each later round that does not succeed, however many there are."""
     metrics = WatchMetrics()
     metrics.record_cycle(clean(), 0)
