@@ -347,6 +347,30 @@ def test_a_single_number_is_a_gap(linted: Desk) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("bound", "more"), [(0.35, "context: {minConfidence: 0.35, below: {intent: none}}\n"), (1, "")]
+)
+def test_a_gap_at_exactly_a_bound_of_the_confidence(linted: Desk, bound: float, more: str) -> None:
+    """The endpoint writes the intent from its minimum confidence on, and 1 is a confidence: both are gaps, too."""
+    when = f"when: [{{attribute: cognigyConfidence, %s: {bound}}}]"
+    found = linted(
+        f"{{key: a, intent: pin, queue: Cards, {when % 'greaterThan'}}}",
+        f"{{key: b, intent: pin, queue: Fraud, {when % 'lessThan'}}}",
+        CATCH_ALL,
+        more=more,
+    )
+    (gap,) = (one for one in found if one.code == "CXR208" and one.severity == "warning")
+    assert gap.message.startswith(f'no rule for "pin" takes a confidence of exactly {bound:g}, ')
+    below = f"when: [{{attribute: cognigyConfidence, %s: {bound - 0.1:g}}}]"
+    found = linted(
+        f"{{key: a, intent: pin, queue: Cards, {below % 'greaterThan'}}}",
+        f"{{key: b, intent: pin, queue: Fraud, {below % 'lessThan'}}}",
+        CATCH_ALL,
+        more=more,
+    )
+    assert (more == "") is ("CXR208" in [one.code for one in found if one.severity == "warning"])
+
+
 def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
     """Two rules for German conversations leave a range between them, independent of other conversations."""
     german = "when: [{attribute: routedAt, equals: de}]"

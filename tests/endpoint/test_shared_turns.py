@@ -138,34 +138,44 @@ def test_an_unrecorded_write_counts_unless_another_instance_wrote(
 
 
 def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
-    """The other one waits; after a failure, a cancellation or a write the lock is free immediately."""
+    """The other one waits; after a failure, a cancellation or a write it gets a lock that would last for an hour."""
 
-    async def turns(server: RedisServer) -> list[float]:
+    async def turns(server: RedisServer) -> list[str]:
         async with AsyncExitStack() as stack:
             one = await stack.enter_async_context(machine(server))
             other = await stack.enter_async_context(machine(server))
-            waits = []
+            order: list[str] = []
 
-            async def work(fail: type[BaseException] | None) -> None:
+            async def work(fail: type[BaseException] | None, begun: asyncio.Event, go_on: asyncio.Event) -> None:
                 async with one.lock("c-1") as line:
-                    await asyncio.sleep(0.2)
+                    with server.client() as client:
+                        client.hset("cxroute:prod:c:c-1", "u", int(client.time()[0] + 3600) * 1000)
+                    begun.set()
+                    await go_on.wait()
+                    order.append("the first one ends")
                     if fail:
                         raise fail
                     line.record_write(*at(1), ANSWER)
 
-            for fail in (ValueError, asyncio.CancelledError, None):
-                working = asyncio.create_task(work(fail))
-                await asyncio.sleep(0.05)
-                before = time.monotonic()
+            async def wait_for_lock() -> None:
                 await known(other)
-                waits.append(time.monotonic() - before)
+                order.append("the other one has it")
+
+            for fail in (ValueError, asyncio.CancelledError, None):
+                begun, go_on = asyncio.Event(), asyncio.Event()
+                working = asyncio.create_task(work(fail, begun, go_on))
+                await begun.wait()
+                waiting = asyncio.create_task(wait_for_lock())
+                await asyncio.sleep(0.2)  # a lock that does not hold is given to the other one meanwhile
+                go_on.set()
+                async with asyncio.timeout(60):
+                    await waiting
                 await asyncio.gather(working, return_exceptions=True)
-            return waits
+            return order
 
     with redis_server(tmp_path) as server:
         server.settle()
-        waits = asyncio.run(turns(server))
-    assert [True] * 3 == [0.1 < wait < 2 for wait in waits]
+        assert ["the first one ends", "the other one has it"] * 3 == asyncio.run(turns(server))
 
 
 def test_packed_orders_sort_by_bytes_like_events() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from reconciler.endpoint import server as connection
 from reconciler.endpoint.server import _EndpointServer
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import listening, request, talk
+from tests.support.stepping_clock import run_with_sockets
 
 
 @pytest.fixture
@@ -27,11 +27,12 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
 
     async def drip() -> tuple[bool, float]:
         async with listening(Endpoint()) as port:
-            start = time.monotonic()
+            clock = asyncio.get_running_loop().time
+            start = clock()
             said = await talk(port, *(bytes([one]) for one in request()[:12]), pause=impatient / 4, wait=1.5)
-            return said.closed, time.monotonic() - start
+            return said.closed, clock() - start
 
-    closed, seconds = asyncio.run(drip())
+    closed, seconds = run_with_sockets(drip())
     assert closed
     assert seconds < 2
 

@@ -1,6 +1,7 @@
 """Canary secrets, and the search for them in all output (invariants R13).
 
-Written backwards here, so that a failing test that shows its source does not show a canary. Each is 13 letters
+Written backwards here, so that a failing test that shows its source does not show a canary: no server and no format
+reverses a text, so a reversed secret is not searched for. Each is 13 letters
 and digits, characters that encodings change, and 13 more: each encoding leaves an end of it visible.
 """
 
@@ -97,7 +98,6 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
         "repr": repr(secret)[1:-1],
         "ascii": ascii(secret)[1:-1],
         "repr of bytes": repr(secret.encode())[2:-1],
-        "reversed": secret[::-1],
         "hex": secret.encode().hex(),
         "HEX": secret.encode().hex().upper(),
     }
@@ -122,7 +122,7 @@ def _traces(secret: str) -> tuple[bytes, ...]:
     """Return letters and digits, one of which is in each text that contains the secret in some form."""
     letters = secret.encode().translate(None, _DROPPED)
     blocks = [letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)]
-    kept = {"reversed", "hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
+    kept = {"hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
     return (*blocks, *(form.translate(None, _DROPPED) for name, form in encodings(secret) if name in kept))
 
 
