@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import AdaptiveRate
+from reconciler.cxone.transport.rate_control import RateControl
 from tests.support.program import Program
 from tests.support.rate_limited_tenant import BURST, LATENCY, Odds, create_rules
 from tests.support.slow_tenant import SlowTenant, slow_tenant
@@ -117,38 +117,32 @@ def test_40_rules_are_created_on_a_socket(cxroute: Program, monkeypatch: pytest.
     assert "Applied 40 of 40" in cxroute.out
 
 
-def test_a_429_for_the_first_requests_does_not_lower_the_rate() -> None:
-    """So few requests do not empty a bucket: they show no limit."""
-    rate = AdaptiveRate(TOLD)
-    rate.on_accepted(0.0)
-    rate.on_throttle(0.02)
-    assert rate.resume_after_wait(1.02)
-    assert rate.rate_at(0.0) == rate.rate_at(1.02)
-
-
 def test_one_wait_lowers_the_rate_once() -> None:
     """For any number of 429s: to the limit that the accepted requests show."""
-    rate, other = AdaptiveRate(TOLD), AdaptiveRate(TOLD)
+    rate, other = RateControl(TOLD), RateControl(TOLD)
     for one, refusals in ((rate, 1), (other, 9)):
         for number in range(50):
+            one.on_sent(number / TOLD)
             one.on_accepted(number / TOLD)
         for _ in range(refusals):
-            one.on_throttle(1.0)
-        one.resume_after_wait(2.0)
-    assert pytest.approx(40.0, rel=0.05) == rate.rate_at(2.0) == other.rate_at(2.0)
+            one.on_throttle(1.0, 1.0)
+        assert one.resume_after_pause(2.0)
+        assert not one.resume_after_pause(3.0)
+    assert rate.rate_at(2.0) == other.rate_at(2.0)
+    assert pytest.approx(40.0, rel=0.05) == rate.rate_at(2.0)
 
 
 def test_the_rate_falls_to_a_floor_while_all_requests_are_refused() -> None:
-    """Each accepted request doubles the rate again, up to its previous value."""
-    rate, now = AdaptiveRate(TOLD), 0.0
+    """Such windows show nothing about the rate: the first accepted request restores it."""
+    rate, now = RateControl(TOLD), 0.0
     rates = [rate.rate_at(now)]
     for _ in range(6):
-        rate.on_throttle(now)
+        rate.on_sent(now)
+        rate.on_throttle(now, now)
         now += 1.0
-        rate.resume_after_wait(now)
+        rate.resume_after_pause(now)
         rates.append(rate.rate_at(now))
     assert [pytest.approx(max(before / 2, 4.0)) for before in rates[:-1]] == rates[1:]
     assert 4.0 == rates[-1]
-    for _ in range(10):
-        rate.on_accepted(now)
+    rate.on_accepted(now)
     assert pytest.approx(TOLD, rel=0.01) == rate.rate_at(now)

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
+from reconciler.cxone.transport.rate_control import RateControl
+from reconciler.cxone.transport.rate_limiter import RateLimiter
 from tests.support.rate_limited_tenant import lowered_rate
 from tests.support.stepping_clock import run, stepping_time
 
@@ -48,7 +49,7 @@ def test_clients_with_shares_keep_the_rate_together() -> None:
 
 def test_a_share_can_grow_to_the_full_rate() -> None:
     """Also with a measured limit; the configured rate is never exceeded."""
-    rate, whole = AdaptiveRate(LIMIT), AdaptiveRate(LIMIT)
+    rate, whole = RateControl(LIMIT), RateControl(LIMIT)
     for part in (1 / 3, 1 / 7, 1.0):
         rate.set_share(part)
         assert pytest.approx(whole.rate_at(0.0) * part) == rate.rate_at(0.0)

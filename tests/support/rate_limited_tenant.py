@@ -13,7 +13,7 @@ import httpx
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.rate_limiter import AdaptiveRate
+from reconciler.cxone.transport.rate_control import RateControl
 from reconciler.model.live import LiveRule
 from reconciler.simulator.api import TokenBucket
 from reconciler.simulator.messages import ApiProblem
@@ -113,12 +113,14 @@ def create_rules(
     return run(go())
 
 
-def lowered_rate(stated: float = 50.0) -> AdaptiveRate:
+def lowered_rate(stated: float = 50.0) -> RateControl:
     """Return a rate after half of the requests in a second were accepted, and a wait that ended at second 2."""
-    rate = AdaptiveRate(stated)
+    rate = RateControl(stated)
     for number in range(int(stated / 2)):
-        rate.on_accepted(2 * number / stated)
-    rate.on_throttle(1.0)
-    assert rate.resume_after_wait(2.0)
-    assert rate.rate_at(2.0) < stated / 2
+        sent_at = 2 * number / stated
+        rate.on_sent(sent_at)
+        rate.on_accepted(sent_at)
+    rate.on_throttle(1.0, 1.0)
+    assert rate.resume_after_pause(2.0)
+    assert rate.rate_at(2.0) < stated * 0.6
     return rate

@@ -1,0 +1,80 @@
+"""The rate on a real socket: a simulated tenant with a token bucket that allows less than is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from reconciler.cxone.client import WritingClient
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
+from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Target
+from reconciler.simulator.app import Simulator
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
+from tests.support.builders import MARKER, rule
+from tests.support.in_process_tenant import TENANT
+from tests.support.loopback_server import loopback_server
+from tests.support.paced_calls import LEARNING
+from tests.support.simulated import QUEUES
+
+COUNT, LIMIT, LATENCY = 300, 20.0, 0.02
+
+
+@dataclass
+class CountingTenant:
+    """The simulator, which counts its responses to creates; its bucket measures the time."""
+
+    settings: SimulatorSettings
+    statuses: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.simulator = Simulator(TenantState(QUEUES), self.settings)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Respond to a request."""
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start" and scope["path"].endswith("/rules"):
+                self.statuses.append(message["status"])
+                self.times.append(self.settings.clock())
+            await send(message)
+
+        await self.simulator(scope, receive, counted)
+
+
+async def create(url: str, told: float) -> list[object]:
+    """Create the rules, sixteen concurrently like apply."""
+    tenant = replace(TENANT, base_url=url, token_url=f"{url}/oauth/token", requests_per_second=told)
+    credentials = ClientCredentials(client_id="id", client_secret="secret")
+    async with network_transport(tenant, None, None) as transport:
+        client = WritingClient(transport_over(transport), tenant, credentials, REAL_TIME)
+        slots = asyncio.Semaphore(16)
+
+        async def one(number: int) -> object:
+            async with slots:
+                return await client.create(rule(f"r{number}", targets=[Target("q1", 1)]), MARKER)
+
+        return await asyncio.gather(*map(one, range(COUNT)), return_exceptions=True)
+
+
+@pytest.mark.parametrize(("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)])
+def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: float) -> None:
+    """All are created, 429s end, and the time is that of the table on the virtual clock."""
+    settings = SimulatorSettings(rate=LIMIT, burst=bucket, latency=LATENCY)
+    tenant = CountingTenant(settings)
+    with loopback_server() as server:
+        server.app = tenant
+        found = asyncio.run(create(server.url, told))
+    assert [] == [one for one in found if not isinstance(one, LiveRule)][:1]
+    later = tenant.statuses[LEARNING:]
+    assert later.count(429) <= math.floor(0.05 * len(later))
+    possible = (COUNT - bucket) / LIMIT + LATENCY
+    assert max(tenant.times) - min(tenant.times) <= most * possible
