@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, get_args
 
-import yaml
 from pydantic import Field, Tag, TypeAdapter
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
+from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import Scalar, canonical_scalar
+from reconciler.text.json_values import indented_json
 
 
 class QueueRef(f.StrictModel):
@@ -301,7 +302,7 @@ def default_profile_yaml() -> str:
     for name in ("rules", "queues"):
         document[name] = {"path": document[name].pop("path"), **document[name]}
     document["operators"] = operator_names(DEFAULT_PROFILE.operators)
-    return _HEAD + yaml.safe_dump(document, sort_keys=False, width=120)
+    return _HEAD + "\n".join([*format_mapping(document, 0), ""])
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -321,6 +322,11 @@ def manifest_schema() -> dict[str, Any]:
         "description": "One document of a manifest; a file may contain several.",
         **schema,
     }
+
+
+def manifest_schema_text() -> str:
+    """Return the JSON Schema as a file, in the form that Prettier leaves as it is."""
+    return f"{indented_json(manifest_schema())}\n"
 
 
 def _tidy(part: dict[str, Any]) -> dict[str, Any]:

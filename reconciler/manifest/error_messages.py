@@ -1,14 +1,15 @@
 """Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
+from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
@@ -55,10 +56,10 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
         case "missing":
             collector.report("CXR103", source_map.index(path), f"missing field {quote_name(name)}")
         case "extra_forbidden":
-            names = _field_names(validated.model, path[len(validated.path) : -1])
+            names = field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
             message = f"unknown field {quote_name(name)}"
-            collector.report("CXR102", source_map.key_index(path), message, hint, _excerpt(path))
+            collector.report("CXR102", source_map.key_index(path), message, hint, excerpt_of(path))
         case "CXR112":
             hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
             collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
@@ -79,7 +80,7 @@ def _report_value_error(
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
         collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
-    elif _excerpt(path) == "hidden":
+    elif excerpt_of(path) == "hidden":
         collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", excerpt="hidden")
     elif not requirement.startswith("must"):
         collector.report(code, source_map.index(path), requirement)
@@ -108,7 +109,8 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     return "CXR104", "must be another value", ()
 
 
-def _excerpt(path: Sequence[PathStep]) -> Excerpt:
+def excerpt_of(path: Sequence[PathStep]) -> Excerpt:
+    """Return whether a finding may show the line of a value, which may be a secret by mistake."""
     return "hidden" if any(step in _SECRET_FIELDS for step in path) else "shown"
 
 
@@ -138,19 +140,3 @@ def _find_hint(kind: str, value: object) -> str:
     if kind == "int_type" and isinstance(value, str) and value.isascii() and value.isdigit():
         return "write it without quotes and without leading zeros"
     return "write it as a list: [...]" if kind == "tuple_type" and isinstance(value, str) else ""
-
-
-def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    models = [kind]
-    for step in path:
-        fields = (field for model in models for field in model.model_fields.values() if field.alias == step)
-        models = [model for field in fields for model in _models(field.annotation)] or models
-    return tuple(dict.fromkeys(field.alias or "" for model in models for field in model.model_fields.values()))
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
-    """Yield the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)

@@ -25,6 +25,7 @@ from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.misread_texts import warn_of_misread_texts
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
@@ -181,6 +182,7 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
         else:
             message = "a document must be a mapping with apiVersion, kind and name"
             parsed.collector.report("CXR013", document.start, message)
+    warn_of_misread_texts(parsed.collector, checked.source_maps)
     return checked
 
 

@@ -20,6 +20,7 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
+from reconciler.manifest.other_readings import other_reading
 from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
@@ -166,8 +167,15 @@ class _EventReader:
         """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
         text: str = event.value
         value = _KEYWORDS.get(text, text)
-        if value is not text or text[0] not in _NUMERIC:
+        if value is not text:
             return value
+        number = self._number(event, text) if text[0] in _NUMERIC else text
+        if number is text and other_reading(text):
+            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        return number
+
+    def _number(self, event: _Event, text: str) -> int | float | str:
+        """Return the decimal number that a text stands for; the text if it is none."""
         if len(text) < _MAX_FAST_DIGITS and text.isdigit() and text.isascii() and text[0] != "0":
             return int(text)
         try:
@@ -222,6 +230,8 @@ class _EventReader:
         if event.value == "<<" and not event.style:
             self._refuse(event, "CXR007", "the merge key << is refused")
             return None
+        if not event.style and other_reading(event.value):
+            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:

@@ -173,6 +173,11 @@ An error cannot be acknowledged.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
 the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
 enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+CXR216 text that other tools misread: cxroute reads only `true`, `false`, `null` and decimal numbers as something else
+than text. Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the like as booleans, numbers,
+dates or null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in
+quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`,
+`end`) is not a finding, because its meaning does not change. What cxroute writes is in quotes where that is needed.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and
