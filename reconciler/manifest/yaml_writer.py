@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reconciler.manifest.other_readings import other_reading
 from reconciler.model.rule import integral_floats_as_ints
+from reconciler.text.escape import is_visible
 
 Json = Any
 
@@ -43,7 +44,7 @@ def is_plain(text: str, style: str = "in flow") -> bool:
 
 def format_quoted(text: str) -> str:
     """Return text in quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
-    if '"' in text and "\\" not in text and text.isprintable():
+    if '"' in text and "\\" not in text and is_visible(text):
         return "'" + text.replace("'", "''") + "'"
     return f'"{"".join(map(_escape, text))}"'
 
