@@ -162,7 +162,8 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
     ]
     # A name counts as unknown only if every document was read.
     complete = [each for each in checked if each.parsed.is_complete and not each.parsed.collector.is_full]
-    if len(complete) == len(files):
+    unread = sum(isinstance(file, Finding) and file.severity == "error" for file in files)
+    if len(complete) == len(checked) and not unread:
         problems += [checks.find_unknown_environments(source_maps), checks.find_unknown_profiles(source_maps)]
     for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
         _report_problems([problem], collectors[problem.source_map.text.file])

@@ -75,6 +75,7 @@ CXR011 duplicate key: The same key occurs twice in one mapping, and cxroute cann
 CXR012 number out of range: The number is too large. Quote it if it is meant as text.
 CXR013 not a document: Each YAML document must be a mapping with apiVersion, kind and name.
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
+As a warning: the file is not read, because its name does not end in `.yaml` or `.yml` in lower case. Rename it.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
 CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests,
