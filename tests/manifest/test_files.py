@@ -131,7 +131,10 @@ def test_a_file_with_capitals_in_its_extension_is_named(room: Path, cxroute: Pro
     write("deep/Queues.Yml", CARDS)
     Path("manifests/link.YML").symlink_to("a.yaml")
     assert 0 == cxroute("validate")
-    assert "manifests/rules.YAML:1:1: warning[CXR014]: the file is not read, because its name ends in .YAML;" in cxroute.out
+    assert (
+        "manifests/rules.YAML:1:1: warning[CXR014]: the file is not read, because its name ends in .YAML;"
+        in cxroute.out
+    )
     assert "rename it to rules.yaml" in cxroute.out
     assert "rename it to deep/Queues.yml" in cxroute.out
     assert "rename it to link.yml" in cxroute.out

@@ -188,16 +188,20 @@ def _error(code: str, message: str, value: object, *loc: str | int) -> InitError
 def _operand_type(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
-    kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
     variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
     if operator == "between":
-        pair = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        pair = {"type": "array", "items": _any_of("string", "number"), "minItems": 2, "maxItems": 2}
         return {"anyOf": [pair, variable]}
     if operator in SETS:
-        return {"anyOf": [{"type": "array", "items": kind}, variable]}
+        return {"anyOf": [{"type": "array", "items": _any_of("string", "number", "boolean")}, variable]}
     if operator in PATTERNS:
         return {"type": "string"}
-    return {"type": ["string", "number"]} if operator in ORDERS else kind
+    return _any_of("string", "number") if operator in ORDERS else _any_of("string", "number", "boolean")
+
+
+def _any_of(*types: str) -> dict[str, Any]:
+    """Return the schema of several types; strict validators refuse a list of types."""
+    return {"anyOf": [{"type": name} for name in types]}
 
 
 _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
