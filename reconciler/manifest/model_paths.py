@@ -1,6 +1,6 @@
 """The models and types of a document's fields, by their paths in manifests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, get_args
 
@@ -23,6 +23,18 @@ def field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, .
     """Return the names of the fields that a mapping at a path may have."""
     fields = (field for model in models_at(kind, path) for field in model.model_fields.values())
     return tuple(dict.fromkeys(field.alias or "" for field in fields))
+
+
+def all_field_names(kinds: Iterable[type[BaseModel]]) -> frozenset[str]:
+    """Return the names of the fields of models, and of those inside them."""
+    waiting = [*kinds]
+    models: set[type[BaseModel]] = set()
+    while waiting:
+        model = waiting.pop()
+        if model not in models:
+            models.add(model)
+            waiting.extend(inner for field in model.model_fields.values() for inner in _models(field.annotation))
+    return frozenset(field.alias or "" for model in models for field in model.model_fields.values())
 
 
 def is_date(kind: type[BaseModel], path: Sequence[PathStep]) -> bool:
