@@ -63,7 +63,7 @@ class _Report:
     def __init__(self, validated: ValidatedValue, collector: ErrorCollector, errors: Sequence[ErrorDetails]) -> None:
         self.source_map, self.model, start = validated
         self.collector, self.start = collector, start
-        self._corrections: set[str] = set()
+        self._corrections: set[tuple[PathStep, ...]] = set()
         self._unknown: dict[tuple[PathStep, ...], list[str]] = {}
         for details in errors:
             if details["type"] == "extra_forbidden":
@@ -114,7 +114,7 @@ class _Report:
         hint = self.collector.suggest(name, names)
         if excerpt_of(path) == "shown":
             hint = self._correct_name(path, name, hint)
-        if self._is_repeated(hint):
+        if self._is_repeated(hint, path):
             return
         message = f"unknown field {quote_name(name)}"
         hint = hint or f"available: {', '.join(names)}"
@@ -132,11 +132,14 @@ class _Report:
         entry = corrected_entry(self.model, self.source_map, parents, len(self.start))
         return f"write {entry}" if entry else hint
 
-    def _is_repeated(self, hint: str) -> bool:
-        """Return whether the same correction was reported already: one cause is one error."""
-        is_repeated = hint in self._corrections
+    def _is_repeated(self, hint: str, path: Sequence[PathStep]) -> bool:
+        """Return whether the same entry was corrected already: one cause is one error."""
+        name = hint.removeprefix("write ").partition(":")[0]
+        places = [at for at, step in enumerate(path) if step == name]
+        correction = (hint, *path[: places[-1] + 1 if places else None])
+        is_repeated = correction in self._corrections
         if hint.startswith("write "):
-            self._corrections.add(hint)
+            self._corrections.add(correction)
         return is_repeated
 
     def _without_logic(self, path: Sequence[PathStep], replacement: Sequence[Any]) -> str:
@@ -165,7 +168,7 @@ class _Report:
             collector.report(code, source_map.index(path), requirement)
         else:
             hint = self._correct_value(details, path, names)
-            if self._is_repeated(hint):
+            if self._is_repeated(hint, path):
                 return
             actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
             collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
@@ -175,9 +178,9 @@ class _Report:
         value = details["input"]
         if corrected := details.get("ctx", {}).get("corrected"):
             return f"write {corrected}"
-        if isinstance(value, str) and path and not isinstance(path[-1], str):
-            if entry := entry_of_text(self.model, path[len(self.start) :], value):
-                return f"write {entry}"
+        is_item = isinstance(value, str) and bool(path) and not isinstance(path[-1], str)
+        if is_item and (entry := entry_of_text(self.model, path[len(self.start) :], value)):
+            return f"write {entry}"
         if path[-1:] == ["when"]:
             conditions = ", ".join(map(format_flow, suggest_conditions(value)))
             return f"write when: [{conditions or EXAMPLE_CONDITION}]"
