@@ -20,7 +20,7 @@ _HINT: Final = "put it in quotes"
 class _Scalar(NamedTuple):
     """A key or a value of a document, and its path."""
 
-    index: int
+    start: int
     path: tuple[PathStep, ...]
     is_key: bool
 
@@ -31,10 +31,10 @@ def warn_of_misread_texts(collector: ErrorCollector, source_maps: Iterable[Sourc
         return
     misread = dict(collector.misread)
     scalars = {
-        scalar.index: (source_map, scalar)
+        scalar.start: (source_map, scalar)
         for source_map in source_maps
         for scalar in _scalars(source_map.root, ())
-        if scalar.index in misread
+        if scalar.start in misread
     }
     wrong = {finding.source for finding in collector.collected}
     count = 0

@@ -557,7 +557,7 @@ def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) ->
     write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
     write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
     assert 0 == cxroute("validate")
-    assert "No errors in 2 files. 2 intents are routed only by a catch-all: \"fax\", \"card_lost\".\n" == cxroute.out
+    assert 'No errors in 2 files. 2 intents are routed only by a catch-all: "fax", "card_lost".\n' == cxroute.out
     _, form = cxroute.json("validate")
     assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
 

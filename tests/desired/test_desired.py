@@ -65,7 +65,9 @@ def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
     """Users of the tenant identify a rule by its name."""
     twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
     message = "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
-    assert [("CXR110", 6, message, "give one of them a `name`, such as name: Cards (cards/stolen)")] == errors(room, *twice)
+    assert [("CXR110", 6, message, "give one of them a `name`, such as name: Cards (cards/stolen)")] == errors(
+        room, *twice
+    )
 
 
 def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
