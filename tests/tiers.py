@@ -29,6 +29,7 @@ PARTS: Final = {
     "endpoint/test_proof.py": 0,
     "endpoint/test_shared.py": 0,
     "endpoint/test_siege.py": 0,
+    "endpoint/test_upgrade.py::test_a_jdk_posts_events": 0,
     "endpoint/test_work.py": 0,
     "crash": 0,
     "studio/test_end_to_end.py": 0,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from reconciler.endpoint import messages
@@ -139,6 +140,17 @@ class ContextApp:
             return error_response(400, "invalid", str(error))
         scope[_CONVERSATION] = event.conversation
         return await self._handler.handle(event, message_id, self._dependencies.now(), deadline)
+
+    def record_refusal(self, status: HTTPStatus | None, reason: str) -> None:
+        """Count and log a request that the connection refused (`server.RefusalListener`)."""
+        self.metrics.count_refusal(status)
+        line = {
+            "time": format_timestamp(self._dependencies.now()),
+            "event": "refused",
+            "status": status,
+            "reason": reason,
+        }
+        self._dependencies.log(json.dumps(line))
 
     def _record_request(self, path: bytes, scope: "Scope", response: EndpointResponse, seconds: float) -> None:
         if path == _ROUTE:

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from itertools import accumulate
 from math import nextafter
 from typing import Final
@@ -13,6 +14,7 @@ from reconciler.text.prometheus import metric_header, sample
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
+_REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)  # none: an earlier request gets its response instead
 
 
 class EventCounts:
@@ -51,9 +53,14 @@ class Metrics:
         self._fallback = fallback.digest
         self.events = EventCounts(fallback)
         self.responses: Counter[tuple[int, str]] = Counter()
+        self.refusals = Counter(dict.fromkeys(_REFUSAL_STATUSES, 0))
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
+
+    def count_refusal(self, status: HTTPStatus | None) -> None:
+        """Count a request that was refused before the endpoint could read it."""
+        self.refusals[_NONE if status is None else str(status.value)] += 1
 
     def count_response(self, status: int, outcome: str, seconds: float) -> None:
         """Count a response."""
@@ -69,6 +76,9 @@ class Metrics:
         yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
+        name, text = "cxroute_refused_requests_total", "Requests that are not valid HTTP, or too slow, by status."
+        yield from metric_header(name, "counter", text)
+        yield from (sample(name, count, status=status) for status, count in sorted(self.refusals.items()))
         yield from self.events.lines()
         fallback = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
         yield from metric_header("cxroute_fallback_info", "gauge", fallback)
