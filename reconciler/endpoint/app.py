@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING, Final
 from reconciler.endpoint import messages
 from reconciler.endpoint.auth import ApiKeys, InMemoryMessageIds, MessageIdStore, SignatureVerifier, run_once
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
-from reconciler.endpoint.event import InvalidEventError, format_timestamp, parse_event
+from reconciler.endpoint.event import (
+    CLOCK_TOLERANCE,
+    InvalidEventError,
+    format_timestamp,
+    latest_timestamp,
+    parse_event,
+)
 from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
-from reconciler.endpoint.metrics import Metrics
+from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
 from reconciler.text.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -139,7 +145,12 @@ class ContextApp:
         except InvalidEventError as error:
             return error_response(400, "invalid", str(error))
         scope[_CONVERSATION] = event.conversation
-        return await self._handler.handle(event, message_id, self._dependencies.now(), deadline)
+        now = self._dependencies.now()
+        if event.timestamp is not None and event.timestamp > latest_timestamp(now):
+            clock = f"the endpoint's clock, which says {format_timestamp(now)}"
+            text = f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
+            return error_response(400, FUTURE_OUTCOME, text)
+        return await self._handler.handle(event, message_id, now, deadline)
 
     def record_refusal(self, status: HTTPStatus | None, reason: str) -> None:
         """Count and log a request that the connection refused (`server.RefusalListener`)."""

@@ -13,6 +13,7 @@ from reconciler.text.prometheus import metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FUTURE_OUTCOME: Final = "future"  # of an event whose timestamp is too far ahead of the clock
 _OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
 _REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)  # none: an earlier request gets its response instead
 
@@ -52,7 +53,8 @@ class Metrics:
     def __init__(self, fallback: FallbackPolicy = NO_FALLBACK) -> None:
         self._fallback = fallback.digest
         self.events = EventCounts(fallback)
-        self.responses: Counter[tuple[int, str]] = Counter()
+        # This series exists from the start, for an alert on it.
+        self.responses: Counter[tuple[int, str]] = Counter({(400, FUTURE_OUTCOME): 0})
         self.refusals = Counter(dict.fromkeys(_REFUSAL_STATUSES, 0))
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)

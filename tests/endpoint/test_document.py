@@ -79,5 +79,5 @@ def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
         growth = resident(server.pid) - before
     assert 0 == found.returncode, found.stdout + found.stderr
     assert "4 selected / 4 total" in found.stdout
-    assert {"request"} == {line["event"] for line in log(tmp_path)}
+    assert {line["event"] for line in log(tmp_path)} <= {"request", "refused"}
     assert growth <= 20 * MIB

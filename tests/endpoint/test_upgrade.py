@@ -125,9 +125,9 @@ async def run_client(*words: str, entry: str = "") -> tuple[str, list[str]]:
     """Run a client of another project against the endpoint; return its output, and the written conversations."""
     endpoint = Endpoint()
     async with listening(endpoint) as port:
-        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-        url = f"http://127.0.0.1:{port}/api/route"
-        process = await asyncio.create_subprocess_exec(*(word.replace("URL", url) for word in words), **pipes)
+        pipe, url = asyncio.subprocess.PIPE, f"http://127.0.0.1:{port}/api/route"
+        command = [word.replace("URL", url) for word in words]
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         output, _ = await process.communicate(entry.encode())
     return output.decode(), [name for name, _ in endpoint.upstream.writes]
 
