@@ -6,11 +6,12 @@ It uses no framework: four paths need no router, and a framework would add other
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from reconciler.endpoint import messages
@@ -26,7 +27,7 @@ from reconciler.endpoint.event import (
 from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
 from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
-from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.text.prometheus import CONTENT_TYPE, exposition
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -56,7 +57,7 @@ class EndpointDependencies:
     ready: Callable[[], Awaitable[bool]] = _always  # whether a write to the upstream is possible
     log: Callable[[str], object] = lambda _line: None  # takes one line of JSON for each request
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
-    gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
+    metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
     stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
     max_waiting: int = 200  # concurrent requests of all instances
     limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
@@ -115,7 +116,8 @@ class ContextApp:
         if path == b"/health":
             return EndpointResponse(200, "ok", encode_json({"status": "ok"}))
         if path == b"/metrics":
-            return EndpointResponse(200, "ok", self.metrics.render(self._dependencies.gauges()), CONTENT_TYPE)
+            page = exposition(chain(self.metrics.lines(), self._dependencies.metrics()))
+            return EndpointResponse(200, "ok", page.encode(), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
             return retry_later(503, "not_ready", "not ready: no access token, or the endpoint is shutting down")
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))

@@ -2,14 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import accumulate
 from math import nextafter
 from typing import Final
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
-from reconciler.text.prometheus import metric_header, sample
+from reconciler.text.prometheus import metric, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -70,11 +70,8 @@ class Metrics:
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._seconds += seconds
 
-    def render(self, gauges: Mapping[str, float]) -> bytes:
-        """Return all metrics in Prometheus' text format, with `gauges` by name."""
-        return "".join(f"{line}\n" for line in self._lines(gauges)).encode()
-
-    def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Yield all counts in Prometheus' text format."""
         yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
@@ -91,6 +88,5 @@ class Metrics:
             yield sample("cxroute_request_seconds_bucket", count, le=bound)
         yield sample("cxroute_request_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_request_seconds_count", counts[-1])
-        for name, value in {"cxroute_waiting": self.waiting_requests, **gauges}.items():
-            yield f"# TYPE {name} gauge"
-            yield sample(name, f"{value:g}")
+        waiting = "Requests to /api/route that wait for their turn, or for CXone."
+        yield from metric("cxroute_waiting", "gauge", waiting, self.waiting_requests)

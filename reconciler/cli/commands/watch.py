@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
@@ -22,6 +23,7 @@ from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
+from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.studio_client import TenantWriter
@@ -29,7 +31,7 @@ from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, 
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import LAST_PORT, url_of
-from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.watch import cycle as cycles
 from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
 
@@ -111,7 +113,7 @@ class _Watch:
         async with AsyncExitStack() as stack:
             where = ""
             if listener is not None:
-                server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
+                server = serve_health(listener, self.metrics_page, lambda: self.loop.is_alive)
                 await stack.enter_async_context(server)
                 where = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
@@ -128,6 +130,9 @@ class _Watch:
                 return 0
         cut = last.report is not None and last.report.interrupted and not last.report.converged
         return InterruptedRunError.exit_code if cut else 0
+
+    def metrics_page(self) -> str:
+        return exposition(chain(self.metrics.lines(), process_metrics()))
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
