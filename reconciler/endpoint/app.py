@@ -28,6 +28,7 @@ from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttribut
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
 from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
 from reconciler.text.prometheus import CONTENT_TYPE, exposition
+from reconciler.text.trace_context import CURRENT_TRACE, TraceContext, parse_trace
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -88,14 +89,19 @@ class ContextApp:
         """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
         began = self._dependencies.clock()
         path = scope.get("raw_path") or scope["path"].encode()
-        response = await self._respond(path, scope, receive)
+        trace = parse_trace(scope["headers"])
+        before = CURRENT_TRACE.set(trace)
+        try:
+            response = await self._respond(path, scope, receive)
+        finally:
+            CURRENT_TRACE.reset(before)
         headers = [(b"content-type", response.media_type), (b"content-length", b"%d" % len(response.body)), _NO_STORE]
         headers += response.headers
         if response.closes_connection:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
-        self._record_request(path, scope, response, self._dependencies.clock() - began)
+        self._record_request(path, scope, response, self._dependencies.clock() - began, trace)
 
     async def _respond(self, path: bytes, scope: "Scope", receive: "Receive") -> EndpointResponse:
         try:
@@ -165,7 +171,14 @@ class ContextApp:
         }
         self._dependencies.log(json.dumps(line))
 
-    def _record_request(self, path: bytes, scope: "Scope", response: EndpointResponse, seconds: float) -> None:
+    def _record_request(
+        self,
+        path: bytes,
+        scope: "Scope",
+        response: EndpointResponse,
+        seconds: float,
+        trace: TraceContext | None,
+    ) -> None:
         if path == _ROUTE:
             self.metrics.count_response(response.status, response.outcome, seconds)
         elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
@@ -173,6 +186,8 @@ class ContextApp:
         method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
         conversation = scope.get(_CONVERSATION, "")
         label = f', "conversation": "{self._dependencies.log_label(conversation)}"' if conversation else ""
+        if trace is not None:
+            label += f', "trace_id": "{trace.trace_id}"'
         # No value needs an escape in JSON; encoding a dictionary takes five times as long.
         self._dependencies.log(
             f'{{"time": "{format_timestamp(self._dependencies.now())}", "event": "request",'
