@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from itertools import chain
 from typing import Any, Final
 
@@ -113,7 +114,7 @@ class _Watch:
         async with AsyncExitStack() as stack:
             where = ""
             if listener is not None:
-                server = serve_health(listener, self.metrics_page, lambda: self.loop.is_alive)
+                server = serve_health(listener, self.metrics_page, lambda: self.loop.is_alive, self.log_refusal)
                 await stack.enter_async_context(server)
                 where = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
@@ -133,6 +134,10 @@ class _Watch:
 
     def metrics_page(self) -> str:
         return exposition(chain(self.metrics.lines(), process_metrics()))
+
+    def log_refusal(self, status: HTTPStatus | None, reason: str) -> None:
+        fields = {"event": "refused", "status": status, "reason": reason}
+        self.output.event("warning", f"a request to --listen was refused: {reason}", fields)
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -207,7 +212,10 @@ class _Watch:
 
 @asynccontextmanager
 async def serve_health(
-    listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
+    listener: socket.socket,
+    metrics: Callable[[], str],
+    alive: Callable[[], bool],
+    on_refusal: Callable[[HTTPStatus | None, str], object] = lambda _status, _reason: None,
 ) -> AsyncIterator[None]:
     """Serve `/metrics` and `/health` on a listening socket while the block runs. Requires the extra `serve`."""
     import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
@@ -232,7 +240,7 @@ async def serve_health(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    server = Server(quiet_config(app, timeout_graceful_shutdown=1))
+    server = Server(quiet_config(app, on_refusal, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield
