@@ -35,6 +35,7 @@ PARTS: Final = {
     "studio/test_end_to_end.py": 0,
     "docs": 0,
     "traffic/test_real_prometheus.py": 0,
+    "deploy/test_monitoring.py": 0,
     "forge/azure/test_pipelines.py": 0,
     "forge/bitbucket/test_pipeline.py": 0,
     "forge/github/test_consent_workflow.py": 0,
