@@ -79,6 +79,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/openapi-spec-validator schema/*.openapi.yaml
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
 house: $(VENV)/.project ## Measures of structure and names, each with its limit

@@ -42,7 +42,7 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     assert (200, expected) == (good.status_code, good.json()["route"])
     assert ("unsure", "cards/none") == (unsure.json()["fallback"], unsure.json()["route"]["rule"])
     assert [True, 404, 401] == [stale.json()["stale"], unknown.status_code, nobody.status_code]
-    assert "cxroute_upstream_requests 4" in metrics
+    assert "cxroute_upstream_requests_total 4" in metrics
     assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
     written = contexts(tmp_path)
     assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]

@@ -37,6 +37,26 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
     assert seconds < 2
 
 
+def test_a_refusal_of_a_slow_or_large_request_is_logged(monkeypatch: pytest.MonkeyPatch, impatient: float) -> None:
+    """With its status and reason, as each other refusal of the connection."""
+    monkeypatch.setattr(connection, "_BODY_TIMEOUT", 0.1)
+    large = request("X-A: " + "a" * 16_384)
+
+    async def attack() -> list[tuple[int, str]]:
+        endpoint = Endpoint()
+        async with listening(endpoint) as port:
+            for data in (request()[:10], request()[:-5], large):
+                await talk(port, data, wait=5)
+        refusals = [line for line in endpoint.log if line["event"] == "refused"]
+        return [(line["status"], line["reason"]) for line in refusals]
+
+    assert [
+        (408, f"the headers took longer than {impatient} seconds"),
+        (408, "the body took longer than 0.1 seconds"),
+        (431, "the headers have more than 16 KiB, or more than 64 fields"),
+    ] == asyncio.run(attack())
+
+
 def test_complete_and_incomplete_headers_are_bounded() -> None:
     """More than 64, or 16 KiB, complete or not: 431."""
     many, long = request(*(f"X-{one}: a" for one in range(64))), request("X-A: " + "a" * 16_384)
@@ -106,4 +126,5 @@ def test_responses_name_no_server() -> None:
 
     good, bad = asyncio.run(ask())
     assert b"\r\nserver:" not in good.lower() + bad.lower()
-    assert {"success": False, "error": "Bad Request"} == json.loads(bad.partition(b"\r\n\r\n")[2])
+    error = "Bad Request: Invalid method encountered"
+    assert {"success": False, "error": error} == json.loads(bad.partition(b"\r\n\r\n")[2])

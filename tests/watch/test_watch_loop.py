@@ -15,6 +15,7 @@ from reconciler.errors import CxrouteError, ManifestError, RefusedError, Unreach
 from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
+from reconciler.text.prometheus import exposition
 from reconciler.watch.cycle import (
     REMINDER_SECONDS,
     ApiCallCounts,
@@ -244,9 +245,9 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     """Counters increase; gauges keep the last known state."""
     metrics = WatchMetrics()
     metrics.record_cycle(replace(differing(), seconds=2.0, calls=ApiCallCounts(10, 2, 1)), 0)
-    before = metrics.format_text()
+    before = exposition(metrics.lines())
     metrics.record_cycle(replace(failed(), calls=ApiCallCounts(4, 3, 0)), 1)
-    lines = metrics.format_text().splitlines()
+    lines = exposition(metrics.lines()).splitlines()
     found = [line for line in before.splitlines() if line.startswith(("cxroute_pending", "cxroute_drifted"))]
     assert 2 == len([line for line in found if line in lines and not line.endswith(" 0")])
     assert {"cxroute_api_requests_total 14", "cxroute_api_retries_total 5", "cxroute_api_throttled_total 1"} <= set(
@@ -281,7 +282,7 @@ def test_every_other_round_is_a_success(result: CycleResult) -> None:
 
 def test_metrics_are_in_the_format_of_prometheus() -> None:
     """HELP and TYPE precede the samples, and each name appears once."""
-    lines = WatchMetrics().format_text().splitlines()
+    lines = [*WatchMetrics().lines()]
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)
     for line in lines:
