@@ -18,7 +18,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test test-all test-rest coverage campaign mutants lint house bench browser picture pictures docs lock audit clean
+.PHONY: help demo test test-all test-rest test-root coverage campaign mutants lint house bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -32,7 +32,7 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -
 
 test: $(VENV)/.project ## The fast tests, on all cores: about three minutes, for every change
 	@$(if $(COVER),rm -rf .coverage)
-	@$(PYTEST) -m 'not slow' $(ARGS)
+	@$(PYTEST) -m 'not slow and not root' $(ARGS)
 
 test-all: $(VENV)/.project ## The fast tests, measured; then those with real processes, a browser, Redis and crashes
 	@$(MAKE) test COVER=1
@@ -40,7 +40,10 @@ test-all: $(VENV)/.project ## The fast tests, measured; then those with real pro
 	@$(MAKE) test-rest
 
 test-rest: $(VENV)/.project ## What `make test` leaves out
-	@$(PYTEST) -m slow $(ARGS)
+	@$(PYTEST) -m 'slow and not root' $(ARGS)
+
+test-root: $(VENV)/.project ## The tests that need root, because they start a process as another user
+	@$(BIN)/python -m pytest -q -m root tests/deploy $(ARGS)
 
 coverage: $(VENV)/.project ## How much of the program the fast tests ran (make test COVER=1), and whether that is enough
 	@$(BIN)/python -m tests.support.measure
@@ -61,7 +64,7 @@ campaign: $(VENV)/.project ## Every accident at every request, for an hour and m
 	@# One by one: these measure, and whatever runs beside them would be measured, too.
 	CXROUTE_CAMPAIGN=full $(BIN)/python -m pytest -q --timeout 3600 tests/endpoint
 
-mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: the fast tests must notice 95 %
+mutants: $(VENV)/.project ## Change 200 places of the core and 100 around it, one at a time: the fast tests must notice 95 % and 75 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
 lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
@@ -76,6 +79,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/openapi-spec-validator schema/*.openapi.yaml
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
 house: $(VENV)/.project ## Measures of structure and names, each with its limit

@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
-from reconciler.behaviour.routing_entry import destination_of
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks import lint_names
 from reconciler.checks.lint_confidence import check_confidence
 from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
@@ -120,17 +120,64 @@ def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
 
 
 def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
-    rivals = (((tie.first, tie.second) if tie.first.address else (tie.second, tie.first), tie) for tie in ties)
-    managed = ((entry, partner, tie) for (entry, partner), tie in rivals if entry.address)
-    for group in group_pairs((id(member[0]), member) for member in managed).values():
-        entry, partner, tie = group[0]
-        names = list_rules([tied for _, tied, _ in group])
-        if len(group) >= MAX_TIES_PER_RULE:  # the search stopped there
-            names = " and at least ".join(names.rsplit(" and ", 1))
-        verb = "sends" if len(group) == 1 else "send"
-        message = (
-            f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere:"
-            f" {conversation_phrase(tie.example.attributes, view.labels)} goes to {view.destination_phrase(entry)}"
-            f" or to {view.destination_phrase(partner)}"
-        )
-        yield view.finding("CXR204", "warning", message, entry, "give one of them another priority")
+    """Yield a finding for each rule that is tied; rules that are tied with each other have one message."""
+    for component in _connected(ties):
+        groups = list(group_pairs((id(member[0]), member) for member in _managed_first(component)).values())
+        if len(groups) > 1:
+            message = _common_tie_message(view, [member for group in groups for member in group])
+        for group in groups:
+            text = message if len(groups) > 1 else _tie_message(view, group)
+            yield view.finding("CXR204", "warning", text, group[0][0], "give one of them another priority")
+
+
+_Rivals = tuple[RoutingEntry, RoutingEntry, Tie]  # the rule that the finding is about, and the other one
+
+
+def _managed_first(ties: Iterable[Tie]) -> Iterator[_Rivals]:
+    for tie in ties:
+        entry, partner = (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
+        if entry.address:
+            yield entry, partner, tie
+
+
+def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
+    """Return the ties in groups: two ties with a rule in common are in one group."""
+    ties = list(ties)
+    parents: dict[int, int] = {}
+
+    def root_of(rule: int) -> int:
+        parents.setdefault(rule, rule)
+        while parents[rule] != rule:
+            parents[rule] = parents[parents[rule]]
+            rule = parents[rule]
+        return rule
+
+    for tie in ties:
+        parents[root_of(id(tie.second))] = root_of(id(tie.first))
+    return list(group_pairs((root_of(id(tie.first)), tie) for tie in ties).values())
+
+
+def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:
+    entry, partner, tie = group[0]
+    names = list_rules([tied for _, tied, _ in group])
+    if len(group) >= MAX_TIES_PER_RULE:  # the search stopped there
+        names = " and at least ".join(names.rsplit(" and ", 1))
+    verb = "sends" if len(group) == 1 else "send"
+    conversation = conversation_phrase(tie.example.attributes, view.labels)
+    return (
+        f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere: {conversation}"
+        f" goes to {view.destination_phrase(entry)} or to {view.destination_phrase(partner)}"
+    )
+
+
+def _common_tie_message(view: LintView, rivals: Sequence[_Rivals]) -> str:
+    """Return the message about several rules that are tied with each other, or with one that they have in common."""
+    entry, partner, tie = rivals[0]
+    members = {id(each): each for first, second, _ in rivals for each in (first, second)}
+    conversation = conversation_phrase(tie.example.attributes, view.labels)
+    names = list_rules(list(members.values()))
+    return (
+        f"same priority ({quote(entry.rule.priority)}): {names} send the same conversations to different queues;"
+        f" for example, {conversation} goes to {view.destination_phrase(entry)} by {rule_name(entry)}"
+        f" or to {view.destination_phrase(partner)} by {rule_name(partner)}"
+    )

@@ -23,7 +23,7 @@ from reconciler.render.impact import summarize_impact
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
 _WORD: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:#"']+""")
-_SUGGESTION: Final = re.compile(r'did you mean "([^"\\]+)"\?')
+_SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _UNDECIDED: Final = "Not known for all conversations: the rules overlap in too many ways."
 
 
@@ -87,7 +87,7 @@ def word_at(line: str, column: int) -> str:
 
 
 def suggested_name(finding: Finding) -> str:
-    """Return the name that a finding suggests; "" without one."""
+    """Return the name or the text in quotes that a finding suggests; "" without one."""
     suggestion = _SUGGESTION.search(finding.hint)
     return suggestion[1] if suggestion else ""
 

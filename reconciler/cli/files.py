@@ -4,12 +4,15 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
+from zipfile import ZipFile, is_zipfile
 
-from reconciler.errors import CxrouteError
+from reconciler.errors import CxrouteError, RefusedError
 from reconciler.text.files import MIB, read_text
+from reconciler.text.redact import REDACTOR
 
 _DEVICES: Final = Path("/dev")
 
@@ -21,6 +24,8 @@ def write_text(path: Path, text: str | bytes) -> None:
 
 def write_all(texts: Mapping[Path, str | bytes]) -> None:
     """Write several files, once all of them fit on the disk; permissions stay. Raises CxrouteError."""
+    # A report is redacted by its command. A file that is read again, such as a table, is refused instead.
+    refuse_secrets(texts)
     staged: list[tuple[Path, Path]] = []
     try:
         for path, text in texts.items():
@@ -38,6 +43,24 @@ def write_all(texts: Mapping[Path, str | bytes]) -> None:
         for temporary, _ in staged:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def refuse_secrets(texts: Mapping[Path, str | bytes]) -> None:
+    """Raise RefusedError for a text that contains a secret of this run."""
+    for path, text in texts.items():
+        readable = text if isinstance(text, str) else _readable_text(text)
+        if REDACTOR.redact(readable) != readable:
+            remedy = "Remove the secret from the rule or the manifest, and replace it with a new one"
+            raise RefusedError(f"{path} was not written: it would contain a secret of this run. {remedy}")
+
+
+def _readable_text(data: bytes) -> str:
+    """Return the text of a file, or all texts of a workbook, which is a compressed archive."""
+    if not is_zipfile(BytesIO(data)):
+        return data.decode("utf-8", "replace")
+    with ZipFile(BytesIO(data)) as archive:
+        parts = [archive.read(name).decode("utf-8", "replace") for name in archive.namelist()]
+    return "\n".join(parts)
 
 
 def _temporary(path: Path) -> Path:

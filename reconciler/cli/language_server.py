@@ -144,7 +144,7 @@ class ManifestServer:
         for diagnostic in parameters.context.diagnostics:
             if diagnostic.source == "cxroute" and isinstance(diagnostic.data, str) and diagnostic.data:
                 edit = lsp.TextEdit(range=diagnostic.range, new_text=format_scalar(diagnostic.data))
-                action = lsp.CodeAction(f"Change to {diagnostic.data}", lsp.CodeActionKind.QuickFix, [diagnostic])
+                action = lsp.CodeAction(f"Change to {edit.new_text}", lsp.CodeActionKind.QuickFix, [diagnostic])
                 action.edit = lsp.WorkspaceEdit(changes={uri: [edit]})
                 actions.append(action)
         return actions

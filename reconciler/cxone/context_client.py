@@ -3,6 +3,7 @@
 import re
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from reconciler.cxone.transport.request import ApiResponse, Transport
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import Profile
+from reconciler.text.trace_context import CURRENT_TRACE
 
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -135,9 +137,11 @@ class ContextClient(ReadingClient):
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
             raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))
         deadline = Deadline(self._time.clock() + seconds)
+        trace = CURRENT_TRACE.get()
+        call = partial(self._call, headers=trace.headers if trace is not None else {})
         token = CURRENT_DEADLINE.set(deadline)
         try:
-            response = await self._writer(self._call, path, attributes)
+            response = await self._writer(call, path, attributes)
         except CancelledError:
             raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:

@@ -59,6 +59,11 @@ MAX_KEY_LENGTH: Final = 64
 NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
+def slug_of(intent: str) -> str:
+    """Return the default key of a rule for one intent: lower case, other characters as one dash."""
+    return NOT_IN_SLUGS.sub("-", intent.lower()).strip("-")
+
+
 class InvalidRuleError(Exception):
     """An error of one rule, at `path` below the rule; in the defaults of its RuleSet, below the document."""
 
@@ -200,9 +205,10 @@ class RuleExpander(FieldExpander):
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
-            message = "a rule without exactly one intent has no default key"
-            raise InvalidRuleError("CXR108", message, hint="write a `key`")
-        key = NOT_IN_SLUGS.sub("-", intents[0].lower()).strip("-")
+            reason = "it has several intents" if intents else "it has no intent"
+            message = f"this rule needs a `key`, because {reason}"
+            raise InvalidRuleError("CXR108", message, hint="write a `key`, such as key: card-help")
+        key = slug_of(intents[0])
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
             name = "intent" if self.entry.intent is not None else "intents"
@@ -214,12 +220,18 @@ class RuleExpander(FieldExpander):
         if self.entry.name is not None:
             name = self.fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
         else:
-            intents = self.intents()
-            name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
+            name = f"Cognigy Intent Route: {self._subject()}"
         if text_size(name) > MAX_NAME_BYTES:
             message = f"a name must have at most {MAX_NAME_BYTES:,} bytes"
             raise InvalidRuleError("CXR104", message, "name", hint="write a shorter `name`")
         return name
+
+    def _subject(self) -> str:
+        """Return the intent, with the key where the key says more; without a single intent, the key."""
+        intents, key = self.intents(), self.entry.key
+        if len(intents) != 1:
+            return self.key()
+        return intents[0] if key in (None, slug_of(intents[0])) else f"{intents[0]} ({key})"
 
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the `description`, or a default with intents and queues; "" for a rule without intents."""

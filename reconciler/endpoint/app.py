@@ -6,20 +6,29 @@ It uses no framework: four paths need no router, and a framework would add other
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from reconciler.endpoint import messages
 from reconciler.endpoint.auth import ApiKeys, InMemoryMessageIds, MessageIdStore, SignatureVerifier, run_once
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
-from reconciler.endpoint.event import InvalidEventError, format_timestamp, parse_event
+from reconciler.endpoint.event import (
+    CLOCK_TOLERANCE,
+    InvalidEventError,
+    format_timestamp,
+    latest_timestamp,
+    parse_event,
+)
 from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
-from reconciler.endpoint.metrics import Metrics
-from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
+from reconciler.text.prometheus import CONTENT_TYPE, exposition
+from reconciler.text.trace_context import CURRENT_TRACE, TraceContext, parse_trace
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -49,7 +58,7 @@ class EndpointDependencies:
     ready: Callable[[], Awaitable[bool]] = _always  # whether a write to the upstream is possible
     log: Callable[[str], object] = lambda _line: None  # takes one line of JSON for each request
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
-    gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
+    metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
     stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
     max_waiting: int = 200  # concurrent requests of all instances
     limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
@@ -80,14 +89,19 @@ class ContextApp:
         """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
         began = self._dependencies.clock()
         path = scope.get("raw_path") or scope["path"].encode()
-        response = await self._respond(path, scope, receive)
+        trace = parse_trace(scope["headers"])
+        before = CURRENT_TRACE.set(trace)
+        try:
+            response = await self._respond(path, scope, receive)
+        finally:
+            CURRENT_TRACE.reset(before)
         headers = [(b"content-type", response.media_type), (b"content-length", b"%d" % len(response.body)), _NO_STORE]
         headers += response.headers
         if response.closes_connection:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
-        self._record_request(path, scope, response, self._dependencies.clock() - began)
+        self._record_request(path, scope, response, self._dependencies.clock() - began, trace)
 
     async def _respond(self, path: bytes, scope: "Scope", receive: "Receive") -> EndpointResponse:
         try:
@@ -108,7 +122,8 @@ class ContextApp:
         if path == b"/health":
             return EndpointResponse(200, "ok", encode_json({"status": "ok"}))
         if path == b"/metrics":
-            return EndpointResponse(200, "ok", self.metrics.render(self._dependencies.gauges()), CONTENT_TYPE)
+            page = exposition(chain(self.metrics.lines(), self._dependencies.metrics()))
+            return EndpointResponse(200, "ok", page.encode(), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
             return retry_later(503, "not_ready", "not ready: no access token, or the endpoint is shutting down")
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
@@ -138,9 +153,32 @@ class ContextApp:
         except InvalidEventError as error:
             return error_response(400, "invalid", str(error))
         scope[_CONVERSATION] = event.conversation
-        return await self._handler.handle(event, message_id, self._dependencies.now(), deadline)
+        now = self._dependencies.now()
+        if event.timestamp is not None and event.timestamp > latest_timestamp(now):
+            clock = f"the endpoint's clock, which says {format_timestamp(now)}"
+            text = f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
+            return error_response(400, FUTURE_OUTCOME, text)
+        return await self._handler.handle(event, message_id, now, deadline)
 
-    def _record_request(self, path: bytes, scope: "Scope", response: EndpointResponse, seconds: float) -> None:
+    def record_refusal(self, status: HTTPStatus | None, reason: str) -> None:
+        """Count and log a request that the connection refused (`server.RefusalListener`)."""
+        self.metrics.count_refusal(status)
+        line = {
+            "time": format_timestamp(self._dependencies.now()),
+            "event": "refused",
+            "status": status,
+            "reason": reason,
+        }
+        self._dependencies.log(json.dumps(line))
+
+    def _record_request(
+        self,
+        path: bytes,
+        scope: "Scope",
+        response: EndpointResponse,
+        seconds: float,
+        trace: TraceContext | None,
+    ) -> None:
         if path == _ROUTE:
             self.metrics.count_response(response.status, response.outcome, seconds)
         elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
@@ -148,6 +186,8 @@ class ContextApp:
         method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
         conversation = scope.get(_CONVERSATION, "")
         label = f', "conversation": "{self._dependencies.log_label(conversation)}"' if conversation else ""
+        if trace is not None:
+            label += f', "trace_id": "{trace.trace_id}"'
         # No value needs an escape in JSON; encoding a dictionary takes five times as long.
         self._dependencies.log(
             f'{{"time": "{format_timestamp(self._dependencies.now())}", "event": "request",'

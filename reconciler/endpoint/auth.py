@@ -11,6 +11,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple, Protocol
 
+from reconciler.endpoint.event import CLOCK_TOLERANCE
 from reconciler.endpoint.messages import EndpointResponse, Headers, error_response, retry_later, truncated
 
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
@@ -60,7 +61,6 @@ def _decode_base64(text: str | bytes) -> bytes | None:
         return None
 
 
-CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
 _ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot: a dot ends the id in the signed text
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAX_SIGNATURES: Final = 16

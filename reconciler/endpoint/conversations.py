@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
+from reconciler.endpoint.event import END_OF_TIME, Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, truncated, written_prefix
 
 
@@ -101,6 +101,11 @@ class ConversationState:
     waiting: int = 0  # requests that hold the lock or wait for it
     lock: asyncio.Lock | None = None  # created by the first request that has to wait
 
+    def forget_after(self, limit: Timestamp) -> None:
+        """Forget a newest event later than `limit`, which was stored while a clock was wrong."""
+        if self.latest is not None and self.latest.order.timestamp > limit:
+            self.latest = None
+
     def merge(self, latest: LatestEvent | None) -> None:
         """Store the newest event of other instances, unless it is older."""
         if latest is not None and (self.latest is None or latest.order >= self.latest.order):
@@ -115,16 +120,26 @@ class ConversationState:
 class LockProvider(Protocol):
     """Locks conversations."""
 
-    def lock(self, conversation: str) -> AbstractAsyncContextManager[ConversationState]:
-        """Return the conversation's lock, whose entering raises LockUnavailableError."""
+    def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> AbstractAsyncContextManager[ConversationState]:
+        """Return the conversation's lock, whose entering raises LockUnavailableError.
+
+        Its state has no newest event later than `limit`.
+        """
 
 
 class _ConversationLock:
     # A generator would cost 2 % of the endpoint's time.
-    __slots__ = ("_cache", "_conversation", "_states")
+    __slots__ = ("_cache", "_conversation", "_limit", "_states")
 
-    def __init__(self, states: dict[str, ConversationState], cache: ConversationCache, conversation: str) -> None:
-        self._states, self._cache, self._conversation = states, cache, conversation
+    def __init__(
+        self,
+        states: dict[str, ConversationState],
+        cache: ConversationCache,
+        conversation: str,
+        limit: Timestamp,
+    ) -> None:
+        self._states, self._cache = states, cache
+        self._conversation, self._limit = conversation, limit
 
     async def __aenter__(self) -> ConversationState:
         state = self._states.get(self._conversation)
@@ -142,6 +157,7 @@ class _ConversationLock:
             except BaseException:
                 self._forget_if_idle(state)
                 raise
+        state.forget_after(self._limit)
         return state
 
     async def __aexit__(self, *_error: object) -> None:
@@ -172,9 +188,9 @@ class ConversationLocks:
                 yield conversation, state.latest, 0.0
         yield from self._cache.latest_events()
 
-    def lock(self, conversation: str) -> _ConversationLock:
-        """Return the conversation's lock, whose entering raises LockUnavailableError."""
-        return _ConversationLock(self._states, self._cache, conversation)
+    def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> _ConversationLock:
+        """Return the conversation's lock (`LockProvider.lock`)."""
+        return _ConversationLock(self._states, self._cache, conversation, limit)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of other instances."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from reconciler.text.json_values import is_deep, parse_finite, refuse_constant
@@ -17,11 +17,17 @@ _MINUTE_LENGTH: Final = len("2026-02-01T09:00")
 _DAY: Final = 86_400
 
 
+CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
+
+
 class Timestamp(NamedTuple):
     """A point of time: full seconds since the year 1, and the digits of the fraction, which sort as text."""
 
     seconds: int
     fraction: str
+
+
+END_OF_TIME: Final = Timestamp((date.max.toordinal() + 2) * _DAY, "")  # after every timestamp, in any zone
 
 
 def parse_timestamp(text: str) -> Timestamp | None:
@@ -44,6 +50,12 @@ def parse_timestamp(text: str) -> Timestamp | None:
 def timestamp_from_datetime(now: datetime) -> Timestamp:
     """Return the value of a time in UTC."""
     return Timestamp(_seconds_since_year_one(now), f"{now.microsecond:06}".rstrip("0"))
+
+
+def latest_timestamp(now: datetime) -> Timestamp:
+    """Return the latest time that an event may have: a later one would make all following events look older."""
+    seconds, fraction = timestamp_from_datetime(now)
+    return Timestamp(seconds + CLOCK_TOLERANCE, fraction)
 
 
 def _seconds_since_year_one(time: datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from reconciler import errors
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK, Doubt, FallbackPolicy
 from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
-from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
+from reconciler.endpoint.event import Event, format_timestamp, latest_timestamp, timestamp_from_datetime
 from reconciler.endpoint.messages import (
     EndpointResponse,
     error_response,
@@ -61,8 +61,9 @@ class EventHandler:
         if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
         self._metrics.waiting_requests += 1
+        limit = latest_timestamp(now)
         try:
-            async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation) as state:
+            async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation, limit) as state:
                 return await self._handle_locked(state, event, message_id, now, deadline)
         except (LockUnavailableError, TimeoutError, errors.ApiError) as error:
             return _failure_response(error)

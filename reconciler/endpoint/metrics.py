@@ -2,17 +2,20 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import accumulate
 from math import nextafter
 from typing import Final
 
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK, FallbackPolicy
-from reconciler.text.prometheus import metric_header, sample
+from reconciler.text.prometheus import metric, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+FUTURE_OUTCOME: Final = "future"  # of an event whose timestamp is too far ahead of the clock
 _OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
+_REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)  # none: an earlier request gets its response instead
 
 
 class EventCounts:
@@ -50,10 +53,16 @@ class Metrics:
     def __init__(self, fallback: FallbackPolicy = NO_FALLBACK) -> None:
         self._fallback = fallback.digest
         self.events = EventCounts(fallback)
-        self.responses: Counter[tuple[int, str]] = Counter()
+        # This series exists from the start, for an alert on it.
+        self.responses: Counter[tuple[int, str]] = Counter({(400, FUTURE_OUTCOME): 0})
+        self.refusals = Counter(dict.fromkeys(_REFUSAL_STATUSES, 0))
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
+
+    def count_refusal(self, status: HTTPStatus | None) -> None:
+        """Count a request that was refused before the endpoint could read it."""
+        self.refusals[_NONE if status is None else str(status.value)] += 1
 
     def count_response(self, status: int, outcome: str, seconds: float) -> None:
         """Count a response."""
@@ -61,14 +70,14 @@ class Metrics:
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._seconds += seconds
 
-    def render(self, gauges: Mapping[str, float]) -> bytes:
-        """Return all metrics in Prometheus' text format, with `gauges` by name."""
-        return "".join(f"{line}\n" for line in self._lines(gauges)).encode()
-
-    def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Yield all counts in Prometheus' text format."""
         yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
+        name, text = "cxroute_refused_requests_total", "Requests that are not valid HTTP, or too slow, by status."
+        yield from metric_header(name, "counter", text)
+        yield from (sample(name, count, status=status) for status, count in sorted(self.refusals.items()))
         yield from self.events.lines()
         fallback = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
         yield from metric_header("cxroute_fallback_info", "gauge", fallback)
@@ -79,6 +88,5 @@ class Metrics:
             yield sample("cxroute_request_seconds_bucket", count, le=bound)
         yield sample("cxroute_request_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_request_seconds_count", counts[-1])
-        for name, value in {"cxroute_waiting": self.waiting_requests, **gauges}.items():
-            yield f"# TYPE {name} gauge"
-            yield sample(name, f"{value:g}")
+        waiting = "Requests to /api/route that wait for their turn, or for CXone."
+        yield from metric("cxroute_waiting", "gauge", waiting, self.waiting_requests)

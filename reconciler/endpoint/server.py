@@ -2,6 +2,7 @@
 
 uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could read in two ways ends
 the connection: before the request if it is the request's own, after the response if it follows a complete request.
+`Upgrade` is ignored, as RFC 9110 allows (section 7.8): the request is answered in HTTP/1.1.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
 from types import FrameType
 from typing import Any, Final
@@ -20,8 +22,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reconciler.endpoint.app import ContextApp
-from reconciler.endpoint.messages import ChunkChecker
+from reconciler.endpoint.messages import ChunkChecker, encode_json
 from reconciler.errors import CxrouteError
+from reconciler.text.escape import sanitize
 from reconciler.text.hosts import url_of
 
 MAX_CONNECTIONS: Final = 1000
@@ -30,10 +33,48 @@ _MAX_HEADERS: Final = 64
 _UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")  # servers differ in which value counts
 _HEAD_TIMEOUT: Final = 5.0  # seconds from the start of a connection or request to the end of its headers
 _BODY_TIMEOUT: Final = 5.0  # seconds from there to the end of the body
+_LARGE_HEAD: Final = f"the headers have more than {_MAX_HEAD_BYTES // 1024} KiB, or more than {_MAX_HEADERS} fields"
+
+
+RefusalListener = Callable[[HTTPStatus | None, str], object]
+"""Takes the status of a refusal, None if nothing is answered, and its reason, which quotes no input."""
+_MAX_REASON: Final = 100  # characters
+_AMBIGUOUS: Final = "two servers could read the headers in two ways"
+_BAD_CHUNK: Final = "a chunk's size is not alone on its line"
+_EARLY_DATA: Final = "more data arrived before the response to the request"
+_TRAILER: Final = "a header follows the body"
+
+
+def ignore_refusal(_status: HTTPStatus | None, _reason: str) -> None:
+    """Do nothing: the refusals of this server are not recorded."""
 
 
 class _StopParsingError(Exception):
-    """Raised in a callback of the parser, which stops."""
+    """Raised in a callback of the parser, which stops; the text is the reason of the refusal."""
+
+    def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        self.status = status
+        super().__init__(reason)
+
+
+_OTHER_PROTOCOLS: Final = {
+    b"\x16\x03": "the client speaks TLS, and this port plain HTTP: use an address with http://",
+    b"PRI * HTTP/2": "the client speaks HTTP/2 without asking first: use HTTP/1.1",
+}
+
+
+def _refusal_of(error: httptools.HttpParserError, data: bytes) -> tuple[HTTPStatus, str]:
+    """Return the status and the reason of an error that the parser found in data."""
+    for beginning, reason in _OTHER_PROTOCOLS.items():
+        if data.startswith(beginning):
+            return HTTPStatus.BAD_REQUEST, reason
+    cause = error.__context__  # the error of one of the parser's callbacks
+    if isinstance(cause, _StopParsingError):
+        return cause.status, str(cause)
+    if cause is None:
+        return HTTPStatus.BAD_REQUEST, sanitize(str(error), _MAX_REASON)
+    # The text of another error may quote the request.
+    return HTTPStatus.BAD_REQUEST, f"the request cannot be read: {type(cause).__name__}"
 
 
 class StrictHttpProtocol(HttpToolsProtocol):
@@ -41,14 +82,20 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn does not declare the None before a request
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - uvicorn's
+        on_refusal: RefusalListener = ignore_refusal,
+        **options: Any,  # noqa: ANN401 - uvicorn's
+    ) -> None:
         super().__init__(*arguments, **options)
+        self._on_refusal = on_refusal
         self._is_over = False
+        self._ignores_upgrade = False  # the current headers asked for another protocol
         self._in_head = True
         self._head_bytes = self._header_bytes = 0
         self._current_data = self._previous_data = b""  # the data being parsed, and the end of the headers before it
         self._chunk_checker: ChunkChecker | None = None
-        self._error_status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
@@ -57,9 +104,10 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """Accept a connection below the limit, and start the timer for its first headers."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+            reason = f"more than {MAX_CONNECTIONS} connections"
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, reason)
             return
-        self._start_timer(_HEAD_TIMEOUT)
+        self._start_timer(_HEAD_TIMEOUT, "headers")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Also cancel the timers."""
@@ -74,36 +122,51 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self._is_over:
             return
         if self._chunk_checker is not None and not self._chunk_checker.check(data):
-            self._refuse(HTTPStatus.BAD_REQUEST)
+            self._refuse(HTTPStatus.BAD_REQUEST, _BAD_CHUNK)
             return
-        self._current_data = data
-        super().data_received(data)
+        self._parse(data)
         self._current_data = b""
         if self._in_head and not self._is_over:
-            self._start_timer(_HEAD_TIMEOUT)
+            self._start_timer(_HEAD_TIMEOUT, "headers")
             self._head_bytes += len(data)
             self._previous_data = (self._previous_data + data)[-3:]
             if self._head_bytes > _MAX_HEAD_BYTES:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _LARGE_HEAD)
         elif self.cycle is not None and self.cycle.more_body and not self._is_over:
-            self._start_timer(_BODY_TIMEOUT)
+            self._start_timer(_BODY_TIMEOUT, "body")
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse input that the parser, or this class in it, rejects."""
-        del msg
-        self._refuse(self._error_status)
+    def _parse(self, data: bytes) -> None:
+        """Parse data, and refuse what the parser, or a check of this class in it, rejects."""
+        self._current_data = data
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(*_refusal_of(error, data))
+
+    def _parse_without_upgrade(self, rest: bytes) -> None:
+        """Parse the headers that asked for another protocol again, without `Upgrade`, and the data behind them."""
+        # The parser ends a message at the headers that ask for another protocol, and would not read the body. It has
+        # checked the headers: no name or value has a line end.
+        self._ignores_upgrade = False
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)  # the old one may have ended with the message
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._parse(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:
         """Begin a request; end the connection if the previous one has no response."""
         if self.cycle is not None and not self.cycle.response_complete:
-            raise _StopParsingError
+            raise _StopParsingError(_EARLY_DATA)
         super().on_message_begin()
         self._in_head, self._header_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header; refuse one after the body, which would count like the others."""
         if not self._in_head:
-            raise _StopParsingError
+            raise _StopParsingError(_TRAILER)
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -113,15 +176,19 @@ class StrictHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check the headers together, and start the request."""
         if len(self.url) + self._header_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
-            self._error_status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            raise _StopParsingError
-        if not self.url.startswith(b"/") or not self._is_unambiguous():
-            raise _StopParsingError
+            raise _StopParsingError(_LARGE_HEAD, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if self.parser.get_method() == b"CONNECT" or not self.url.startswith(b"/"):
+            raise _StopParsingError("the request's target is not a path of this server")
+        if not self._is_unambiguous():
+            raise _StopParsingError(_AMBIGUOUS)
+        self._ignores_upgrade = self.parser.should_upgrade()
+        if self._ignores_upgrade:
+            return
         self._chunk_checker = ChunkChecker() if (b"transfer-encoding", b"chunked") in self.headers else None
         if self._chunk_checker is not None:
             body_start = (self._previous_data + self._current_data).partition(b"\r\n\r\n")[2]
             if not self._chunk_checker.check(body_start):
-                raise _StopParsingError
+                raise _StopParsingError(_BAD_CHUNK)
         self._stop_timer()
         self._in_head, self._head_bytes, self._previous_data = False, 0, b""
         self._start_request()
@@ -149,6 +216,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request: its body is complete."""
+        if self._ignores_upgrade:
+            return
         self._stop_timer()
         super().on_message_complete()
 
@@ -177,7 +246,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
-        if version not in ("1.0", "1.1") or len(set(names)) != len(names) or b"upgrade" in values:
+        if version not in ("1.0", "1.1") or len(set(names)) != len(names):
             return False
         if version == "1.1" and b"host" not in values:
             return False
@@ -185,24 +254,27 @@ class StrictHttpProtocol(HttpToolsProtocol):
             return values[b"transfer-encoding"] == b"chunked" and version == "1.1" and b"content-length" not in values
         return values.get(b"content-length", b"0").isdigit()
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """End the connection after the response to an earlier complete request."""
         self._stop_timer()
         self._is_over = True
         if self.cycle is not None and not self.cycle.response_complete:
             if not self.cycle.more_body:
                 self.cycle.keep_alive = False
+                self._on_refusal(None, reason)
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        body = b'{"success":false,"error":"%b"}' % status.phrase.encode("ascii")
+        self._on_refusal(status, reason)
+        body = encode_json({"success": False, "error": f"{status.phrase}: {reason}"})
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
         self.transport.close()
 
-    def _start_timer(self, seconds: float) -> None:
+    def _start_timer(self, seconds: float, part: str) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+            reason = f"the {part} took longer than {seconds:g} seconds"
+            self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, reason)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -223,7 +295,7 @@ class _EndpointServer(uvicorn.Server):
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
         seconds = {"timeout_keep_alive": _IDLE, "timeout_graceful_shutdown": _GRACE}
-        super().__init__(quiet_config(app, backlog=_BACKLOG, **seconds))
+        super().__init__(quiet_config(app, app.record_refusal, backlog=_BACKLOG, **seconds))
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -297,8 +369,13 @@ def open_listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def quiet_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application, and uvicorn's settings
-    """Return settings of a server without a log, a banner and proxy headers."""
+def quiet_config(
+    app: Any,  # noqa: ANN401 - an ASGI application
+    on_refusal: RefusalListener = ignore_refusal,
+    **options: Any,  # noqa: ANN401 - uvicorn's settings
+) -> uvicorn.Config:
+    """Return settings of a server without a log, a banner and proxy headers; it reports refused connections."""
+    protocol = partial(StrictHttpProtocol, on_refusal=on_refusal)
     quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "access_log": False, "server_header": False}
-    quiet |= {"http": StrictHttpProtocol, "ws": "none", "lifespan": "off", "proxy_headers": False}
+    quiet |= {"http": protocol, "ws": "none", "lifespan": "off", "proxy_headers": False}
     return uvicorn.Config(app, **quiet, **options)

@@ -71,6 +71,7 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         text = text.replace("@SECRETS@", " ".join(settings.variables))
         text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
         text = _SECRET.sub(lambda line: "".join(line[0].replace("@SECRET@", name) for name in settings.variables), text)
+        text = text.rstrip("\n") + "\n"  # the last of several copies ends with an empty line
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.hosts import request_url
+from reconciler.text.redact import REDACTOR
 
 MAX_SUMMARY_BYTES: Final = 900_000  # bytes; GitHub drops a summary over 1 MiB
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
@@ -78,6 +79,6 @@ def _append(path: Path | None, text: str) -> None:
     try:
         if path is not None:
             with path.open("a", encoding="utf-8") as file:
-                file.write(text)
+                file.write(REDACTOR.redact(text))
     except OSError as error:
         raise CxrouteError(f"cannot write {path}: {error.strerror}") from error

@@ -21,6 +21,7 @@ class DocumentProblem(NamedTuple):
     message: str
     unknown_name: str = ""
     candidates: frozenset[str] = frozenset()
+    missing: tuple[str, ...] = ()  # the fields of which one is missing: a misspelt one is an error of its own
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
@@ -28,7 +29,8 @@ def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
         yield from _check_choice(source_map, ("rules", index), rule, "queue", "targets")
         yield from _check_choice(source_map, ("rules", index), rule, "intent", "intents")
         if "queue" not in rule and "targets" not in rule:
-            yield DocumentProblem(source_map, "CXR103", ("rules", index), 'missing field "queue" (or "targets")')
+            message = 'missing field "queue" (or "targets")'
+            yield DocumentProblem(source_map, "CXR103", ("rules", index), message, missing=("queue", "targets"))
 
 
 def _check_choice(
@@ -66,7 +68,7 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         return
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
     if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
-        yield DocumentProblem(source_map, "CXR103", (), 'missing field "tenant"')
+        yield DocumentProblem(source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",))
     yield from _check_script(source_map, api)
     issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":

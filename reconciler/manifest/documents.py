@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, get_args
 
-import yaml
 from pydantic import Field, Tag, TypeAdapter
 
 import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
+from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import Scalar, canonical_scalar
+from reconciler.text.json_values import indented_json
 
 
 class QueueRef(f.StrictModel):
@@ -301,7 +302,7 @@ def default_profile_yaml() -> str:
     for name in ("rules", "queues"):
         document[name] = {"path": document[name].pop("path"), **document[name]}
     document["operators"] = operator_names(DEFAULT_PROFILE.operators)
-    return _HEAD + yaml.safe_dump(document, sort_keys=False, width=120)
+    return _HEAD + "\n".join([*format_mapping(document, 0), ""])
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -323,6 +324,11 @@ def manifest_schema() -> dict[str, Any]:
     }
 
 
+def manifest_schema_text() -> str:
+    """Return the JSON Schema as a file, in the form that Prettier leaves as it is."""
+    return f"{indented_json(manifest_schema())}\n"
+
+
 def _tidy(part: dict[str, Any]) -> dict[str, Any]:
     """Remove titles derived from names, and defaults that mean "absent", from an object of a schema."""
     for field in part.get("properties", {}).values():
@@ -331,6 +337,9 @@ def _tidy(part: dict[str, Any]) -> dict[str, Any]:
             field["default"] = default
         else:
             field.pop("default", None)
+    if pattern := _DATE_PATTERNS.get(part.get("format", "")):
+        del part["format"]  # many validators do not know it, and it admits times that cxroute refuses
+        part["pattern"] = pattern
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
     return part
@@ -343,28 +352,45 @@ def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
     return default
 
 
+_DATE_PATTERNS: Final = {
+    "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "date-time": f"^{f.TIMESTAMP.pattern}$",
+}
+
+
+def _has(*names: str, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 - schemas
+    """Return the schema of an object that has all of these members; strict validators want them declared."""
+    return {"required": [*names], "properties": {**dict.fromkeys(names, True), **properties}}
+
+
 def _require(choice: str, *names: str) -> dict[str, Any]:
-    return {choice: [{"required": [name]} for name in names]}
+    return {choice: [_has(name) for name in names]}
 
 
+_ONE_OR_VARIABLE: Final = {"anyOf": [{"type": "array", "maxItems": 1}, {"type": "string"}]}
 _EXTRA_CONSTRAINTS = {
     "Api": {
         "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
-        "then": _require("oneOf", "issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
+        "then": _require("oneOf", "issuer", "area") | {"not": _has("issuer", "tokenUrl")},
         "else": {"properties": {"issuer": False, "area": False}},
         "allOf": [
             {
                 "if": {"properties": {"rules": {"const": "studio"}}, "required": ["rules"]},
-                "then": {"required": ["studio", "queues"], "properties": {"queues": {"const": "acd-skills"}}},
+                "then": _has("studio", "queues", queues={"const": "acd-skills"}),
                 "else": {"properties": {"studio": False}},
             }
         ],
     },
     "Context": {"dependentRequired": {"minConfidence": ["below"]}},
-    "RuleEntry": _require("oneOf", "queue", "targets") | {"not": {"required": ["intent", "intents"]}},
+    "RuleEntry": {
+        **_require("oneOf", "queue", "targets"),
+        "not": _has("intent", "intents"),
+        # The default key is that of one intent.
+        "anyOf": [_has("key"), _has("intent"), _has("intents", intents=_ONE_OR_VARIABLE)],
+    },
     "QueueRef": _require("oneOf", "id", "name"),
     "Expect": _require("oneOf", "queue", "split", "default"),
-    "Conversations": {"not": {"required": ["intent", "intents"]}},
+    "Conversations": {"not": _has("intent", "intents")},
     "Never": _require("anyOf", "queues", "default"),
     "PromiseEntry": _require("oneOf", "always", "never", "decidedBy", "split"),
     "Environment": {
@@ -372,8 +398,8 @@ _EXTRA_CONSTRAINTS = {
         "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
         "else": {
             "anyOf": [
-                {"required": ["tenant"]},
-                {"required": ["api"], "properties": {"api": _require("anyOf", "baseUrl", "issuer", "area")}},
+                _has("tenant"),
+                _has("api", api={"type": "object", **_require("anyOf", "baseUrl", "issuer", "area")}),
             ]
         },
     },

@@ -1,15 +1,23 @@
 """Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
+from reconciler.manifest.corrections import corrected_entry, corrected_name, entry_of_text
+from reconciler.manifest.kinds.condition import (
+    EXAMPLE_CONDITION,
+    SORTED_OPERATORS,
+    suggest_conditions,
+    suggest_operator,
+)
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
+from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
+from reconciler.manifest.yaml_writer import format_flow, format_pair
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
@@ -26,6 +34,7 @@ _TYPE_MESSAGES: Final = {
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may contain a secret by mistake. Logs have more readers than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")
+SUGGESTED_NAME: Final = re.compile(r'did you mean "([^"\\]+)"\?')
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
 
@@ -38,58 +47,149 @@ class ValidatedValue(NamedTuple):
 
 
 def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    """Report each error of an invalid value."""
+    """Report each error of an invalid value, and one for errors with the same correction."""
     errors = error.errors(include_url=False)
+    report = _Report(validated, collector, errors)
     for position, details in enumerate(errors):
         if collector.is_full:
             collector.omitted_count += len(errors) - position
             break
-        _report_error(details, validated, collector)
+        report.add(details)
 
 
-def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    source_map, loc = validated.source_map, details["loc"]
-    path = source_map.document_path((*validated.path, *loc))
-    name = str(loc[-1]) if loc else ""
-    match details["type"]:
-        case "missing":
-            collector.report("CXR103", source_map.index(path), f"missing field {quote_name(name)}")
-        case "extra_forbidden":
-            names = _field_names(validated.model, path[len(validated.path) : -1])
-            hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
-            message = f"unknown field {quote_name(name)}"
-            collector.report("CXR102", source_map.key_index(path), message, hint, _excerpt(path))
-        case "CXR112":
-            hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
-            collector.report("CXR112", source_map.key_index(path), f"unknown operator {quote_name(name)}", hint)
-        case "CXR102" | "CXR103" as code:
-            collector.report(code, source_map.key_index(path), details["msg"])
-        case _:
-            _report_value_error(details, path, source_map, collector)
+class _Report:
+    """The errors of one value."""
 
+    def __init__(self, validated: ValidatedValue, collector: ErrorCollector, errors: Sequence[ErrorDetails]) -> None:
+        self.source_map, self.model, start = validated
+        self.collector, self.start = collector, start
+        self._corrections: set[tuple[PathStep, ...]] = set()
+        self._unknown: dict[tuple[PathStep, ...], list[str]] = {}
+        for details in errors:
+            if details["type"] == "extra_forbidden":
+                *parents, name = self._path(details)
+                self._unknown.setdefault(tuple(parents), []).append(str(name))
 
-def _report_value_error(
-    details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
-) -> None:
-    code, requirement, names = _find_requirement(details)
-    value = details["input"]
-    if details["type"] == "too_short" and value:
-        return  # pydantic counts the valid items; each invalid item has its own error
-    if path == ["apiVersion"]:
-        code = "CXR101"
-    if details["loc"][-1:] == ("[key]",):
-        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {requirement}")
-    elif _excerpt(path) == "hidden":
-        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}", excerpt="hidden")
-    elif not requirement.startswith("must"):
-        collector.report(code, source_map.index(path), requirement)
-    else:
-        is_choice = names and isinstance(value, str)
-        hint = collector.suggest(value, names) if is_choice else _find_hint(details["type"], value)
+    def _path(self, details: ErrorDetails) -> list[PathStep]:
+        return self.source_map.document_path((*self.start, *details["loc"]))
+
+    def add(self, details: ErrorDetails) -> None:
+        source_map, path = self.source_map, self._path(details)
+        name = str(details["loc"][-1]) if details["loc"] else ""
+        context = details.get("ctx", {})
+        match details["type"]:
+            case "missing":
+                if not self._is_misspelt(path, name):
+                    message = f"missing field {quote_name(name)}"
+                    self.collector.report("CXR103", source_map.index(path), message)
+            case "extra_forbidden":
+                self._add_unknown_field(path, name)
+            case "CXR112":
+                candidates = (*SORTED_OPERATORS, "attribute")
+                hint = suggest_operator(name, source_map.value(path)) or self.collector.suggest(name, candidates)
+                message = f"unknown operator {quote_name(name)}"
+                self.collector.report("CXR112", source_map.key_index(path), message, hint)
+            case "CXR102" | "CXR103" as code:
+                hint = self._without_logic(path, context["replacement"]) if "replacement" in context else ""
+                self.collector.report(code, source_map.key_index(path), details["msg"], hint)
+            case _:
+                self._add_wrong_value(details, path)
+
+    def _is_misspelt(self, path: Sequence[PathStep], name: str) -> bool:
+        """Return whether an unknown field beside a missing one is the missing one: then that is the error."""
+        unknown = self._unknown.get(tuple(path), [])
+        if unknown and corrected_entry(self.model, self.source_map, path, len(self.start)):
+            return True
+        return any(self.collector.suggest(each, [name]) or self._entry_of(path, each) for each in unknown)
+
+    def _entry_of(self, parents: Sequence[PathStep], text: str) -> str:
+        """Return the entry that a field without a value stands for, such as `{queue=cards}`."""
+        if self.source_map.value((*parents, text)) is not None:
+            return ""
+        return entry_of_text(self.model, parents[len(self.start) :], text)
+
+    def _add_unknown_field(self, path: list[PathStep], name: str) -> None:
+        *parents, _ = path
+        names = field_names(self.model, parents[len(self.start) :])
+        hint = self.collector.suggest(name, names)
+        if excerpt_of(path) == "shown":
+            hint = self._correct_name(path, name, hint)
+        if self._is_repeated(hint, path):
+            return
+        message = f"unknown field {quote_name(name)}"
+        hint = hint or f"available: {', '.join(names)}"
+        self.collector.report("CXR102", self.source_map.key_index(path), message, hint, excerpt_of(path))
+
+    def _correct_name(self, path: Sequence[PathStep], name: str, hint: str) -> str:
+        """Return the hint for an unknown field: the known name, or the entry where the value changes, too."""
+        *parents, _ = path
+        value = self.source_map.value(path)
+        if entry := self._entry_of(parents, name):
+            return f"write {entry}"
+        if suggestion := SUGGESTED_NAME.search(hint):
+            entry = corrected_name(self.model, parents[len(self.start) :], suggestion[1], value)
+            return f"write {entry}" if entry and entry != format_pair(suggestion[1], value) else hint
+        entry = corrected_entry(self.model, self.source_map, parents, len(self.start))
+        return f"write {entry}" if entry else hint
+
+    def _is_repeated(self, hint: str, path: Sequence[PathStep]) -> bool:
+        """Return whether the same entry was corrected already: one cause is one error."""
+        name = hint.removeprefix("write ").partition(":")[0]
+        places = [at for at, step in enumerate(path) if step == name]
+        correction = (hint, *path[: places[-1] + 1 if places else None])
+        is_repeated = correction in self._corrections
+        if hint.startswith("write "):
+            self._corrections.add(correction)
+        return is_repeated
+
+    def _without_logic(self, path: Sequence[PathStep], replacement: Sequence[Any]) -> str:
+        """Return the correction of an item of `when` that joins conditions."""
+        *parents, position = path
+        if not replacement or not isinstance(position, int):
+            return "write one rule for each alternative"
+        items = self.source_map.value(parents)
+        return f"write {format_pair('when', [*items[:position], *replacement, *items[position + 1 :]])}"
+
+    def _add_wrong_value(self, details: ErrorDetails, path: list[PathStep]) -> None:
+        source_map, collector = self.source_map, self.collector
+        code, requirement, names = _find_requirement(details)
+        value = details["input"]
+        if details["type"] == "too_short" and value:
+            return  # pydantic counts the valid items; each invalid item has its own error
+        if path == ["apiVersion"]:
+            code = "CXR101"
+        if details["loc"][-1:] == ("[key]",):
+            message = f"the name {quote_name(str(value))} {requirement}"
+            collector.report(code, source_map.key_index(path), message)
+        elif excerpt_of(path) == "hidden":
+            message = f"{_subject(path)} {requirement}"
+            collector.report(code, source_map.index(path), message, excerpt="hidden")
+        elif not requirement.startswith("must"):
+            collector.report(code, source_map.index(path), requirement)
+        else:
+            hint = self._correct_value(details, path, names)
+            if self._is_repeated(hint, path):
+                return
+            actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
+            collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
+
+    def _correct_value(self, details: ErrorDetails, path: Sequence[PathStep], names: Sequence[str]) -> str:
+        """Return the hint for a wrong value: the nearest known value, or the entry as it should be."""
+        value = details["input"]
+        if corrected := details.get("ctx", {}).get("corrected"):
+            return f"write {corrected}"
+        is_item = isinstance(value, str) and bool(path) and not isinstance(path[-1], str)
+        if is_item and (entry := entry_of_text(self.model, path[len(self.start) :], value)):
+            return f"write {entry}"
         if path[-1:] == ["when"]:
-            hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-        actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
-        collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
+            conditions = ", ".join(map(format_flow, suggest_conditions(value)))
+            return f"write when: [{conditions or EXAMPLE_CONDITION}]"
+        if names and isinstance(value, str) and (hint := self.collector.suggest(value, names)):
+            return hint
+        self.collector.remaining_suggestions -= 1
+        is_in_time = self.collector.remaining_suggestions >= 0
+        entry = corrected_entry(self.model, self.source_map, path, len(self.start)) if is_in_time else ""
+        return f"write {entry}" if entry else _find_hint(details["type"], value)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
@@ -108,7 +208,8 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     return "CXR104", "must be another value", ()
 
 
-def _excerpt(path: Sequence[PathStep]) -> Excerpt:
+def excerpt_of(path: Sequence[PathStep]) -> Excerpt:
+    """Return whether a finding may show the line of a value, which may be a secret by mistake."""
     return "hidden" if any(step in _SECRET_FIELDS for step in path) else "shown"
 
 
@@ -138,19 +239,3 @@ def _find_hint(kind: str, value: object) -> str:
     if kind == "int_type" and isinstance(value, str) and value.isascii() and value.isdigit():
         return "write it without quotes and without leading zeros"
     return "write it as a list: [...]" if kind == "tuple_type" and isinstance(value, str) else ""
-
-
-def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    models = [kind]
-    for step in path:
-        fields = (field for model in models for field in model.model_fields.values() if field.alias == step)
-        models = [model for field in fields for model in _models(field.annotation)] or models
-    return tuple(dict.fromkeys(field.alias or "" for model in models for field in model.model_fields.values()))
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
-    """Yield the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,13 @@ class _DirectoryWalk:
     def _report(self, code: str, path: str, message: str) -> None:
         self.errors.append((path, _finding(code, self.display_path(path), message)))
 
+    def _report_extension(self, path: str) -> None:
+        stem, _, extension = path.rpartition(".")
+        hint = f"rename it to {escape_invisible(f'{stem}.{extension.lower()}')}"
+        message = f"the file is not read, because its name ends in .{extension}"
+        finding = _finding("CXR014", self.display_path(path), message, hint)
+        self.errors.append((path, replace(finding, severity="warning")))
+
     def _read_directory(self, directory: str, real_path: str) -> None:
         try:
             entries = sorted(os.scandir(real_path), key=attrgetter("name"))
@@ -62,10 +70,14 @@ class _DirectoryWalk:
                 self._waiting.appendleft((path, entry.path))
             elif entry.name.endswith(EXTENSIONS):
                 self.files[entry.path] = path
+            elif entry.name.lower().endswith(EXTENSIONS):
+                self._report_extension(path)
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
         if not entry.name.endswith(EXTENSIONS) and not _is_directory(real):
+            if entry.name.lower().endswith(EXTENSIONS):
+                self._report_extension(path)
             return
         if os.path.commonpath([self.root, real]) == self.root:
             self._waiting.append((path, real))
@@ -79,13 +91,21 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     root, exists = walk.display_path(""), _is_directory(walk.root)
     if exists:
         walk.run()
-    if not walk.files and not walk.errors:
+    if not walk.files and all(finding.severity == "warning" for _, finding in walk.errors):
         missing = "no *.yaml or *.yml file in this directory" if exists else "the directory does not exist"
         yield root, _finding("CXR115", root, missing, _init_hint(root))
     files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
         display_path = walk.display_path(path)
         yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
+
+
+def count_files(directory: Path) -> int:
+    """Return the number of manifests that are read below a directory."""
+    walk = _DirectoryWalk(directory)
+    if _is_directory(walk.root):
+        walk.run()
+    return len(walk.files)
 
 
 def _is_directory(path: str) -> bool:

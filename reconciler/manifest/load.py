@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
+from reconciler.manifest.corrections import entry_of_text
 from reconciler.manifest.documents import (
     ITEM_FIELDS,
     KINDS,
@@ -25,7 +26,10 @@ from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.misread_texts import warn_of_misread_texts
+from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
+from reconciler.manifest.syntax_advice import improve_syntax_error
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
@@ -161,7 +165,8 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
     ]
     # A name counts as unknown only if every document was read.
     complete = [each for each in checked if each.parsed.is_complete and not each.parsed.collector.is_full]
-    if len(complete) == len(files):
+    unread = sum(isinstance(file, Finding) and file.severity == "error" for file in files)
+    if len(complete) == len(checked) and not unread:
         problems += [checks.find_unknown_environments(source_maps), checks.find_unknown_profiles(source_maps)]
     for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
         _report_problems([problem], collectors[problem.source_map.text.file])
@@ -170,6 +175,7 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
 
 
 def _check_file(parsed: ParsedFile) -> _CheckedFile:
+    improve_syntax_error(parsed)
     checked = _CheckedFile(parsed, [], [])
     for document in parsed.documents:
         if parsed.collector.is_full:
@@ -181,25 +187,18 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
         else:
             message = "a document must be a mapping with apiVersion, kind and name"
             parsed.collector.report("CXR013", document.start, message)
+    warn_of_misread_texts(parsed.collector, checked.source_maps)
     return checked
 
 
 def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list[LoadedDocument[Any]]:
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
-    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
-    kinds = f"available: {', '.join(KINDS)}{f'; the fields suggest kind: {likely}' if likely else ''}"
-    for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", kinds)):
-        if name not in root:
-            collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
     kind = root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
+    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
+    _check_head(source_map, collector, likely, model)
     if model is None:
-        if "kind" in root:
-            message, hint = f'"kind" must be one of {", ".join(KINDS)}', ""
-            if isinstance(kind, str):
-                message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
-            collector.report("CXR101", source_map.index(("kind",)), message, hint)
         return []
     if check := checks.DOCUMENT_CHECKS.get(str(kind)):
         _report_problems(check(source_map), collector)
@@ -209,6 +208,30 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     except ValidationError as error:
         report_errors(error, ValidatedValue(source_map, model), collector)
         return []
+
+
+def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, model: type[Any] | None) -> None:
+    """Report a missing or unknown apiVersion and kind; `likely` is the kind that the fields suggest."""
+    root = source_map.root
+    kinds = f"available: {', '.join(KINDS)}"
+    if likely:
+        kinds += f"; the fields suggest kind: {likely}"
+    for name, hint in {"apiVersion": "write apiVersion: routing/v1", "kind": kinds}.items():
+        misspelt = next((key for key in root if key != name and key.casefold() == name.casefold()), "")
+        if name in root or (misspelt and model):  # a known kind reports its unknown fields itself
+            continue
+        if misspelt:
+            known = f"did you mean {quote_name(name)}?"
+            message = f"unknown field {quote_name(misspelt)}"
+            collector.report("CXR102", source_map.key_index((misspelt,)), message, known)
+        else:
+            collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
+    if model is None and "kind" in root:
+        kind, message, hint = root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
+        if isinstance(kind, str):
+            hint = collector.suggest(kind, KINDS) or (f"write kind: {likely}" if likely else "")
+            message = f"{message}, not {quote_name(kind)}"
+        collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
 def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:
@@ -230,6 +253,8 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
 
 def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
     for problem in problems:
+        if problem.missing and _is_misspelt(problem, collector):
+            continue
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
@@ -237,6 +262,19 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
             collector.warn(problem.code, index, problem.message)
         else:
             collector.report(problem.code, index, problem.message, hint)
+
+
+def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
+    """Return whether an unknown field is probably the missing one: then that is the error."""
+    model, fields = KINDS[str(problem.source_map.root["kind"])], problem.source_map.value(problem.path)
+    if not isinstance(fields, Map):
+        return False
+    known = field_names(model, problem.path)
+    unknown = [name for name in fields if name not in known]
+    return any(
+        collector.suggest(name, problem.missing) or (fields[name] is None and entry_of_text(model, problem.path, name))
+        for name in unknown
+    )
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:

@@ -49,6 +49,7 @@ class Document(NamedTuple):
 
 
 MAX_FINDINGS: Final = 1000  # the number of reported findings of one file; further ones are counted
+MAX_MISREAD: Final = 100  # the number of warnings about misread texts of one file
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
@@ -108,6 +109,8 @@ class ErrorCollector:
     collected: list[Finding] = field(default_factory=list)
     refused_indexes: set[int] = field(default_factory=set)
     """Positions of reading errors: errors that follow from them are not reported."""
+    misread: dict[int, int] = field(default_factory=dict)
+    """Plain scalars that other YAML tools do not read as the text that they are here: start -> end."""
     omitted_count: int = 0
     remaining_suggestions: int = 100  # how many more times a nearest name is searched, because the search is slow
 
@@ -121,10 +124,26 @@ class ErrorCollector:
         if index not in self.refused_indexes:
             self._append(code, index, message, hint, excerpt)
 
-    def warn(self, code: str, index: int, message: str) -> None:
-        """Record a warning about a value that is probably intended."""
+    def warn(
+        self,
+        code: str,
+        index: int,
+        message: str,
+        hint: str = "",
+        *,
+        span: int = 0,
+        excerpt: Excerpt = "shown",
+    ) -> None:
+        """Record a warning about a value that is probably intended; `span` is its length in the line."""
         if not self.is_full:
-            self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
+            finding = self.text.finding(code, index, message, hint)
+            finding = replace(finding, severity="warning", span=span or finding.span)
+            self.collected.append(finding if excerpt == "shown" else _without_excerpt(finding))
+
+    def note_misread(self, start: int, end: int) -> None:
+        """Record a plain scalar that other YAML tools read as another type."""
+        if len(self.misread) <= MAX_MISREAD:
+            self.misread[start] = end
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """Return a hint with the nearest valid name, or "", also after too many searches in this file."""
@@ -150,7 +169,11 @@ class ErrorCollector:
             self.omitted_count += 1
         else:
             finding = self.text.finding(code, index, message, hint)
-            self.collected.append(finding if excerpt == "shown" else replace(finding, excerpt="", span=1))
+            self.collected.append(finding if excerpt == "shown" else _without_excerpt(finding))
+
+
+def _without_excerpt(finding: Finding) -> Finding:
+    return replace(finding, excerpt="", span=1)
 
 
 PathStep = str | int

@@ -1,12 +1,13 @@
 """Replaces values in a manifest's text, and preserves quotes, brackets, indentation, comments and line ends."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from yaml import MappingNode, ScalarNode, compose_all
 from yaml.cyaml import CBaseLoader
@@ -14,6 +15,9 @@ from yaml.cyaml import CBaseLoader
 from reconciler.manifest import yaml_writer
 
 Json = Any
+
+_COMPACT_BRACE: Final = re.compile(r"(?:^|[\s\[,]){[^\s}]")
+_SPACED_BRACE: Final = re.compile(r"(?:^|[\s\[,]){ ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class _Patcher:
 
     def __init__(self, text: str) -> None:
         self.text, self.line_end = text, "\r\n" if "\r\n" in text else "\n"
+        self.padding = _padding_of(text)
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
@@ -104,7 +109,7 @@ class _Patcher:
             return
         if not _have_same_kind(old, new):
             space = " " if node.start == node.end else ""
-            self._add_edit(node.start, node.end, space + _format_like(node, new, style))
+            self._add_edit(node.start, node.end, space + self._format_like(node, new, style))
         elif isinstance(old, dict):
             self._patch_mapping(node, old, new, inside)
         else:
@@ -135,16 +140,16 @@ class _Patcher:
         """Replace an entry's name and value; a list that replaces a text may need further lines."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
-            self._add_edit(key.start, key.end, new[0])
+            self._add_edit(key.start, key.end, yaml_writer.format_scalar(new[0]))
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *lines = yaml_writer.format_entry(new[0], new[1], self.column(key.start))
+            first, *lines = yaml_writer.format_entry(new[0], new[1], self.column(key.start), self.padding)
             text = self.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
             # The value moves after its key and replaces the lines below; a comment in the key's line stays.
             colon, end = self.text.index(":", key.end) + 1, self.end_of_line(key.end)
-            self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
+            self._add_edit(colon, colon, f" {self._format_like(value, new[1], style)}")
             self._add_edit(end, value.end, "")
         else:
             self.patch_value(value, old[1], new[1], style)
@@ -179,11 +184,12 @@ class _Patcher:
         """Insert an entry after another; with -1, as the first."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
-            text = f"{yaml_writer.format_scalar(name)}: {yaml_writer.format_flow(value)}"
+            text = yaml_writer.format_pair(name, value, self.padding)
             self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
         else:
             insert = self._insert_before if before < 0 else self._insert_after
-            insert(at, yaml_writer.format_entry(name, value, self.column(node.keys[0].start)))
+            column = self.column(node.keys[0].start)
+            insert(at, yaml_writer.format_entry(name, value, column, self.padding))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
@@ -203,13 +209,16 @@ class _Patcher:
         """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
         if node.is_flow:
-            where, text = node.values[-1].end if behind else node.values[at].start, yaml_writer.format_flow(item)
+            where = node.values[-1].end if behind else node.values[at].start
+            text = yaml_writer.format_flow(item, padding=self.padding)
             self._add_edit(where, where, f", {text}" if behind else f"{text}, ")
             return
         column = self.column(self.find_dash(node.values[0]))
-        lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
-        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            lines = yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2), column)
+        lines = yaml_writer.format_item(item, column, self.padding)
+        if isinstance(item, str):
+            lines = [f"{' ' * column}- {self._format_like(node.values[0], item, 'in block')}"]
+        elif isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            lines = yaml_writer.add_dash(yaml_writer.format_mapping(item, column + 2, self.padding), column)
         if behind:
             self._insert_after(node.values[-1].end, lines)
         else:
@@ -254,6 +263,14 @@ class _Patcher:
         end = parts[last][0] if until_next else parts[last - 1][1]
         self._add_edit(parts[begin][0 if begin == first else 1], end, "")
 
+    def _format_like(self, node: Node, value: Json, style: str) -> str:
+        """Return a value on one line, a text in the quotes of the previous value."""
+        if isinstance(value, str) and node.style == "'" and value.isprintable():
+            return "'" + value.replace("'", "''") + "'"
+        if isinstance(value, str) and node.style == '"':
+            return yaml_writer.format_quoted(value)
+        return yaml_writer.format_flow(value, "in flow" if node.is_flow else style, self.padding)
+
 
 def _have_same_kind(old: Json, new: Json) -> bool:
     """Return whether both are non-empty mappings or non-empty lists: then only parts change."""
@@ -277,10 +294,8 @@ def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, 
     return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
 
 
-def _format_like(node: Node, value: Json, style: str) -> str:
-    """Return a value on one line, a text in the quotes of the previous value."""
-    if isinstance(value, str) and node.style == '"':
-        return yaml_writer.format_quoted(value)
-    if isinstance(value, str) and node.style == "'" and value.isprintable():
-        return "'" + value.replace("'", "''") + "'"
-    return yaml_writer.format_flow(value, "in flow" if node.is_flow else style)
+def _padding_of(text: str) -> str:
+    """Return the text inside of the braces of a file: that of most of them, a blank without any."""
+    compact = len(_COMPACT_BRACE.findall(text))
+    spaced = len(_SPACED_BRACE.findall(text))
+    return yaml_writer.COMPACT if compact > spaced else yaml_writer.SPACED

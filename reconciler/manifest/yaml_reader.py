@@ -20,6 +20,7 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
+from reconciler.manifest.other_readings import other_reading
 from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
@@ -132,6 +133,7 @@ class _EventReader:
         self._next: Callable[[], _Event] = CParser(text).get_event
         self._collector = collector
         self._remaining_entries = MAX_ENTRIES
+        self._joined: list[Document] = []  # the documents of the present one that begin without a line ---
 
     def read_documents(self, documents: list[Document]) -> None:
         """Append the stream's documents, without empty documents (`---` at the end of a file)."""
@@ -143,9 +145,11 @@ class _EventReader:
             if len(documents) == MAX_DOCUMENTS:
                 self._refuse_size(event, f"the file holds more than {MAX_DOCUMENTS:,} documents")
             self._count(event)
+            self._joined = []
             value = self._node(event, 0)
             if value is not None or event.start_mark.index in self._collector.refused_indexes:
                 documents.append(Document(value, event.start_mark.index))
+            documents.extend(self._joined)
             self._next()
 
     def _node(self, event: _Event, depth: int) -> _Value:
@@ -166,8 +170,15 @@ class _EventReader:
         """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
         text: str = event.value
         value = _KEYWORDS.get(text, text)
-        if value is not text or text[0] not in _NUMERIC:
+        if value is not text:
             return value
+        number = self._number(event, text) if text[0] in _NUMERIC else text
+        if number is text and other_reading(text):
+            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        return number
+
+    def _number(self, event: _Event, text: str) -> int | float | str:
+        """Return the decimal number that a text stands for; the text if it is none."""
         if len(text) < _MAX_FAST_DIGITS and text.isdigit() and text.isascii() and text[0] != "0":
             return int(text)
         try:
@@ -187,9 +198,9 @@ class _EventReader:
         return items
 
     def _mapping(self, depth: int) -> Map:
-        fields = Map()
+        first = fields = Map()
         fields.marks = {}
-        duplicates: list[tuple[str, int]] = []
+        duplicates: list[tuple[str, int, int]] = []  # each with its position, and that of the first
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
             key = self._key(event, depth)
@@ -197,17 +208,29 @@ class _EventReader:
             value = self._node(value_event, depth)
             if key is None:
                 continue
+            if depth == 1 and _begins_document(key, fields):
+                fields = self._begin_joined_document(event)
             if key in fields:
-                duplicates.append((key, event.start_mark.index))
+                duplicates.append((key, event.start_mark.index, fields.key_index(key)))
             else:
                 fields[key] = value
                 fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
-        for key, index in duplicates:
-            line = 0 if self._collector.is_full else self._collector.text.source(fields.key_index(key)).line
+        for key, index, first_index in duplicates:
+            line = 0 if self._collector.is_full else self._collector.text.source(first_index).line
             message = f"duplicate key '{sanitize(key, MAX_NAME_LENGTH)}', first on line {line}"
             self._collector.report_unreadable("CXR011", index, message)
+        return first
+
+    def _begin_joined_document(self, event: _Event) -> Map:
+        """Report a document that begins without `---`, and return its fields, none yet."""
+        message = "a second document begins here, without a line --- before it"
+        if len(self._joined) < MAX_DOCUMENTS:
+            self._refuse(event, "CXR011", message, f"write --- on a line of its own, before {event.value}:")
+        fields = Map()
+        fields.marks = {}
+        self._joined.append(Document(fields, event.start_mark.index))
         return fields
 
     def _key(self, event: _Event, depth: int) -> str | None:
@@ -222,6 +245,8 @@ class _EventReader:
         if event.value == "<<" and not event.style:
             self._refuse(event, "CXR007", "the merge key << is refused")
             return None
+        if not event.style and other_reading(event.value):
+            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:
@@ -241,6 +266,11 @@ class _EventReader:
             self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
         if event.tag is not None:
             self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
+
+
+def _begins_document(key: str, fields: Map) -> bool:
+    """Return whether a repeated key is probably the first one of another document."""
+    return key in fields and key in ("apiVersion", "kind") and bool(fields.keys() - {"apiVersion", "kind", "name"})
 
 
 class _ErrorContext(NamedTuple):

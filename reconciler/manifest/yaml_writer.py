@@ -1,6 +1,7 @@
-"""Values -> readable YAML, which `yaml_reader` reads back as the same values.
+"""Values -> readable YAML that every tool reads as the same values.
 
-Text is quoted only if `yaml_reader` or a YAML 1.2 editor would misread it, or if it has an invisible character.
+A text is quoted only if `yaml_reader`, a loader of YAML 1.1 or 1.2, or a terminal would misread it.
+The lines are those that Prettier leaves as they are: 80 columns, and a blank inside braces.
 """
 
 import json
@@ -8,76 +9,104 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reconciler.manifest.yaml_reader import parse_file
+from reconciler.manifest.other_readings import other_reading
 from reconciler.model.rule import integral_floats_as_ints
+from reconciler.text.escape import is_visible
 
 Json = Any
 
-MAX_LINE_WIDTH: Final = 120  # characters of a line; a longer list is split
+MAX_LINE_WIDTH: Final = 80  # columns of a line; a longer list or mapping is split
+COMPACT: Final = ""  # the text inside of braces in messages and in files that have none there
+SPACED: Final = " "  # in files
 
-_PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
-_NOT_PLAIN_TEXT: Final = re.compile(
-    r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
-    re.ASCII | re.IGNORECASE,
-)  # indicators, and text that YAML 1.2 editors read as null, a boolean or a number
+_PLAIN_IN_BLOCK: Final = re.compile(r"[\w$/(+.](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?=[^\s#]))*")
+_PLAIN_IN_FLOW: Final = re.compile(r"[\w$/(+.](?:[^\s:#,?\[\]{}]|:(?=[^\s,?\[\]{}])|(?<=\S)#| (?=[^\s#]))*")
+_MARKS: Final = frozenset({"...", "+"})  # plain in some parsers only
 
 
 def format_scalar(value: Json, style: str = "in flow") -> str:
     """Return text, a number, a boolean or null; `style` is `in flow` (valid everywhere) or `in block`."""
     if isinstance(value, str):
         return value if is_plain(value, style) else format_quoted(value)
-    return json.dumps(integral_floats_as_ints(value))
+    text = json.dumps(integral_floats_as_ints(value))
+    if isinstance(value, float) and "." not in text:  # YAML 1.1 reads 1e+22 as a text
+        return text.replace("e", ".0e")
+    return text
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:
-    """Return whether a text needs no quotes."""
-    if not text.isprintable() or _NOT_PLAIN_TEXT.fullmatch(text):
+    """Return whether every YAML tool reads a text without quotes as this text."""
+    pattern = _PLAIN_IN_FLOW if style == "in flow" else _PLAIN_IN_BLOCK
+    if not pattern.fullmatch(text) or not text.isprintable():
         return False
-    return _PLAIN_WORDS.fullmatch(text) is not None or _reads_back(text, style)
+    return text not in _MARKS and not other_reading(text)
 
 
 def format_quoted(text: str) -> str:
-    """Return text in double quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
+    """Return text in quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
+    if '"' in text and "\\" not in text and is_visible(text):
+        return "'" + text.replace("'", "''") + "'"
     return f'"{"".join(map(_escape, text))}"'
 
 
-def format_flow(value: Json, style: str = "in flow") -> str:
+def format_flow(value: Json, style: str = "in flow", padding: str = COMPACT) -> str:
     """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`; outside brackets, `style` applies."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{format_scalar(key)}: {format_flow(item)}" for key, item in value.items()) + "}"
+        entries = ", ".join(format_pair(key, item, padding) for key, item in value.items())
+        return f"{{{padding}{entries}{padding}}}" if entries else "{}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(format_flow, value)) + "]"
+        return "[" + ", ".join(format_flow(item, padding=padding) for item in value) + "]"
     return format_scalar(value, style)
 
 
-def format_entry(key: str, value: Json, indent: int) -> list[str]:
+def format_pair(key: str, value: Json, padding: str = COMPACT) -> str:
+    """Return `key: value` as it stands in braces."""
+    return f"{format_scalar(key)}: {format_flow(value, padding=padding)}"
+
+
+def format_entry(key: str, value: Json, indent: int, padding: str = SPACED) -> list[str]:
     """Return the lines of `key: value` in a block; lists and mappings on one line if they fit."""
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = f"{head} {format_flow(value, 'in block')}"
-    if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
+    line = f"{head} {format_flow(value, 'in block', padding)}"
+    if _fits(line) or not isinstance(value, (dict, list, tuple)):
+        return [line]
+    if not value:
+        return [head, f"{' ' * (indent + 2)}{format_flow(value)}"]
+    if isinstance(value, dict):
+        return [head, *format_mapping(value, indent + 2, padding)]
+    return [head, *_format_items(value, indent + 2, padding)]
+
+
+def format_mapping(fields: Mapping[str, Json], indent: int, padding: str = SPACED) -> list[str]:
+    """Return the lines of a mapping in a block."""
+    return [line for key, value in fields.items() for line in format_entry(key, value, indent, padding)]
+
+
+def format_item(value: Json, indent: int, padding: str = SPACED) -> list[str]:
+    """Return the lines of an item of a list in a block, its dash in the column `indent`."""
+    line = f"{' ' * indent}- {format_flow(value, 'in block', padding)}"
+    if _fits(line) or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
-        return [head, *format_mapping(value, indent + 2)]
-    return [head, *(line for item in value for line in _format_item(item, indent + 2))]
-
-
-def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
-    """Return the lines of a mapping in a block."""
-    return [line for key, value in fields.items() for line in format_entry(key, value, indent)]
-
-
-def _format_item(value: Json, indent: int) -> list[str]:
-    line = f"{' ' * indent}- {format_flow(value, 'in block')}"
-    if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
-        return [line]
-    return add_dash(format_mapping(value, indent + 2), indent)
+        return add_dash(format_mapping(value, indent + 2, padding), indent)
+    return add_dash(_format_items(value, indent + 2, padding), indent)
 
 
 def add_dash(lines: list[str], indent: int) -> list[str]:
     """Return the lines of a mapping as a list item, its dash in the column `indent`."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
+
+
+def _format_items(items: Any, indent: int, padding: str) -> list[str]:  # noqa: ANN401 - a list or a tuple
+    return [line for item in items for line in format_item(item, indent, padding)]
+
+
+def _fits(line: str) -> bool:
+    """Return whether a line fits; most characters outside ASCII are two columns wide somewhere."""
+    width = len(line) + sum(not character.isascii() for character in line)
+    return width <= MAX_LINE_WIDTH
 
 
 def _format_literal(text: str, indent: int) -> list[str]:
@@ -86,14 +115,6 @@ def _format_literal(text: str, indent: int) -> list[str]:
     if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
         return []
     return [f"{' ' * indent}{line}" if line else "" for line in lines]
-
-
-def _reads_back(text: str, style: str) -> bool:
-    """Return whether `yaml_reader` reads the unquoted text as the same text."""
-    content = text if style == "in block" else f"{{b: {text}, c: [{text}, {text}]}}"
-    expected: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
-    parsed = parse_file(f"a: {content}\n".encode(), "")
-    return not parsed.collector.collected and [document.value for document in parsed.documents] == [expected]
 
 
 def _escape(character: str) -> str:

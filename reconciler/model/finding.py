@@ -75,6 +75,7 @@ CXR011 duplicate key: The same key occurs twice in one mapping, and cxroute cann
 CXR012 number out of range: The number is too large. Quote it if it is meant as text.
 CXR013 not a document: Each YAML document must be a mapping with apiVersion, kind and name.
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
+As a warning: the file is not read, because its name does not end in `.yaml` or `.yml` in lower case. Rename it.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
 CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, Attributes, RouteTests,
@@ -173,6 +174,11 @@ An error cannot be acknowledged.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
 the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
 enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+CXR216 text that other tools misread: cxroute reads only `true`, `false`, `null` and decimal numbers as something else
+than text. Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the like as booleans, numbers,
+dates or null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in
+quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`,
+`end`) is not a finding, because its meaning does not change. What cxroute writes is in quotes where that is needed.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and

@@ -12,6 +12,7 @@ import httpx
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
 from reconciler.text.json_values import as_object, parse_object
+from reconciler.text.redact import REDACTOR
 
 MAX_PAGES: Final = 100  # ten thousand notes
 _ATTEMPTS: Final = 4
@@ -121,7 +122,8 @@ class RestClient:
         self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
     ) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
-        headers, content = {**self._headers, "Content-Type": content_type}, json.dumps(payload).encode()
+        headers = {**self._headers, "Content-Type": content_type}
+        content = json.dumps(REDACTOR.redact_json(payload)).encode()
         request = self.http.build_request(method, self.base + path, headers=headers, content=content)
         return as_object(self._payload(self._answer(request, purpose), purpose))
 

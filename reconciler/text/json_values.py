@@ -91,3 +91,27 @@ def moment_at(form: Mapping[str, Any], name: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+_JSON_WIDTH: Final = 80  # columns of a line
+
+
+def indented_json(value: Any, indent: int = 0, before: int = 0) -> str:  # noqa: ANN401 - any JSON
+    """Return JSON with one member a line, and lists on one line if they fit and hold no object."""
+    # `before` is the number of columns in front of the value in its line, and behind it a comma may follow.
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, (dict, list)) or not value:
+        return line
+    inner = indent + 2
+    if isinstance(value, dict):
+        heads = [f"{' ' * inner}{json.dumps(name, ensure_ascii=False)}: " for name in value]
+        members = [
+            f"{head}{indented_json(member, inner, len(head))}"
+            for head, member in zip(heads, value.values(), strict=True)
+        ]
+        return "\n".join(["{", ",\n".join(members), f"{' ' * indent}}}"])
+    holds_object = any(isinstance(item, dict) and item for item in value)
+    if not holds_object and before + len(line) < _JSON_WIDTH:
+        return line
+    items = [f"{' ' * inner}{indented_json(item, inner, inner)}" for item in value]
+    return "\n".join(["[", ",\n".join(items), f"{' ' * indent}]"])

@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 PLACEHOLDER: Final = "[secret]"
 MIN_RUN_LENGTH: Final = 12  # letters and digits in a row; so long a part of a secret is hidden like the secret
 _MIN_SECRET_LENGTH: Final = 8  # a shorter secret is not hidden, because it would occur in many words
+_MIN_LITERAL_LENGTH: Final = 10  # of a secret with fewer letters and digits than that; `redis://` is in many texts
 _RECENT_TOKENS: Final = 6  # tokens kept for one client: a response has at most three, and old ones expire soon
 _WORD_SIZE: Final = 8  # every run that is hidden contains such a word at a multiple of 4; known words are in a set
 _MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by programs only
@@ -30,6 +31,7 @@ class Redactor:
         self._secrets: set[str] = set()
         self._encodings: set[bytes] = set()
         self._short_encodings: set[bytes] = set()
+        self._literal_encodings: set[str] = set()  # with too few letters and digits to be compared by these alone
         self._words: set[int] = set()
 
     def add(self, *secrets: str | None) -> None:
@@ -47,6 +49,7 @@ class Redactor:
         """Stop hiding these secrets, because they expired."""
         self._secrets.difference_update(secrets)
         self._encodings, self._short_encodings, self._words = set(), set(), set()
+        self._literal_encodings = set()
         for secret in self._secrets:
             self._index_secret(secret)
 
@@ -59,6 +62,8 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return the text without the secrets."""
+        for form in self._literal_encodings:
+            text = text.replace(form, PLACEHOLDER)
         squeezed = _squeeze(text)
         if not self._is_suspect(squeezed):
             return text
@@ -78,7 +83,9 @@ class Redactor:
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
         """Return a JSON document with redacted texts; `text` is its encoded form, if the caller has it."""
-        return self._redact_values(data) if self._is_suspect(_squeeze(text or repr(data))) else data
+        text = text or repr(data)
+        is_literal = any(form in text for form in self._literal_encodings)
+        return self._redact_values(data) if is_literal or self._is_suspect(_squeeze(text)) else data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
@@ -98,7 +105,10 @@ class Redactor:
                 return data
 
     def _index_secret(self, secret: str) -> None:
-        forms = {form for form in map(_squeeze, _encode_variants(secret)) if len(form) >= _MIN_SECRET_LENGTH}
+        variants = set(_encode_variants(secret))
+        forms = {form for form in map(_squeeze, variants) if len(form) >= _MIN_SECRET_LENGTH}
+        literal = {form for form in variants if len(form) >= _MIN_LITERAL_LENGTH}
+        self._literal_encodings |= {form for form in literal if _squeeze(form) not in forms}
         self._encodings |= forms
         self._short_encodings |= {form for form in forms if len(form) < MIN_RUN_LENGTH}
         for form in forms:
@@ -158,7 +168,7 @@ def _words(squeezed: bytes) -> memoryview:
 def _encode_variants(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes outside the locale's encoding
     percent, points = quote(data, safe=""), list(map(ord, secret))
-    yield from (secret, secret[::-1], percent, percent.lower(), quote(data), quote_plus(data))
+    yield from (secret, percent, percent.lower(), quote(data), quote_plus(data))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
     yield from ("".join(f"\\u{point:04x}" for point in points), "".join(f"&#{point};" for point in points))
     yield from (html.escape(secret), data.hex(), data.hex().upper())

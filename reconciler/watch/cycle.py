@@ -303,11 +303,8 @@ class WatchMetrics:
                 "managed_rules": len(remaining.managed),
             }
 
-    def format_text(self) -> str:
-        """Return all metrics in Prometheus' text format."""
-        return "".join(f"{line}\n" for line in self._lines())
-
-    def _lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Yield all metrics in Prometheus' text format."""
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
         yield from metric_header("cxroute_round_seconds", "summary", "Duration of rounds.")

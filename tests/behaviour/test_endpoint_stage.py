@@ -11,8 +11,8 @@ import pytest
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import order_entries
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
+from reconciler.behaviour.routing_entry import destination_of_rule, order_entries
+from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
 from reconciler.model.rule import Opaque
 from reconciler.plan.behaviour_json import behaviour_to_json
 from tests.support.brute_force import Json
@@ -99,6 +99,36 @@ def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> Non
             actual = route_conversation(parts, event).winner
             assert expected is (actual and actual.whole), (rules, fallback, event)
             assert context_of(event, fallback).get(INTENT) == endpoint.context(event).attributes.get(INTENT)
+
+
+@pytest.mark.parametrize("stored", [ANY_TEXT, SHARE])
+def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(stored: ValueType) -> None:
+    """The rows of both changes are about the same events, with origins and destinations exchanged."""
+    fallback = FallbackPolicy("none", 0.5, frozenset({"a", "b"}))
+    rules = [
+        rule("sure", 1, [attribute(INTENT, "equals", "a"), attribute(CONFIDENCE, "greaterThanOrEqual", 0.7)], "A"),
+        rule("named", 2, [attribute(INTENT, "in", ["a", "c"])], "B"),
+        rule("none", 3, [attribute(INTENT, "equals", "none")], "C"),
+    ]
+    types = {INTENT: ANY_TEXT, CONFIDENCE: stored}
+    with_fallback = replace(stage(fallback, FallbackPolicy()), context_types=types)
+    without = replace(stage(FallbackPolicy(), fallback), context_types=types)
+    assert with_fallback.types == without.types
+    moved = {}
+    for first, second in ((without, with_fallback), (with_fallback, without)):
+        lists = (first.pull_back(entries(rules)), second.pull_back(entries(rules)))
+        found = compare_behaviour(*lists, types=second.types)
+        assert found.complete
+        for region in found.regions:
+            for endpoint, destination in ((first, region.before), (second, region.after)):
+                context = endpoint.context(region.example.attributes).attributes
+                winner = route_conversation(entries(rules), context).winner
+                assert destination == destination_of_rule(winner)
+        moved[first.fallback.intent] = {
+            (region.where, frozenset({region.before, region.after})) for region in found.regions
+        }
+    assert moved[None]
+    assert moved[None] == moved["none"]
 
 
 def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:

@@ -53,12 +53,6 @@ WIDER = """() => [...document.querySelectorAll("th, td")].filter(one => {
   return words.getBoundingClientRect().right > one.getBoundingClientRect().right + 1;
 }).map(one => one.textContent)"""
 """Cells whose words are wider than the cell."""
-WATCH = """
-window.longest = 0;
-new PerformanceObserver(list => list.getEntries().forEach(one => {
-  window.longest = Math.max(window.longest, one.duration);
-})).observe({type: 'longtask', buffered: true});
-"""
 
 
 @cache
@@ -183,15 +177,22 @@ def test_without_scripts_the_tiles_work(browser: Browser, report: Callable[[str]
 
 
 def test_a_thousand_changes_open_smoothly(browser: Browser, report: Callable[[str], str]) -> None:
-    """Measured: 0.4 s, no task above 0.1 s; asserted: 5 s and 1 s, for slow machines. The filter is as fast."""
+    """At most two seconds of the page's thread, measured by its processor time; the filter takes at most one."""
     with seen(browser) as sight:
         page = sight.page
-        page.add_init_script(WATCH)
+        tools = page.context.new_cdp_session(page)
+        tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        def worked() -> float:
+            metrics = tools.send("Performance.getMetrics")["metrics"]
+            return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+
         page.goto(report("1000"))
-        assert page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") < 5_000
+        opened = worked()
+        assert 0 < opened < 2
         page.fill("#find", "queue 12")
         assert 0 < shown(page) < 1_000
-        assert page.evaluate("longest") < 1_000
+        assert 0 < worked() - opened < 1
 
 
 def test_a_printed_page_has_everything(browser: Browser, report: Callable[[str], str]) -> None:

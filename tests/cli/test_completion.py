@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_bash_offers_them(folder: Path, words: list[str], offered: list[str]) ->
     """The script, sourced by bash, which asks the command; hostile intents are not executed."""
     program = folder / "bin/cxroute"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m reconciler "$@"\n', encoding="utf-8")
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m reconciler "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     script = subprocess.run([program, "completion", "bash"], capture_output=True, text=True, check=True).stdout
     (folder / "completion").write_text(script, encoding="utf-8")

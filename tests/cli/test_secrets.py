@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,20 @@ def test_a_canary_is_found_in_every_form(which: str) -> None:
             assert which in {leak.which for leak in canary.find_leaks(encode(pair.encode()))}, (encode, pair)
     for half in (secret[:12], secret[-12:], secret[:6] + "\n" + secret[6:12], quote(secret)[:13], f"{secret[:16]}..."):
         assert [canary.Leak(which, "half, split or mixed")] == canary.find_leaks(half), half
+
+
+def test_the_search_opens_files_and_folders_without_permissions(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test may leave such files: a secret in them is named, and their permissions are as before."""
+    folder = tmp_path_factory.mktemp("searched")
+    closed = folder / "closed"
+    closed.mkdir()
+    for path in (closed / "inside", folder / "beside"):
+        path.write_text(canary.TOKEN, "utf-8")
+        path.chmod(0)
+    closed.chmod(0)
+
+    assert {"token, raw, in inside", "token, raw, in beside"} == set(canary.leaks_in(folder))
+    assert [0, 0] == [stat.S_IMODE(path.stat().st_mode) for path in (closed, folder / "beside")]
 
 
 @pytest.mark.parametrize("text", ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"])

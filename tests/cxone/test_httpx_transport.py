@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -148,23 +147,21 @@ def test_a_failed_connection_is_certain() -> None:
 
 
 def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
-    """Even if a byte arrives regularly."""
+    """Even if a byte arrives regularly: the call ends, although the response does not."""
 
     async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        for _ in range(200):
+        while not writer.is_closing():
             writer.write(b" ")
             await writer.drain()
             await asyncio.sleep(0.05)
 
-    async def run() -> float:
+    async def run() -> None:
         async with served(script, seconds=0.2) as (client, _):
-            started = time.monotonic()
             with pytest.raises(errors.AmbiguousWriteError, match="no response in time"):
                 await client.create(rule(), MARKER)
-            return time.monotonic() - started
 
-    assert asyncio.run(run()) < 2
+    asyncio.run(run())
 
 
 def bomb() -> bytes:

@@ -39,12 +39,14 @@ class Shell:
             clone / "venv/bin" if way.startswith("venv") else clone / way.partition(" ")[0],
         )
         python = Path(sys.executable)
+        (clone / "home").mkdir(exist_ok=True)
         folders = {"PIPX_HOME": "pipx-home", "UV_TOOL_DIR": "uv-home"}
         self._variables = {
             **{name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
             **{name: str(clone / folder) for name, folder in folders.items()},
             **dict.fromkeys(("PIPX_BIN_DIR", "UV_TOOL_BIN_DIR"), str(self._programs)),
             **dict.fromkeys(("PIPX_DEFAULT_PYTHON", "UV_PYTHON"), sys.executable),
+            "HOME": str(clone / "home"),  # the user's own may be closed
             "PIP_NO_COMPILE": "1",  # saves half of the time
             "PATH": os.pathsep.join([str(self._programs), str(python.parent), os.environ["PATH"]]),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -140,6 +141,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """systemd-analyze reports no problem, and a low exposure of the service."""
     if shutil.which("systemd-analyze") is None:
         skip_or_fail("systemd-analyze is not installed (Debian: apt-get install systemd)")
+    if os.geteuid() != 0 and not Path("/run/systemd").exists():
+        skip_or_fail("systemd-analyze needs /run/systemd, which a system has that systemd started (root: mkdir it)")
     for path in (SERVICE, TIMER):
         text = path.read_text(encoding="utf-8").replace("/opt/cxroute/bin/cxroute", "/bin/true")
         (tmp_path / path.name).write_text(text, encoding="utf-8")

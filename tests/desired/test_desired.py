@@ -58,14 +58,46 @@ def test_two_rules_with_one_address_are_an_error_at_the_second(room: Path) -> No
     """The first is not replaced silently; the message contains its position."""
     twice = ("{key: lost, intent: lost, queue: Cards}", "{key: lost, intent: stolen, queue: Fraud}")
     message = "rule cards/lost is defined twice in prod, first at manifests/rules.yaml:5"
-    assert [("CXR109", 6, message, "give one of them another `key`")] == errors(room, *twice)
+    assert [("CXR109", 6, message, "give one of them another `key`, such as key: lost-2")] == errors(room, *twice)
 
 
 def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
     """Users of the tenant identify a rule by its name."""
     twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
     message = "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
-    assert [("CXR110", 6, message, "give one of them a `name`")] == errors(room, *twice)
+    assert [("CXR110", 6, message, "give one of them a `name`, such as name: Cards (cards/stolen)")] == errors(
+        room, *twice
+    )
+
+
+def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
+    """The default name has the key where it is not the intent's own; so other rules keep their names."""
+    rules = (
+        "{intent: Lost_card, queue: Cards, priority: 2}",
+        "{intent: Lost_card, key: vip, queue: Fraud}",
+        "{intents: [Lost_card], key: night, queue: Fraud}",
+        "{intent: stolen, key: stolen, queue: Cards}",
+        "{intents: [a, b], key: both, queue: Cards}",
+        "{intent: b, key: named, name: Mine, queue: Cards}",
+    )
+    names = {str(address): desired.rule.name for address, desired in desired_in(room, "prod", *rules).rules.items()}
+    assert names == {
+        "cards/lost-card": "Cognigy Intent Route: Lost_card",
+        "cards/vip": "Cognigy Intent Route: Lost_card (vip)",
+        "cards/night": "Cognigy Intent Route: Lost_card (night)",
+        "cards/stolen": "Cognigy Intent Route: stolen",
+        "cards/both": "Cognigy Intent Route: both",
+        "cards/named": "Mine",
+    }
+
+
+def test_the_advice_for_two_rules_of_one_intent_is_valid(room: Path) -> None:
+    """The suggested key is free, also where the next one is taken."""
+    rules = [CARDS, "{key: lost-2, intent: b, queue: Cards}", CARDS]
+    ((_, line, _, hint),) = errors(room, *rules)
+    assert (7, "give one of them another `key`, such as key: lost-3") == (line, hint)
+    rules[2] = f"{{{hint.rpartition('such as ')[2]}, {CARDS[1:]}"
+    assert 3 == len(desired_in(room, "prod", *rules).rules)
 
 
 def test_one_address_in_two_environments_is_not_a_duplicate(room: Path) -> None:
@@ -94,8 +126,8 @@ def test_after_the_limit_of_errors_rules_are_not_checked(room: Path, monkeypatch
         (
             "{intents: [a, b], queue: Cards}",
             "CXR108",
-            "a rule without exactly one intent has no default key",
-            "write a `key`",
+            "this rule needs a `key`, because it has several intents",
+            "write a `key`, such as key: card-help",
         ),
         ("{intent: ' ! ', queue: Cards}", "CXR108", "intent ' ! ' cannot be converted to a key", "write a `key`"),
         (

@@ -49,11 +49,14 @@ def request(
     return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
 
 
-async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) -> Said:
-    """Write parts to one connection and read in parallel; return the data until its end, or for so many seconds."""
+async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0, count: int = 0) -> Said:
+    """Write parts to one connection and read in parallel; return the data until its end.
+
+    Or until `count` responses have begun, or for `wait` seconds.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     raw = bytearray()
-    reading = asyncio.create_task(_read(reader, raw))
+    reading = asyncio.create_task(_read(reader, raw, count))
     try:
         with contextlib.suppress(ConnectionError):
             for part in parts:
@@ -69,10 +72,12 @@ async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0) 
     return Said([int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]], bytes(raw), bool(done))
 
 
-async def _read(reader: asyncio.StreamReader, into: bytearray) -> None:
+async def _read(reader: asyncio.StreamReader, into: bytearray, count: int) -> None:
     with contextlib.suppress(ConnectionError):
         while more := await reader.read(65_536):
             into += more
+            if into.count(b"HTTP/1.1 ") == count:
+                return
 
 
 async def answer(port: int, data: bytes) -> tuple[int, Any]:

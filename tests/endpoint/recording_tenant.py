@@ -1,6 +1,7 @@
 """A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant FILE`.
 
-Each line is JSON: `asked` (a write arrived), or `written` with its values; `at` is by the machine's monotonic clock.
+Each line is JSON: `asked` (a write arrived) and `token` (another request), with the path and the headers of a trace, or
+`written` with its values; `at` is by the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.text.hosts import url_of
+
+
+def trace_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers of a request that have to do with traces."""
+    return {name.decode(): value.decode() for name, value in scope["headers"] if b"trace" in name}
 
 
 def main() -> None:
@@ -44,8 +50,9 @@ def main() -> None:
     app = Simulator(state, SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000), faults)
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/context"):
-            note("asked")
+        if scope["type"] == "http":
+            kind = "asked" if scope["path"].endswith("/context") else "token"
+            note(kind, path=scope["path"], trace=trace_headers(scope))
         await app(scope, receive, send)
 
     with open_listener("127.0.0.1", 0) as listener:

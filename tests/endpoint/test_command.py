@@ -42,14 +42,14 @@ def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
     assert (200, expected) == (good.status_code, good.json()["route"])
     assert ("unsure", "cards/none") == (unsure.json()["fallback"], unsure.json()["route"]["rule"])
     assert [True, 404, 401] == [stale.json()["stale"], unknown.status_code, nobody.status_code]
-    assert "cxroute_upstream_requests 4" in metrics
+    assert "cxroute_upstream_requests_total 4" in metrics
     assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
     written = contexts(tmp_path)
     assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
 
 
 def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
-    """502 while it is unavailable, immediately once that is known; /health lives; writes resume after its return."""
+    """502 while it is unavailable, without a call once that is known; /health lives; writes resume after its return."""
     (tmp_path / "manifests").mkdir()
     with ExitStack() as stack:
         tenant, upstream = stack.enter_context(
@@ -61,15 +61,10 @@ def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
         assert 200 == http.post("/api/route", json=event()).status_code
         tenant.kill()
         tenant.wait()
-        statuses, fastest = [], 9.0
-        for number in range(10):
-            before = time.monotonic()
-            statuses.append(
-                http.post("/api/route", json=event(conversationId=f"c-{number}", confidence=0.5)).status_code
-            )
-            fastest = min(fastest, time.monotonic() - before)
-        assert {502} == set(statuses)
-        assert fastest < 0.2
+        forms = [event(conversationId=f"c-{number}", confidence=0.5) for number in range(10)]
+        answers = [http.post("/api/route", json=form) for form in forms]
+        assert {502} == {answer.status_code for answer in answers}
+        assert any(answer.json()["error"].endswith("nothing was sent") for answer in answers)
         assert 200 == http.get("/health").status_code
         port = upstream.rpartition(":")[2]
         stack.enter_context(server_process(tmp_path, "simulate", "--port", port, "--state", "state.json"))

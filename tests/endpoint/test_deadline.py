@@ -7,27 +7,30 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Any, cast
 
 import pytest
+from redis.asyncio.connection import Connection
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.endpoint.auth import InMemoryMessageIds, MessageIdStore, run_once
-from reconciler.endpoint.conversations import ConversationLocks
+from reconciler.endpoint.conversations import ConversationLocks, LockUnavailableError
 from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
 from reconciler.endpoint.messages import EndpointResponse as Answered
 from reconciler.endpoint.metrics import Metrics
+from reconciler.endpoint.redis.connection import RedisConnection
 from reconciler.endpoint.redis.state import RedisState
 from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT
-from tests.support.stepping_clock import run
+from tests.support.stepping_clock import run, stepping_time
 
 
 def in_seconds(seconds: float) -> float:
@@ -91,15 +94,16 @@ def test_a_retry_after_beyond_the_deadline_fails_all_waiting_calls() -> None:
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
         client = ContextClient(
-            carry, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, PATH
+            carry, tenant, ClientCredentials(client_id="id", client_secret="secret"), stepping_time(Random(1)), PATH
         )
-        before = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        before = clock()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
         found = await asyncio.gather(*writes, return_exceptions=True)
         assert {RateLimitedError} == {type(one) for one in found}
-        return time.monotonic() - before
+        return clock() - before
 
-    assert asyncio.run(fifty()) < 2
+    assert run(fifty()) < 2
     assert len(asked) < 10
 
 
@@ -174,6 +178,50 @@ def test_a_slow_redis_costs_at_most_the_deadline() -> None:
         return answer.status, looked, loop.time() - before, len(held.told)
 
     assert (503, 5.0, 5.0, 1) == run(look())
+
+
+class SilentConnection:
+    """A connection to a Redis that hangs: it takes every command, and answers none."""
+
+    sent = 0
+
+    async def connect(self) -> None:
+        """Be connected."""
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        """Be disconnected."""
+
+    def pack_commands(self, commands: list[Any]) -> list[Any]:
+        """Return the commands."""
+        return commands
+
+    async def send_packed_command(self, commands: list[Any]) -> None:
+        """Count the commands."""
+        self.sent += len(commands)
+
+    async def read_response(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+def test_only_the_first_request_waits_for_a_redis_that_hangs() -> None:
+    """It waits a second; the others are refused at once, and send no command."""
+
+    async def ask() -> tuple[list[float], int]:
+        silent, clock = SilentConnection(), asyncio.get_running_loop().time
+        state = RedisState(lambda lost: RedisConnection(lambda: cast("Connection", silent), lost), "cxroute:prod")
+        await state.connection.open()
+        state.is_joined = state.is_usable = True
+        locks, waits = RedisLocks(state, ConversationLocks(clock)), []
+        for number in range(20):
+            before = clock()
+            with pytest.raises(LockUnavailableError, match="nothing was written"):
+                async with locks.lock(f"c-{number}"):
+                    pass
+            waits.append(clock() - before)
+        return waits, silent.sent
+
+    assert ([1.0] + [0.0] * 19, 1) == run(ask())
 
 
 def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:

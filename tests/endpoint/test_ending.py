@@ -47,9 +47,7 @@ class Posts:
 
     def await_all_under_way(self) -> None:
         """Return once the endpoint has received all of them, before a response."""
-        until = time.monotonic() + 20
         while f"cxroute_waiting {len(self._threads)}\n" not in self._http.get("/metrics").text:
-            assert time.monotonic() < until
             assert {} == self.answers, "the signal must come while all posts are running"
             time.sleep(0.02)
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
 from reconciler.endpoint import server as serve
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.raw_sockets import Caller, listening, request
+from tests.support.stepping_clock import run_with_sockets
 
-IDLE = 0.8
-AWHILE = 0.6 * IDLE
+IDLE: Final = 0.8
+AWHILE: Final = 0.6 * IDLE
 """Shorter than the time; twice this is longer."""
-EARLY = 0.05
-"""Seconds by which a connection may seem to end early: a loaded machine reads the response late."""
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep connections for less than a second instead of twenty."""
+    """Keep connections for less than a second instead of twenty: other limits are longer than that."""
     monkeypatch.setattr(serve, "_IDLE", IDLE)
 
 
@@ -32,11 +31,11 @@ def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None =
         async with listening(Endpoint(upstream)) as port:
             one = await Caller.connected(port)
             await use(one)
-            assert b"" == await asyncio.wait_for(one._reader.read(), 10)
+            assert b"" == await asyncio.wait_for(one._reader.read(), 3 * IDLE)
             one.close()
             return asyncio.get_running_loop().time() - one.used
 
-    return asyncio.run(go())
+    return run_with_sockets(go())
 
 
 def test_it_is_kept_from_its_last_response_on() -> None:
@@ -48,7 +47,7 @@ def test_it_is_kept_from_its_last_response_on() -> None:
             await asyncio.sleep(AWHILE)
         assert 200 == await one.post(event())
 
-    assert kept(use) >= IDLE - EARLY
+    assert kept(use) == pytest.approx(IDLE)
 
 
 def test_it_does_not_end_before_the_tenant_answers() -> None:
@@ -62,7 +61,7 @@ def test_it_does_not_end_before_the_tenant_answers() -> None:
         asyncio.get_running_loop().call_later(2 * AWHILE, hold.set)
         assert 200 == await one.post(event(timestamp=...))
 
-    assert kept(use, Upstream(hold=hold)) >= IDLE - EARLY
+    assert kept(use, Upstream(hold=hold)) == pytest.approx(IDLE)
 
 
 def test_it_does_not_end_in_the_middle_of_a_requests_headers() -> None:
@@ -78,7 +77,7 @@ def test_it_does_not_end_in_the_middle_of_a_requests_headers() -> None:
         one.used = asyncio.get_running_loop().time()
         assert (await one._reader.readuntil(b"}}}")).endswith(b"}}}")
 
-    assert kept(use) >= IDLE - EARLY
+    assert kept(use) == pytest.approx(IDLE)
 
 
 def test_blank_lines_are_not_a_request() -> None:
@@ -94,7 +93,7 @@ def test_blank_lines_are_not_a_request() -> None:
             await asyncio.sleep(IDLE / 10)
 
     dripping: list[asyncio.Task[None]] = []
-    assert kept(use) >= IDLE - EARLY
+    assert kept(use) == pytest.approx(IDLE)
 
 
 def test_a_disconnect_leaves_no_timer_behind() -> None:
@@ -116,4 +115,4 @@ def test_a_disconnect_leaves_no_timer_behind() -> None:
             await asyncio.sleep(IDLE / 8)
             return before, counted()
 
-    assert (20, 0) == asyncio.run(go())
+    assert (20, 0) == run_with_sockets(go())

@@ -66,7 +66,7 @@ def test_an_event_without_a_timestamp_follows_all_earlier_ones() -> None:
     endpoint = Endpoint()
 
     async def posts() -> list[bool | None]:
-        times = ["2027-01-01T00:00:09Z", ..., "2027-01-01T00:00:08Z", "2027-01-01T00:00:10Z"]
+        times = ["2026-11-25T12:04:09Z", ..., "2026-11-25T12:04:08Z", "2026-11-25T12:04:10Z"]
         return [(await endpoint.post(event(timestamp=time))).form.get("stale") for time in times]
 
     assert [None, None, True, None] == asyncio.run(posts())

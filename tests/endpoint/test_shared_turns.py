@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from reconciler.endpoint.auth import InMemoryMessageIds
 from reconciler.endpoint.conversations import ConversationLocks, EventOrder, LatestEvent, LockUnavailableError
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import error_response, success_response
@@ -18,6 +19,7 @@ from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailab
 from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
 from reconciler.endpoint.redis.state import RedisState
 from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds, _pack, _unpack
+from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.endpoint.redis_server import RedisServer, redis_server
 
 ANSWER = success_response("written", "written", {"id": "c-1"})
@@ -52,6 +54,38 @@ async def opened(turns: RedisLocks) -> None:
     async with asyncio.timeout(10):
         while not turns._state.is_usable:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
+
+
+async def post(turns: RedisLocks, time: str) -> tuple[int, bool]:
+    """Post an event to an instance; return its status, and whether it is stale."""
+    endpoint = Endpoint(stores=(turns, InMemoryMessageIds(lambda: 0.0)))
+    reply = await endpoint.post(event(timestamp=time))
+    return reply.status, reply.form.get("stale", False)
+
+
+def test_an_event_of_the_future_in_redis_makes_no_other_one_stale(tmp_path: Path) -> None:
+    """An earlier version stored it there, for an hour; the order of all later events holds on each instance."""
+    moments = ["2026-11-25T11:00:02Z", "2026-11-25T11:00:01Z", "2026-11-25T11:00:03Z"]
+    future = "2126-11-25T12:00:00Z"
+    point = parse_timestamp(future)
+    assert point is not None
+
+    async def posts(server: RedisServer) -> tuple[str | None, list[tuple[int, bool]]]:
+        async with AsyncExitStack() as stack:
+            one = await stack.enter_async_context(machine(server))
+            other = await stack.enter_async_context(machine(server))
+            for turns in (one, other, one):
+                async with turns.lock("c-1") as line:
+                    line.record_write(EventOrder(point), Event("c-1", "ahead", 1, future, point), ANSWER)
+            stored = await known(other)
+            return stored, [await post(turns, moment) for moment in moments for turns in (other, one)]
+
+    with redis_server(tmp_path) as server:
+        server.settle()
+        stored, replies = asyncio.run(posts(server))
+
+    assert "ahead" == stored
+    assert [(200, False)] * 2 + [(200, True)] * 2 + [(200, False)] * 2 == replies
 
 
 async def known(turns: RedisLocks) -> str | None:
@@ -138,34 +172,44 @@ def test_an_unrecorded_write_counts_unless_another_instance_wrote(
 
 
 def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
-    """The other one waits; after a failure, a cancellation or a write the lock is free immediately."""
+    """The other one waits; after a failure, a cancellation or a write it gets a lock that would last for an hour."""
 
-    async def turns(server: RedisServer) -> list[float]:
+    async def turns(server: RedisServer) -> list[str]:
         async with AsyncExitStack() as stack:
             one = await stack.enter_async_context(machine(server))
             other = await stack.enter_async_context(machine(server))
-            waits = []
+            order: list[str] = []
 
-            async def work(fail: type[BaseException] | None) -> None:
+            async def work(fail: type[BaseException] | None, begun: asyncio.Event, go_on: asyncio.Event) -> None:
                 async with one.lock("c-1") as line:
-                    await asyncio.sleep(0.2)
+                    with server.client() as client:
+                        client.hset("cxroute:prod:c:c-1", "u", int(client.time()[0] + 3600) * 1000)
+                    begun.set()
+                    await go_on.wait()
+                    order.append("the first one ends")
                     if fail:
                         raise fail
                     line.record_write(*at(1), ANSWER)
 
-            for fail in (ValueError, asyncio.CancelledError, None):
-                working = asyncio.create_task(work(fail))
-                await asyncio.sleep(0.05)
-                before = time.monotonic()
+            async def wait_for_lock() -> None:
                 await known(other)
-                waits.append(time.monotonic() - before)
+                order.append("the other one has it")
+
+            for fail in (ValueError, asyncio.CancelledError, None):
+                begun, go_on = asyncio.Event(), asyncio.Event()
+                working = asyncio.create_task(work(fail, begun, go_on))
+                await begun.wait()
+                waiting = asyncio.create_task(wait_for_lock())
+                await asyncio.sleep(0.2)  # a lock that does not hold is given to the other one meanwhile
+                go_on.set()
+                async with asyncio.timeout(60):
+                    await waiting
                 await asyncio.gather(working, return_exceptions=True)
-            return waits
+            return order
 
     with redis_server(tmp_path) as server:
         server.settle()
-        waits = asyncio.run(turns(server))
-    assert [True] * 3 == [0.1 < wait < 2 for wait in waits]
+        assert ["the first one ends", "the other one has it"] * 3 == asyncio.run(turns(server))
 
 
 def test_packed_orders_sort_by_bytes_like_events() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import served
@@ -13,9 +14,8 @@ from tests.endpoint.raw_sockets import Caller, request, talk
 from tests.tiers import FULL
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
-JITTER = 0.01 if FULL else 0.5
-"""Seconds that a busy machine may need in addition; `make test-all` runs other tests in parallel."""
-LONGEST = 6.0 if FULL else 8.0
+JITTER, LONGEST = 0.01, 6.0
+"""Seconds that a response may need in addition, and that half a request may stay open."""
 
 
 class Siege:
@@ -23,6 +23,7 @@ class Siege:
 
     def __init__(self, port: int, seconds: float) -> None:
         self._port, self._until = port, time.monotonic() + seconds
+        self.open = 0
         self.kept: list[float] = []
         self.endings: set[tuple[tuple[int, ...], bool]] = set()
 
@@ -31,47 +32,57 @@ class Siege:
         await asyncio.sleep(delay)
         while time.monotonic() < self._until:
             before = time.monotonic()
-            said = await talk(self._port, data, wait=20)
+            self.open += 1
+            said = await talk(self._port, data, wait=60)
+            self.open -= 1
             self.kept.append(time.monotonic() - before)
             self.endings.add((tuple(said.statuses), said.closed))
 
 
-async def traffic(port: int, name: str, seconds: float) -> list[float]:
-    """Post forty times a second over four connections; return the time of each response."""
+class Post(NamedTuple):
+    """The time of a response, and the number of half requests that were open when it came."""
 
-    async def post(caller: int) -> list[float]:
-        times, until, number = [], time.monotonic() + seconds, 0
+    seconds: float
+    besiegers: int
+
+
+async def traffic(port: int, name: str, seconds: float, siege: Siege | None = None) -> list[Post]:
+    """Post forty times a second over four connections; return all posts."""
+
+    async def post(caller: int) -> list[Post]:
+        posts, until, number = list[Post](), time.monotonic() + seconds, 0
         line = await Caller.connected(port)
         while (before := time.monotonic()) < until:
             form = event(conversationId=f"{name}-{caller}-{number}")
             assert 200 == await line.post(form)
-            times.append(time.monotonic() - before)
+            posts.append(Post(time.monotonic() - before, siege.open if siege else 0))
             number += 1
             await asyncio.sleep(0.1)
         line.close()
-        return times
+        return posts
 
-    return [one for times in await asyncio.gather(*(post(caller) for caller in range(4))) for one in times]
+    return [one for posts in await asyncio.gather(*(post(caller) for caller in range(4))) for one in posts]
 
 
-def p99(times: Sequence[float]) -> float:
-    return sorted(times)[len(times) * 99 // 100]
+def p99(posts: Sequence[Post]) -> float:
+    return sorted(post.seconds for post in posts)[len(posts) * 99 // 100]
 
 
 def test_incomplete_requests_are_cut_off_in_time_without_delays(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """500 half headers and 200 half bodies for two minutes (fewer, once): closed in six seconds, good posts go on.
+    """500 half headers and 200 half bodies for two minutes (fewer, once): each is closed, and good posts go on.
 
-    Of these 99 in 100 take no more than twice as long as in peace.
+    They are answered while half requests are open. In the campaign, which has the machine for itself, times are
+    compared: closed in six seconds, and 99 in 100 posts take no more than twice as long as in peace.
     """
 
-    async def besieged(port: int) -> tuple[Siege, float, float]:
+    async def besieged(port: int) -> tuple[Siege, list[Post], float]:
         before = p99(await traffic(port, "before", CALM))
         siege = Siege(port, SECONDS)
         halves = [request()[:30]] * HEADS + [request()[:-5]] * BODIES
         attack = asyncio.gather(*(siege.half(half, number / len(halves)) for number, half in enumerate(halves)))
-        during = p99(await traffic(port, "during", SECONDS))
+        during = await traffic(port, "during", SECONDS, siege)
         await attack
         after = p99(await traffic(port, "after", CALM))
         return siege, during, max(before, after)
@@ -81,8 +92,10 @@ def test_incomplete_requests_are_cut_off_in_time_without_delays(
     record_property("half requests", len(siege.kept))
     record_property("longest kept, s", max(siege.kept))
     record_property("p99 in peace, ms", calm * 1000)
-    record_property("p99 besieged, ms", during * 1000)
+    record_property("p99 besieged, ms", p99(during) * 1000)
     assert {((408,), True)} == siege.endings
     assert len(siege.kept) >= HEADS + BODIES
-    assert max(siege.kept) <= LONGEST
-    assert during <= 2 * calm + JITTER
+    assert sum(post.besiegers > 0 for post in during) > 0.9 * len(during) > 0
+    if FULL:
+        assert max(siege.kept) <= LONGEST
+        assert p99(during) <= 2 * calm + JITTER

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import BODY, Said, listening, request, talk
+from tests.support.server_process import KEY
 
 CHUNKED = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
 SMUGGLED = request()
@@ -78,8 +80,6 @@ VECTORS = {
     "asterisk": request(line="OPTIONS * HTTP/1.1"),
     "two hosts": request("Host: y"),
     "no host": request().replace(b"Host: x\r\n", b""),
-    "upgrade": request("Connection: Upgrade", "Upgrade: h2c"),
-    "websocket": request("Connection: Upgrade", "Upgrade: websocket", line="GET /api/route HTTP/1.1"),
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/0.9": b"GET /health\r\n\r\n",
     "HTTP/2.0": request(line="POST /api/route HTTP/2.0"),
@@ -91,19 +91,36 @@ VECTORS = {
 }
 
 
-def test_an_ambiguous_request_ends_the_connection() -> None:
-    """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing is written."""
+UPGRADE = b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
 
-    async def attack() -> tuple[dict[str, Said], int]:
+
+@pytest.mark.parametrize("after_line", [b"\r\n", UPGRADE], ids=["plain", "with an upgrade"])
+def test_an_ambiguous_request_ends_the_connection(after_line: bytes) -> None:
+    """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing is written.
+
+    The log has one line for each, with the reason, without a secret of the request.
+    """
+    vectors = {name: data.replace(b"\r\n", after_line, 1) for name, data in VECTORS.items()}
+
+    async def attack() -> tuple[dict[str, Said], Endpoint]:
         endpoint = Endpoint(deadline_seconds=1.0)
         async with listening(endpoint) as port:
-            said = {name: await talk(port, vector + SMUGGLED) for name, vector in VECTORS.items()}
-        return said, len(endpoint.upstream.writes)
+            said = {name: await talk(port, data + SMUGGLED) for name, data in vectors.items()}
+        return said, endpoint
 
-    said, writes = asyncio.run(attack())
+    said, endpoint = asyncio.run(attack())
     assert len(said) >= 40
     assert {} == {name: one for name, one in said.items() if one.statuses != [400] or not one.closed}
-    assert 0 == writes
+    assert [] == endpoint.upstream.writes
+
+    refusals = [line for line in endpoint.log if line["event"] == "refused"]
+    errors = [json.loads(one.raw.partition(b"\r\n\r\n")[2])["error"] for one in said.values()]
+    assert errors == [f"Bad Request: {line['reason']}" for line in refusals]
+    assert {400} == {line["status"] for line in refusals}
+    assert {"time", "event", "status", "reason"} == {name for line in refusals for name in line}
+    assert [] == [line for line in refusals if not 0 < len(line["reason"]) <= 100]
+    assert KEY not in json.dumps(endpoint.log)
+    assert len(vectors) == endpoint.app.metrics.refusals["400"]
 
 
 def test_a_request_may_arrive_in_any_pieces() -> None:
@@ -146,12 +163,38 @@ def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
     "behind", [SMUGGLED, SMUGGLED[:40], b"garbage", b"\x00" * 10, request(line="GET /metrics HTTP/1.1")]
 )
 def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
-    """The first request is answered, once; then the connection is closed."""
+    """The first request is answered, once; then the connection is closed, and the log says so."""
 
-    async def attack() -> tuple[Said, int]:
+    async def attack() -> tuple[Said, Endpoint]:
         endpoint = Endpoint()
         async with listening(endpoint) as port:
-            return await talk(port, request() + behind), len(endpoint.upstream.writes)
+            return await talk(port, request() + behind), endpoint
 
-    said, writes = asyncio.run(attack())
-    assert ([200], True, 1) == (said.statuses, said.closed, writes)
+    said, endpoint = asyncio.run(attack())
+    assert ([200], True, 1) == (said.statuses, said.closed, len(endpoint.upstream.writes))
+    [refusal] = [line for line in endpoint.log if line["event"] == "refused"]
+    assert (None, True) == (refusal["status"], bool(refusal["reason"]))
+    assert 1 == endpoint.app.metrics.refusals["none"]
+
+
+OTHER_PROTOCOLS = {
+    "TLS": (VECTORS["TLS"], "the client speaks TLS, and this port plain HTTP: use an address with http://"),
+    "HTTP/2": (
+        VECTORS["HTTP/2 preface"],
+        "the client speaks HTTP/2 without asking first: use HTTP/1.1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), OTHER_PROTOCOLS.values(), ids=OTHER_PROTOCOLS)
+def test_the_reason_names_another_protocol(data: bytes, reason: str) -> None:
+    """The parser's own text would not."""
+
+    async def attack() -> Endpoint:
+        endpoint = Endpoint()
+        async with listening(endpoint) as port:
+            await talk(port, data)
+        return endpoint
+
+    [refusal] = [line for line in asyncio.run(attack()).log if line["event"] == "refused"]
+    assert reason == refusal["reason"]

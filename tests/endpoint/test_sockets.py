@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from reconciler.endpoint import server as connection
 from reconciler.endpoint.server import _EndpointServer
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import listening, request, talk
+from tests.support.stepping_clock import run_with_sockets
 
 
 @pytest.fixture
@@ -27,13 +27,34 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
 
     async def drip() -> tuple[bool, float]:
         async with listening(Endpoint()) as port:
-            start = time.monotonic()
+            clock = asyncio.get_running_loop().time
+            start = clock()
             said = await talk(port, *(bytes([one]) for one in request()[:12]), pause=impatient / 4, wait=1.5)
-            return said.closed, time.monotonic() - start
+            return said.closed, clock() - start
 
-    closed, seconds = asyncio.run(drip())
+    closed, seconds = run_with_sockets(drip())
     assert closed
     assert seconds < 2
+
+
+def test_a_refusal_of_a_slow_or_large_request_is_logged(monkeypatch: pytest.MonkeyPatch, impatient: float) -> None:
+    """With its status and reason, as each other refusal of the connection."""
+    monkeypatch.setattr(connection, "_BODY_TIMEOUT", 0.1)
+    large = request("X-A: " + "a" * 16_384)
+
+    async def attack() -> list[tuple[int, str]]:
+        endpoint = Endpoint()
+        async with listening(endpoint) as port:
+            for data in (request()[:10], request()[:-5], large):
+                await talk(port, data, wait=5)
+        refusals = [line for line in endpoint.log if line["event"] == "refused"]
+        return [(line["status"], line["reason"]) for line in refusals]
+
+    assert [
+        (408, f"the headers took longer than {impatient} seconds"),
+        (408, "the body took longer than 0.1 seconds"),
+        (431, "the headers have more than 16 KiB, or more than 64 fields"),
+    ] == asyncio.run(attack())
 
 
 def test_complete_and_incomplete_headers_are_bounded() -> None:
@@ -105,4 +126,5 @@ def test_responses_name_no_server() -> None:
 
     good, bad = asyncio.run(ask())
     assert b"\r\nserver:" not in good.lower() + bad.lower()
-    assert {"success": False, "error": "Bad Request"} == json.loads(bad.partition(b"\r\n\r\n")[2])
+    error = "Bad Request: Invalid method encountered"
+    assert {"success": False, "error": error} == json.loads(bad.partition(b"\r\n\r\n")[2])

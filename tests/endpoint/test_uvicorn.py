@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import tomllib
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def test_the_attributes_that_a_connection_reads_exist() -> None:
     assert set() == READ_OF_CONNECTION - connection
     assert set() == READ_OF_CYCLE - cycle
     assert set() == {"default_headers", "total_requests"} - {*dir(one.server_state)}
+
+
+def test_a_second_parser_has_the_settings_of_the_first() -> None:
+    """A request that asks for another protocol is parsed by one of the endpoint's own."""
+    settings = "self.parser.set_dangerous_leniencies(lenient_data_after_close=True)"
+    first = inspect.getsource(HttpToolsProtocol.__init__)
+    second = inspect.getsource(StrictHttpProtocol._parse_without_upgrade)
+    assert settings in first
+    assert (
+        [settings]
+        == re.findall(r"self\.parser\.set_\w+\(.*?\)", first)
+        == re.findall(r"self\.parser\.set_\w+\(.*?\)", second)
+    )
 
 
 def test_a_cycle_accepts_the_arguments_of_the_connection() -> None:

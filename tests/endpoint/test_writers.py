@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from types import NoneType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +27,6 @@ from reconciler.cxone.context_client import (
     value_text,
 )
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.endpoint.conversations import EventOrder, LatestEvent
 from reconciler.endpoint.event import Event, Timestamp, parse_event
@@ -50,6 +50,7 @@ from tests.endpoint.in_process_endpoint import Endpoint, Upstream
 from tests.endpoint.simulated_tenants import FAULTS, FIELDS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
+from tests.support.stepping_clock import run, stepping_time
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"
@@ -172,12 +173,13 @@ def test_a_signal_that_was_running_at_the_deadline_is_unclear(path: str, expecte
     credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
 
     async def write() -> Any:
-        client = ContextClient(hanging(path, asked), TENANT, credentials, REAL_TIME, world.path, world.writer)
+        time = stepping_time(Random(1))
+        client = ContextClient(hanging(path, asked), TENANT, credentials, time, world.path, world.writer)
         async with asyncio.timeout(0.2):
             return await client.write("c-1", SAID, 0.2)
 
     with pytest.raises(expected):
-        asyncio.run(write())
+        run(write())
     assert 1 == sum(one.endswith(path) for one in asked)
 
 
@@ -298,7 +300,7 @@ def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
     assert "" == document.fault(reply)
     assert "skipped" not in other.form
     assert ["100000000001"] == [conversation for conversation, _ in endpoint.upstream.writes]
-    assert b'cxroute_requests_total{status="200",outcome="skipped"} 1' in endpoint.app.metrics.render({})
+    assert 'cxroute_requests_total{status="200",outcome="skipped"} 1' in [*endpoint.app.metrics.lines()]
 
 
 def environment(writer: str, context: Mapping[str, Any] | None = None, **more: Any) -> Environment:

@@ -46,8 +46,8 @@ def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None
         metrics = http.get("/metrics").text
     assert [502, 502, 200] == [one.status_code for one in (*lost, newer)]
     assert lost[0].content == lost[1].content
-    assert "cxroute_upstream_requests 3" in metrics  # a token, and two signals
-    assert "cxroute_upstream_retries 0" in metrics
+    assert "cxroute_upstream_requests_total 3" in metrics  # a token, and two signals
+    assert "cxroute_upstream_retries_total 0" in metrics
     expected = {"p1": "2026-02-01T11:00:00+01:00", "p2": "none", "p4": ""}
     assert {"c-1": expected} == contexts(tmp_path)
 

@@ -94,7 +94,7 @@ def test_default_values_are_omitted(tenant: Any) -> None:
 apiVersion: routing/v1
 kind: RuleSet
 name: cards
-defaults: {priority: 40, minConfidence: 0.6}
+defaults: { priority: 40, minConfidence: 0.6 }
 rules:
   - key: rule-4
     intents: [a, b]
@@ -144,7 +144,7 @@ def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> No
     """In a Queues document; the other queues get aliases too, because there is such a document now."""
     cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}]))
     found = exported(cxroute, "--all")
-    assert "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: {sandbox: {id: q4}}\n---\n" in found
+    assert "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: { sandbox: { id: q4 } }\n---\n" in found
     assert "queue: twice-q4\n" in found
     write("rules.yaml", found)
     assert 0 == cxroute("validate")
@@ -166,7 +166,7 @@ def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
     assert 0 == cxroute("export", "--all", "--into", "manifests/rules.yaml")
     text = Path("manifests/rules.yaml").read_text(encoding="utf-8")
     assert 2 == text.count('  # 2 live rules are named "transfer"\n  - intent:')
-    assert [True, True] == [f"adopt: {{id: r{number}}}" in text for number in (1, 2)]
+    assert [True, True] == [f"adopt: {{ id: r{number} }}" in text for number in (1, 2)]
     assert "2 of them get an explicit name" in cxroute.out
     assert 0 == cxroute("apply", "--yes"), cxroute.err
     assert 0 == cxroute("plan", "--detailed-exitcode")

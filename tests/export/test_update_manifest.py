@@ -238,6 +238,27 @@ def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(applied: Program
     assert text.replace("weight: 20", "weight: 30") == Path("manifests/cards.yaml").read_text()
 
 
+@pytest.mark.parametrize("values", [["a", "b", "c"], ["b"], ["b", "a"], []])
+@pytest.mark.parametrize("operator", ["in", "notIn"])
+def test_a_list_from_a_variable_becomes_the_live_values(applied: Program, operator: str, values: list[str]) -> None:
+    """The variable is the whole list, so no value of it has a text to keep: the live values are written instead."""
+    own = OWN.format(name="sandbox").replace("overflow: General", "overflow: General, tiers: [a, b]")
+    write("environment.yaml", own)
+    rule = '  - {key: tiers, queue: Cards, when: [{attribute: tier, OPERATOR: "${tiers}"}]}\n'
+    write("cards.yaml", CARDS + rule.replace("OPERATOR", operator))
+    assert 0 == applied("apply", "--yes"), applied.err
+    name = "Cognigy Intent Route: tiers"
+    with TenantState.load(STATE) as state:
+        (live,) = (one for one in state.rules() if one["name"] == name)
+    conditions = [{**one, "value": values} if one["attributeName"] == "tier" else one for one in live["conditions"]]
+    change(name, conditions=conditions)
+    assert 0 == applied("export", "cards/tiers", "--write"), applied.err
+    if sorted(values) != ["a", "b"]:
+        assert "${tiers}" not in Path("manifests/cards.yaml").read_text()
+    _, plan = applied.json("plan")
+    assert [] == [field for one in plan["changes"] for field in one["fields"] if field["path"] != "marker"]
+
+
 def test_a_newer_manifest_is_not_reverted(applied: Program) -> None:
     """A change that is not applied is not drift; if both sides changed, the rule must be named."""
     write("cards.yaml", CARDS.replace("0.6", "0.7"))

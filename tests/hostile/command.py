@@ -31,8 +31,8 @@ rules:
 """
 MOST_MEMORY: Final = 250 * MEGABYTE
 DEADLINE: Final = 0.1
-SLACK: Final = 5.0
-"""Seconds that a busy machine may add."""
+MOST_WORK: Final = 5.0
+"""Seconds of the processor. A run that waits for ever is ended by `Workspace.patience`, with another exit code."""
 
 
 @dataclass

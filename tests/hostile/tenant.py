@@ -9,8 +9,9 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from tests.support import canary_secrets as canary
 
@@ -38,7 +39,7 @@ class ReceivedRequest(NamedTuple):
     @property
     def kind(self) -> str:
         """Return the kind of the request: token, list, one, queues, POST, PUT, DELETE."""
-        path = self.path.partition("?")[0]
+        path = urlsplit(self.path).path  # to a proxy, the whole URL is sent
         if path == "/oauth/token":
             return "token"
         if path.endswith("/queues"):
@@ -104,7 +105,7 @@ class HostileTenant:
         if kind == "list":
             return whole(page(list(self.rules.values())))
         if kind == "POST":
-            identity = f"r{1 + max((int(known[1:]) for known in self.rules), default=0)}"
+            identity = next(name for number in count(1) if (name := f"r{number}") not in self.rules)
             self.rules[identity] = {**self.keeps(json.loads(request.body)), "id": identity, "version": 1}
         elif identity not in self.rules:
             return whole({"errors": [{"message": "gone"}]}, b"404 Not Found")
@@ -136,24 +137,19 @@ def response(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
 def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Iterator[HostileTenant]:
     """Serve on a free port, in a separate thread."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while await tenant.turn(await _request(reader), writer):
-                pass
-        writer.close()
+    connections = _Connections(tenant)
 
     async def run() -> None:
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(connections.accept, "127.0.0.1", 0, ssl=context)
         scheme = "https" if context else "http"
         tenant.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         ready.set()
         await stop.wait()
+
         server.close()  # without wait_closed: newer Pythons wait for idle connections
-        for _ in range(4):  # a newly accepted connection is closed by its own task, after that has started
+        for _ in range(4):  # a connection in the middle of being accepted has a writer a little later
             await asyncio.sleep(0)
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        await connections.abort()
 
     stop = asyncio.Event()
     loop.set_exception_handler(lambda _loop, _context: None)  # closed connections are expected
@@ -166,6 +162,41 @@ def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Ite
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
         _finish(loop)
+    assert [] == connections.faults
+
+
+class _Connections:
+    """The open connections of a tenant, each with the task that serves it."""
+
+    def __init__(self, tenant: HostileTenant) -> None:
+        self._tenant = tenant
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.faults: list[Exception] = []
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep the connection at once: a task that is cancelled before it starts would never close it."""
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._open[task] = writer
+        task.add_done_callback(self._open.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._tenant.turn(await _request(reader), writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        except Exception as error:  # noqa: BLE001 - a fault of the fake itself: the test fails by it
+            self.faults.append(error)
+        finally:
+            writer.close()
+
+    async def abort(self) -> None:
+        """Close all connections, also those whose peers read nothing."""
+        for task, writer in list(self._open.items()):
+            task.cancel()
+            with contextlib.suppress(AttributeError):  # a transport that closed by itself has no loop any more
+                writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:

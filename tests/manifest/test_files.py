@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest.load import load_manifests
-from tests.support.written_manifests import CARDS, findings, lines
+from tests.support.program import Program, write
+from tests.support.written_manifests import CARDS, ENVIRONMENT, findings, lines
 
 
 def test_paths_begin_with_the_directory_as_given(room: Path) -> None:
@@ -116,3 +117,34 @@ def test_invalid_encodings_sizes_and_file_names(room: Path) -> None:
         "manifests/c.yaml:1:1: error[CXR002]: the file is larger than 5 MiB",
         r"manifests/d\udcff\u000a.yaml:1:1: error[CXR003]: the symbolic link leads out of the manifests' directory",
     ] == lines(room)
+
+
+def test_a_file_with_capitals_in_its_extension_is_named(room: Path, cxroute: Program) -> None:
+    """It is not read, and says so; hidden files and folders are neither read nor counted."""
+    del room
+    write("a.yaml", ENVIRONMENT)
+    write(".hidden.yaml", "a: [")
+    Path("manifests/.git").mkdir()
+    write(".git/b.yaml", "a: [")
+    write("rules.YAML", CARDS)
+    Path("manifests/deep").mkdir()
+    write("deep/Queues.Yml", CARDS)
+    Path("manifests/link.YML").symlink_to("a.yaml")
+    assert 0 == cxroute("validate")
+    assert (
+        "manifests/rules.YAML:1:1: warning[CXR014]: the file is not read, because its name ends in .YAML;"
+        in cxroute.out
+    )
+    assert "rename it to rules.yaml" in cxroute.out
+    assert "rename it to deep/Queues.yml" in cxroute.out
+    assert "rename it to link.yml" in cxroute.out
+    assert "3 warnings in 1 file." in cxroute.out
+
+
+def test_a_directory_with_nothing_but_capital_extensions_has_no_manifest(room: Path, cxroute: Program) -> None:
+    """The error and the reason."""
+    del room
+    write("rules.YAML", CARDS)
+    assert 3 == cxroute("validate")
+    assert "error[CXR115]: no *.yaml or *.yml file in this directory" in cxroute.out
+    assert "rename it to rules.yaml" in cxroute.out

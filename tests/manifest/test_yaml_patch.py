@@ -52,8 +52,11 @@ def only_document(text: str) -> dict[str, Any]:
         ("a: one\n  two # c\nb: 2\n", "a: three # c\nb: 2\n", {"a": "three"}),
         ("a:\n  b: 1\nc: 2\n", "a: 3\nc: 2\n", {"a": 3}),
         ("a: # why\n  b: 1\nc: 2\n", "a: 3 # why\nc: 2\n", {"a": 3}),
-        ("a: x # why\nb: 2\n", "a: [x, y] # why\nb: 2\n", {"a": ["x", "y"]}),
-        ("a: x\nb: 2\n", "a: [{k: 1}, {k: 2}]\nb: 2\n", {"a": [{"k": 1}, {"k": 2}]}),
+        ("a: x # why\nb: 2\n", 'a: [x, "y"] # why\nb: 2\n', {"a": ["x", "y"]}),
+        ("a: x\nb: 2\n", "a: [{ k: 1 }, { k: 2 }]\nb: 2\n", {"a": [{"k": 1}, {"k": 2}]}),
+        ("a: x\nb: {c: 2}\n", "a: {k: 1}\nb: {c: 2}\n", {"a": {"k": 1}}),
+        ("a: x\nb: { c: 2 }\n", "a: { k: 1 }\nb: { c: 2 }\n", {"a": {"k": 1}}),
+        ("b: {c: 2}\n", 'b: {c: 2, d: "no"}\n', {"b": {"c": 2, "d": "no"}}),
         ("a: 1\n# last\n", "a: 1\nb: 2\n# last\n", {"b": 2}),
         ("a: 1 # why", "a: 1 # why\nb: 2", {"b": 2}),
         ("a: 1\r\n", "a: 1\r\nb: 2\r\n", {"b": 2}),
@@ -95,7 +98,7 @@ def test_only_the_intended_value_changes(before: str, after: str, changes: dict[
 
 def test_a_field_that_replaces_another_keeps_its_line() -> None:
     """Also with a comment at the end of the line."""
-    assert "targets: [{q: a}] # c\nz: 1\n" == replaced(
+    assert "targets: [{ q: a }] # c\nz: 1\n" == replaced(
         "queue: a # c\nz: 1\n", {"queue": "a", "z": 1}, {"targets": [{"q": "a"}], "z": 1}
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_scalar
+from reconciler.manifest.yaml_writer import format_entry, format_flow, format_item, format_mapping, format_scalar
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
@@ -49,14 +49,18 @@ def test_every_unusual_name_is_read_back_equal(text: str) -> None:
 @pytest.mark.parametrize(
     ("written", "text"),
     [
-        *(
-            (one, one)
-            for one in ("no", "10:00", "2026-11-25", "a#b", "C:\\path", "cards (old)", "it's", "caf\u00e9", "---")
-        ),
+        *((one, one) for one in ("a:b", "10:75", "1.2.3", "a#b", "C:\\path", "cards (old)", "it's", "caf\u00e9", "a?")),
         *(
             (f'"{one}"', one)
             for one in ("010", "true", "True", "~", "1e3", "- x", "a: b", "#x", "a #x", "{", "", " x", "*a")
         ),
+        *(
+            (f'"{one}"', one)
+            for one in ("no", "on", "Y", "10:00", "2026-11-25", "1_0", "1,000", "+1", "1.", ".5", "0o7", "0x1F")
+        ),
+        *((f'"{one}"', one) for one in ("=", "<<", "---", "Null", ".inf", "2026-1-1 10:00:00")),
+        ("'\"no\" or'", '"no" or'),
+        ("'\"it''s\": x'", '"it\'s": x'),
         ('"\\u200b\\x00\\n\\""', '\u200b\x00\n"'),
         ('"\\U000e0041"', "\U000e0041"),
         ("a, b", "a, b"),
@@ -70,6 +74,12 @@ def test_a_text_has_quotes_only_if_required(written: str, text: str) -> None:
 def test_in_brackets_commas_and_brackets_need_quotes() -> None:
     """A text that is plain on its own line may need quotes in a list."""
     assert '["a, b", "c]", d]' == format_flow(["a, b", "c]", "d"])
+    assert '["is it?", {"a?": b}]' == format_flow(["is it?", {"a?": "b"}])
+
+
+def test_a_number_is_one_in_yaml_1_1_too() -> None:
+    """There, 1e+22 is a text."""
+    assert ["1.0e+22", "1.5e-07", "1.0e-07", "3"] == list(map(format_scalar, (1e22, 1.5e-7, 1e-7, 3.0)))
 
 
 def test_a_text_of_several_lines_is_a_literal_block() -> None:
@@ -79,6 +89,15 @@ def test_a_text_of_several_lines_is_a_literal_block() -> None:
 
 
 def test_a_list_longer_than_a_line_has_one_line_per_item() -> None:
-    """The limit is 120 characters."""
-    assert ["  in: [" + ", ".join(["a" * 20] * 5) + "]"] == format_entry("in", ["a" * 20] * 5, 2)
-    assert ["  in:", *["    - " + "a" * 20] * 6] == format_entry("in", ["a" * 20] * 6, 2)
+    """The limit is 80 columns, and a wide character has two."""
+    assert ["  in: [" + ", ".join(["a" * 22] * 3) + "]"] == format_entry("in", ["a" * 22] * 3, 2)
+    assert ["  in:", *["    - " + "a" * 20] * 4] == format_entry("in", ["a" * 20] * 4, 2)
+    assert ["  in:", *["    - " + "\u5ba2" * 20] * 2] == format_entry("in", ["\u5ba2" * 20] * 2, 2)
+
+
+def test_an_item_longer_than_a_line_is_split_at_any_depth() -> None:
+    """Mappings and lists in lists, too; empty ones stay on one line."""
+    long = "a" * 50
+    assert ["- first: " + long, "  second: " + long] == format_item({"first": long, "second": long}, 0)
+    assert ["- - " + long, "  - " + long] == format_item([long, long], 0)
+    assert ["a: { b: [], c: {} }"] == format_entry("a", {"b": [], "c": {}}, 0)

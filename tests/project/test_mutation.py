@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import marshal
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.mutation import run, trial
 from tests.mutation.equal import Equal, known
-from tests.mutation.modules import MODULES
+from tests.mutation.modules import CORE, GROUP_OF, GROUPS, MODULES, PROCESSES
 from tests.mutation.mutants import Mutant, Source
 from tests.mutation.operators import OPERATORS
 
+ROOT: Final = Path(__file__).parents[2]
 _MADE = {
     "comparison": ("a < b", ["a <= b", "a >= b"]),
     "and, or": ("a and b", ["a or b"]),
@@ -162,6 +165,43 @@ def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
     assert _texts(run.sample(first, 1, 99)) == [one for one in _texts(run.sample(longer, 1, 99)) if one != "pass"]
 
 
+def test_a_sample_has_mutants_of_every_package_by_its_share() -> None:
+    """The core has two thirds, and each package around it some, whatever the seed; a seed gives the same each time."""
+    texts = "\n".join(f"def f{number}():\n    a({number})\n" for number in range(60))
+    mutants = [(name, one) for name in GROUP_OF for one in Source(texts, "x.py").mutants()]
+    for seed in range(3):
+        drawn = run.sample_groups(mutants, seed, 300)
+        counts = Counter(GROUP_OF[name] for name, _ in drawn)
+        expected = {"cli": 30, "render": 20, "studio": 20, "export": 10, "journal": 10, "watch": 10, CORE: 200}
+        assert expected == counts
+        assert _places(drawn) == _places(run.sample_groups(mutants, seed, 300))
+    assert _places(run.sample_groups(mutants, 1, 300)) != _places(run.sample_groups(mutants, 2, 300))
+
+
+def _places(mutants: list[tuple[str, Mutant]]) -> list[tuple[str, str]]:
+    return [(name, mutant.function) for name, mutant in mutants]
+
+
+def test_every_module_of_the_packages_around_the_core_is_in_one_group() -> None:
+    """A new module of a package is drawn from as well, unless it is named as one that runs as a process."""
+    for package in ("cli", "render", "studio", "export", "journal", "watch"):
+        folder = ROOT / "reconciler" / package
+        files = {path for path in folder.rglob("*.py") if path.stem != "__init__"}
+        missing = {path.relative_to(ROOT / "reconciler").with_suffix("").as_posix() for path in files} - MODULES.keys()
+        assert missing <= set(PROCESSES)
+    assert len(MODULES) == sum(map(len, GROUPS.values()))
+    assert all(path.is_file() for path in MODULES.values())
+
+
+def test_words_of_a_sentence_are_not_changed_outside_of_the_core() -> None:
+    """A key or an operator is; so is everything else in a statement with a sentence."""
+    text = "def f(a):\n    return g(a + 1, 'key', 'a whole sentence')\n"
+    changed = [one.new for one in Source(text, "x.py").mutants() if not run.is_wording(one)]
+    assert any("'XXkey'" in new for new in changed)
+    assert not any("XXa whole" in new for new in changed)
+    assert any("a - 1" in new for new in changed)
+
+
 def _texts(mutants: list[tuple[str, Mutant]]) -> list[str]:
     return [mutant.new for _, mutant in mutants]
 
@@ -177,7 +217,8 @@ def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> No
     assert "survived: m.py:2 f (" in text
     assert f"- a(1, 'b')\n+ {mutants[2].new}\n" in text
     assert "        1        1        1        1        1  m\n" in text
-    assert "50.0 % of 4 caught" in text
+    assert "around: 50.0 % of 4 caught, without equal ones; required: 75 %" in text
+    assert "core: 100.0 % of 0 caught, without equal ones; required: 95 %" in text
 
 
 def test_the_tests_of_two_files_come_first() -> None:

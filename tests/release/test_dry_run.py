@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.release.dry_run import WORKFLOW, DryRun, subjects
 from tests.release.packages import ReleaseError
+from tests.support.requirements import skip_or_fail
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PARTS: Final = (WORKFLOW, ".github/workflows/ci.yml", "Dockerfile")
@@ -16,6 +18,8 @@ PARTS: Final = (WORKFLOW, ".github/workflows/ci.yml", "Dockerfile")
 
 def prepare(folder: Path, before: str = "", after: str = "", tag: str = "v1.20.3") -> DryRun:
     """Return a run of this project's workflow after an edit, with small files as its packages."""
+    if shutil.which("bash") is None:
+        skip_or_fail("bash is not on the path, and a release runs its steps with it")
     for name in PARTS:
         (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "source" / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")

@@ -11,11 +11,13 @@ import pytest
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
-from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.render.impact import ALL_ROWS, NO_KNOWN_IMPACT, OTHERS_UNCHANGED, summarize_impact
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import generate_pair
+from tests.support.plan_formats import as_github, as_html, as_markdown, as_text
+from tests.support.plans import large_plan
 from tests.support.random_rules import attribute, entries, queue, rule
 
 LABELS = Labels({"intent": "intent", "conf": "confidence"})
@@ -149,3 +151,39 @@ def test_hidden_rows_are_counted_with_their_share() -> None:
     assert "and 2 more rows" == told.rest_text(extra_hidden=1)
     assert "" == summarize_impact(found, QUEUES, LABELS).rest_text()
     assert "and 1 more row" == summarize_impact(found, QUEUES, LABELS, limit=1).rest_text()
+
+
+def test_a_stopped_analysis_is_never_called_proven() -> None:
+    """The bound ended the analysis before its first row: the title does not say that no conversation moves."""
+    found = compare_behaviour(entries([rule("a", 1, [], "A")]), entries([rule("a", 1, [], "B")]), work=0)
+    assert (False, ()) == (found.complete, found.rows)
+    summary = summarize_impact(found, QUEUES, LABELS)
+    assert NO_KNOWN_IMPACT == summary.title
+    assert summary.unknown
+    plan = replace(large_plan(1), behaviour=found)
+    for render in (as_text, as_github, as_markdown, as_html):
+        page = render(plan)
+        assert NO_KNOWN_IMPACT.removesuffix(".") in page, page
+        assert "goes elsewhere (proven)" not in page, page
+        assert OTHERS_UNCHANGED not in page, page
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_hidden_rows_have_at_most_the_total_share(limit: int) -> None:
+    """The sample does not say which row its callers belong to: each row has all of them, all rows together as well."""
+    old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "abcd"]
+    new = [{**one, "targets": [queue(name)]} for one, name in zip(old, "BCDE", strict=True)]
+    sample = TrafficSample(
+        name="t.csv",
+        digest="",
+        period="June",
+        rows=(SampleRow({}, 3, 2), SampleRow({"tier": "none of these"}, 7, 3)),
+        total=10,
+    )
+    found = compare_behaviour(entries(old), entries(new))
+    traffic = measure_traffic(found, entries(old), entries(new), sample)
+    summary = summarize_impact(found, QUEUES, LABELS, traffic, limit=limit)
+    assert limit == len(summary.cases)
+    assert {"at most 30.0 %"} == {case.share for case in summary.cases}
+    assert "at most 30.0 % of June" == summary.share
+    assert f"and {4 - limit} more rows, at most 30.0 % of callers" == summary.rest_text()

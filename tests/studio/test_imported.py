@@ -142,6 +142,18 @@ def test_what_rules_cannot_say_is_named_with_its_line(statement: str, line: int,
     assert part in found[0][1].replace('\\"', '"')
 
 
+@pytest.mark.parametrize("empty", ['""', "0"])
+def test_a_skill_that_is_emptied_after_the_decision_is_refused(empty: str) -> None:
+    """The snippet sends every conversation to the default routing; rules with these queues would send it elsewhere."""
+    decision = 'SELECT { CASE tier = "g" { skill = 4001 } DEFAULT { skill = 4002 } }'
+    before = f"skill = {empty}\n{decision}"
+    assert 2 == len(converted(before))
+    for after in (f"{decision}\nskill = {empty}", f'{decision}\nIF tier = "x" {{ skill = {empty} }}'):
+        ((line, message),) = problems(after)
+        assert 2 == line, message
+        assert f"skill = {empty}" in message
+
+
 def test_all_problems_are_named_at_once() -> None:
     """Each line is listed, in order; both of a branch's, too."""
     text = "\n".join(

@@ -16,7 +16,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -137,12 +136,11 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
 
 
 class RunResult(NamedTuple):
-    """The end of a run; its seconds, by the clock and of the processor, and its `peak` bytes, if they were measured."""
+    """The end of a run; its seconds of the processor, and its `peak` bytes, if they were measured."""
 
     code: int
     out: str
     err: str
-    seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak: int = 0
 
@@ -150,7 +148,6 @@ class RunResult(NamedTuple):
 def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> RunResult:
     """Run the command in that folder, for at most so many seconds; waits between attempts take no time."""
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
-        started = time.monotonic()
         process = Command(
             *arguments,
             cwd=folder,
@@ -163,7 +160,6 @@ def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, s
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.monotonic() - started
     said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return RunResult(process.returncode, said, warned, seconds, usage.ru_utime + usage.ru_stime, peak)
+    return RunResult(process.returncode, said, warned, usage.ru_utime + usage.ru_stime, peak)

@@ -81,8 +81,9 @@ class OutputRecorder:
         self.files[f"{name}.jsonl"] = "".join(f"{json.dumps(form, ensure_ascii=False)}\n" for form in forms)
 
     def metrics(self, name: str, text: str) -> None:
-        """Record metrics in Prometheus' format without their values and help texts."""
-        lines = [re.sub(r"^(# HELP \S+) .*", r"\1 <text>", line) for line in text.splitlines() if "worker" not in line]
+        """Record metrics in Prometheus' format without their values, help texts and the version."""
+        text = re.sub(r'(?m)^(cxroute_build_info)\{version="[^"]*"\}', r'\1{version="<version>"}', text)
+        lines = [re.sub(r"^(# HELP \S+) .*", r"\1 <text>", line) for line in text.splitlines()]
         names = [line if line.startswith("#") else line.rpartition(" ")[0] for line in lines]
         self.files[f"{name}.metrics.txt"] = "".join(f"{line}\n" for line in names)
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import secrets
+from base64 import b64encode
+from collections.abc import Callable
 from random import Random
 from string import ascii_letters, digits
+from typing import Final
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -112,3 +117,48 @@ def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
         changed = f"{secret[:start]}{'9' * (end - start)}{secret[end:]}"
         result = redactor.redact("x" * chance.randrange(8) + changed)
         assert [] == [place for place in range(29) if secret[place : place + 12] in result], result
+
+
+ENCODINGS: Final[dict[str, Callable[[str], str]]] = {
+    "raw": str,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "percent-encoded in lower case": lambda secret: quote(secret, safe="").lower(),
+    "percent-encoded path": quote,
+    "a form": quote_plus,
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+    "a repr": lambda secret: repr(secret)[1:-1],
+    "a repr of bytes": lambda secret: repr(secret.encode())[2:-1],
+    "JSON escapes": lambda secret: "".join(f"\\u{ord(sign):04x}" for sign in secret),
+    "HTML references": lambda secret: "".join(f"&#{ord(sign)};" for sign in secret),
+    "HTML": html.escape,
+    "hex": lambda secret: secret.encode().hex(),
+    "hex in capitals": lambda secret: secret.encode().hex().upper(),
+    "base64": lambda secret: b64encode(secret.encode()).decode(),
+    "base64 behind one sign": lambda secret: b64encode(f":{secret}".encode()).decode(),
+    "base64 behind two signs": lambda secret: b64encode(f"a:{secret}".encode()).decode(),
+}
+"""How a format or a server writes a text; each occurs in real answers."""
+
+
+SIGNED: Final = ("Zürich/9§=ß&Ärö", "pass word'<7>\"+%", "käse-é-ñ-ø-4711", "p@$$-w0rd!")
+"""Passwords of which few signs are letters and digits of ASCII."""
+
+
+@pytest.mark.parametrize("secret", SIGNED)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_secret_of_other_signs_is_hidden_in_each_encoding(encoding: str, secret: str) -> None:
+    """Its letters and digits alone are too few to find it by, so the encoded form itself is compared."""
+    redactor = Redactor()
+    redactor.add(secret)
+    form = ENCODINGS[encoding](secret)
+    text = redactor.redact(f"so: {form}. End")
+    assert form[2:-4] not in text
+    assert PLACEHOLDER in text
+    assert text.startswith("so: ")
+    assert text.endswith("End")
+    document = {"a": [f"so: {form}", 1], form: None}
+    for redacted in (redactor.redact_json(document), json.loads(redactor.dump_redacted(document))):
+        assert form[2:-4] not in repr(redacted)
+        assert redacted["a"][1] == 1
+    redactor.remove(secret)
+    assert form == redactor.redact(form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,7 @@ from reconciler.errors import CxrouteError, ManifestError, RefusedError, Unreach
 from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
+from reconciler.text.prometheus import exposition
 from reconciler.watch.cycle import (
     REMINDER_SECONDS,
     ApiCallCounts,
@@ -207,6 +209,31 @@ def test_a_failure_does_not_repeat_earlier_notifications() -> None:
     assert [("drift",), ("failed",), ("recovered",), ()] == told(moved(1), failed(), moved(1), moved(1))
 
 
+def test_each_new_difference_is_notified() -> None:
+    """Another conflict, edit, guard or failed check is another state, also if the number of differences is equal."""
+    conflict = Finding(code="CXR301", severity="error", message="the name is taken", address=address("cards/a"))
+    test = Finding(code="CXR220", severity="error", message="goes to General")
+    first = differing(findings=(conflict,))
+    others = [
+        differing(findings=(replace(conflict, address=address("cards/b")),)),
+        differing(findings=(replace(conflict, message="the name is missing"),)),
+        differing(failed_tests=(test,)),
+        differing(failed_tests=(replace(test, message="goes to Fraud"),)),
+    ]
+    prints = [one.fingerprint for one in (first, *others)]
+    assert len(set(prints)) == len(prints)
+    assert first.fingerprint == differing(findings=(conflict,)).fingerprint
+    kinds = told(*[one for each in (first, *others) for one in (each, each)])
+    assert [True, False] * len(prints) == [bool(kind) for kind in kinds]
+
+
+def test_a_failure_that_lasts_is_notified_again_after_six_hours() -> None:
+    """An operator who missed the first message gets another one."""
+    news = NotificationState()
+    hours = [hour for hour in range(25) if news.find_due(failed(), 3600.0 * hour)]
+    assert [0, 6, 12, 18, 24] == hours
+
+
 def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()
@@ -218,9 +245,9 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     """Counters increase; gauges keep the last known state."""
     metrics = WatchMetrics()
     metrics.record_cycle(replace(differing(), seconds=2.0, calls=ApiCallCounts(10, 2, 1)), 0)
-    before = metrics.format_text()
+    before = exposition(metrics.lines())
     metrics.record_cycle(replace(failed(), calls=ApiCallCounts(4, 3, 0)), 1)
-    lines = metrics.format_text().splitlines()
+    lines = exposition(metrics.lines()).splitlines()
     found = [line for line in before.splitlines() if line.startswith(("cxroute_pending", "cxroute_drifted"))]
     assert 2 == len([line for line in found if line in lines and not line.endswith(" 0")])
     assert {"cxroute_api_requests_total 14", "cxroute_api_retries_total 5", "cxroute_api_throttled_total 1"} <= set(
@@ -230,9 +257,32 @@ def test_a_round_without_a_plan_keeps_the_gauges() -> None:
     assert "cxroute_failures_in_a_row 1" in lines
 
 
+@pytest.mark.parametrize("result", ["failed", "partly"])
+def test_a_round_that_failed_in_part_is_not_a_success(result: str) -> None:
+    """An alert on the age of the last success sees each later round that does not succeed, however many there are."""
+    metrics = WatchMetrics()
+    metrics.record_cycle(clean(), 0)
+    lasting = {"failed": failed(), "partly": applied(converged=False)}[result]
+    assert result == lasting.status
+    for number in range(1, 4):
+        metrics.record_cycle(replace(lasting, started_at=NOW + timedelta(hours=number)), number)
+    lines = metrics.format_text().splitlines()
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in lines
+    last = NOW + timedelta(hours=3)
+    assert f"cxroute_last_round_timestamp_seconds {last.timestamp():.14g}" in lines
+
+
+@pytest.mark.parametrize("result", [clean(), differing(), applied()])
+def test_every_other_round_is_a_success(result: CycleResult) -> None:
+    """Differences and applied changes are results, not failures."""
+    metrics = WatchMetrics()
+    metrics.record_cycle(result, 0)
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in metrics.format_text().splitlines()
+
+
 def test_metrics_are_in_the_format_of_prometheus() -> None:
     """HELP and TYPE precede the samples, and each name appears once."""
-    lines = WatchMetrics().format_text().splitlines()
+    lines = [*WatchMetrics().lines()]
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)
     for line in lines:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from reconciler.cli.command_line import SIMULATED, utc_now
 from reconciler.cli.commands.init import SCHEMA
-from reconciler.cli.files import new_folder, write_all
+from reconciler.cli.files import new_folder, refuse_secrets, write_all
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import add_live_file_option, read_tenant, with_live_file
 from reconciler.cli.session import Session, open_session
@@ -32,7 +32,6 @@ from reconciler.render.impact import summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
-from reconciler.text.redact import REDACTOR
 from reconciler.text.suggest import suggest
 from reconciler.version import __version__
 
@@ -150,14 +149,6 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     return ExportTarget(path, is_folder=False, manifests=manifests)
 
 
-def _refuse_secrets(texts: Mapping[str, str]) -> None:
-    """Raise RefusedError for a text that contains a secret of this run."""
-    for path, text in texts.items():
-        if REDACTOR.redact(text) != text:
-            remedy = "Remove the secret from the rule, and replace it"
-            raise RefusedError(f"{path} was not written: it would contain a secret of this run. {remedy}")
-
-
 def _refuse_existing(path: Path) -> None:
     """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
@@ -190,7 +181,7 @@ def write_new(
 ) -> tuple[ExportVerification, tuple[Manifests, DesiredState]]:
     """Print or write manifests, after a proof that they have the live rules; return it, and what they are then."""
     texts = into.texts(exported, _header(session))
-    _refuse_secrets(texts)
+    refuse_secrets({Path(path): text for path, text in texts.items()})
     try:
         after = _plan_with(session, tenant, texts)
         proof = exports.verify_export(exported, tenant, after[1])
@@ -317,7 +308,7 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
 
 def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Replace files of manifests. Raises RefusedError if one is read-only, or has changed since it was read."""
-    _refuse_secrets(changed)
+    refuse_secrets({Path(file): text for file, text in changed.items()})
     loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     texts = {}
     for file, text in changed.items():

@@ -16,7 +16,7 @@ from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.forge import pipeline_files as pipelines
 from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSettings
-from reconciler.manifest.documents import manifest_schema
+from reconciler.manifest.documents import manifest_schema_text
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file
@@ -66,7 +66,7 @@ def _starter() -> Iterator[tuple[str, str]]:
     for name in map("{}.yaml".format, _STARTER):
         text = files("reconciler").joinpath("starter", name).read_text(encoding="utf-8")
         yield name, f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}"
-    yield SCHEMA, json.dumps(manifest_schema(), indent=2) + "\n"
+    yield SCHEMA, manifest_schema_text()
 
 
 def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from reconciler.cli.output import Output
-from reconciler.manifest.documents import default_profile_yaml, manifest_schema
+from reconciler.manifest.documents import default_profile_yaml, manifest_schema_text
 from reconciler.plan.json_schema import plan_schema
 
 
@@ -19,5 +19,5 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif options.of == "profile":
         output.file_text(default_profile_yaml())
     else:
-        output.document(manifest_schema())
+        output.file_text(manifest_schema_text())
     return 0

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from reconciler.cli.clients import open_context_client
 from reconciler.cli.command_line import expected_queues, utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.output import Output
+from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.rule_sources import list_rules
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
@@ -32,6 +33,7 @@ from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import LAST_PORT, is_loopback
+from reconciler.text.prometheus import metric
 from reconciler.text.redact import REDACTOR
 
 HELP: Final = """\
@@ -100,11 +102,9 @@ def build_endpoint(
             advise(str(error))
             raise
 
-    def gauges() -> dict[str, float]:
-        limiter, circuit = client.rate_limiter, client.circuit
-        counts = {"requests": limiter.requests, "retries": limiter.retries}
-        outages = {"away": circuit.is_open, "outages": circuit.opened}
-        return {f"cxroute_upstream_{name}": value for name, value in {**counts, **outages}.items()}
+    def metrics() -> Iterator[str]:
+        yield from upstream_metrics(client)
+        yield from process_metrics()
 
     def hashed(conversation: str) -> str:
         return hashlib.sha256(conversation.encode()).hexdigest()[:16]
@@ -112,7 +112,7 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     limit = max_calls(session.environment.api.requests_per_second * DEADLINE)
     alone = EndpointDependencies(
-        now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges, max_waiting=limit
+        now=utc_now, ready=client.is_ready, log=log, log_label=label, metrics=metrics, max_waiting=limit
     )
     names = session.environment.attributes
     policy = EventPolicy(
@@ -122,6 +122,22 @@ def build_endpoint(
         ignored_conversations=ignored_conversations(session.environment),
     )
     return ContextApp(write, settings.keys, settings.secrets, policy, join(alone))
+
+
+def upstream_metrics(client: ContextClient) -> Iterator[str]:
+    """Yield the lines of the metrics of the calls to CXone."""
+    limiter = client.rate_limiter
+    counts = {
+        "requests": ("Calls to CXone, those for a token included.", limiter.requests),
+        "retries": ("Calls to CXone that were retries.", limiter.retries),
+        "throttled": ("Responses 429 of CXone.", limiter.throttled),
+        "outages": ("Outages of CXone since the start.", client.circuit.opened),
+    }
+    for name, (text, count) in counts.items():
+        yield from metric(f"cxroute_upstream_{name}_total", "counter", text, count)
+
+    away = "1 while CXone does not answer, else 0."
+    yield from metric("cxroute_upstream_away", "gauge", away, client.circuit.is_open)
 
 
 def max_calls(rate: float) -> int:
@@ -205,11 +221,13 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
         async def ready() -> bool:
             return shared.is_usable and await alone.ready()
 
-        def gauges() -> dict[str, float]:
-            return {**alone.gauges(), "cxroute_shared_away": not shared.is_usable}
+        def metrics() -> Iterator[str]:
+            yield from alone.metrics()
+            away = "1 while Redis is unavailable, else 0."
+            yield from metric("cxroute_shared_away", "gauge", away, not shared.is_usable)
 
         share, stores = (lambda: 1 / membership.instances), (locks, ids)
-        return replace(alone, stores=stores, ready=ready, gauges=gauges, limit_share=share)
+        return replace(alone, stores=stores, ready=ready, metrics=metrics, limit_share=share)
 
     task = asyncio.create_task(membership.run())
     try:

@@ -27,6 +27,7 @@ from reconciler.render.impact import MAX_SHOWN
 from reconciler.render.text import route_tests as report
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.files import read_file
+from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import declared_traffic
 
 
@@ -59,8 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]
     if options.junit is not None:
-        labels = {each.environment.name: each.labels for each in checked}
-        write_text(Path(options.junit), report.junit_document(results, labels, utc_now()))
+        _write_junit(Path(options.junit), checked)
     if output.form == "json":
         queues = {each.environment.name: each.queues for each in checked}
         further = {"adequacy": report.adequacy_document(adequacies) | added} if options.adequacy else {}
@@ -90,6 +90,12 @@ def _check_offline(options: argparse.Namespace) -> tuple[Manifests, list[Checked
     loaded = [(each, manifests.environments.get(each.environment.name)) for each in checked if options.adequacy]
     samples = [(each, declared_traffic(at, Path(options.manifests)) if at else None) for each, at in loaded]
     return manifests, checked, [measure_adequacy(each, sample) for each, sample in samples]
+
+
+def _write_junit(path: Path, checked: Sequence[Checked]) -> None:
+    results = [result for each in checked for result in each.tried]
+    labels = {each.environment.name: each.labels for each in checked}
+    write_text(path, REDACTOR.redact(report.junit_document(results, labels, utc_now())))
 
 
 def _required_percent(options: argparse.Namespace) -> float:

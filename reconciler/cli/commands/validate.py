@@ -6,12 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.output import Output
 from reconciler.cli.validation import Validation, check_environments, validate
 from reconciler.errors import CxrouteError, ManifestError
+from reconciler.manifest.files import count_files
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.render.colour import no_style
@@ -19,9 +21,11 @@ from reconciler.render.github_annotations import annotate_findings, job_summary,
 from reconciler.render.scanning import code_quality_report, failure_to_sarif, findings_to_sarif
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import pluralize
+from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import REDACTOR
+
+_MAX_INTENTS: Final = 5  # that the totals name
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +92,14 @@ def _print_for_github(findings: Sequence[Finding], totals: str, output: Output) 
 def _totals(findings: Sequence[Finding], validated: Validation, directory: Path) -> str:
     tests_too = f" {tests_line(validated.results)}" if validated.results else ""
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
-    count = len(validated.unhandled_intents)
-    rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all." if count else ""
-    files = len(set(directory.rglob("*.y*ml")))
-    return f"{severity_totals(findings, files)}{accepted}{rest}{tests_too}\n"
+    caught = _catch_all_sentence(validated.unhandled_intents)
+    return f"{severity_totals(findings, count_files(directory))}{accepted}{caught}{tests_too}\n"
+
+
+def _catch_all_sentence(intents: Sequence[str]) -> str:
+    """Return which intents only a catch-all takes; "" for none."""
+    if not intents:
+        return ""
+    verb = "is" if len(intents) == 1 else "are"
+    names = join_first(intents, _MAX_INTENTS, quote)
+    return f" {pluralize(len(intents), 'intent')} {verb} routed only by a catch-all: {names}."

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
+from itertools import chain
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
@@ -22,6 +24,7 @@ from reconciler.cli.commands import drift, plan
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
+from reconciler.cli.process_metrics import process_metrics
 from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.studio_client import TenantWriter
@@ -29,7 +32,7 @@ from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, 
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import LAST_PORT, url_of
-from reconciler.text.prometheus import CONTENT_TYPE
+from reconciler.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.watch import cycle as cycles
 from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
 
@@ -111,7 +114,7 @@ class _Watch:
         async with AsyncExitStack() as stack:
             where = ""
             if listener is not None:
-                server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
+                server = serve_health(listener, self.metrics_page, lambda: self.loop.is_alive, self.log_refusal)
                 await stack.enter_async_context(server)
                 where = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
@@ -128,6 +131,13 @@ class _Watch:
                 return 0
         cut = last.report is not None and last.report.interrupted and not last.report.converged
         return InterruptedRunError.exit_code if cut else 0
+
+    def metrics_page(self) -> str:
+        return exposition(chain(self.metrics.lines(), process_metrics()))
+
+    def log_refusal(self, status: HTTPStatus | None, reason: str) -> None:
+        fields = {"event": "refused", "status": status, "reason": reason}
+        self.output.event("warning", f"a request to --listen was refused: {reason}", fields)
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -202,7 +212,10 @@ class _Watch:
 
 @asynccontextmanager
 async def serve_health(
-    listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
+    listener: socket.socket,
+    metrics: Callable[[], str],
+    alive: Callable[[], bool],
+    on_refusal: Callable[[HTTPStatus | None, str], object] = lambda _status, _reason: None,
 ) -> AsyncIterator[None]:
     """Serve `/metrics` and `/health` on a listening socket while the block runs. Requires the extra `serve`."""
     import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
@@ -227,7 +240,7 @@ async def serve_health(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    server = Server(quiet_config(app, timeout_graceful_shutdown=1))
+    server = Server(quiet_config(app, on_refusal, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

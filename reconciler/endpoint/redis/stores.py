@@ -18,7 +18,7 @@ from reconciler.endpoint.conversations import (
     LatestEvent,
     LockUnavailableError,
 )
-from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
+from reconciler.endpoint.event import END_OF_TIME, Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis import state as scripts
 from reconciler.endpoint.redis.connection import Argument
@@ -48,13 +48,14 @@ class RedisLocks:
         self._unconfirmed_writes: dict[str, _UnconfirmedWrite] = {}
 
     @asynccontextmanager
-    async def lock(self, conversation: str) -> AsyncIterator[ConversationState]:
-        """Lock the conversation, here and in Redis. Raises LockUnavailableError."""
+    async def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> AsyncIterator[ConversationState]:
+        """Lock the conversation, here and in Redis (`LockProvider.lock`)."""
         # A write is published before its response is sent: the response then holds for all instances.
         self._state.check_usable()
-        async with self._local_locks.lock(conversation) as state:
+        async with self._local_locks.lock(conversation, limit) as state:
             key, holder = self._state.key("c", conversation), self._state.new_holder()
             state.merge(await self._acquire(conversation, key, holder))
+            state.forget_after(limit)
             self._unconfirmed_writes.pop(key, None)
             before = state.latest
             try:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.yaml_writer import format_flow
+from reconciler.manifest.yaml_writer import format_flow, format_pair
 from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, parse_number
-from reconciler.text.escape import is_visible
+from reconciler.text.escape import is_visible, quote_name
 from reconciler.text.suggest import suggest
 
 EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"
@@ -78,9 +78,119 @@ def _parse_mapping(mapping: Mapping[str, Any]) -> dict[str, Any] | None:
     if len(mapping) != 1:
         return None
     ((name, value),) = mapping.items()
-    if name in OPERATORS or suggest(name, OPERATORS) or isinstance(value, dict) or value is None:
+    if is_logic(mapping) or name in OPERATORS or suggest(name, OPERATORS) or isinstance(value, dict) or value is None:
         return None
     return {"attribute": name, ("in" if isinstance(value, list) else "equals"): value}
+
+
+_ALTERNATIVES: Final = frozenset({"or", "any", "anyOf", "oneOf", "either"})
+_ALL: Final = frozenset({"and", "all", "allOf", "every"})
+_NEGATIONS: Final = frozenset({"not", "none", "noneOf"})
+
+
+def is_logic(condition: Mapping[str, object]) -> bool:
+    """Return whether a mapping joins conditions, as other languages do: `{or: [...]}`."""
+    if len(condition) != 1:
+        return False
+    ((word, parts),) = condition.items()
+    if word not in _ALTERNATIVES | _ALL | _NEGATIONS:
+        return False
+    if isinstance(parts, list):
+        return not parts or any(type(part) not in _SCALAR_TYPES for part in parts)
+    return isinstance(parts, dict)
+
+
+def without_logic(condition: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the conditions that together mean the same as joined ones; none if a rule cannot express it."""
+    ((word, parts),) = condition.items()
+    read = [_parse_any(part) for part in (parts if isinstance(parts, list) else [parts])]
+    known = [part for part in read if part]
+    if len(known) != len(read):
+        return []
+    if word in _ALL:
+        return known
+    if word in _NEGATIONS:
+        return [] if len(known) > 1 else _negated(known[0])
+    names = {part["attribute"] for part in known}
+    if len(names) > 1 or any(part.keys() - {"attribute", "equals", "in"} for part in known):
+        return []
+    values = [value for part in known for value in part.get("in", [part.get("equals")])]
+    return [{"attribute": names.pop(), "in": values}]
+
+
+def _parse_any(part: object) -> dict[str, Any] | None:
+    if isinstance(part, str):
+        return _parse_text(part)
+    return _parse_mapping(part) if isinstance(part, dict) else None
+
+
+def _negated(condition: Mapping[str, Any]) -> list[dict[str, Any]]:
+    operators = [name for name in condition if name in OPERATORS]
+    for operator in operators:
+        plain = operator.removeprefix("not")
+        opposite = f"not{operator[0].upper()}{operator[1:]}" if plain == operator else plain[0].lower() + plain[1:]
+        if len(operators) == 1 and opposite in OPERATORS:
+            return [{"attribute": condition["attribute"], opposite: condition[operator]}]
+    return []
+
+
+def suggest_conditions(value: object) -> list[dict[str, Any]]:
+    """Return the likely conditions of a value that is no list of conditions: a text, or a mapping."""
+    if isinstance(value, dict) and is_logic(value):
+        return without_logic(value)
+    if isinstance(value, dict) and len(value) > 1 and "attribute" not in value and not is_api_form(value):
+        each = [_parse_mapping({name: part}) for name, part in value.items()]
+        return [part for part in each if part] if all(each) else []
+    known = _parse_any(value)
+    return [known] if known else []
+
+
+def _corrected_operand(operator: str, operand: object) -> str:
+    """Return an operator and its value as they should be; "" if unknown."""
+    lists = {"equals": "in", "notEquals": "notIn"}
+    candidates: list[tuple[str, object]] = []
+    if isinstance(operand, list) and operator in lists:
+        candidates = [(lists[operator], operand)]
+    elif isinstance(operand, list) and len(operand) == 1:
+        candidates = [(operator, operand[0])]
+    elif operator in SETS and isinstance(operand, str):
+        candidates = [(operator, list(map(_parse_scalar, operand.strip("()").split(","))))]
+    elif operator in SETS and type(operand) in _SCALAR_TYPES:
+        candidates = [(operator, [operand])]
+    elif operator in EXISTENCE:
+        is_opposite = operand is False or str(operand).lower() in ("false", "no", "off")
+        opposite = "exists" if operator == "notExists" else "notExists"
+        candidates = [(opposite if is_opposite else operator, True)]
+    for name, value in candidates:
+        text = format_pair(name, value)
+        if not any(True for _ in _operand_errors(name, value)) and len(text) <= _MAX_LENGTH and is_visible(text):
+            return text
+    return ""
+
+
+_SYNONYMS: Final = {
+    **dict.fromkeys(("is", "eq", "equal", "equalTo", "=", "=="), "equals"),
+    **dict.fromkeys(("isNot", "ne", "neq", "not", "!=", "<>"), "notEquals"),
+    **dict.fromkeys(("anyOf", "oneOf", "isOneOf", "isIn", "values"), "in"),
+    **dict.fromkeys(("noneOf", "nin"), "notIn"),
+    **dict.fromkeys(("gte", "min", "atLeast", "least", ">="), "greaterThanOrEqual"),
+    **dict.fromkeys(("lte", "max", "atMost", "most", "<="), "lessThanOrEqual"),
+    **dict.fromkeys(("gt", "above", "over", ">"), "greaterThan"),
+    **dict.fromkeys(("lt", "below", "under", "<"), "lessThan"),
+    "value": "equals",
+}
+
+
+def suggest_operator(word: str, operand: object) -> str:
+    """Return the operator and the value that another language's word means: `write in: [a, b]`; "" if unknown."""
+    operator = _SYNONYMS.get(word, "")
+    if not operator:
+        return ""
+    if any(True for _ in _operand_errors(operator, operand)):
+        entry = _corrected_operand(operator, operand)
+    else:
+        entry = format_pair(operator, operand)
+    return f"write {entry}" if entry and len(entry) <= _MAX_LENGTH and is_visible(entry) else ""
 
 
 SORTED_OPERATORS: Final = tuple(sorted(OPERATORS))
@@ -141,12 +251,8 @@ def _validate_entry(value: object) -> ConditionEntry:
 
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
-    if is_api_form(value):
-        form = suggest_condition(value) or EXAMPLE_CONDITION
-        yield _error("CXR102", f"this condition has the form of the API: write {form}", value)
-        return
-    if "attribute" not in value and (form := suggest_condition(value)):
-        yield _error("CXR103", f"this condition names no attribute: write {form}", value)
+    if error := _error_of_form(value):
+        yield error
         return
     operators = [key for key in value if key in OPERATORS]
     for key in value:
@@ -165,39 +271,59 @@ def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
         yield from _operand_errors(operator, value[operator])
 
 
+def _error_of_form(value: dict[str, object]) -> InitErrorDetails | None:
+    """Return the error of a condition in the form of another language."""
+    if is_logic(value):
+        (word,) = value
+        message = f"conditions have no {quote_name(word)}: all conditions of `when` must hold"
+        return _error("CXR102", message, value, replacement=without_logic(value))
+    if is_api_form(value):
+        form = suggest_condition(value) or EXAMPLE_CONDITION
+        return _error("CXR102", f"this condition has the form of the API: write {form}", value)
+    if "attribute" not in value and (form := suggest_condition(value)):
+        return _error("CXR103", f"this condition names no attribute: write {form}", value)
+    return None
+
+
 def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails]:
     if operator in EXISTENCE:
         if operand is not True:
             opposite = "exists" if operator == "notExists" else "notExists"
-            yield _error("CXR104", f"must be true (its opposite is {opposite}: true)", operand, operator)
+            message = f"must be true (its opposite is {opposite}: true)"
+            yield _error("CXR104", message, operand, operator, corrected=_corrected_operand(operator, operand))
     elif operator not in _LIST_OPERATORS:
         if type(operand) not in _SCALAR_TYPES:
-            yield _error("CXR104", _SCALAR_MESSAGE, operand, operator)
+            corrected = _corrected_operand(operator, operand)
+            yield _error("CXR104", _SCALAR_MESSAGE, operand, operator, corrected=corrected)
     elif isinstance(operand, list):
         for index, item in enumerate(operand):
             if type(item) not in _SCALAR_TYPES:
                 yield _error("CXR104", _SCALAR_MESSAGE, item, operator, index)
     elif not (isinstance(operand, str) and REFERENCE.fullmatch(operand)):
-        yield _error("CXR104", "must be a list", operand, operator)
+        yield _error("CXR104", "must be a list", operand, operator, corrected=_corrected_operand(operator, operand))
 
 
-def _error(code: str, message: str, value: object, *loc: str | int) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=value)
+def _error(code: str, message: str, value: object, *loc: str | int, **context: Any) -> InitErrorDetails:  # noqa: ANN401 - what `error_messages` adds to the message
+    return InitErrorDetails(type=PydanticCustomError(code, message, context or None), loc=loc, input=value)
 
 
 def _operand_type(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
-    kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
     variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
     if operator == "between":
-        pair = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2}
+        pair = {"type": "array", "items": _any_of("string", "number"), "minItems": 2, "maxItems": 2}
         return {"anyOf": [pair, variable]}
     if operator in SETS:
-        return {"anyOf": [{"type": "array", "items": kind}, variable]}
+        return {"anyOf": [{"type": "array", "items": _any_of("string", "number", "boolean")}, variable]}
     if operator in PATTERNS:
         return {"type": "string"}
-    return {"type": ["string", "number"]} if operator in ORDERS else kind
+    return _any_of("string", "number") if operator in ORDERS else _any_of("string", "number", "boolean")
+
+
+def _any_of(*types: str) -> dict[str, Any]:
+    """Return the schema of several types; strict validators refuse a list of types."""
+    return {"anyOf": [{"type": name} for name in types]}
 
 
 _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {

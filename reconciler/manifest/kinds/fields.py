@@ -210,7 +210,7 @@ OrVariable = Annotated[
 
 _YEARS: Final = range(1970, 9999)  # arithmetic with zones and days stays inside the calendar
 _MAX_URL_LENGTH: Final = 2048
-_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse_iso(value: object, kind: type[date], pattern: re.Pattern[str], requirement: str) -> date:
@@ -228,7 +228,7 @@ def parse_iso(value: object, kind: type[date], pattern: re.Pattern[str], require
 def parse_timestamp(value: object) -> date:
     """Return the instant of an RFC 3339 text."""
     requirement = "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
-    return parse_iso(value, datetime, _TIMESTAMP, requirement)
+    return parse_iso(value, datetime, TIMESTAMP, requirement)
 
 
 @cache

@@ -71,7 +71,9 @@ class RuleEntry(Conversations):
         "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with hyphens.", "card-help"
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable(
-        'The name of the rule in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
+        'The name of the rule in CXone. Default: "Cognigy Intent Route: <intent, or key>"; for one intent and a `key`'
+        ' of its own, "Cognigy Intent Route: <intent> (<key>)".',
+        "Cards help",
     )
     description: f.Omittable[str] = f.omittable(
         "The text that CXone shows below the name. Default: the intents and their queues.", "Cards that misbehave"

@@ -246,3 +246,14 @@ def test_a_token_that_the_server_repeats_is_hidden(hub: FakeGitHub, stage: Stage
     hub.faults.append(("GET .*comments", HttpReply(400, echoed)))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "bad token [secret]" in stage.cxroute.err
+
+
+def test_the_token_is_hidden_in_comment_and_summary(hub: FakeGitHub, stage: Stage) -> None:
+    """A report of another step contains it: the forge, and the file of the summary, get the placeholder."""
+    report = write_report(plan(), f"**see {TOKEN}**")
+    assert 0 == stage("comment", "--report", report)
+    (body,) = hub.bodies(7)
+    assert TOKEN not in body
+    assert "**see [secret]**" in body
+    assert 0 == stage("outputs", "--report", report)
+    assert "**see [secret]**" in stage.summary

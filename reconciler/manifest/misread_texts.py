@@ -1,0 +1,80 @@
+"""Warnings about plain scalars that other YAML tools do not read as the texts that they are here (CXR216).
+
+After another tool's load and dump, `language: no` would compare with false, and a rule would be another rule.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from reconciler.manifest.documents import KINDS
+from reconciler.manifest.error_messages import excerpt_of
+from reconciler.manifest.model_paths import is_date
+from reconciler.manifest.other_readings import other_reading
+from reconciler.manifest.source_map import MAX_MISREAD, ErrorCollector, List, Map, PathStep, SourceMap
+from reconciler.manifest.yaml_writer import format_quoted
+
+_CODE: Final = "CXR216"
+_HINT: Final = "put it in quotes"
+
+
+class _Scalar(NamedTuple):
+    """A key or a value of a document, and its path."""
+
+    start: int
+    path: tuple[PathStep, ...]
+    is_key: bool
+
+
+def warn_of_misread_texts(collector: ErrorCollector, source_maps: Iterable[SourceMap]) -> None:
+    """Warn of the recorded scalars, without the dates that cxroute reads as dates, and values with an error."""
+    if not collector.misread:
+        return
+    misread = dict(collector.misread)
+    scalars = {
+        scalar.start: (source_map, scalar)
+        for source_map in source_maps
+        for scalar in _scalars(source_map.root, ())
+        if scalar.start in misread
+    }
+    wrong = {finding.source for finding in collector.collected}
+    count = 0
+    for start, end in sorted(misread.items()):
+        source_map, scalar = scalars.get(start, (None, None))
+        if source_map and scalar and not scalar.is_key and _is_date(source_map, scalar.path):
+            continue
+        if collector.text.source(start) in wrong:
+            continue
+        count += 1
+        if count > MAX_MISREAD:
+            collector.warn(_CODE, start, "further texts that other YAML tools misread, the first one here", _HINT)
+            return
+        if scalar and excerpt_of(scalar.path) == "hidden":
+            collector.warn(_CODE, start, "other YAML tools do not read this value as a text", _HINT, excerpt="hidden")
+        else:
+            _warn(collector, start, end)
+
+
+def _warn(collector: ErrorCollector, start: int, end: int) -> None:
+    written = collector.text.text[start:end]
+    text = " ".join(written.split())
+    message = f"other YAML tools read {text} as {other_reading(text)}, and cxroute reads a text"
+    hint = f"{_HINT}: {format_quoted(text)}" if "\n" not in written else _HINT
+    collector.warn(_CODE, start, message, hint, span=end - start)
+
+
+def _is_date(source_map: SourceMap, path: tuple[PathStep, ...]) -> bool:
+    kind = KINDS.get(str(source_map.root.get("kind")))
+    return kind is not None and is_date(kind, path)
+
+
+def _scalars(value: Any, path: tuple[PathStep, ...]) -> Iterator[_Scalar]:  # noqa: ANN401 - any value of a manifest
+    """Yield the keys and the scalars below a value."""
+    if isinstance(value, Map):
+        for key, item in value.items():
+            yield _Scalar(value.key_index(key), (*path, key), is_key=True)
+            yield _Scalar(value.value_index(key), (*path, key), is_key=False)
+            yield from _scalars(item, (*path, key))
+    elif isinstance(value, List):
+        for position, item in enumerate(value):
+            yield _Scalar(value.value_index(position), (*path, position), is_key=False)
+            yield from _scalars(item, (*path, position))

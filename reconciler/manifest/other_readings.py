@@ -1,0 +1,60 @@
+"""What other YAML tools read where a plain scalar is meant as a text.
+
+YAML 1.1 (PyYAML, Ruby, many Go programs) and YAML 1.2 (ruamel, Prettier, editors) resolve more plain
+scalars than cxroute, which reads only `true`, `false`, `null` and JSON's numbers as another type.
+"""
+
+import re
+from typing import Final
+
+_BOOLEANS: Final = {
+    "true": ("true", "yes", "on", "y"),
+    "false": ("false", "no", "off", "n"),
+}
+_WORDS: Final[dict[str, str]] = {
+    form: reading
+    for reading, words in {**_BOOLEANS, "null": ("null", "~")}.items()
+    for word in words
+    for form in (word, word.capitalize(), word.upper())
+} | {"=": "a mark of YAML", "<<": "a mark of YAML"}
+
+_FIRST_OF_NUMBERS: Final = frozenset("-+.0123456789")
+_NUMBER: Final = re.compile(
+    r"""
+    [-+]?(?:
+        0b[01_]+                                          # binary
+      | 0x[0-9a-f_]+                                      # hexadecimal
+      | 0o?[0-7_]+                                        # octal
+      | [0-9]+(?:,[0-9]+)+                                # with separators, as Ruby reads it
+      | [1-9][0-9_]*(?::[0-5]?[0-9])+                     # to the base 60: 1:30
+      | [0-9_]+(?::[0-5]?[0-9])+\.[0-9_]*
+      | (?:[0-9_]+(?:\.[0-9_]*)?|\.[0-9_]+)(?:e[-+]?[0-9]+)?
+      | \.inf
+      | \.nan
+    )
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_DATE: Final = re.compile(
+    r"""
+    [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}
+    (?:
+        (?:t|[ \t]+)
+        [0-9]{1,2}:[0-9]{2}:[0-9]{2}
+        (?:\.[0-9]*)?
+        (?:[ \t]*(?:z|[-+][0-9]{1,2}(?::?[0-9]{2})?))?
+    )?
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+
+
+def other_reading(text: str) -> str:
+    """Return what other YAML tools read for a plain scalar, in words; "" if all of them read a text."""
+    if not text:
+        return "null"
+    if text[0] not in _FIRST_OF_NUMBERS:
+        return _WORDS.get(text, "")
+    if _NUMBER.fullmatch(text):
+        return "a number"
+    return "a date" if _DATE.fullmatch(text) else ""
