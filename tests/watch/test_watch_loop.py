@@ -266,7 +266,7 @@ def test_a_round_that_failed_in_part_is_not_a_success(result: str) -> None:
     assert result == lasting.status
     for number in range(1, 4):
         metrics.record_cycle(replace(lasting, started_at=NOW + timedelta(hours=number)), number)
-    lines = metrics.format_text().splitlines()
+    lines = [*metrics.lines()]
     assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in lines
     last = NOW + timedelta(hours=3)
     assert f"cxroute_last_round_timestamp_seconds {last.timestamp():.14g}" in lines
@@ -277,7 +277,7 @@ def test_every_other_round_is_a_success(result: CycleResult) -> None:
     """Differences and applied changes are results, not failures."""
     metrics = WatchMetrics()
     metrics.record_cycle(result, 0)
-    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in metrics.format_text().splitlines()
+    assert f"cxroute_last_success_timestamp_seconds {NOW.timestamp():.14g}" in [*metrics.lines()]
 
 
 def test_metrics_are_in_the_format_of_prometheus() -> None:
