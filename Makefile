@@ -64,7 +64,7 @@ campaign: $(VENV)/.project ## Every accident at every request, for an hour and m
 mutants: $(VENV)/.project ## Change the core in 200 places, one at a time: the fast tests must notice 95 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
-lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
+lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, the OpenAPI document, no package index named
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
