@@ -67,7 +67,7 @@ campaign: $(VENV)/.project ## Every accident at every request, for an hour and m
 mutants: $(VENV)/.project ## Change 200 places of the core and 100 around it, one at a time: the fast tests must notice 95 % and 75 %
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
-lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, no package index named
+lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows, the OpenAPI document, no package index named
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy

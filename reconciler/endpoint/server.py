@@ -39,7 +39,6 @@ _LARGE_HEAD: Final = f"the headers have more than {_MAX_HEAD_BYTES // 1024} KiB,
 RefusalListener = Callable[[HTTPStatus | None, str], object]
 """Takes the status of a refusal, None if nothing is answered, and its reason, which quotes no input."""
 _MAX_REASON: Final = 100  # characters
-_AMBIGUOUS: Final = "two servers could read the headers in two ways"
 _BAD_CHUNK: Final = "a chunk's size is not alone on its line"
 _EARLY_DATA: Final = "more data arrived before the response to the request"
 _TRAILER: Final = "a header follows the body"
@@ -179,8 +178,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
             raise _StopParsingError(_LARGE_HEAD, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if self.parser.get_method() == b"CONNECT" or not self.url.startswith(b"/"):
             raise _StopParsingError("the request's target is not a path of this server")
-        if not self._is_unambiguous():
-            raise _StopParsingError(_AMBIGUOUS)
+        if ambiguity := self._ambiguity():
+            raise _StopParsingError(ambiguity)
         self._ignores_upgrade = self.parser.should_upgrade()
         if self._ignores_upgrade:
             return
@@ -242,17 +241,24 @@ class StrictHttpProtocol(HttpToolsProtocol):
         )
         self._start_asgi_task(self.cycle, self.app)
 
-    def _is_unambiguous(self) -> bool:
+    def _ambiguity(self) -> str:
+        """Return why two servers could read the headers in two ways, or an empty text."""
         version = self.parser.get_http_version()
         names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
-        if version not in ("1.0", "1.1") or len(set(names)) != len(names):
-            return False
+        if version not in ("1.0", "1.1"):
+            return "the version of HTTP is neither 1.0 nor 1.1"
+        if len(set(names)) != len(names):
+            return "Host, Content-Length or Transfer-Encoding is repeated"
         if version == "1.1" and b"host" not in values:
-            return False
+            return "Host is missing"
         if b"transfer-encoding" in values:
-            return values[b"transfer-encoding"] == b"chunked" and version == "1.1" and b"content-length" not in values
-        return values.get(b"content-length", b"0").isdigit()
+            is_clear = values[b"transfer-encoding"] == b"chunked" and version == "1.1"
+            if not is_clear or b"content-length" in values:
+                return "Transfer-Encoding must be chunked alone, without Content-Length, and not in HTTP/1.0"
+        elif not values.get(b"content-length", b"0").isdigit():
+            return "Content-Length is not a number"
+        return ""
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """End the connection after the response to an earlier complete request."""

@@ -45,4 +45,4 @@ def test_a_request_that_cannot_be_read_is_reported() -> None:
         return answers
 
     assert [b"200", b"200", b"400"] == asyncio.run(ask())
-    assert [(HTTPStatus.BAD_REQUEST, "two servers could read the headers in two ways")] == refusals
+    assert [(HTTPStatus.BAD_REQUEST, "Host, Content-Length or Transfer-Encoding is repeated")] == refusals

@@ -112,7 +112,7 @@ def test_each_command_tells_its_version_and_its_process(which: str, pages: Mappi
     types, values = dict(TYPE.findall(text)), dict(SERIES.findall(text))
     assert f'cxroute_build_info{{version="{__version__}"}} 1' in text.splitlines()
     assert PROCESS == {name: kind for name, kind in types.items() if name.startswith("process_")}
-    assert 0.05 < float(values["process_cpu_seconds_total"]) < 120
+    assert 0 < float(values["process_cpu_seconds_total"]) < 120
     assert 2**20 < float(values["process_resident_memory_bytes"]) < 2**30
     assert abs(time.time() - float(values["process_start_time_seconds"])) < 600
     assert 3 <= float(values["process_open_fds"]) < float(values["process_max_fds"])

@@ -177,8 +177,10 @@ def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
     assert 1 == endpoint.app.metrics.refusals["none"]
 
 
-OTHER_PROTOCOLS = {
+CORRECTIONS = {
     "TLS": (VECTORS["TLS"], "the client speaks TLS, and this port plain HTTP: use an address with http://"),
+    "HTTP/0.9": (VECTORS["HTTP/0.9"], "the version of HTTP is neither 1.0 nor 1.1"),
+    "no host": (VECTORS["no host"], "Host is missing"),
     "HTTP/2": (
         VECTORS["HTTP/2 preface"],
         "the client speaks HTTP/2 without asking first: use HTTP/1.1",
@@ -186,9 +188,9 @@ OTHER_PROTOCOLS = {
 }
 
 
-@pytest.mark.parametrize(("data", "reason"), OTHER_PROTOCOLS.values(), ids=OTHER_PROTOCOLS)
-def test_the_reason_names_another_protocol(data: bytes, reason: str) -> None:
-    """The parser's own text would not."""
+@pytest.mark.parametrize(("data", "reason"), CORRECTIONS.values(), ids=CORRECTIONS)
+def test_the_reason_says_what_to_correct(data: bytes, reason: str) -> None:
+    """The parser's own text would not, or does not exist."""
 
     async def attack() -> Endpoint:
         endpoint = Endpoint()

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from reconciler.endpoint.server import open_listener
+from reconciler.version import __version__
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
@@ -220,7 +221,7 @@ def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
     assert "text/plain; version=0.0.4; charset=utf-8" == answer.headers["content-type"]
     labels = set(re.findall(r"\{(.*)\}", answer.text))
     known = ["applied", "clean", "failed", "partly", "pending", "refused", "sent"]
-    assert {f'result="{one}"' for one in known} == labels
+    assert {f'version="{__version__}"', *(f'result="{one}"' for one in known)} == labels
     assert "prod" not in answer.text
 
 
