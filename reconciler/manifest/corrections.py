@@ -14,7 +14,7 @@ from reconciler.text.escape import is_visible
 
 Json = Any
 
-_MAX_LENGTH: Final = 160  # characters of a corrected entry; a longer one is no help in a message
+_MAX_LENGTH: Final = 160  # characters of a corrected entry; a message shows no longer one
 _MAX_PERCENT: Final = 100
 _WORDS: Final[dict[str, bool]] = {
     **dict.fromkeys(("yes", "on", "true", "y"), True),
@@ -241,7 +241,7 @@ def _text_as_value(text: str) -> Iterator[Json]:
 
 
 def _number(text: str) -> Json:
-    """Return the number of a text such as `0.6`, `60 %`, `>= 0.6` or `0,6`; the text if it is none."""
+    """Return the number of a text such as `0.6`, `60 %`, `>= 0.6` or `0,6`; the text itself otherwise."""
     match = _NUMBER_TEXT.fullmatch(text)
     if match is None:
         return text

@@ -178,7 +178,7 @@ class _EventReader:
         return number
 
     def _number(self, event: _Event, text: str) -> int | float | str:
-        """Return the decimal number that a text stands for; the text if it is none."""
+        """Return the decimal number that a text stands for; the text itself otherwise."""
         if len(text) < _MAX_FAST_DIGITS and text.isdigit() and text.isascii() and text[0] != "0":
             return int(text)
         try:

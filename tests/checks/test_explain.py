@@ -256,7 +256,7 @@ def test_invalid_manifests_are_exit_3(cxroute: Program) -> None:
     """Offline as with --live; a failed route test does not prevent the command that explains it."""
     assert 0 == cxroute("init")
     path = Path("manifests/tests.yaml")
-    path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
+    path.write_text(path.read_text().replace("expect: { queue: cards }", "expect: { queue: billing }"))
     for more in ([], ["--live"]):
         assert 0 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
     path = Path("manifests/routing.yaml")

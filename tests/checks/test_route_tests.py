@@ -243,7 +243,7 @@ def test_tests_do_not_run_in_a_sandbox_that_was_not_selected(cxroute: Program) -
 def break_a_test() -> None:
     """Write the manifests of `init`, with one route test that its rule fails."""
     path = Path("manifests/tests.yaml")
-    path.write_text(path.read_text().replace("expect: {queue: cards}", "expect: {queue: billing}"))
+    path.write_text(path.read_text().replace("expect: { queue: cards }", "expect: { queue: billing }"))
 
 
 def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(cxroute: Program) -> None:

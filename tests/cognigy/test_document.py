@@ -61,7 +61,7 @@ def test_an_edit_keeps_comments_order_and_labels() -> None:
     text = HAND_MADE.replace('label: "Lost card"}', 'label: "Lost card", id: id-1, parent: cards}')
     text = text.replace("- card_arrival   #", "- {name: card_arrival, label: Arrival}   #")
     text = text.replace("{name: old_name,", "{name: new_name,").replace("  - gone # bye\n", "")
-    text = text.replace("  - none\n", "  - none\n  - no\n").replace(
+    text = text.replace("  - none\n", '  - none\n  - "no"\n').replace(
         "# The bot's intents.\n", f"# The bot's intents.\n{HEAD}\n"
     )
     assert text == edit(HAND_MADE, changed)
@@ -154,7 +154,7 @@ def test_the_command_writes_edits_and_names_what_it_removes(cxroute: Program) ->
     assert 0 == cxroute("-q", *words)
     assert 'warning: removed, because the bot does not have them: "topic_001"\n' == cxroute.err
     lines = {*Path("intents.yaml").read_text().splitlines()} ^ {*written.decode().splitlines()}
-    assert {"new", "topic_001"} == {line.split("name: ")[1].split(",")[0] for line in lines if line.startswith("  ")}
+    assert {"new", "topic_001"} == {line.split("name: ")[1] for line in lines if line.startswith("  - ")}
     assert [] == [path.name for path in Path().iterdir() if path.name.endswith(".tmp")]
 
 

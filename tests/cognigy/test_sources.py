@@ -80,7 +80,8 @@ def test_folder_file_and_api_give_the_same_document(cxroute: Program, monkeypatc
     assert 294 == len(names_in(first)) == len(set(names_in(first)))
     assert sorted(names_in(first)) == names_in(first)
     reference = intent("topic_033")["referenceId"]
-    assert f"{{name: topic_033, label: Topic 33 (English), id: {reference}, parent: topic_030}}" in first
+    entry = ["- name: topic_033", "label: Topic 33 (English)", f"id: {reference}", "parent: topic_030"]
+    assert "\n    ".join(entry) in first
     assert "(Deutsch)" not in first
 
 

@@ -120,8 +120,10 @@ rules:
     adopt: rule 3
   - intent: b
     minConfidence: null
-    when: [{attribute: language, notEquals: fr}, {attribute: vip, exists: true}]
-    targets: [{queue: Cards, weight: 80}, {queue: Fraud, weight: 20}]
+    when:
+      - { attribute: language, notEquals: fr }
+      - { attribute: vip, exists: true }
+    targets: [{ queue: Cards, weight: 80 }, { queue: Fraud, weight: 20 }]
     name: rule 5
     description: ""
     adopt: rule 5

@@ -208,7 +208,7 @@ def test_a_missing_line_between_documents_is_one_error(first: str, second: str) 
     assert [] == errors_of(f"{first}---\n{head}{second}")
 
 
-def test_a_key_that_is_there_twice_is_no_second_document() -> None:
+def test_a_key_that_is_there_twice_does_not_begin_a_document() -> None:
     """In the head of a document, and below the first level."""
     (error,) = errors_of(DOCUMENT.replace("kind: RuleSet", "kind: RuleSet\nkind: RuleSet"))
     assert "duplicate key 'kind', first on line 2" == error.message

@@ -224,7 +224,7 @@ def rule_with(text: str) -> str:
 
 @pytest.mark.parametrize("text", MISREAD)
 def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None:
-    """As a value, with the text in quotes as the remedy; in quotes it is no finding."""
+    """As a value, with the text in quotes as the remedy; in quotes, it is not a finding."""
     where = f"{HEAD}  - key: a\n    queue: b\n    when:\n      - attribute: language\n        equals: "
     (found,) = warnings_of(f"{where}{text}\n")
     assert ("CXR216", "warning", len(text)) == (found.code, found.severity, found.span)
@@ -235,7 +235,7 @@ def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "true", "false", "12", "-0.5", "1e3"])
-def test_a_scalar_that_all_tools_read_alike_is_no_finding(text: str) -> None:
+def test_a_scalar_that_all_tools_read_alike_is_not_a_finding(text: str) -> None:
     """Texts; and booleans and numbers, which cxroute reads as such, too."""
     assert [] == warnings_of(rule_with(text))
 
@@ -264,7 +264,7 @@ def test_a_misread_key_is_warned_of() -> None:
     )
 
 
-def test_dates_of_date_fields_are_no_finding() -> None:
+def test_dates_of_date_fields_are_not_findings() -> None:
     """Other tools read a date there, and so does cxroute. The same date in a reason, or as a name, is a text."""
     text = (
         "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\n"

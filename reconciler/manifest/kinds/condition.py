@@ -135,7 +135,7 @@ def _negated(condition: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def suggest_conditions(value: object) -> list[dict[str, Any]]:
-    """Return the likely conditions of a value that is no list of conditions: a text, or a mapping."""
+    """Return the likely conditions of a value in place of a list of conditions: a text, or a mapping."""
     if isinstance(value, dict) and is_logic(value):
         return without_logic(value)
     if isinstance(value, dict) and len(value) > 1 and "attribute" not in value and not is_api_form(value):
