@@ -234,6 +234,22 @@ def test_a_failure_that_lasts_is_notified_again_after_six_hours() -> None:
     assert [0, 6, 12, 18, 24] == hours
 
 
+def test_a_notification_that_is_repeated_stays_among_the_remembered() -> None:
+    """Of 200 the oldest is forgotten: not the one that was sent first and again a moment ago."""
+    news = NotificationState()
+    assert news._is_due("lasting", 0.0, 1.0)
+    assert all(news._is_due(f"other {number}", 1.0, 1.0) for number in range(150))
+    assert news._is_due("lasting", 2.0, 1.0)
+    assert all(news._is_due(f"another {number}", 2.0, 1.0) for number in range(150))
+    assert not news._is_due("lasting", 2.5, 1.0)
+
+
+@pytest.mark.parametrize(("result", "expected"), [(applied(converged=False), True), (failed(), True), (clean(), False)])
+def test_a_round_that_failed_also_in_part_slows_the_loop(result: CycleResult, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """A tenant that takes a part of the changes is not asked for the others in each interval."""
+    assert expected is result.should_back_off
+
+
 def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()
@@ -285,6 +301,7 @@ def test_metrics_are_in_the_format_of_prometheus() -> None:
     lines = [*WatchMetrics().lines()]
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)
+    assert {"counter", "gauge", "summary"} == {line.split()[3] for line in lines if line.startswith("# TYPE")}
     for line in lines:
         if not line.startswith("#"):
             name, value = line.rsplit(" ", 1)
