@@ -12,16 +12,16 @@ from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import JSON_NUMBER
+from reconciler.table.cells import FORMULA_STARTS
 from reconciler.text.escape import pluralize
 
 ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 """The heading by which a table is recognized: its Environment and digest."""
 BYTE_ORDER_MARK: Final = "\ufeff"  # without it, Excel reads a file as text of the local code page
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
-_SHOWN: Final = 20
+MOST_LINES: Final = 20
 
 
 class SheetError(CxrouteError, kind="Table", exit_code=3):
@@ -36,8 +36,8 @@ def refuse_cells(problems: Sequence[str]) -> None:
 
 def list_lines(lines: Sequence[str]) -> str:
     """Return the first lines, each after a line end, and the number of the others."""
-    others = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return "".join(f"\n  {line}" for line in [*lines[:_SHOWN], *others])
+    others = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    return "".join(f"\n  {line}" for line in [*lines[:MOST_LINES], *others])
 
 
 class Cell(NamedTuple):
@@ -88,7 +88,7 @@ def write_csv(rows: Sequence[Sequence[str]]) -> str:
         f"{_csv_name(number, at)}: {cell[:40]!r} would be a formula"
         for number, row in enumerate(rows)
         for at, cell in enumerate(row)
-        if cell.startswith(_FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
+        if cell.startswith(FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
     ]
     refuse_cells(names)
     stream = StringIO()

@@ -25,7 +25,6 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
 from reconciler.render.colour import Style
@@ -38,6 +37,7 @@ from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.table.sheet import BYTE_ORDER_MARK, Sheet, SheetError, read_csv, write_csv
+from reconciler.table.vocabulary import column_values
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.traffic.sample import TrafficSample
@@ -96,14 +96,10 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     queues = tuple(resolver.queues_by_id.values())
     tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
     shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
-    table = build_table(desired, resolver.names, shares)
-    values: dict[str, Sequence[Scalar]] = {column.attribute: () for column in table.columns if column.attribute}
-    declared = manifests.declared_attributes.items()
-    values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
-    intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
-    values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
+    values = column_values(manifests, environment, desired)
+    table = build_table(desired, resolver.names, values, shares)
     by_name = group_pairs((queue.name, queue) for queue in queues)
-    return CurrentRules(tenant, table, Vocabulary(by_name, aliases, values))
+    return CurrentRules(tenant, table, Vocabulary(by_name, aliases))
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
@@ -135,15 +131,16 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     fixed = {"Queue": sorted(map(write_name, current.vocabulary.queues)), "On": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
-        values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
-        if choices := fixed.get(column.heading) or [*values]:
+        values = current.table.values.get(column.attribute)
+        shown = [write_scalar(values.shown(value)) for value in values.offered] if values else []
+        if choices := fixed.get(column.heading) or shown:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
 def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
-    names, desired = current.vocabulary.values, current.tenant.desired
+    desired = current.tenant.desired
     first = "lowest" if desired.evaluation == "lowest-first" else "highest"
     lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
     lines += [("Priority", f"a whole number; the {first} is tried first"), ("On", f"{YES} or {NO}")]
@@ -151,8 +148,8 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX, ("", "")]
     lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
     lines += [("A removed row", "deletes the rule")]
-    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Attribute", "Label")]
-    return lines + [(write_scalar(name), desired.labels.name(name)) for name in names]
+    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Column", "Attribute")]
+    return lines + [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
 
 
 def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
