@@ -41,9 +41,15 @@ _CHARACTERS: Final = str.maketrans(
     {
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\t\r", " "),
         **dict.fromkeys("“”„«»", '"'),
-        **dict.fromkeys("‘’‚", "'"),
+        **dict.fromkeys("\u2018\u2019\u201a", "'"),
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
-        **{"％": "%", "＝": "=", "＜": "<", "＞": ">", "；": ";", "，": ",", "\u2026": "..."},
+        "\u2026": "...",
+        "\uff05": "%",
+        "\uff0c": ",",
+        "\uff1b": ";",
+        "\uff1c": "<",
+        "\uff1d": "=",
+        "\uff1e": ">",
     }
 )
 """Characters that programs and keyboards write instead of the usual ones."""
@@ -65,7 +71,7 @@ _BOUND: Final = re.compile(
     re.IGNORECASE,
 )
 _RANGE: Final = re.compile(
-    rf"(?:is )?(?:between |from )?[\[]? ?(?P<low>{_NUMBER}) ?(?:-|\.\.+|\bto\b|\band\b|\buntil\b|[,;]) ?"
+    rf"(?:is )?(?:between |from )?[\[]? ?(?P<low>{_NUMBER}) ?(?:-|\.\.+|\bto\b|\buntil\b|(?P<list>\band\b|[,;])) ?"
     rf"(?P<high>{_NUMBER}) ?[\]]?",
     re.IGNORECASE,
 )
@@ -77,12 +83,8 @@ _TEST: Final = re.compile(
     rf"(?:(?P<sign>[=!<>≠]+)|(?P<word>{any_of(word for word in SYNONYMS if word[0].isalpha())}|in(?= ?[(\[]))(?!\w)) ?",
     re.IGNORECASE,
 )
-_SEPARATORS: Final = (
-    re.compile(r" ?[;|\n] ?"),
-    re.compile(r" ?[;|\n,] ?(?:(?:or|and|nor) )?", re.IGNORECASE),
-    re.compile(r" ?[;|\n,] ?(?:(?:or|and|nor) )?| (?:or|and|nor) | ?[/&+] ?", re.IGNORECASE),
-)
-"""What separates values that are known, from the clearest on."""
+_SEPARATOR: Final = re.compile(r" ?[;|\n,] ?(?:(?:or|and|nor) )?| (?:or|and|nor) | ?[/&+] ?", re.IGNORECASE)
+"""What separates values that are known."""
 _ANY_SEPARATOR: Final = re.compile(r" ?[;|\n,] ?(?:(?:or|and|nor) )?| (?:or|and|nor) | [/&+] ", re.IGNORECASE)
 """What separates values of which nothing is known."""
 _ORDER_SIGN: Final = re.compile("[<>≤≥≠]")
@@ -96,7 +98,6 @@ _WORDS: Final = re.compile(r"[^\W\d][^=<>+*]*")
 _SPACES: Final = re.compile(" +")
 
 
-_LIST_JOINT: Final = re.compile(r"\band\b|[,;] ?(?=[^,;]*$)", re.IGNORECASE)
 _NOT: Final = re.compile(r"(^|[;,|\n] ?|\b(?:and|or|nor) )not ", re.IGNORECASE)
 _LOWEST_PERCENTAGE: Final = 10
 """A confidence from here on is meant as a percentage: 1.7 and 7 can mean several numbers."""
@@ -115,9 +116,8 @@ class Advice(NamedTuple):
         if not self.cells:
             return ""
         if self.is_guess:
-            return (
-                f"did you mean {join_all((quote_name(cell) if cell in names else cell for cell in self.cells), 'or')}?"
-            )
+            quoted = [quote_name(cell) if cell in names else cell for cell in self.cells]
+            return f"did you mean {join_all(quoted, 'or')}?"
         choice = ", whichever is meant" if len(self.cells) > 1 else ""
         return f"write {join_all(self.cells, 'or')}{choice}"
 
@@ -148,8 +148,8 @@ def advise_queues(text: str, known: Sequence[str]) -> Advice:
     """Return the cell of queues that can be meant by a refused one."""
     normal = _normalize(text)
     names = {name.casefold(): name for name in known}
-    for separator in _SEPARATORS:
-        parts = list(filter(None, separator.split(normal)))[:_MOST_ITEMS]
+    for separator in (_SEMICOLON, _SEPARATOR):
+        parts = list(filter(None, map(str.strip, separator.split(normal))))[:_MOST_ITEMS]
         queues = [queue for part in parts if (queue := _read_weighted(part, names))]
         if len(queues) == len(parts) and queues:
             with suppress(CellError):
@@ -181,7 +181,7 @@ def _general_advice(text: str, column: ColumnValues) -> str:
     if column.kind == "number":
         return "write a number with all its digits and a decimal point, such as >= 10 or between 0.5 and 2"
     if column.offered:
-        examples = join_all([write_scalar(column.shown(value)) for value in column.offered[:3]], "or")
+        examples = join_all([write_scalar(column.shown(value), column.spellings) for value in column.offered[:3]], "or")
         return f"write a value of the column, such as {examples}, and several with semicolons"
     return "write one value, several with semicolons (a; b), or a text with other signs in quotes"
 
@@ -282,10 +282,10 @@ class _Interpreter:
     def _read_range(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `0.6 - 0.9`, `from 60% to 90%`."""
         match = _RANGE.fullmatch(text)
-        if match and (_RANGE_WORDS.match(text) or not _LIST_JOINT.search(text)):
+        if match and (_RANGE_WORDS.match(text) or not match["list"]):
             for pair in product(self._numbers(match["low"]), self._numbers(match["high"])):
                 if pair[0] <= pair[1]:
-                    yield self._conditions(("between", list(pair)))
+                    yield self._conditions(("between", pair))
 
     def _read_chain(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `0.6 <= x < 0.9`."""
@@ -321,11 +321,12 @@ class _Interpreter:
         elif operator in PATTERNS:
             if rest and not self.column.is_numeric:
                 yield self._conditions((operator, _unquote(rest)))
+        elif operator in ORDERS:
+            return
         elif operator in ("notEquals", "notIn"):
             yield from map(self._none_of, self._values(_NOT.sub(r"\1", rest)))
-        elif operator in ("equals", "in") and self.column.kind != "confidence":
-            if match["word"] or _WORDS.fullmatch(rest):
-                yield from map(self._one_of, self._values(rest))
+        elif self.column.kind != "confidence" and (match["word"] or _WORDS.fullmatch(rest)):
+            yield from map(self._one_of, self._values(rest))
 
     def _read_list(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `a, b`, `a / b`, `a or b`."""
@@ -333,22 +334,35 @@ class _Interpreter:
             yield from (self._one_of(values) for values in self._values(text) if len(values) > 1)
 
     def _one_of(self, values: Sequence[Scalar]) -> tuple[Condition, ...]:
-        return self._conditions(("equals", values[0]) if len(values) == 1 else ("in", list(values)))
+        return self._conditions(("equals", values[0]) if len(values) == 1 else ("in", tuple(values)))
 
     def _none_of(self, values: Sequence[Scalar]) -> tuple[Condition, ...]:
-        return self._conditions(("notEquals", values[0]) if len(values) == 1 else ("notIn", list(values)))
+        return self._conditions(("notEquals", values[0]) if len(values) == 1 else ("notIn", tuple(values)))
 
     def _values(self, text: str) -> Iterator[list[Scalar]]:
         """Yield the values that a text lists."""
         text = text.strip("()[] ")
         is_closed = bool(self.column.offered) or self.column.kind == "boolean"
-        separators = _SEPARATORS if self._is_exact else _SEPARATORS[::-1]
-        for separator in separators if is_closed else (_ANY_SEPARATOR,):
-            parts = list(filter(None, map(str.strip, separator.split(text))))[: _MOST_ITEMS + 1]
+        if is_closed and self._is_exact:
+            values = self._known_values(text)
+        else:
+            separator = _SEPARATOR if is_closed else _ANY_SEPARATOR
+            parts = list(filter(None, map(str.strip, separator.split(text))))[:_MOST_ITEMS]
             values = [value for part in parts if (value := self._value(part)) is not None]
-            if values and len(values) == len(parts) <= _MOST_ITEMS:
-                yield list(dict.fromkeys(values))
-                return
+            values = values if len(values) == len(parts) else []
+        if values:
+            yield list(dict.fromkeys(values))
+
+    def _known_values(self, text: str) -> list[Scalar]:
+        """Return the values of a list of known names, which may have separators in them."""
+        name = re.compile(rf"[\"']?(?P<name>{any_of(self._names)})[\"']?(?P<end>(?:{_SEPARATOR.pattern}){{1,3}}|$)")
+        values, position = list[Scalar](), 0
+        while match := name.match(text, position):
+            values.append(self._names[match["name"]])
+            position = match.end()
+            if position == len(text):
+                return values
+        return []
 
     def _value(self, text: str) -> Scalar | None:
         """Return one value of the column; None if the text is not one."""
@@ -356,13 +370,11 @@ class _Interpreter:
         named = self._find_name(plain, self._names)
         if named is not None or self.column.offered or self.column.kind == "boolean":
             return named
-        if self.column.is_numeric:
+        is_number = self.column.kind == "any" and plain == text and JSON_NUMBER.fullmatch(text)
+        if self.column.is_numeric or is_number:
             numbers = self._numbers(plain)
             return numbers[0] if len(numbers) == 1 else None
-        if _TEST.match(text):
-            return None
-        is_number = self.column.kind == "any" and plain == text and JSON_NUMBER.fullmatch(text)
-        return parse_number(text) if is_number else plain or None
+        return None if _TEST.match(text) else plain or None
 
     def _numbers(self, text: str) -> list[int | float]:
         """Return the numbers that a text can mean in the column."""
@@ -373,7 +385,7 @@ class _Interpreter:
         for decimal in _decimals(_PERCENT.sub("", text)):
             if self.column.kind != "confidence":
                 numbers += [decimal, decimal / 100] if is_percentage else [decimal]
-            elif is_percentage or _LOWEST_PERCENTAGE <= decimal:
+            elif is_percentage or decimal >= _LOWEST_PERCENTAGE:
                 numbers.append(decimal / 100)
             else:
                 numbers.append(decimal)

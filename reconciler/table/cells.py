@@ -7,7 +7,7 @@ JSON, in quotes: a number's text, a date, a formula, a text with invisible chara
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from reconciler.manifest.yaml_writer import format_scalar
@@ -131,12 +131,13 @@ def read_queues(text: str) -> tuple[WeightedQueue, ...]:
     return queues
 
 
-def write_scalar(value: Scalar) -> str:
-    """Return a number, or a text that is in quotes unless it is plain."""
+def write_scalar(value: Scalar, known: Container[str] = ()) -> str:
+    """Return a number, or a text that is in quotes unless it is plain; `known` ones are clear."""
     value = canonical_scalar(value)
     if not isinstance(value, str):
         return format_scalar(value)
-    return write_name(value) if _is_clear(value) else write_quoted(value)
+    is_clear = _is_clear(value) or (value in known and _can_be_known(value))
+    return write_name(value) if is_clear else write_quoted(value)
 
 
 def write_name(name: str) -> str:
@@ -150,7 +151,7 @@ def write_name(name: str) -> str:
 def write_quoted(text: str) -> str:
     """Return a text as JSON."""
     quoted = json.dumps(text, ensure_ascii=not is_visible(text))
-    return _CHARACTER.sub(lambda match: rf"\u{ord(match[0][0]):04x}{match[0][1:]}", quoted)
+    return _CHARACTER.sub(lambda match: match[0].replace("x", r"\u0078"), quoted)
 
 
 def _write_plain_equality(condition: Condition, column: ColumnValues) -> str:
@@ -175,8 +176,10 @@ def _write_condition(condition: Condition, column: ColumnValues) -> str:
 
 
 def _write_values(condition: Condition, column: ColumnValues) -> str:
-    shown = map(column.shown, condition.values) if condition.operator in EQUALITIES | SETS else condition.values
-    return "; ".join(map(write_scalar, shown))
+    if condition.operator not in EQUALITIES | SETS:
+        return "; ".join(map(write_scalar, condition.values))
+    shown = map(column.shown, condition.values)
+    return "; ".join(write_scalar(value, column.spellings) for value in shown)
 
 
 def _make_condition(text: str, column: ColumnValues, operator: str, value: Value) -> Condition:
@@ -193,6 +196,11 @@ def _is_clear(text: str) -> bool:
     """Return whether a text without quotes can only be one value."""
     is_one = not _RESERVED.match(text) and not _SEVERAL.search(text)
     return is_one and bool(_UNQUOTED.fullmatch(text)) and is_visible(text)
+
+
+def _can_be_known(text: str) -> bool:
+    """Return whether a text without quotes is one value if the column has it."""
+    return not _RESERVED.match(text) and bool(_UNQUOTED.fullmatch(text)) and _ITEM.fullmatch(text) is not None
 
 
 def _split_weight(text: str) -> tuple[str, str | None]:
@@ -254,6 +262,8 @@ class _CellReader:
             raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
         if operator in EQUALITIES and len(values) == 1:
             return word, operator, values[0]
+        if word == WORDS["equals"]:
+            raise CellError(f"{quote_name(self.text)} has one value after the word {word}, several after one of")
         return word, "notIn" if operator in ("notEquals", "notIn") else "in", values
 
     def read_list(self, read_item: Callable[[], ItemT]) -> tuple[ItemT, ...]:
@@ -270,7 +280,7 @@ class _CellReader:
         value = self.read_scalar(column.spellings)
         return column.value_of(value) if isinstance(value, str) else value
 
-    def read_scalar(self, known: Iterable[str] = ()) -> Scalar:
+    def read_scalar(self, known: Container[str] = ()) -> Scalar:
         """Return a text in quotes, a number, or a plain text up to a semicolon or `and`; `known` ones are clear."""
         if self.text.startswith('"', self.position):
             return self._read_quoted()
@@ -282,8 +292,7 @@ class _CellReader:
                 return parse_number(text)
             except ValueError:
                 raise CellError(f"{quote_name(text)} has too many digits for a number") from None
-        is_known = text in known and not _RESERVED.match(text) and _UNQUOTED.fullmatch(text)
-        if is_known or _is_clear(text):
+        if _is_clear(text) or (text in known and _can_be_known(text)):
             return text
         raise CellError(f"{quote_name(text)} is not clear")
 

@@ -22,9 +22,9 @@ OPERATORS: Final[Mapping[str, str]] = {word: operator for operator, word in WORD
 _SIGNS: Final = {
     "equals": ("=", "=="),
     "notEquals": ("!=", "<>", "=!", "≠"),
-    "greaterThan": (">", "＞"),
+    "greaterThan": (">",),
     "greaterThanOrEqual": (">=", "=>", "≥", "≧", "⩾", "> ="),
-    "lessThan": ("<", "＜"),
+    "lessThan": ("<",),
     "lessThanOrEqual": ("<=", "=<", "≤", "≦", "⩽", "< ="),
 }
 _PHRASES: Final = {
@@ -46,7 +46,6 @@ _PHRASES: Final = {
             "greater or equal to",
             "greater or equal",
             "more than or equal to",
-            "starting at",
         ),
     ),
     "lessThan": (

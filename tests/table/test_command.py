@@ -134,7 +134,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
             'is not a queue of this Environment; did you mean "Fraud Desk"?',
         ),
         (set_cell("cards/change-pin", "intent", "Change_pin"), 'is not a known value; did you mean "change_pin"?'),
-        (set_cell("cards/change-pin", "confidence", ">= 0,7"), "a number has a decimal point, such as 0.7"),
+        (set_cell("cards/change-pin", "confidence", ">= 0,7"), "write >= 0.7"),
         (set_cell("cards/change-pin", "Priority", "1.5"), "is not a whole number"),
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
@@ -192,7 +192,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
         str(choice.sqref).partition("2:")[0]: choice.formula1 for choice in book["prod"].data_validations.dataValidation
     }
     headings = {cell.value: cell.coordinate[0] for cell in book["prod"][1]}
-    assert set(choices) == {headings[name] for name in ("On", "intent", "customerTier", "language", "Queue")}
+    assert set(choices) == {headings[name] for name in ("On", "intent", "customer tier", "language", "Queue")}
     column = choices[headings["Queue"]].partition("$")[2][0]
     assert {"Fraud Desk", "Card Services"} <= {cell.value for cell in book["Lists"][column]}
 
@@ -431,9 +431,11 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     ("heading", "text", "message"),
     [
         ("Queue", "Fraud Desk 50; Fraud Desk 50", '"Fraud Desk" is there twice'),
-        ("Queue", "crd-01", '"crd-01" is not a queue of this Environment; did you mean "Card Services"?'),
+        ("Queue", "crd-001", '"crd-001" is not a queue of this Environment; did you mean "crd-01"?'),
+        ("Queue", "Fraud Desk, crd-01", '"Fraud Desk, crd-01" is not a queue of this Environment'),
+        ("Queue", "Fraud Desk 80, crd-01 20", "write Fraud Desk 80; crd-01 20"),
         ("Queue", "Fraud\u00a0Desk", "has a no-break space"),
-        ("customerTier", "1234567890123456", "a number of more than 15 digits"),
+        ("customer tier", "1234567890123456", "a number of more than 15 digits"),
     ],
 )
 def test_what_a_program_or_a_person_gets_wrong_is_named(desk: Program, heading: str, text: str, message: str) -> None:
@@ -475,7 +477,7 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(desk: Program)
     del book["prod"]
     book.save("t.xlsx")
     assert 3 == desk("table", "-e", "prod", "--from", "t.xlsx")
-    assert "How to edit!A1: no heading of this row says of what the table is" in desk.err
+    assert "How to edit!A1: row 1 must contain the headings of the table, such as Rule, Queue and" in desk.err
 
 
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
@@ -485,3 +487,73 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
     assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
     assert "nothing was written: manifests/cards.yaml is read-only" in desk.err
     assert texts() == before
+
+
+def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> None:
+    edit(desk, set_cell("cards/change-pin", "language", "German; French"))
+    rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
+    cells = {cell for row in rows for cell in row}
+    assert "customer tier" in rows[0]
+    assert {"Gold; Platinum", "German; German (Austria); German (Switzerland); German (Germany)"} <= cells
+    assert "Lost or stolen card" in cells
+    assert not {"de", "en", "cancel_transfer"} & cells
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    by_label = texts()
+    assert "in: [de, fr]" in by_label["manifests/cards.yaml"]
+    shutil.rmtree("manifests")
+    shutil.copytree(BANK, "manifests")
+    edit(desk, set_cell("cards/change-pin", "language", "de; fr"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert texts() == by_label
+
+
+def test_headings_are_names_or_labels(desk: Program) -> None:
+    edit(desk, lambda rows: rows[0].__setitem__(rows[0].index("customer tier"), "customerTier"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.out == "The table has no edits.\n"
+
+
+def test_a_table_with_names_has_no_edits(desk: Program) -> None:
+    """The labels of a table can all be replaced by the names that they stand for."""
+    assert 0 == desk("-v", "table", "-e", "prod", "--out", "v.csv")
+    assert 0 == desk("table", "-e", "prod", "--out", "t.csv")
+    assert Path("v.csv").read_bytes() == Path("t.csv").read_bytes()
+
+
+LABELS = """apiVersion: routing/v1
+kind: Attributes
+name: own
+attributes:
+  language:
+    values: {de: German, german: Deutsch, en: de, fr: Same, it: Same}
+"""
+
+
+def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
+    """`de` is a name and a label, two values have the label Same, and a rule has the undeclared value Deutsch."""
+    path = own_rules()
+    Path("manifests/attributes.yaml").write_text(LABELS, encoding="utf-8")
+    values = ("de", "german", "en", "fr", "it", "Deutsch")
+    rules = [
+        f"  - key: {value.lower()}-x\n    name: {value}\n    intent: a\n    queue: A\n    priority: {number}\n"
+        f"    when: [{{attribute: language, equals: {value}}}]\n"
+        for number, value in enumerate(values)
+    ]
+    path.write_text(CARDS[: CARDS.index("  # All")] + "".join(rules), encoding="utf-8")
+    edit(desk, lambda _: None)
+    rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
+    at = rows[0].index("language")
+    assert [row[at] for row in rows[1:]] == ["German", "german", "en", "fr", "it", "Deutsch"]
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.out == "The table has no edits.\n"
+
+
+def test_a_table_with_other_labels_is_of_other_rules(desk: Program) -> None:
+    """With exchanged labels, the same cells would mean other values."""
+    edit(desk, set_cell("cards/change-pin", "language", "German"))
+    path = Path("manifests/attributes.yaml")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("de: German\n", "de: French\n").replace("fr: French\n", "fr: German\n"), encoding="utf-8"
+    )
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")

@@ -132,7 +132,7 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = current.table.values.get(column.attribute)
-        shown = [write_scalar(values.shown(value)) for value in values.offered] if values else []
+        shown = [write_scalar(values.shown(each), values.spellings) for each in values.offered] if values else []
         if choices := fixed.get(column.heading) or shown:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
