@@ -173,6 +173,10 @@ An error cannot be acknowledged.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
 the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
 enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+CXR214 not a comparison of the confidence: A rule or promise compares the bot's confidence with single values (`equals`,
+`in` and others), or with a number outside 0 to 1. A bot sends numbers such as 0.8713, so a single value matches hardly
+any conversation; a number outside 0 to 1 holds for all conversations or for none. Write `minConfidence: 0.6`, or
+`greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1: 60 % is 0.6.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and
