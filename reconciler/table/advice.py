@@ -146,6 +146,8 @@ def advise(text: str, column: ColumnValues) -> Advice:
 
 def advise_queues(text: str, known: Sequence[str]) -> Advice:
     """Return the cell of queues that can be meant by a refused one."""
+    if len(text) > _LONGEST:
+        return Advice()
     normal = _normalize(text)
     names = {name.casefold(): name for name in known}
     for separator in (_SEMICOLON, _SEPARATOR):
