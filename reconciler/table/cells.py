@@ -39,6 +39,7 @@ SYNTAX: Final = (
     ("present", "there is a value"),
     ("missing", "there is no value"),
     (">= 0.6 and < 0.9", "both hold"),
+    ("one of -1; 0; 2", "the value is one of these; exactly gold: the value is gold, also beside another condition"),
     ('"10"', "the text 10, not the number; texts with ; or other signs are in quotes, too"),
 )
 """Examples of a condition's cell, each with its meaning."""
