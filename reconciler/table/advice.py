@@ -105,7 +105,7 @@ _LOWEST_PERCENTAGE: Final = 10
 _NameFinder = Callable[[str, Mapping[str, Scalar]], Scalar | None]
 
 
-class Advice(NamedTuple):
+class CellAdvice(NamedTuple):
     """Cells to write instead, the likeliest first. A guess has a name that is only similar."""
 
     cells: tuple[str, ...] = ()
@@ -133,21 +133,21 @@ def read_cell(text: str, column: ColumnValues) -> tuple[Condition, ...]:
         raise CellError(f"{error}{joint} {remedy}") from None
 
 
-def advise(text: str, column: ColumnValues) -> Advice:
+def advise(text: str, column: ColumnValues) -> CellAdvice:
     """Return the cells that can be meant by a refused one."""
     if len(text) > _LONGEST:
-        return Advice()
+        return CellAdvice()
     for is_guess in (False, True):
         readings = _Interpreter(column, _similar_name if is_guess else _same_name).interpret(text)
         if cells := tuple(dict.fromkeys(filter(None, (_write(reading, column, text) for reading in readings)))):
-            return Advice(cells[:_MOST_READINGS], is_guess)
-    return Advice()
+            return CellAdvice(cells[:_MOST_READINGS], is_guess)
+    return CellAdvice()
 
 
-def advise_queues(text: str, known: Sequence[str]) -> Advice:
+def advise_queues(text: str, known: Sequence[str]) -> CellAdvice:
     """Return the cell of queues that can be meant by a refused one."""
     if len(text) > _LONGEST:
-        return Advice()
+        return CellAdvice()
     normal = _normalize(text)
     names = {name.casefold(): name for name in known}
     for separator in (_SEMICOLON, _SEPARATOR):
@@ -157,8 +157,8 @@ def advise_queues(text: str, known: Sequence[str]) -> Advice:
             with suppress(CellError):
                 cell = write_queues(queues)
                 read_queues(cell)
-                return Advice((cell,))
-    return Advice()
+                return CellAdvice((cell,))
+    return CellAdvice()
 
 
 def _read_weighted(text: str, names: Mapping[str, str]) -> WeightedQueue | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -202,7 +203,7 @@ def test_merged_cells_are_refused_by_name(prefix: str) -> None:
         read_xlsx(data)
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], bytes]] = {
     "merged cells without an end": lambda size: b"</sheetData><!--" + b"<mergeCell " * size + b"-->",
     "merged cells": lambda size: b'</sheetData><mergeCells><mergeCell ref="' + b"A" * size + b'"/></mergeCells>',
     "headers of pages": lambda size: (

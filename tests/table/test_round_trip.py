@@ -173,8 +173,8 @@ def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(seed: int
                 row[at] = source.cells[column]
             edits = desk.compare(read_csv(write_csv(rows).encode()))
             rules = {row.entry.name: row.rule for row in edits.edited if row.entry}
-            for row in table.rows:
-                edited = rules.get(row.entry.name, row.entry.rule)
+            for target in table.rows:
+                edited = rules.get(target.entry.name, target.entry.rule)
                 assert meaning_in(column, edited) == meaning_in(column, source.entry.rule)
 
 
