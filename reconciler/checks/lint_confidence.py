@@ -155,7 +155,7 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
 
 
 def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each condition on the confidence that is no comparison, or with a number outside 0 to 1."""
+    """Yield a finding for each condition on the confidence with single values, or with a number outside 0 to 1."""
     addresses = {entry.source: entry.address for entry in view.ordered}
     for source, stated in view.stated.items():
         for loaded, path, condition in stated:

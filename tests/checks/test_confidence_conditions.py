@@ -75,7 +75,7 @@ def test_a_number_outside_0_to_1_is_a_finding(desk: Program, test: str, number: 
 @pytest.mark.parametrize(
     "test", ["greaterThanOrEqual: 0.6", "between: [0, 1]", "lessThan: 1", "exists: true", "notExists: true"]
 )
-def test_an_ordinary_comparison_is_no_finding(desk: Program, test: str) -> None:
+def test_an_ordinary_comparison_is_not_a_finding(desk: Program, test: str) -> None:
     assert findings(desk, test) == []
 
 

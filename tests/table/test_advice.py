@@ -102,7 +102,7 @@ def test_two_bounds_of_the_confidence(form: str, low: str, high: str) -> None:
     "text",
     ["1.7", ">= 1.7", "7", "> 7", "-0.5", ">= -1", "170", "< 1.5", "between 0.5 and 1.5", "high", "0.6; 0.7", "120%"],
 )
-def test_a_text_that_is_no_confidence_gets_the_form_of_a_cell(text: str) -> None:
+def test_a_text_that_is_not_a_confidence_gets_the_form_of_a_cell(text: str) -> None:
     """No number is invented: 1.7 can be 0.17 or 0.7."""
     with pytest.raises(CellError, match=r"write a comparison, such as >= 0\.6 or between 0\.6 and 0\.9"):
         read_cell(text, CONFIDENCE)
