@@ -16,9 +16,11 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan, is_selected, replace_findings
 
-OFFLINE_CODES: Final = frozenset(f"CXR{each}" for each in (113, 117, 120, 128, 129, 130, 201, 206, 207, 210, 211, 213))
+OFFLINE_CODES: Final = frozenset(
+    f"CXR{each}" for each in (113, 117, 120, 128, 129, 130, 201, 206, 207, 210, 211, 213, 214)
+)
 """Findings that live rules cannot add: if an offline check does not have them, they do not exist."""
-RULE_CODES: Final = frozenset(f"CXR{number}" for number in (120, *range(127, 131), *range(201, 212), 213))
+RULE_CODES: Final = frozenset(f"CXR{number}" for number in (120, *range(127, 131), *range(201, 212), 213, 214))
 """Findings about the rules of the manifests, with or without live rules."""
 LIVE_CODES: Final = frozenset(f"CXR{number}" for number in (*range(301, 307), 308, 309, 312, 340))
 """Findings of every comparison with the live rules."""

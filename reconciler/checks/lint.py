@@ -1,4 +1,4 @@
-"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR213)."""
+"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR214)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks import lint_names
-from reconciler.checks.lint_confidence import check_confidence
+from reconciler.checks.lint_confidence import check_confidence, check_confidence_conditions
 from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
@@ -37,6 +37,7 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
         *lint_names.check_queues(view),
         *lint_names.check_field_idents(view),
         *lint_names.check_vocabulary(view),
+        *check_confidence_conditions(view),
         *_check_within_budget(view, "intents without a rule", lint_names.check_intents(view, facts)),
         *_check_within_budget(view, "attributes that nothing writes", lint_names.check_attributes(view)),
         *_check_within_budget(view, "ranges of the confidence without a rule", check_confidence(view)),

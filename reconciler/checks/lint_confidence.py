@@ -1,7 +1,8 @@
-"""Ranges of the bot's confidence that no rule for an intent takes: gaps between rules, and below all (CXR208)."""
+"""The bot's confidence: ranges that no rule for an intent takes (CXR208), and wrong comparisons (CXR214)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from typing import Final, NamedTuple, cast
 
@@ -13,10 +14,12 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, Rule, Scalar, Target
+from reconciler.model.rule import EXISTENCE, RANGES, Condition, Rule, Scalar, Target
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
+_LOWEST_PERCENTAGE: Final = 10
+"""A confidence from here up to 100 is meant as a percentage."""
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 
 
@@ -149,6 +152,38 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
         yield view.finding("CXR209", "info", message, search.skipped[0])
     if below:
         yield _low_confidence_finding(view, below)
+
+
+def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
+    """Yield a finding for each condition on the confidence with single values, or with a number outside 0 to 1."""
+    addresses = {entry.source: entry.address for entry in view.ordered}
+    for source, stated in view.stated.items():
+        for loaded, path, condition in stated:
+            if condition.attribute != view.attributes.confidence or condition.operator in EXISTENCE:
+                continue
+            numbers = [value for value in condition.values if not isinstance(value, str)]
+            outside = [number for number in numbers if not 0 <= number <= 1]
+            lowest = min(numbers, default=-1)
+            if condition.operator not in RANGES:
+                message = (
+                    f"{condition.operator} compares the confidence with single values, which a bot hardly ever sends"
+                )
+                advice = f"greaterThanOrEqual: {_as_share(lowest)}" if _as_share(lowest) else "greaterThanOrEqual"
+                hint = f"write {advice}, or another comparison of numbers"
+            elif outside:
+                message = f"{quote(outside[0])} is not a confidence, which is a number from 0 to 1"
+                hint = f"write {_as_share(outside[0]) or 'a number from 0 to 1'}"
+            else:
+                continue
+            address = addresses.get(source)
+            yield loaded.finding("CXR214", message, *path, severity="warning", hint=hint, address=address)
+
+
+def _as_share(number: float) -> str:
+    """Return a confidence that a number can mean, which may be a percentage; empty if it can mean several."""
+    if _LOWEST_PERCENTAGE <= number <= 100:  # noqa: PLR2004 - percent
+        return quote(float(Decimal(str(number)) / 100))
+    return quote(number) if 0 <= number <= 1 else ""
 
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:

@@ -39,7 +39,7 @@ _MARKER: Final = re.compile(r"^<!-- (cxroute:[^()\n]*) -->$", re.MULTILINE)
 _HIDDEN: Final = re.compile(r"^\[/\]: # \((cxroute:[^()\n]*)\)$", re.MULTILINE)
 _ALERT: Final = re.compile(r"^> \[!(NOTE|WARNING|CAUTION)\]$", re.MULTILINE)
 _TITLE: Final = re.compile(r"^> \*(Note|Warning|Caution):\*$", re.MULTILINE)
-_LINK: Final = re.compile(r"\[([^\]\n]*)\]\((https?://[^)\s]*)\)")
+_LINK: Final = re.compile(r"\[([^\]\n]{0,1000})\]\((https?://[^)\s]*)\)")
 _ELEMENT: Final = re.compile(r"<[^>]*>")
 
 

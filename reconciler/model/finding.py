@@ -174,6 +174,10 @@ An error cannot be acknowledged.
 CXR213 value that is not declared: A rule, promise or route test compares an attribute with a value that is not among
 the `values` of its Attributes document, or of another type than its `type`; a text never equals a number. No platform
 enforces these declarations, so the analysis of conversations does not use them. Correct the value, or the document.
+CXR214 not a comparison of the confidence: A rule or promise compares the bot's confidence with single values (`equals`,
+`in` and others), or with a number outside 0 to 1. A bot sends numbers such as 0.8713, so a single value matches hardly
+any conversation; a number outside 0 to 1 holds for all conversations or for none. Write `minConfidence: 0.6`, or
+`greaterThanOrEqual`, `lessThan` or `between` with numbers from 0 to 1: 60 % is 0.6.
 CXR216 text that other tools misread: cxroute reads only `true`, `false`, `null` and decimal numbers as something else
 than text. Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01-01` and the like as booleans, numbers,
 dates or null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in

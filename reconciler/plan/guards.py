@@ -22,7 +22,7 @@ def check_guards(plan: Plan, environment: Environment) -> Plan:
     desired = replace(plan.desired, endpoint=plan.endpoints[1])
     promises = run_promises(desired, build_transition(plan).after, plan.queue_names) if desired.promises else ()
     results = [*_check_all(plan, environment), *([_check_promises(promises)] if promises else [])]
-    guards = (_apply_allowance(result, environment, plan.generated_at) for result in results)
+    guards = (apply_allowance(result, environment, plan.generated_at) for result in results)
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
     return add_findings(replace(plan, guards=tuple(guards), promises=promises), warnings)
@@ -37,7 +37,7 @@ def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
 
 def freeze_reason(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
     """Return why a freeze window forbids writing now; empty if writing is allowed."""
-    result = _apply_allowance(_check_freeze(environment, now), environment, now)
+    result = apply_allowance(_check_freeze(environment, now), environment, now)
     return "" if result.ok or result.name in lifted else result.message
 
 
@@ -55,10 +55,12 @@ _REACHES_NO_QUEUE = "reach no queue, since no target of the rule that takes them
 
 def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     limits = environment.guard
-    yield _check_deletes(plan, limits.deletes)
+    yield _check_deletes(plan, environment)
     if limits.changes is not None:
         count = sum(isinstance(change, Update | Delete) and not is_copy_removal(change) for change in plan.changes)
-        yield _check_count("changes", f"updates or deletes {count}", count, len(plan.managed), plan, limits.changes)
+        yield _check_count(
+            "changes", f"updates or deletes {count}", count, len(plan.managed), environment, limits.changes
+        )
     yield _check_emptied(plan)
     if limits.protected:
         yield _check_protected(plan, frozenset(limits.protected))
@@ -74,24 +76,32 @@ def _result(name: str, value: float, message: str, limit: float = 0) -> GuardRes
     return GuardResult(name=name, value=value, limit=limit, ok=value <= limit, message=message)
 
 
-def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
+def _check_deletes(plan: Plan, environment: Environment) -> GuardResult:
     """Count the rules that the plan deletes or switches off."""
     # An adopted rule that is switched off is counted among the managed ones.
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
-    action = f"deletes or switches off {count}" if off else f"deletes {count}"
-    return _check_count("deletes", action, count, managed, plan, limit)
+    return count_deletes(count - len(off), len(off), managed, environment)
+
+
+def count_deletes(deleted: int, switched_off: int, managed: int, environment: Environment) -> GuardResult:
+    """Return the result of the guard `deletes` for numbers of rules."""
+    count = deleted + switched_off
+    action = f"deletes or switches off {count}" if switched_off else f"deletes {count}"
+    return _check_count("deletes", action, count, managed, environment, environment.guard.deletes)
 
 
 def _switches_off(change: Update | Adopt) -> bool:
     return change.live.rule.enabled and not change.after.enabled
 
 
-def _check_count(name: str, action: str, count: int, managed: int, plan: Plan, limit: Limit) -> GuardResult:
+def _check_count(
+    name: str, action: str, count: int, managed: int, environment: Environment, limit: Limit
+) -> GuardResult:
     maximum = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    message = f"{action} of {managed} managed rules{share}; the limit for {plan.environment} is {maximum}"
+    message = f"{action} of {managed} managed rules{share}; the limit for {environment.name} is {maximum}"
     return _result(name, count, f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)", maximum)
 
 
@@ -210,7 +220,7 @@ def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
     return _result("freeze", 1, f"{environment.name} is frozen now{reason}")
 
 
-def _apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
+def apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
     """Lift a guard for which the Environment has a valid entry; the entry is reported in any case."""
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:

@@ -21,7 +21,7 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 _REFERENCE: Final = re.compile(r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)  # GitHub may take it for a commit
 _NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # starts a numbered list at the start of a line
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
-_BARS: Final = re.compile(r"(\\*)\|")
+_BARS: Final = re.compile(r"(?<!\\)(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
 
 

@@ -5,14 +5,27 @@ JSON, in quotes: a number's text, a date, a formula, a text with invisible chara
 """
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from reconciler.manifest.yaml_writer import format_scalar
-from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, canonical_scalar, make_condition, parse_number
+from reconciler.model.rule import (
+    EQUALITIES,
+    EXISTENCE,
+    JSON_NUMBER,
+    SETS,
+    Condition,
+    Scalar,
+    Value,
+    canonical_scalar,
+    make_condition,
+    parse_number,
+)
+from reconciler.table.column_values import ColumnValues
+from reconciler.table.operator_words import LISTS, OPENINGS, OPERATORS, PLAIN_EQUALITY, SYNONYM_OPENINGS, WORDS
 from reconciler.text.escape import is_visible, quote_name
-from reconciler.text.phrases import VERBS
 
 ItemT = TypeVar("ItemT")
 
@@ -26,37 +39,43 @@ SYNTAX: Final = (
     ("present", "there is a value"),
     ("missing", "there is no value"),
     (">= 0.6 and < 0.9", "both hold"),
+    ("one of -1; 0; 2", "the value is one of these; exactly gold: the value is gold, also beside another condition"),
     ('"10"', "the text 10, not the number; texts with ; or other signs are in quotes, too"),
 )
 """Examples of a condition's cell, each with its meaning."""
 
-# The words before a condition's value, by operator: those of phrases, or shorter ones.
-_EQUALITIES: Final = {"equals": "", "notEquals": "not"}
-_LISTS: Final = {"in": "one of", "notIn": "none of"}
-_EXISTENCE: Final = {"exists": "present", "notExists": "missing"}
-_WORDS: Final = VERBS | _EQUALITIES | _LISTS | _EXISTENCE | {"between": "between"}
-_OPERATORS: Final = {word: operator for operator, word in _WORDS.items()}
-_OPENINGS: Final = re.compile(
-    rf"(?:{'|'.join(word for word in _OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?|[≥≤]", re.ASCII
-)
+MOST_DIGITS: Final = 15
+"""The digits of a number that programs for spreadsheets keep."""
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""The first characters of a cell that programs take for a formula."""
+
 # TRUE and FALSE of programs in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, and Nordic ones.
 _BOOLEAN: Final = (
     "true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|verdadeiro|waar|onwaar|prawda|fałsz"
     "|sant|falskt?|sand|u?sann|tosi|epätosi"
 )
-_RESERVED: Final = re.compile(rf"(?:{_OPENINGS.pattern}|and\b|(?:{_BOOLEAN})$)", re.IGNORECASE)
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./-]| (?=\w))*")
+_RESERVED: Final = re.compile(
+    rf"(?:{OPENINGS.pattern}|{SYNONYM_OPENINGS.pattern}|and\b|(?:{_BOOLEAN})$)", re.IGNORECASE
+)
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./()-]| (?=[\w(]))*")
 # What Excel and LibreOffice take for a date, or a boolean: "mar 1", "sept-2", "December 2026", "wahr".
 _CHANGED: Final = re.compile(
     rf"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d|(?:{_BOOLEAN})$", re.IGNORECASE
 )
+_CHARACTER: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # a workbook's form of a character: programs write that instead
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
-_SEVERAL: Final = re.compile(r",|\b(?:and|or)\b", re.IGNORECASE)
+_SEVERAL: Final = re.compile(r"[,|\n]|\b(?:and|or)\b| [/&+] ", re.IGNORECASE)
 # "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not show.
 _ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII)
-_COMMA_NUMBER: Final = re.compile(r"-?\d+,\d+")
-_WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,15})?(?=\s*(?:;|$))")
-_QUEUE: Final = re.compile(rf"[^;]+?(?=\s+{_WEIGHT.pattern}|\s*(?:;|$))")
+_ITEM: Final = re.compile(r"(?:(?!;| and \S).)*", re.DOTALL)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_AND: Final = re.compile(r"and(?!\w)")
+_SEMICOLON: Final = re.compile(";")
+_EMPTY_LIST: Final = re.compile(r"\(\)")
+_SPACE: Final = re.compile(r"\s*")
+_NOTHING: Final = re.compile("")
+_NAME_AND_WEIGHT: Final = re.compile(r"[^;]*")
+_WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,309})(?:\.[0-9]{1,309})?(?:e[+-]?[0-9]{1,3})?", re.ASCII)
 
 
 class CellError(Exception):
@@ -70,26 +89,28 @@ class WeightedQueue(NamedTuple):
     weight: int | float | None
 
 
-def write_conditions(conditions: Iterable[Condition]) -> str:
+def write_conditions(conditions: Iterable[Condition], column: ColumnValues) -> str:
     """Return all conditions on one attribute as a cell."""
-    return " and ".join(map(_write_condition, conditions))
+    listed = tuple(conditions)
+    if len(listed) == 1 and (text := _write_plain_equality(listed[0], column)):
+        return text
+    return " and ".join(_write_condition(condition, column) for condition in listed)
 
 
-def read_conditions(attribute: str, text: str) -> tuple[Condition, ...]:
+def read_conditions(text: str, column: ColumnValues) -> tuple[Condition, ...]:
     """Return the conditions of an attribute's cell; an empty cell has none. Raises CellError."""
-    reader, conditions = _CellReader(text), []
-    while reader.rest:
-        operator, value = reader.read_test()
-        try:
-            conditions.append(make_condition(attribute, operator, value))
-        except ValueError as error:
-            raise CellError(f"{quote_name(text)}: {error}") from None
-        if reader.rest:
+    reader, conditions = _CellReader(text), list[Condition]()
+    words = list[str]()
+    while not reader.is_at_end:
+        word, operator, value = reader.read_test(column)
+        words.append(word)
+        conditions.append(_make_condition(text, column, operator, value))
+        if not reader.is_at_end:
             reader.take_and()
-    if len(conditions) > 1 and any(condition.operator in ("equals", "in") for condition in conditions):
-        raise CellError(
-            f"{quote_name(text)}: a value needs no other condition; a text with the word and must be in quotes"
-        )
+    if PLAIN_EQUALITY in words and column.kind == "confidence":
+        raise CellError(f"{quote_name(text)} has no comparison")
+    if PLAIN_EQUALITY in words and len(words) > 1:
+        raise CellError(f"{quote_name(text)} is not clear, because a value needs no other condition")
     return tuple(conditions)
 
 
@@ -111,85 +132,160 @@ def read_queues(text: str) -> tuple[WeightedQueue, ...]:
     return queues
 
 
-def write_scalar(value: Scalar) -> str:
-    """Return a number, or a text that is in quotes unless it is plain."""
+def write_scalar(value: Scalar, known: Container[str] = ()) -> str:
+    """Return a number, or a text that is in quotes unless it is plain; `known` ones are clear."""
     value = canonical_scalar(value)
     if not isinstance(value, str):
         return format_scalar(value)
-    return write_quoted(value) if _RESERVED.match(value) or " and " in value else write_name(value)
+    is_clear = _is_clear(value) or (value in known and _can_be_known(value))
+    return write_name(value) if is_clear else write_quoted(value)
 
 
 def write_name(name: str) -> str:
     """Return the name of a rule, queue or file; as JSON unless it is plain."""
-    has_weight = _CellReader(name).take(_QUEUE) != name
-    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not _CHANGED.match(name) and not has_weight
+    has_weight = _split_weight(name)[1] is not None
+    is_changed = _CHANGED.match(name) or _CHARACTER.search(name)
+    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not is_changed and not has_weight
     return name if is_plain else write_quoted(name)
 
 
 def write_quoted(text: str) -> str:
     """Return a text as JSON."""
-    return json.dumps(text, ensure_ascii=not is_visible(text))
+    quoted = json.dumps(text, ensure_ascii=not is_visible(text))
+    return _CHARACTER.sub(lambda match: match[0].replace("x", r"\u0078"), quoted)
 
 
-def _write_condition(condition: Condition) -> str:
+def _write_plain_equality(condition: Condition, column: ColumnValues) -> str:
+    """Return the values alone, where that is a cell that a program keeps and cxroute reads; otherwise nothing."""
+    is_list = condition.operator == "in" and len(condition.values) > 1
+    if column.kind == "confidence" or not (is_list or condition.operator == "equals"):
+        return ""
+    text = _write_values(condition, column)
+    is_number = JSON_NUMBER.fullmatch(text)
+    if is_number:
+        return text if sum(map(str.isdigit, text)) <= MOST_DIGITS and "e" not in text else ""
+    return "" if text.startswith(FORMULA_STARTS) else text
+
+
+def _write_condition(condition: Condition, column: ColumnValues) -> str:
     operator = condition.operator
-    items = (" and " if operator == "between" else "; ").join(map(write_scalar, condition.values))
-    if operator == "in" and len(condition.values) > 1:
-        return items
-    return f"{_WORDS[operator]} {items or ('()' if operator in _LISTS else '')}".strip()
+    if operator == "between":
+        text = " and ".join(map(write_scalar, condition.values))
+    else:
+        text = _write_values(condition, column) or ("()" if operator in LISTS else "")
+    return f"{WORDS[operator]} {text}".strip()
+
+
+def _write_values(condition: Condition, column: ColumnValues) -> str:
+    if condition.operator not in EQUALITIES | SETS:
+        return "; ".join(map(write_scalar, condition.values))
+    shown = map(column.shown, condition.values)
+    return "; ".join(write_scalar(value, column.spellings) for value in shown)
+
+
+def _make_condition(text: str, column: ColumnValues, operator: str, value: Value) -> Condition:
+    try:
+        condition = make_condition(column.attribute, operator, value)
+    except ValueError as error:
+        raise CellError(f"{quote_name(text)} has a value that {error}") from None
+    if reason := column.refuse(condition):
+        raise CellError(reason if reason.startswith('"') else f"{quote_name(text)} {reason}")
+    return condition
+
+
+def _is_clear(text: str) -> bool:
+    """Return whether a text without quotes can only be one value."""
+    is_one = not _RESERVED.match(text) and not _SEVERAL.search(text)
+    return is_one and bool(_UNQUOTED.fullmatch(text)) and is_visible(text)
+
+
+def _can_be_known(text: str) -> bool:
+    """Return whether a text without quotes is one value if the column has it."""
+    return not _RESERVED.match(text) and bool(_UNQUOTED.fullmatch(text)) and _ITEM.fullmatch(text) is not None
+
+
+def _split_weight(text: str) -> tuple[str, str | None]:
+    """Return the name and the weight after it; None if the text ends in none."""
+    parts = text.rsplit(maxsplit=1)
+    if len(parts) == 2 and _is_weight(parts[1]):  # noqa: PLR2004 - name and weight
+        return parts[0], parts[1]
+    return text, None
+
+
+def _is_weight(text: str) -> bool:
+    return bool(_WEIGHT.fullmatch(text)) and math.isfinite(float(text))
 
 
 class _CellReader:
-    """Reads a cell from left to right; `rest` is the text to read next."""
+    """Reads a cell from left to right, from `position`. Each step costs no more than the characters that it passes."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.rest = text, text.lstrip()
+        self.text, self.position = text, 0
+        self.take(_NOTHING)
 
-    def take(self, pattern: str | re.Pattern[str]) -> str:
+    @property
+    def is_at_end(self) -> bool:
+        """Return whether the whole cell is read."""
+        return self.position >= len(self.text)
+
+    @property
+    def rest(self) -> str:
+        """Return the text to read next, for a message."""
+        return self.text[self.position :]
+
+    def take(self, pattern: re.Pattern[str]) -> str:
         """Pass and return what the pattern matches here, and the space after it."""
-        match = re.match(pattern, self.rest)
+        match = pattern.match(self.text, self.position)
         text = match[0] if match else ""
-        self.rest = self.rest[len(text) :].lstrip()
+        space = _SPACE.match(self.text, self.position + len(text))
+        self.position = space.end() if space else len(self.text)
         return text.rstrip()
 
     def take_and(self) -> None:
         """Pass the word `and`. Raises CellError."""
-        if not self.take(r"and(?!\w)"):
+        if not self.take(_AND):
             raise CellError(f"{quote_name(self.text)}: expected 'and' before {quote_name(self.rest)}")
 
-    def read_test(self) -> tuple[str, Value]:
-        """Return an operator and its value."""
-        word = self.take(_OPENINGS).replace("≥", ">=").replace("≤", "<=")
-        operator = _OPERATORS[word]
-        if operator in _EXISTENCE or (operator in _LISTS and self.take(r"\(\)")):
-            return operator, ()
+    def read_test(self, column: ColumnValues) -> tuple[str, str, Value]:
+        """Return the word of an operator, the operator, and its value."""
+        word = self.take(OPENINGS).replace("≥", ">=").replace("≤", "<=")
+        operator = OPERATORS[word]
+        if operator in EXISTENCE or (operator in LISTS and self.take(_EMPTY_LIST)):
+            return word, operator, ()
         if operator == "between":
             low = self.read_scalar()
             self.take_and()
-            return operator, (low, self.read_scalar())
-        if operator not in (*_EQUALITIES, *_LISTS):
-            return operator, self.read_scalar()
-        values = self.read_list(self.read_scalar)
+            return word, operator, (low, self.read_scalar())
+        if operator not in EQUALITIES | SETS:
+            return word, operator, self.read_scalar()
+        values = self.read_list(lambda: self.read_value(column))
         if not values:
             raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
-        if operator in _EQUALITIES and len(values) == 1:
-            return operator, values[0]
-        return "notIn" if operator in ("notEquals", "notIn") else "in", values
+        if operator in EQUALITIES and len(values) == 1:
+            return word, operator, values[0]
+        if word == WORDS["equals"]:
+            raise CellError(f"{quote_name(self.text)} has one value after the word {word}, several after one of")
+        return word, "notIn" if operator in ("notEquals", "notIn") else "in", values
 
     def read_list(self, read_item: Callable[[], ItemT]) -> tuple[ItemT, ...]:
         """Return items between semicolons; none at the end of the text."""
         items = []
-        while self.rest:
+        while not self.is_at_end:
             items.append(read_item())
-            if not self.take(";"):
+            if not self.take(_SEMICOLON):
                 break
         return tuple(items)
 
-    def read_scalar(self) -> Scalar:
-        """Return a text in quotes, a number, or a plain text up to a semicolon or `and`."""
-        if self.rest.startswith('"'):
+    def read_value(self, column: ColumnValues) -> Scalar:
+        """Return a value of the column, by its label or its name."""
+        value = self.read_scalar(column.spellings)
+        return column.value_of(value) if isinstance(value, str) else value
+
+    def read_scalar(self, known: Container[str] = ()) -> Scalar:
+        """Return a text in quotes, a number, or a plain text up to a semicolon or `and`; `known` ones are clear."""
+        if self.text.startswith('"', self.position):
             return self._read_quoted()
-        text = self.take(r"(?s:(?!;| and \S).)*")
+        text = self.take(_ITEM)
         if not text:
             raise CellError(f"{quote_name(self.text)}: a value is missing")
         if JSON_NUMBER.fullmatch(text) and not _ROUNDED.search(text):
@@ -197,20 +293,18 @@ class _CellReader:
                 return parse_number(text)
             except ValueError:
                 raise CellError(f"{quote_name(text)} has too many digits for a number") from None
-        if _UNQUOTED.fullmatch(text) and is_visible(text) and not _RESERVED.match(text) and not _SEVERAL.search(text):
+        if _is_clear(text) or (text in known and _can_be_known(text)):
             return text
-        remedy = f"write a text in quotes, such as {write_quoted(text)}"
-        if _ROUNDED.search(text):
-            remedy = "write all digits of a number, without a separator, such as 10000"
-        elif _COMMA_NUMBER.fullmatch(text):
-            remedy = f"a number has a decimal point, such as {text.replace(',', '.')}"
-        raise CellError(f"{quote_name(text)} is not clear: {remedy}")
+        raise CellError(f"{quote_name(text)} is not clear")
 
     def read_queue(self) -> WeightedQueue:
         """Return a queue's name and its weight."""
-        name = self._read_quoted() if self.rest.startswith('"') else self.take(_QUEUE)
-        weight = self.take(_WEIGHT)
-        if self.rest and not self.rest.startswith(";"):
+        is_quoted = self.text.startswith('"', self.position)
+        quoted = self._read_quoted() if is_quoted else ""
+        name, weight = _split_weight(self.take(_NAME_AND_WEIGHT))
+        if is_quoted:
+            name, weight = quoted, name if weight is None else f"{name} {weight}"
+        if weight and not _is_weight(weight):
             raise CellError(f"{quote_name(self.text)}: after the name expected a weight or a semicolon")
         if not name:
             raise CellError(f"{quote_name(self.text)}: a queue's name is missing")
@@ -218,6 +312,6 @@ class _CellReader:
 
     def _read_quoted(self) -> str:
         try:
-            return str(json.loads(self.take(r'"(?:[^"\\]|\\.)*"')))
+            return str(json.loads(self.take(_QUOTED)))
         except ValueError:
             raise CellError(f'{quote_name(self.text)}: a text in quotes must be JSON, such as "10"') from None

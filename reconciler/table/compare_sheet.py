@@ -8,38 +8,32 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.rule import (
-    EQUALITIES,
-    JSON_NUMBER,
-    SETS,
-    Condition,
-    Queue,
-    Rule,
-    Scalar,
-    Target,
-    normalized_conditions,
-    sorted_targets,
-)
-from reconciler.table.cells import CellError, read_conditions, read_queues, write_conditions, write_quoted
+from reconciler.model.rule import JSON_NUMBER, Queue, Rule, Target, normalized_conditions, sorted_targets
+from reconciler.table.advice import advise_queues, read_cell
+from reconciler.table.cells import MOST_DIGITS, CellError, read_conditions, read_queues, write_conditions, write_quoted
+from reconciler.table.column_values import ColumnValues
 from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
-from reconciler.table.sheet import ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
+from reconciler.table.sheet import MOST_LINES, ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
 _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
-_MOST_DIGITS: Final = 15  # that programs for spreadsheets keep of a number
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
-_PRIORITY: Final = re.compile(r"-?[0-9]{1,9}")
+_PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
+_LARGEST_PRIORITY: Final = 2**31 - 1
+_WHOLE_NUMBER: Final = re.compile(r"[+-]? ?(?P<digits>[0-9]{1,10})[.,]0*")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
+_SWITCH_WORDS: Final = dict.fromkeys(("on", "y", "1", "x", "enabled", "active"), YES) | dict.fromkeys(
+    ("off", "n", "0", "disabled", "inactive"), NO
+)
 _NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
 
 
 class Vocabulary(NamedTuple):
-    """What cells may name: queues by name, and the values of attributes, as far as they are declared."""
+    """What the cells of queues may name."""
 
     queues: Mapping[str, Sequence[Queue]]
     aliases: Mapping[str, str]  # the names of queues by their alias
-    values: Mapping[str, Sequence[Scalar]]  # empty: any value
 
 
 class CellEdit(NamedTuple):
@@ -70,12 +64,12 @@ class TableEdits(NamedTuple):
 def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> TableEdits:
     """Return the edits. Raises SheetError with every refused cell, and RefusedError for a table of other manifests."""
     digest = _read_origin(table, sheet)
-    columns = _match_columns(table, sheet, vocabulary)
+    columns = _match_columns(table, sheet)
     lines = [dict(zip(columns, cells, strict=True)) for cells in sheet.rows]
     rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
-    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary)
+    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary, table.values)
     edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
@@ -95,17 +89,19 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in names))
 
 
-def _match_columns(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> list[Column]:
-    """Return the column of each heading."""
+def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
+    """Return the column of each heading, which is an attribute's name or label."""
     own = {column.heading: column for column in table.columns[:-1]}
-    names = [(form, name) for name in vocabulary.values for form in (name, write_quoted(name))]
     by_attribute = {column.attribute: column for column in own.values()}
-    known = {form: by_attribute.get(name) or Column(form, name) for form, name in names} | own
+    attributes = [by_attribute.get(name) or Column(each.heading, name) for name, each in table.values.items()]
+    by_label = {column.heading: column for column in attributes}
+    by_name = {form: each for each in attributes for form in (each.attribute, write_quoted(each.attribute))}
+    known = {**by_label, **by_name, **own}
     columns, problems = list[Column](), []
     for cell in sheet.headings:
         column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
-            hint = suggest(cell.text, [*own, *vocabulary.values])
+            hint = suggest(cell.text, known)
             what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
             problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
         else:
@@ -121,9 +117,8 @@ def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     origin = next(filter(None, (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)), None)
     if origin is None:
         where, example = sheet.headings[0].name, quote_name(table.origin)
-        raise SheetError(
-            f"{where}: no heading of this row says of what the table is, such as {example}: make a new table"
-        )
+        required = f"row 1 must contain the headings of the table, such as Rule, Queue and {example}"
+        raise SheetError(f"{where}: {required}. Copy them from a new table")
     if origin[1] != table.environment:
         raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
     return origin[2]
@@ -149,8 +144,8 @@ def _refuse_stale_table(
 class _RowReader:
     """Reads the cells of rows; refused ones are added to `problems`."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, values: Mapping[str, ColumnValues]) -> None:
+        self.vocabulary, self.values = vocabulary, values
         self.problems: list[str] = []
 
     def read(
@@ -177,59 +172,78 @@ class _RowReader:
         """Return the rule with the meaning of a cell. Raises CellError."""
         if _NO_BREAK_SPACES.search(text):
             raise CellError(f"{quote_name(text)} has a no-break space: type a usual space instead")
-        if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > _MOST_DIGITS:
-            reason = f"a number of more than {_MOST_DIGITS} digits, which programs for spreadsheets round"
+        if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > MOST_DIGITS:
+            reason = f"a number of more than {MOST_DIGITS} digits, which programs for spreadsheets round"
             raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
         if column.heading == "Priority":
-            if not _PRIORITY.fullmatch(text):
-                raise CellError(f"{quote_name(text)} is not a whole number")
-            return replace(rule, priority=int(text))
+            return replace(rule, priority=_read_priority(text))
         if column.heading == "On":
-            if text.lower() not in _SWITCH:
-                raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}")
-            return replace(rule, enabled=_SWITCH[text.lower()])
+            return replace(rule, enabled=_read_switch(text))
         if column.heading == "Queue":
             return replace(rule, targets=sorted_targets(self._targets(text, rule)))
+        values = self.values[column.attribute]
         own = conditions_by_attribute(rule).get(column.attribute, [])
-        new = read_conditions(column.attribute, text)
-        if write_conditions(new) == write_conditions(own):
+        # Only the first refusals are shown: further ones need no advice.
+        read = read_cell if len(self.problems) < MOST_LINES else read_conditions
+        new = read(text, values)
+        if write_conditions(new, values) == write_conditions(own, values):
             return rule
-        self._require_known(column.attribute, new, own)
         others = [part for part in rule.conditions if part not in own]
         return replace(rule, conditions=normalized_conditions([*others, *new]))
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
-        queues, known = read_queues(text), self.vocabulary.queues
+        known, aliases = self.vocabulary.queues, self.vocabulary.aliases
+        try:
+            queues = read_queues(text)
+        except CellError as error:
+            raise CellError(f"{error}{self._queue_advice(text)}") from None
         own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
         kept = next(iter(own.values())) if len(own) == 1 else 1
         targets = list[Target]()
-        for name, weight in queues:
-            if weight is not None and f"{name} {weight}" in known:
+        for typed, weight in queues:
+            if weight is not None and f"{typed} {weight}" in known:
                 raise CellError(
-                    f'{quote_name(text)} is not clear: write the name in quotes, "{name} {weight}" or "{name}" {weight}'
+                    f"{quote_name(text)} is not clear: write the name in quotes,"
+                    f' "{typed} {weight}" or "{typed}" {weight}'
                 )
+            name = typed if typed in known else aliases.get(typed, typed)
             named = known.get(name, ())
             matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
-            if len(matching) != 1:
-                alias = self.vocabulary.aliases.get(name, "")
-                hint = f"did you mean {quote_name(alias)}?" if alias else suggest(name, known)
-                what = f"is not a queue of this Environment{f'; {hint}' if hint else ''}"
-                raise CellError(f"{quote_name(name)} {'is the name of several queues' if matching else what}")
+            if len(matching) > 1:
+                raise CellError(f"{quote_name(name)} is the name of several queues")
+            if not matching:
+                hint = self._queue_advice(text) or _joined("; ", suggest(name, [*known, *aliases]))
+                raise CellError(f"{quote_name(name)} is not a queue of this Environment{hint}")
             if matching[0] in (target.queue_id for target in targets):
                 raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 
-    def _require_known(self, attribute: str, new: Sequence[Condition], own: Sequence[Condition]) -> None:
-        """Raise CellError for a new value that the vocabulary does not have: programs correct what people type."""
-        known = self.vocabulary.values.get(attribute, ())
-        before = {value for condition in own for value in _listed(condition)}
-        for value in (value for condition in new for value in _listed(condition)):
-            if known and value not in before and value not in known:
-                hint = suggest(str(value), map(str, known))
-                raise CellError(f"{quote_name(str(value))} is not a known value{f'; {hint}' if hint else ''}")
+    def _queue_advice(self, text: str) -> str:
+        """Return what to write instead of a refused text, after a colon."""
+        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
+        return _joined(": ", advise_queues(text, names).in_words(()))
 
 
-def _listed(condition: Condition) -> tuple[object, ...]:
-    """Return the values that a condition compares as a whole."""
-    return condition.values if condition.operator in EQUALITIES | SETS else ()
+def _joined(joint: str, text: str) -> str:
+    return f"{joint}{text}" if text else ""
+
+
+def _read_priority(text: str) -> int:
+    """Return the priority of a cell. Raises CellError."""
+    if not _PRIORITY.fullmatch(text):
+        whole = _WHOLE_NUMBER.fullmatch(text)
+        remedy = f": write {int(whole['digits'])}" if whole and not text.startswith("-") else ""
+        raise CellError(f"{quote_name(text)} is not a whole number{remedy}")
+    priority = int(text)
+    if not -_LARGEST_PRIORITY - 1 <= priority <= _LARGEST_PRIORITY:
+        raise CellError(f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}")
+    return priority
+
+
+def _read_switch(text: str) -> bool:
+    """Return whether a rule is on. Raises CellError."""
+    if text.lower() in _SWITCH:
+        return _SWITCH[text.lower()]
+    word = _SWITCH_WORDS.get(text.lower(), "")
+    raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}{_joined(': write ', word)}")

@@ -1,6 +1,6 @@
 """Rules in order of evaluation -> the decision table: a column for each attribute in use, and a row for each rule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -13,6 +13,7 @@ from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import RuleShares
 from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
+from reconciler.table.column_values import ColumnValues
 from reconciler.text.phrases import Labels
 
 _EDITABLE: Final = ("Priority", "On", "Queue")
@@ -50,6 +51,7 @@ class DecisionTable:
     environment: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    values: Mapping[str, ColumnValues]  # by attribute: of the columns, and of all others that rules may test
 
     @cached_property
     def digest(self) -> str:
@@ -57,7 +59,9 @@ class DecisionTable:
         columns = [column for column in self.columns if column == NAME or column.is_editable]
         cells = [[row.cells[column] for column in columns] for row in self.rows]
         content = [self.environment, [column.heading for column in columns], cells]
-        return sha256(CANONICAL_JSON.encode(content).encode()).hexdigest()[:12]
+        # Equal cells have equal meanings only with equal labels.
+        labels = [[name, sorted(each.labels.items())] for name, each in sorted(self.values.items())]
+        return sha256(CANONICAL_JSON.encode([*content, labels]).encode()).hexdigest()[:12]
 
     @property
     def origin(self) -> str:
@@ -70,18 +74,23 @@ class DecisionTable:
         return [*(column.heading for column in self.columns[:-1]), self.origin]
 
 
-def build_table(desired: DesiredState, queues: Mapping[str, str], shares: RuleShares | None = None) -> DecisionTable:
-    """Return the table; `queues` are names by id, `shares` are those of a sample."""
+def build_table(
+    desired: DesiredState,
+    queues: Mapping[str, str],
+    values: Mapping[str, ColumnValues],
+    shares: RuleShares | None = None,
+) -> DecisionTable:
+    """Return the table; `queues` are names by id, `values` those of the attributes, `shares` those of a sample."""
     entries = sorted(desired_entries(desired), key=lambda entry: evaluation_key(entry, desired.evaluation))
-    attributes, labels = attributes_in_use(entries, desired.labels), desired.labels
+    attributes = attributes_in_use(entries, desired.labels)
     columns = list[Column]()
     for heading in HEADINGS:
         if heading == "Queue":
-            columns += [Column(heading_of(attribute, labels), attribute) for attribute in attributes]
+            columns += [Column(values[attribute].heading, attribute) for attribute in attributes]
         if heading != "Share of callers" or shares is not None:
             columns.append(Column(heading))
-    rows = (_make_row(entry, columns, queues, shares) for entry in entries)
-    return DecisionTable(desired.environment, tuple(columns), tuple(rows))
+    rows = [_make_row(entry, columns, queues, values, shares) for entry in entries]
+    return DecisionTable(desired.environment, tuple(columns), tuple(rows), values)
 
 
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
@@ -90,12 +99,13 @@ def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[s
     return [*(name for name in labels.short if name in names), *sorted(names.difference(labels.short))]
 
 
-def heading_of(attribute: str, labels: Labels) -> str:
-    """Return an attribute's heading: the bot's by their short names; a name with another meaning is in quotes."""
+def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
+    """Return an attribute's heading: its label, or its name; in quotes, if the text has another meaning."""
     if attribute in labels.short:
         return labels.short[attribute]
-    taken = attribute in HEADINGS or attribute in labels.short.values() or attribute.startswith("File")
-    text = write_scalar(attribute)
+    label = labels.texts.get((attribute,), attribute)
+    text = write_scalar(attribute if label in names else label)
+    taken = text in HEADINGS or text in labels.short.values() or text.startswith("File")
     return f'"{text}"' if taken and not text.startswith('"') else text
 
 
@@ -105,7 +115,11 @@ def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
 
 
 def _make_row(
-    entry: RoutingEntry, columns: Iterable[Column], queues: Mapping[str, str], shares: RuleShares | None
+    entry: RoutingEntry,
+    columns: Iterable[Column],
+    queues: Mapping[str, str],
+    values: Mapping[str, ColumnValues],
+    shares: RuleShares | None,
 ) -> Row:
     rule, source = entry.rule, entry.source
     targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
@@ -118,5 +132,6 @@ def _make_row(
         "Share of callers": shares.of(entry).in_words() if shares and rule.enabled else "",
         "File": f"{write_name(source.file)} line {source.line}" if source else "",
     }
-    conditions = {name: write_conditions(parts) for name, parts in conditions_by_attribute(rule).items()}
+    parts_by_attribute = conditions_by_attribute(rule).items()
+    conditions = {name: write_conditions(parts, values[name]) for name, parts in parts_by_attribute}
     return Row(entry, {each: conditions.get(each.attribute) or texts.get(each.heading, "") for each in columns})

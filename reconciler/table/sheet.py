@@ -7,21 +7,23 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import StringIO
-from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from reconciler.errors import CxrouteError
 from reconciler.model.rule import JSON_NUMBER
+from reconciler.table.cells import FORMULA_STARTS
 from reconciler.text.escape import pluralize
+from reconciler.text.files import MIB
 
 ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 """The heading by which a table is recognized: its Environment and digest."""
 BYTE_ORDER_MARK: Final = "\ufeff"  # without it, Excel reads a file as text of the local code page
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
-_SHOWN: Final = 20
+_MAX_CELLS: Final = 1_000_000
+_MAX_CHARACTERS: Final = 10 * MIB
+MOST_LINES: Final = 20
 
 
 class SheetError(CxrouteError, kind="Table", exit_code=3):
@@ -36,8 +38,8 @@ def refuse_cells(problems: Sequence[str]) -> None:
 
 def list_lines(lines: Sequence[str]) -> str:
     """Return the first lines, each after a line end, and the number of the others."""
-    others = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
-    return "".join(f"\n  {line}" for line in [*lines[:_SHOWN], *others])
+    others = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    return "".join(f"\n  {line}" for line in [*lines[:MOST_LINES], *others])
 
 
 class Cell(NamedTuple):
@@ -56,23 +58,33 @@ class Sheet(NamedTuple):
 
 def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], str]) -> Sheet:
     """Return the sheet of rows; the first one has the headings. `name_cell` names a row and column, each from 0."""
-    # A row may end before the last heading.
-    texts = list(zip_longest(*zip_longest(*_require_size(rows), fillvalue="")))
-    named = (tuple(Cell(text, name_cell(row, at)) for at, text in enumerate(line)) for row, line in enumerate(texts))
-    filled = [cells for cells in named if any(cell.text for cell in cells)]
+    filled = [(number, line) for number, line in enumerate(_require_size(rows)) if any(line)]
     if not filled:
         raise SheetError("the table is empty: it has no row with headings")
-    width = max((at for at, cell in enumerate(filled[0]) if cell.text), default=0) + 1
-    beyond = [f"{cell.name}: there is no heading above it" for cells in filled for cell in cells[width:] if cell.text]
-    late = [cell.name for cells in filled[1:] for cell in cells if ORIGIN.fullmatch(cell.text)]
+    headings = filled[0][1]
+    width = max(at for at, text in enumerate(headings) if text) + 1
+    if len(filled) * width > _MAX_CELLS:
+        raise SheetError(f"a table has at most {_MAX_CELLS:,} cells")
+    texts = [(number, at, text) for number, line in filled for at, text in enumerate(line) if text]
+    beyond = [f"{name_cell(number, at)}: there is no heading above it" for number, at, _ in texts if at >= width]
+    late = [name_cell(number, at) for number, at, text in texts if number > filled[0][0] and ORIGIN.fullmatch(text)]
     refuse_cells([f"{name}: the headings must be in the first row" for name in late] or beyond)
-    return Sheet(filled[0][:width], tuple(cells[:width] for cells in filled[1:]))
+    # A row may end before the last heading.
+    cells = [
+        tuple(Cell(line[at] if at < len(line) else "", name_cell(number, at)) for at in range(width))
+        for number, line in filled
+    ]
+    return Sheet(cells[0], tuple(cells[1:]))
 
 
 def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    characters = 0
     for number, row in enumerate(rows, start=1):
         if number > _MAX_ROWS or len(row) > MAX_COLUMNS:
             raise SheetError(f"a table has at most {_MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
+        characters += sum(map(len, row))
+        if characters > _MAX_CHARACTERS:  # in a workbook, many cells may share one text
+            raise SheetError(f"a table has at most {_MAX_CHARACTERS // MIB} million characters")
         yield row
 
 
@@ -88,7 +100,7 @@ def write_csv(rows: Sequence[Sequence[str]]) -> str:
         f"{_csv_name(number, at)}: {cell[:40]!r} would be a formula"
         for number, row in enumerate(rows)
         for at, cell in enumerate(row)
-        if cell.startswith(_FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
+        if cell.startswith(FORMULA_STARTS) and not JSON_NUMBER.fullmatch(cell)
     ]
     refuse_cells(names)
     stream = StringIO()

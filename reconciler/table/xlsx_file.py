@@ -1,30 +1,26 @@
 """The decision table as a workbook (XLSX), and back. Every cell is text in text format: no program changes it."""
 
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, time, timedelta
 from io import BytesIO
 from itertools import zip_longest
 from typing import Any, Final
-from warnings import catch_warnings
-from zipfile import ZipFile
+from zipfile import BadZipFile
 
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 
 from reconciler.table.sheet import MAX_COLUMNS, ORIGIN, Sheet, SheetError, build_sheet, column_letters, refuse_cells
+from reconciler.table.workbook import TooLargeError, WorkbookCell, WorkbookError, Worksheet, read_worksheets
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.files import MIB
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
-_MAX_UNPACKED: Final = 20 * MIB  # bytes of all parts of a workbook
-_EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPE: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # the format's form of a character
 _SPARE_ROWS: Final = 500  # rows below the table that offer the same lists, for new rules
-_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9:]+)"')
 _MAX_BLANK: Final = 100  # rows above the headings
 _GUIDE, _LISTS = "How to edit", "Lists"
 
@@ -59,47 +55,47 @@ def write_xlsx(
 
 def read_xlsx(data: bytes) -> Sheet:
     """Return the sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
-    problems: list[str] = []
     try:
-        sheet = _open_table(data)
-        title = sanitize(sheet.title)
+        sheets = read_worksheets(data)
+    except TooLargeError as error:
+        raise SheetError(f"the workbook has {error}") from None
+    except (WorkbookError, BadZipFile, OSError, EOFError, ValueError, LookupError, RuntimeError, zlib.error):
+        sheets = []
+    if not sheets:
+        raise SheetError("the file is not a workbook that cxroute can read: save it as .xlsx, or as CSV")
+    sheet, *others = list(filter(_is_table, sheets)) or sheets[:1]
+    if others:
+        raise SheetError(f"{quote(sanitize(others[0].title))} is a second sheet with a table: keep the edited one")
+    title = sanitize(sheet.title)
+    refuse_cells([f"{title}!{sanitize(merged, 20)}: these cells are merged: split them" for merged in sheet.merged])
 
-        def name_cell(row: int, at: int) -> str:
-            return f"{title}!{column_letters(at)}{row + 1}"
+    def name_cell(row: int, at: int) -> str:
+        return f"{title}!{column_letters(at)}{row + 1}"
 
-        rows = (
-            [_read_cell(cell, name_cell(row, at), problems) for at, cell in enumerate(cells)]
-            for row, cells in enumerate(sheet.iter_rows())
-        )
-        table = build_sheet(rows, name_cell)
-    except SheetError:
-        raise
-    except Exception:  # noqa: BLE001 - openpyxl raises errors of many kinds for parts that are not as specified
-        raise SheetError("the file is not a workbook that cxroute can read: save it as .xlsx, or as CSV") from None
-    refuse_cells(problems)
+    rows = range(max(sheet.rows, default=-1) + 1)
+    table = build_sheet((_texts(sheet.rows.get(row, {})) for row in rows), name_cell)
+    refuse_cells(
+        [
+            f"{name_cell(row, at)}: it is {cell.problem}"
+            for row, cells in sheet.rows.items()
+            for at, cell in cells.items()
+            if cell.problem
+        ]
+    )
     return table
 
 
-def _open_table(data: bytes) -> Any:  # noqa: ANN401 - a sheet of openpyxl
-    with ZipFile(BytesIO(data)) as parts:
-        if sum(part.file_size for part in parts.infolist()) > _MAX_UNPACKED:
-            raise SheetError(f"the workbook has more than {_MAX_UNPACKED // MIB} MiB unpacked")
-        with catch_warnings(action="ignore"):
-            book: Any = load_workbook(BytesIO(data), read_only=True)  # merged cells and links are not expanded
-        sheet, *others = list(filter(_is_table, book.worksheets)) or book.worksheets[:1]
-        if others:
-            raise SheetError(f"{quote(sanitize(others[0].title))} is a second sheet with a table: keep the edited one")
-        if merged := _MERGED.search(parts.read(sheet._worksheet_path)):  # noqa: SLF001 - no other way in this mode
-            refuse_cells([f"{sanitize(sheet.title)}!{merged[1].decode()}: these cells are merged: split them"])
-    return sheet
-
-
-def _is_table(sheet: Any) -> bool:  # noqa: ANN401 - a sheet of openpyxl
+def _is_table(sheet: Worksheet) -> bool:
     """Return whether the first row with text has the heading of a table."""
-    sheet.reset_dimensions()  # which a file may state wrongly
-    rows = sheet.iter_rows(max_row=_MAX_BLANK, max_col=MAX_COLUMNS, values_only=True)
-    heading = next(filter(any, rows), ())
-    return any(isinstance(text, str) and ORIGIN.fullmatch(text.strip()) for text in heading)
+    first = min(sheet.rows, default=0)
+    headings = sheet.rows.get(first, {}) if first < _MAX_BLANK else {}
+    return any(ORIGIN.fullmatch(cell.text) for cell in headings.values())
+
+
+def _texts(cells: Mapping[int, WorkbookCell]) -> list[str]:
+    """Return the texts of a row up to its last cell."""
+    last = min(max(cells, default=-1), MAX_COLUMNS)
+    return [cells[at].text if at in cells else "" for at in range(last + 1)]
 
 
 def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 - a sheet of openpyxl
@@ -121,22 +117,3 @@ def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 -
     refuse_cells(problems)
     for at, width in widths.items():
         sheet.column_dimensions[column_letters(at)].width = width
-
-
-def _read_cell(cell: Any, name: str, problems: list[str]) -> str:  # noqa: ANN401 - a cell of openpyxl
-    """Return a cell's text; what is not text is accepted only where no program can have changed it."""
-    value, reason = cell.value, ""
-    if cell.data_type == "f":
-        reason = "a formula; write its result as text"
-    elif cell.data_type == "e":
-        reason = "an error value"
-    elif isinstance(value, date | time | timedelta):
-        reason = 'a date or time, into which the program changed a text: write it in quotes, such as "1-2"'
-    elif isinstance(value, int | float) and abs(value) >= _EXACT:
-        reason = "a number of more than 15 digits, which the program rounds: write it as text"
-    if reason:
-        problems.append(f"{name}: it is {reason}")
-        return ""
-    if isinstance(value, int | float):
-        return quote(value)
-    return "" if value is None else str(value).strip()

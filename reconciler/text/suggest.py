@@ -13,8 +13,13 @@ _MAX_CANDIDATES: Final = 300
 
 def suggest(name: str, candidates: Iterable[str]) -> str:
     """Return `did you mean "queue"?`, or an empty text. Bounded, because names come from outside."""
-    near = _nearest(name, tuple(candidates)[:_MAX_CANDIDATES]) if len(name) <= _MAX_NAME_LENGTH else ""
+    near = find_nearest(name, candidates)
     return f"did you mean {quote_name(near)}?" if near not in {"", name} else ""
+
+
+def find_nearest(name: str, candidates: Iterable[str]) -> str:
+    """Return the candidate that is most like a name; an empty text if none is."""
+    return _nearest(name, tuple(candidates)[:_MAX_CANDIDATES]) if len(name) <= _MAX_NAME_LENGTH else ""
 
 
 @lru_cache(maxsize=1024)

@@ -290,6 +290,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
             ATTRIBUTES % "a",
         )
     ),
+    "CXR214": lambda desk: desk.of_rules("{intent: a, queue: Q, when: [{attribute: cognigyConfidence, lessThan: 60}]}"),
     "CXR216": lambda desk: desk.validated(documents(ENVIRONMENT, ruleset("{intent: no, queue: Q}"))),
     "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
     "CXR221": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, PROMISES.format("{}"))),

@@ -15,6 +15,8 @@ from tests.support.program import Program
 
 BANK = Path(__file__).parents[2] / "manifests"
 Rows = list[list[str]]
+LIFTED = ("--allow", "tests,promises")
+"""The bank's tests and promises notice nearly every edit."""
 
 
 @pytest.fixture
@@ -49,37 +51,206 @@ def set_cell(rule: str, heading: str, text: str) -> Callable[[Rows], None]:
 def test_an_edited_queue_changes_one_word_and_shows_who_moves(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
     assert texts() == before
     assert "Queue: Card Services -> Fraud Desk" in desk.out
     assert '"Card Services" -> "Fraud Desk"' in desk.out
-    assert "staging gets 1 changed rule too" in desk.out
-    assert "Nothing was written. To write this: cxroute table -e prod --from t.csv" in desk.out
-    assert 2 == desk("table", "-e", "prod", "--from", "t.csv", "--check", "--detailed-exitcode")
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    environments = "sandbox (1 rule), staging (1 rule), studio (1 rule)"
+    assert f"These environments change too, because their rules are in the same files: {environments}.\n" in desk.out
+    assert "Nothing was written. To write this: cxroute table -e prod --from t.csv --allow tests,promises" in desk.out
+    assert 2 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check", "--detailed-exitcode")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     changed = {file: text for file, text in texts().items() if text != before[file]}
     old = "  - intent: change_pin\n    queue: card-services\n"
     cards = "manifests/cards.yaml"
     assert changed == {cards: before[cards].replace(old, old.replace("card-services", "fraud"))}
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert desk.out == "The table has no edits.\n"
 
 
-def test_a_table_without_most_of_its_rows_is_refused(desk: Program) -> None:
-    """The visible rows of a filtered sheet, copied into a new one, or only the headings."""
+@pytest.mark.parametrize("kept", [1, 20, 63])
+def test_a_table_without_most_of_its_rows_is_refused(desk: Program, kept: int) -> None:
+    """The visible rows of a filtered sheet, copied into a new one, or only the headings: the guard allows 6 of 69."""
     before = texts()
-    for kept in (1, 20):
-        edit(desk, lambda rows, kept=kept: rows.__delitem__(slice(kept, None)))  # type: ignore[misc]
-        assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
-        assert "of the rules have no row. Copy the whole sheet, with the rows that a filter hides" in desk.err
+    edit(desk, lambda rows: rows.__delitem__(slice(kept, None)))
+    for words in ((), ("--check",)):
+        assert 4 == desk("table", "-e", "prod", "--from", "t.csv", *words)
+        count = 70 - kept
+        assert f"deletes {count} of 69 managed rules" in desk.err
+        assert "the limit for prod is 6" in desk.err
+        assert ("the table has no row of any rule of the manifests" in desk.err) is (kept == 1)
+        names = "emptied,deletes" if kept == 1 else "deletes"
+        assert f"If this is intended: cxroute table -e prod --from t.csv --allow {names}\n" in desk.err
     assert texts() == before
-    edit(desk, lambda rows: rows.__delitem__(slice(40, None)))
+
+
+def test_the_guard_deletes_counts_rules_that_the_table_switches_off(desk: Program) -> None:
+    def switch_off(rows: Rows) -> None:
+        for row in rows[1:8]:
+            row[rows[0].index("On")] = "no"
+
+    before = texts()
+    edit(desk, switch_off)
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "deletes or switches off 7 of 69 managed rules" in desk.err
+    assert texts() == before
+
+
+def test_new_rows_alone_are_an_empty_table(desk: Program) -> None:
+    own_rules()
+
+    def change(rows: Rows) -> None:
+        rows[1:] = [row_of(rows, Rule="own/new", intent="pin_z", Queue="Card Services")]
+
+    before = texts()
+    edit(desk, change)
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "deletes")
+    assert "the table has no row of any rule of the manifests" in desk.err
+    assert texts() == before
+
+
+def test_allow_takes_names_with_commas_or_repeated(desk: Program) -> None:
+    own_rules()
+    edit(desk, lambda rows: rows.__delitem__(slice(1, None)))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "emptied,deletes", "--check")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "deletes", "--allow", "emptied")
+    assert texts()["manifests/own.yaml"].endswith("rules: []\n")
+
+
+def test_a_reviewed_exception_lifts_the_guard_of_a_table(desk: Program) -> None:
+    own_rules()
+    environment = Path("manifests/prod.yaml")
+    allowed = "guard:\n  allow:\n    - {name: deletes, until: 2999-01-01T00:00:00Z, reason: CHG-1}\n"
+    environment.write_text(environment.read_text(encoding="utf-8") + allowed, encoding="utf-8")
+    edit(desk, lambda rows: rows.__delitem__(slice(1, None)))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "emptied")
+
+
+TESTS = """apiVersion: routing/v1
+kind: RouteTests
+name: own
+tests:
+  - {given: {intent: pin_a, confidence: 0.9}, expect: {queue: Card Services}}
+  - {given: {intent: pin_b, confidence: 0.9}, expect: {queue: Nowhere}}
+  - {given: {intent: pin_c, confidence: 0.9}, expect: {queue: Card Services}}
+"""
+PROMISES = """apiVersion: routing/v1
+kind: Promises
+name: own
+promises:
+  - {name: C stays, severity: SEVERITY, for: {intent: pin_c, minConfidence: 0.8}, always: {queues: [Card Services]}}
+"""
+
+
+def declare_queues() -> None:
+    text = "apiVersion: routing/v1\nkind: Queues\nname: own\nqueues: {desk: Card Services, nowhere: Nowhere}\n"
+    Path("manifests/queues.yaml").write_text(text, encoding="utf-8")
+
+
+def checked_rules(severity: str = "error") -> None:
+    """Write rules with route tests, one of which fails, and with a promise."""
+    own_rules()
+    declare_queues()
+    Path("manifests/tests.yaml").write_text(TESTS, encoding="utf-8")
+    Path("manifests/promises.yaml").write_text(PROMISES.replace("SEVERITY", severity), encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [(), ("--check",)])
+def test_an_edit_that_breaks_a_route_test_is_refused_and_shown(desk: Program, words: tuple[str, ...]) -> None:
+    checked_rules()
+    before = texts()
+    edit(desk, set_cell("own/pin-a", "Queue", "Nowhere"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv", *words)
+    broken = "These edits break 1 route test:\nmanifests/tests.yaml:5:5: error[CXR220]: expected"
+    assert f'{broken} "Card Services", but goes to "Nowhere" by rule own/pin-a' in desk.out
+    assert "1 route test or promise fails without these edits, too: see cxroute test.\n" in desk.out
+    assert "nothing was written: the edits break 1 route test.\n" in desk.err
+    assert "If this is intended: cxroute table -e prod --from t.csv --allow tests\n" in desk.err
+    assert texts() == before
+
+
+def test_an_edit_that_breaks_a_promise_is_refused_as_apply_does(desk: Program) -> None:
+    checked_rules()
+    before = texts()
+    edit(desk, set_cell("own/pin-c", "confidence", ">= 0.85"))
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert (
+        'These edits break 1 promise of severity error:\nmanifests/promises.yaml:5:5: error[CXR221]: promise "C'
+        in desk.out
+    )
+    assert "--allow promises\n" in desk.err
+    assert texts() == before
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "promises")
+    assert texts() != before
+
+
+def test_a_broken_promise_of_severity_warning_is_shown_and_written(desk: Program) -> None:
+    checked_rules("warning")
+    edit(desk, set_cell("own/pin-c", "confidence", ">= 0.85"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 'These edits cause 1 warning:\nmanifests/promises.yaml:5:5: warning[CXR221]: promise "C stays"' in desk.out
+
+
+def test_both_refusals_are_named_and_each_can_be_lifted(desk: Program) -> None:
+    checked_rules()
+    edit(desk, set_cell("own/pin-c", "Queue", "Nowhere"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "--allow tests,promises\n" in desk.err
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "tests")
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "promises")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "tests,promises")
+
+
+def test_an_edit_that_repairs_a_route_test_is_written(desk: Program) -> None:
+    checked_rules()
+    edit(desk, set_cell("own/pin-b", "Queue", "Nowhere"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "1 failing route test or promise passes with these edits.\n" in desk.out
+    assert "These edits break" not in desk.out
+
+
+def test_a_new_tie_is_shown(desk: Program) -> None:
+    own_rules()
+    declare_queues()
+    edit(desk, set_cell("own/pin-b", "intent", "pin_a; pin_b"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "CXR204" not in desk.out
+
+    def change(rows: Rows) -> None:
+        set_cell("own/pin-b", "intent", "pin_a; pin_b")(rows)
+        set_cell("own/pin-b", "Queue", "Nowhere")(rows)
+
+    edit(desk, change)
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check"), desk.err
+    assert "warning[CXR204]: same priority (100) as own/pin-a" in desk.out
+
+
+def test_a_test_that_only_another_environment_breaks_is_found(desk: Program) -> None:
+    checked_rules()
+    other = Path("manifests/prod.yaml").read_text(encoding="utf-8").replace("name: prod", "name: other")
+    fallback = "context: {minConfidence: 0.6, below: {intent: none}}\n"
+    Path("manifests/other.yaml").write_text(other.replace("tenant: a\n", f"tenant: b\n{fallback}"), encoding="utf-8")
+    edit(desk, set_cell("own/pin-a", "Queue", "Nowhere"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert ", in prod and other\n" in desk.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--from", "t.csv", "--allow", "test"], "--allow test: write one of tests, promises, emptied, deletes; did"),
+        (["--from", "t.csv", "--allow", "tests,,promises"], "--allow : write one of"),
+        (["--allow", "tests"], "--check, --allow and --detailed-exitcode go with --from"),
+    ],
+)
+def test_wrong_names_of_allow_are_a_usage_error(desk: Program, words: list[str], message: str) -> None:
+    assert 64 == desk("table", "-e", "prod", *words)
+    assert message in desk.err
 
 
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     from_table = texts()
     shutil.rmtree("manifests")
     shutil.copytree(BANK, "manifests")
@@ -108,7 +279,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
         rows.insert(3, list(new.values()))
 
     edit(desk, change)
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     # The deletion is named before the file is.
     assert desk.out.index("- cards/pin-blocked") < desk.out.index("wrote manifests/cards.yaml")
     assert "+ cards/pin-blocked   row 4, column A\n" in desk.out
@@ -134,7 +305,7 @@ def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> 
             'is not a queue of this Environment; did you mean "Fraud Desk"?',
         ),
         (set_cell("cards/change-pin", "intent", "Change_pin"), 'is not a known value; did you mean "change_pin"?'),
-        (set_cell("cards/change-pin", "confidence", ">= 0,7"), "a number has a decimal point, such as 0.7"),
+        (set_cell("cards/change-pin", "confidence", ">= 0,7"), "write >= 0.7"),
         (set_cell("cards/change-pin", "Priority", "1.5"), "is not a whole number"),
         (set_cell("cards/change-pin", "On", "maybe"), "is neither yes nor no"),
         (set_cell("Rule", "Queue", "Que"), 'the heading "Que"'),
@@ -192,7 +363,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
         str(choice.sqref).partition("2:")[0]: choice.formula1 for choice in book["prod"].data_validations.dataValidation
     }
     headings = {cell.value: cell.coordinate[0] for cell in book["prod"][1]}
-    assert set(choices) == {headings[name] for name in ("On", "intent", "customerTier", "language", "Queue")}
+    assert set(choices) == {headings[name] for name in ("On", "intent", "customer tier", "language", "Queue")}
     column = choices[headings["Queue"]].partition("$")[2][0]
     assert {"Fraud Desk", "Card Services"} <= {cell.value for cell in book["Lists"][column]}
 
@@ -200,7 +371,7 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--check"], "--check and --detailed-exitcode go with --from"),
+        (["--check"], "--check, --allow and --detailed-exitcode go with --from"),
         (["--from", "t.csv", "--out", "x"], "specify one of them"),
         (["--from", "absent.csv"], "cannot be read"),
         (["--format", "xlsx"], "a workbook cannot go to stdout"),
@@ -214,7 +385,7 @@ def test_wrong_options_are_a_usage_error(desk: Program, words: list[str], messag
 def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     edit(desk, set_cell("general/ask-again", "Priority", "860"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
-    assert "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:" in desk.out
+    assert "Without the tenant's own rules (run `cxroute plan -e prod` to include them):\n" in desk.out
 
 
 def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) -> None:
@@ -232,10 +403,10 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
     text = queues.read_text(encoding="utf-8") + "  team: Team\n  team-two: Team 2\n  same: Team\n"
     queues.write_text(text, encoding="utf-8")
     edit(desk, set_cell("cards/change-pin", "Queue", "Team 2"))
-    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert '"Team 2" is not clear: write the name in quotes, "Team 2" or "Team" 2' in desk.err
     edit(desk, set_cell("cards/change-pin", "Queue", '"Team 2"'))
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert "queue: team-two\n    minConfidence: 0.7\n" in texts()["manifests/cards.yaml"]
 
 
@@ -338,7 +509,7 @@ def test_the_comments_of_a_removed_rule_go_with_it_and_are_named(desk: Program) 
 def test_the_comments_of_a_ruleset_without_rules_are_named(desk: Program) -> None:
     path = own_rules()
     edit(desk, remove("own/pin-a", "own/pin-b", "own/pin-c"))
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "emptied,deletes")
     for comment in ("All of these are for prod.", "the PIN desk", "trailing", "the desk of B", "the desk of C"):
         assert f"# {comment}: this comment is deleted, too" in desk.out[: desk.out.index("wrote ")]
     assert path.read_text(encoding="utf-8").endswith("rules: []\n")
@@ -376,7 +547,7 @@ def test_a_ruleset_whose_rules_are_all_replaced_is_refused(desk: Program) -> Non
     own_rules(CARDS[: CARDS.index("  # the desk of B")])
     before = texts()
     edit(desk, set_cell("own/pin-a", "Rule", "own/pin-z"))
-    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "emptied,deletes")
     assert "every rule of own is replaced: add the new rows first" in desk.err
     assert texts() == before
 
@@ -421,7 +592,7 @@ def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
 
 def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
-    assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", "--check")
+    assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
     assert "~ cards/change-pin" not in desk.out
     assert "1 changed.\n" in desk.out
     assert '"Card Services" -> "Fraud Desk"' in desk.out
@@ -431,9 +602,11 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     ("heading", "text", "message"),
     [
         ("Queue", "Fraud Desk 50; Fraud Desk 50", '"Fraud Desk" is there twice'),
-        ("Queue", "crd-01", '"crd-01" is not a queue of this Environment; did you mean "Card Services"?'),
+        ("Queue", "crd-001", '"crd-001" is not a queue of this Environment; did you mean "crd-01"?'),
+        ("Queue", "Fraud Desk, crd-01", '"Fraud Desk, crd-01" is not a queue of this Environment'),
+        ("Queue", "Fraud Desk 80, crd-01 20", "write Fraud Desk 80; crd-01 20"),
         ("Queue", "Fraud\u00a0Desk", "has a no-break space"),
-        ("customerTier", "1234567890123456", "a number of more than 15 digits"),
+        ("customer tier", "1234567890123456", "a number of more than 15 digits"),
     ],
 )
 def test_what_a_program_or_a_person_gets_wrong_is_named(desk: Program, heading: str, text: str, message: str) -> None:
@@ -475,13 +648,83 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(desk: Program)
     del book["prod"]
     book.save("t.xlsx")
     assert 3 == desk("table", "-e", "prod", "--from", "t.xlsx")
-    assert "How to edit!A1: no heading of this row says of what the table is" in desk.err
+    assert "How to edit!A1: row 1 must contain the headings of the table, such as Rule, Queue and" in desk.err
 
 
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
     Path("manifests/cards.yaml").chmod(0o444)
-    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert "nothing was written: manifests/cards.yaml is read-only" in desk.err
     assert texts() == before
+
+
+def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> None:
+    edit(desk, set_cell("cards/change-pin", "language", "German; French"))
+    rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
+    cells = {cell for row in rows for cell in row}
+    assert "customer tier" in rows[0]
+    assert {"Gold; Platinum", "German; German (Austria); German (Switzerland); German (Germany)"} <= cells
+    assert "Lost or stolen card" in cells
+    assert not {"de", "en", "cancel_transfer"} & cells
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
+    by_label = texts()
+    assert "in: [de, fr]" in by_label["manifests/cards.yaml"]
+    shutil.rmtree("manifests")
+    shutil.copytree(BANK, "manifests")
+    edit(desk, set_cell("cards/change-pin", "language", "de; fr"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
+    assert texts() == by_label
+
+
+def test_headings_are_names_or_labels(desk: Program) -> None:
+    edit(desk, lambda rows: rows[0].__setitem__(rows[0].index("customer tier"), "customerTier"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.out == "The table has no edits.\n"
+
+
+def test_a_table_with_names_has_no_edits(desk: Program) -> None:
+    """The labels of a table can all be replaced by the names that they stand for."""
+    assert 0 == desk("-v", "table", "-e", "prod", "--out", "v.csv")
+    assert 0 == desk("table", "-e", "prod", "--out", "t.csv")
+    assert Path("v.csv").read_bytes() == Path("t.csv").read_bytes()
+
+
+LABELS = """apiVersion: routing/v1
+kind: Attributes
+name: own
+attributes:
+  language:
+    values: {de: German, german: Deutsch, en: de, fr: Same, it: Same}
+"""
+
+
+def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
+    """`de` is a name and a label, two values have the label Same, and a rule has the undeclared value Deutsch."""
+    path = own_rules()
+    Path("manifests/attributes.yaml").write_text(LABELS, encoding="utf-8")
+    values = ("de", "german", "en", "fr", "it", "Deutsch")
+    rules = [
+        f"  - key: {value.lower()}-x\n    name: {value}\n    intent: a\n    queue: A\n    priority: {number}\n"
+        f"    when: [{{attribute: language, equals: {value}}}]\n"
+        for number, value in enumerate(values)
+    ]
+    path.write_text(CARDS[: CARDS.index("  # All")] + "".join(rules), encoding="utf-8")
+    edit(desk, lambda _: None)
+    rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
+    at = rows[0].index("language")
+    assert [row[at] for row in rows[1:]] == ["German", "german", "en", "fr", "it", "Deutsch"]
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.out == "The table has no edits.\n"
+
+
+def test_a_table_with_other_labels_is_of_other_rules(desk: Program) -> None:
+    """With exchanged labels, the same cells would mean other values."""
+    edit(desk, set_cell("cards/change-pin", "language", "German"))
+    path = Path("manifests/attributes.yaml")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("de: German\n", "de: French\n").replace("fr: French\n", "fr: German\n"), encoding="utf-8"
+    )
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")

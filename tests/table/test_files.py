@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from time import process_time
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -198,6 +201,76 @@ def test_merged_cells_are_refused_by_name(prefix: str) -> None:
     data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", f"</sheetData>{merged}".encode())
     with pytest.raises(SheetError, match="prod!B2:B3: these cells are merged"):
         read_xlsx(data)
+
+
+HOSTILE: dict[str, Callable[[int], bytes]] = {
+    "merged cells without an end": lambda size: b"</sheetData><!--" + b"<mergeCell " * size + b"-->",
+    "merged cells": lambda size: b'</sheetData><mergeCells><mergeCell ref="' + b"A" * size + b'"/></mergeCells>',
+    "headers of pages": lambda size: (
+        b"</sheetData><headerFooter><oddHeader>" + b"&amp;L&amp;C&amp;R" * size + b"</oddHeader></headerFooter>"
+    ),
+    "spaces": lambda size: b'<row r="9"><c t="inlineStr"><is><t>a' + b" " * size + b"b</t></is></c></row></sheetData>",
+    "opening brackets": lambda size: b"</sheetData><!--" + b"[" * size + b"-->",
+    "attributes": lambda size: b"</sheetData><x " + b" ".join(b'a%d="b"' % number for number in range(size)) + b"/>",
+    "levels": lambda size: b"</sheetData>" + b"<x>" * size + b"</x>" * size,
+    "cells": lambda size: b'<row r="9">' + b'<c t="inlineStr"><is><t></t></is></c>' * size + b"</row></sheetData>",
+    "rows": lambda size: b"".join(b'<row r="%d"/>' % number for number in range(9, 9 + size)) + b"</sheetData>",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_time_of_a_workbook_grows_with_its_size(kind: str) -> None:
+    """Eight times the size takes about eight times the time of the processor, not 64 times."""
+
+    def cost(size: int) -> float:
+        data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", HOSTILE[kind](size))
+        runs = []
+        for _ in range(3):
+            start = process_time()
+            with suppress(SheetError):
+                read_xlsx(data)
+            runs.append(process_time() - start)
+        return min(runs)
+
+    assert cost(8 * 4_000) < 24 * cost(4_000) + 0.05
+
+
+def test_the_time_of_a_number_format_grows_with_its_size() -> None:
+    def cost(size: int) -> float:
+        start = process_time()
+        formats = b'<numFmts><numFmt numFmtId="170" formatCode="' + b"[" * size + b'"/></numFmts><fonts'
+        read_xlsx(_with_part("xl/styles.xml", b"<fonts", formats))
+        return process_time() - start
+
+    assert cost(400_000) < 24 * cost(50_000) + 0.05
+
+
+def test_a_document_type_is_refused() -> None:
+    """Its entities could make a small file large."""
+    entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet'
+    data = _with_part("xl/worksheets/sheet1.xml", b"<worksheet", entities)
+    with pytest.raises(SheetError, match="not a workbook"):
+        read_xlsx(data)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (b'<c r="B3" t="n"><v>0.6</v></c>', "0.6"),
+        (b'<c r="B3"><v>10</v></c>', "10"),
+        (b'<c r="B3"><v>1.0</v></c>', "1"),
+        (b'<c r="B3"><v>1E-3</v></c>', "0.001"),
+        (b'<c r="B3" t="b"><v>1</v></c>', "true"),
+        (b'<c r="B3" t="str"><v> a </v></c>', "a"),
+        (b'<c r="B3" t="inlineStr"><is><r><t>a</t></r><r><t>b</t></r><rPh><t>c</t></rPh></is></c>', "ab"),
+        (b"<c><v>7</v></c>", "7"),
+        (b'<c r="B3"/>', ""),
+    ],
+)
+def test_the_kinds_of_cells(cell: bytes, text: str) -> None:
+    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c>' + cell + b"</row></sheetData>"
+    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
+    assert read_xlsx(data).rows[1][1].text == text
 
 
 @pytest.mark.parametrize("blank", [0, 3])

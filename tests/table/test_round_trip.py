@@ -16,10 +16,11 @@ from reconciler.desired.desired import desire_offline
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.manifest.yaml_writer import format_flow, format_scalar
+from reconciler.model.rule import Rule
 from reconciler.table.cells import write_name
 from reconciler.table.compare_sheet import TableEdits, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
-from reconciler.table.rows import NAME
+from reconciler.table.rows import NAME, Column, conditions_by_attribute
 from reconciler.table.sheet import Sheet, SheetError, read_csv, write_csv
 from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
@@ -29,17 +30,19 @@ ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acm
 VALUES = [
     text for text in HOSTILE_NAMES.values() if text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 ]
-QUEUES = ["A", "B b", "C-c", "Über & Söhne", "=1+1", "Q 5", "Mar 1"]
+NUMBERS = [-1, 0, 2, 3.5, -0.25, 1e-7, 10**17, 123456789012345]
+QUEUES = ["A", "B b", "C-c", "Über & Söhne", "=1+1", "Q 5", "Mar 1", "-x", "@home", "_x0041_", "Q 1e5"]
 OPERATORS: dict[str, Callable[[Random], Any]] = {
-    "equals": lambda random: random.choice([*VALUES, 1, 0.5, "5"]),
+    "equals": lambda random: random.choice([*VALUES, *NUMBERS, "5"]),
     "notEquals": lambda random: random.choice(VALUES),
-    "in": lambda random: random.sample([*VALUES, 2, 3.5], random.randint(0, 3)),
-    "notIn": lambda random: random.sample(VALUES, 2),
+    "in": lambda random: random.sample([*VALUES, *NUMBERS], random.randint(0, 3)),
+    "notIn": lambda random: random.sample([*VALUES, *NUMBERS], 2),
     "contains": lambda random: random.choice(VALUES),
     "notStartsWith": lambda random: random.choice(VALUES),
     "exists": lambda _: True,
     "notExists": lambda _: True,
-    "greaterThan": lambda random: random.choice([1, 0.25, -3, "7"]),
+    "greaterThan": lambda random: random.choice([1, 0.25, -3, "7", 1e-7, 10**20]),
+    "lessThanOrEqual": lambda random: random.choice([-1, 12.5, "-7"]),
     "between": lambda random: [1, random.choice([0.5, 2, 10**6])],
 }
 
@@ -56,19 +59,19 @@ def a_rule(random: Random, key: str) -> dict[str, Any]:
     if random.random() < 0.1:
         rule["belowConfidence"] = 0.9
     items = []
-    for attribute in random.sample(["tier", "Queue", "naïve name", "9"], random.choice([0, 1, 2])):
+    for attribute in random.choices(["tier", "Queue", "naïve name", "9"], k=random.choice([0, 1, 2, 3])):
         operator = random.choice(list(OPERATORS))
         items.append({"attribute": attribute, operator: _escaped(OPERATORS[operator](random))})
     if items or len(rule) == 2:
         rule["when"] = items
     if random.random() < 0.2:
         rule["targets"] = [
-            {"queue": queue, "weight": random.choice([1, 2.5, 80])} for queue in random.sample(QUEUES, 2)
+            {"queue": queue, "weight": random.choice([1, 2.5, 80, 1e-7, 10**20])} for queue in random.sample(QUEUES, 2)
         ]
     else:
         rule["queue"] = random.choice(QUEUES)
     if random.random() < 0.5:
-        rule["priority"] = random.randint(-5, 50)
+        rule["priority"] = random.choice([-5, 0, 17, 2**31 - 1, -(2**31)])
     if random.random() < 0.1:
         rule["enabled"] = False
     return rule
@@ -154,6 +157,36 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     (tmp_path / "hand").mkdir()
     hand = Desk(tmp_path / "hand", by_hand)
     assert hand.rows[1:] == [row[:-1] + hand.rows[at][-1:] for at, row in enumerate(rows) if at]
+
+
+@pytest.mark.parametrize("seed", range(2_000 if FULL else 100))
+def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(seed: int, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, manifests_of(Random(seed)))
+    table = desk.current.table
+    for column in table.columns:
+        if not column.is_editable:
+            continue
+        for source in table.rows:
+            rows = desk.rows
+            at = rows[0].index(column.heading)
+            for row in rows[1:]:
+                row[at] = source.cells[column]
+            edits = desk.compare(read_csv(write_csv(rows).encode()))
+            rules = {row.entry.name: row.rule for row in edits.edited if row.entry}
+            for target in table.rows:
+                edited = rules.get(target.entry.name, target.entry.rule)
+                assert meaning_in(column, edited) == meaning_in(column, source.entry.rule)
+
+
+def meaning_in(column: Column, rule: Rule) -> object:
+    """Return what the cells of a column state about a rule."""
+    if column.heading == "Priority":
+        return rule.priority
+    if column.heading == "On":
+        return rule.enabled
+    if column.heading == "Queue":
+        return sorted(map(str, rule.targets))
+    return frozenset(conditions_by_attribute(rule).get(column.attribute, ()))
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))

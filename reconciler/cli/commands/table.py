@@ -3,14 +3,17 @@
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
+from reconciler.checks.edit_effects import EditEffects, find_edit_effects
 from reconciler.cli.arguments import requires_extra
+from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.export import replace_files
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.files import write_text
@@ -24,8 +27,10 @@ from reconciler.export.update_manifest import find_unintended_changes
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Scalar
+from reconciler.plan.guards import apply_allowance, count_deletes
+from reconciler.plan.plan import GuardResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
 from reconciler.render.colour import Style
@@ -33,13 +38,16 @@ from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
 from reconciler.render.impact import summarize_impact
 from reconciler.render.text.behaviour import impact_lines
+from reconciler.render.text.findings import findings_text
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
 from reconciler.table.sheet import BYTE_ORDER_MARK, Sheet, SheetError, read_csv, write_csv
+from reconciler.table.vocabulary import column_values
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
+from reconciler.text.suggest import suggest
 from reconciler.traffic.sample import TrafficSample
 
 _FORMATS: Final = ("csv", "xlsx", "html")
@@ -49,6 +57,9 @@ _REFUSED_FILES: Final = {
     rb"\s*<": "HTML is for reading",
 }
 """Files that are not tables, by the pattern of their first bytes."""
+_ALLOWED: Final = ("tests", "promises", "emptied", "deletes")
+"""What --allow lifts: broken route tests and promises, and the guards of the same name."""
+_MOST_SHOWN: Final = 20  # findings of one kind
 _HELP: Final = (
     "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
     "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
@@ -62,6 +73,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="FILE", help="write the table there instead of to stdout")
     add("--from", dest="edited", metavar="FILE", help="read an edited table, and write its edits into the manifests")
     add("--check", action="store_true", help="with --from: write nothing, and say what would change")
+    allow = f"with --from: write all the same, although the edits break this: {', '.join(_ALLOWED)}; may be repeated"
+    add("--allow", action="append", metavar="NAME,...", default=[], help=allow)
     add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows shares of callers")
     add("--detailed-exitcode", action="store_true", help="with --from: exit 2 if there are edits")
     parser.epilog = _HELP
@@ -76,8 +89,9 @@ class CurrentRules(NamedTuple):
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if options.edited is None and (options.check or options.detailed_exitcode):
-        raise UsageError("--check and --detailed-exitcode go with --from FILE")
+    if options.edited is None and (options.check or options.detailed_exitcode or options.allow):
+        raise UsageError("--check, --allow and --detailed-exitcode go with --from FILE")
+    _read_allowed(options)
     if options.edited is not None and (options.out or options.format):
         raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
     session = open_session(options, output)
@@ -96,14 +110,10 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     queues = tuple(resolver.queues_by_id.values())
     tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
     shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
-    table = build_table(desired, resolver.names, shares)
-    values: dict[str, Sequence[Scalar]] = {column.attribute: () for column in table.columns if column.attribute}
-    declared = manifests.declared_attributes.items()
-    values |= {name: sorted(entry.canonical_values, key=str) for name, entry in declared}
-    intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
-    values |= {environment.attributes.intent: intents, environment.attributes.confidence: ()}
+    values = column_values(manifests, environment, desired)
+    table = build_table(desired, resolver.names, values, shares)
     by_name = group_pairs((queue.name, queue) for queue in queues)
-    return CurrentRules(tenant, table, Vocabulary(by_name, aliases, values))
+    return CurrentRules(tenant, table, Vocabulary(by_name, aliases))
 
 
 def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
@@ -135,56 +145,148 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     fixed = {"Queue": sorted(map(write_name, current.vocabulary.queues)), "On": [YES, NO]}
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
-        values = map(write_scalar, current.vocabulary.values.get(column.attribute, ()))
-        if choices := fixed.get(column.heading) or [*values]:
+        values = current.table.values.get(column.attribute)
+        shown = [write_scalar(values.shown(each), values.spellings) for each in values.offered] if values else []
+        if choices := fixed.get(column.heading) or shown:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
 
 
 def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
-    names, desired = current.vocabulary.values, current.tenant.desired
+    desired = current.tenant.desired
     first = "lowest" if desired.evaluation == "lowest-first" else "highest"
     lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
     lines += [("Priority", f"a whole number; the {first} is tried first"), ("On", f"{YES} or {NO}")]
     lines += [("Queue", "a name from the list; several with weights: Cards 80; General 20"), ("", "")]
-    lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX, ("", "")]
+    lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX]
+    lines += [("confidence", "a comparison with numbers from 0 to 1, such as >= 0.6"), ("", "")]
     lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
     lines += [("A removed row", "deletes the rule")]
-    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Attribute", "Label")]
-    return lines + [(write_scalar(name), desired.labels.name(name)) for name in names]
+    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Column", "Attribute")]
+    return lines + [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
+
+
+def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
+    """Return the names of --allow. Raises UsageError for an unknown one."""
+    names = [name.strip() for listed in options.allow for name in listed.split(",")]
+    for name in names:
+        if name not in _ALLOWED:
+            hint = suggest(name, _ALLOWED)
+            raise UsageError(
+                f"--allow {sanitize(name)}: write one of {', '.join(_ALLOWED)}{f'; {hint}' if hint else ''}"
+            )
+    return frozenset(names)
 
 
 def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
-    """Write the edits of a table, or say what they would be."""
+    """Write the edits of a table, or say what they would be. Raises CxrouteError."""
     say, sheet = session.output.result, _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not any(edits):
         say("The table has no edits.\n")
         return 0
-    if len(edits.removed) > max(3, len(current.table.rows) // 2):
-        remedy = "Copy the whole sheet, with the rows that a filter hides; to delete most rules, edit the manifests"
-        raise RefusedError(f"nothing was written: {len(edits.removed)} of the rules have no row. {remedy}")
+    _refuse(session, options, _removals(session, current, edits))
     writer = ManifestWriter(session.manifests, current.tenant)
     texts = writer.write(edits)
     manifests, after = _prove(session, writer, texts)
     others = _find_others(session, manifests)
+    effects = _find_effects(session, manifests, others)
     session.print_banner()
     if session.output.loudness != "quiet":
         say("".join(f"{line}\n" for line in _edit_lines(edits, writer, session.output.paint)))
     numbers = Counter("changed" if row.entry else "new" for row in edits.edited) | Counter(removed=len(edits.removed))
     say(f"{', '.join(f'{numbers[word]} {word}' for word in ('changed', 'new', 'removed') if numbers[word])}.\n\n")
     _print_impact(session, current, after)
-    for name, count in others.items():
-        say(f"{name} gets {pluralize(count, 'changed rule')} too: its rules are in the same files.\n")
+    if others:
+        listed = ", ".join(f"{name} ({pluralize(count, 'rule')})" for name, count in others.items())
+        say(f"These environments change too, because their rules are in the same files: {listed}.\n")
+    say("".join(_effect_lines(effects, session.output.paint)))
+    _refuse(session, options, _broken(effects))
     words = session.command_line
     if options.check:
-        say(f"Nothing was written. To write this: {words.command('table', '--from', options.edited)}\n")
+        say(f"Nothing was written. To write this: {_again(session, options, _read_allowed(options))}\n")
     else:
         replace_files(texts, session.manifests)
         say("".join(f"wrote {sanitize(file)}\n" for file in texts))
         say(f"Next: {words.command('validate')}, then {words.command('plan')}\n")
     return PENDING if options.detailed_exitcode else 0
+
+
+def _again(session: Session, options: argparse.Namespace, allowed: Container[str]) -> str:
+    """Return the command that writes the edits."""
+    listed = [name for name in _ALLOWED if name in allowed]
+    names = ["--allow", ",".join(listed)] if listed else []
+    return session.command_line.command("table", "--from", options.edited, *names)
+
+
+def _find_effects(session: Session, after: Manifests, others: Iterable[str]) -> EditEffects:
+    """Return the route tests and promises that the edits break, in all changed environments. Raises SheetError."""
+    environments = [session.environment, *(session.manifests.environment(name) for name in others)]
+    try:
+        return find_edit_effects(session.manifests, after, environments)
+    except ManifestError as error:
+        raise _invalid(error) from None
+
+
+def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
+    """Yield what the edits break, under one heading for each kind."""
+    listed = {
+        "These edits break {}:": ("route test", effects.broken_tests),
+        "These edits break {} of severity error:": ("promise", effects.broken_promises),
+        "These edits cause {}:": ("warning", effects.new_findings),
+    }
+    for heading, (noun, findings) in listed.items():
+        if findings:
+            yield f"{heading.format(_count(findings, noun))}\n{findings_text(findings[:_MOST_SHOWN], style)}"
+        if len(findings) > _MOST_SHOWN:
+            yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
+    if count := effects.failed_before:
+        verb = "fails" if count == 1 else "fail"
+        yield f"{pluralize(count, 'route test or promise')} {verb} without these edits, too: see cxroute test.\n"
+    if count := effects.repaired:
+        verb = "passes" if count == 1 else "pass"
+        yield f"{pluralize(count, 'failing route test or promise')} {verb} with these edits.\n"
+
+
+def _count(findings: Sequence[Finding], noun: str) -> str:
+    """Return the number of tests, promises or rules: one may have another destination in each environment."""
+    return pluralize(len({finding.source for finding in findings}), noun)
+
+
+def _broken(effects: EditEffects) -> Iterator[tuple[str, str]]:
+    """Yield what the edits break, each with its name for --allow."""
+    if effects.broken_tests:
+        yield "tests", f"the edits break {_count(effects.broken_tests, 'route test')}"
+    if effects.broken_promises:
+        yield "promises", f"the edits break {_count(effects.broken_promises, 'promise')}"
+
+
+def _removals(session: Session, current: CurrentRules, edits: TableEdits) -> Iterator[tuple[str, str]]:
+    """Yield the guards that the removed rows break, each with its name for --allow."""
+    environment, managed, removed = session.environment, len(current.table.rows), len(edits.removed)
+    off = sum(row.entry.rule.enabled and not row.rule.enabled for row in edits.edited if row.entry)
+    remedy = ": copy the whole sheet, with the rows that a filter hides" if removed else ""
+    emptied = f"the table has no row of any rule of the manifests{remedy}"
+    deletes = count_deletes(removed, off, managed, environment)
+    results = (
+        GuardResult(name="emptied", value=removed, limit=managed - 1, ok=removed < managed, message=emptied),
+        replace(deletes, message=f"the table {deletes.message}{remedy}"),
+    )
+    for result in results if managed else ():
+        if not apply_allowance(result, environment, utc_now()).ok:
+            yield result.name, result.message
+
+
+def _refuse(session: Session, options: argparse.Namespace, problems: Iterable[tuple[str, str]]) -> None:
+    """Raise SheetError for a broken route test, and RefusedError for another problem that --allow does not lift."""
+    allowed = _read_allowed(options)
+    refused = {name: message for name, message in problems if name not in allowed}
+    if not refused:
+        return
+    command = _again(session, options, {*allowed, *refused})
+    message = f"nothing was written: {'; '.join(refused.values())}.\nIf this is intended: {command}"
+    raise SheetError(message) if "tests" in refused else RefusedError(message)
 
 
 def _read_sheet(path: Path) -> Sheet:
@@ -208,13 +310,17 @@ def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -
         manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in texts.items()})
         after, _ = desire_offline(manifests, session.environment)
     except ManifestError as error:
-        first = next(finding for finding in error.findings if finding.severity == "error")
-        where = f"{first.source.file}: " if first.source else ""
-        reason = f"the manifests would be invalid: {where}{sanitize(first.message)}"
-        raise SheetError(f"nothing was written: {reason}") from None
+        raise _invalid(error) from None
     if different := find_difference(writer.expected, after):
         raise CxrouteError(f"nothing was written: {different} would not get the values of the table")
     return manifests, after
+
+
+def _invalid(error: ManifestError) -> SheetError:
+    """Return the error for edits of which the manifests become invalid."""
+    first = next(finding for finding in error.findings if finding.severity == "error")
+    where = f"{first.source.file}: " if first.source else ""
+    return SheetError(f"nothing was written: the manifests would be invalid: {where}{sanitize(first.message)}")
 
 
 def _find_others(session: Session, after: Manifests) -> dict[str, int]:
@@ -260,5 +366,5 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     traffic = measure_traffic(difference, old, new, sample) if sample else None
     queues = current.tenant.resolver.names
     summary = summarize_impact(difference, queues, before.labels, traffic, session.limits.cases)
-    scope = "By the manifests alone; holds and rules of the tenant that are not managed are known to `plan`:"
+    scope = f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include them):"
     session.output.result("".join(f"{line}\n" for line in [scope, *impact_lines(summary, session.output.paint)]))

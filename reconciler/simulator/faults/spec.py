@@ -36,8 +36,9 @@ class FaultCall:
 
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<resource>token|discovery|rules|rule|queues|script|context)?\s*"
-    r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
+    r"(?:(?P<method>\*|GET|POST|PUT|PATCH|DELETE)\s*)?"
+    r"(?:(?P<resource>token|discovery|rules|rule|queues|script|context)\s*)?"
+    r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+))?"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
 _COUNTS: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")

@@ -1,0 +1,76 @@
+"""The values of an attribute's column: which ones its cells may have, and the labels by which people read them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Literal
+
+from reconciler.manifest.documents import TYPE_PHRASES, fits_type
+from reconciler.model.rule import EQUALITIES, RANGES, SETS, Condition, Scalar
+from reconciler.text.escape import quote_name
+
+ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
+
+_NOT_A_CONFIDENCE: Final = "has a value that is not a confidence, a number from 0 to 1"
+
+
+@dataclass(frozen=True)
+class ColumnValues:
+    """What the cells of one attribute may say."""
+
+    attribute: str
+    heading: str = ""
+    kind: ValueKind = "any"
+    offered: Sequence[Scalar] = ()  # the declared values; without one, a cell may have any value
+    used: frozenset[Scalar] = frozenset()  # the values of the rules, also undeclared ones
+    labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
+
+    @property
+    def is_numeric(self) -> bool:
+        """Return whether the values are numbers."""
+        return self.kind in ("confidence", "number")
+
+    @cached_property
+    def spellings(self) -> dict[str, Scalar]:
+        """Return the known texts of cells, each with its value: labels, and the values themselves."""
+        by_label: dict[str, Scalar] = {label: value for value, label in self.labels.items()}
+        return by_label | {str(value): value for value in (*self.offered, *sorted(self.used, key=str))}
+
+    def shown(self, value: Scalar) -> Scalar:
+        """Return the label of a value, or the value."""
+        return self.labels.get(value, value) if isinstance(value, str) else value
+
+    def value_of(self, text: str) -> str:
+        """Return the value with a label, or the text itself."""
+        value = self.spellings.get(text, text)
+        return value if isinstance(value, str) else text
+
+    def refuse(self, condition: Condition) -> str:
+        """Return why a cell must not have a condition; empty if it may."""
+        if condition.operator in EQUALITIES | SETS:
+            find_problem: Callable[[Scalar], str] = self._refuse_value
+        elif condition.operator in RANGES and self.kind == "confidence":
+            find_problem = _refuse_bound
+        else:
+            return ""
+        return next(filter(None, map(find_problem, condition.values)), "")
+
+    @cached_property
+    def _offered(self) -> frozenset[Scalar]:
+        return frozenset(self.offered)
+
+    def _refuse_value(self, value: Scalar) -> str:
+        if value in self.used:
+            return ""
+        if self.kind == "confidence":
+            return _refuse_bound(value)
+        if self.offered and value not in self._offered:
+            return f"{quote_name(str(value))} is not a known value"
+        if self.kind != "any" and not fits_type(value, self.kind):
+            return f"has a value that is not {TYPE_PHRASES[self.kind]}"
+        return ""
+
+
+def _refuse_bound(value: Scalar) -> str:
+    is_share = not isinstance(value, str) and 0 <= value <= 1
+    return "" if is_share else _NOT_A_CONFIDENCE
