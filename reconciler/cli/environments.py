@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Final, Literal
 
 from reconciler.apply.settings import Result
+from reconciler.cli.base import announce_base
 from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
@@ -94,6 +95,7 @@ class EnvironmentSelection:
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
         manifests = load_selected_manifests(options, options.environment)
+        announce_base(manifests, output)
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         nothing = ""
         if options.shard is not None:
@@ -108,6 +110,7 @@ class EnvironmentSelection:
     def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
+        announce_base(manifests, output)
         names = (choose_environment(manifests, name).name,)
         return cls(manifests=manifests, names=names, options=options, output=output)
 

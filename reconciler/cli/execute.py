@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.apply.progress import ApplyReport
+from reconciler.cli.base import NO_BASE
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
 from reconciler.cli.files import ignored_by_git, journal_path
@@ -21,7 +22,6 @@ from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, r
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, apply_plan
 from reconciler.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.plan.plan import Plan, PlanOptions
@@ -111,8 +111,9 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             sample = load_traffic(path, session.environment.attributes, session.environment.max_sample_age)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
-    if isinstance(before := session.manifests.base, Finding):
-        raise RefusedError(f"who must consent is not known. {before.message}")
+    base = session.manifests.base
+    if base and base.problem and not base.is_default:
+        raise RefusedError(f"who must consent is not known: {base.name} cannot be read: {base.problem}")
     options = replace(reviewed.options, prune=session.options.prune)
     if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
         options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
@@ -121,7 +122,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change (a directory or a git revision): for a changed fallback, and for owners"
+    base = "the manifests before the change, a directory or a git revision: for a changed fallback, and for owners"
+    base += f" (default: the merge base with the default branch; {NO_BASE}: no comparison)"
     parser.add_argument("--base", metavar="DIR|REV", help=base)
     parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
     journal = "the journal with that run (default: as for `cxroute history`)"
@@ -162,5 +164,5 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
         if finding.code == REAPPLIED:
             yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
     if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
-        command_line = replace(session.command_line, options=PlanOptions(), undo=None)
+        command_line = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
         yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"
