@@ -124,13 +124,13 @@ def _load_default(directory: str, manifests: Manifests) -> BaseManifests:
 
 def _find_default(repository: GitRepository) -> tuple[str, str]:
     """Return the name and the commit of the state before the change: the merge base with the default branch."""
-    branch = repository.find_default_branch()
-    if branch is None and repository.is_detached():
-        raise _NotComparedError("this clone has no default branch")
     try:
         head = repository.find_commit("HEAD")
     except GitError:
         raise _NotComparedError("the repository has no commit yet") from None
+    branch = repository.find_default_branch()
+    if branch is None and repository.is_detached():
+        raise _NotComparedError("this clone has no default branch")
     if branch is None or branch.commit == head:
         return "HEAD", head
     commit = repository.find_merge_base(branch.commit, head)

@@ -284,7 +284,7 @@ def test_apply_refuses_what_its_plan_shows(cxroute: Program) -> None:
     assert 0 == cxroute("apply", "--yes"), cxroute.err
     commit("before")
     write("sandbox.yaml", SANDBOX.format(least=0.5))
-    write("rules.yaml", RULES.replace("General", "Fraud"))
+    write("rules.yaml", RULES.replace("900", "800"))
     assert 4 == cxroute("apply", "--yes")
     assert "protected" in cxroute.err
     assert 0 == cxroute("apply", "--yes", "--base", "none"), cxroute.err
@@ -298,7 +298,7 @@ def test_a_saved_plan_keeps_the_base_that_was_reviewed(cxroute: Program) -> None
     assert 0 == cxroute("apply", "--yes"), cxroute.err
     root = commit("before")
     write("sandbox.yaml", SANDBOX.replace("guard", "# guard").format(least=0.5))
-    write("rules.yaml", RULES.replace("General", "Fraud"))
+    write("rules.yaml", RULES.replace("900", "800"))
     assert 0 == cxroute("plan", "--out", "plan.json"), cxroute.err
     assert root == json.loads(Path("plan.json").read_text("utf-8"))["options"]["base"]
     commit("merged")
