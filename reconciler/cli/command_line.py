@@ -81,7 +81,7 @@ def program(directory: str) -> list[str]:
     return ["cxroute", *([] if directory == "manifests" else ["-m", directory])]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """The words of this command line that a further command repeats."""
 

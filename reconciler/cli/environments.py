@@ -14,7 +14,7 @@ from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from reconciler.apply.settings import Result
 from reconciler.cli.base import announce_base
@@ -166,7 +166,7 @@ WORST: Final = (130, 64, 1, 5, 4, 3, 2)
 _NO_ROW: Final = EnvironmentRow(environment="", changes="", impact="", status="same")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentResult:
     """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
@@ -174,6 +174,7 @@ class EnvironmentResult:
     row: EnvironmentRow = _NO_ROW  # only a list has a table
     saved: str = ""  # its plan in JSON, where a list saves it
     text: str = ""  # its part of a list's output
+    error: Mapping[str, Any] | None = None  # the error that ended it, as a document
 
 
 Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
@@ -269,9 +270,10 @@ def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     states: dict[type, EnvironmentStatus] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
     state = states.get(type(error), "failed")
     detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
+    document = error_document(error)
+    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": document})
     row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
-    return EnvironmentResult(error.exit_code, row, saved)
+    return EnvironmentResult(code=error.exit_code, row=row, saved=saved, error=document)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:

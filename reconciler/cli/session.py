@@ -152,8 +152,13 @@ class Session:
     @property
     def command_line(self) -> CommandLine:
         """Return the words that a further command about this environment repeats."""
-        selection = ("-e", self.environment.name)
-        return CommandLine(self.directory, selection, self.options, self.undo_request, self.base_option)
+        return CommandLine(
+            directory=self.directory,
+            selection=("-e", self.environment.name),
+            options=self.options,
+            undo=self.undo_request,
+            base=self.base_option,
+        )
 
     def with_test_results(self) -> "Session":
         """Return the session with the results of the route tests; an undo runs none. Raises ManifestError."""

@@ -26,6 +26,7 @@ from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
+ERROR_FILE: Final = "error.json"  # of `plan --report`, in place of a plan: why there is none
 DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 _MAX_LISTED_CHANGES: Final = 5

@@ -181,7 +181,7 @@ class Edits:
         without |= {rule_id: self.before[rule_id]} if rule_id in self.before else {}
         lists = [list(rules.values()) for rules in (self.after, without)]
         outcomes = ([self._keeps(self._taker(rules, event), event) for event in self.events] for rules in lists)
-        return operator.ne(*outcomes)
+        return bool(operator.ne(*outcomes))
 
     def _taker(self, rules: list[Json], event: dict[str, Any]) -> Json | None:
         return winner(rules, (event, {}), self.evaluation)
@@ -208,8 +208,8 @@ def a_change(random: Random) -> Edits:
     stated, before = a_promise(random, rules) if rules else AuthoredPromise(), rules
     for _ in range(random.randint(1, 3)):
         before = edited(random, before) if before else before
-    lists = ({one["id"]: {**plain(one), "name": one["id"]} for one in each} for each in (before, rules))
-    edits = Edits(*lists, evaluation=evaluation, stated=stated, tested=[])
+    old, new = ({one["id"]: {**plain(one), "name": one["id"]} for one in each} for each in (before, rules))
+    edits = Edits(before=old, after=new, evaluation=evaluation, stated=stated, tested=[])
     return replace(edits, tested=random.sample(edits.events, min(random.randint(0, 2), len(edits.events))))
 
 

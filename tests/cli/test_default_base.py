@@ -80,7 +80,7 @@ def warnings(found: Any) -> list[str]:
 
 
 def before(found: Any) -> float | None:
-    return found["endpoint"] and found["endpoint"]["before"]["minConfidence"]
+    return float(found["endpoint"]["before"]["minConfidence"]) if found["endpoint"] else None
 
 
 def test_a_changed_fallback_is_compared_with_the_last_commit(repository: Program) -> None:
@@ -183,9 +183,9 @@ def test_a_document_that_comes_or_goes_is_compared(repository: Program, change: 
     else:
         Path("manifests/bot.yaml").rename("manifests/intents.yaml")
     code, found = plan(repository)
-    expected = {"add": ([], ["card", "none"]), "remove": (["card", "none"], []), "rename": None}[change]
+    changes: dict[str, Any] = {"add": ([], ["card", "none"]), "remove": (["card", "none"], []), "rename": None}
     known = found["endpoint"] and tuple(found["endpoint"][side]["knownIntents"] for side in ("before", "after"))
-    assert (0 if change == "rename" else 2, expected) == (code, known)
+    assert (0 if change == "rename" else 2, changes[change]) == (code, known)
 
 
 def test_without_a_repository_a_warning_says_what_is_not_compared(folder: Program) -> None:

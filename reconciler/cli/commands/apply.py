@@ -90,7 +90,7 @@ class _ApplyCommand:
             raise
         if report:
             await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
-        return EnvironmentResult(code, applied_row(plan, report))
+        return EnvironmentResult(code=code, row=applied_row(plan, report))
 
     async def run(self, stop: Cancellation) -> Ended:
         session = self.session
@@ -249,10 +249,11 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
         try:
             run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(run.refused(plan, refused), planned_row(plan))
+            return EnvironmentResult(code=run.refused(plan, refused), row=planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        return EnvironmentResult(0, planned_row(plan), plan_file_text(plan, "the plan") if plan.changes else "")
+        saved = plan_file_text(plan, "the plan") if plan.changes else ""
+        return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 

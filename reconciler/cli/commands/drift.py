@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
             write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
         print_drift(session, drift)
-        return EnvironmentResult(PENDING if drift.has_drift else 0, drift_row(drift))
+        return EnvironmentResult(code=PENDING if drift.has_drift else 0, row=drift_row(drift))
 
     code, reports = run_environments(selection, work)
     print_list(selection, reports, "Drift in")

@@ -44,4 +44,4 @@ def command(run: RecordedRun, journal: str | None, manifests: str) -> str:
     if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
         return ""
     words = ["--journal", journal] if journal else []
-    return CommandLine(manifests, ("-e", environment)).command("plan", "--undo", run.id, *words)
+    return CommandLine(directory=manifests, selection=("-e", environment)).command("plan", "--undo", run.id, *words)
