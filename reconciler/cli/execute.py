@@ -61,11 +61,10 @@ async def execute_plan(
     except CxrouteError as error:
         progress.end()
         recorder.given_up(str(error))
-        session.output.note("Nothing was written.")
         raise
     progress.end()
     recorder.end(report)
-    return replace(report, run_id=recorder.name)
+    return replace(report, run_id=recorder.name, who=user)
 
 
 def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:

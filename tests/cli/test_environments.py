@@ -339,7 +339,7 @@ def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) 
     found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     files = ("explore.html", "plan.html", "plan.json", "plan.md")
     each = [f"{name}/{file}" for name in ("prod-apac", "prod-emea") for file in files]
-    assert ["environments.md", *each] == found
+    assert ["environments.md", *each, "prod-us/error.json"] == found
     table = Path("out/environments.md").read_text(encoding="utf-8")
     assert "| `prod-emea` | 2 create | 2 cases |  |" in table
     assert 1 == cxroute("drift", "--all", "--report", "drift")
