@@ -14,11 +14,11 @@ from reconciler.apply.progress import ApplyReport
 from reconciler.cli.base import NO_BASE
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
-from reconciler.cli.files import ignored_by_git, journal_path
+from reconciler.cli.journal_place import journal_place, prepared_place, remote_advice
 from reconciler.cli.session import Cancellation, Session
 from reconciler.cxone.studio_client import TenantWriter
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, run_name
+from reconciler.journal.journal import Journal, Recorder, find_run, run_name
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.model.change import Applied, UnknownOutcome
@@ -52,8 +52,9 @@ async def execute_plan(
         user = next(filter(None, named), None) or getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())
-    journal = Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json)
+    place = prepared_place(session.environment)
+    name = place.reserve(run_name(plan, utc_now()))
+    journal = Journal(place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json)
     tenant, progress = session.address, session.progress
     recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step)
     try:
@@ -148,9 +149,10 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
         if journal is not None:
             raise UsageError(_JOURNAL_ALONE)
         return session
-    path = journal_path(journal)
-    recorded = read_runs(path)
-    request = UndoRequest.of(find_run(recorded, name, path), recorded, session.environment, session.address, journal)
+    place = journal_place(journal, session.environment)
+    recorded = place.read()
+    run = find_run(recorded, name, place.name, remote_advice([place]))
+    request = UndoRequest.of(run, recorded, session.environment, session.address, journal)
     request.refuse_running(utc_now())
     # The Environment's `prune: false` protects rules that are in no manifest, but the run created these.
     chosen = replace(session.options, prune=not getattr(options, "no_prune", False))

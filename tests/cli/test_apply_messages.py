@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def desk(cxroute: Program) -> Program:
         ({"lost": "General", "pin": "General"}, ["lost cards reach fraud", "pins reach cards"]),
     ],
 )
-def test_a_refusal_names_each_broken_promise(desk: Program, queues: dict[str, str], broken: list[str]) -> None:
+def test_a_refusal_names_each_broken_promise(desk: Program, queues: dict[str, Any], broken: list[str]) -> None:
     """With an example and the rule of the first."""
     write("promises.yaml", PROMISES)
     rules(**queues)
