@@ -45,7 +45,7 @@ class ObjectStore:
 
     def _open(self) -> tuple[Any, str]:
         try:
-            from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra, which only such a journal needs
+            from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         except ImportError:
             raise OSError(errno.ENOPKG, "fsspec is not installed: install cxroute[journal]") from None
         filesystem, path = url_to_fs(self.address)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec
+import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from reconciler.journal.journal import Journal
