@@ -101,6 +101,7 @@ class Recorder(StepRecorder):
     journal: Journal
     progress: Progress
     done: set[str] = field(default_factory=set)
+    announced: dict[int, PlanStep] = field(default_factory=dict)  # by identity; the steps are kept
 
     @classmethod
     def begin(
@@ -115,8 +116,19 @@ class Recorder(StepRecorder):
         journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan, journal, progress)
 
+    def announce(self, steps: Sequence[PlanStep]) -> None:
+        """Record steps together before their calls, if the journal stores entries only at a sync."""
+        if not self.journal.sink.stores_at_sync:
+            return
+        for step in steps:
+            self.intend(step)
+            self.announced[id(step)] = step
+        self.journal.sync()
+
     def intend(self, step: PlanStep) -> None:
         """Record a step before its call: the rule before and after it."""
+        if id(step) in self.announced:
+            return
         document = change_to_json(self.plan, step.change)
         fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
         self.journal.write_entry("intend", **fields, step=_kind(step))

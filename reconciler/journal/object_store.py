@@ -82,6 +82,7 @@ class ObjectSink:
     object_name: str
     lines: list[bytes] = field(default_factory=list)
     stored: int = 0  # the entries that are stored
+    stores_at_sync: bool = True
 
     @property
     def name(self) -> str:

@@ -10,6 +10,8 @@ _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without
 class JournalSink(Protocol):
     """The target of one run's entries. Each method raises OSError, whose `strerror` has the reason."""
 
+    stores_at_sync: bool  # whether entries survive a killed process only from the next sync on
+
     @property
     def name(self) -> str:
         """Return the target for messages."""
@@ -26,6 +28,8 @@ class JournalSink(Protocol):
 
 class FileSink:
     """Appends to a file, which is opened at the first entry."""
+
+    stores_at_sync = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

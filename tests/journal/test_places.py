@@ -16,6 +16,7 @@ import pytest
 
 from reconciler.journal.journal import Journal
 from reconciler.journal.places import JournalAddress, JournalFile, JournalFolder, parse_place, parse_shared_place
+from reconciler.simulator.state import TenantState
 from tests.support.program import Program, write
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -123,6 +124,30 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
     one.write_entry("tried", address="a/b")
     one.close()
     assert ["start", "intend", "intend", "tried"] == stored()
+
+
+def test_a_run_that_is_killed_in_a_wave_has_its_intended_writes_in_the_store(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the wave, before the first of them is made; each once."""
+    where = address()
+    use(where)
+    write("rules.yaml", RULES.format(queue="Cards") + "  - {intent: pin, queue: Cards}\n")
+    assert 0 == cxroute("apply", "--yes")
+    files, path = fsspec.core.url_to_fs(where)
+    seen: list[list[str]] = []
+    real = TenantState.put
+
+    def update(state: TenantState, *arguments: Any, **options: Any) -> Any:
+        newest = max(files.ls(path, detail=False))
+        entries = entries_of(files.cat_file(newest))
+        seen.append(sorted(entry["address"] for entry in entries if entry["event"] == "intend"))
+        return real(state, *arguments, **options)
+
+    monkeypatch.setattr(TenantState, "put", update)
+    write("rules.yaml", RULES.format(queue="Fraud") + "  - {intent: pin, queue: Fraud}\n")
+    assert 0 == cxroute("apply", "--yes")
+    assert [["cards/lost", "cards/pin"]] * 2 == seen
 
 
 @pytest.mark.parametrize("kind", ["folder", "address", "unknown", "missing"])
