@@ -260,7 +260,7 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
 def _base_options(
     manifests: Manifests, environment: Environment, before: FallbackPolicy | Finding | None
 ) -> tuple[str | None, FallbackPolicy | None]:
-    """Return the base for a plan's document and its fallback. A base that nobody named counts if it differs."""
+    """Return the base for a plan's document and its fallback. The default base counts if it differs."""
     base = manifests.base
     if base is None or not isinstance(before, FallbackPolicy):
         return None, None

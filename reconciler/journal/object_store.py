@@ -1,7 +1,7 @@
 """A journal at an address that fsspec opens, such as s3://bucket/prefix: one object for each run.
 
-Object stores cannot append, so an object is written anew at the end of each wave. Credentials come from the environment
-of the process alone, as the library of the store reads them.
+Object stores cannot append, so the object is replaced before and after the writes of each wave. Credentials come from the
+environment of the process alone, as the library of the store reads them.
 """
 
 import errno
@@ -47,7 +47,10 @@ class ObjectStore:
         try:
             from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         except ImportError:
-            raise OSError(errno.ENOPKG, "fsspec is not installed: install cxroute[journal]") from None
+            raise OSError(
+                errno.ENOPKG,
+                "fsspec is not installed. Install the extra `journal`; see docs/install.md, section Extras",
+            ) from None
         filesystem, path = url_to_fs(self.address)
         return filesystem, str(path).rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Where the entries of a run go: a file to which they are appended, or an object that is written anew."""
+"""Where the entries of a run go: a file to which they are appended, or an object that is replaced."""
 
 import os
 from pathlib import Path

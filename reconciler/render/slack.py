@@ -77,7 +77,7 @@ def _author(report: ApplyReport) -> str:
 
 
 def _headline(plan: Plan, behaviour: BehaviourChange) -> str:
-    """Return the conversations that moved: the first case, and the number of others."""
+    """Return the conversations that moved: the first case, and how many more there are."""
     impact = summarize_impact(behaviour, plan.queue_names, plan.labels, plan.traffic_impact, ALL_ROWS)
     first, others = impact.cases[0], len(impact.cases) - 1
     rest = f", and {pluralize(others, 'other case')}" if others else ""

@@ -127,7 +127,7 @@ def test_the_branch_of_the_remote_comes_first(folder: Program) -> None:
 
 @pytest.mark.parametrize("words", [["--base", "none"], []])
 def test_without_a_change_of_the_fallback_the_plan_is_the_same(repository: Program, words: list[str]) -> None:
-    """Its id does not depend on the commit, and another rule is no change of the endpoint."""
+    """Its id does not depend on the commit, and another rule does not change the endpoint."""
     plans = []
     for text in ("one", "two"):
         write("rules.yaml", RULES.replace("General", "Fraud"))

@@ -390,8 +390,8 @@ def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
     "text",
     ["[]", "{}", '{"error": 1}', '{"error": {"message": " "}}', '{"error": {"message": "x", "findings": [1, {}]}}'],
 )
-def test_an_unreadable_failure_is_no_error(stage: Stage, text: str) -> None:
-    """The note is written nevertheless."""
+def test_a_note_is_written_for_an_unreadable_failure(stage: Stage, text: str) -> None:
+    """Without its reason."""
     folder = Path("out/prod")
     folder.mkdir(parents=True)
     (folder / "error.json").write_text(text, encoding="utf-8")

@@ -29,7 +29,6 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.model.finding import CODES
 from reconciler.text.hosts import journal_address_problem, request_url
-from reconciler.text.redact import REDACTOR
 
 T = TypeVar("T")
 
@@ -277,8 +276,6 @@ def _check_relative_path(path: str) -> str:
 def _check_journal(text: str) -> str:
     if "://" in text:
         problem = journal_address_problem(text)
-        if "@" in text:  # no message, also not one that shows this line, repeats a password
-            REDACTOR.add(*re.split("[/:@]", text.partition("://")[2].rpartition("@")[0]))
     else:
         is_path = text.isprintable() and text and "\\" not in text and not text.startswith("~")
         problem = "" if is_path else "must be a directory, or an address such as s3://BUCKET/PREFIX"
