@@ -103,8 +103,8 @@ class Planner:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
         if not owned or plan.behaviour is None:
             return plan
-        behaviour, base = plan.behaviour, self.manifests.base
-        if isinstance(base, Manifests) and (before := base.environments.get(plan.environment)):
+        behaviour, base = plan.behaviour, self.manifests.before
+        if base and (before := base.environments.get(plan.environment)):
             types = endpoint_stage(base, before.document).context_types
             if behaviour.rests_on and types != endpoint_stage(self.manifests, self.environment).context_types:
                 behaviour = replace(behaviour, undecided=((),))  # the change itself states the types: no proof

@@ -212,6 +212,7 @@ class _ApplyRun:
             if not steps:
                 continue
             slots = asyncio.Semaphore(self.settings.concurrency)
+            self.settings.recorder.announce(steps)
             results = await asyncio.gather(*(self.run_step(step, slots) for step in steps))
             self.settings.recorder.wave()
             verdicts = {result.verdict for result in results if result is not None}

@@ -38,6 +38,7 @@ class ApplyReport:
     remaining: Plan | None = None  # a fresh plan from the last read
     first_write_altered: bool = False  # the tenant altered the first write: another run would end the same way
     run_id: str = ""  # the run's name in the journal, if one was written
+    who: str = ""  # the person who started it
     notes: tuple[str, ...] = ()  # edits since the plan, and warnings of the tenant
 
 

@@ -40,6 +40,9 @@ class Replanner(Protocol):
 class StepRecorder:
     """Records a run: each call before and after a write, and the end of each wave. This base class records nothing."""
 
+    def announce(self, steps: Sequence[PlanStep]) -> None:
+        """Prepare for the calls of these steps, which are made together."""
+
     def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
 

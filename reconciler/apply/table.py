@@ -130,6 +130,7 @@ class _TableRun:
     async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
         """Make the changes in one save, and record it for each of them."""
         steps = list(map(PlanStep, changes))
+        self.settings.recorder.announce(steps)
         for step in steps:
             self.settings.recorder.intend(step)
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice, product, starmap
 from math import inf, lcm
 from typing import Final, NamedTuple
 
@@ -31,8 +31,8 @@ from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.change import Create, is_copy_removal
-from reconciler.model.rule import RANGES, Address, Condition, Json, Target, make_condition, normalized_conditions
+from reconciler.model.change import Change, Create, is_copy_removal
+from reconciler.model.rule import RANGES, Condition, Json, Target, make_condition, normalized_conditions
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
@@ -100,6 +100,17 @@ class ConversationTable:
                 self._fulfilling[part] = sum(1 << number for number, fulfilled in enumerate(fulfils) if fulfilled)
             mask &= self._fulfilling[part]
         return mask
+
+    def is_taken_by(self, rule: tuple[RoutingEntry, RoutingEntry]) -> bool:
+        """Return whether a version of a rule takes one of the conversations; the first is the rule of the list."""
+        entry, version = rule
+        key = evaluation_key(version, self._evaluation)
+        for number in bits(self.matched(version.rule.conditions)):
+            first, second = self.winners[number]
+            rival = second if first.entry is entry else first
+            if key < rival.key:
+                return True
+        return False
 
     def moved(self, edit: RuleEdit) -> int:
         """Return the conversations that an edit moves, as a mask."""
@@ -212,32 +223,57 @@ def _edit_conditions(conditions: Conditions, confidence: str) -> Iterator[Condit
 
 def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | None:
     """Return how many changed rules no test and no promise watches; None without tests and promises."""
-    # A test watches the rule that takes its conversation: it fails if the rule is removed or has another queue. It
-    # watches a rule that takes no part any more if that rule, as it is live, matches its conversation. A promise
-    # watches a rule if an event would break it without the rule.
-    passed = [result for result in tests if isinstance(result, RouteTestResult) and not result.failure]
+    # A test watches a rule that takes its conversation after the change, or that took it before: the test may fail
+    # because of the change. A promise watches a rule that takes an event which breaks the promise with it or without
+    # it, after the change or before.
     desired = plan.desired
     if not tests and not desired.promises:
         return None
-    entries = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
+    after = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
     changes = [change for change in plan.changes if not is_copy_removal(change)]
-    watched = {result.winner.address for result in passed if result.winner}
-    table = ConversationTable(RuleIndex(()), [result.context for result in passed], desired.evaluation)
-    for change in changes:
-        if change.address not in entries and not isinstance(change, Create) and change.live.rule.enabled:
-            watched.update([change.address] if table.matched(change.live.rule.conditions) else ())
-    unwatched = [change.address for change in changes if change.address not in watched]
+    changed = [_ChangedRule.of(change, after.get(change.address)) for change in changes]
+
+    contexts = [result.context for result in tests if isinstance(result, RouteTestResult) and result.is_read]
+    table = ConversationTable(RuleIndex(list(after.values())), contexts, desired.evaluation)
+    unwatched = [rule for rule in changed if not any(map(table.is_taken_by, rule.versions))]
+
     promises = [stated.promise for stated in desired.promises if unwatched]
-    search = SingleEdits([*entries.values()] if promises else (), (), promises, desired.endpoint, desired.evaluation)
-    undecided = set[Address]()
-    for address in search.space.budget.share(unwatched, WATCH_WORK) if promises else ():
-        try:
-            if address in entries and search.breaks_promise(RuleEdit(entries[address], None)):
-                watched.add(address)
-        except UndecidedError:
-            undecided.add(address)
-    is_undecided = Counter(address in undecided for address in unwatched if address not in watched)
-    return WatchCounts(is_undecided[False], is_undecided[True])
+    entries = list(after.values()) if promises else []
+    before = [rule.before for rule in unwatched if rule.before and promises]
+    search = SingleEdits(entries, before, promises, desired.endpoint, desired.evaluation)
+    counts = Counter[bool | None]()
+    for rule in search.space.budget.share(unwatched, WATCH_WORK):
+        counts[_is_promised(search, rule)] += 1
+    return WatchCounts(counts[False], counts[None])
+
+
+class _ChangedRule(NamedTuple):
+    """A rule before and after its change; None where it takes no part in routing."""
+
+    before: RoutingEntry | None
+    after: RoutingEntry | None
+
+    @classmethod
+    def of(cls, change: Change, after: RoutingEntry | None) -> "_ChangedRule":
+        if isinstance(change, Create) or not change.live.rule.enabled:
+            return cls(None, after)
+        live, marker = change.live, change.live.marker
+        address = marker.address if marker else None
+        return cls(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id, address=address), after)
+
+    @property
+    def versions(self) -> Iterator[tuple[RoutingEntry, RoutingEntry]]:
+        """Yield the rule of the list, and the version in its place: each version that takes part in routing."""
+        for version in filter(None, self):
+            yield self.after or version, version
+
+
+def _is_promised(search: SingleEdits, rule: _ChangedRule) -> bool | None:
+    """Return whether a promise watches a rule; None if the bound of work leaves that open."""
+    try:
+        return any(starmap(search.concerns_promise, rule.versions))
+    except UndecidedError:
+        return None
 
 
 def candidate_tests(adequacy: Adequacy, resolver: OfflineQueueResolver) -> Iterator[Json]:

@@ -6,7 +6,7 @@ Offline, the rules are the desired ones; with a tenant, they are all live rules,
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
@@ -34,6 +34,8 @@ from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
 from reconciler.text.phrases import Labels
 
+_FAILED: Final = "CXR220"  # a test that can be read, and fails
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTestResult:
@@ -47,6 +49,11 @@ class RouteTestResult:
     context: Conversation  # what the rules read; unlike the conversation if the endpoint changes it
     winner: RoutingEntry | None
     failure: Finding | None
+
+    @property
+    def is_read(self) -> bool:
+        """Return whether the test could be read; otherwise it states no conversation."""
+        return self.failure is None or self.failure.code == _FAILED
 
 
 CheckResult = RouteTestResult | PromiseResult
@@ -97,16 +104,16 @@ class _RouteTestRunner:
             if actual != expected:
                 names = self.resolver.names
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
-                failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
+                failure = loaded.finding(_FAILED, message, "tests", index, hint=self._alias_hint(test, actual))
             elif self.text and (deviation := self.text.find_deviation(context, expected)):
                 dialect, reached = deviation[0], destination_phrase(deviation[1], self.resolver.names)
                 message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({dialect})"
-                failure = loaded.finding("CXR220", message, "tests", index)
+                failure = loaded.finding(_FAILED, message, "tests", index)
         except InvalidRuleError as error:
             failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
         except OpaqueConditionError as error:
             message = f"the destination is unknown: a rule has a condition that cxroute does not understand, {error}"
-            failure = loaded.finding("CXR220", message, "tests", index)
+            failure = loaded.finding(_FAILED, message, "tests", index)
         return RouteTestResult(
             environment=self.environment.name,
             document=loaded.document.name,

@@ -1,94 +1,242 @@
-"""`--base DIR|REV`: the manifests before a change, in a git revision or in a directory."""
+"""The manifests before a change: those of `--base DIR|REV`, or of the merge base with the default branch."""
 
 import os
-import subprocess
-from io import BytesIO
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha1, sha256
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
+from reconciler.cli.git import GitError, GitFile, GitRepository
+from reconciler.cli.output import Output
 from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import ManifestError, UsageError
+from reconciler.manifest.files import EXTENSIONS
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.manifest.load import BaseManifests, Manifests, load_manifests
+from reconciler.manifest.source_map import LoadedDocument
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
-from reconciler.text.escape import quote
+from reconciler.text.escape import escape_invisible, quote, sanitize
+from reconciler.text.files import read_file
 
-_GIT_PLACES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX"}
-
-
-def load_base(name: str, directory: str) -> Manifests | Finding:
-    """Return the manifests before the change, or why they cannot be compared. Raises UsageError for a wrong name."""
-    with TemporaryDirectory(prefix="cxroute-") as folder:
-        # A revision comes first: a pull request can contain a directory with the name of a revision.
-        place = _write_revision(name, directory, Path(folder, "manifests")) or Path(name)
-        if not name or not place.is_dir():
-            reason = "is not a git revision and not a directory (a revision needs git, and its history)"
-            raise UsageError(f"--base {quote(name)} {reason}")
-        try:
-            return load_manifests(place)
-        except ManifestError as error:
-            first = error.findings[0]
-            if first.code == "CXR115":  # before the first manifest
-                return Manifests(environments={})
-            path = os.path.relpath(first.source.file, place) if first.source else "."
-            where = f"{path}:{first.source.line}: " if first.source and path != "." else ""
-            return _not_compared(name, f"its manifests are invalid: {where}{first.message}")
+NO_BASE: Final = "none"  # the value of --base that compares with nothing
+_SHORT: Final = 8  # characters of a commit's name
+_LONG_HASH: Final = 64  # characters of a name in a repository with SHA-256
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
-def _write_revision(revision: str, directory: str, base: Path) -> Path | None:
-    """Write the manifests' directory, as it is in a git revision, and return it; None without such a commit."""
-    # The files are written here and not by git, which would run filters and hooks of the repository.
-    environment = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
+class _NotComparedError(Exception):
+    """The manifests before the change cannot be read, or not be compared. The text says why."""
 
-    def git(*words: str, text: bytes = b"") -> bytes:
-        command = ["git", "-C", directory, "--literal-pathspecs", *words]
-        done = subprocess.run(command, env=environment, input=text, check=True, capture_output=True, timeout=60)  # noqa: S603
-        return done.stdout
 
-    if revision.startswith("-"):  # it would be an option
+def load_base(options: Namespace, manifests: Manifests) -> BaseManifests | None:
+    """Return the manifests before the change, for commands with --base. Raises UsageError for a wrong --base."""
+    if not hasattr(options, "base") or options.base == NO_BASE:
         return None
-    try:
-        named = git("rev-parse", "--verify", "--quiet", revision).decode().strip()
-        commit = git("rev-parse", "--verify", "--quiet", f"{named}^{{commit}}").decode().strip()
-        prefix = os.fsdecode(git("rev-parse", "--show-prefix")).removesuffix("\n")
-        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).removesuffix("\n"))
-    except (OSError, subprocess.SubprocessError):
+    if options.base is not None:
+        return _load_named(options.base, options.manifests, manifests)
+    if options.undo is not None or getattr(options, "plan", None):  # neither depends on the manifests before a change
         return None
-    links = (path for path in Path(directory, "_").absolute().parents if path.is_symlink())
-    if link := next((link for link in links if link.parent.resolve().is_relative_to(top)), None):  # a change's, perhaps
-        raise UsageError(f"--base {quote(revision)}: {link} is a symbolic link, so the place before is not known")
-    base.mkdir()
+    return _load_default(options.manifests, manifests)
+
+
+def announce_base(manifests: Manifests, output: Output) -> None:
+    """Print the commit with which a plan compares, if no option names it and it concerns an endpoint."""
+    base = manifests.base
+    if base is None or not base.is_default or base.manifests is None:
+        return
+    sides = (manifests, base.manifests)
+    environments = [loaded.document for side in sides for loaded in side.environments.values()]
+    if any(environment.context.below for environment in environments):
+        output.note(f"The endpoint's fallback is compared with {base.name} (--base none: with nothing).")
+
+
+def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPolicy | Finding | None:
+    """Return the endpoint's fallback before the change, a finding if it is not known, or None if there was none.
+
+    Raises UsageError for a named base whose Environment cannot be compared.
+    """
+    has_fallback = environment.context.below is not None
     try:
-        listed = git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([prefix] if prefix else []))
-        blobs = [line.partition(b"\t") for line in listed.split(b"\0") if b" blob " in line]
-        blobs.sort(key=lambda blob: blob[0].startswith(b"120000"))  # links last: no file is written through one
-        objects = BytesIO(git("cat-file", "--batch", text=b"".join(head.split()[2] + b"\n" for head, _, _ in blobs)))
-        for head, _, name in blobs:
-            content = objects.read(int(objects.readline().split()[2]) + 1)[:-1]
-            path = base / os.fsdecode(name).removeprefix(prefix)
-            if ".." not in path.parts:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.symlink_to(os.fsdecode(content)) if head.startswith(b"120000") else path.write_bytes(content)
-    except (OSError, subprocess.SubprocessError, IndexError):
-        raise UsageError(f"--base {quote(revision)}: git cannot read the manifests of that revision") from None
-    return base
+        return _compared_fallback(base, environment)
+    except UsageError as error:
+        if not base.is_default:
+            raise
+        return _not_compared(base, str(error)) if has_fallback else None
+    except _NotComparedError as error:
+        return _not_compared(base, str(error)) if has_fallback or not base.is_default else None
 
 
-def fallback_before(base: Manifests | Finding, name: str, environment: Environment) -> FallbackPolicy | Finding:
-    """Return the endpoint's fallback before the change, or why it cannot be compared. Raises UsageError."""
-    if isinstance(base, Finding):
-        return base
-    if environment.name not in base.environments:
-        return _not_compared(name, f"it has no Environment {quote(environment.name)}")
-    before = base.environments[environment.name].document
+def _compared_fallback(base: BaseManifests, environment: Environment) -> FallbackPolicy:
+    if base.manifests is None:
+        raise _NotComparedError(base.problem)
+    if environment.name not in base.manifests.environments:
+        raise _NotComparedError(f"it has no Environment {quote(environment.name)}")
+    before = base.manifests.environments[environment.name].document
     if (before.attributes, before.context.writer) != (environment.attributes, environment.context.writer):
         field = "context.writer" if before.attributes == environment.attributes else "attributes"
         reason = f"the Environment has other `{field}` there, and rules on both cannot be compared"
-        raise UsageError(f"--base {quote(name)}: {reason}")
-    return endpoint_stage(base, before).fallback
+        raise UsageError(reason if base.is_default else f"{base.name}: {reason}")
+    return endpoint_stage(base.manifests, before).fallback
 
 
-def _not_compared(name: str, reason: str) -> Finding:
-    message = f"a change of the endpoint's fallback since --base {quote(name)} is not shown: {reason}"
+def _not_compared(base: BaseManifests, reason: str) -> Finding:
+    since = f" since {base.name}" if base.name else ""
+    message = f"a change of the endpoint's fallback{since} is not shown: {reason}"
+    if base.is_default:
+        message += ". Specify --base DIR|REV, or --base none to omit this warning"
     return Finding(code="CXR321", severity="warning", message=message)
+
+
+def _load_named(name: str, directory: str, manifests: Manifests) -> BaseManifests:
+    # A revision comes first: a pull request can contain a directory with the name of a revision.
+    place = f"--base {quote(name)}"
+    try:
+        commit = GitRepository.find(directory).find_commit(name)
+    except GitError as error:
+        if name and Path(name).is_dir():
+            return _load_directory(Path(name), BaseManifests(name=place, revision=name))
+        reason = f"is not a git revision and not a directory: {error}"
+        raise UsageError(f"{place} {reason}. Specify a revision of this clone, or a directory of manifests") from None
+    try:
+        return _load_commit(directory, commit, manifests, BaseManifests(name=place, revision=name))
+    except GitError as error:
+        raise UsageError(f"{place}: git cannot read the manifests of that revision: {error}") from None
+    except _NotComparedError as error:
+        raise UsageError(f"{place}: {error}") from None
+
+
+def _load_default(directory: str, manifests: Manifests) -> BaseManifests:
+    name = commit = ""
+    try:
+        repository = GitRepository.find(directory)
+        name, commit = _find_default(repository)
+        return _load_commit(directory, commit, manifests, BaseManifests(name=name, revision=commit, is_default=True))
+    except (GitError, _NotComparedError) as error:
+        problem = str(error)
+    return BaseManifests(name=name, revision=commit, is_default=True, problem=problem)
+
+
+def _find_default(repository: GitRepository) -> tuple[str, str]:
+    """Return the name and the commit of the state before the change: the merge base with the default branch."""
+    try:
+        head = repository.find_commit("HEAD")
+    except GitError:
+        raise _NotComparedError("the repository has no commit yet") from None
+    branch = repository.find_default_branch()
+    if branch is None and repository.is_detached():
+        raise _NotComparedError("this clone has no default branch")
+    if branch is None or branch.commit == head:
+        return "HEAD", head
+    commit = repository.find_merge_base(branch.commit, head)
+    if commit == head:
+        return "HEAD", head
+    return f"commit {commit[:_SHORT]}, the merge base with {sanitize(branch.name)}", commit
+
+
+def _load_commit(directory: str, commit: str, manifests: Manifests, base: BaseManifests) -> BaseManifests:
+    """Return the base with its manifests. Raises GitError and _NotComparedError."""
+    repository = GitRepository.find(directory)
+    links = (path for path in Path(directory, "_").absolute().parents if path.is_symlink())
+    link = next((link for link in links if link.parent.resolve().is_relative_to(repository.top)), None)
+    if link is not None:  # of a change, perhaps
+        raise _NotComparedError(f"{link} is a symbolic link, so the place before is not known")
+
+    tree = _Tree.read(repository, commit, directory, manifests)
+    if tree.is_unchanged:
+        return base.with_manifests(manifests)
+    with TemporaryDirectory(prefix="cxroute-") as folder:
+        place = Path(folder, "manifests")
+        place.mkdir()
+        tree.write(place)
+        return _load_directory(place, base)
+
+
+def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
+    try:
+        return base.with_manifests(load_manifests(place))
+    except ManifestError as error:
+        first = error.findings[0]
+        if first.code == "CXR115":  # before the first manifest
+            return base.with_manifests(Manifests(environments={}))
+        path = os.path.relpath(first.source.file, place) if first.source else "."
+        where = f"{path}:{first.source.line}: " if first.source and path != "." else ""
+        return base.with_problem(f"its manifests are invalid: {where}{first.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The manifests of a commit, compared with those of the directory, so that equal ones are not read again."""
+
+    repository: GitRepository
+    files: Sequence[GitFile]  # those to read
+    is_unchanged: bool  # whether the directory has the same manifests
+
+    @classmethod
+    def read(cls, repository: GitRepository, commit: str, directory: str, manifests: Manifests) -> "_Tree":
+        listed = _wanted_files(repository, repository.list_files(commit))
+        names = {file.path: escape_invisible(Path(directory, file.path).as_posix()) for file in listed}
+        equal = {file.path for file in listed if _has_same_content(Path(directory, file.path), file)}
+        decisive = _files_of(chain(manifests.environments.values(), manifests.profiles.values()))
+        decisive |= _files_of((*manifests.queues, *manifests.intents, *manifests.attributes))
+        others = _files_of((*manifests.rulesets, *manifests.route_tests, *manifests.promises))
+        is_unchanged = len(equal) == len(listed) and decisive | others <= set(names.values())
+        # Rules, tests and promises do not decide what the endpoint writes: of these, only changed files are read.
+        rules_alone = others - decisive
+        files = [file for file in listed if file.path not in equal or names[file.path] not in rules_alone]
+        return cls(repository, files, is_unchanged)
+
+    def write(self, place: Path) -> None:
+        """Write the files below a folder. Raises GitError and _NotComparedError."""
+        # The files are written here and not by git, which would run filters and hooks of the repository.
+        files = sorted(self.files, key=lambda file: file.is_link)  # links last: no file is written through one
+        for file, content in zip(files, self.repository.read_files(files), strict=True):
+            if ".." in file.path.parts:
+                continue
+            if content.startswith(_LFS_POINTER):
+                reason = "is a pointer of Git LFS there: specify a directory with the manifests themselves"
+                raise _NotComparedError(f"{sanitize(str(file.path))} {reason}")
+            path = place / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if file.is_link:
+                path.symlink_to(os.fsdecode(content))
+            else:
+                path.write_bytes(content)
+
+
+def _wanted_files(repository: GitRepository, files: Sequence[GitFile]) -> list[GitFile]:
+    """Return the manifests of a commit, all links, and what these lead to."""
+    links = [file for file in files if file.is_link]
+    targets = set(_link_targets(repository, links)) if links else set()
+    return [file for file in files if file.is_link or _is_manifest(file.path) or file.path in targets]
+
+
+def _link_targets(repository: GitRepository, links: Sequence[GitFile]) -> Iterator[PurePosixPath]:
+    for link, content in zip(links, repository.read_files(links), strict=True):
+        target = os.path.normpath(link.path.parent / os.fsdecode(content))
+        yield PurePosixPath(target)
+
+
+def _is_manifest(path: PurePosixPath) -> bool:
+    return path.name.endswith(EXTENSIONS) and not any(part.startswith(".") for part in path.parts)
+
+
+def _has_same_content(path: Path, file: GitFile) -> bool:
+    """Return whether a file has the content that git names by its hash; links count as changed."""
+    if file.is_link:
+        return False
+    try:
+        data = read_file(path, MAX_FILE_BYTES)
+    except OSError:
+        return False
+    algorithm = sha256 if len(file.blob) == _LONG_HASH else sha1
+    return algorithm(b"blob %d\0%b" % (len(data), data)).hexdigest() == file.blob
+
+
+def _files_of(documents: Iterable[LoadedDocument[Any]]) -> set[str]:
+    return {loaded.file for loaded in documents}

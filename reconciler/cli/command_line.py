@@ -81,7 +81,7 @@ def program(directory: str) -> list[str]:
     return ["cxroute", *([] if directory == "manifests" else ["-m", directory])]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """The words of this command line that a further command repeats."""
 
@@ -89,6 +89,7 @@ class CommandLine:
     selection: tuple[str, ...]  # the options that select the environments, such as `-e prod`
     options: PlanOptions = field(default_factory=PlanOptions)
     undo: "UndoRequest | None" = None
+    base: str | None = None  # --base; a plan without it chooses the base itself
 
     def command(self, name: str, *words: str) -> str:
         """Return a command for the same manifests, environments and options."""
@@ -97,7 +98,7 @@ class CommandLine:
         start += [word for address in options.only for word in ("--only", address)]
         start += ["--adopt"] * options.adopt + ["--keep-drift"] * options.keep_drift
         start += ["--traffic", options.traffic] if options.traffic else []
-        start += ["--base", options.base] if options.base else []
+        start += ["--base", self.base] if self.base else []
         start += ["--undo", self.undo.run.id] if self.undo else []
         return shlex.join([*start, *self._journal, *words])
 

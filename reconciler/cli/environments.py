@@ -14,9 +14,10 @@ from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from reconciler.apply.settings import Result
+from reconciler.cli.base import announce_base
 from reconciler.cli.clients import read_secret
 from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
 from reconciler.cli.files import new_folder, write_text
@@ -94,6 +95,7 @@ class EnvironmentSelection:
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
         manifests = load_selected_manifests(options, options.environment)
+        announce_base(manifests, output)
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         nothing = ""
         if options.shard is not None:
@@ -108,6 +110,7 @@ class EnvironmentSelection:
     def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
+        announce_base(manifests, output)
         names = (choose_environment(manifests, name).name,)
         return cls(manifests=manifests, names=names, options=options, output=output)
 
@@ -163,7 +166,7 @@ WORST: Final = (130, 64, 1, 5, 4, 3, 2)
 _NO_ROW: Final = EnvironmentRow(environment="", changes="", impact="", status="same")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentResult:
     """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
@@ -171,6 +174,7 @@ class EnvironmentResult:
     row: EnvironmentRow = _NO_ROW  # only a list has a table
     saved: str = ""  # its plan in JSON, where a list saves it
     text: str = ""  # its part of a list's output
+    error: Mapping[str, Any] | None = None  # the error that ended it, as a document
 
 
 Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
@@ -266,9 +270,10 @@ def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     states: dict[type, EnvironmentStatus] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
     state = states.get(type(error), "failed")
     detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
+    document = error_document(error)
+    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": document})
     row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
-    return EnvironmentResult(error.exit_code, row, saved)
+    return EnvironmentResult(code=error.exit_code, row=row, saved=saved, error=document)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:

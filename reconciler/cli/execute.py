@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.apply.progress import ApplyReport
+from reconciler.cli.base import NO_BASE
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
-from reconciler.cli.files import ignored_by_git, journal_path
+from reconciler.cli.journal_place import journal_place, prepared_place, remote_advice
 from reconciler.cli.session import Cancellation, Session
 from reconciler.cxone.studio_client import TenantWriter
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.journal.journal import Journal, Recorder, find_run, read_runs, run_name
+from reconciler.journal.journal import Journal, Recorder, find_run, run_name
 from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.model.change import Applied, UnknownOutcome
-from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, apply_plan
 from reconciler.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.plan.plan import Plan, PlanOptions
@@ -52,8 +52,9 @@ async def execute_plan(
         user = next(filter(None, named), None) or getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())
-    journal = Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json)
+    place = prepared_place(session.environment)
+    name = place.reserve(run_name(plan, utc_now()))
+    journal = Journal(place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json)
     tenant, progress = session.address, session.progress
     recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step)
     try:
@@ -61,11 +62,10 @@ async def execute_plan(
     except CxrouteError as error:
         progress.end()
         recorder.given_up(str(error))
-        session.output.note("Nothing was written.")
         raise
     progress.end()
     recorder.end(report)
-    return replace(report, run_id=recorder.name)
+    return replace(report, run_id=recorder.name, who=user)
 
 
 def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
@@ -111,8 +111,9 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
             sample = load_traffic(path, session.environment.attributes, session.environment.max_sample_age)
         if sample.digest != digest:
             raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
-    if isinstance(before := session.manifests.base, Finding):
-        raise RefusedError(f"who must consent is not known. {before.message}")
+    base = session.manifests.base
+    if base and base.problem and not base.is_default:
+        raise RefusedError(f"who must consent is not known: {base.name} cannot be read: {base.problem}")
     options = replace(reviewed.options, prune=session.options.prune)
     if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
         options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
@@ -121,7 +122,8 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change (a directory or a git revision): for a changed fallback, and for owners"
+    base = "the manifests before the change, a directory or a git revision: for a changed fallback, and for owners"
+    base += f" (default: the merge base with the default branch; {NO_BASE}: no comparison)"
     parser.add_argument("--base", metavar="DIR|REV", help=base)
     parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
     journal = "the journal with that run (default: as for `cxroute history`)"
@@ -147,9 +149,10 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
         if journal is not None:
             raise UsageError(_JOURNAL_ALONE)
         return session
-    path = journal_path(journal)
-    recorded = read_runs(path)
-    request = UndoRequest.of(find_run(recorded, name, path), recorded, session.environment, session.address, journal)
+    place = journal_place(journal, session.environment)
+    recorded = place.read()
+    run = find_run(recorded, name, place.name, remote_advice([place]))
+    request = UndoRequest.of(run, recorded, session.environment, session.address, journal)
     request.refuse_running(utc_now())
     # The Environment's `prune: false` protects rules that are in no manifest, but the run created these.
     chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
@@ -162,5 +165,5 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
         if finding.code == REAPPLIED:
             yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
     if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
-        command_line = replace(session.command_line, options=PlanOptions(), undo=None)
+        command_line = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
         yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

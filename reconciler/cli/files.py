@@ -97,11 +97,6 @@ def ignored_by_git(path: Path) -> Path:
     return path
 
 
-def journal_path(option: str | None = None) -> Path:
-    """Return the path of the journal: that of --journal, then $CXROUTE_JOURNAL, then .cxroute/journal.jsonl."""
-    return Path(option or os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
-
-
 def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:
     """Return a variable's text, or that of the file in NAME_FILE; None if neither is set. Raises `error`."""
     file = os.environ.get(f"{name}_FILE")

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from reconciler.cli.session import Session
 from reconciler.cxone.transport.request import system_error
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.plan.plan import PlanOptions
 from reconciler.render.slack import slack_message
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import is_loopback, request_url
@@ -112,6 +113,9 @@ def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) 
     """Return the message, with secrets redacted."""
     command = "validate" if isinstance(cycle.error, ManifestError) else "drift" if kind == "drift" else "plan"
     words = session.command_line.command(command)
+    if cycle.report is not None and cycle.report.run_id:  # a plan shows nothing any more
+        chosen = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
+        words = chosen.command("history", cycle.report.run_id)
     payload: dict[str, Any] = REDACTOR.redact_json(slack_message(kind, cycle, session.environment.name, words))
     return payload
 

@@ -1,11 +1,12 @@
 """Output: results on stdout, all other messages on stderr."""
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
@@ -16,6 +17,7 @@ from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
 
+_USER_INFO: Final = re.compile(r"://[^/\s\"'@]+@")
 _COLOURS = {"warning": "yellow", "error": "red"}
 
 
@@ -87,10 +89,10 @@ class Output:
         """Print findings about manifests, with carets on a terminal."""
         most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
-            stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
+            stream.write(_hide_passwords(REDACTOR.redact(findings_text(findings, self._paint(stream), most))))
             return
         text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
-        stream.write(wrap_for(REDACTOR.redact(text), stream))
+        stream.write(wrap_for(_hide_passwords(REDACTOR.redact(text)), stream))
 
     def failed(self, error: CxrouteError) -> None:
         """Print the error; under `--format json` as the one document on stdout."""
@@ -122,6 +124,11 @@ class Output:
 
     def _paint(self, stream: IO[str]) -> Style:
         return ansi_style if has_colours(stream, self.colour) else no_style
+
+
+def _hide_passwords(text: str) -> str:
+    """Return lines of manifests without the user names and passwords of addresses."""
+    return _USER_INFO.sub("://[secret]@", text)
 
 
 def error_document(error: CxrouteError) -> dict[str, Any]:

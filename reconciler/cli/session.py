@@ -18,6 +18,7 @@ from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environme
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
+from reconciler.desired.desired import endpoint_stage
 from reconciler.errors import ApiError, InterruptedRunError, ManifestError
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
@@ -111,6 +112,7 @@ class Session:
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
     failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
+    base_option: str | None = None  # --base, as in the command line
 
     @property
     def simulated(self) -> bool:
@@ -150,7 +152,13 @@ class Session:
     @property
     def command_line(self) -> CommandLine:
         """Return the words that a further command about this environment repeats."""
-        return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
+        return CommandLine(
+            directory=self.directory,
+            selection=("-e", self.environment.name),
+            options=self.options,
+            undo=self.undo_request,
+            base=self.base_option,
+        )
 
     def with_test_results(self) -> "Session":
         """Return the session with the results of the route tests; an undo runs none. Raises ManifestError."""
@@ -199,15 +207,14 @@ class Session:
 
 
 def load_selected_manifests(options: Namespace, environment: str | None, undo: str | None = None) -> Manifests:
-    """Load the manifests (for an undo the Environment alone) and those of --base. Raises ManifestError, UsageError."""
+    """Load the manifests (for an undo the Environment alone) and their base. Raises ManifestError and UsageError."""
     try:
         manifests = load_manifests(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
         manifests = load_environment(Path(options.manifests), env_name(environment))
-    base = getattr(options, "base", None)
-    return manifests if base is None else replace(manifests, base=load_base(base, options.manifests))
+    return replace(manifests, base=load_base(options, manifests))
 
 
 def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
@@ -225,7 +232,8 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         sample = load_traffic(options.traffic, chosen.attributes, chosen.max_sample_age)
     elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
         sample = declared_traffic(loaded, Path(options.manifests))
-    before = fallback_before(manifests.base, options.base, chosen) if manifests.base else None
+    before = fallback_before(manifests.base, chosen) if manifests.base else None
+    base_name, base_fallback = _base_options(manifests, chosen, before)
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -233,8 +241,8 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         prune=chosen.prune and not getattr(options, "no_prune", False),
         traffic=getattr(options, "traffic", None),
         undo=getattr(options, "undo", None),
-        base=options.base if isinstance(before, FallbackPolicy) else None,
-        base_fallback=before if isinstance(before, FallbackPolicy) else None,
+        base=base_name,
+        base_fallback=base_fallback,
     )
     return Session(
         manifests=manifests,
@@ -245,4 +253,16 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
         progress=ProgressBar(output),
         sample=sample,
         findings=(before,) if isinstance(before, Finding) else (),
+        base_option=getattr(options, "base", None),
     )
+
+
+def _base_options(
+    manifests: Manifests, environment: Environment, before: FallbackPolicy | Finding | None
+) -> tuple[str | None, FallbackPolicy | None]:
+    """Return the base for a plan's document and its fallback. The default base counts if it differs."""
+    base = manifests.base
+    if base is None or not isinstance(before, FallbackPolicy):
+        return None, None
+    same = before.settings == endpoint_stage(manifests, environment).fallback.settings
+    return (None, None) if base.is_default and same else (base.revision, before)

@@ -24,6 +24,7 @@ _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
 _MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
+DOCTOR_ADVICE: Final = "`cxroute doctor` tries each step of the login"
 _REJECTED_STATUSES: Final = (400, 401, 403)
 _WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
 _MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
@@ -102,11 +103,11 @@ def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiReque
     return ApiRequest("POST", server, server.path, headers, text.encode())
 
 
-def _credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
+def _credentials_error(credentials: ClientCredentials, answer: str) -> errors.CredentialsError:
     names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
-    text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation})"
+    text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({answer})"
     variables = ", ".join(credentials.variables) or "the credentials' variables"
-    return errors.CredentialsError(f"{text}; check {variables}")
+    return errors.CredentialsError(f"{text}; check {variables}. {DOCTOR_ADVICE}")
 
 
 class TenantLogin:
@@ -153,13 +154,13 @@ class TenantLogin:
             if self._discovery is not None:
                 self._discovery.forget_token_server()
             raise
+        answer = f"{response.call} at {server.host}: status {response.status}"
         if response.status in _REJECTED_STATUSES:
-            raise _credentials_error(self._credentials, self.explain_error(response))
+            raise _credentials_error(self._credentials, f"{answer}, {self.explain_error(response)}")
         if response.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
             self._discovery.forget_token_server()
         if response.status != HTTPStatus.OK:
-            answer = f"{response.call} at {server.host}: status {response.status}"
-            raise errors.CredentialsError(f"no token: {answer} ({self.explain_error(response)})")
+            raise errors.CredentialsError(f"no token: {answer} ({self.explain_error(response)}); {DOCTOR_ADVICE}")
         payload = as_object(response.payload)
         self.issued_tokens += issued_tokens(payload)
         return payload

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from reconciler import errors
 from reconciler.cxone import rule_json
-from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.auth import DOCTOR_ADVICE, TenantLogin
 from reconciler.cxone.discovery import SendRequest
 from reconciler.cxone.listing import read_complete_list
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
@@ -132,7 +132,9 @@ class ReadingClient:
                     return response
                 text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
                 raise _refusal_error(_CALLS[name], response.status, text)
-        raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
+        answer = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+        text = f"the tenant refuses a token that it has just issued ({answer}); check the client's rights"
+        raise errors.CredentialsError(f"{text}. {DOCTOR_ADVICE}")
 
 
 class WritingClient(ReadingClient):

@@ -117,8 +117,8 @@ class OwnedQueue(NamedTuple):
 
 def list_owned_queues(manifests: Manifests, environment: str, live: Collection[Queue]) -> frozenset[OwnedQueue]:
     """Return the queues with owners in an environment: every live queue of a name, also if it is inactive."""
-    # With --base also as they were before: a change cannot remove owners and move their callers in one step.
-    sides = (side for side in (manifests, manifests.base) if isinstance(side, Manifests))
+    # Also as they were before a change: it cannot remove owners and move their callers in one step.
+    sides = filter(None, (manifests, manifests.before))
     owned = set[OwnedQueue]()
     for alias, reference in (item for side in sides for item in resolve_aliases(side, environment).items()):
         if not isinstance(reference, QueueRef) or not reference.owners:

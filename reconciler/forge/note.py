@@ -14,16 +14,19 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.errors import RefusedError
 from reconciler.forge.forge import Forge, PipelineRun, Post, Skip
-from reconciler.forge.plan_report import PlanReport
+from reconciler.forge.plan_report import FailedPlan, PlacedError, PlanReport
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
+from reconciler.text.escape import pluralize
 from reconciler.text.json_values import list_objects, parse_object
 
 _Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
 _NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one
 
 _MAX_LISTED: Final = 10
+_MAX_ERRORS: Final = 3  # of a commit without a plan
+_EARLIER: Final = "The text below is about the plan of an earlier commit."
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
 
 
@@ -144,15 +147,18 @@ def _decide(new_body: _NewBody, reason: str, comments: Iterable[Post], desired: 
             if text is None:
                 return Skip("a newer run wrote it, or the plan was applied since")
             return WriteComment(text, comment.id) if text.strip() != body.strip() else Skip("it is up to date")
-    return Skip(reason) if reason else WriteComment(compose_comment(desired))
+    if reason:
+        return Skip(reason)
+    created = new_body(Post(0, desired.author, comment_marker(desired.environment)), desired)
+    return WriteComment(str(created))
 
 
 def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
     return None if _is_newer(comment, desired) else compose_comment(desired)
 
 
-def _outdated_body(comment: Post, desired: DesiredComment) -> str | None:
-    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired)
+def _planless_body(comment: Post, desired: DesiredComment) -> str | None:
+    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired, _EARLIER)
 
 
 def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
@@ -165,9 +171,8 @@ def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
 
 decide_plan: Final = partial(_decide, _plan_body, "")  # a plan that needs a comment
 decide_refresh: Final = partial(_decide, _plan_body, "there is nothing to report, and no comment to update")
+decide_planless: Final = partial(_decide, _planless_body, "")  # a newer commit without a plan
 decide_header: Final = partial(_decide, _headed_body, "there is no comment to update")  # a plan's outcome
-# A newer commit without a plan:
-decide_outdated: Final = partial(_decide, _outdated_body, "there is no comment that could be out of date")
 
 
 def _is_newer(comment: Post, desired: DesiredComment) -> bool:
@@ -175,14 +180,17 @@ def _is_newer(comment: Post, desired: DesiredComment) -> bool:
     return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
 
 
-def _replace_header(comment: Post, state: CommentState, desired: DesiredComment) -> str:
+def _replace_header(comment: Post, state: CommentState, desired: DesiredComment, remark: str = "") -> str:
+    """Return a comment under a new header; `remark` stands between the header and the rest, if there is a rest."""
     first, *lines = normalize_line_ends(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
+    rest = rest.lstrip("\n")
     text = desired.text.strip().replace("<!--", "<!-")  # only this function marks the header's end
+    text += f"\n\n{remark}" if remark and rest else ""
     above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
-    return _bounded(above + rest.lstrip("\n"), desired.limit)
+    return _bounded(above + rest, desired.limit)
 
 
 def _bounded(text: str, limit: int) -> str:
@@ -206,10 +214,28 @@ def request_plan(report: PlanReport, run: PipelineRun) -> CommentRequest:
     return _request(report.environment, run, CommentHeader(report.text), decide, report.plan_id)
 
 
-def request_planless(environment: str, run: PipelineRun, now: datetime) -> CommentRequest:
-    """Return the request for a commit without a plan."""
-    text = f"**No plan for {code_span(run.sha[:8])}**: the text below is for an earlier commit. The checks show why."
-    return _request(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
+def request_planless(
+    environment: str, run: PipelineRun, now: datetime, failure: FailedPlan | None = None
+) -> CommentRequest:
+    """Return the request for a commit without a plan, with its first errors. It creates a comment if there is none."""
+    reason = "its step ended without a report, and the log of the run shows why"
+    lines: list[str] = []
+    if failure and failure.errors:
+        reason = f"the manifests have {pluralize(len(failure.errors), 'error')}"
+        lines = ["", *map(_error_line, failure.errors[:_MAX_ERRORS])]
+        hidden = len(failure.errors) - _MAX_ERRORS
+        lines += [f"- and {hidden} more, which the log of the run lists"] if hidden > 0 else []
+    elif failure:
+        reason = "it failed with this error"
+        lines = _reason_lines(failure.message)
+    where = f"run of {now:%Y-%m-%d at %H:%M} UTC by @{run.actor}, {run.link}"
+    title = f"**No plan for {code_span(run.sha[:8])}**: {reason} ({where})."
+    return _request(environment, run, _header("CAUTION", title, *lines), decide_planless)
+
+
+def _error_line(error: PlacedError) -> str:
+    message = escape_markdown(" ".join(error.message.split()))
+    return f"- {code_span(error.place)}: {message}" if error.place else f"- {message}"
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentRequest:

@@ -41,6 +41,7 @@ class PipelineKind(NamedTuple):
     option: str  # "github": of `init --github`, of the templates' folder, and of docs/github.md
     forge: str  # "GitHub"
     files: tuple[str, ...]  # from the root of the repository; the template has the last part of the name
+    journal_artifact: str  # where a run's journal is, in words
 
     def read_template(self, name: str) -> str:
         """Return the text of a template."""
@@ -53,10 +54,30 @@ _AZURE_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.y
 PIPELINES: Final = {
     kind.option: kind
     for kind in (
-        PipelineKind("github", "GitHub", tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES)),
-        PipelineKind("gitlab", "GitLab", (".gitlab/cxroute.yml", ".gitlab-ci.yml")),
-        PipelineKind("azure", "Azure DevOps", tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES)),
-        PipelineKind("bitbucket", "Bitbucket", ("bitbucket-pipelines.yml",)),
+        PipelineKind(
+            "github",
+            "GitHub",
+            tuple(f".github/workflows/{name}" for name in WORKFLOW_FILES),
+            "`gh run download RUN-ID --name routing-journal-ENV-1` (of the run of Routing apply) writes journal.jsonl",
+        ),
+        PipelineKind(
+            "gitlab",
+            "GitLab",
+            (".gitlab/cxroute.yml", ".gitlab-ci.yml"),
+            "download routing-journal-ENV of the job cxroute-apply; the file is out/ENV/journal.jsonl",
+        ),
+        PipelineKind(
+            "azure",
+            "Azure DevOps",
+            tuple(f".azure-pipelines/{name}" for name in _AZURE_FILES),
+            "download routing-journal-ENV-1 of the run of routing-apply; the file is journal.jsonl",
+        ),
+        PipelineKind(
+            "bitbucket",
+            "Bitbucket",
+            ("bitbucket-pipelines.yml",),
+            "download routing-journal-ENV of the step `Apply to ENV`; the file is out/journal-ENV.jsonl",
+        ),
     )
 }
 

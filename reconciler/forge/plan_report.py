@@ -7,10 +7,10 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.plan.document import COUNTED_ACTIONS, ERROR_FILE
 from reconciler.text.files import MIB, read_file, read_text
 from reconciler.text.json_values import as_object, list_objects, number_at
 
@@ -53,6 +53,37 @@ def read_plan_report(directory: Path) -> PlanReport | None:
         is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,
     )
+
+
+class PlacedError(NamedTuple):
+    """An error in the manifests. `place` is `FILE:LINE`, or empty."""
+
+    place: str
+    message: str
+
+
+class FailedPlan(NamedTuple):
+    """Why there is no plan: each error with its place in the manifests; or the message of another failure."""
+
+    message: str
+    errors: tuple[PlacedError, ...] = ()
+
+
+def read_failure(directory: Path) -> FailedPlan | None:
+    """Return why `cxroute plan --report` wrote no plan into a directory; None if it wrote one, or no reason."""
+    error = as_object(read_json_object(directory / ERROR_FILE).get("error"))
+    message = error.get("message")
+    if not isinstance(message, str) or not message.strip():
+        return None
+    findings = [finding for finding in list_objects(error, "findings") if finding.get("severity") == "error"]
+    return FailedPlan(message, tuple(map(_placed_error, findings)))
+
+
+def _placed_error(finding: dict[str, Any]) -> PlacedError:
+    source, message = as_object(finding.get("source")), str(finding.get("message"))
+    file, line = source.get("file"), source.get("line")
+    place = f"{file}:{line}" if isinstance(file, str) and isinstance(line, int) else ""
+    return PlacedError(place, message)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The journal: an append-only record of intended writes and their results, in JSON lines. No decision depends on it."""
 
 import contextlib
-import io
 import math
 import os
 import re
@@ -10,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
@@ -18,12 +16,13 @@ from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.apply.settings import StepRecorder
 from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
+from reconciler.journal.sinks import JournalSink
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json, plan_id
 from reconciler.plan.plan import Plan
 from reconciler.text.escape import sanitize
-from reconciler.text.files import MIB, read_file
+from reconciler.text.files import MIB
 from reconciler.text.json_values import STRICT_DECODER
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -31,7 +30,6 @@ RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 LARGEST: Final = 256 * MIB  # the maximum size of a journal: some hundred thousand changes
 
 
-_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
 _VERDICT_WORDS: Final = {
     Verdict.DONE: "acknowledged",
     Verdict.RETRY: "unclear",
@@ -46,53 +44,36 @@ Progress = Callable[[str, int, int], None]  # gets a noun, the number that is do
 
 
 class Journal:
-    """Appends entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
+    """Records the entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
 
     def __init__(
-        self, path: Path, run_id: str, now: Callable[[], datetime], warn: Callable[[str], None], redact: Redact = dict
+        self,
+        sink: JournalSink,
+        run_id: str,
+        now: Callable[[], datetime],
+        warn: Callable[[str], None],
+        redact: Redact = dict,
     ) -> None:
-        """The file is opened at the first entry."""
-        # `redact` takes secrets out of an entry; the field `hidden` says that it did.
-        self.path, self.run_id, self._now, self._warn, self._redact = path, run_id, now, warn, redact
-        self._file: int | None = None
+        """`redact` takes secrets out of an entry; the field `hidden` says that it did."""
+        self.sink, self.run_id, self._now, self._warn, self._redact = sink, run_id, now, warn, redact
         self.is_broken = False  # the journal cannot be written, so the run is incomplete there
 
     def write_entry(self, event: str, **entry: object) -> None:
-        """Append one entry and pass it to the operating system, so that it survives a killed process."""
+        """Append one entry."""
         now = self._now().isoformat().replace("+00:00", "Z")
         full_entry = {**entry, "run": self.run_id, "at": now, "event": event}
         redacted = self._redact(full_entry)
         hidden = {} if redacted == full_entry else {"hidden": True}
         line = (CANONICAL_JSON.encode({**redacted, **hidden}) + "\n").encode()
-
-        def append() -> None:
-            rest, file = line, self._open_file()
-            while rest:  # a disk that is almost full takes a part of a line
-                rest = rest[os.write(file, rest) :]
-
-        self._run_safely(append)
+        self._run_safely(lambda: self.sink.append(line))
 
     def sync(self) -> None:
-        """Wait until the entries are on the disk."""
-        if self._file is not None:
-            self._run_safely(lambda: os.fsync(self._open_file()))
+        """Wait until the entries are stored."""
+        self._run_safely(self.sink.sync)
 
     def close(self) -> None:
-        """Sync and close the file."""
-        self.sync()
-        file, self._file = self._file, None
-        if file is not None:
-            self._run_safely(lambda: os.close(file))
-
-    def _open_file(self) -> int:
-        """Open the file; end an incomplete last line, which a killed run may have left."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666)
-            size = os.fstat(self._file).st_size
-            if size and os.pread(self._file, 1, size - 1) != b"\n":
-                os.write(self._file, b"\n")
-        return self._file
+        """Store the entries, and free the sink."""
+        self._run_safely(self.sink.close)
 
     def _run_safely(self, action: Callable[[], object]) -> None:
         if self.is_broken:
@@ -102,7 +83,9 @@ class Journal:
         except OSError as error:
             self.is_broken = True
             with contextlib.suppress(OSError):  # the reader of the warning may be gone too
-                self._warn(f"cannot write the journal {self.path} ({error.strerror}); the run continues without it")
+                self._warn(
+                    f"cannot write the journal {self.sink.name} ({error.strerror}); the run continues without it"
+                )
 
 
 def run_name(plan: Plan, now: datetime) -> str:
@@ -118,6 +101,7 @@ class Recorder(StepRecorder):
     journal: Journal
     progress: Progress
     done: set[str] = field(default_factory=set)
+    announced: dict[int, PlanStep] = field(default_factory=dict)  # by identity; the steps are kept
 
     @classmethod
     def begin(
@@ -132,8 +116,19 @@ class Recorder(StepRecorder):
         journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan, journal, progress)
 
+    def announce(self, steps: Sequence[PlanStep]) -> None:
+        """Record steps together before their calls, if the journal stores entries only at a sync."""
+        if not self.journal.sink.stores_at_sync:
+            return
+        for step in steps:
+            self.intend(step)
+            self.announced[id(step)] = step
+        self.journal.sync()
+
     def intend(self, step: PlanStep) -> None:
         """Record a step before its call: the rule before and after it."""
+        if id(step) in self.announced:
+            return
         document = change_to_json(self.plan, step.change)
         fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
         self.journal.write_entry("intend", **fields, step=_kind(step))
@@ -181,26 +176,14 @@ def _change_fields(change: Change) -> dict[str, Any]:
     return {"address": str(change.address), "action": change.action, "cause": change.cause, **rule_id}
 
 
-def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
-    """Return the runs of a journal, oldest first; none if the file does not exist. Raises UsageError."""
-    try:
-        data = read_file(path, LARGEST)
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
-    return parse_runs(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"), on_unreadable)
-
-
-def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> RecordedRun:
-    """Return the run of that name. Raises UsageError with the nearest name."""
+def find_run(recorded: Sequence[RecordedRun], name: str, place: str, remedy: str = "") -> RecordedRun:
+    """Return the run of that name. Raises UsageError with the nearest name, or a remedy."""
     for run in recorded:
         if run.id == name:
             return run
     near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
-    another = "" if recorded else " Set --journal FILE to read another journal."
-    hint = f" Did you mean {sanitize(near[0])}?" if near else another
-    raise UsageError(f"the journal {path} has no run {name!r}.{hint}")
+    hint = f" Did you mean {sanitize(near[0])}?" if near else f" {remedy}" if remedy else ""
+    raise UsageError(f"the journal {place} has no run {name!r}.{hint}")
 
 
 def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:

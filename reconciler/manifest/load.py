@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -66,8 +66,13 @@ class Manifests:
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     attributes: tuple[LoadedDocument[Attributes], ...] = ()
     labelled: bool = True  # whether people read labels; with -v they read names
-    base: "Manifests | Finding | None" = None  # the manifests before a change, or why they are unknown
+    base: "BaseManifests | None" = None  # those before a change, for commands that compare with them
     errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
+
+    @property
+    def before(self) -> "Manifests | None":
+        """Return the manifests before a change, if they are known."""
+        return self.base.manifests if self.base else None
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
@@ -88,6 +93,25 @@ class Manifests:
         """Return the environment's profile; without one, the default profile."""
         name = environment.api.profile
         return self.profiles[name].document if name is not None else DEFAULT_PROFILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseManifests:
+    """The manifests before a change; without them, the `problem`."""
+
+    name: str  # for messages: `--base "old"`, or `commit 1a2b3c4d, the merge base with origin/main`
+    revision: str  # a git revision or a directory
+    is_default: bool = False  # whether the command line does not name them
+    manifests: Manifests | None = None
+    problem: str = ""
+
+    def with_manifests(self, manifests: Manifests) -> "BaseManifests":
+        """Return the base with the manifests that were read."""
+        return replace(self, manifests=manifests)
+
+    def with_problem(self, problem: str) -> "BaseManifests":
+        """Return the base with the reason why its manifests are unknown."""
+        return replace(self, problem=problem)
 
 
 class _CheckedFile(NamedTuple):

@@ -241,9 +241,10 @@ CXR313 CASE that is not managed: The block of a Studio script contains a CASE, o
 of cxroute. A save would lose it. Move it out of the block in Studio, or adopt it: `adopt: {id: line 14}`.
 CXR320 live rules of a file: The plan compares with the rules of a file (`--live FILE`), which may be outdated or
 incomplete. `apply` reads the tenant itself, and refuses a saved plan if the tenant differs.
-CXR321 fallback not compared: The manifests of `--base` are invalid or have no such Environment, so the plan does not
-show which conversations a changed fallback of the endpoint moves. This is expected for a new Environment, and for a
-change that corrects invalid manifests; otherwise specify another revision or directory.
+CXR321 fallback not compared: The manifests before the change are invalid, have no such Environment, or cannot be read,
+so the plan does not show which conversations a changed fallback of the endpoint moves. Without `--base`, they are those
+of the merge base of the default branch. This is expected for a new Environment, and for a change that corrects invalid
+manifests; otherwise specify another revision or directory.
 CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.

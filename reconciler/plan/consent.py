@@ -21,6 +21,11 @@ CALLERS: Final[Mapping[ConsentChange, str]] = {
 }
 
 
+CONSENT_PLACE: Final = (
+    "The pipeline checks this before an apply (`reviewed-plan`); `cxroute apply` on another machine does not."
+)
+
+
 class Consent(NamedTuple):
     """A queue whose callers change or may change: one of its owners must consent."""
 

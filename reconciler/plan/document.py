@@ -22,13 +22,15 @@ from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.replay import replay_to_json
 from reconciler.plan.routing_table import live_entries
-from reconciler.text.escape import join_first, pluralize, quote
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
+ERROR_FILE: Final = "error.json"  # of `plan --report`, in place of a plan: why there is none
 DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 _MAX_LISTED_CHANGES: Final = 5
+_LONGEST_VALUE: Final = 120  # characters of a value in a message
 COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 
@@ -207,11 +209,33 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
     if new:
         phrase = join_first([f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES)
         added = f"{pluralize(len(new), 'change')} that {name} does not have: {phrase}"
+        added += _first_difference(fresh, new[0], reviewed)
         raise RefusedError(f"the manifests or the tenant {since}. A new plan has {added}. {again}")
     for entry in fresh.consent or ():
         if entry.queue.identity not in reviewed.consent:
             owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
             raise RefusedError(f"{name} does not list the consent of the owners of {owners}. {again}")
+
+
+def _first_difference(fresh: Plan, change: Change, reviewed: ReviewedPlan) -> str:
+    """Return what differs in a change from the reviewed one of its address: its action, or its fields."""
+    earlier = [identity for identity in map(json.loads, sorted(reviewed.changes)) if identity[1] == str(change.address)]
+    if not earlier:
+        return f". The plan has no change of {change.address}"
+    now = json.loads(_change_identity(change_to_json(fresh, change)))
+    if earlier[0][0] != now[0]:
+        return f". The plan would {earlier[0][0]} {change.address}"
+    sides = (("the live rule", earlier[0][3], now[3]), ("the manifests' rule", earlier[0][4], now[4]))
+    for side, old, new in sides:
+        names = [name for name in {**(old or {}), **(new or {})} if (old or {}).get(name) != (new or {}).get(name)]
+        names.sort(key="description".__eq__)  # last: it contains the digest of the other fields
+        if names:
+            values = (quote((form or {}).get(names[0])) for form in (old, new))
+            then, current = (sanitize(text, _LONGEST_VALUE) for text in values)
+            others = [name for name in names[1:] if name != "description"]
+            more = f"; {join_first(others, _MAX_LISTED_CHANGES)} differ, too" if others else ""
+            return f". In {side}, {names[0]} was {then} and is now {current}{more}"
+    return ""
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
+from reconciler.apply.progress import ApplyReport
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ACTION_PAST, CAUSE_TEXTS, sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
-from reconciler.render.impact import NO_IMPACT, premise
+from reconciler.render.impact import ALL_ROWS, NO_IMPACT, premise, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
@@ -59,13 +61,27 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
     drift = result.drift or Drift(plan=result.plan)
     remaining = remaining_phrases(drift)
-    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}."
+    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}{_author(result.report)}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
     lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(drift), *_failures(drift)]
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
         return [head, *lines]
     unchanged = f"{NO_IMPACT} {premise(behaviour, result.plan.labels)}".rstrip()
-    return [head, *lines, "Conversations go to other queues now." if behaviour.regions else unchanged]
+    return [head, _headline(result.plan, behaviour) if behaviour.regions else unchanged, *lines]
+
+
+def _author(report: ApplyReport) -> str:
+    """Return who made the run, and its name."""
+    who = f" by {slack_code(report.who)}" if report.who else ""
+    return f"{who}, run {slack_code(report.run_id)}" if report.run_id else who
+
+
+def _headline(plan: Plan, behaviour: BehaviourChange) -> str:
+    """Return the conversations that moved: the first case, and how many more there are."""
+    impact = summarize_impact(behaviour, plan.queue_names, plan.labels, plan.traffic_impact, ALL_ROWS)
+    first, others = impact.cases[0], len(impact.cases) - 1
+    rest = f", and {pluralize(others, 'other case')}" if others else ""
+    return f"Conversations go to other queues now: {slack_code(f'{first.callers}: {first.route}')}{rest}."
 
 
 def _failed(result: CycleResult, name: str) -> list[str]:
@@ -75,6 +91,7 @@ def _failed(result: CycleResult, name: str) -> list[str]:
     unapplied = [outcome for outcome in result.report.outcomes if not isinstance(outcome, Applied)]
     verb = "Interrupted" if result.report.interrupted else "Partly failed" if applied else "Failed"
     head = f"*{verb} in {name}: {len(applied):,} of {pluralize(len(result.report.outcomes), 'change')} applied*"
+    head += _author(result.report)
     error = f"• {slack_code(result.error_text)}" if result.error_text else ""
     return [head, error, *_bullets(map(_outcome, [*unapplied, *applied]))]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
-from reconciler.plan.consent import Consent, describe_consent
+from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
@@ -55,8 +55,8 @@ class PlanSummary:
 
     @property
     def consent_text(self) -> str:
-        """Return whose consent is needed in one line; empty without any."""
-        return f"Consent needed: {describe_consent(self.consent)}" if self.consent else ""
+        """Return whose consent is needed, and where it is checked, in one line; empty without any."""
+        return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:

@@ -30,6 +30,18 @@ def request_url(text: str) -> SplitResult | None:
     return parts if host and is_plain and is_allowed else None
 
 
+def journal_address_problem(text: str) -> str:
+    """Return why an address such as s3://bucket/prefix cannot name a journal; empty if it can. Never repeats it."""
+    host = text.partition("://")[2].partition("/")[0]
+    if "@" in host:
+        return "contains a user name or a password: remove it, and set the store's own environment variables"
+    if not host and not text.startswith(("file:///", "local:///")):
+        return "has no bucket: write it as s3://BUCKET/PREFIX"
+    if "?" in text or "#" in text or "::" in text:
+        return "has a query, a fragment or a chain (::): write it as s3://BUCKET/PREFIX"
+    return ""
+
+
 def url_of(listener: "socket.socket") -> str:
     """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]

@@ -14,7 +14,7 @@ from reconciler.cli.sandbox import open_state
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError
-from reconciler.journal.journal import read_runs
+from reconciler.journal.places import JournalFile
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import CODES
 from reconciler.model.live import LiveRule
@@ -163,7 +163,7 @@ def disowned(desk: Desk) -> set[str]:
 
 def last_run() -> str:
     """Return the name of the last run in the journal."""
-    return read_runs(Path(".cxroute/journal.jsonl"))[-1].id
+    return JournalFile(Path(".cxroute/journal.jsonl")).read()[-1].id
 
 
 def accepted(desk: Desk) -> set[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import operator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -19,12 +20,12 @@ from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from tests.support.brute_force import Json, inputs_for, winner
+from tests.support.brute_force import Json, inputs_for, is_supported, winner
 from tests.support.builders import NOW, QUEUES, address, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.edit_oracle import adequacy_sample
 from tests.support.program import Program, write
 from tests.support.random_promises import AuthoredPromise, a_promise, holds_all
-from tests.support.random_rules import entry
+from tests.support.random_rules import edited, entry
 from tests.tiers import FULL
 
 SAMPLES = 1_000 if FULL else 100
@@ -91,66 +92,158 @@ def test_a_test_watches_the_rule_that_takes_its_conversation(
     assert (unwatched, 0) == count_unwatched(planned(), [passed(*each) for each in tests])
 
 
+FAILURE = Finding(code="CXR220", severity="error", message="expected another queue")
+
+
+def failed(intent: str, winner: str | None, code: str = "CXR220") -> RouteTestResult:
+    """A test about an intent that fails."""
+    return replace(passed(intent, winner), failure=replace(FAILURE, code=code))
+
+
 def test_without_tests_nothing_is_counted() -> None:
-    """A failed test watches nothing."""
-    plan, test = planned(), passed("new", "cards/new")
-    finding = Finding(code="CXR220", severity="error", message="expected another queue")
-    assert count_unwatched(plan, []) is None
-    assert (4, 0) == count_unwatched(plan, [replace(test, failure=finding)])
+    """There is nothing that could watch."""
+    assert count_unwatched(planned(), []) is None
+
+
+@pytest.mark.parametrize(
+    ("tests", "unwatched"),
+    [
+        ([failed("new", "cards/new")], 3),
+        ([failed("gone", None), failed("off", None)], 2),
+        ([failed("moved", "cards/moved"), passed("new", "cards/new"), failed("off", None), failed("gone", None)], 0),
+        ([failed("same", "cards/same")], 4),
+        ([failed("", None, "CXR104")], 4),
+    ],
+)
+def test_a_failing_test_watches_too(tests: list[RouteTestResult], unwatched: int) -> None:
+    """It shows the change that broke it; a test that cannot be read states no conversation."""
+    assert (unwatched, 0) == count_unwatched(planned(), tests)
 
 
 @pytest.mark.parametrize(
     ("promise", "unwatched"),
     [
         ({"conditions": (intent_is("moved"),), "always": frozenset(["q-cards"])}, 3),
-        ({"never_default": True}, 2),
+        ({"never_default": True}, 0),
         ({"conditions": (intent_is("same"),), "always": frozenset(["q-cards"])}, 4),
-        ({"conditions": (intent_is("moved"),), "always": frozenset(["q-fraud"])}, 4),
-        ({"decided_by": "cards/*"}, 2),
-        ({"conditions": (intent_is("moved"),), "shares": (("q-cards", Fraction(0), Fraction(0)),)}, 4),
+        ({"conditions": (intent_is("moved"),), "always": frozenset(["q-fraud"])}, 3),
+        ({"conditions": (intent_is("gone"),), "never_default": True}, 3),
+        ({"conditions": (intent_is("other"),), "never_default": True}, 4),
+        ({"decided_by": "cards/*"}, 0),
+        ({"conditions": (intent_is("moved"),), "shares": (("q-cards", Fraction(0), Fraction(0)),)}, 3),
         ({"conditions": (intent_is("moved"), intent_is("new")), "never_default": True}, 4),
     ],
 )
 def test_a_promise_watches_a_rule_without_which_it_is_broken(promise: dict[str, Any], unwatched: int) -> None:
-    """A conversation that keeps the promise now would break it; a rule that is not live any more has no promise."""
+    """Or a rule with which it is broken, after the change or before; kept and broken promises watch alike."""
     plan = promised(planned(), Promise(**{"conditions": (), **promise}))
     assert (unwatched, 0) == count_unwatched(plan, [])
     assert (unwatched, 0) == count_unwatched(plan, [passed("same", "cards/same")])
 
 
-def watched_by(stated: AuthoredPromise, rules: list[Json], evaluation: str) -> set[str]:
-    """The rules without which an input breaks the promise that it keeps with them, by trying every input."""
-    axes = inputs_for(rules, [{"id": "promise", "enabled": True, "conditions": stated.conditions}]).axes
-    watched = set[str]()
-    for values in product(*axes.values()):
-        given = {name: value for name, value in zip(axes, values, strict=True) if value is not None}
-        if holds_all(stated.conditions, given) and stated.is_kept(taking := winner(rules, (given, {}), evaluation)):
-            others = [one for one in rules if one is not taking]
-            if not stated.is_kept(winner(others, (given, {}), evaluation)):
-                watched.add(taking["id"] if taking else "")
-    return watched
+@dataclass(frozen=True)
+class Edits:
+    """Rules before and after some changes, tests by their events, and a promise: what watches by trying every event."""
+
+    before: dict[str, Json]  # by id
+    after: dict[str, Json]
+    evaluation: str
+    stated: AuthoredPromise
+    tested: list[dict[str, Any]]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All events that the rules and the promise distinguish."""
+        asked = [{"id": "promise", "enabled": True, "conditions": self.stated.conditions}]
+        axes = inputs_for(list(self.before.values()), list(self.after.values()), asked).axes
+        rows = (zip(axes, values, strict=True) for values in product(*axes.values()))
+        return [{name: value for name, value in row if value is not None} for row in rows]
+
+    def is_watched(self, rule_id: str) -> bool:
+        """Whether a test or the promise is about an event that the rule takes, after the change or before it."""
+        rest = [one for one in self.after.values() if one["id"] != rule_id]
+        versions = [rules[rule_id] for rules in (self.after, self.before) if rule_id in rules]
+        return any(self._is_watched_as(version, rest) for version in versions)
+
+    def _is_watched_as(self, version: Json, rest: list[Json]) -> bool:
+        taken = [event for event in self.events if self._taker([*rest, version], event) is version]
+        own = [event for event in self.tested if self._taker([*rest, version], event) is version]
+        return bool(own) or any(
+            not self._keeps(taker, event) for event in taken for taker in self._takers(version, rest, event)
+        )
+
+    def _takers(self, version: Json, rest: list[Json], event: dict[str, Any]) -> tuple[Json | None, Json | None]:
+        return version, self._taker(rest, event)
+
+    def decides_outcome(self, rule_id: str) -> bool:
+        """Whether an event keeps the promise with the change of the rule, and not without it; or the reverse."""
+        without = {name: one for name, one in self.after.items() if name != rule_id}
+        without |= {rule_id: self.before[rule_id]} if rule_id in self.before else {}
+        lists = [list(rules.values()) for rules in (self.after, without)]
+        outcomes = ([self._keeps(self._taker(rules, event), event) for event in self.events] for rules in lists)
+        return bool(operator.ne(*outcomes))
+
+    def _taker(self, rules: list[Json], event: dict[str, Any]) -> Json | None:
+        return winner(rules, (event, {}), self.evaluation)
+
+    def _keeps(self, taker: Json | None, event: dict[str, Any]) -> bool:
+        return not holds_all(self.stated.conditions, event) or self.stated.is_kept(taker)
+
+    def plan(self) -> Plan:
+        """The plan of these changes, with the promise."""
+        want = [wanted(f"set/{name}", entry(form).rule) for name, form in self.after.items()]
+        found = [managed(name, f"set/{name}", entry(form).rule) for name, form in self.before.items()]
+        state = replace(desired(*want), evaluation=self.evaluation)  # type: ignore[arg-type]
+        return promised(draft_plan(state, LiveState(tuple(found), QUEUES), PlanOptions(), NOW), self.stated.promise)
+
+    def results(self, random: Random) -> list[RouteTestResult]:
+        """The results of the tests: about half of them fail."""
+        tests = [replace(passed("x", None), conversation=event, context=event) for event in self.tested]
+        return [replace(test, failure=random.choice((None, FAILURE))) for test in tests]
+
+
+def a_change(random: Random) -> Edits:
+    """Rules with a few edits, and up to two tests about events that the rules distinguish."""
+    rules, evaluation, _ = adequacy_sample(random)
+    stated, before = a_promise(random, rules) if rules else AuthoredPromise(), rules
+    for _ in range(random.randint(1, 3)):
+        before = edited(random, before) if before else before
+    old, new = ({one["id"]: {**plain(one), "name": one["id"]} for one in each} for each in (before, rules))
+    edits = Edits(before=old, after=new, evaluation=evaluation, stated=stated, tested=[])
+    return replace(edits, tested=random.sample(edits.events, min(random.randint(0, 2), len(edits.events))))
+
+
+def plain(one: Json) -> Json:
+    """The rule without what manifests cannot have."""
+    conditions = [part for part in one["conditions"] if is_supported(part)][:2]
+    return {**one, "conditions": conditions, "targets": [part for part in one["targets"] if part["type"] == "queue"]}
 
 
 def test_only_a_rule_proved_to_be_unwatched_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound of work that ends the search leaves rules undecided: they are counted separately."""
-    partly = 0
+    partly = decided = failing = 0
     for seed in range(SAMPLES):
         random = Random(f"watched rules {seed}")
-        rules, evaluation, _ = adequacy_sample(random)
-        stated = a_promise(random, rules) if rules else AuthoredPromise()
-        want = [wanted(f"set/{form['id']}", entry(form).rule) for form in rules]
-        state = replace(desired(*want), evaluation=evaluation)  # type: ignore[arg-type]
-        plan = promised(draft_plan(state, LiveState((), QUEUES), PlanOptions(), NOW), stated.promise)
-        unwatched = len(rules) - len(watched_by(stated, rules, evaluation))
-        assert (unwatched, 0) == count_unwatched(plan, []), seed
+        edits = a_change(random)
+        plan, tests = edits.plan(), edits.results(random)
+        changed = [change.address.key for change in plan.changes]
+        watched = [name for name in changed if edits.is_watched(name)]
+        deciding = [name for name in changed if edits.decides_outcome(name)]
+        assert set(deciding) <= set(watched), seed
+        assert (len(changed) - len(watched), 0) == count_unwatched(plan, tests), seed
+        decided += bool(deciding)
+        failing += any(test.failure for test in tests)
         for work in (0, 40, 160):
             with monkeypatch.context() as bounded:
                 bounded.setattr("reconciler.checks.adequacy.WATCH_WORK", work)
-                counts = count_unwatched(plan, [])
+                counts = count_unwatched(plan, tests)
             assert counts is not None
+            unwatched = len(changed) - len(watched)
             assert counts.unwatched <= unwatched <= counts.unwatched + counts.undecided, (seed, work)
             partly += bool(counts.unwatched and counts.undecided)
-    assert partly > SAMPLES // 10
+    assert partly
+    assert decided > SAMPLES // 10
+    assert failing > SAMPLES // 10
 
 
 MANIFESTS = """\
@@ -197,6 +290,18 @@ def test_each_form_of_a_plan_states_what_is_undecided(cxroute: Program, monkeypa
     write("tests.yaml", TESTS)
     assert 0 == cxroute("plan")
     assert "Changed rules that no route test and no promise watches: 0 of 2; not decided: 1." in cxroute.out
+
+
+def test_a_plan_with_failing_tests_does_not_call_their_rules_unwatched(cxroute: Program) -> None:
+    """The rule that a test names was narrowed, and its conversation falls to another rule."""
+    rules = MANIFESTS + "  - {key: rest, when: [], queue: General, priority: 900}\n"
+    write("rules.yaml", rules)
+    write("tests.yaml", TESTS)
+    assert 0 == cxroute("apply", "--yes")
+    write("rules.yaml", rules.replace("queue: Fraud", "queue: Fraud, minConfidence: 0.95"))
+    assert 3 == cxroute("plan")
+    assert "1 route test fails" in cxroute.out
+    assert "Changed rules that no route test and no promise watches: 0 of 1." in cxroute.out
 
 
 def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:

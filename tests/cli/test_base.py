@@ -154,7 +154,7 @@ def test_a_new_environment_has_no_earlier_endpoint(small: Program) -> None:
     [
         (
             "nowhere",
-            '--base "nowhere" is not a git revision and not a directory (a revision needs git, and its history)',
+            '--base "nowhere" is not a git revision and not a directory: fatal: Needed a single revision. Specify',
         ),
         ("\x1b[31m", '--base "\\u001b[31m" is not a git revision'),
         ("--help", "expected one argument"),
@@ -247,6 +247,7 @@ def test_a_revision_that_git_cannot_read_is_an_error(small: Program) -> None:
         assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", revision)
         assert "is not a git revision" in small.err
     Path(".git/objects", name[:2], name[2:]).unlink()
+    write("prod.yaml", PROD.format(least=0.5))
     assert 64 == small("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
     assert 'error: --base "HEAD": git cannot read the manifests of that revision' in small.err
 

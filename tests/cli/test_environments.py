@@ -339,7 +339,7 @@ def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) 
     found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
     files = ("explore.html", "plan.html", "plan.json", "plan.md")
     each = [f"{name}/{file}" for name in ("prod-apac", "prod-emea") for file in files]
-    assert ["environments.md", *each] == found
+    assert ["environments.md", *each, "prod-us/error.json"] == found
     table = Path("out/environments.md").read_text(encoding="utf-8")
     assert "| `prod-emea` | 2 create | 2 cases |  |" in table
     assert 1 == cxroute("drift", "--all", "--report", "drift")
@@ -470,7 +470,7 @@ def test_concurrency_is_limited(elsewhere: Path) -> None:
             await asyncio.sleep(0)
         now -= 1
         return EnvironmentResult(
-            0, EnvironmentRow(environment=session.environment.name, changes="", impact="", status="same")
+            code=0, row=EnvironmentRow(environment=session.environment.name, changes="", impact="", status="same")
         )
 
     names = [f"t{n:02}" for n in range(40)]
@@ -489,7 +489,9 @@ def test_a_bug_in_one_environment_does_not_stop_the_others(elsewhere: Path, caps
             case "b":
                 raise ApiError("of b")
             case name:
-                return EnvironmentResult(0, EnvironmentRow(environment=name, changes="", impact="", status="same"))
+                return EnvironmentResult(
+                    code=0, row=EnvironmentRow(environment=name, changes="", impact="", status="same")
+                )
 
     told = asyncio.run(run_list(fleet(["a", "b", "c"]), work, Cancellation()))
     assert ["failed", "failed", "same"] == [one.row.status for one in told]

@@ -81,6 +81,17 @@ def test_the_message_about_an_apply() -> None:
     assert f"ed `{plan.changes[0].address}`" in said
 
 
+def test_the_message_about_an_apply_names_person_run_and_conversations() -> None:
+    """In the head and the next line; a failed run has them, too."""
+    plan = plan_of_everything()
+    ran = {"who": "anna", "run_id": "2026-11-25T120000-prod-0123"}
+    said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True, **ran)).splitlines()
+    assert " by `anna`, run `2026-11-25T120000-prod-0123`. Read again" in said[0]
+    assert re.match(r"Conversations go to other queues now: `[^`]+ -&gt; [^`]+`(, and \d+ other cases?)?\.$", said[1])
+    said = text("failed", reported(plan, Failed(plan.changes[0], 1, "422: no"), **ran)).splitlines()
+    assert said[0].endswith(" by `anna`, run `2026-11-25T120000-prod-0123`")
+
+
 def test_the_message_about_a_partial_apply() -> None:
     """Failures come first; an interruption is named."""
     plan = plan_of_everything()
@@ -145,7 +156,7 @@ def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
     """For drift and for applied changes; with --only, other conversations are not mentioned."""
     plan = plan_of_everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
-    assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
+    assert "Conversations go to other queues now: `" in text("applied", reported(plan, *done, converged=True))
     still = replace(plan, behaviour=BehaviourChange(regions=()))
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
     unknown = replace(plan, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
@@ -347,7 +358,10 @@ def test_only_an_apply_with_changes_sends_a_message(stage: WatchSetup, cxroute: 
     assert [] == stage.hook.asked
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert ["*1 change applied in `prod`*. Read again: no differences."] == stage.hook.heads
+    (head,) = stage.hook.heads
+    assert re.fullmatch(r"\*1 change applied in `prod`\* by `[^`]+`, run `[^`]+`. Read again: no differences.", head)
+    (run,) = re.findall("run `([^`]+)`", head)
+    assert stage.hook.texts[0].endswith(f"\nMore: `cxroute history -e prod {run}`")
     stage.write("billing", "lost", more="freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin}]")
     assert 4 == cxroute("apply", "-e", "prod", "--yes")
     assert 1 == len(stage.hook.asked)

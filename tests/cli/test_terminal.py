@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.files import journal_path
-from reconciler.journal.journal import read_runs
+from reconciler.cli.journal_place import journal_place
 from reconciler.render.text.wrap import columns, wrap_text
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
@@ -117,7 +116,7 @@ def words(text: str) -> list[str]:
 @pytest.mark.usefixtures("bank")
 def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
     """With its rules in words."""
-    (name,) = (entry.id for entry in read_runs(journal_path()))
+    (name,) = (entry.id for entry in journal_place(None).read())
     shown = run_on_terminal(width, "history", name)
     assert 0 == shown.code
     assert [] == too_long(shown.lines, width)

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from reconciler.cxone.rule_json import parse_live_rule
-from reconciler.journal.journal import read_runs
+from reconciler.journal.places import JournalFile
 from tests.crash.killer import Killer
 from tests.crash.stage import CrashRun, CrashSetup, finish
 from tests.tiers import FULL
@@ -37,7 +37,7 @@ def killed(trial: CrashRun, at: int, *arguments: str) -> None:
 
 
 def run_of(trial: CrashRun, number: int) -> str:
-    return read_runs(trial.folder / ".cxroute/journal.jsonl")[number].id
+    return JournalFile(trial.folder / ".cxroute/journal.jsonl").read()[number].id
 
 
 def test_the_points_reach_the_end_of_the_run(stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ EXPECTED: dict[str, tuple[type[Exception], str]] = {
     "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* set api.baseUrl"),
     "cxone-configuration-silent": (errors.UnexpectedResponseError, "has no api_endpoint"),
     "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; set api.baseUrl"),
-    "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
+    "access-key-token-wrong": (
+        errors.CredentialsError,
+        "refuses the access key [(]POST .*: status 401, The access key is not valid",
+    ),
 }
 """Examples that cause an error, and its text. All others are understood."""
 

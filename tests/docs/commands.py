@@ -40,7 +40,8 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | `CXROUTE_MEMBERS_TOKEN` | a token that can read the members of teams, for the [consent](github.md#consent) |
 | `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
 | `CXROUTE_CA_FILE` | certificates of your own authority, in addition to the public ones |
-| `CXROUTE_JOURNAL` | the path of the journal (default: `.cxroute/journal.jsonl`) |
+| `CXROUTE_JOURNAL` | the journal: a file, a directory or an address (default: `journal` of the Environment) |
+| `CXROUTE_JOURNAL_DEFAULT` | the file of the journal if nothing else names one (default: `.cxroute/journal.jsonl`) |
 | `CXROUTE_WEBHOOK_URL` | a webhook's address, if `notify: {urlEnv: ...}` names this variable; `_FILE` |
 | `CXROUTE_API_KEYS`, `CXROUTE_WEBHOOK_SECRETS` | for `serve`: the keys and secrets of its callers; `_FILE` |
 | `COGNIGY_API_KEY` | for `cognigy intents`: the key of Cognigy's API; `_FILE` |

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from reconciler.cli.commands.forge import FORGES
+from reconciler.cli.main import main
 from reconciler.forge.forge import Approvals, CommitStatus, Forge
 from reconciler.rest.client import RestClient, RestClock, RestError
 from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeForge, FakeRun, Permission
@@ -288,6 +289,114 @@ def test_hostile_names_stay_text(stage: Stage, name: str) -> None:
 def foreign_links(page: Page) -> set[str]:
     """Return the hosts and schemes of the links."""
     return {str(link["href"]).split("/acme", 1)[0] for link in page.all("a")}
+
+
+# Commits without a plan
+
+
+def fail_plan(text: str, *words: str) -> str:
+    """Write a broken manifest and plan it; return the folder of the report."""
+    path = Path("manifests/cards.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    assert 0 != main(["-e", "prod", "plan", "--report", "out/prod", *words])
+    return "out/prod"
+
+
+BROKEN = """\
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {intent: a, queu: Cards}
+  - {intent: b, queue: Cards, priority: high}
+  - {intent: c, queue: Cards, wight: 2}
+  - {intent: "<img src=x>", queue: Cards, "@eve": 1}
+"""
+
+
+def test_a_broken_first_push_has_a_note_with_its_errors(stage: Stage) -> None:
+    """The first three, each with its file and line; the next broken push replaces them, and a plan replaces all."""
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(BROKEN))
+    (note,) = stage.forge.notes()
+    assert BOT == note.author
+    assert 1 == note.body.count("**No plan for `")
+    assert "the manifests have " in note.body
+    for line in (5, 6):
+        assert f"`manifests/cards.yaml:{line}`" in note.body
+    assert "`manifests/cards.yaml:8`" not in note.body
+    assert "more, which the log of the run lists" in note.body
+    assert "earlier commit" not in note.body
+
+    stage.enter(FakeRun(id=101))
+    one_error = BROKEN.replace("queu:", "queue:").split("  - {intent: c")[0]
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(one_error))
+    (note,) = stage.forge.notes()
+    assert 1 == note.body.count("**No plan for `")
+    assert "the manifests have 1 error (" in note.body
+    assert "cards.yaml:5" not in note.body
+
+    stage.enter(FakeRun(id=102))
+    Path("out/prod/error.json").unlink()
+    assert 0 == stage.note("**2 to create**")
+    (note,) = stage.forge.notes()
+    assert "No plan for" not in note.body
+    assert "2 to create" in note.body
+
+
+def test_a_later_broken_push_is_reported_above_the_earlier_plan(stage: Stage) -> None:
+    """In whole sentences; the plan of the earlier commit stays, and is named as such."""
+    assert 0 == stage.note("**1 to create**")
+    stage.enter(FakeRun(id=101))
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(BROKEN))
+    (note,) = stage.forge.notes()
+    places = [note.body.index(text) for text in ("No plan for", "cards.yaml:5", "earlier commit", "1 to create")]
+    assert sorted(places) == places
+    assert ". on 2" not in note.body
+
+
+def test_another_failure_of_a_plan_is_named(stage: Stage) -> None:
+    """Its message as text; and without a report the note says where to look."""
+    good = BROKEN.split("  - {intent: a", maxsplit=1)[0].replace("rules:", "rules: []")
+    folder = fail_plan(f"{good}---\napiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n")
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", folder)
+    (note,) = stage.forge.notes()
+    assert "it failed with this error" in note.body
+    assert "CXONE" in note.body
+    stage.enter(FakeRun(id=101))
+    Path("out/prod/error.json").unlink()
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", folder)
+    (note,) = stage.forge.notes()
+    assert "the log of the run shows why" in note.body
+
+
+def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
+    """No element, link or mention comes from a manifest."""
+    folder = Path("out/prod")
+    folder.mkdir(parents=True)
+    hostile = "@eve [x](https://evil.example) <img src=x> <!-- cxroute:head ends -->\n\n# `title`"
+    finding = {"severity": "error", "message": hostile, "source": {"file": f"a`{hostile}.yaml", "line": 3}}
+    for error in ({"message": "2 errors", "findings": [finding, {**finding, "source": None}]}, {"message": hostile}):
+        (folder / "error.json").write_text(json.dumps({"error": error}), encoding="utf-8")
+        assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", str(folder))
+        (note,) = stage.forge.notes()
+        page = parse_as_github(note.body)
+        assert set() == {tag for tag, _ in page.tags} - ELEMENTS
+        assert [] == [text for text in page.texts_outside("code", "pre") if "@eve" in text]
+        assert not any("evil" in link for link in foreign_links(page))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", '{"error": 1}', '{"error": {"message": " "}}', '{"error": {"message": "x", "findings": [1, {}]}}'],
+)
+def test_a_note_is_written_for_an_unreadable_failure(stage: Stage, text: str) -> None:
+    """Without its reason."""
+    folder = Path("out/prod")
+    folder.mkdir(parents=True)
+    (folder / "error.json").write_text(text, encoding="utf-8")
+    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", str(folder))
+    assert "**No plan for `" in stage.forge.notes()[0].body
 
 
 # Faults

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.journal.journal import Journal, parse_runs
+from reconciler.journal.sinks import FileSink
 from reconciler.render.text.history import run_text, runs_text
 
 FULL = Path("/dev/full")
@@ -18,7 +19,7 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 def journal(path: Path, run: str = "r1", warnings: list[str] | None = None) -> Journal:
-    return Journal(path, run, lambda: NOW, (warnings if warnings is not None else []).append)
+    return Journal(FileSink(path), run, lambda: NOW, (warnings if warnings is not None else []).append)
 
 
 def recorded(path: Path) -> list[dict[str, object]]:
@@ -133,6 +134,6 @@ def test_a_warning_without_a_reader_is_ignored(tmp_path: Path) -> None:
         raise BrokenPipeError
 
     (tmp_path / "file").write_text("")
-    one = Journal(tmp_path / "file" / "journal.jsonl", "r1", lambda: NOW, gone)
+    one = Journal(FileSink(tmp_path / "file" / "journal.jsonl"), "r1", lambda: NOW, gone)
     one.write_entry("start")
     one.close()

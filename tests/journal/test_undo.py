@@ -18,7 +18,7 @@ import pytest
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
 from reconciler.cli.sandbox import open_state
-from reconciler.journal.journal import read_runs
+from reconciler.journal.places import JournalFile
 from tests.support.program import VARIABLES, Program, write
 
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
@@ -85,7 +85,7 @@ def by_hand() -> None:
 
 
 def last() -> str:
-    return read_runs(JOURNAL)[-1].id
+    return JournalFile(JOURNAL).read()[-1].id
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +262,7 @@ def test_prune_false_of_the_environment_does_not_keep_created_rules(cxroute: Pro
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
     assert "not applied: this undo deletes no rule" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
-    first = read_runs(JOURNAL)[-2].id
+    first = JournalFile(JOURNAL).read()[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")
     assert was == rules()
 
@@ -411,7 +411,7 @@ def test_an_incomplete_or_impossible_journal_is_refused(cxroute: Program, how: s
     """Exit 4 with the reason, and nothing is written."""
     spoilt(HOSTILE[how])
     before = rules()
-    run = next(one.id for one in read_runs(JOURNAL) if one.changes)
+    run = next(one.id for one in JournalFile(JOURNAL).read() if one.changes)
     assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
     assert f"cannot undo run {run}: " in cxroute.err
     assert before == rules()

@@ -18,6 +18,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import RecordedRun, read_changes
 from reconciler.journal.journal import Journal, Recorder, parse_runs, run_name
+from reconciler.journal.sinks import FileSink
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
@@ -61,7 +62,7 @@ class Undone(InProcessTenant):
     ) -> tuple[Plan, ApplyReport | None]:
         """Apply and record as the command does; return None if the run ended before a write."""
         made = draft_plan(goal, self.live, options or PlanOptions(), NOW)
-        journal = Journal(self.path, run_name(made, NOW), lambda: NOW, pytest.fail)
+        journal = Journal(FileSink(self.path), run_name(made, NOW), lambda: NOW, pytest.fail)
         recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
         self.recorder = cast("Any", recorder)
         self.app = Simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)

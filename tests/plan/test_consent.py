@@ -118,7 +118,7 @@ def test_taking_callers_needs_consent_without_a_change_of_their_files(cxroute: P
     )
     assert [ENTRY] == consent(cxroute, live)
     assert 0 == cxroute("plan", "-e", "prod", "--live", live)
-    assert "  Consent needed: @acme/fraud (Fraud Desk loses callers)\n" in cxroute.out
+    assert "  Consent needed: @acme/fraud (Fraud Desk loses callers). The pipeline checks this" in cxroute.out
     assert 0 == cxroute("plan", "-e", "prod", "--live", live, "--format", "markdown")
     assert "> **Consent needed:**\n> - `@acme/fraud` (Fraud Desk loses callers)\n" in cxroute.out
     assert 0 == cxroute("plan", "-e", "prod", "--live", live, "--format", "html")

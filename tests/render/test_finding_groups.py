@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.checks.lint import check_rules
 from reconciler.checks.lint_view import LintView
-from reconciler.journal.journal import read_runs
+from reconciler.journal.places import JournalFile
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -148,7 +148,7 @@ def test_an_undo_is_one_finding(cxroute: Program) -> None:
     assert 0 == cxroute("apply", "--yes")
     rules(confidence=0.7, catch_all="{key: rest, when: [], queue: Q0, priority: 900}")
     assert 0 == cxroute("apply", "--yes")
-    run = read_runs(Path(".cxroute/journal.jsonl"))[-1].id
+    run = JournalFile(Path(".cxroute/journal.jsonl")).read()[-1].id
     _, form = cxroute.json("plan", "--undo", run)
     (finding,) = form["findings"]
     assert ("CXR310", {*ADDRESSES, "air/rest"}) == (finding["code"], {*finding["addresses"]})

@@ -44,7 +44,6 @@ r3   2026-11-25T12:00:00+00:00  ann  0 changes, no end recorded  undoes r1: INC-
 r2   2026-11-25T12:00:00+00:00  -    1 of 1 change applied       undoes r1
 r1   2026-11-25T12:00:00+00:00  ann  1 of 2 changes applied      INC-7
 """ == runs_text(runs)
-    assert "No run is recorded yet.\n" == runs_text([])
 
 
 def test_a_run_lists_each_change_as_a_plan_does() -> None:

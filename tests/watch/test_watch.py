@@ -77,7 +77,8 @@ def test_apply_corrects_drift(stage: WatchSetup) -> None:
     assert [1, 0, 1] == [metrics[name] for name in counted[:3]]
     loop.wait_for_count(1, 'notifications_total{result="sent"}')
     (head,) = stage.hook.wait_for(1)
-    assert head == "*1 change applied in `prod`* (1 rule had been changed in CXone). Read again: no differences."
+    assert head.startswith("*1 change applied in `prod`* (1 rule had been changed in CXone) by `")
+    assert head.endswith("`. Read again: no differences.")
     start = [entry for entry in journal(stage.folder) if entry["event"] == "start"][-1]
     assert ("watch", "prod") == (start["reason"], start["environment"])
     code, out = loop.end()

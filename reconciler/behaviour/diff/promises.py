@@ -206,11 +206,30 @@ class SingleEdits:
 
     def breaks_promise(self, edit: RuleEdit) -> bool:
         """Return whether after an edit an event breaks a promise that it keeps now. Raises UndecidedError."""
-        for old, new, (atom, shapes, blockers) in self._moves(edit) if self._promises else ():
-            for probe in self._broken_by(new) - self._broken_by(old):
-                heads = (*shapes, self._probes.shape(atom, probe))
-                if self._probes.holds(atom, probe) and self._slices.find_free_box(atom, heads, blockers) is not None:
-                    return True
+        for old, new, place in self._moves(edit) if self._promises else ():
+            broken = self._broken_by(new) - self._broken_by(old)
+            if self._is_any_promise_about(broken, place):
+                return True
+        return False
+
+    def concerns_promise(self, entry: RoutingEntry, version: RoutingEntry) -> bool:
+        """Return whether a version of a rule takes an event that breaks a promise with it or without it.
+
+        `entry` is the rule of the list, in whose place the version is. Raises UndecidedError.
+        """
+        own = destination_of_rule(version), version
+        for taker, place in self._takers(entry, version, None) if self._promises else ():
+            broken = self._broken_by(own) | self._broken_by(taker)
+            if self._is_any_promise_about(broken, place):
+                return True
+        return False
+
+    def _is_any_promise_about(self, probes: Iterable[int], place: _Place) -> bool:
+        atom, shapes, blockers = place
+        for probe in probes:
+            heads = (*shapes, self._probes.shape(atom, probe))
+            if self._probes.holds(atom, probe) and self._slices.find_free_box(atom, heads, blockers) is not None:
+                return True
         return False
 
     def rivals(self, entry: RoutingEntry) -> Iterator[tuple[int, float]]:

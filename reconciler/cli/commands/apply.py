@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import select
 import sys
 import time
@@ -22,9 +23,21 @@ from reconciler.cli.output import Output, error_document
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
 from reconciler.cli.stdio import wrap_for
 from reconciler.cxone.client import ReadingClient
-from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
+from reconciler.errors import (
+    ApiError,
+    CredentialsError,
+    CxrouteError,
+    InterruptedRunError,
+    ManifestError,
+    RefusedError,
+    ScopeError,
+    UnexpectedResponseError,
+    UnsupportedCallError,
+    UsageError,
+)
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.pipeline import Planner
+from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
 from reconciler.plan.guards import GUARD_NAMES, guard_refusals
 from reconciler.plan.plan import Plan
@@ -86,13 +99,15 @@ class _ApplyCommand:
         try:
             code, plan, report = await self.run(stop)
         except ApiError as error:
+            error.args = (f"{error}. {_after_failure(error)}", *error.args[1:])
             await notify(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
             raise
         if report:
             await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
-        return EnvironmentResult(code, applied_row(plan, report))
+        return EnvironmentResult(code=code, row=applied_row(plan, report))
 
     async def run(self, stop: Cancellation) -> Ended:
+        """Apply. Raises RefusedError and ApiError if nothing was written."""
         session = self.session
         async with open_writing_client(session) as client:
             planner, plan = await self.read_and_plan(client)
@@ -105,6 +120,7 @@ class _ApplyCommand:
                 return self.refused(plan, refused), plan, None
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
+            self.warn_of_consent(plan)
             started = time.monotonic()
             report = await execute.execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
         return self.finish(plan, report, time.monotonic() - started)
@@ -135,6 +151,12 @@ class _ApplyCommand:
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
             raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{self.again(plan)}")
+
+    def warn_of_consent(self, plan: Plan) -> None:
+        """Warn that the consent of owners is not checked outside of a pipeline."""
+        if plan.consent and not os.environ.get("CI"):
+            needed = f"the consent of {describe_consent(plan.consent)} is not checked here"
+            self.session.output.warn(f"{needed}: only the pipeline checks it, before it applies a reviewed plan")
 
     def again(self, plan: Plan) -> str:
         return next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
@@ -178,6 +200,13 @@ class _ApplyCommand:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in execute.undo_hints(self.session, plan, report)))
         return exit_code(report), plan, report
+
+
+def _after_failure(error: ApiError) -> str:
+    """Return what a failure means for the tenant, and the next step."""
+    # Only a failure before the first write is an error; after it, the report says what was written.
+    lasts = isinstance(error, CredentialsError | ScopeError | UnsupportedCallError | UnexpectedResponseError)
+    return "Nothing was written" if lasts else "Nothing was written: run it again"
 
 
 def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
@@ -249,10 +278,11 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
         try:
             run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(run.refused(plan, refused), planned_row(plan))
+            return EnvironmentResult(code=run.refused(plan, refused), row=planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        return EnvironmentResult(0, planned_row(plan), plan_file_text(plan, "the plan") if plan.changes else "")
+        saved = plan_file_text(plan, "the plan") if plan.changes else ""
+        return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.arguments import COMMANDS, command_module
-from reconciler.cli.files import journal_path
+from reconciler.cli.journal_place import journal_place
 from reconciler.cli.output import Output
 from reconciler.cli.parsing import Parser, add_common_options
 from reconciler.desired.desired import desire_offline
 from reconciler.errors import CxrouteError, UsageError
-from reconciler.journal.journal import read_runs
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.plan.guards import GUARD_NAMES
@@ -94,6 +93,6 @@ _VALUES: Final[dict[str, Callable[[Path], Iterable[str]]]] = {
     "environments": lambda directory: [*load_manifests(directory).environments, SANDBOX],
     "addresses": _list_addresses,
     "guards": lambda _directory: GUARD_NAMES,
-    "runs": lambda _directory: [run.id for run in read_runs(journal_path(), lambda _count: None)],
+    "runs": lambda _directory: [run.id for run in journal_place(None).read()],
     "intents": _list_intents,
 }

@@ -10,12 +10,12 @@ from reconciler.checks.route_tests import check_live
 from reconciler.cli.commands.plan import PENDING, add_plan_options, plan_provenance, read_and_plan
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, print_list, run_environments
-from reconciler.cli.files import journal_path, new_folder, write_text
+from reconciler.cli.files import new_folder, write_text
+from reconciler.cli.journal_place import journal_place
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
-from reconciler.journal.journal import read_runs
 from reconciler.model.rule import Address
 from reconciler.plan.drift import BROKEN_PROMISE, Acceptance, Drift, drift_to_json, find_drift
 from reconciler.plan.plan import Plan, PlanOptions
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
             write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
         print_drift(session, drift)
-        return EnvironmentResult(PENDING if drift.has_drift else 0, drift_row(drift))
+        return EnvironmentResult(code=PENDING if drift.has_drift else 0, row=drift_row(drift))
 
     code, reports = run_environments(selection, work)
     print_list(selection, reports, "Drift in")
@@ -69,7 +69,8 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     notes = (*drift.notes, *(finding for finding in failures if finding.severity != "error"))
     runs: Mapping[Address, str] = {}
     try:
-        runs = find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
+        place = journal_place(None, session.environment)
+        runs = find_last_runs(place.read(), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
     return replace(drift, last_runs=runs, failed_checks=failed, notes=notes)

@@ -19,7 +19,7 @@ from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
 from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
-from reconciler.forge.plan_report import read_json_object, read_plan_report
+from reconciler.forge.plan_report import read_failure, read_json_object, read_plan_report
 from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
@@ -187,14 +187,20 @@ def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
     options = step.options
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
-    if options.report is not None and (report := read_plan_report(Path(options.report))):
-        return note.request_plan(report, run)
-    environment, now = step.environment, datetime.now(UTC)
     if options.report is not None:
-        return note.request_planless(environment, run, now)
+        return _request_report(step, run, Path(options.report))
+    environment, now = step.environment, datetime.now(UTC)
     if options.applied is not None:
         return note.request_applied(environment, read_json_object(Path(options.applied)), run, now)
     return note.request_outdated(environment, options.outdated, run, now)
+
+
+def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.CommentRequest:
+    failure = read_failure(folder)
+    report = None if failure else read_plan_report(folder)
+    if report is not None:
+        return note.request_plan(report, run)
+    return note.request_planless(step.environment, run, datetime.now(UTC), failure)
 
 
 def _write_reviewed_plan(step: Step) -> None:

@@ -1,28 +1,35 @@
 """`cxroute history`: the journal, as a list of runs or one run in full."""
 
 import argparse
+import os
+from collections.abc import Sequence
+from functools import partial
 
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.files import journal_path
+from reconciler.cli.journal_place import list_places, remote_advice
 from reconciler.cli.output import Output
 from reconciler.journal.history import RecordedRun
-from reconciler.journal.journal import RUN_NAME, find_run, read_runs
+from reconciler.journal.journal import RUN_NAME, find_run
+from reconciler.journal.places import JournalPlace
 from reconciler.render.text.history import run_document, run_text, runs_text
 from reconciler.text.escape import pluralize
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    journal = "journal: a file, a directory or an address"
+    journal += " (default: $CXROUTE_JOURNAL, the Environment's, or .cxroute/journal.jsonl)"
     add("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
-    add("--journal", metavar="FILE", help="journal file (default: $CXROUTE_JOURNAL, or .cxroute/journal.jsonl)")
+    add("--journal", metavar="FILE", help=journal)
     add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    path = journal_path(options.journal)
-    recorded = read_runs(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
+    places = list_places(options.journal, options.manifests, options.environment or os.environ.get("CXROUTE_ENV"))
+    recorded, names = _read(places, output), ", ".join(place.name for place in places)
+    advice = remote_advice(places)
     if options.run is not None:
-        recorded_run = find_run(recorded, options.run, path)
+        recorded_run = find_run(recorded, options.run, names, advice)
         if output.form == "json":
             output.document(run_document(recorded_run))
         else:
@@ -32,8 +39,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
     elif output.form == "json":
         output.document({"runs": [run_document(recorded_run) for recorded_run in recorded]})
     else:
-        output.result(runs_text(recorded))
+        output.result(runs_text(recorded) if recorded else f"No run is recorded in {names}. {advice}".rstrip() + "\n")
     return 0
+
+
+def _read(places: Sequence[JournalPlace], output: Output) -> list[RecordedRun]:
+    """Return the runs of all places, oldest first."""
+    runs: list[RecordedRun] = []
+    for place in places:
+        runs += place.read(partial(_warn_of_lines, output, place.name))
+    return runs if len(places) == 1 else sorted(runs, key=lambda run: str(run.start.get("at")))
+
+
+def _warn_of_lines(output: Output, name: str, count: int) -> None:
+    output.warn(f"{pluralize(count, 'line')} of {name} could not be read")
 
 
 def command(run: RecordedRun, journal: str | None, manifests: str) -> str:
@@ -44,4 +63,4 @@ def command(run: RecordedRun, journal: str | None, manifests: str) -> str:
     if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
         return ""
     words = ["--journal", journal] if journal else []
-    return CommandLine(manifests, ("-e", environment)).command("plan", "--undo", run.id, *words)
+    return CommandLine(directory=manifests, selection=("-e", environment)).command("plan", "--undo", run.id, *words)

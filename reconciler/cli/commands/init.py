@@ -16,6 +16,7 @@ from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.forge import pipeline_files as pipelines
 from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSettings
+from reconciler.forge.rollout import order_environments
 from reconciler.manifest.documents import manifest_schema_text
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
@@ -138,10 +139,11 @@ def _manifest_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]])
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the credentials of each environment, by its name. Raises ManifestError."""
+    """Return the variables of the credentials by environment, production last. Raises ManifestError."""
     documents = {name: loaded.document for name, loaded in load_manifests(directory).environments.items()}
     documents.pop(SANDBOX, None)
-    return {name: tuple(filter(None, credential_variables(document))) for name, document in documents.items()}
+    names = order_environments(documents)
+    return {name: tuple(filter(None, credential_variables(documents[name]))) for name in names}
 
 
 def _installed_from() -> str | None:

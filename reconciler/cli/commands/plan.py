@@ -1,10 +1,12 @@
 """`cxroute plan`: the dry run, with a client that cannot write."""
 
 import argparse
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
@@ -12,11 +14,11 @@ from reconciler.cli.clients import open_reading_client
 from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, is_list
 from reconciler.cli.execute import add_change_options, check_undo_options, with_undo
 from reconciler.cli.files import new_folder, write_text
-from reconciler.cli.output import Output
+from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
-from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
-from reconciler.plan.document import plan_id, plan_to_json
+from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.plan.document import ERROR_FILE, plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import replay_plan
@@ -46,7 +48,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
     add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
     add("--replay", metavar="FILE", help="recorded conversations, CSV or JSON lines: shows which of them go elsewhere")
-    add("--report", metavar="DIR", help="also write plan.json, plan.md, plan.html and explore.html to this directory")
+    add(
+        "--report",
+        metavar="DIR",
+        help="also write plan.json, plan.md, plan.html and explore.html, or error.json, to this directory",
+    )
     add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
 
@@ -64,7 +70,22 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, print, and save the plan if requested."""
+    """Plan, print, and save the plan if requested. An error is also written into the folder of --report."""
+    try:
+        return _run(options, output)
+    except CxrouteError as error:
+        if options.report:
+            with suppress(CxrouteError):  # the error itself is reported
+                _write_error(Path(options.report), error_document(error))
+        raise
+
+
+def _write_error(folder: Path, error: Mapping[str, Any]) -> None:
+    text = dump_indented(REDACTOR.redact_json({"error": error}))
+    write_text(new_folder(folder) / ERROR_FILE, f"{text}\n")
+
+
+def _run(options: argparse.Namespace, output: Output) -> int:
     check_undo_options(options)
     if is_list(options):
         _check_list(options, output)
@@ -80,25 +101,35 @@ def run(options: argparse.Namespace, output: Output) -> int:
         print_plan(session, plan)
         if not selection.listed:
             print_next_command(session, plan, options.out)
-            return EnvironmentResult(exit_code(plan, options))
+            return EnvironmentResult(code=exit_code(plan, options))
         if session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
             session.output.result(f"{next_command(session, plan, None)}\n")
-        return EnvironmentResult(exit_code(plan, options), planned_row(plan), saved)
+        return EnvironmentResult(code=exit_code(plan, options), row=planned_row(plan), saved=saved)
 
     def prepare(session: Session) -> Session:
         single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
         return single.with_test_results()
 
     code, reports = environments.run_environments(selection, work, prepare)
-    if selection.listed and options.out:
+    if selection.listed:
+        _finish_list(selection, reports)
+    return code
+
+
+def _finish_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentResult]) -> None:
+    """Write and print what concerns all environments of a list."""
+    options, output = selection.options, selection.output
+    if options.out:
         write_text(Path(options.out), f"{environments.join_documents([report.saved for report in reports])}\n")
+    for report in reports if options.report else ():
+        if report.error:
+            _write_error(selection.folder(options.report, report.row.environment), report.error)
     environments.print_list(selection, reports, "Plan for")
     if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")
         plans = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
-    return code
 
 
 async def read_and_plan(session: Session) -> Plan:
@@ -217,7 +248,8 @@ def as_github(session: Session, plan: Plan) -> str:
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
-    write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
+    (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
+    write_text(folder / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
     explore = "explore.html"
     write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, explore)))
     write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, explore)))

@@ -302,6 +302,13 @@ class Environment(f.ManifestDocument):
     notify: f.Omittable[Notify] = f.omittable(
         "The webhook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
     )
+    journal: f.Omittable[f.JournalText] = f.omittable(
+        "Where the runs of this Environment are recorded: a directory, or an address that fsspec opens (extra"
+        " `journal`), which operators share. Each run has its own file. Credentials come from environment variables"
+        " alone. `$CXROUTE_JOURNAL` and `--journal` win. Default: .cxroute/journal.jsonl, on this machine.",
+        "s3://acme-routing/journal",
+        "/mnt/shared/routing-journal",
+    )
     traffic: f.Omittable[Traffic] = f.omittable(
         "A sample of conversations. Plans show the share of conversations that a change moves.",
         {"file": "traffic/prod.csv", "period": "October 2026"},

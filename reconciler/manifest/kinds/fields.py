@@ -28,7 +28,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.model.finding import CODES
-from reconciler.text.hosts import request_url
+from reconciler.text.hosts import journal_address_problem, request_url
 
 T = TypeVar("T")
 
@@ -273,12 +273,24 @@ def _check_relative_path(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
+def _check_journal(text: str) -> str:
+    if "://" in text:
+        problem = journal_address_problem(text)
+    else:
+        is_path = text.isprintable() and text and "\\" not in text and not text.startswith("~")
+        problem = "" if is_path else "must be a directory, or an address such as s3://BUCKET/PREFIX"
+    if problem:
+        raise PydanticCustomError("CXR104", problem)
+    return text
+
+
 FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
 Url = Annotated[str, AfterValidator(_check_url)]
 ServiceUrl = Annotated[str, AfterValidator(_check_service_url)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+JournalText = Annotated[str, AfterValidator(_check_journal)]
 RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
+from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
@@ -223,7 +224,7 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     lines = [f"- {owners} ({escape_markdown(reason)})" for owners, reason in pairs]
     hidden = len(summary.consent) - limit
     lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
-    return [alert("NOTE", ["**Consent needed:**", *lines])] if lines else []
+    return [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])] if lines else []
 
 
 def _case_table(cases: Sequence[ImpactCase], level: DetailLevel) -> tuple[list[str], int]:

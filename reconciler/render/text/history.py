@@ -19,8 +19,6 @@ _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
 def runs_text(runs: Sequence[RecordedRun]) -> str:
     """Return a header and one line per run, newest first."""
-    if not runs:
-        return "No run is recorded yet.\n"
     rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
         reason, undone = _text(run.start, "reason"), _text(run.start, "undo")

@@ -14,8 +14,8 @@ from reconciler.forge.note import (
     WriteComment,
     compose_comment,
     decide_header,
-    decide_outdated,
     decide_plan,
+    decide_planless,
     decide_refresh,
     parse_state,
 )
@@ -59,7 +59,7 @@ def test_a_late_run_does_not_overwrite_a_newer_one(run: int, attempt: int) -> No
     """An older run, even after many attempts, and an older attempt of the same run."""
     late = at(run, attempt, text="older")
     assert isinstance(decide_plan([OURS], late), Skip)
-    assert isinstance(decide_outdated([OURS], late), Skip)
+    assert isinstance(decide_planless([OURS], late), Skip)
 
 
 @pytest.mark.parametrize("author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""])
@@ -132,19 +132,18 @@ def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
     assert replace(STATE, applied=True) == parse_state(done.body)
     there = [Post(5, BOT, done.body)]
     assert isinstance(decide_plan(there, at(200)), Skip)
-    assert isinstance(decide_outdated(there, at(200, text="no plan")), Skip)
+    assert isinstance(decide_planless(there, at(200, text="no plan")), Skip)
     assert isinstance(decide_header(there, at(200, text="out of date")), Skip)
 
 
 def test_a_header_creates_no_comment() -> None:
     """The outcome of a plan without a comment is only in the job's summary."""
     assert isinstance(decide_header([], WANTED), Skip)
-    assert isinstance(decide_outdated([], WANTED), Skip)
 
 
 def test_a_commit_without_a_plan_updates_the_comment() -> None:
     """A late older plan does not overwrite the note that a newer commit has no plan."""
-    noted = decide_outdated([OURS], at(101, text="**No plan**"))
+    noted = decide_planless([OURS], at(101, text="**No plan**"))
     assert isinstance(noted, WriteComment)
     assert isinstance(decide_plan([Post(5, BOT, noted.body)], at(100, 2)), Skip)
     assert WriteComment(compose_comment(at(102)), 5) == decide_plan([Post(5, BOT, noted.body)], at(102))

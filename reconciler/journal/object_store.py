@@ -1,0 +1,135 @@
+"""A journal at an address that fsspec opens, such as s3://bucket/prefix: one object for each run.
+
+Object stores cannot append, so the object is replaced before and after the writes of each wave. Credentials come from the
+environment of the process alone, as the library of the store reads them.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, Final, TypeVar
+
+from reconciler.text.escape import sanitize
+
+T = TypeVar("T")
+
+_SECONDS: Final = 20.0  # for one call: a store that does not answer must not stop an apply
+_LONGEST_REASON: Final = 200  # characters of a store's message
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStore:
+    """The objects below an address. Each method raises OSError, whose `strerror` has the reason."""
+
+    address: str
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object, or replace it."""
+        _within_time(lambda: self._write(name, content))
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object."""
+        return _within_time(lambda: self._exists(name))
+
+    def names(self, suffix: str) -> list[str]:
+        """Return the names of the objects with a suffix, in order."""
+        return _within_time(lambda: sorted(self._list(suffix)))
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return an object's content."""
+        content = _within_time(lambda: self._read(name, limit + 1))
+        if len(content) > limit:
+            raise OSError(errno.EFBIG, f"{name} is larger than {limit >> 20} MiB")
+        return content
+
+    def _open(self) -> tuple[Any, str]:
+        try:
+            from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise OSError(
+                errno.ENOPKG,
+                "fsspec is not installed. Install the extra `journal`; see docs/install.md, section Extras",
+            ) from None
+        filesystem, path = url_to_fs(self.address)
+        return filesystem, str(path).rstrip("/")
+
+    def _write(self, name: str, content: bytes) -> None:
+        filesystem, path = self._open()
+        filesystem.makedirs(path, exist_ok=True)
+        filesystem.pipe_file(f"{path}/{name}", content)
+
+    def _exists(self, name: str) -> bool:
+        filesystem, path = self._open()
+        return bool(filesystem.exists(f"{path}/{name}"))
+
+    def _list(self, suffix: str) -> Iterator[str]:
+        filesystem, path = self._open()
+        filesystem.invalidate_cache()
+        for found in filesystem.ls(path, detail=False):
+            name = str(found).rstrip("/").rpartition("/")[2]
+            if name.endswith(suffix):
+                yield name
+
+    def _read(self, name: str, size: int) -> bytes:
+        filesystem, path = self._open()
+        content: bytes = filesystem.cat_file(f"{path}/{name}", start=0, end=size)
+        return content
+
+
+@dataclass(slots=True)
+class ObjectSink:
+    """Collects the entries of a run, and writes them as one object."""
+
+    store: ObjectStore
+    object_name: str
+    lines: list[bytes] = field(default_factory=list)
+    stored: int = 0  # the entries that are stored
+    stores_at_sync: bool = True
+
+    @property
+    def name(self) -> str:
+        """Return the address of the object."""
+        return f"{self.store.address.rstrip('/')}/{self.object_name}"
+
+    def append(self, line: bytes) -> None:
+        """Keep an entry until the next sync; the first one is stored at once."""
+        self.lines.append(line)
+        if self.stored == 0:
+            self.sync()
+
+    def sync(self) -> None:
+        """Write the object, if there are new entries."""
+        if len(self.lines) > self.stored:
+            self.store.write(self.object_name, b"".join(self.lines))
+            self.stored = len(self.lines)
+
+    def close(self) -> None:
+        """Write the object."""
+        self.sync()
+
+
+def _within_time(action: Callable[[], T]) -> T:
+    """Return the result of an action, which raises whatever a library of a store raises. Raises OSError."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(action())
+        except BaseException as failure:  # noqa: BLE001 - each library has its own errors
+            failures.append(failure)
+
+    thread = Thread(target=work, daemon=True)  # a stuck call does not keep the process alive
+    thread.start()
+    thread.join(_SECONDS)
+    if results:
+        return results[0]
+    if not failures:
+        raise OSError(errno.ETIMEDOUT, f"no answer within {_SECONDS:.0f} seconds")
+    failure = failures[0]
+    if isinstance(failure, FileNotFoundError):
+        raise FileNotFoundError(errno.ENOENT, "it does not exist") from None
+    own = failure.strerror if isinstance(failure, OSError) else None
+    reason = own or f"{type(failure).__name__}: {failure}"
+    raise OSError(errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)) from None

@@ -1,0 +1,177 @@
+"""The place of a journal: a file with all runs, or a directory or an address with one file for each run.
+
+Several operators can share a directory or an address: no two runs write the same file.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final, Protocol
+
+from reconciler.errors import UsageError
+from reconciler.journal.history import RecordedRun
+from reconciler.journal.journal import LARGEST, parse_runs
+from reconciler.journal.object_store import ObjectSink, ObjectStore
+from reconciler.journal.sinks import FileSink, JournalSink
+from reconciler.text.files import read_file
+from reconciler.text.hosts import journal_address_problem
+
+SUFFIX: Final = ".jsonl"
+MOST_RUNS: Final = 1000  # of a directory or an address: the newest are read
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+OnUnreadable = Callable[[int], object]  # gets the number of lines that are not entries
+
+
+class JournalPlace(Protocol):
+    """Where runs are recorded and read."""
+
+    @property
+    def name(self) -> str:
+        """Return the place for messages."""
+
+    def reserve(self, run: str) -> str:
+        """Return the name of a new run: the given one, or with a number if another run has it."""
+
+    def sink(self, run: str) -> JournalSink:
+        """Return the target of a run's entries."""
+
+    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
+        """Return the runs, oldest first; none if the place does not exist. Raises UsageError."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFile:
+    """One file, to which all runs are appended."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path."""
+        return str(self.path)
+
+    def reserve(self, run: str) -> str:
+        """Return the name: the entries of a file name their run."""
+        return run
+
+    def sink(self, run: str) -> JournalSink:
+        """Return the file."""
+        del run
+        return FileSink(self.path)
+
+    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
+        """Return the runs of the file. Raises UsageError."""
+        return _read_all(self, lambda: [read_file(self.path, LARGEST)], on_unreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFolder:
+    """A directory with one file for each run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path, with a slash."""
+        return f"{self.path}/"
+
+    def reserve(self, run: str) -> str:
+        """Return an unused name, whose file is created: another process cannot take it."""
+        with suppress(OSError):  # the first entry reports why the directory cannot be written
+            self.path.mkdir(parents=True, exist_ok=True)
+            for name in _candidates(run):
+                with suppress(FileExistsError):
+                    self._file(name).touch(exist_ok=False)
+                    return name
+        return run
+
+    def sink(self, run: str) -> JournalSink:
+        """Return the file of the run."""
+        return FileSink(self._file(run))
+
+    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
+        """Return the runs of all files. Raises UsageError."""
+
+        def contents() -> Iterable[bytes]:
+            names = sorted(path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX))
+            return [read_file(self.path / name, LARGEST) for name in names[-MOST_RUNS:]]
+
+        return _read_all(self, contents, on_unreadable)
+
+    def _file(self, run: str) -> Path:
+        return self.path / f"{run}{SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalAddress:
+    """An address with one object for each run."""
+
+    store: ObjectStore
+
+    @property
+    def name(self) -> str:
+        """Return the address."""
+        return self.store.address
+
+    def reserve(self, run: str) -> str:
+        """Return an unused name."""
+        with suppress(OSError):  # the first entry reports why the address cannot be written
+            return next(name for name in _candidates(run) if not self.store.exists(f"{name}{SUFFIX}"))
+        return run
+
+    def sink(self, run: str) -> JournalSink:
+        """Return the object of the run."""
+        return ObjectSink(self.store, f"{run}{SUFFIX}")
+
+    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
+        """Return the runs of all objects. Raises UsageError."""
+
+        def contents() -> Iterable[bytes]:
+            return [self.store.read(name, LARGEST) for name in self.store.names(SUFFIX)[-MOST_RUNS:]]
+
+        return _read_all(self, contents, on_unreadable)
+
+
+def parse_place(text: str) -> JournalPlace:
+    """Return the place of --journal or $CXROUTE_JOURNAL: an address, a directory, or otherwise a file."""
+    if _SCHEME.match(text):
+        return _parse_address(text)
+    path = Path(text)
+    return JournalFolder(path) if text.endswith("/") or path.is_dir() else JournalFile(path)
+
+
+def parse_shared_place(text: str) -> JournalPlace:
+    """Return the place of `journal:` in an Environment: an address or a directory."""
+    return _parse_address(text) if _SCHEME.match(text) else JournalFolder(Path(text))
+
+
+def _parse_address(text: str) -> JournalPlace:
+    if problem := journal_address_problem(text):
+        raise UsageError(f"the journal's address {problem}")
+    return JournalAddress(ObjectStore(text))
+
+
+def _candidates(run: str) -> Iterable[str]:
+    yield run
+    yield from (f"{run}-{number}" for number in count(2))
+
+
+def _read_all(
+    place: JournalPlace, contents: Callable[[], Iterable[bytes]], on_unreadable: OnUnreadable
+) -> Sequence[RecordedRun]:
+    try:
+        files = list(contents())
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(f"cannot read the journal {place.name}: {error.strerror}") from error
+    runs: list[RecordedRun] = []
+    for data in files:
+        lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
+        runs += parse_runs(lines, on_unreadable)
+    # One file has the order of its entries; several are ordered by the start of each run.
+    return runs if len(files) == 1 else sorted(runs, key=lambda run: str(run.start.get("at")))
