@@ -88,9 +88,13 @@ class Model:
         """Make one random edit; a broken text stays broken until it is repaired."""
         random = self.random
         at = random.randrange(len(self.blocks) + 1)
-        rules = [position for position, block in enumerate(self.blocks) if block.rule is not None and not block.is_broken]
+        rules = [
+            position for position, block in enumerate(self.blocks) if block.rule is not None and not block.is_broken
+        ]
         broken = [block for block in self.blocks if block.is_broken]
-        kind = random.choice(["comment", "comment", "remove", "move", "move", "queue", "add", "break", "repair", "repair"])
+        kind = random.choice(
+            ["comment", "comment", "remove", "move", "move", "queue", "add", "break", "repair", "repair"]
+        )
         if kind == "comment":
             self.blocks.insert(at, Block(None, random.choice([("",), ("  # intent_1 goes to Desk 1",), ("", "")])))
         elif kind == "remove" and len(self.blocks) > 2:
@@ -120,7 +124,9 @@ def send(editor: Editor, random: Random, old: str, new: str) -> None:
         editor.change("cards.yaml", new)
         return
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    start = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    start = next(
+        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
     place = lsp.Range(lsp.Position(start, 0), lsp.Position(len(before), 0))
     editor.change("cards.yaml", "".join(after[start:]), place)
 

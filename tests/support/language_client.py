@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,17 @@ class Editor:
         return answer.contents.value if answer and isinstance(answer.contents, lsp.MarkupContent) else ""
 
     async def request(self, method: str, parameters: Any) -> Any:
-        """Send a request whose parameters need not be valid, and return its result."""
-        return await asyncio.wait_for(self.client.protocol.send_request_async(method, parameters), 30)
+        """Send a request whose parameters need not be valid, and return its result. Raises JsonRpcException."""
+        protocol = self.client.protocol
+        answer: Future[Any] = Future()
+        self._version += 1
+        protocol._request_futures[f"raw {self._version}"] = answer
+        protocol._send_data({"jsonrpc": "2.0", "id": f"raw {self._version}", "method": method, "params": parameters})
+        return await asyncio.wait_for(asyncio.wrap_future(answer), 30)
+
+    def notify(self, method: str, parameters: Any) -> None:
+        """Send a notification whose parameters need not be valid."""
+        self.client.protocol._send_data({"jsonrpc": "2.0", "method": method, "params": parameters})
 
     def at(self, name: str, line: int, character: int) -> dict[str, Any]:
         """Return the document and the position of a request (from 0)."""
