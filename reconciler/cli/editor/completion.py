@@ -57,7 +57,7 @@ def complete(text: str, offset: int, names: Names) -> Completion | None:
     end = offset + 1 if quote and text[offset : offset + 1] == quote else offset
     has_colon = text[end : end + 1] == ":"
     fields = [_without_colon(choice) if has_colon else choice for choice in _fields(cursor, names)]
-    choices = list({choice.label: choice for choice in [*_values(cursor, names), *fields]}.values())
+    choices = list({choice.text: choice for choice in [*_values(cursor, names), *fields]}.values())
     return Completion(cursor.start, end, quote, choices) if choices else None
 
 

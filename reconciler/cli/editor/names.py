@@ -168,7 +168,7 @@ class Names:
         """Return the declared values of an attribute; if there are none, those that manifests compare it with."""
         values = [each for each in self.mentions if each.role == "value" and each.attribute == attribute]
         declared = [each for each in values if each.is_definition]
-        return tuple({each.name: each.node for each in declared or values}.values())
+        return tuple({(each.name, bool(each.node.style)): each.node for each in declared or values}.values())
 
     @cached_property
     def queue_variables(self) -> frozenset[str]:
