@@ -70,10 +70,12 @@ class Model:
 
     @property
     def text(self) -> str:
+        """Return the RuleSet."""
         return "\n".join([*HEAD, *(line for block in self.blocks for line in block.lines)]) + "\n"
 
     @property
     def is_valid(self) -> bool:
+        """Return whether the text is YAML."""
         try:
             list(yaml.safe_load_all(self.text))
         except yaml.YAMLError:
@@ -81,6 +83,7 @@ class Model:
         return True
 
     def block_at(self, line: int) -> Block:
+        """Return the block of a line, from 0."""
         lines = [block for block in self.blocks for _ in block.lines]
         return lines[line - len(HEAD)] if line >= len(HEAD) else Block(None, ())
 
@@ -203,8 +206,9 @@ def test_a_broken_text_keeps_the_hover_of_its_other_rules(tmp_path: Path) -> Non
 
 def test_lines_of_another_document_are_not_about_the_last_rule(tmp_path: Path) -> None:
     """Route tests behind the rules in the same file have no hover."""
-    tests = "---\napiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: a}, expect: {queue: Desk 1}}\n"
-    text = "\n".join([*HEAD, "  - {intent: a, queue: Desk 1}", tests])
+    head = ["---", "apiVersion: routing/v1", "kind: RouteTests", "name: t", "tests:"]
+    test = "  - {given: {intent: a}, expect: {queue: Desk 1}}"
+    text = "\n".join([*HEAD, "  - {intent: a, queue: Desk 1}", *head, test, ""])
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "prod.yaml").write_text(ENVIRONMENT, encoding="utf-8")
 
