@@ -96,6 +96,20 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	npm --prefix tests/browser ci --no-progress
 	@touch $@
 
+.PHONY: vscode
+
+# The command of this checkout is the one that its tests start. The file is named as its version says.
+vscode: $(VENV)/.project editors/vscode/node_modules ## Check, test and package the extension for Visual Studio Code, into dist/ (needs npm)
+	npm --prefix editors/vscode run --silent check
+	npm --prefix editors/vscode run --silent bundle
+	CXROUTE_COMMAND="$$PWD/$(BIN)/cxroute" npm --prefix editors/vscode test --silent
+	@mkdir -p dist
+	npm --prefix editors/vscode run --silent package -- --out ../../dist/
+
+editors/vscode/node_modules: editors/vscode/package-lock.json
+	npm --prefix editors/vscode ci --no-progress
+	@touch $@
+
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.support.pictures
 

@@ -45,6 +45,8 @@ PARTS: Final = {
     "cli/test_socket.py": 0,
     "cli/test_completion.py::test_bash_offers_them": 1,
     "cli/test_lsp.py": 0,
+    "cli/test_editors.py": 0,
+    "cli/test_vscode_extension.py": 0,
     "cli/test_editor_hover.py": 0,
     "cli/test_editor_names.py::test_an_editor_renames_lists_and_outlines": 0,
     "cli/test_editor_sessions.py": 0,

@@ -66,6 +66,17 @@ def test_each_folder_has_its_own_manifests(tmp_path: Path) -> None:
     edit_in(folders[0], session, folders=folders[:2])
 
 
+def test_an_editor_that_names_no_folder_has_its_root(tmp_path: Path) -> None:
+    """Helix sends an empty list of folders where there is no repository."""
+    write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))
+    write(tmp_path, "cards.yaml", "a: [")
+
+    async def session(editor: Editor) -> None:
+        await editor.until("cards.yaml", "CXR004")
+
+    edit_in(tmp_path, session, folders=[])
+
+
 @pytest.mark.parametrize("other", ["", "a: [\n", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"])
 def test_it_is_silent_without_manifests(tmp_path: Path, other: str) -> None:
     """No folder, an empty one, and files of other programs have no finding and no message, also with -e."""

@@ -79,7 +79,7 @@ class ManifestServer:
             self.server.feature(method, options)(handler)
 
     def _initialize(self, parameters: lsp.InitializeParams) -> None:
-        self._has_folders = parameters.workspace_folders is not None
+        self._has_folders = bool(parameters.workspace_folders)  # Helix names none where there is no repository
 
     def _start(self, _event: object) -> None:
         self._open_sessions()
