@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import resource
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -119,6 +122,24 @@ class Editor:
             await self.client.text_document_hover_async(lsp.HoverParams(**self.at("none.yaml", 0, 0)))
             await asyncio.sleep(0.05)
         await self.client.text_document_hover_async(lsp.HoverParams(**self.at("none.yaml", 0, 0)))
+
+
+def processor_seconds(command: Sequence[str], sent: str = "") -> float:
+    """Return the processor time of a process from its start to its end."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, input=sent, text=True, capture_output=True, check=True, env=process_environment())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def start_seconds() -> float:
+    """Return the processor time of the server from its start, over its answer to `initialize`, to its end."""
+    first: dict[str, Any] = {"processId": None, "rootUri": None, "capabilities": {}}
+    messages: list[dict[str, Any]] = [{"id": 1, "method": "initialize", "params": first}]
+    messages += [{"id": 2, "method": "shutdown"}, {"method": "exit"}]
+    bodies = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
+    sent = "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
+    return processor_seconds([sys.executable, "-m", "reconciler", "lsp"], sent)
 
 
 def workspace_folder(folder: Path) -> lsp.WorkspaceFolder:

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from reconciler.desired.expand import NOT_IN_SLUGS
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.syntax_tree import Place, SyntaxDocument, SyntaxNode
+from reconciler.manifest.syntax_tree import Place, SyntaxDocument, SyntaxNode, read_syntax
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EXISTENCE, OPERATORS
 
@@ -107,11 +107,16 @@ class Mention(NamedTuple):
     attribute: str = ""  # of a value
 
 
-class SourceFile(NamedTuple):
-    """The present text of a manifest, and its documents."""
+@dataclass(frozen=True)
+class SourceFile:
+    """The present text of a manifest, and its documents, which are read when a request needs them."""
 
     text: str
-    documents: tuple[SyntaxDocument, ...]
+
+    @cached_property
+    def documents(self) -> tuple[SyntaxDocument, ...]:
+        """Return the documents of the text, also of an invalid one."""
+        return read_syntax(self.text)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from reconciler.cli.editor.rename import (
     renamed_content,
 )
 from reconciler.manifest.files import EXTENSIONS, read_files
-from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode, read_syntax
+from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode
 from reconciler.manifest.yaml_patch import TextEdit
 from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.finding import Finding
@@ -191,7 +191,7 @@ class FolderSession:
 
     def _source_file(self, path: str, text: str) -> SourceFile:
         earlier = self._files.get(path)
-        return earlier if earlier and earlier.text == text else SourceFile(text, read_syntax(text))
+        return earlier if earlier and earlier.text == text else SourceFile(text)
 
     def _present_names(self, buffers: Mapping[str, str]) -> Names:
         self._read(buffers)
