@@ -1,4 +1,4 @@
-"""The place of a cursor in a manifest that somebody is typing: of a field, of a value, or of either.
+"""The place of a cursor in a manifest while it is typed: of a field, of a value, or of either.
 
 A text with a cursor in it is seldom valid. So only the text before the cursor is read, with its brackets closed and a
 mark in place of the typed word: once as a field, once as a value.

@@ -1,6 +1,6 @@
 """A manifest's text -> its values with their extents, also of a text that is not valid YAML yet.
 
-An editor asks about texts that somebody is typing. So the tree of a broken document ends where the parser stopped, and
+An editor asks about unfinished texts. So the tree of a broken document ends where the parser stopped, and
 the documents after the next `---` are read again.
 """
 

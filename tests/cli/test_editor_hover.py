@@ -1,4 +1,4 @@
-"""A hover states the facts of the rule at its line, and of no other, while somebody edits the manifests.
+"""A hover states the facts of the rule at its line, and of no other, while the manifests are edited.
 
 The oracle is the list of blocks from which the text is built: it knows which rule a line belongs to, and PyYAML knows
 whether the text is YAML. Neither asks the server.

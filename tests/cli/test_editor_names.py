@@ -273,7 +273,7 @@ def random_manifests(random: Random) -> dict[str, str]:
 
 @pytest.mark.parametrize("seed", range(200 if FULL else 25))
 def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
-    """In random manifests: the rules are equal but for the alias, and so are the findings of `validate`."""
+    """In random manifests: the rules differ in the alias alone, and the findings of `validate` are equal."""
     random = Random(seed)
     texts = random_manifests(random)
     directory = tmp_path / "manifests"

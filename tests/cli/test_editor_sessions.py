@@ -50,7 +50,7 @@ def tell(editor: Editor, path: Path, kind: lsp.FileChangeType) -> None:
 
 
 def test_each_folder_has_its_own_manifests(tmp_path: Path) -> None:
-    """Equal owners in two folders are no error; a removed folder loses its findings, an added one gets some."""
+    """Equal owners in two folders are not an error; a removed folder loses its findings, an added one gets some."""
     folders = [tmp_path / name for name in ("first", "second", "third")]
     for folder in folders:
         write(folder, "prod.yaml", ENVIRONMENT.format(owner="acme"))

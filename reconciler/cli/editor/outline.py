@@ -21,7 +21,7 @@ _ITEMS: Final[dict[str, tuple[str, SymbolKind]]] = {
 _MAX_NAME: Final = 80
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Symbol:
     """A part of a manifest with a name. `start` and `end` are its extent, `node` is what an editor selects."""
 
@@ -60,10 +60,11 @@ def _items(document: SyntaxDocument) -> Iterator[Symbol]:
     if items is None:
         return
     for key, value in items.entries():
-        yield Symbol(_shorten(key.text or ""), kind, key.start, max(key.end, value.end), key)
+        name = _shorten(key.text or "")
+        yield Symbol(name=name, kind=kind, start=key.start, end=max(key.end, value.end), node=key)
     for position, item in enumerate(items.items()):
         name = _shorten(_name(document, kind, item)) or f"{kind} {position + 1}"
-        yield Symbol(name, kind, item.start, item.end, item)
+        yield Symbol(name=name, kind=kind, start=item.start, end=item.end, node=item)
 
 
 def _name(document: SyntaxDocument, kind: SymbolKind, item: SyntaxNode) -> str:

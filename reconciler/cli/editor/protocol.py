@@ -44,7 +44,7 @@ class ManifestProtocol(LanguageServerProtocol):
 
 
 class _WithoutTracebacks(logging.Filter):
-    """An answer that refuses a request is no fault of the server: its traceback is not logged."""
+    """An answer that refuses a request is not a fault of the server: its traceback is not logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

@@ -60,7 +60,7 @@ def renamed_content(content: bytes | Finding, edits: Iterable[TextEdit]) -> byte
 
 
 def check_rename(outcomes: tuple[Outcome, Outcome], old: str, new: str) -> None:
-    """Check that rules and findings, before and after, are the same but for the alias. Raises RenameError."""
+    """Check that rules and findings, before and after, differ in the alias alone. Raises RenameError."""
     before, after = outcomes
     if before.analysis.manifests is None:
         raise RenameError(_INVALID)

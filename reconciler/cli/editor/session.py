@@ -70,7 +70,7 @@ class FolderSession:
         self._valid = self._analysis  # the last one without errors
 
     def analysis(self, buffers: Mapping[str, str]) -> Analysis:
-        """Return the analysis of the files, with the texts of the editor in place of theirs."""
+        """Return the analysis of the files, with the texts of the editor where it has them."""
         contents = self._read(buffers)
         if contents == self._contents:
             return self._analysis
