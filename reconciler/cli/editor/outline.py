@@ -41,12 +41,12 @@ def outline(document: SyntaxDocument, text: str) -> Symbol:
     node = root.get("name") or root
     title = " ".join(word for word in (kind, name) if word) or "document"
     return Symbol(
-        _shorten(title),
-        "document",
-        document.start,
-        end,
-        _inside(node, end, root),
-        list(_items(document)),
+        name=_shorten(title),
+        kind="document",
+        start=document.start,
+        end=end,
+        node=_inside(node, end, root),
+        children=list(_items(document)),
     )
 
 
