@@ -133,6 +133,7 @@ release-check: $(VENV)/.project ## Build a release twice from the last commit, c
 	@$(BIN)/python -m tests.release.check $${TAG:+--tag "$$TAG"}
 
 clean: ## Remove .venv, caches and built packages
+	rm -rf editors/vscode/dist editors/vscode/build editors/vscode/LICENSE
 	rm -rf .venv .venv-* dist build .coverage .mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -36,10 +36,9 @@ class Symbol:
 def outline(document: SyntaxDocument, text: str) -> Symbol:
     """Return the symbol of a document, with its items as children."""
     root = document.root
-    kind, name = document.kind, root.text_of("name")
     end = document.start + len(text[document.start : document.end].rstrip())
     node = root.get("name") or root
-    title = " ".join(word for word in (kind, name) if word) or "document"
+    title = f"{document.kind} {root.text_of('name')}".strip() or "document"
     return Symbol(
         name=_shorten(title),
         kind="document",
@@ -77,7 +76,8 @@ def _name(document: SyntaxDocument, kind: SymbolKind, item: SyntaxNode) -> str:
 
 def _test_name(item: SyntaxNode) -> str:
     """Return `intent -> queue` of a route test."""
-    given, expected = item.get("given"), item.get("expect")
+    given = item.get("given")
+    expected = item.get("expect")
     context = given.get("context") if given else None
     intent = (given.text_of("intent") if given else "") or (context.text_of("intent") if context else "")
     return f"{intent or 'no intent'} -> {_destination(expected)}" if expected else intent
