@@ -87,8 +87,10 @@ class FolderSession:
     def display_path(self, path: str) -> str:
         """Return the path of a file as findings name it; "" if it is not a manifest of the folder."""
         file = Path(path)
-        is_manifest = path.endswith(EXTENSIONS) and file.is_relative_to(self.directory)
-        return escape_invisible(file.as_posix()) if is_manifest else ""
+        if not path.endswith(EXTENSIONS) or not file.is_relative_to(self.directory):
+            return ""
+        is_hidden = any(part.startswith(".") for part in file.relative_to(self.directory).parts)
+        return "" if is_hidden else escape_invisible(file.as_posix())
 
     def suggestion(self, finding: Finding) -> str:
         """Return the name that a finding suggests; "" without one."""
