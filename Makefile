@@ -100,6 +100,20 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	npm --prefix tests/browser ci --no-progress
 	@touch $@
 
+.PHONY: vscode
+
+# The command of this checkout is the one that its tests start. The file is named as its version says.
+vscode: $(VENV)/.project editors/vscode/node_modules ## Check, test and package the extension for Visual Studio Code, into dist/ (needs npm)
+	npm --prefix editors/vscode run --silent check
+	npm --prefix editors/vscode run --silent bundle
+	CXROUTE_COMMAND="$$PWD/$(BIN)/cxroute" npm --prefix editors/vscode test --silent
+	@mkdir -p dist
+	npm --prefix editors/vscode run --silent package -- --out ../../dist/
+
+editors/vscode/node_modules: editors/vscode/package-lock.json
+	npm --prefix editors/vscode ci --no-progress
+	@touch $@
+
 pictures: $(VENV)/.project browser ## Draw the report and the comment as people see them
 	$(BIN)/python -m tests.support.pictures
 
@@ -124,6 +138,7 @@ release-check: $(VENV)/.project ## Build a release twice from the last commit, c
 	@$(BIN)/python -m tests.release.check $${TAG:+--tag "$$TAG"}
 
 clean: ## Remove .venv, caches and built packages
+	rm -rf editors/vscode/dist editors/vscode/build editors/vscode/LICENSE
 	rm -rf .venv .venv-* dist build .coverage .mutation .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

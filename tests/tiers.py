@@ -47,6 +47,12 @@ PARTS: Final = {
     "cli/test_socket.py": 0,
     "cli/test_completion.py::test_bash_offers_them": 1,
     "cli/test_lsp.py": 0,
+    "cli/test_editor_start.py::test_the_start_takes_little_more_than_the_protocol": 0,
+    "cli/test_editors.py": 0,
+    "cli/test_vscode_extension.py": 0,
+    "cli/test_editor_hover.py": 0,
+    "cli/test_editor_names.py::test_an_editor_renames_lists_and_outlines": 0,
+    "cli/test_editor_sessions.py": 0,
     "project/test_start_up.py": 0,
     # What waits, is large or starts processes, and the further ones of many cases.
     "campaign/test_campaign.py::test_a_case_repeats_its_run": 0,

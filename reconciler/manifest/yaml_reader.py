@@ -32,11 +32,11 @@ MAX_ENTRIES: Final = 250_000
 MAX_KEYS: Final = 10_000  # keys of one mapping
 MAX_DOCUMENTS: Final = 2_000  # documents of one file
 
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _MAX_FORBIDDEN: Final = 20
 _MAX_TAG_DIRECTIVES: Final = 100
-_PLACEHOLDER: Final = "\ufffd"
+PLACEHOLDER: Final = "\ufffd"
 _YAML_TAG: Final = "tag:yaml.org,2002:"
 _MAX_FAST_DIGITS: Final = 16
 _KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
@@ -76,7 +76,7 @@ def decode_text(data: bytes, collector: ErrorCollector) -> str:
 def replace_forbidden(collector: ErrorCollector) -> str:
     """Report and replace characters that editors and parsers treat differently, and return the text."""
     text = collector.text.text
-    for pattern in (_FORBIDDEN, _LONE_RETURN):
+    for pattern in (FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
             if count == _MAX_FORBIDDEN:
                 stop_reading(collector, "CXR015", match.start(), "too many forbidden characters: is this a text file?")
@@ -84,7 +84,7 @@ def replace_forbidden(collector: ErrorCollector) -> str:
             name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
             hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
             collector.report_unreadable("CXR015", match.start(), f"{name} is not allowed in a manifest", hint)
-        text = pattern.sub(_PLACEHOLDER, text)
+        text = pattern.sub(PLACEHOLDER, text)
     # The parser's time grows with the square of the number of %TAG lines.
     if text.count("\n%TAG") > _MAX_TAG_DIRECTIVES:
         index = 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from reconciler.behaviour.routing_entry import Evaluation
-from reconciler.cli.editor_analysis import find_reach, word_at
+from reconciler.cli.editor.analysis import find_reach
 from reconciler.plan.behaviour_json import behaviour_to_json
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, entries, entry
@@ -33,19 +33,3 @@ def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> 
             for row in behaviour_to_json(found, {})["summary"]["rows"]:
                 shown |= universe.region(row)
             assert won == shown, (evaluation, rules, rule)
-
-
-@pytest.mark.parametrize(
-    ("line", "column", "word"),
-    [
-        ("  - {intent: a, queue: fraud}", 23, "fraud"),
-        ("  - {intent: a, queue: fraud}", 28, "fraud"),
-        ('  queue: "Fraud Desk"  # x', 12, "Fraud Desk"),
-        ("  queue: 'Fraud Desk'", 9, "Fraud Desk"),
-        ("", 0, ""),
-        ("queue: a", 99, ""),
-    ],
-)
-def test_the_word_at_a_column_is_a_scalar_without_quotes(line: str, column: int, word: str) -> None:
-    """Also at its end, where a cursor stands after typing."""
-    assert word == word_at(line, column)

@@ -8,14 +8,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from lsprotocol import types as lsp
 
 from tests.support.command import process_environment
-from tests.support.language_client import Editor, editing
+from tests.support.language_client import Editor, edit_in
 from tests.support.program import Program
 
 EXIT = {"method": "exit"}
@@ -59,14 +58,6 @@ def write(folder: Path, **texts: str) -> None:
         (folder / "manifests" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def drive(folder: Path, session: Callable[[Editor], Awaitable[None]], *options: str) -> None:
-    async def run() -> None:
-        async with editing(folder, *options) as editor:
-            await session(editor)
-
-    asyncio.run(run())
-
-
 def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> None:
     """The codes and places of `validate --format json`, for errors, for advice, and for a failed route test."""
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
@@ -94,7 +85,7 @@ def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> 
             assert expected == found, name
             assert found
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_a_text_that_is_not_saved_is_checked(tmp_path: Path) -> None:
@@ -116,7 +107,7 @@ def test_a_text_that_is_not_saved_is_checked(tmp_path: Path) -> None:
         editor.close("cards.yaml")
         await editor.until("cards.yaml")
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_a_misspelt_name_is_replaced(tmp_path: Path) -> None:
@@ -141,7 +132,7 @@ def test_a_misspelt_name_is_replaced(tmp_path: Path) -> None:
         editor.change("cards.yaml", edit.new_text, edit.range)
         await editor.until("cards.yaml")
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
@@ -165,7 +156,7 @@ def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
         )
         assert None is await editor.client.text_document_definition_async(outside)
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
@@ -188,7 +179,7 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
         assert "`<b>*new*</b>`" in third
         assert "" == await hover(editor, 1)
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 @pytest.mark.parametrize("files", [1, 10])
@@ -213,7 +204,7 @@ def test_an_edit_among_1000_rules_is_answered_in_time(tmp_path: Path, files: int
             await editor.settle()
         assert len(took) == 10
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_the_server_ends_without_an_error(tmp_path: Path) -> None:
@@ -243,7 +234,7 @@ def test_texts_and_files_that_cannot_be_read_do_not_stop_it(tmp_path: Path) -> N
         await editor.until("cards.yaml", "CXR004")
         assert await editor.client.text_document_hover_async(lsp.HoverParams(**editor.at("\0.yaml", 0, 0))) is None
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
@@ -254,7 +245,7 @@ def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
         editor.open("cards.yaml", "a: [")
         await editor.until("cards.yaml", "CXR004")
 
-    drive(tmp_path, session, "-m", f"../{tmp_path.name}/manifests")
+    edit_in(tmp_path, session, "-m", f"../{tmp_path.name}/manifests")
 
 
 def test_many_edits_are_checked_together(tmp_path: Path) -> None:
@@ -272,4 +263,4 @@ def test_many_edits_are_checked_together(tmp_path: Path) -> None:
         await editor.until("cards.yaml", "CXR004")
         assert len(editor.arrivals) < 20
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)

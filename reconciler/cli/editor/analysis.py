@@ -1,9 +1,8 @@
-"""Manifests in an editor: the findings of `validate`, who reaches a rule, and where a queue is defined."""
+"""Manifests in an editor: the findings of `validate`, and who reaches a rule."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
@@ -13,7 +12,7 @@ from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.files import read_files
+from reconciler.manifest.kinds.ruleset import RuleEntry
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
@@ -21,8 +20,10 @@ from reconciler.plan.routing_table import desired_entries, destination_phrase
 from reconciler.render.escape_markdown import escape_markdown
 from reconciler.render.impact import summarize_impact
 
+RuleKey = tuple[str, str]
+"""A rule's `key`, or without one its only intent: the field, and its text."""
+
 _REACHED: Final = "\0reached"  # a queue that no tenant has
-_WORD: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:#"']+""")
 _SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _UNDECIDED: Final = "Not known for all conversations: the rules overlap in too many ways."
 
@@ -40,33 +41,37 @@ class Analysis(NamedTuple):
             return self.findings
         return validate(self.manifests, self.checked, only, directory).findings
 
-    def describe_rule(self, file: str, line: int) -> str:
-        """Return Markdown about the rule at a line (from 1): its queue, and exactly who reaches it; "" without one."""
+    def describe_rule(self, source: Source) -> str:
+        """Return Markdown about the rule at a position: its queue, and exactly who reaches it; "" without one."""
         for each in self.checked:
-            if each.desired and (rule := _rule_at(each.desired, file, line)):
-                return "\n\n".join(_describe(each.desired, rule, each.queues))
+            rules = each.desired.rules.values() if each.desired else ()
+            for rule in rules:
+                if rule.source == source and each.desired:
+                    return "\n\n".join(_describe(each.desired, rule, each.queues))
         return ""
 
-    def find_queue(self, name: str) -> Source | None:
-        """Return the position of a queue's alias."""
-        documents = self.manifests.queues if self.manifests else ()
-        found = (each.source_of("queues", name) for each in documents if name in each.document.queues)
-        return next(found, None)
+    def sources_of(self, ruleset: str, key: RuleKey) -> list[Source]:
+        """Return the position of each rule with this key in RuleSets of this name."""
+        documents = self.manifests.rulesets if self.manifests else ()
+        return [
+            loaded.source_of("rules", index)
+            for loaded in documents
+            if loaded.document.name == ruleset
+            for index, entry in enumerate(loaded.document.rules)
+            if _key_of(entry) == key
+        ]
 
 
-def analyze(directory: Path, buffers: Mapping[str, bytes], only: str | None) -> Analysis:
-    """Check the manifests of a directory, with the texts of an editor in place of files (path -> content)."""
-    contents = {**dict(read_files(directory)), **buffers}
-    if buffers:
-        contents.pop(directory.as_posix(), None)  # the finding that there is no manifest yet
+def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analysis:
+    """Check the files of a directory, by path: their bytes, or why they are unreadable."""
     try:
         manifests = load_contents(sorted(contents.items()))
         checked = check_environments(manifests, only)
     except ManifestError as error:
         return Analysis(list(error.findings), None, [])
     except CxrouteError as error:  # of -e: such as an environment that does not exist (any more)
-        source = Source(min(contents), 1, 1)
-        return Analysis([Finding(code="CXR113", severity="error", message=str(error), source=source)], None, [])
+        finding = Finding(code="CXR113", severity="error", message=str(error))
+        return Analysis([finding], None, [])
     errors = [finding for each in checked if each.desired is None for finding in each.findings]
     return Analysis(sort_findings([*manifests.warnings, *errors]), manifests, checked)
 
@@ -80,22 +85,19 @@ def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluatio
     return compare_behaviour(entries, marked, evaluation, types=types)
 
 
-def word_at(line: str, column: int) -> str:
-    """Return the scalar at a column (from 0) of a line of YAML, without its quotes."""
-    words = (word[0].strip("\"'") for word in _WORD.finditer(line) if word.start() <= column <= word.end())
-    return next(words, "")
-
-
 def suggested_name(finding: Finding) -> str:
     """Return the name or the text in quotes that a finding suggests; "" without one."""
     suggestion = _SUGGESTION.search(finding.hint)
     return suggestion[1] if suggestion else ""
 
 
-def _rule_at(desired: DesiredState, file: str, line: int) -> DesiredRule | None:
-    rules = desired.rules.values()
-    before = [rule for rule in rules if rule.source and rule.source.file == file and rule.source.line <= line]
-    return max(before, key=lambda rule: rule.source or Source("", 0, 0), default=None)
+def _key_of(entry: RuleEntry) -> RuleKey | None:
+    if entry.key is not None:
+        return "key", entry.key
+    if entry.intent is not None:
+        return "intent", entry.intent
+    intents = entry.intents or ()
+    return ("intent", intents[0]) if isinstance(intents, tuple) and len(intents) == 1 else None
 
 
 def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:
@@ -108,7 +110,7 @@ def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str
     behaviour = find_reach(entries, str(rule.address), desired.evaluation, desired.endpoint.types)
     summary = summarize_impact(behaviour, {}, desired.labels)
     if not summary.cases:
-        yield _UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them."
+        yield (_UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them.")
         return
     yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
     yield "\n".join(f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases)

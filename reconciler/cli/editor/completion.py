@@ -1,0 +1,182 @@
+"""What can be written at a character of a manifest: fields, values of fields, and names."""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple
+
+from reconciler.cli.editor.names import Names, Role, definition_of
+from reconciler.manifest.documents import KINDS, manifest_schema
+from reconciler.manifest.syntax_cursor import Cursor, find_cursor
+from reconciler.manifest.syntax_tree import Path, Place, SyntaxNode
+from reconciler.manifest.yaml_writer import format_scalar
+from reconciler.model.finding import CODES
+
+ChoiceKind = Literal["field", "value", "name"]
+Schema = dict[str, Any]
+
+_FIRST_FIELDS: Final = ("apiVersion", "kind", "name")
+_ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
+_WORDS: Final[dict[Role, str]] = {
+    "queue": "queue",
+    "intent": "intent",
+    "attribute": "attribute",
+    "value": "value",
+    "rule": "rule",
+    "environment": "Environment",
+    "profile": "Profile",
+    "finding": "finding",
+}
+
+
+class Choice(NamedTuple):
+    """A text that can be written; `detail` is a word about it, `help` a sentence."""
+
+    label: str
+    text: str
+    kind: ChoiceKind
+    detail: str = ""
+    help: str = ""
+
+
+class Completion(NamedTuple):
+    """The choices for the characters from `start` to before `end`; `typed` is what they contain already."""
+
+    start: int
+    end: int
+    typed: str
+    choices: list[Choice]
+
+
+def complete(text: str, offset: int, names: Names) -> Completion | None:
+    """Return what can be written at a character; None where nothing is known."""
+    cursor = find_cursor(text, offset)
+    if cursor is None:
+        return None
+    quote = cursor.typed[:1] if cursor.typed[:1] in ("'", '"') else ""
+    end = offset + 1 if quote and text[offset : offset + 1] == quote else offset
+    has_colon = text[end : end + 1] == ":"
+    fields = [_without_colon(choice) if has_colon else choice for choice in _fields(cursor, names)]
+    choices = list({choice.text: choice for choice in [*_values(cursor, names), *fields]}.values())
+    return Completion(cursor.start, end, quote, choices) if choices else None
+
+
+def _without_colon(choice: Choice) -> Choice:
+    return choice._replace(text=choice.text.removesuffix(": "))
+
+
+def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
+    """Yield the fields and names that a mapping does not have yet."""
+    place = cursor.field
+    if place is None:
+        return
+    kind = cursor.document.kind
+    present = {key.text for key in place.owner.keys}
+    for schema in _schemas(kind, place.path[:-1]):
+        for name, field in schema.get("properties", {}).items():
+            if name not in present and (kind or place.path[:-1] or name in _FIRST_FIELDS):
+                yield Choice(name, f"{name}: ", "field", help=field.get("description", ""))
+    for name, role in _names(kind, place, names):
+        if name not in present:
+            yield Choice(name, f"{format_scalar(name)}: ", "name", _WORDS[role])
+
+
+def _values(cursor: Cursor, names: Names) -> Iterator[Choice]:
+    """Yield the names that a value can be, or the values of its schema."""
+    place = cursor.value
+    if place is None:
+        return
+    kind = cursor.document.kind
+    if place.path == ("kind",):
+        yield from (Choice(name, name, "value", help=_description(name)) for name in KINDS)
+        return
+    role = names.role_of(kind, place)
+    if role and role[0] == "value" and not definition_of(kind, place):
+        nodes = names.values_of(role[1])
+        yield from (Choice(each.text or "", _format_value(each), "name", "value") for each in nodes)
+        return
+    found = {name: Choice(name, format_scalar(name), "name", _WORDS[role]) for name, role in _names(kind, place, names)}
+    yield from found.values()
+    if not found:
+        values = dict.fromkeys(json.dumps(each) for each in _constants(_schemas(kind, place.path)))
+        yield from (Choice(_label(value), _literal(value), "value") for value in values)
+
+
+def _format_value(node: SyntaxNode) -> str:
+    """Return a value as YAML: one in quotes is a text, whatever it looks like."""
+    text = node.text or ""
+    return format_scalar(text) if node.style else text
+
+
+def _names(kind: str, place: Place, names: Names) -> Iterator[tuple[str, Role]]:
+    """Yield the known names of the role of a place."""
+    meaning = names.role_of(kind, place)
+    role = meaning[0] if meaning else None
+    if role is None or role == "value" or definition_of(kind, place):
+        return
+    if role == "finding":
+        known: Iterable[str] = CODES
+    else:
+        known = names.used(role) if role == "attribute" else names.defined(role)
+    for name in known:
+        yield name, role
+
+
+def _constants(schemas: Iterable[Schema]) -> Iterator[object]:
+    for schema in schemas:
+        if "const" in schema:
+            yield schema["const"]
+        yield from schema.get("enum", ())
+        if schema.get("type") == "boolean":
+            yield from (True, False)
+
+
+def _label(value: str) -> str:
+    parsed = json.loads(value)
+    return parsed if isinstance(parsed, str) else value
+
+
+def _literal(value: str) -> str:
+    return format_scalar(json.loads(value))
+
+
+@cache
+def _schema() -> Schema:
+    return manifest_schema()
+
+
+def _description(kind: str) -> str:
+    description: str = _schema()["$defs"][kind].get("description", "")
+    return description
+
+
+def _schemas(kind: str, path: Path) -> list[Schema]:
+    """Return the schemas of a value, one for each form that it can have."""
+    kinds = [kind] if kind in KINDS else list(KINDS)
+    schemas = [form for name in kinds for form in _forms(_schema()["$defs"][name])]
+    for step in path:
+        schemas = [form for schema in schemas for inner in _inner(schema, step) for form in _forms(inner)]
+    return schemas
+
+
+def _forms(schema: Schema) -> Iterator[Schema]:
+    """Yield a schema without references, and each of its alternatives."""
+    if "$ref" in schema:
+        yield from _forms(_schema()["$defs"][schema["$ref"].rpartition("/")[2]])
+        return
+    yield schema
+    for name in _ALTERNATIVES:
+        for each in schema.get(name, ()):
+            yield from _forms(each)
+
+
+def _inner(schema: Schema, step: str | int) -> Iterator[Schema]:
+    """Yield the schema of a field or an item."""
+    if isinstance(step, int):
+        items = schema.get("items")
+        if isinstance(items, dict):
+            yield items
+        return
+    field = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
+    if isinstance(field, dict):
+        yield field
