@@ -1,7 +1,7 @@
 """A journal at an address that fsspec opens, such as s3://bucket/prefix: one object for each run.
 
-Object stores cannot append, so the object is replaced before and after the writes of each wave. Credentials come from the
-environment of the process alone, as the library of the store reads them.
+Object stores cannot append, so the object is replaced before and after the writes of each wave. Credentials come from
+the environment of the process alone, as the library of the store reads them.
 """
 
 import errno

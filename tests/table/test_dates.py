@@ -8,7 +8,9 @@ import pytest
 
 from reconciler.model.rule import make_condition
 from reconciler.table.cells import WeightedQueue, read_conditions, read_queues, write_conditions, write_queues
+from reconciler.table.column_values import ColumnValues
 
+COLUMN = ColumnValues("a")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 LONG = ("january", "february", "march", "april", "june", "july", "august", "september", "october", "november")
 SHAPES = ("{} 1", "{}-2", "{}/3", "{}.4", "{}5", "{} 2026", "{}-12")
@@ -21,9 +23,9 @@ def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
         text = case(shape.format(month))
         for operator, value in (("equals", text), ("in", [text, "other"]), ("notEquals", text)):
             condition = make_condition("a", operator, value)
-            cell = write_conditions([condition])
+            cell = write_conditions([condition], COLUMN)
             assert f'"{text}"' in cell, cell
-            assert (condition,) == read_conditions("a", cell)
+            assert (condition,) == read_conditions(cell, COLUMN)
         queues = [WeightedQueue(text, 80), WeightedQueue("Cards", 20)]
         assert f'"{text}" 80; Cards 20' == write_queues(queues)
         (queue,) = read_queues(write_queues(queues[:1]))
@@ -33,4 +35,4 @@ def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
 @pytest.mark.parametrize("text", ["decline card", "marble", "junior", "octopus", "may", "december"])
 def test_a_word_that_only_begins_like_a_month_is_plain(text: str) -> None:
     """Without a number no program makes a date of it."""
-    assert text == write_conditions([make_condition("a", "equals", text)])
+    assert text == write_conditions([make_condition("a", "equals", text)], COLUMN)
