@@ -17,7 +17,7 @@ from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
 
-_USER_INFO: Final = re.compile(r"://[^/\s\"'@]+@")
+_USER_INFO: Final = re.compile(r"://[^\s\"']*@")
 _COLOURS = {"warning": "yellow", "error": "red"}
 
 

@@ -15,6 +15,8 @@ from reconciler.text.escape import sanitize
 T = TypeVar("T")
 
 _SECONDS: Final = 20.0  # for one call: a store that does not answer must not stop an apply
+_WITH_FOLDERS: Final = frozenset({"file", "local", "memory", "sftp", "ssh", "smb"})
+"""Only these have folders to create: with an object store it would create a bucket."""
 _LONGEST_REASON: Final = 200  # characters of a store's message
 
 
@@ -56,7 +58,8 @@ class ObjectStore:
 
     def _write(self, name: str, content: bytes) -> None:
         filesystem, path = self._open()
-        filesystem.makedirs(path, exist_ok=True)
+        if self.address.partition("://")[0] in _WITH_FOLDERS:
+            filesystem.makedirs(path, exist_ok=True)
         filesystem.pipe_file(f"{path}/{name}", content)
 
     def _exists(self, name: str) -> bool:

@@ -33,7 +33,7 @@ def request_url(text: str) -> SplitResult | None:
 def journal_address_problem(text: str) -> str:
     """Return why an address such as s3://bucket/prefix cannot name a journal; empty if it can. Never repeats it."""
     host = text.partition("://")[2].partition("/")[0]
-    if "@" in host:
+    if "@" in text:  # a password may contain a slash
         return "contains a user name or a password: remove it, and set the store's own environment variables"
     if not host and not text.startswith(("file:///", "local:///")):
         return "has no bucket: write it as s3://BUCKET/PREFIX"

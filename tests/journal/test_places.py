@@ -198,7 +198,13 @@ def test_a_plan_writes_no_journal(cxroute: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [f"s3://key:{PASSWORD}@bucket/p", f"s3://{PASSWORD}@bucket", f"memory://u:{PASSWORD}@b/p"]
+    "text",
+    [
+        f"s3://key:{PASSWORD}@bucket/p",
+        f"s3://{PASSWORD}@bucket",
+        f"s3://key:a/{PASSWORD}@b",
+        f"memory://u:{PASSWORD}@b/p",
+    ],
 )
 def test_an_address_with_a_password_is_refused_without_printing_it(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch, text: str
