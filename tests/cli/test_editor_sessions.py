@@ -137,6 +137,21 @@ def test_a_finding_without_a_place_is_in_a_real_file(tmp_path: Path) -> None:
     edit_in(tmp_path, session, "-e", "nowhere")
 
 
+def test_a_finding_about_a_folder_is_in_a_real_file(tmp_path: Path) -> None:
+    """A link that leads out of the manifests is a folder, which an editor cannot open."""
+    write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))
+    path = write(tmp_path, "cards.yaml", RULES)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "manifests" / "link").symlink_to(tmp_path / "elsewhere")
+
+    async def session(editor: Editor) -> None:
+        await editor.until("cards.yaml", "CXR003")
+        shown = [unquote(uri.removeprefix("file://")) for uri, findings in editor.by_uri.items() if findings]
+        assert [path.as_posix()] == shown
+
+    edit_in(tmp_path, session)
+
+
 def test_files_on_the_disk_are_watched(tmp_path: Path) -> None:
     """Created, changed and deleted files that are not open change the findings; a new folder is watched, too."""
     first, second = tmp_path / "first", tmp_path / "second"
