@@ -208,7 +208,7 @@ def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
 
 
 def test_rules_that_are_tied_with_one_other_rule_are_one_finding(linted: Desk) -> None:
-    """Wherever that rule stands in the order: one of the two priorities is the cause. Other ties are apart."""
+    """Wherever that rule stands in the order: its priority is the cause. Other ties are another finding."""
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
     french = "when: [{attribute: language, equals: fr}]"
     gold = "when: [{attribute: customerTier, equals: gold}]"

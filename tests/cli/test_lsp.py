@@ -135,6 +135,28 @@ def test_a_misspelt_name_is_replaced(tmp_path: Path) -> None:
     edit_in(tmp_path, session)
 
 
+def test_a_text_that_other_tools_misread_is_put_in_quotes(tmp_path: Path) -> None:
+    """The offered edit replaces the entire text, also one with a colon, and the warning goes."""
+    text = RULES.replace("intent: new_card", "intent: 1:30")
+    write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=text)
+
+    async def session(editor: Editor) -> None:
+        editor.open("cards.yaml", text)
+        await editor.until("cards.yaml", "CXR216")
+        (diagnostic,) = (each for each in editor.diagnostics["cards.yaml"] if each.code == "CXR216")
+        document = lsp.TextDocumentIdentifier(editor.uri("cards.yaml"))
+        request = lsp.CodeActionParams(document, diagnostic.range, lsp.CodeActionContext(diagnostics=[diagnostic]))
+        (action,) = await editor.client.text_document_code_action_async(request) or ()
+        assert isinstance(action, lsp.CodeAction)
+        assert 'Change to "1:30"' == action.title
+        assert action.edit
+        assert action.edit.changes
+        (edit,) = action.edit.changes[editor.uri("cards.yaml")]
+        assert ('"1:30"', 4) == (edit.new_text, edit.range.end.character - edit.range.start.character)
+
+    drive(tmp_path, session)
+
+
 def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
     """In its document; other words have none."""
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
