@@ -31,6 +31,7 @@ from reconciler.model.rule import (
 Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
+_ANY_INTENT: Final = "any"  # in examples, where neither rules nor documents name an intent
 _LOWER_BOUNDS: Final = frozenset({"greaterThanOrEqual", "greaterThan", "between", "equals"})
 
 
@@ -83,6 +84,7 @@ class EndpointStage:
     fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
     compared: FallbackPolicy = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
+    sent_intents: tuple[str, ...] = ()  # intents that the bot sends, for examples of events
 
     @property
     def analyses_events(self) -> bool:
@@ -92,8 +94,10 @@ class EndpointStage:
     @property
     def types(self) -> Types:
         """Return the known types of the attributes in the analysis."""
-        events: Types = {self.intent: ANY_TEXT, self.confidence: SHARE} if self.analyses_events else {}
-        return {**self.context_types, **events}
+        if not self.analyses_events:
+            return self.context_types
+        intents = self.sent_intents or tuple(sorted(self.fallback.known_intents)) or (_ANY_INTENT,)
+        return {**self.context_types, self.intent: replace(ANY_TEXT, usual=intents), self.confidence: SHARE}
 
     def compared_with(self, other: "EndpointStage") -> "EndpointStage":
         """Return this endpoint for a comparison with another one."""

@@ -1,7 +1,7 @@
 """Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
+from reconciler.manifest.secret_fields import credential_hint, is_credential_name, is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
@@ -54,6 +55,9 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
     match details["type"]:
         case "missing":
             collector.report("CXR103", source_map.index(path), f"missing field {quote_name(name)}")
+        case "extra_forbidden" if credentials := find_credentials(source_map, path):
+            for credential in credentials:
+                _report_credential(credential, source_map, collector)
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
             hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
@@ -66,6 +70,23 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
             collector.report(code, source_map.key_index(path), details["msg"])
         case _:
             _report_value_error(details, path, source_map, collector)
+
+
+def find_credentials(source_map: SourceMap, path: Sequence[PathStep]) -> list[list[PathStep]]:
+    """Return the paths of the fields at or below a field whose names are those of secrets."""
+    name, value = path[-1], source_map.value(path)
+    if isinstance(name, str) and is_credential_name(name):
+        return [[*path]]
+    steps: Iterable[PathStep] = value if isinstance(value, Map) else range(len(value) if isinstance(value, List) else 0)
+    return [found for step in steps for found in find_credentials(source_map, [*path, step])]
+
+
+def _report_credential(path: Sequence[PathStep], source_map: SourceMap, collector: ErrorCollector) -> None:
+    name = str(path[-1])
+    message = f"a secret must not stand in a manifest: {quote_name(name)}"
+    if not is_secret_name(name):
+        message = f"the name of a secret's owner must not stand in a manifest: {quote_name(name)}"
+    collector.report("CXR140", source_map.key_index(path), message, credential_hint(name), "hidden")
 
 
 def _report_value_error(

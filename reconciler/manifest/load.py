@@ -25,6 +25,7 @@ from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.secret_fields import is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
@@ -201,6 +202,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
                 message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
             collector.report("CXR101", source_map.index(("kind",)), message, hint)
         return []
+    _warn_of_secrets(source_map, collector)
     if check := checks.DOCUMENT_CHECKS.get(str(kind)):
         _report_problems(check(source_map), collector)
     try:
@@ -209,6 +211,15 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     except ValidationError as error:
         report_errors(error, ValidatedValue(source_map, model), collector)
         return []
+
+
+def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
+    """Warn about variables with the name of a secret: rules and outputs show the values of variables."""
+    variables = source_map.root.get("vars")
+    for name in variables if isinstance(variables, Map) else ():
+        if is_secret_name(name):
+            message = f"the variable {quote_name(name)} has the name of a secret, and rules show its value"
+            collector.warn("CXR140", source_map.key_index(("vars", name)), message)
 
 
 def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:

@@ -70,8 +70,10 @@ def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues:
         return None
     first, others = facts.violations[0], len(facts.violations) - 1
     route = route_phrase(first.after_rule, first.after, queues)
-    attributes = first.example.attributes
-    example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
+    attributes, absent = first.example.attributes, first.example.absent
+    is_bare = not attributes and not absent
+    phrase = conversation_phrase(attributes, labels, absent)
+    example = "a conversation without attributes" if is_bare else phrase
     message = f"{name} is broken for {example}: expected {stated.requirement}, but {route}"
     message += ", depending on a condition that cxroute does not understand" if first.example.assumed else ""
     hint = f"{pluralize(others, 'other case')}: cxroute test --format json" if others else ""

@@ -192,6 +192,9 @@ class Domain:
         limited = value_type.numbers != EVERY_NUMBER and apart
         fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
+        self.usual: Final = value_type.usual
+        self._usual_mask = union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
+        self._usual_unnamed = tuple(text for text in self.usual if text not in self.atom_of)
         # The weight of a named text in a document: a long one counts for several.
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
@@ -225,6 +228,9 @@ class Domain:
 
     def example_value(self, part: ValueSet) -> Scalar | None:
         """Return an example, easy to type, of a part that is not empty; None is "missing", the last choice."""
+        usual = self.usual_value(part)
+        if usual is not None:
+            return usual
         atoms = part[0]
         numbers = atoms & self.number_mask
         texts = atoms & self.text_mask & ~REST
@@ -237,6 +243,25 @@ class Domain:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
         return self.patterns.example(part[1], part[2])
+
+    def usual_value(self, part: ValueSet) -> str | None:
+        """Return a usual text of a part; None if it has none."""
+        atoms, yes, no = part
+        named = atoms & self._usual_mask
+        if named:
+            return self.texts[(named & -named).bit_length() - 1 - FIRST_TEXT]
+        if not atoms & REST:
+            return None
+        return next((text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)), None)
+
+    @property
+    def usual_parts(self) -> Sequence[ValueSet]:
+        """The texts to look for in an example, the usual ones first; none without usual texts."""
+        if not self.usual:
+            return ()
+        unnamed = REST if self._usual_unnamed else 0
+        masks = dict.fromkeys((self._usual_mask, unnamed, self.text_mask))
+        return tuple((mask, 0, 0) for mask in masks if mask)
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""

@@ -1,15 +1,19 @@
 """The values that an attribute can have, where its type is known (semantics "Values and types")."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 
-class ValueType(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ValueType:
     """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers` included."""
 
     texts: bool
     numbers: tuple[float, float] | None = None
+    usual: tuple[str, ...] = field(default=(), compare=False)
+    """Texts that conversations usually have. With any, an example names a text where one is possible."""
 
     @property
     def phrase(self) -> str:
