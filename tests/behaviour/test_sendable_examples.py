@@ -19,6 +19,7 @@ from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import desired_entries
 from reconciler.render.impact import summarize_impact
 from reconciler.text.phrases import Labels
+from tests.support.brute_force import Json
 from tests.support.brute_force_checks import holds_where
 from tests.support.random_rules import attribute, entries, rule
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.behaviour.routing_entry import RoutingEntry
-    from tests.support.brute_force import Json
+
 
 INTENT: Final = "cognigyDetectedIntent"
 CONFIDENCE: Final = "cognigyConfidence"
@@ -164,3 +165,27 @@ def test_without_a_fallback_examples_stay_as_short_as_possible(tmp_path: Path, c
     stage = endpoint_stage(manifests, manifests.environment("prod"))
     change = rows_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
     assert [{"tier": "gold"}] == [row.example.attributes for row in change.rows]
+
+
+@pytest.mark.parametrize("condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)])
+@pytest.mark.parametrize("earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]])
+def test_an_example_has_a_number_as_confidence_where_one_fits(
+    condition: tuple[str, object], earlier: list[Json]
+) -> None:
+    """Rules compare the confidence with numbers, so an example is no text, and within 0 to 1 where possible."""
+    stage = EndpointStage()
+    first = [rule("first", 1, earlier, "C")] if earlier else []
+    change = rows_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
+    shown = [row.example.attributes[CONFIDENCE] for row in (*change.rows, *change.regions)]
+    assert shown
+    assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), shown
+
+
+def test_a_text_is_shown_where_only_texts_move() -> None:
+    """Every number goes where it went before: the example is the text that moves."""
+    numbers = [attribute(CONFIDENCE, "lessThan", 0.5), attribute(CONFIDENCE, "greaterThanOrEqual", 0.5)]
+    first = [rule(f"n{number}", 1, [each], "C") for number, each in enumerate(numbers)]
+    change = rows_of(
+        entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, "exists")], "B")]), EndpointStage()
+    )
+    assert {CONFIDENCE: "0.5"} == change.rows[0].example.attributes

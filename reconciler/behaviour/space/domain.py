@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
@@ -193,6 +193,7 @@ class Domain:
         fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
         self.usual: Final = value_type.usual
+        self._is_usually_share = value_type.usual_share
         self._usual_mask = union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
         self._usual_unnamed = tuple(text for text in self.usual if text not in self.atom_of)
         # The weight of a named text in a document: a long one counts for several.
@@ -242,6 +243,8 @@ class Domain:
             return None
         if self._is_numeric:  # a number sent as a text
             return "0.5"
+        if self._is_usually_share and not self.number_mask and not part[1]:  # no condition tells numbers from texts
+            return 0.5
         return self.patterns.example(part[1], part[2])
 
     def usual_value(self, part: ValueSet) -> str | None:
@@ -254,14 +257,30 @@ class Domain:
             return None
         return next((text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)), None)
 
-    @property
+    @cached_property
     def usual_parts(self) -> Sequence[ValueSet]:
-        """The texts to look for in an example, the usual ones first; none without usual texts."""
-        if not self.usual:
+        """The values that an example has if possible, the most usual first; none if every value is as good."""
+        if self.usual:
+            unnamed = REST if self._usual_unnamed else 0
+            masks = (self._usual_mask, unnamed, self.text_mask)
+        elif self.text_mask and (self._is_numeric or self._is_usually_share):
+            shares = self._existing_numbers(0, 1) & self.number_mask if self._is_usually_share else 0
+            masks = (shares, self.number_mask, 0)
+        else:
             return ()
-        unnamed = REST if self._usual_unnamed else 0
-        masks = dict.fromkeys((self._usual_mask, unnamed, self.text_mask))
-        return tuple((mask, 0, 0) for mask in masks if mask)
+        return tuple((mask, 0, 0) for mask in dict.fromkeys(masks) if mask)
+
+    def is_usual(self, part: ValueSet, place: int) -> bool:
+        """Return whether the example of a part is usual, as those of `usual_parts` up to a place."""
+        if not self.usual and self.may_be_left_out(part):
+            return True
+        if place < len(self.usual_parts) - 1 and self.usual:
+            return self.usual_value(part) is not None
+        return bool(part[0] & self.usual_parts[place][0])
+
+    def may_be_left_out(self, part: ValueSet) -> bool:
+        """Return whether a conversation without the attribute is an example of a part with nearly any value."""
+        return part == self.all or bool(part[0] & MISSING and part[0] & REST and not part[0] & self.number_mask)
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""

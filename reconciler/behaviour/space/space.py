@@ -99,7 +99,9 @@ class Space:
             domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
             for number, domain in enumerate(self.domains)
         }
-        self.usual_domains: Final = tuple(number for number, domain in enumerate(self.domains) if domain.usual)
+        # The attributes whose examples prefer some values, those that conversations always have first.
+        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_parts]
+        self.usual_domains: Final = tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
         unused = (name for name in types if name not in self.domain_index)
         self._usual_elsewhere: dict[str, Scalar] = {name: types[name].usual[0] for name in unused if types[name].usual}
         sizes = [domain.value_count for domain in self.domains]
@@ -207,8 +209,7 @@ class Space:
             if isinstance(domain, OpaqueDomain):
                 assumed[domain.attribute] = part[0] & REST != 0
                 continue
-            nearly_any = part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask
-            if not domain.usual and (part == domain.all or nearly_any):
+            if not domain.usual and domain.may_be_left_out(part):
                 continue
             value = domain.example_value(part)
             if value is not None:
@@ -218,9 +219,9 @@ class Space:
         return Example(attributes, assumed, tuple(absent))
 
     def lacks_usual_value(self, box: Box) -> bool:
-        """Return whether the examples of a box lack the usual value of an attribute."""
+        """Return whether the example of a box lacks the most usual value of an attribute."""
         domains = ((number, self.domains[number]) for number in self.usual_domains)
-        return any(domain.usual_value(box.get(number, domain.all)) is None for number, domain in domains)
+        return any(not domain.is_usual(box.get(number, domain.all), 0) for number, domain in domains)
 
 
 _EMPTY_DOMAIN: Final = Domain("", ())

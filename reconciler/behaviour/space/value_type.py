@@ -13,7 +13,9 @@ class ValueType:
     texts: bool
     numbers: tuple[float, float] | None = None
     usual: tuple[str, ...] = field(default=(), compare=False)
-    """Texts that conversations usually have. With any, an example names a text where one is possible."""
+    """Texts that conversations usually have. With any, an example has a text wherever one is possible."""
+    usual_share: bool = field(default=False, compare=False)
+    """Whether it is usually a number from 0 to 1."""
 
     @property
     def phrase(self) -> str:
