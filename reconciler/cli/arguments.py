@@ -75,10 +75,21 @@ def find_command(arguments: Sequence[str]) -> int | None:
         common = (*_ALONE, *_WITH_VALUE)
         for option in arguments[:position]:  # an unknown option first: the argument may be its value
             if option.startswith("--") and "=" not in option and option not in common:
-                hint = suggestion(option, common) or ";"
-                raise UsageError(f"unrecognized arguments: {option}{hint} the options of a command follow its name")
-        raise unknown_command(argument)
+                raise UsageError(_unknown_option(option, argument, common))
+        raise unknown_command(argument, arguments[position + 1 :])
     return None
+
+
+def _unknown_option(option: str, value: str, common: Iterable[str]) -> str:
+    """Return the message about an unknown option before the command; the argument may be its value."""
+    from reconciler.cli.advice import common_option, is_secret_option  # noqa: PLC0415 - only for an error
+
+    message = f"unrecognized arguments: {option}"
+    if is_secret_option(option):
+        return f"{message}; a secret must not stand on a command line: treat it as leaked, and set the variable for it"
+    if advice := common_option(option, value):
+        return f"{message}; {advice}"
+    return f"{message}{suggestion(option, common) or ';'} the options of a command follow its name"
 
 
 def command_module(name: str) -> ModuleType:
@@ -86,8 +97,12 @@ def command_module(name: str) -> ModuleType:
     return import_module(f"reconciler.cli.commands.{COMMANDS[name].module or name}")
 
 
-def unknown_command(name: str) -> UsageError:
-    """Return the error of a command that does not exist, with the nearest one."""
+def unknown_command(name: str, arguments: Sequence[str] = ()) -> UsageError:
+    """Return the error of a command that does not exist, with the one of that meaning, or the nearest one."""
+    from reconciler.cli.advice import other_command  # noqa: PLC0415 - only for an error
+
+    if other := other_command(name, arguments):
+        return UsageError(f"unknown command {name!r}; {other}")
     return UsageError(f"unknown command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists all")
 
 

@@ -2,11 +2,12 @@
 
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.rest.client import RestClient, RestDialect
 
 _REST_SECONDS = 15.0
+_VARIABLE_NAME: Final = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")  # a secret has no such form
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 
@@ -39,6 +41,10 @@ _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
     value = text_of_variable(name, CredentialsError)
+    if value is None and not _VARIABLE_NAME.fullmatch(name):
+        rename = "is not printed, because it may be the secret itself. If it is, replace the secret with a new one"
+        form = "write the name of a variable in capital letters, such as CXONE_CLIENT_SECRET"
+        raise CredentialsError(f"no {purpose}: a name in `credentials` of the Environment {rename}; {form}")
     if value is None:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:

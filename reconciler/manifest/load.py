@@ -30,7 +30,7 @@ from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument,
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest
+from reconciler.text.suggest import suggest_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ class Manifests:
         if name == SANDBOX:
             return Environment(name=SANDBOX, owner=SANDBOX)
         names = sorted({*self.environments, SANDBOX})
-        hint = suggest(name, names)
+        hint = suggest_one(name, names)
         raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
 
     @property
@@ -131,6 +131,14 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
         profiles=_by_name(_documents_of(Profile, valid)),
         attributes=_documents_of(Attributes, valid),
     )
+
+
+def defined_environments(directory: "Path") -> tuple[str, ...]:
+    """Return the names of all Environments, of invalid files too, and the sandbox. Raises ManifestError."""
+    contents = (parse_file(data, name) for name, data in read_files(directory) if isinstance(data, bytes))
+    roots = (document.value for parsed in contents for document in parsed.documents)
+    names = (root.get("name") for root in roots if isinstance(root, Map) and root.get("kind") == "Environment")
+    return tuple(dict.fromkeys([*(name for name in names if isinstance(name, str)), SANDBOX]))
 
 
 def load_environment(directory: "Path", name: str) -> Manifests:

@@ -4,7 +4,7 @@ The walks find any conversation of a pair, often one without an intent, or with 
 there most rules leave one free.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
@@ -81,7 +81,7 @@ class UsualExamples:
         return (*named, *unnamed) if space.pivot in places else (*unnamed, *named)
 
     def _find_box(self, pair: RankPair, atom: int, further: Sequence[int]) -> Box | None:
-        """Return a box of a pair in a slice and in further shapes; None without one, or if the work does not suffice."""
+        """Return a box of a pair in a slice and in further shapes; None without one, or without enough work."""
         pairs = self._pairs
         before, after = pair
         if not (pairs.old.holds(atom, before) and pairs.new.holds(atom, after)):

@@ -239,8 +239,9 @@ class Domain:
             return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
         if numbers:
             return self._example_number(numbers)
-        if not atoms & REST:
-            return None
+        return self._example_of_rest(part) if atoms & REST else None
+
+    def _example_of_rest(self, part: ValueSet) -> Scalar:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
         if self._is_usually_share and not self.number_mask and not part[1]:  # no condition tells numbers from texts
