@@ -64,6 +64,8 @@ _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--
 
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the position of the command among the arguments, or None without a command. Raises UsageError."""
+    if any("\0" in argument for argument in arguments):
+        raise UsageError("an argument contains the character NUL, which no name of a file has: remove it")
     words = iter(enumerate(arguments))
     for position, argument in words:
         if argument in _WITH_VALUE:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler.cli.clients import credential_variables
-from reconciler.cli.files import write_text
+from reconciler.cli.files import write_new, write_text
 from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.forge import pipeline_files as pipelines
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if kind:
         _check_pipelines(kind, directory, options.action)
     for name, text in {} if existing else texts.items():
-        _write(directory / name, text)
+        write_new(directory / name, text)
         output.result(f"wrote {directory / name}\n")
     if kind:
         _write_pipelines(kind, directory, options.action, output)
@@ -102,7 +102,7 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
-            _write(path, text)
+            write_new(path, text)
             output.result(f"wrote {path}\n")
         elif before == text:
             output.result(f"unchanged {path}\n")
@@ -159,12 +159,3 @@ def action_of(form: Mapping[str, Any]) -> str | None:
     if not commit or place.hostname != "github.com":
         return None
     return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
