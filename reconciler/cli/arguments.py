@@ -57,7 +57,6 @@ COMMANDS: Final[dict[str, Command]] = {
 SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"  # options of every command
 _FAILURES: Final = "3 manifests invalid, 4 refused, 5 partly applied, 64 usage, 130 interrupted"
 _EXIT_CODES: Final = f"Exit codes: 0 done, 1 error, 2 changes pending, {_FAILURES}."
-_FIRST_STEPS: Final = 'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".'
 _ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
@@ -123,8 +122,16 @@ def usage() -> str:
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         rows = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items() if command.group == group]
         lines += [f"{group}:", *rows, ""]
-    lines += [f"options: --help, --version, {SHARED}", "", _EXIT_CODES, _FIRST_STEPS]
+    lines += [f"options: --help, --version, {SHARED}", "", _EXIT_CODES, _first_steps()]
     return "\n".join(lines) + "\n"
+
+
+def _first_steps() -> str:
+    from reconciler.pages import page  # noqa: PLC0415 - not for a command
+
+    place = page("guide.md")
+    where = f'{place}, "Connect a tenant"' if place.startswith("docs/") else f"{place}#connect-a-tenant"
+    return f"First time? `cxroute demo`. Your own tenant? {where}."
 
 
 @contextmanager
@@ -133,5 +140,7 @@ def requires_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        remedy = "See docs/install.md, section Extras."
+        from reconciler.pages import page  # noqa: PLC0415 - only for an error
+
+        remedy = f"See {page('install.md', 'Extras')}."
         raise CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}") from error

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from reconciler.endpoint.app import ContextApp
 from reconciler.endpoint.messages import ChunkChecker
 from reconciler.errors import CxrouteError
+from reconciler.pages import page
 from reconciler.text.hosts import url_of
 
 MAX_CONNECTIONS: Final = 1000
@@ -242,7 +243,7 @@ class _EndpointServer(uvicorn.Server):
         if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
             await self.shutdown(listeners)
             cause = f"uvicorn {uvicorn.__version__} is not compatible with this version of cxroute"
-            remedy = "Install the versions that the extra `serve` requires; see docs/install.md, section Extras."
+            remedy = f"Install the versions that the extra `serve` requires; see {page('install.md', 'Extras')}."
             raise CxrouteError(f"the endpoint's own GET /health failed ({answer}): {cause}. {remedy}")
         self._announce()
 

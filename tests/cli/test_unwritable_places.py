@@ -140,9 +140,7 @@ def test_the_sandbox_is_in_memory_where_nothing_can_be_written(readable: Path, w
     assert "error: .cxroute/sandbox.json: cannot be opened: Permission denied" in refused.stderr
 
 
-@pytest.mark.parametrize(
-    "words", ["plan", "--version", "schema", "plan --format json", "test", "schema plan"]
-)
+@pytest.mark.parametrize("words", ["plan", "--version", "schema", "plan --format json", "test", "schema plan"])
 @pytest.mark.usefixtures("cxroute")
 def test_a_result_without_stdout_is_an_error(words: str) -> None:
     """The output is lost, so the exit code is not 0, and a message on stderr says why."""

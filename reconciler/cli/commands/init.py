@@ -19,6 +19,7 @@ from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSet
 from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
+from reconciler.pages import page
 from reconciler.text.files import MIB, read_file
 
 SCHEMA: Final = ".schema/manifest.v1.json"
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         _write_pipelines(kind, directory, options.action, output)
     if not existing:
         chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
+        for step in _manifest_steps(directory, {"": ()}):
+            output.result(f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: {step}\n")
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
     return 0
 
@@ -115,7 +118,12 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result("\n".join(["", f"Set up {kind.forge} in this order (docs/{kind.option}.md of cxroute):", *lines, ""]))
+    output.result("\n".join(["", f"Set up {kind.forge} in this order ({_page_of(kind)}):", *lines, ""]))
+
+
+def _page_of(kind: PipelineKind) -> str:
+    place = page(f"{kind.option}.md")
+    return f"{place} of cxroute" if place.startswith("docs/") else place
 
 
 def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.pages import page
 from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.redact import REDACTOR
@@ -36,7 +37,7 @@ _TENTHS: Final = "the lower bound of its tenth: a threshold inside a tenth is no
 _HELP: Final = (
     "pull reads the counters of `cxroute serve` from Prometheus (cxroute_events_total); $CXROUTE_PROMETHEUS_TOKEN can\n"
     "hold a bearer token. import reads recorded conversations, as CSV with a header or as JSON lines; each row is one\n"
-    "conversation, or `count` of them. Cells with fewer than 10 conversations are merged (docs/traffic.md)."
+    f"conversation, or `count` of them. Cells with fewer than 10 conversations are merged ({page('traffic.md')})."
 )
 
 

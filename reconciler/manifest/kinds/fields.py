@@ -273,6 +273,9 @@ def _check_relative_path(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
+ALL_CODES: Final = "all"
+_STRICT_CODE: Final = "must be the code of a finding, such as CXR203, or all"
+StrictCode = Annotated[str, _one_of(lambda: {ALL_CODES: None, **CODES}, _STRICT_CODE)]
 FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
