@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "validate": Command("every day", "check the manifests, offline"),
     "test": Command("every day", "run the route tests, and prove the promises for all conversations"),
     "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing"),
+    "show": Command("every day", "print a saved plan in every form, without a tenant"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them"),
     "drift": Command("every day", "show differences from the manifests, including unmanaged rules; exit 2 if any"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),

@@ -43,11 +43,12 @@ def plan_schema() -> Schema:
         | {"description": "findings that `accept:` accepts, each with the reason"},
         "guards": list_schema(object_schema(guard)),
         "replay": {"$ref": "#/$defs/replay"},
+        "view": {"type": "object", "description": "only in a saved plan: the texts that `cxroute show` prints"},
         "consent": list_schema(_consent()) | {"description": "only if a queue has owners: whose consent it needs"},
         "lastSave": object_schema({"by": TEXT, "at": TEXT}) | {"description": "only of `drift` with Studio"},
         "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
-    optional = ("replay", "consent", "report", "lastSave")
+    optional = ("replay", "consent", "report", "lastSave", "view")
     document = object_schema(fields, optional=optional)
     return {"$schema": DRAFT, "title": "cxroute plan", **document, "$defs": definitions()}
 

@@ -252,7 +252,9 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
             return EnvironmentResult(run.refused(plan, refused), planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        return EnvironmentResult(0, planned_row(plan), plan_file_text(plan, "the plan") if plan.changes else "")
+        return EnvironmentResult(
+            0, planned_row(plan), plan_file_text(session, plan, "the plan", None) if plan.changes else ""
+        )
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 
