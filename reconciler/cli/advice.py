@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.cli.arguments import suggestion
 from reconciler.errors import CxrouteError
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -114,7 +114,8 @@ class ArgumentAdvice:
             replacements[1:] = [each.removeprefix(_WRITE) for each in replacements[1:]]
         if replacements:
             return f"; {' and '.join(replacements)}"
-        return suggestion(self._unknown[0].partition("=")[0], self._known)
+        hint = suggest(self._unknown[0].partition("=")[0], self._known)
+        return f"; {hint}" if hint else ""
 
     def _replacements(self) -> Iterator[str]:
         words = iter(range(len(self._unknown)))

@@ -128,7 +128,7 @@ def usage() -> str:
 
 
 def _first_steps() -> str:
-    from reconciler.pages import page  # noqa: PLC0415 - not for a command
+    from reconciler.text.pages import page  # noqa: PLC0415 - not for a command
 
     place = page("guide.md")
     where = f'{place}, "Connect a tenant"' if place.startswith("docs/") else f"{place}#connect-a-tenant"
@@ -141,7 +141,7 @@ def requires_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        from reconciler.pages import page  # noqa: PLC0415 - only for an error
+        from reconciler.text.pages import page  # noqa: PLC0415 - only for an error
 
         remedy = f"See {page('install.md', 'Extras')}."
         raise CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}") from error

@@ -22,8 +22,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from reconciler.endpoint.app import ContextApp
 from reconciler.endpoint.messages import ChunkChecker
 from reconciler.errors import CxrouteError
-from reconciler.pages import page
 from reconciler.text.hosts import url_of
+from reconciler.text.pages import page
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers

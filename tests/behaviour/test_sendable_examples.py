@@ -83,7 +83,7 @@ def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values() -> N
         before, after = (_tier_rules(random) for _ in range(2))
         change = rows_of(entries(before), entries(after))
         for written in _written(change):
-            example = written.get("example", written.get("witness"))
+            example = written["example"] if "example" in written else written["witness"]
             inside = [event for event in _events() if holds_where(written["where"], written["except"], (event, {}))]
             sent = {event.get(INTENT) for event in inside}
             assert holds_where(written["where"], written["except"], (example, {})), written

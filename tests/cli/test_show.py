@@ -22,10 +22,13 @@ from tests.support.plans import FACTS, TENANT, empty_plan, hostile_plan, large_p
 from tests.support.program import write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan.plan import Plan
     from tests.support.program import Program
 
 FORMS = ("text", "json", "markdown", "html", "github")
-PLANS = {
+PLANS: dict[str, Callable[[], Plan]] = {
     "empty": empty_plan,
     "everything": plan_of_everything,
     "many": plan_of_many,

@@ -37,8 +37,9 @@ def a_fallback(random: Random) -> FallbackPolicy:
 def stage(fallback: FallbackPolicy, compared: FallbackPolicy | None = None) -> EndpointStage:
     """Return the endpoint of an Environment that stores numbers."""
     types = {INTENT: ANY_TEXT, CONFIDENCE: SHARE}
-    names = {"intent": INTENT, "confidence": CONFIDENCE}
-    return EndpointStage(**names, fallback=fallback, context_types=types, compared=compared or fallback)
+    return EndpointStage(
+        intent=INTENT, confidence=CONFIDENCE, fallback=fallback, context_types=types, compared=compared or fallback
+    )
 
 
 def context_of(event: Mapping[str, Any], fallback: FallbackPolicy) -> dict[str, Any]:

@@ -99,11 +99,9 @@ class Space:
             domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
             for number, domain in enumerate(self.domains)
         }
-        # The attributes whose examples prefer some values, those that conversations always have first.
-        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_parts]
-        self.usual_domains: Final = tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
-        unused = (name for name in types if name not in self.domain_index)
-        self._usual_elsewhere: dict[str, Scalar] = {name: types[name].usual[0] for name in unused if types[name].usual}
+        self.usual_domains: Final = self._preferring_domains()
+        unused = {name: types[name].usual for name in types if name not in self.domain_index}
+        self._usual_elsewhere: dict[str, Scalar] = {name: usual[0] for name, usual in unused.items() if usual}
         sizes = [domain.value_count for domain in self.domains]
         self.pivot = sizes.index(max(sizes)) if any(sizes) else -1  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
@@ -113,12 +111,7 @@ class Space:
         self.always = self._compile_box(self.pivot_domain.all, ())
         # The box of each rule's conditions; None where they contradict each other:
         self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
-        # Of each attribute with usual values, except the pivot: the shapes of conversations with such a value.
-        self.usual_shapes: Final = {
-            number: tuple(self._add_usual_shape(number, part) for part in self.domains[number].usual_parts)
-            for number in self.usual_domains
-            if number != self.pivot
-        }
+        self.usual_shapes: Final = self._add_usual_shapes()
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
@@ -152,6 +145,17 @@ class Space:
             atom = self.pivot_domain.atom_of[str(literal.value)]
             return self._intern(CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
+
+    def _preferring_domains(self) -> tuple[int, ...]:
+        """Return the attributes whose examples prefer some values, those that conversations always have first."""
+        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_parts]
+        return tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
+
+    def _add_usual_shapes(self) -> Mapping[int, tuple[UsualShape, ...]]:
+        """Add the shapes of conversations with a usual value of an attribute, except the pivot, and return them."""
+        numbers = (number for number in self.usual_domains if number != self.pivot)
+        parts = ((number, self.domains[number].usual_parts) for number in numbers)
+        return {number: tuple(self._add_usual_shape(number, part) for part in usual) for number, usual in parts}
 
     def _add_usual_shape(self, number: int, part: ValueSet) -> UsualShape:
         shape = ((number, part),)

@@ -9,7 +9,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.cognigy import API
 from reconciler.errors import UsageError
-from reconciler.pages import page
+from reconciler.text.pages import page
 
 _LONGEST: Final = 256
 _CONVERSATION: Final = "input.sessionId"

@@ -22,9 +22,9 @@ from reconciler.cli.sandbox import open_state
 from reconciler.cli.session import PRACTICE
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.pages import page
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import TenantState, bank_tenant
+from reconciler.text.pages import page
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"

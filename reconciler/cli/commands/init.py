@@ -19,8 +19,8 @@ from reconciler.forge.pipeline_files import PIPELINES, PipelineKind, PipelineSet
 from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
-from reconciler.pages import page
 from reconciler.text.files import MIB, read_file
+from reconciler.text.pages import page
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 _STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")

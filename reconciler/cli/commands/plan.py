@@ -29,7 +29,7 @@ from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
-from reconciler.render.text.plan import brief_plan_text, plan_text
+from reconciler.render.text.plan import brief_summary_text, plan_text, summary_text
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
 from reconciler.traffic.records import RecordReader
@@ -161,8 +161,9 @@ def print_plan(session: Session, plan: Plan) -> None:
         output.result(as_github(session, plan))
     else:
         session.print_banner()
-        shape = brief_plan_text if output.loudness == "quiet" else plan_text
-        output.result(shape(plan, output.paint, session.tenant, session.limits))
+        shape = brief_summary_text if output.loudness == "quiet" else summary_text
+        summary = summarize_plan(plan, session.tenant, session.limits.cases)
+        output.result(shape(summary, output.paint, session.limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:

@@ -15,9 +15,9 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.pages import page
 from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.pages import page
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, count_conversations, format_sample, merge_small
 from reconciler.traffic.prometheus import count_events, events_query

@@ -51,7 +51,7 @@ def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = 
     return brief_summary_text(texts.summarize_plan(plan, tenant, limits.cases), style)
 
 
-def brief_summary_text(summary: PlanSummary, style: Style) -> str:
+def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
     """Return a summarized plan in brief."""
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f"{pluralize(warnings, 'warning')}." if warnings else ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _LABEL: Final = "Documentation"
 
 
