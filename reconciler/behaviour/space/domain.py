@@ -194,8 +194,6 @@ class Domain:
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
         self.usual: Final = value_type.usual
         self._is_usually_share = value_type.usual_share
-        self._usual_mask = union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
-        self._usual_unnamed = tuple(text for text in self.usual if text not in self.atom_of)
         # The weight of a named text in a document: a long one counts for several.
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
@@ -257,6 +255,14 @@ class Domain:
         if not atoms & REST:
             return None
         return next((text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)), None)
+
+    @cached_property
+    def _usual_mask(self) -> int:
+        return union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
+
+    @cached_property
+    def _usual_unnamed(self) -> tuple[str, ...]:
+        return tuple(text for text in self.usual if text not in self.atom_of)
 
     @cached_property
     def usual_parts(self) -> Sequence[ValueSet]:
