@@ -76,7 +76,7 @@ class SourceText:
 
     @cached_property
     def _secrets(self) -> tuple[SecretSpan, ...]:
-        """The secrets that somebody wrote into the file by mistake: no finding repeats them."""
+        """The secrets in the text, which no finding repeats."""
         return find_secrets(self.text)
 
     def source(self, index: int) -> Source:

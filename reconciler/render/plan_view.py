@@ -121,7 +121,10 @@ def _escaped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _digest(content: Document, plan_id: object) -> str:
-    return sha256(CANONICAL_JSON.encode([plan_id, content]).encode()).hexdigest()[:12]
+    origin = content.get("provenance")
+    untimed = {name: value for name, value in origin.items() if name != "read_at"} if isinstance(origin, dict) else None
+    lasting = [plan_id, {**content, "provenance": untimed}]  # as the planId, without the time
+    return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
 @cache

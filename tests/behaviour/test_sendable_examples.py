@@ -172,7 +172,7 @@ def test_without_a_fallback_examples_stay_as_short_as_possible(tmp_path: Path, c
 def test_an_example_has_a_number_as_confidence_where_one_fits(
     condition: tuple[str, object], earlier: list[Json]
 ) -> None:
-    """Rules compare the confidence with numbers, so an example is no text, and within 0 to 1 where possible."""
+    """Rules compare the confidence with numbers, so an example is a number, from 0 to 1 where possible."""
     stage = EndpointStage()
     first = [rule("first", 1, earlier, "C")] if earlier else []
     change = rows_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)

@@ -73,8 +73,8 @@ def test_words_of_other_programs_get_the_right_ones(manifests: Program, words: s
     assert manifests.err.endswith(f"{advice}\n"), manifests.err
 
 
-def test_a_name_that_is_no_environment_gets_no_such_advice(manifests: Program) -> None:
-    """`plan cards` is not answered with `-e cards`."""
+def test_another_name_gets_no_such_advice(manifests: Program) -> None:
+    """`plan cards` is an error without `-e cards` as advice."""
     assert 64 == manifests("plan", "cards")
     assert "-e" not in manifests.err
 
@@ -97,7 +97,7 @@ def test_an_unknown_environment_gets_the_nearest(manifests: Program, name: str, 
 
 
 def test_a_distant_name_gets_the_list_alone() -> None:
-    """No name is suggested that is like the given one in nothing."""
+    """No name is suggested that differs in most letters."""
     assert "" == suggest_one("zzz", ["prod", "staging"])
 
 
