@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.evaluate import canonical_attributes, holds
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
+from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, SHARE, Types, number_as_text
 from reconciler.model.rule import (
     CANONICAL_JSON,
     EXISTENCE,
@@ -31,6 +31,7 @@ from reconciler.model.rule import (
 Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
+_ANY_INTENT: Final = "any"  # in examples, where neither rules nor documents name an intent
 _LOWER_BOUNDS: Final = frozenset({"greaterThanOrEqual", "greaterThan", "between", "equals"})
 
 
@@ -83,6 +84,7 @@ class EndpointStage:
     fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
     compared: FallbackPolicy = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
+    sent_intents: tuple[str, ...] = ()  # intents that the bot sends, for examples of events
 
     @property
     def analyses_events(self) -> bool:
@@ -92,8 +94,28 @@ class EndpointStage:
     @property
     def types(self) -> Types:
         """Return the known types of the attributes in the analysis."""
-        events: Types = {self.intent: ANY_TEXT, self.confidence: SHARE} if self.analyses_events else {}
-        return {**self.context_types, **events}
+        if not self.analyses_events:
+            confidence = self.context_types.get(self.confidence, ANY_VALUE)
+            return {**self.context_types, self.confidence: replace(confidence, usual_share=True)}
+        intents = self.sent_intents or tuple(sorted(self.fallback.known_intents)) or (_ANY_INTENT,)
+        return {**self.context_types, self.intent: replace(ANY_TEXT, usual=intents), self.confidence: SHARE}
+
+    @property
+    def types_with_context(self) -> Types:
+        """Return the types that are known once the Environment has a `context`; the present ones if it has."""
+        if self.types.get(self.confidence, ANY_VALUE) != ANY_VALUE:
+            return self.types
+        return {**self.types, self.intent: ANY_TEXT, self.confidence: SHARE}
+
+    def may_depend_on_context(self, examples: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether the confidence has no known type, and no example has one as the endpoint writes it."""
+        if self.types_with_context == self.types:
+            return False
+        return not any(self._has_possible_confidence(example) for example in examples)
+
+    def _has_possible_confidence(self, example: Mapping[str, Any]) -> bool:
+        confidence = example.get(self.confidence)
+        return confidence is None or (not isinstance(confidence, str) and 0 <= confidence <= 1)
 
     def compared_with(self, other: "EndpointStage") -> "EndpointStage":
         """Return this endpoint for a comparison with another one."""

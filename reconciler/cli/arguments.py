@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "validate": Command("every day", "check the manifests, offline"),
     "test": Command("every day", "run the route tests, and prove the promises for all conversations"),
     "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing"),
+    "show": Command("every day", "print a saved plan in every form, without a tenant"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them"),
     "drift": Command("every day", "show differences from the manifests, including unmanaged rules; exit 2 if any"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not"),
@@ -57,13 +58,14 @@ COMMANDS: Final[dict[str, Command]] = {
 SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"  # options of every command
 _FAILURES: Final = "3 manifests invalid, 4 refused, 5 partly applied, 64 usage, 130 interrupted"
 _EXIT_CODES: Final = f"Exit codes: 0 done, 1 error, 2 changes pending, {_FAILURES}."
-_FIRST_STEPS: Final = 'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".'
 _ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the position of the command among the arguments, or None without a command. Raises UsageError."""
+    if any("\0" in argument for argument in arguments):
+        raise UsageError("an argument contains the character NUL, which no name of a file has: remove it")
     words = iter(enumerate(arguments))
     for position, argument in words:
         if argument in _WITH_VALUE:
@@ -75,10 +77,21 @@ def find_command(arguments: Sequence[str]) -> int | None:
         common = (*_ALONE, *_WITH_VALUE)
         for option in arguments[:position]:  # an unknown option first: the argument may be its value
             if option.startswith("--") and "=" not in option and option not in common:
-                hint = suggestion(option, common) or ";"
-                raise UsageError(f"unrecognized arguments: {option}{hint} the options of a command follow its name")
-        raise unknown_command(argument)
+                raise UsageError(_unknown_option(option, argument, common))
+        raise unknown_command(argument, arguments[position + 1 :])
     return None
+
+
+def _unknown_option(option: str, value: str, common: Iterable[str]) -> str:
+    """Return the message about an unknown option before the command; the argument may be its value."""
+    from reconciler.cli.advice import common_option, is_secret_option  # noqa: PLC0415 - only for an error
+
+    message = f"unrecognized arguments: {option}"
+    if is_secret_option(option):
+        return f"{message}; a secret must not stand on a command line: treat it as leaked, and set the variable for it"
+    if advice := common_option(option, value):
+        return f"{message}; {advice}"
+    return f"{message}{suggestion(option, common) or ';'} the options of a command follow its name"
 
 
 def command_module(name: str) -> ModuleType:
@@ -86,8 +99,12 @@ def command_module(name: str) -> ModuleType:
     return import_module(f"reconciler.cli.commands.{COMMANDS[name].module or name}")
 
 
-def unknown_command(name: str) -> UsageError:
-    """Return the error of a command that does not exist, with the nearest one."""
+def unknown_command(name: str, arguments: Sequence[str] = ()) -> UsageError:
+    """Return the error of a command that does not exist, with the one of that meaning, or the nearest one."""
+    from reconciler.cli.advice import other_command  # noqa: PLC0415 - only for an error
+
+    if other := other_command(name, arguments):
+        return UsageError(f"unknown command {name!r}; {other}")
     return UsageError(f"unknown command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists all")
 
 
@@ -106,8 +123,16 @@ def usage() -> str:
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         rows = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items() if command.group == group]
         lines += [f"{group}:", *rows, ""]
-    lines += [f"options: --help, --version, {SHARED}", "", _EXIT_CODES, _FIRST_STEPS]
+    lines += [f"options: --help, --version, {SHARED}", "", _EXIT_CODES, _first_steps()]
     return "\n".join(lines) + "\n"
+
+
+def _first_steps() -> str:
+    from reconciler.text.pages import page  # noqa: PLC0415 - not for a command
+
+    place = page("guide.md")
+    where = f'{place}, "Connect a tenant"' if place.startswith("docs/") else f"{place}#connect-a-tenant"
+    return f"First time? `cxroute demo`. Your own tenant? {where}."
 
 
 @contextmanager
@@ -116,5 +141,7 @@ def requires_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        remedy = "See docs/install.md, section Extras."
+        from reconciler.text.pages import page  # noqa: PLC0415 - only for an error
+
+        remedy = f"See {page('install.md', 'Extras')}."
         raise CxrouteError(f"{feature} needs the extra `{extra}`, which is not installed. {remedy}") from error

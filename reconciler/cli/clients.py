@@ -2,11 +2,12 @@
 
 import math
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.cli.command_line import expected_queues, unset_tenant
 from reconciler.cli.files import text_of_variable
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     from reconciler.rest.client import RestClient, RestDialect
 
+Access = Literal["read", "write"]  # of a client: whether it may change rules
 _REST_SECONDS = 15.0
+_VARIABLE_NAME: Final = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")  # a secret has no such form
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 
@@ -39,6 +42,10 @@ _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
     value = text_of_variable(name, CredentialsError)
+    if value is None and not _VARIABLE_NAME.fullmatch(name):
+        rename = "is not printed, because it may be the secret itself. If it is, replace the secret with a new one"
+        form = "write the name of a variable in capital letters, such as CXONE_CLIENT_SECRET"
+        raise CredentialsError(f"no {purpose}: a name in `credentials` of the Environment {rename}; {form}")
     if value is None:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:
@@ -51,7 +58,7 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
 @asynccontextmanager
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
-    async with _connect(session) as (transport, tenant, credentials, on_wait):
+    async with _connect(session, "read") as (transport, tenant, credentials, on_wait):
         fenced = read_only_transport(transport, tenant)
         yield client_classes(tenant)[0](fenced, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
 
@@ -59,21 +66,21 @@ async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let through."""
-    async with _connect(session) as (transport, tenant, credentials, on_wait):
+    async with _connect(session, "read") as (transport, tenant, credentials, on_wait):
         yield Probe(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME, on_wait)
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
     """Connect with a client that writes."""
-    async with _connect(session) as (transport, tenant, credentials, on_wait):
+    async with _connect(session, "write") as (transport, tenant, credentials, on_wait):
         yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
 
 
 @asynccontextmanager
-async def _connect(session: Session) -> AsyncIterator[_Connection]:
+async def _connect(session: Session, access: Access) -> AsyncIterator[_Connection]:
     tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
-    async with _open_transport(session, tenant) as transport:
+    async with _open_transport(session, tenant, access) as transport:
 
         async def send(request: ApiRequest) -> ApiResponse:
             token = f"an access token from {request.server.host}"
@@ -133,13 +140,16 @@ def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+async def _open_transport(
+    session: Session, tenant: TenantSettings, access: Access = "write"
+) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
 
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
 
-        with sandbox(session.environment, expected_queues(session.manifests, session.environment.name)) as transport:
+        queues = expected_queues(session.manifests, session.environment.name)
+        with sandbox(session.environment, queues, access, session.output.note) as transport:
             yield transport_over(transport)
         return
     async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.apply.progress import ApplyReport
+from reconciler.cli.advice import environment_hint
 from reconciler.cli.base import NO_BASE
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.environments import is_list
@@ -74,7 +75,8 @@ def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, Re
     try:
         text = read_text(path, _LARGEST)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        hint = environment_hint(options.plan, options.manifests)
+        raise UsageError(f"cannot read {path}: {error.strerror}{hint}") from error
     if _SEVERAL.match(text):
         return _read_list(text, path.name)
     reviewed = read_saved_plan(text, path.name)

@@ -1,9 +1,10 @@
 """Files that are replaced atomically, and the folder `.cxroute` with the sandbox's state and the journal."""
 
+import errno
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
@@ -11,6 +12,7 @@ from typing import Final
 from zipfile import ZipFile, is_zipfile
 
 from reconciler.errors import CxrouteError, RefusedError
+from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
@@ -29,19 +31,19 @@ def write_all(texts: Mapping[Path, str | bytes]) -> None:
     staged: list[tuple[Path, Path]] = []
     try:
         for path, text in texts.items():
-            staged.append((_temporary(path), path))
-            temporary = staged[-1][0]
-            with temporary.open("xb") as file:
-                file.write(text if isinstance(text, bytes) else text.encode())
-            if path.exists():
-                shutil.copymode(path, temporary)
+            with _naming(path):
+                temporary = _temporary(path)
+                staged.append((temporary, path))
+                with temporary.open("xb") as file:
+                    file.write(text if isinstance(text, bytes) else text.encode())
+                if path.exists():
+                    shutil.copymode(path, temporary)
         for temporary, path in staged:
-            temporary.replace(path)
-    except OSError as error:
-        raise CxrouteError(f"cannot write {staged[-1][1]}: {error.strerror}") from error
+            with _naming(path):
+                temporary.replace(path)
     finally:
         for temporary, _ in staged:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 temporary.unlink()
 
 
@@ -63,9 +65,33 @@ def _readable_text(data: bytes) -> str:
     return "\n".join(parts)
 
 
+@contextmanager
+def _naming(path: Path, action: str = "write") -> Iterator[None]:
+    """Raise CxrouteError with the path and the reason, in place of an error of the operating system."""
+    try:
+        yield
+    except ValueError:  # of a name with the character NUL; a text has none that cannot be encoded
+        raise CxrouteError(f"cannot {action} {sanitize(str(path))}: the name contains the character NUL") from None
+    except OSError as error:
+        raise CxrouteError(f"cannot {action} {sanitize(str(path))}: {_reason(error, path)}") from error
+
+
+def _reason(error: OSError, path: Path) -> str:
+    """Return why a file cannot be written, and what to do."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long. Choose a shorter one"
+    if error.errno in {errno.ENOENT, errno.ENOTDIR} and not path.parent.is_dir():
+        return f"{sanitize(str(path.parent))} is not a folder. Create it first, or choose another one"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"{error.strerror}. Choose a folder that you can write"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return f"{error.strerror}. Free some space, or choose another disk"
+    return str(error.strerror)
+
+
 def _temporary(path: Path) -> Path:
     if not path.name or path.is_dir():
-        raise CxrouteError(f"cannot write {path}: it is a directory")
+        raise CxrouteError(f"cannot write {sanitize(str(path))}: it is a directory")
     # A rename would replace a device, a pipe or a socket, and a link such as `/dev/stdout`.
     if (path.exists() and not path.is_file()) or path.absolute().parent.resolve() == _DEVICES:
         raise CxrouteError(f"cannot write {path}: it is not a regular file, and would be replaced; name another file")
@@ -75,11 +101,16 @@ def _temporary(path: Path) -> Path:
 
 def new_folder(path: Path) -> Path:
     """Create the folder if it does not exist, and return it. Raises CxrouteError."""
-    try:
+    with _naming(path, "create the folder"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CxrouteError(f"cannot create the folder {path}: {error.strerror}") from error
     return path
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist yet, in folders that are created. Raises CxrouteError."""
+    new_folder(path.parent)
+    with _naming(path), path.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 FOLDER: Final = Path(".cxroute")

@@ -31,10 +31,21 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             return interrupted(arguments)
         except OSError as error:
             silence(sys.stdout)
-            with contextlib.suppress(OSError):  # the disk is full
-                sys.stderr.write(f"error: cannot write the output: {error.strerror}\n")
-            return CxrouteError.exit_code
+            return _failed(f"cannot use {error.filename}" if error.filename else "cannot write the output", error)
+        if getattr(sys.stdout, "lost_output", False):
+            _print_error("the result was not printed, because stdout is closed. Open it, or redirect it to a file")
+            return code or CxrouteError.exit_code
         return code
+
+
+def _failed(problem: str, error: OSError) -> int:
+    _print_error(f"{problem}: {error.strerror}")
+    return CxrouteError.exit_code
+
+
+def _print_error(message: str) -> None:
+    with contextlib.suppress(OSError):  # the disk is full
+        sys.stderr.write(f"error: {message}\n")
 
 
 def interrupted(arguments: list[str]) -> int:

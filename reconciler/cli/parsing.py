@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
+from reconciler.cli.arguments import COMMANDS, SHARED
 from reconciler.cli.stdio import width_of, wrap_for
 from reconciler.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
@@ -89,8 +89,10 @@ class Parser(argparse.ArgumentParser):
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
         options, unknown = self.parse_known_args(args)
         if unknown:
-            hint = suggestion(unknown[0].partition("=")[0], self._option_string_actions)
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+            from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error
+
+            shown = " ".join(without_secrets(unknown))
+            self.error(f"unrecognized arguments: {shown}{ArgumentAdvice(self, options, unknown).text()}")
         return options
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:

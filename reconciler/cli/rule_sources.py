@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.cli.advice import environment_names
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
@@ -91,6 +92,9 @@ def parse_source(name: str, options: argparse.Namespace, output: Output) -> Diff
     """Return the side with that name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
+        if not Path(name).exists() and name in environment_names(options.manifests):
+            sides = f"live:{name} for its live rules, or manifests:{name} for those of the manifests"
+            raise UsageError(f"{name} is the name of an environment: write {sides}")
         return DiffSide(name, "file", None)
     if not environment:
         raise UsageError(f"{kind}: needs an environment, for example {kind}:prod")

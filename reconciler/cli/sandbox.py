@@ -1,8 +1,8 @@
 """The sandbox: the simulator in this process, with the queues that the manifests name."""
 
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -11,14 +11,14 @@ from typing import Final, Literal
 
 import httpx
 
-from reconciler.cli.files import STATE, ignored_by_git
+from reconciler.cli.files import FOLDER, STATE, ignored_by_git
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
-from reconciler.simulator.storage import StateError
+from reconciler.simulator.storage import StateError, StateNotWritableError
 from reconciler.text.files import MIB, read_file
 
 _LARGEST_STATE: Final = 1024 * MIB
@@ -36,13 +36,46 @@ class _Sandbox(httpx.ASGITransport):
         return response
 
 
+Access = Literal["read", "write"]
+
+
 @contextmanager
-def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
+def sandbox(
+    environment: Environment, queues: Iterable[Queue], access: Access, note: Callable[[str], None]
+) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
-    with open_state(STATE) as state:
+    opened = open_state(STATE) if access == "write" else _open_for_reading(note)
+    with opened as state:
         add_queues(state, queues, "number" if environment.api.queues == "acd-skills" else "text")
         add_script(state, environment)
         yield _Sandbox(app=Simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
+
+
+@contextmanager
+def _open_for_reading(note: Callable[[str], None]) -> Iterator[TenantState]:
+    """Open the sandbox's state; a copy in memory where it cannot be written, because a plan only reads it."""
+    with ExitStack() as stack:
+        try:
+            state = stack.enter_context(open_state(STATE))
+        except UnwritableStateError as error:
+            note(f"{FOLDER} cannot be written ({error.reason}): the sandbox is kept in memory for this run")
+            state = _copy_in_memory()
+        yield state
+
+
+def _copy_in_memory() -> TenantState:
+    try:
+        return TenantState.read_copy(STATE, partial(read_file, limit=_LARGEST_STATE))
+    except StateError as error:
+        raise CxrouteError(str(error)) from error
+
+
+class UnwritableStateError(CxrouteError):
+    """The state's file cannot be written. `reason` says why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 @contextmanager
@@ -52,6 +85,8 @@ def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantS
         read = partial(read_file, limit=_LARGEST_STATE)
         with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
             yield state
+    except StateNotWritableError as error:
+        raise UnwritableStateError(str(error), error.reason) from error
     except StateError as error:
         raise CxrouteError(str(error)) from error
 

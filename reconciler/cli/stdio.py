@@ -41,9 +41,15 @@ def has_colours(stream: IO[str], setting: str) -> bool:
 class GuardedStream:
     """A stream that discards output after its reader has closed it; other methods are those of the stream."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, closed: bool = False) -> None:
         self._stream = stream
+        self._closed = closed  # whether the program was started without this stream
         self.used = False  # whether anything was written
+
+    @property
+    def lost_output(self) -> bool:
+        """Return whether text was written although the program was started without this stream."""
+        return self._closed and self.used
 
     def write(self, text: str) -> int:
         """Write, unless the reader has closed the stream."""
@@ -82,5 +88,6 @@ def guard_stdio() -> Iterator[None]:
             stream = given or stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-            stack.enter_context(redirect(cast("TextIO", GuardedStream(stream))))
+            guarded = GuardedStream(stream, closed=given is None)
+            stack.enter_context(redirect(cast("TextIO", guarded)))
         yield

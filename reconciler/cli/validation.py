@@ -20,6 +20,7 @@ class Validation(NamedTuple):
     acknowledged: list[Finding]
     unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
     results: tuple[CheckResult, ...]
+    strict: frozenset[str] = frozenset()  # the codes of warnings that an Environment counts as errors
 
 
 def check_environments(manifests: Manifests, only: str | None) -> list[Checked]:
@@ -40,7 +41,9 @@ def validate(manifests: Manifests, checked: list[Checked], only: str | None, dir
     findings = sort_findings([*rules, *tests])
     acknowledged = [finding for finding in findings if finding.acknowledged]
     remaining = [finding for finding in findings if not finding.acknowledged]
-    return Validation(remaining, acknowledged, left_to_catch_alls(manifests, checked), results)
+    unhandled = left_to_catch_alls(manifests, checked)
+    strict = frozenset(code for each in checked for code in each.environment.strict)
+    return Validation(remaining, acknowledged, unhandled, results, strict)
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:

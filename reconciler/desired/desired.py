@@ -151,10 +151,28 @@ def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointSt
     is_number = context.writer == "interaction" or environment.api.studio is not None  # a script reads texts as numbers
     types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if is_number else ANY_TEXT}
     types = types if "context" in environment.model_fields_set else {}
-    intents = frozenset(intent for loaded in manifests.intents for intent in loaded.document.names)
-    fallback = FallbackPolicy(context.below.intent if context.below else None, context.min_confidence or 0.0, intents)
-    stage = EndpointStage(intent=names.intent, confidence=names.confidence, fallback=fallback, context_types=types)
+    intents = tuple(dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.names))
+    replacement = context.below.intent if context.below else None
+    fallback = FallbackPolicy(replacement, context.min_confidence or 0.0, frozenset(intents))
+    stage = EndpointStage(
+        intent=names.intent,
+        confidence=names.confidence,
+        fallback=fallback,
+        context_types=types,
+        sent_intents=intents or tuple(_intents_of_rules(manifests)),
+    )
     return stage.compared_with(stage)
+
+
+def _intents_of_rules(manifests: Manifests) -> dict[str, None]:
+    """Return the intents that rules name, in their order, without those with a variable."""
+    rules = [rule for loaded in manifests.rulesets for rule in loaded.document.rules]
+    named = (name for rule in rules for name in (rule.intent, *_listed_intents(rule)))
+    return dict.fromkeys(name for name in named if name and "$" not in name)
+
+
+def _listed_intents(rule: RuleEntry) -> Iterable[str]:
+    return rule.intents if isinstance(rule.intents, list | tuple) else ()
 
 
 def short_labels(names: BotAttributes) -> Labels:

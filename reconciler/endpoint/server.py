@@ -26,6 +26,7 @@ from reconciler.endpoint.messages import ChunkChecker, encode_json
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import url_of
+from reconciler.text.pages import page
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
@@ -320,7 +321,7 @@ class _EndpointServer(uvicorn.Server):
         if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
             await self.shutdown(listeners)
             cause = f"uvicorn {uvicorn.__version__} is not compatible with this version of cxroute"
-            remedy = "Install the versions that the extra `serve` requires; see docs/install.md, section Extras."
+            remedy = f"Install the versions that the extra `serve` requires; see {page('install.md', 'Extras')}."
             raise CxrouteError(f"the endpoint's own GET /health failed ({answer}): {cause}. {remedy}")
         self._announce()
 

@@ -1,7 +1,7 @@
 """Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from reconciler.manifest.kinds.condition import (
 )
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.model_paths import field_names
+from reconciler.manifest.secret_fields import credential_hint, is_credential_name, is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
 from reconciler.manifest.yaml_writer import format_flow, format_pair
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
@@ -82,6 +83,9 @@ class _Report:
                 if not self._is_misspelt(path, name):
                     message = f"missing field {quote_name(name)}"
                     self.collector.report("CXR103", source_map.index(path), message)
+            case "extra_forbidden" if credentials := find_credentials(source_map, path):
+                for credential in credentials:
+                    _report_credential(credential, source_map, self.collector)
             case "extra_forbidden":
                 self._add_unknown_field(path, name)
             case "CXR112":
@@ -190,6 +194,23 @@ class _Report:
         is_in_time = self.collector.remaining_suggestions >= 0
         entry = corrected_entry(self.model, self.source_map, path, len(self.start)) if is_in_time else ""
         return f"write {entry}" if entry else _find_hint(details["type"], value)
+
+
+def find_credentials(source_map: SourceMap, path: Sequence[PathStep]) -> list[list[PathStep]]:
+    """Return the paths of the fields at or below a field whose names are those of secrets."""
+    name, value = path[-1], source_map.value(path)
+    if isinstance(name, str) and is_credential_name(name):
+        return [[*path]]
+    steps: Iterable[PathStep] = value if isinstance(value, Map) else range(len(value) if isinstance(value, List) else 0)
+    return [found for step in steps for found in find_credentials(source_map, [*path, step])]
+
+
+def _report_credential(path: Sequence[PathStep], source_map: SourceMap, collector: ErrorCollector) -> None:
+    name = str(path[-1])
+    message = f"a secret must not stand in a manifest: {quote_name(name)}"
+    if not is_secret_name(name):
+        message = f"the name of a secret's owner must not stand in a manifest: {quote_name(name)}"
+    collector.report("CXR140", source_map.key_index(path), message, credential_hint(name), "hidden")
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:

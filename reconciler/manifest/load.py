@@ -28,12 +28,13 @@ from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.misread_texts import warn_of_misread_texts
 from reconciler.manifest.model_paths import field_names
+from reconciler.manifest.secret_fields import is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.syntax_advice import improve_syntax_error
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
-from reconciler.text.suggest import suggest
+from reconciler.text.suggest import suggest_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ class Manifests:
         if name == SANDBOX:
             return Environment(name=SANDBOX, owner=SANDBOX)
         names = sorted({*self.environments, SANDBOX})
-        hint = suggest(name, names)
+        hint = suggest_one(name, names)
         raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
 
     @property
@@ -160,6 +161,14 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
     )
 
 
+def defined_environments(directory: "Path") -> tuple[str, ...]:
+    """Return the names of all Environments, of invalid files too, and the sandbox. Raises ManifestError."""
+    contents = (parse_file(data, name) for name, data in read_files(directory) if isinstance(data, bytes))
+    roots = (document.value for parsed in contents for document in parsed.documents)
+    names = (root.get("name") for root in roots if isinstance(root, Map) and root.get("kind") == "Environment")
+    return tuple(dict.fromkeys([*(name for name in names if isinstance(name, str)), SANDBOX]))
+
+
 def load_environment(directory: "Path", name: str) -> Manifests:
     """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
     files, findings = _check_files(read_files(directory))
@@ -224,6 +233,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     _check_head(source_map, collector, likely, model)
     if model is None:
         return []
+    _warn_of_secrets(source_map, collector)
     if check := checks.DOCUMENT_CHECKS.get(str(kind)):
         _report_problems(check(source_map), collector)
     try:
@@ -256,6 +266,15 @@ def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, m
             hint = collector.suggest(kind, KINDS) or (f"write kind: {likely}" if likely else "")
             message = f"{message}, not {quote_name(kind)}"
         collector.report("CXR101", source_map.index(("kind",)), message, hint)
+
+
+def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
+    """Warn about variables with the name of a secret: rules and outputs show the values of variables."""
+    variables = source_map.root.get("vars")
+    for name in variables if isinstance(variables, Map) else ():
+        if is_secret_name(name):
+            message = f"the variable {quote_name(name)} has the name of a secret, and rules show its value"
+            collector.warn("CXR140", source_map.key_index(("vars", name)), message)
 
 
 def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
+from reconciler.manifest.secret_fields import SecretSpan, find_secrets, remove_secrets
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
 from reconciler.text.escape import is_visible
@@ -74,6 +75,11 @@ class SourceText:
             began = self.text.rfind("\n", at, at + _BLOCK_SIZE) + 1 or began
         return blocks
 
+    @cached_property
+    def _secrets(self) -> tuple[SecretSpan, ...]:
+        """The secrets in the text, which no finding repeats."""
+        return find_secrets(self.text)
+
     def source(self, index: int) -> Source:
         """Return file, line and column of a character. Only line feeds end lines: `yaml_reader.replace_forbidden`."""
         lines, began = self._blocks[index // _BLOCK_SIZE]
@@ -95,6 +101,12 @@ class SourceText:
     def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
         """Return an error at the token at a character, with its line and length."""
         source = self.source(index)
+        secrets = self._secrets
+        message = remove_secrets(message, secrets)
+        hint = remove_secrets(hint, secrets)
+        line = source.line - self.first_line
+        if any(secret.first_line <= line <= secret.last_line for secret in secrets):
+            return Finding(code=code, severity="error", message=message, source=source, hint=hint)
         excerpt = self._excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)

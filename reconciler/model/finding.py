@@ -122,6 +122,12 @@ or a value such as `none` instead of the empty text.
 CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is not a random draw.
 CXR131 large block: The block has more than 40,000 bytes, the size of the largest SNIPPET that is known to work. Try the
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
+CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. A manifest
+has many readers: everybody who can read the repository, its history and its pipelines. So treat the secret as leaked:
+create a new one in CXone, and switch the old one off; deleting the line is not enough, because the history keeps it.
+Put the new one into an environment variable, or into a file that NAME_FILE names, and write the variable's name:
+`credentials: {clientSecretEnv: CXONE_CLIENT_SECRET}`. cxroute never prints the value. As a warning: a variable of
+`vars` has the name of a secret, and the values of these variables are in rules and in their outputs.
 CXR201 rule never matches: The rule's conditions contradict each other, or one of them can never hold: `in: []`, or a
 `between` whose first number is the larger one. The rule has no effect, although it may seem to have one. A condition on
 a missing attribute is false, negative ones too, so `notExists` contradicts every other condition on the attribute.

@@ -273,9 +273,9 @@ def _change_identity(change: Mapping[str, Any]) -> str:
 
 
 def digest_document(payload: Mapping[str, Any]) -> str:
-    """Return the digest of a plan without its time, its recorded conversations, and its guards."""
+    """Return the digest of a plan without its time, its recorded conversations, its guards and its texts."""
     # Some guards depend on the time, and apply does not read recorded conversations.
-    passing = ("planId", "generatedAt", "guards", "replay")
+    passing = ("planId", "generatedAt", "guards", "replay", "view")
     lasting = {name: value for name, value in payload.items() if name not in passing}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, get_args
 
+from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import GuardName, Limit
 from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan, add_findings
-from reconciler.plan.promises import PromiseResult, run_promises
+from reconciler.plan.promises import PromiseResult, context_remedy, run_promises
 from reconciler.plan.routing_table import entry_name
 from reconciler.plan.schedule import build_transition
 from reconciler.text.escape import join_first, quote
@@ -21,7 +22,7 @@ def check_guards(plan: Plan, environment: Environment) -> Plan:
     """Return the plan with the result of each guard of the environment, at the plan's own time."""
     desired = replace(plan.desired, endpoint=plan.endpoints[1])
     promises = run_promises(desired, build_transition(plan).after, plan.queue_names) if desired.promises else ()
-    results = [*_check_all(plan, environment), *([_check_promises(promises)] if promises else [])]
+    results = [*_check_all(plan, environment), *([_check_promises(promises, environment.name)] if promises else [])]
     guards = (apply_allowance(result, environment, plan.generated_at) for result in results)
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
@@ -156,9 +157,26 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"
+        if _keeps_all_with_context(plan, lost):
+            message = f"{message}. {_sentence(context_remedy(plan.environment))}"
     elif _is_incomplete(plan):
         message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
+
+
+def _keeps_all_with_context(plan: Plan, lost: Iterable[Region]) -> bool:
+    """Return whether only conversations are lost whose confidence is none that the endpoint writes."""
+    base, endpoint = plan.endpoints
+    if not endpoint.may_depend_on_context(region.example.attributes for region in lost):
+        return False
+    now = build_transition(plan)
+    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
+    typed = compare_behaviour(before, after, plan.desired.evaluation, types=endpoint.types_with_context)
+    return typed.complete and not any(region.before and not region.after for region in typed.regions)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
@@ -185,12 +203,16 @@ def _check_transient(plan: Plan) -> GuardResult:
     return _result("transient", len(plan.unproven), message)
 
 
-def _check_promises(promises: Iterable[PromiseResult]) -> GuardResult:
+def _check_promises(promises: Iterable[PromiseResult], environment: str) -> GuardResult:
     """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
     failed = [(each.name, each.failure) for each in promises if each.failure and each.failure.severity == "error"]
     if not failed:
         return _result("promises", 0, "the rules after this plan keep every promise of severity error")
-    message = failed[0][1].message
+    first = failed[0][1]
+    message = first.message
+    remedy = context_remedy(environment)
+    if first.hint.endswith(remedy):
+        message = f"{message}. {_sentence(remedy)}"
     if len(failed) > 1:
         names = join_first([name for name, _ in failed], _MAX_LISTED, quote)
         message = f"{len(failed)} promises are not kept: {names}. The first: {message}"

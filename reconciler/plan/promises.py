@@ -1,9 +1,9 @@
 """The promises of manifests, checked for all conversations of a list of rules (semantics "Promises")."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
+from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
@@ -11,7 +11,7 @@ from reconciler.desired.expand import StatedPromise
 from reconciler.model.finding import Document, Finding
 from reconciler.plan.behaviour_json import violation_to_json
 from reconciler.plan.routing_table import route_phrase
-from reconciler.text.escape import pluralize, quote
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 
@@ -45,17 +45,35 @@ def run_promises(
 ) -> tuple[PromiseResult, ...]:
     """Return the result of each promise on rules behind the environment's endpoint."""
     promises, labels = [stated.promise for stated in desired.promises], Labels(desired.labels.short)
-    events = desired.endpoint.pull_back(entries) if promises else ()
+    events: Sequence[RoutingEntry] = desired.endpoint.pull_back(entries) if promises else ()
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
-    return tuple(
-        PromiseResult(
-            **vars(stated),
-            environment=desired.environment,
-            facts=facts,
-            failure=_failure(stated, facts, labels, queue_names),
-        )
-        for stated, facts in zip(desired.promises, results, strict=True)
-    )
+    outcomes = []
+    for stated, facts in zip(desired.promises, results, strict=True):
+        failure = _failure(stated, facts, labels, queue_names)
+        if failure and _holds_with_context(stated.promise, facts, events, desired):
+            remedy = context_remedy(desired.environment)
+            failure = replace(failure, hint=f"{failure.hint}; {remedy}" if failure.hint else remedy)
+        result = PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
+        outcomes.append(result)
+    return tuple(outcomes)
+
+
+def context_remedy(environment: str) -> str:
+    """Return what to write where a result is about confidences that the endpoint never writes."""
+    writes = "if `cxroute serve` writes the confidence, it is always a number from 0 to 1"
+    return f"{writes}: then write `context: {{}}` in the Environment {sanitize(environment)}"
+
+
+def _holds_with_context(
+    promise: Promise, facts: PromiseFacts, events: Sequence[RoutingEntry], desired: DesiredState
+) -> bool:
+    """Return whether a broken promise holds for the confidences that the endpoint writes."""
+    endpoint = desired.endpoint
+    examples = [region.example.attributes for region in facts.violations]
+    if not examples or not endpoint.may_depend_on_context(examples):
+        return False
+    (typed,) = check_promises(events, [promise], desired.evaluation, endpoint.types_with_context)
+    return typed.holds is True
 
 
 def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues: Mapping[str, str]) -> Finding | None:
@@ -70,8 +88,10 @@ def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues:
         return None
     first, others = facts.violations[0], len(facts.violations) - 1
     route = route_phrase(first.after_rule, first.after, queues)
-    attributes = first.example.attributes
-    example = conversation_phrase(attributes, labels) if attributes else "a conversation without attributes"
+    attributes, absent = first.example.attributes, first.example.absent
+    is_bare = not attributes and not absent
+    phrase = conversation_phrase(attributes, labels, absent)
+    example = "a conversation without attributes" if is_bare else phrase
     message = f"{name} is broken for {example}: expected {stated.requirement}, but {route}"
     message += ", depending on a condition that cxroute does not understand" if first.example.assumed else ""
     hint = f"{pluralize(others, 'other case')}: cxroute test --format json" if others else ""

@@ -71,6 +71,7 @@ CAUSE_TEXTS: Final = {
     "both": "your change, and changed in CXone",
     "duplicate": "a second copy",
 }  # the origin of the difference
+UNDONE: Final = "the run undone"  # the cause of the changes of an undo
 _CAUSE_REASONS: Final = {
     "drift": "changed in CXone since the last apply",
     "both": "changed in CXone since the last apply, and in the manifests",
@@ -118,7 +119,7 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         address=change.address,
         source=change.source,
         cause=change.cause,
-        cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
+        cause_text=UNDONE if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
         reason=_change_reason(change, plan.options.undo),
         rule_text=phrases.rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",

@@ -222,5 +222,5 @@ def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Documen
     region = facts.violations[0]
     route = route_phrase(region.after_rule, region.after, page.queues)
     route += ", depending on a condition that cxroute does not understand" if region.example.assumed else ""
-    example = f"{conversation_phrase(region.example.attributes, labels)}: {route}"
+    example = f"{conversation_phrase(region.example.attributes, labels, region.example.absent)}: {route}"
     return {**row, "example": example, "fragment": fragment_of(result.conversation, page.desired.endpoint, side)}

@@ -170,7 +170,7 @@ def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Labels
         origins=tuple(befores),
         destination=after,
         share=share_phrase(share) if share else "",
-        example=conversation_phrase(row.example.attributes, labels),
+        example=conversation_phrase(row.example.attributes, labels, row.example.absent),
         rules=_rules(row),
         exceptions=tuple(f"except if {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
@@ -190,7 +190,7 @@ def _merge_unlikely_rows(
         origins=tuple(dict.fromkeys(origin for *origins, _ in phrases for origin in origins)),
         destination="; ".join(dict.fromkeys(after for *_, after in phrases)),
         share=_total_share([share for _, share in rows], traffic),
-        example=conversation_phrase(first.example.attributes, labels),
+        example=conversation_phrase(first.example.attributes, labels, first.example.absent),
         rules=_rules(first),
     )
 

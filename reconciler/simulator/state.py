@@ -63,16 +63,27 @@ class TenantState:
             if initial is not None and state_files.is_new():
                 state_files.replace(initial.to_document())
             state = cls(**state_files.snapshot())
-            for change in state_files.changes():
-                # A change applies only to the version that it replaced (storage.py).
-                if change.previous_fingerprint == state._fingerprint(change.kind, change.id):
-                    state._assign(change.kind, change.id, change.value)
+            state._apply(state_files.changes())
             state_files.compact(state.to_document)
         except BaseException:
             state_files.close()
             raise
         state._files = state_files
         return state
+
+    @classmethod
+    def read_copy(cls, path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Self:
+        """Return the state of a file in memory: nothing is locked or written. Raises StateError."""
+        state_files = StateFiles(path, None, read)
+        state = cls(**state_files.snapshot())
+        state._apply(state_files.changes())
+        return state
+
+    def _apply(self, changes: Iterable[StateChange]) -> None:
+        for change in changes:
+            # A change applies only to the version that it replaced (storage.py).
+            if change.previous_fingerprint == self._fingerprint(change.kind, change.id):
+                self._assign(change.kind, change.id, change.value)
 
     def close(self) -> None:
         """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""

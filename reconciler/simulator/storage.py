@@ -27,6 +27,14 @@ class StateError(Exception):
     """The state's file cannot be used. `str(error)` names the file, the reason and the way on."""
 
 
+class StateNotWritableError(StateError):
+    """The state's folder or file cannot be written. `reason` says why."""
+
+    def __init__(self, path: Path, problem: str, error: OSError) -> None:
+        self.reason = str(error.strerror)
+        super().__init__(f"{path}: {problem}: {error.strerror}")
+
+
 class StateChange(NamedTuple):
     """A change of object `id` of a kind, from the version with that fingerprint to `value`; None removes it."""
 
@@ -39,14 +47,16 @@ class StateChange(NamedTuple):
 class StateFiles:
     """The snapshot and the log of one state, locked for this process."""
 
-    def __init__(self, path: Path, lock_timeout: float, read: Callable[[Path], bytes]) -> None:
-        """Lock the state; wait up to `lock_timeout` seconds for another process. Raises StateError."""
+    def __init__(self, path: Path, lock_timeout: float | None, read: Callable[[Path], bytes]) -> None:
+        """Lock the state; wait up to `lock_timeout` seconds for another process; None only reads. Raises StateError."""
         self._path, self._read = path, read
+        if lock_timeout is None:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
+            raise StateNotWritableError(path, "cannot be opened", error) from error
         try:
             self._lock(lock_timeout)
         except BaseException:
@@ -92,6 +102,8 @@ class StateFiles:
         """Return the log's changes, without an incomplete last line, which was not acknowledged. Raises StateError."""
         try:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
+        except FileNotFoundError:  # of a state that is only read
+            return
         except OSError as error:
             raise StateError(f"{self._path}.log: cannot be read: {error.strerror}") from error
         for number, line in enumerate(lines[:-1], 1):
@@ -131,7 +143,7 @@ class StateFiles:
             replacement.replace(self._path)
             os.ftruncate(self._log, 0)
         except OSError as error:
-            raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
+            raise StateNotWritableError(self._path, "cannot be written", error) from error
 
     def close(self) -> None:
         """Unlock the state."""

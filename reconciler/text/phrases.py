@@ -137,11 +137,12 @@ def conditions_phrase(rule: Rule, labels: Labels) -> str:
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 
 
-def conversation_phrase(attributes: Mapping[str, object], labels: Labels) -> str:
-    """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first."""
+def conversation_phrase(attributes: Mapping[str, object], labels: Labels, absent: Iterable[str] = ()) -> str:
+    """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first, and those that are absent."""
     names = dict.fromkeys([*(name for name in labels.short if name in attributes), *attributes])
-    pairs = (f"{labels.name(name)} {labels.value(name, attributes[name])}" for name in names)
-    return ", ".join(pairs) or "no attributes"
+    missing = [f"no {labels.name(name)}" for name in absent]
+    pairs = [f"{labels.name(name)} {labels.value(name, attributes[name])}" for name in names]
+    return ", ".join([*missing, *pairs]) or "no attributes"
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:

@@ -1,6 +1,6 @@
 """The nearest known name to an unknown one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final
@@ -9,6 +9,7 @@ from reconciler.text.escape import quote_name
 
 _MAX_NAME_LENGTH: Final = 64
 _MAX_CANDIDATES: Final = 300
+_DISTANT: Final = 0.4  # of the likeness of two names, from 0 to 1
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str:
@@ -20,6 +21,25 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
 def find_nearest(name: str, candidates: Iterable[str]) -> str:
     """Return the candidate that is most like a name; an empty text if none is."""
     return _nearest(name, tuple(candidates)[:_MAX_CANDIDATES]) if len(name) <= _MAX_NAME_LENGTH else ""
+
+
+def suggest_one(name: str, candidates: Sequence[str]) -> str:
+    """Return the same for one of few names: also an abbreviation, a longer form, or a distant likeness."""
+    if len(name) > _MAX_NAME_LENGTH:
+        return ""
+    folded = name.casefold()
+    forms = [other for other in candidates if _is_form_of(folded, other.casefold())]
+    distant = get_close_matches(folded, candidates, n=1, cutoff=_DISTANT)
+    near = next(iter([*forms, *distant]), "")
+    return suggest(name, candidates) or (f"did you mean {quote_name(near)}?" if near else "")
+
+
+def _is_form_of(name: str, other: str) -> bool:
+    """Return whether a name begins with the other one, or has only its letters, in order and with the same first."""
+    if other and name.startswith(other):
+        return True
+    letters = iter(other)
+    return name[:1] == other[:1] and len(name) > 1 and all(letter in letters for letter in name)
 
 
 @lru_cache(maxsize=1024)

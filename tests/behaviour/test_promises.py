@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -124,6 +125,17 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
             inside = [each for each in regions if holds_where(each["where"], each["except"], (present, {}))]
             assert is_broken is bool(inside), (seed, event, stated, rules)
             assert [taking and f"set/{taking['id']}"] * is_broken == [each["rule"] for each in inside]
+        for each in regions:
+            assert holds_where(each["where"], each["except"], (each["witness"], {}))
+            sent = [name for name in (*intents, "unheard") if _has_event(each, name, shares)]
+            assert ("intent" in each["witness"]) is (sent != [None]), each
+
+
+def _has_event(violation: Json, intent: str | None, shares: Sequence[float | None]) -> bool:
+    """Return whether a violation contains an event of the bot with this intent."""
+    events = ({"intent": intent, "conf": share} for share in shares)
+    present = ({name: value for name, value in event.items() if value is not None} for event in events)
+    return any(holds_where(violation["where"], violation["except"], (event, {})) for event in present)
 
 
 def a_rule_on_contexts(random: Random, key: str) -> Json:

@@ -175,7 +175,8 @@ def test_the_context_writer_defines_the_known_types(
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
     text += "attributes: {intent: asked, confidence: sure}\n"
     manifests = loaded(tmp_path, text)
-    assert known == endpoint_stage(manifests, manifests.environments["prod"].document).types
+    types = endpoint_stage(manifests, manifests.environments["prod"].document).types
+    assert known == {name: kind for name, kind in types.items() if kind != ANY_VALUE}
 
 
 WRITTEN = """\

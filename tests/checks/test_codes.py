@@ -264,6 +264,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         desk.of_rules("{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO) - {"CXR128"}
     ),
     "CXR131": lambda desk: desk.planned_block(f"{{key: a, intents: [{', '.join(LONG_INTENTS)}], queue: cards}}", ""),
+    "CXR140": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, clientSecret: hidden")),
     "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
     "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
     "CXR203": lambda desk: desk.of_rules(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def installed(folder: Path) -> Path:
+    """Return the program as a command of its own folder."""
+    program = folder / "bin/cxroute"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m reconciler "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -75,6 +86,9 @@ def test_a_shell_or_a_kind_is_required(cxroute: Program, arguments: tuple[str, .
     ("words", "offered"),
     [
         (["plan", "-e", "pr"], ["prod"]),
+        (["plan", "-e", "prod,"], ["prod,sandbox"]),
+        (["plan", "-e", "prod,s"], ["prod,sandbox"]),
+        (["plan", "-e", "nothing,"], []),
         (["apply", "--only", "cards/l"], ["cards/lost-card"]),
         (["apply", "--allow", "del"], ["deletes"]),
         (["explain", "--intent", ""], ["lost_card", "new_card"]),
@@ -83,10 +97,7 @@ def test_a_shell_or_a_kind_is_required(cxroute: Program, arguments: tuple[str, .
 )
 def test_bash_offers_them(folder: Path, words: list[str], offered: list[str]) -> None:
     """The script, sourced by bash, which asks the command; hostile intents are not executed."""
-    program = folder / "bin/cxroute"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m reconciler "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    program = installed(folder)
     script = subprocess.run([program, "completion", "bash"], capture_output=True, text=True, check=True).stdout
     (folder / "completion").write_text(script, encoding="utf-8")
     typed = " ".join(f"'{word}'" for word in words)
@@ -105,5 +116,53 @@ def test_bash_offers_them(folder: Path, words: list[str], offered: list[str]) ->
 def test_zsh_runs_the_program_only_to_complete(cxroute: Program) -> None:
     """What a script has in double quotes runs when a shell starts: once for each option, in that folder."""
     assert 0 == cxroute("completion", "zsh")
-    assert "\\$(cxroute completion --values environments)" in cxroute.out
+    assert "\\$(cxroute completion --values environments --typed=" in cxroute.out
     assert "$(cxroute" not in cxroute.out.replace("\\$(cxroute", "")
+
+
+LISTS = [
+    ("cxroute plan -e pr", ["prod"]),
+    ("cxroute plan -e prod,s", ["prod,sandbox"]),
+    ("cxroute plan -e prod,", ["prod,sandbox"]),
+]
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
+@pytest.mark.parametrize(("line", "offered"), LISTS)
+def test_fish_offers_a_further_environment(folder: Path, line: str, offered: list[str]) -> None:
+    """The recipe of docs/install.md: the script in the folder of completions, which fish reads by itself."""
+    program = installed(folder)
+    completions = folder / "config/fish/completions/cxroute.fish"
+    completions.parent.mkdir(parents=True)
+    variables = {**process_environment(), "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
+    variables |= {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
+    script = subprocess.run([program, "completion", "fish"], capture_output=True, text=True, check=True).stdout
+    completions.write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        ["fish", "-c", f"complete -C '{line}'"], capture_output=True, text=True, env=variables, check=True
+    )
+    assert offered == [each.split("\t")[0] for each in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh")
+def test_zsh_reads_the_script_of_its_recipe(folder: Path) -> None:
+    """The recipe of docs/install.md: the script in a folder of $fpath; zsh knows the command, and lists the values."""
+    program = installed(folder)
+    functions = folder / "functions"
+    functions.mkdir()
+    variables = {
+        **process_environment(),
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+    }
+    script = subprocess.run([program, "completion", "zsh"], capture_output=True, text=True, check=True).stdout
+    (functions / "_cxroute").write_text(script, encoding="utf-8")
+    commands = f"fpath=({functions} $fpath); autoload -Uz compinit; compinit -u -D; print $_comps[cxroute]"
+    done = subprocess.run(["zsh", "-f", "-c", commands], capture_output=True, text=True, env=variables, check=True)
+    assert ("_cxroute", "") == (done.stdout.strip(), done.stderr)
+    # The part that the script runs at a completion, with the word that is typed already.
+    command = re.search(r"compadd -- (\\\$\(cxroute completion --values environments[^)]*\)[^)]*\))", script)
+    assert command
+    typed = f"PREFIX=prod,; print -l -- {command[1].replace(chr(92) + '$', '$')}"
+    listed = subprocess.run(["zsh", "-f", "-c", typed], capture_output=True, text=True, env=variables, check=True)
+    assert (["prod,sandbox"], "") == (listed.stdout.split(), listed.stderr)

@@ -154,7 +154,7 @@ def test_a_text_that_other_tools_misread_is_put_in_quotes(tmp_path: Path) -> Non
         (edit,) = action.edit.changes[editor.uri("cards.yaml")]
         assert ('"1:30"', 4) == (edit.new_text, edit.range.end.character - edit.range.start.character)
 
-    drive(tmp_path, session)
+    edit_in(tmp_path, session)
 
 
 def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def test_output_closed_from_the_start(trial: CrashRun, closed: str) -> None:
     (trial.folder / "nowhere").write_bytes(b"")
     trial.environment["CXROUTE_JOURNAL"] = str(trial.folder / "nowhere" / "journal")
     ended = trial.run("apply", "--yes", within=["sh", "-c", f'exec "$@" {closed}', "sh"])
-    assert_true(trial, ended)
+    assert trial.settled(), ended
+    assert [] == trial.watch.wrong()
+    assert (0 if closed == "2>&-" else 1) == ended.code  # a report that was lost is an error
     assert b"" == (trial.folder / "nowhere").read_bytes()
 
 

@@ -20,7 +20,7 @@ from tests.support.brute_force import (
     text_of,
     winner,
 )
-from tests.support.brute_force_checks import destination_of, entry_name
+from tests.support.brute_force_checks import destination_of, entry_name, holds_where
 from tests.support.random_rules import TEXTS, attribute, rule
 
 INTENT, CONFIDENCE = "intent", "conf"
@@ -37,8 +37,9 @@ def a_fallback(random: Random) -> FallbackPolicy:
 def stage(fallback: FallbackPolicy, compared: FallbackPolicy | None = None) -> EndpointStage:
     """Return the endpoint of an Environment that stores numbers."""
     types = {INTENT: ANY_TEXT, CONFIDENCE: SHARE}
-    names = {"intent": INTENT, "confidence": CONFIDENCE}
-    return EndpointStage(**names, fallback=fallback, context_types=types, compared=compared or fallback)
+    return EndpointStage(
+        intent=INTENT, confidence=CONFIDENCE, fallback=fallback, context_types=types, compared=compared or fallback
+    )
 
 
 def context_of(event: Mapping[str, Any], fallback: FallbackPolicy) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class EventDifference:
             for region in part:
                 inside = self.universe.region(region)
                 self._check_inside(region, inside)
+                self._check_is_event(region, inside)
                 assert not inside & covered, region
                 covered |= inside
             assert self.moved == covered, self.universe.example(self.moved ^ covered)
@@ -117,6 +119,19 @@ class EventDifference:
                 assert self.moves[number][1] == new, (region, self.universe.example(bit))
                 for side, names in enumerate(rules):
                     assert entry_name(self.winners[side][number]) in names, (region, self.universe.example(bit))
+
+    def _check_is_event(self, region: Json, inside: int) -> None:
+        """Assert that the example is inside, and has an intent, and one of the known ones, if any event inside has."""
+        example = region["example"] if "example" in region else region["witness"]
+        truths = _assumed(region)
+        assert holds_where(region["where"], region["except"], (example, truths)), region
+        if {side.fallback.intent for side in self.sides} == {None}:
+            return  # the endpoint changes nothing: the analysis is about contexts, which may lack an intent
+        sent = {self.universe.example(bit)[0].get(INTENT) for bit in self.bits if inside & bit}
+        assert (INTENT in example) is (sent != {None}), region
+        known = self.sides[1].fallback.known_intents
+        if sent & known:
+            assert example[INTENT] in known, region
 
     def _check_example(self, region: Json) -> None:
         truths = [name for name, values in self.universe.axes.items() if values == [False, True]]

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import chain
 
 from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
+from reconciler.behaviour.diff.usual_examples import UsualExamples
 from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
@@ -122,7 +123,9 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
     box = {**group[0].box, attribute: (atoms, yes, no)}
     if box[attribute] == every:  # like a region without this attribute
         del box[attribute]
-    return replace(group[0], box=box, rules=[pair for draft in group for pair in draft.rules])
+    first = next((draft for draft in group if not space.lacks_usual_value(draft.example)), group[0])
+    others = [draft for draft in group if draft is not first]
+    return replace(first, box=box, rules=[pair for draft in (first, *others) for pair in draft.rules])
 
 
 class RegionFormatter:
@@ -191,6 +194,7 @@ class DraftRegionBuilder:
 
     def __init__(self, pairs: WinnerPairs) -> None:
         self.pairs, self.space = pairs, pairs.space
+        self.usual_examples = UsualExamples(pairs)
         self.simplified: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
     def build_drafts(self, without: Collection[int] = ()) -> Iterator[DraftRegion]:
@@ -273,6 +277,9 @@ class DraftRegionBuilder:
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
         old_list, new_list = self.pairs.old, self.pairs.new
-        rules = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in group]
+        chosen = self.usual_examples.improve(group, example)
+        others = (pair for pair in group if pair != chosen.pair)
+        ranks = (chosen.pair, *others)
+        rules = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in ranks]
         old, new = self.pairs.destinations_of(group[0])
-        return DraftRegion(box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules)
+        return DraftRegion(box=box, excepts=tuple(excepts), before=old, after=new, example=chosen.box, rules=rules)

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
@@ -192,6 +192,8 @@ class Domain:
         limited = value_type.numbers != EVERY_NUMBER and apart
         fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
+        self.usual: Final = value_type.usual
+        self._is_usually_share = value_type.usual_share
         # The weight of a named text in a document: a long one counts for several.
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
@@ -225,6 +227,9 @@ class Domain:
 
     def example_value(self, part: ValueSet) -> Scalar | None:
         """Return an example, easy to type, of a part that is not empty; None is "missing", the last choice."""
+        usual = self.usual_value(part)
+        if usual is not None:
+            return usual
         atoms = part[0]
         numbers = atoms & self.number_mask
         texts = atoms & self.text_mask & ~REST
@@ -232,11 +237,57 @@ class Domain:
             return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
         if numbers:
             return self._example_number(numbers)
-        if not atoms & REST:
-            return None
+        return self._example_of_rest(part) if atoms & REST else None
+
+    def _example_of_rest(self, part: ValueSet) -> Scalar:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
+        if self._is_usually_share and not self.number_mask and not part[1]:  # no condition tells numbers from texts
+            return 0.5
         return self.patterns.example(part[1], part[2])
+
+    def usual_value(self, part: ValueSet) -> str | None:
+        """Return a usual text of a part; None if it has none."""
+        atoms, yes, no = part
+        named = atoms & self._usual_mask
+        if named:
+            return self.texts[(named & -named).bit_length() - 1 - FIRST_TEXT]
+        if not atoms & REST:
+            return None
+        return next((text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)), None)
+
+    @cached_property
+    def _usual_mask(self) -> int:
+        return union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
+
+    @cached_property
+    def _usual_unnamed(self) -> tuple[str, ...]:
+        return tuple(text for text in self.usual if text not in self.atom_of)
+
+    @cached_property
+    def usual_parts(self) -> Sequence[ValueSet]:
+        """The values that an example has if possible, the most usual first; none if every value is as good."""
+        if self.usual:
+            unnamed = REST if self._usual_unnamed else 0
+            masks = (self._usual_mask, unnamed, self.text_mask)
+        elif self.text_mask and (self._is_numeric or self._is_usually_share):
+            shares = self._existing_numbers(0, 1) & self.number_mask if self._is_usually_share else 0
+            masks = (shares, self.number_mask, 0)
+        else:
+            return ()
+        return tuple((mask, 0, 0) for mask in dict.fromkeys(masks) if mask)
+
+    def is_usual(self, part: ValueSet, place: int) -> bool:
+        """Return whether the example of a part is usual, as those of `usual_parts` up to a place."""
+        if not self.usual and self.may_be_left_out(part):
+            return True
+        if place < len(self.usual_parts) - 1 and self.usual:
+            return self.usual_value(part) is not None
+        return bool(part[0] & self.usual_parts[place][0])
+
+    def may_be_left_out(self, part: ValueSet) -> bool:
+        """Return whether a conversation without the attribute is an example of a part with nearly any value."""
+        return part == self.all or bool(part[0] & MISSING and part[0] & REST and not part[0] & self.number_mask)
 
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""

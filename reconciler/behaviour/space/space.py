@@ -61,11 +61,19 @@ class CompiledRule(NamedTuple):
     rest: int  # the shape among unnamed texts of the pivot, with the patterns of the pivot; -1 where it has none
 
 
+class UsualShape(NamedTuple):
+    """The numbers of the shape of conversations with a usual value, among the shapes and the rest shapes."""
+
+    ordinary: int
+    rest: int
+
+
 class Example(NamedTuple):
     """A conversation, and assumed truth values of conditions of an unknown kind, by their JSON."""
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
+    absent: tuple[str, ...] = ()  # attributes that conversations usually have, and that this one must not have
 
 
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
@@ -91,6 +99,9 @@ class Space:
             domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
             for number, domain in enumerate(self.domains)
         }
+        self.usual_domains: Final = self._preferring_domains()
+        unused = {name: types[name].usual for name in types if name not in self.domain_index}
+        self._usual_elsewhere: dict[str, Scalar] = {name: usual[0] for name, usual in unused.items() if usual}
         sizes = [domain.value_count for domain in self.domains]
         self.pivot = sizes.index(max(sizes)) if any(sizes) else -1  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
@@ -100,6 +111,7 @@ class Space:
         self.always = self._compile_box(self.pivot_domain.all, ())
         # The box of each rule's conditions; None where they contradict each other:
         self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
+        self.usual_shapes: Final = self._add_usual_shapes()
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
@@ -133,6 +145,21 @@ class Space:
             atom = self.pivot_domain.atom_of[str(literal.value)]
             return self._intern(CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1))
         return self._compile_box(pivot or self.pivot_domain.all, shape)
+
+    def _preferring_domains(self) -> tuple[int, ...]:
+        """Return the attributes whose examples prefer some values, those that conversations always have first."""
+        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_parts]
+        return tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
+
+    def _add_usual_shapes(self) -> Mapping[int, tuple[UsualShape, ...]]:
+        """Add the shapes of conversations with a usual value of an attribute, except the pivot, and return them."""
+        numbers = (number for number in self.usual_domains if number != self.pivot)
+        parts = ((number, self.domains[number].usual_parts) for number in numbers)
+        return {number: tuple(self._add_usual_shape(number, part) for part in usual) for number, usual in parts}
+
+    def _add_usual_shape(self, number: int, part: ValueSet) -> UsualShape:
+        shape = ((number, part),)
+        return UsualShape(self.shapes.add(shape), self.rest_shapes.add(shape))
 
     def _is_literal(self, condition: Condition) -> bool:
         return condition.operator == "equals" and isinstance(condition.value, str) and self.pivot_domain.text_mask != 0
@@ -178,17 +205,27 @@ class Space:
 
     def example(self, box: Box) -> Example:
         """Return a conversation of a box, without attributes that may have nearly any value."""
-        attributes: dict[str, Scalar] = {}
+        attributes: dict[str, Scalar] = dict(self._usual_elsewhere)
         assumed: dict[str, bool] = {}
+        absent: list[str] = []
         for number, domain in enumerate(self.domains):
             part = box.get(number, domain.all)
             if isinstance(domain, OpaqueDomain):
                 assumed[domain.attribute] = part[0] & REST != 0
-            elif part != domain.all and not (part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask):
-                value = domain.example_value(part)
-                if value is not None:
-                    attributes[domain.attribute] = value
-        return Example(attributes, assumed)
+                continue
+            if not domain.usual and domain.may_be_left_out(part):
+                continue
+            value = domain.example_value(part)
+            if value is not None:
+                attributes[domain.attribute] = value
+            elif domain.usual:
+                absent.append(domain.attribute)
+        return Example(attributes, assumed, tuple(absent))
+
+    def lacks_usual_value(self, box: Box) -> bool:
+        """Return whether the example of a box lacks the most usual value of an attribute."""
+        domains = ((number, self.domains[number]) for number in self.usual_domains)
+        return any(not domain.is_usual(box.get(number, domain.all), 0) for number, domain in domains)
 
 
 _EMPTY_DOMAIN: Final = Domain("", ())

@@ -1,15 +1,21 @@
 """The values that an attribute can have, where its type is known (semantics "Values and types")."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 
-class ValueType(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ValueType:
     """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers` included."""
 
     texts: bool
     numbers: tuple[float, float] | None = None
+    usual: tuple[str, ...] = field(default=(), compare=False)
+    """Texts that conversations usually have. With any, an example has a text wherever one is possible."""
+    usual_share: bool = field(default=False, compare=False)
+    """Whether it is usually a number from 0 to 1."""
 
     @property
     def phrase(self) -> str:

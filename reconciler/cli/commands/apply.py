@@ -281,7 +281,7 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
             return EnvironmentResult(code=run.refused(plan, refused), row=planned_row(plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        saved = plan_file_text(plan, "the plan") if plan.changes else ""
+        saved = plan_file_text(session, plan, "the plan", None) if plan.changes else ""
         return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
     return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))

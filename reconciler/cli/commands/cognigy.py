@@ -9,6 +9,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.parsing import check_task
 from reconciler.cognigy import API
 from reconciler.errors import UsageError
+from reconciler.text.pages import page
 
 _LONGEST: Final = 256
 _CONVERSATION: Final = "input.sessionId"
@@ -52,7 +53,7 @@ _STEPS: Final = """\
    Retries         2, for 408, 429, 502, 503 and 504: the endpoint accepts the same event twice
    On error        continue: the conversation is then routed by the earlier values of its context
 
-docs/cognigy.md explains where the conversation's id comes from, and which checks to make.
+%(page)s explains where the conversation's id comes from, and which checks to make.
 """
 
 
@@ -96,7 +97,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
     texts = {"code": indent(script.rstrip(), "   "), "url": url.rstrip("/")}
-    output.file_text(_STEPS % {**texts, "payload": indent(json.dumps(PAYLOAD, indent=2), "   ")})
+    payload = indent(json.dumps(PAYLOAD, indent=2), "   ")
+    output.file_text(_STEPS % {**texts, "payload": payload, "page": page("cognigy.md")})
     return 0
 
 

@@ -31,6 +31,13 @@ _VALUES_OF: Final = {
     "none": "intents",
 }
 """The option or argument -> the kind of its values."""
+_LISTED: Final = "environments"  # values that an option takes several of, with commas
+_TYPED: Final = {
+    "bash": ' --typed "$1"',
+    "zsh": " --typed=\\${(q)PREFIX}",
+    "fish": " --typed (commandline -ct)",
+}
+"""How a script passes the word that is typed already, by shell."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")  # a shell expands the words of a completion, even `$(...)`
 
 
@@ -38,7 +45,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     text = "a shell: `cxroute completion bash > ~/.cxroute-completion`"
     parser.add_argument("shell", nargs="?", choices=SHELLS, help=text)
     kinds = sorted(set(_VALUES_OF.values()))
-    parser.add_argument("--values", choices=kinds, help="instead: list the values of the manifests, as the script does")
+    add = parser.add_argument
+    add("--values", choices=kinds, help="instead: list the values of the manifests, as the script does")
+    add("--typed", metavar="WORD", help="with --values: what is typed already, such as prod, for a further name")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -47,7 +56,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.values:
         with suppress(CxrouteError):  # a completion has no place for a message
             values = _VALUES[options.values](Path(options.manifests))
-            output.result("".join(f"{value}\n" for value in sorted(set(values)) if _SAFE.fullmatch(value)))
+            safe = [value for value in sorted(set(values)) if _SAFE.fullmatch(value)]
+            listed = _further(safe, options.typed or "") if options.values == _LISTED else safe
+            output.result("".join(f"{value}\n" for value in listed))
         return 0
     import shtab  # noqa: PLC0415 - only this command needs it
 
@@ -64,12 +75,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _further(values: list[str], typed: str) -> list[str]:
+    """Return the values after the last comma of a word, each with what is before it and without repetitions."""
+    before, comma, _ = typed.rpartition(",")
+    present = before.split(",")
+    if comma and not all(name in values for name in present):
+        return []  # a shell would expand a word with other characters
+    return [f"{before}{comma}{value}" for value in values if value not in present]
+
+
 def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str], Mapping[str, object]]) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of them
         if (kind := _VALUES_OF.get(action.dest)) and action.nargs != 0:
             command = f"cxroute completion --values {kind}"
-            zsh = f"{{compadd -- \\$({command})}}"  # run at each completion, and not when a shell reads the script
-            action.complete = {**run_command(command), "zsh": zsh}  # type: ignore[attr-defined]
+            typed = _TYPED if kind == _LISTED else dict.fromkeys(_TYPED, "")
+            fish = f"({command}{typed['fish']})"
+            zsh = f"{{compadd -- \\$({command}{typed['zsh']})}}"  # run at each completion, not when the script is read
+            forms = {**run_command(f"{command}{typed['bash']}"), "tcsh": f"`{command}`", "fish": fish, "zsh": zsh}
+            action.complete = forms  # type: ignore[attr-defined]
 
 
 def _list_addresses(directory: Path) -> Iterator[str]:

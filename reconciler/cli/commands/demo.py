@@ -24,6 +24,7 @@ from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import TenantState, bank_tenant
+from reconciler.text.pages import page
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
@@ -95,7 +96,7 @@ class _Walk:
         if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
             raise CxrouteError("an unmanaged rule was changed")
         unchanged = f"{len(after)} unmanaged rules are unchanged, byte for byte."
-        self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see docs/guide.md.")
+        self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see {page('guide.md')}.")
 
     def studio(self) -> None:
         """Show the rules in a script."""
@@ -107,7 +108,7 @@ class _Walk:
             state.save_script_by_person(_SCRIPT, "ann", lambda text: text.replace(f'"{intent}"', '"no_intent"', 1))
 
         self.repair(intent, f"replaces the text {intent} in Studio", rename)
-        self.say(f"{self.next_steps}\nFor a script of your own tenant, see docs/studio.md.")
+        self.say(f"{self.next_steps}\nFor a script of your own tenant, see {page('studio.md')}.")
 
     def repair(self, intent: str, edit: str, apply_edit: Callable[[TenantState], object]) -> None:
         """Plan, apply, and explain; then find and repair a colleague's edit."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler.cli.clients import credential_variables
-from reconciler.cli.files import write_text
+from reconciler.cli.files import write_new, write_text
 from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.forge import pipeline_files as pipelines
@@ -21,6 +21,7 @@ from reconciler.manifest.documents import manifest_schema_text
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file
+from reconciler.text.pages import page
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 _STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
@@ -52,12 +53,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if kind:
         _check_pipelines(kind, directory, options.action)
     for name, text in {} if existing else texts.items():
-        _write(directory / name, text)
+        write_new(directory / name, text)
         output.result(f"wrote {directory / name}\n")
     if kind:
         _write_pipelines(kind, directory, options.action, output)
     if not existing:
         chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
+        for step in _manifest_steps(directory, {"": ()}):
+            output.result(f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: {step}\n")
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
     return 0
 
@@ -103,7 +106,7 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
-            _write(path, text)
+            write_new(path, text)
             output.result(f"wrote {path}\n")
         elif before == text:
             output.result(f"unchanged {path}\n")
@@ -116,7 +119,12 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result("\n".join(["", f"Set up {kind.forge} in this order (docs/{kind.option}.md of cxroute):", *lines, ""]))
+    output.result("\n".join(["", f"Set up {kind.forge} in this order ({_page_of(kind)}):", *lines, ""]))
+
+
+def _page_of(kind: PipelineKind) -> str:
+    place = page(f"{kind.option}.md")
+    return f"{place} of cxroute" if place.startswith("docs/") else place
 
 
 def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:
@@ -161,12 +169,3 @@ def action_of(form: Mapping[str, Any]) -> str | None:
     if not commit or place.hostname != "github.com":
         return None
     return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise CxrouteError(f"cannot write {path}: {error.strerror}") from error

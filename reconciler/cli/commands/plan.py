@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any
 
 from reconciler.cli import environments
 from reconciler.cli.ci import relative_to_root, source_links
@@ -18,6 +18,7 @@ from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.model.finding import Finding
 from reconciler.plan.document import ERROR_FILE, plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
@@ -25,17 +26,18 @@ from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.plan_view import MAX_CASES, VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
-from reconciler.render.text.plan import brief_plan_text, plan_text
+from reconciler.render.text.plan import brief_summary_text, plan_text, summary_text
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
 from reconciler.traffic.records import RecordReader
 
 PENDING = 2
-_MOST_CASES: Final = 1_000  # cases in a page, which folds them
+FORMS = ("text", "json", "markdown", "html", "github")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +46,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_live_file_option(parser)
     add = parser.add_argument
     add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
-    forms = ("text", "json", "markdown", "html", "github")
     comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
-    add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
+    add("--format", choices=FORMS, default="text", help=f"{comment} (default: text)")
     add("--replay", metavar="FILE", help="recorded conversations, CSV or JSON lines: shows which of them go elsewhere")
     add(
         "--report",
@@ -93,7 +94,7 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await _with_replay(session, await read_and_plan(session), options.replay)
-        saved = plan_file_text(plan, Path(options.out).name) if options.out else ""
+        saved = plan_file_text(session, plan, Path(options.out).name, options.out) if options.out else ""
         if saved and not selection.listed:
             write_text(Path(options.out), f"{saved}\n")
         if options.report:
@@ -164,9 +165,13 @@ async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
     return replace(plan, replay=await session.run_blocking(lambda: replay_plan(plan, reader)))
 
 
-def plan_file_text(plan: Plan, name: str) -> str:
+def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -> str:
     """Return the plan as text for a file with this name. Raises RefusedError for a plan with a secret."""
     form = plan_to_json(plan)
+    has_next = plan.changes or plan.conflicts or plan.failed_tests
+    following = next_command(session, plan, saved) if has_next else ""
+    view = build_view(plan, session.tenant, plan_provenance(plan, session.banner), following)
+    form |= {VIEW: view_to_json(view, form["planId"])}
     text = dump_indented(form)
     if REDACTOR.redact_json(form, text) != form:
         cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
@@ -187,8 +192,9 @@ def print_plan(session: Session, plan: Plan) -> None:
         output.result(as_github(session, plan))
     else:
         session.print_banner()
-        shape = brief_plan_text if output.loudness == "quiet" else plan_text
-        output.result(shape(plan, output.paint, session.tenant, session.limits))
+        shape = brief_summary_text if output.loudness == "quiet" else summary_text
+        summary = summarize_plan(plan, session.tenant, session.limits.cases)
+        output.result(shape(summary, output.paint, session.limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
@@ -196,11 +202,16 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     output = session.output
     if output.form != "text":
         return
-    infos = len(plan.findings) - len(output.without_infos(plan.findings))
-    if infos and output.loudness != "quiet":
-        output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
+    print_omitted_notes(plan.findings, output)
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
+
+
+def print_omitted_notes(findings: Sequence[Finding], output: Output) -> None:
+    """Print the number of notes that need -v."""
+    infos = len(findings) - len(output.without_infos(findings))
+    if infos and output.loudness != "quiet":
+        output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
@@ -235,21 +246,26 @@ def _markdown(session: Session, plan: Plan, explore: str = "") -> str:
 def _html(session: Session, plan: Plan, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
 
-    summary = summarize_plan(plan, session.tenant, _MOST_CASES)
+    summary = summarize_plan(plan, session.tenant, MAX_CASES)
     return render_html(summary, plan_provenance(plan, session.banner, explore))
 
 
 def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
-    text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.limits), token_hex(16))
-    findings = relative_to_root((*plan.failed_tests, *plan.findings))
-    return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
+    text = plan_text(plan, no_style, session.tenant, session.limits)
+    return github_log(session.banner, text, (*plan.failed_tests, *plan.findings))
+
+
+def github_log(banner: str, text: str, findings: Sequence[Finding]) -> str:
+    """Return the text of a plan for a workflow's log, without workflow commands in it, and the findings."""
+    quoted = quote_for_runner(text, token_hex(16))
+    return f"{banner}{quoted}{annotate_findings(relative_to_root(findings), 'listed above')}"
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
     (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
-    write_text(folder / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
+    write_text(folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n")
     explore = "explore.html"
     write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, explore)))
     write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, explore)))

@@ -3,18 +3,26 @@
 import argparse
 
 from reconciler.cli.output import Output
+from reconciler.errors import UsageError
 from reconciler.manifest.documents import default_profile_yaml, manifest_schema_text
 from reconciler.plan.json_schema import plan_schema
+from reconciler.plan.output_schemas import OUTPUTS, output_schema
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     choices = ("manifest", "plan", "profile")
     of = "the schema or profile to print (default: manifest)"
-    parser.add_argument("of", nargs="?", choices=choices, default="manifest", help=of)
+    add = parser.add_argument
+    add("of", nargs="?", choices=choices, help=of)
+    add("--for", dest="command", choices=tuple(OUTPUTS), help="instead: the schema of this command's --format json")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if options.of == "plan":
+    if options.command and options.of:
+        raise UsageError("specify manifest, plan or profile, or --for COMMAND, not both")
+    if options.command:
+        output.document(output_schema(options.command))
+    elif options.of == "plan":
         output.document(plan_schema())
     elif options.of == "profile":
         output.file_text(default_profile_yaml())

@@ -17,6 +17,7 @@ from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.pages import page
 from reconciler.text.redact import REDACTOR
 from reconciler.traffic.cells import CellCounts, count_conversations, format_sample, merge_small
 from reconciler.traffic.prometheus import count_events, events_query
@@ -36,7 +37,7 @@ _TENTHS: Final = "the lower bound of its tenth: a threshold inside a tenth is no
 _HELP: Final = (
     "pull reads the counters of `cxroute serve` from Prometheus (cxroute_events_total); $CXROUTE_PROMETHEUS_TOKEN can\n"
     "hold a bearer token. import reads recorded conversations, as CSV with a header or as JSON lines; each row is one\n"
-    "conversation, or `count` of them. Cells with fewer than 10 conversations are merged (docs/traffic.md)."
+    f"conversation, or `count` of them. Cells with fewer than 10 conversations are merged ({page('traffic.md')})."
 )
 
 

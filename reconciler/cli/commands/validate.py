@@ -12,29 +12,35 @@ from reconciler.checks.route_tests import RouteTestResult
 from reconciler.cli.ci import relative_to_root
 from reconciler.cli.output import Output
 from reconciler.cli.validation import Validation, check_environments, validate
-from reconciler.errors import CxrouteError, ManifestError
+from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.files import count_files
+from reconciler.manifest.kinds.fields import ALL_CODES
 from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding, finding_to_json, group_findings
+from reconciler.model.finding import CODES, Finding, finding_to_json, group_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.render.scanning import code_quality_report, failure_to_sarif, findings_to_sarif
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
-from reconciler.text.escape import join_first, pluralize, quote
+from reconciler.text.escape import join_first, pluralize, quote, quote_name
 from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import REDACTOR
+from reconciler.text.suggest import suggest
 
 _MAX_INTENTS: Final = 5  # that the totals name
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     forms = ("text", "json", "github", "gitlab", "sarif")
-    parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
+    add = parser.add_argument
+    add("--format", choices=forms, default="text", help="output format (default: text)")
+    strict = "exit 3 for warnings too: for all, or for those with these codes, such as CXR203,CXR204"
+    add("--strict", nargs="?", const=ALL_CODES, metavar="CODES", help=f"{strict} (default: `strict` of an Environment)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Check every file, and every rule, route test and promise in every environment (or in those of -e)."""
+    strict = _strict_codes(options.strict)
     try:
         validated = _validate(options)
     except CxrouteError as error:
@@ -43,10 +49,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(failure_to_sarif(str(error)))
         return error.exit_code
     wrong = any(finding.severity == "error" for finding in validated.findings)
+    refused = [] if wrong else strict_findings(validated, strict)
     if output.form == "json":
         results = [result for result in validated.results if isinstance(result, RouteTestResult)]
         tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
-        document = {"valid": not wrong, "findings": list(map(finding_to_json, validated.findings))}
+        document = {
+            "valid": not wrong,
+            "strict": not refused and not wrong,
+            "findings": list(map(finding_to_json, validated.findings)),
+        }
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
         output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":
@@ -61,7 +72,28 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else:
             output.findings(findings, sys.stdout)
             output.result(("\n" if findings else "") + totals)
-    return ManifestError.exit_code if wrong else 0
+    if refused and output.form == "text":
+        codes = ", ".join(dict.fromkeys(finding.code for finding in refused))
+        output.note(f"Exit 3, because warnings count as errors here (strict): {codes}.")
+    return ManifestError.exit_code if wrong or refused else 0
+
+
+def _strict_codes(text: str | None) -> frozenset[str]:
+    """Return the codes of `--strict`, or `ALL_CODES`. Raises UsageError for an unknown one."""
+    if text is None:
+        return frozenset()
+    codes = frozenset(code.strip().upper() for code in text.split(","))
+    for code in sorted(codes - {*CODES, ALL_CODES.upper()}):
+        hint = suggest(code, CODES) or "`cxroute explain CODE` explains a code"
+        raise UsageError(f"--strict: unknown code {quote_name(code)}; {hint}")
+    return frozenset({ALL_CODES}) if ALL_CODES.upper() in codes else codes
+
+
+def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Finding]:
+    """Return the warnings that count as errors: by the option, or by `strict` of the Environments."""
+    refused = codes | validated.strict
+    warnings = (finding for finding in validated.findings if finding.severity == "warning")
+    return [finding for finding in warnings if ALL_CODES in refused or finding.code in refused]
 
 
 def _validate(options: argparse.Namespace) -> Validation:

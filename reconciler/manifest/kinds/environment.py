@@ -323,6 +323,12 @@ class Environment(f.ManifestDocument):
         "Accepted findings of this Environment, each with the reason: they are counted and not shown.",
         [{"code": "CXR202", "address": "exchange/*", "reason": "the unmanaged rule will be deleted in June"}],
     )
+    strict: f.ShortList[f.StrictCode] = f.optional(
+        (),
+        "The codes of warnings that make `cxroute validate` exit with 3; [all] means every warning.",
+        ["CXR203", "CXR204"],
+        ["all"],
+    )
     freeze: f.ShortList[Freeze] = f.optional(
         (),
         "When no rule may change: on some days of every week, or once between two days or times.",

@@ -284,6 +284,9 @@ def _check_journal(text: str) -> str:
     return text
 
 
+ALL_CODES: Final = "all"
+_STRICT_CODE: Final = "must be the code of a finding, such as CXR203, or all"
+StrictCode = Annotated[str, _one_of(lambda: {ALL_CODES: None, **CODES}, _STRICT_CODE)]
 FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]

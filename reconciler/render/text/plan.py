@@ -29,7 +29,12 @@ class TextLimits:
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    summary, names = texts.summarize_plan(plan, tenant, limits.cases), limits.names
+    return summary_text(texts.summarize_plan(plan, tenant, limits.cases), style, limits)
+
+
+def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
+    """Return a summarized plan for a terminal."""
+    names = limits.names
     lines = _head(summary, style)
     for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
         lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
@@ -43,7 +48,11 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
-    summary = texts.summarize_plan(plan, tenant, limits.cases)
+    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.cases), style)
+
+
+def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
+    """Return a summarized plan in brief."""
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f"{pluralize(warnings, 'warning')}." if warnings else ""
     totals = " ".join(filter(None, (summary.totals_text, summary.watch_text, noted)))

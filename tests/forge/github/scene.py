@@ -167,6 +167,15 @@ class RepositoryDriver:
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
         return self.actions.run("routing-plan.yml", event, run, attempt)
 
+    def queue(self, head: str) -> Ran:
+        """Run the workflows of a merge queue, on the commit that merges a head into the default branch."""
+        self.git("checkout", "-q", "--detach", "main")
+        self.git("merge", "-q", "--no-ff", "-m", "merge", head)
+        merged = self.git("rev-parse", "HEAD")
+        payload = {"action": "checks_requested", "merge_group": {"head_sha": merged}}
+        branch = f"gh-readonly-queue/main/pr-1-{merged}"
+        return self.actions.run("routing-plan.yml", WorkflowEvent("merge_group", merged, payload, branch))
+
     def review(self, number: int, login: str, state: str = "APPROVED") -> Ran:
         """Submit a review, and run the workflow of the event."""
         self.hub.review(login, state, number)

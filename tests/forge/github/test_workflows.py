@@ -127,6 +127,20 @@ def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver
     assert (asked, []) == (len(scene.machine.log), scene.hub.asked)
 
 
+def test_an_entry_of_a_merge_queue_is_checked_offline(scene: RepositoryDriver) -> None:
+    """It has no number of a pull request: the required check validates the manifests, and nothing is commented."""
+    number = scene.open((CARDS, rules(pin="Billing")))
+    head, _ = scene.heads[number]
+    queued = scene.queue(head)
+    assert {"Validate": "success", "Routing plan": "success"} == {
+        job.name: job.result for job in queued.jobs if job.result != "skipped"
+    }
+    assert [] == scene.hub.asked
+    assert "Not planned" not in queued.text
+    broken = scene.open((CARDS, "kind: ["))
+    assert "failure" == scene.queue(scene.heads[broken][0]).result
+
+
 @pytest.mark.parametrize(
     ("repository", "author"), [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")], ids=["fork", "dependabot"]
 )

@@ -1,0 +1,132 @@
+"""A plan in words, stored in a saved plan, so that `cxroute show` prints it as `cxroute plan` did.
+
+The file is untrusted: what it says is data. Every text is escaped when it is read, and each form escapes it again.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler.errors import UsageError
+from reconciler.manifest.kinds.fields import ENVIRONMENT
+from reconciler.model.finding import Document, Finding
+from reconciler.model.rule import CANONICAL_JSON
+from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.plan.plan import Plan
+from reconciler.render.change_summary import CAUSE_TEXTS, UNDONE
+from reconciler.render.impact import MAX_SHOWN, NO_IMPACT, NO_KNOWN_IMPACT, TITLE, ImpactSummary
+from reconciler.render.provenance import Provenance
+from reconciler.render.replay import ReplaySummary
+from reconciler.render.routing_map import Lane, build_routing_map
+from reconciler.render.summary import PlanSummary, summarize_plan
+from reconciler.text.escape import escape_invisible
+
+VIEW: Final = "view"  # the field of a saved plan
+MAX_CASES: Final = 1_000  # in a page, which folds them
+_MAX_DEPTH: Final = 12
+_ACKNOWLEDGED: Final = re.compile(r"([0-9,]+ acknowledged findings? (is|are) not shown\.)?")
+_TITLES: Final = frozenset({TITLE, NO_IMPACT, NO_KNOWN_IMPACT})
+_CODE: Final = re.compile("CXR[0-9]{3}")
+_ENVIRONMENT: Final = re.compile(ENVIRONMENT)
+_PAGE: Final = re.compile(r"https?://[^\s<>\"'()]+|")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """Everything that the forms of a plan print."""
+
+    summary: PlanSummary
+    page_impact: ImpactSummary | None  # with more cases than the text, as the page shows it
+    page_replay: ReplaySummary | None
+    lanes: tuple[Lane, ...]
+    findings: tuple[Finding, ...]  # for annotations: failed tests and all findings
+    provenance: Provenance
+    next_step: str = ""
+    environment: str = field(default="")
+
+
+def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) -> PlanView:
+    """Return the view of a plan."""
+    page = summarize_plan(plan, tenant, MAX_CASES)
+    return PlanView(
+        summary=summarize_plan(plan, tenant, MAX_SHOWN),
+        page_impact=page.impact,
+        page_replay=page.replay,
+        lanes=tuple(build_routing_map(plan)),
+        findings=(*plan.failed_tests, *plan.findings),
+        provenance=provenance,
+        next_step=next_step,
+        environment=plan.environment,
+    )
+
+
+def view_to_json(view: PlanView, plan_id: str) -> Document:
+    """Return the view as JSON, with a digest that binds it to the plan."""
+    form = _adapter().dump_python(view, mode="json")
+    return {"digest": _digest(form, plan_id), "content": form}
+
+
+def read_view(form: Document, name: str) -> PlanView:
+    """Return the view of a saved plan. Raises UsageError for a file without one, or with another one."""
+    stored = form.get(VIEW)
+    if not isinstance(stored, dict) or not isinstance(stored.get("content"), dict):
+        raise UsageError(f"{name} holds no printable plan. Create it again with `cxroute plan --out {name}`")
+    if stored.get("digest") != _digest(stored["content"], form.get("planId")):
+        raise UsageError(f"{name} was changed after it was created. Create it again with `cxroute plan --out {name}`")
+    try:
+        view = _adapter().validate_python(_escaped(stored["content"]))
+    except (ValidationError, RecursionError):
+        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
+    _check_words(view, name)
+    return view
+
+
+def _check_words(view: PlanView, name: str) -> None:
+    """Refuse words that only cxroute writes, and that the forms print as they are. Raises UsageError."""
+    changes = (*view.summary.changes, *view.summary.held_changes)
+    known = {*CAUSE_TEXTS.values(), UNDONE}
+    links = view.provenance.links
+    is_known = all(change.cause_text in known for change in changes)
+    is_known = is_known and _ACKNOWLEDGED.fullmatch(view.summary.acknowledged) is not None
+    is_known = is_known and all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
+    impacts = filter(None, (view.summary.impact, view.page_impact))
+    is_known = is_known and all(impact.title in _TITLES for impact in impacts)
+    is_known = is_known and all(_CODE.fullmatch(finding.code) for finding in _findings(view))
+    is_known = is_known and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
+    is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {*view.summary.counts}
+    is_known = is_known and not view.provenance.explore and (links.commit.isalnum() or not links.commit)
+    if not is_known:
+        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`")
+
+
+def _findings(view: PlanView) -> Iterator[Finding]:
+    summary = view.summary
+    for finding in (*view.findings, *summary.failed_tests, *summary.conflicts, *summary.notes):
+        yield from finding.occurrences
+
+
+def _escaped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
+    if depth > _MAX_DEPTH:
+        raise RecursionError
+    if isinstance(value, str):
+        return escape_invisible(value)
+    if isinstance(value, dict):
+        return {key: _escaped(each, depth + 1) for key, each in value.items()}
+    return [_escaped(each, depth + 1) for each in value] if isinstance(value, list) else value
+
+
+def _digest(content: Document, plan_id: object) -> str:
+    origin = content.get("provenance")
+    untimed = {name: value for name, value in origin.items() if name != "read_at"} if isinstance(origin, dict) else None
+    lasting = [plan_id, {**content, "provenance": untimed}]  # as the planId, without the time
+    return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
+
+
+@cache
+def _adapter() -> TypeAdapter[PlanView]:
+    return TypeAdapter(PlanView)

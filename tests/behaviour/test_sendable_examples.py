@@ -1,0 +1,191 @@
+"""Examples of rows are events that a bot can send: with `context.below` each has an intent, where one fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
+from reconciler.desired.desired import DesiredState, desire_offline, endpoint_stage
+from reconciler.manifest.load import load_manifests
+from reconciler.model.rule import Target
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.routing_table import desired_entries
+from reconciler.render.impact import summarize_impact
+from reconciler.text.phrases import Labels
+from tests.support.brute_force import Json
+from tests.support.brute_force_checks import holds_where
+from tests.support.random_rules import attribute, entries, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.behaviour.routing_entry import RoutingEntry
+
+
+INTENT: Final = "cognigyDetectedIntent"
+CONFIDENCE: Final = "cognigyConfidence"
+TIERS: Final = tuple(f"t{number}" for number in range(6))
+LABELS: Final = Labels({INTENT: "intent", CONFIDENCE: "confidence"})
+FALLBACK: Final = FallbackPolicy("none", 0.4, frozenset({"refund", "card"}))
+STAGE: Final = EndpointStage(fallback=FALLBACK, compared=FALLBACK, sent_intents=("card", "refund"))
+
+
+def rows_of(
+    before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], stage: EndpointStage = STAGE
+) -> BehaviourChange:
+    return compare_behaviour(stage.pull_back(before), stage.pull_back(after), types=stage.types)
+
+
+def bank() -> DesiredState:
+    manifests = load_manifests(Path("manifests"))
+    desired, _ = desire_offline(manifests, manifests.environment("sandbox"))
+    return desired
+
+
+def single_edits(rules: Sequence[RoutingEntry]) -> Iterator[list[RoutingEntry]]:
+    """Yield the rules with one of them removed, or sent to another queue."""
+    for number, each in enumerate(rules):
+        others = [*rules[:number], *rules[number + 1 :]]
+        yield others
+        yield [*others, replace(each, rule=replace(each.rule, targets=(Target("elsewhere", 1),)))]
+
+
+def test_every_example_of_the_bank_has_an_intent() -> None:
+    """Each rule of the bank is removed or gets another queue: every row and region has an example with an intent."""
+    desired = bank()
+    rules, stage = desired_entries(desired), desired.endpoint
+    examined = 0
+    for edited in single_edits(rules):
+        change = rows_of(rules, edited, stage)
+        form = behaviour_to_json(change, {})
+        for row, written in zip(
+            (*change.rows, *change.regions), form["summary"]["rows"] + form["regions"], strict=True
+        ):
+            examined += 1
+            assert row.example.attributes[INTENT] in stage.fallback.known_intents, row
+            truths = dict(row.example.assumed)
+            assert holds_where(written["where"], written["except"], (row.example.attributes, truths)), row
+    assert examined > 300
+
+
+def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values() -> None:
+    """With more tiers than intents, each row with events that have an intent shows one, if possible a known one."""
+    with_intent = without = 0
+    for seed in range(300):
+        random = Random(f"tiers {seed}")
+        before, after = (_tier_rules(random) for _ in range(2))
+        change = rows_of(entries(before), entries(after))
+        for written in _written(change):
+            example = written["example"] if "example" in written else written["witness"]
+            inside = [event for event in _events() if holds_where(written["where"], written["except"], (event, {}))]
+            sent = {event.get(INTENT) for event in inside}
+            assert holds_where(written["where"], written["except"], (example, {})), written
+            assert (INTENT in example) is (sent != {None}), written
+            assert example.get(INTENT) in FALLBACK.known_intents or not sent & FALLBACK.known_intents, written
+            with_intent += INTENT in example
+            without += INTENT not in example
+    assert min(with_intent, without) > 20
+
+
+def _written(change: BehaviourChange) -> list[Json]:
+    form = behaviour_to_json(change, {})
+    return [*form["summary"]["rows"], *form["regions"]]
+
+
+def _tier_rules(random: Random) -> list[Json]:
+    return [_tier_rule(random, f"k{number}") for number in range(random.randint(1, 5))]
+
+
+def _tier_rule(random: Random, key: str) -> Json:
+    intents = [
+        attribute(INTENT, "notExists"),
+        attribute(INTENT, "exists"),
+        attribute(INTENT, random.choice(("equals", "notEquals")), random.choice(("card", "none"))),
+    ]
+    tiers = [attribute("tier", random.choice(("in", "notIn")), random.sample(TIERS, 4))]
+    conditions = random.sample(intents, random.choice((0, 1))) + tiers * random.choice((0, 1, 1))
+    return rule(key, random.choice((1, 2, 3)), conditions, random.choice("ABC"))
+
+
+def _events() -> Iterator[dict[str, str | float]]:
+    for intent, tier, share in product((None, "card", "refund", "unheard"), (None, *TIERS, "other"), (None, 0.2, 0.7)):
+        event = {INTENT: intent, "tier": tier, CONFIDENCE: share}
+        yield {name: value for name, value in event.items() if value is not None}
+
+
+def test_a_row_of_conversations_without_an_intent_says_so() -> None:
+    """Where only conversations without an intent move, the example has none, and says it."""
+    everything = rule("all", 9, [], "A")
+    nobody = rule("nobody", 1, [attribute(INTENT, "notExists"), attribute(CONFIDENCE, "greaterThan", 0.5)], "B")
+    change = rows_of(entries([everything]), entries([everything, nobody]))
+    (row,) = change.rows
+    assert INTENT not in row.example.attributes
+    (case,) = summarize_impact(change, {}, LABELS).cases
+    assert case.example.startswith("no intent, confidence 0."), case.example
+
+
+def test_intents_of_rules_serve_where_no_document_lists_intents(tmp_path: Path) -> None:
+    """Without an Intents document, an example names an intent of the rules."""
+    text = """
+apiVersion: routing/v1
+kind: Environment
+name: prod
+owner: acme
+tenant: acme
+context: {minConfidence: 0.3, below: {intent: none}}
+---
+apiVersion: routing/v1
+kind: RuleSet
+name: cards
+rules:
+  - {intent: "${first}", key: a, queue: A}
+  - {intents: [lost_card, pin], key: b, queue: B}
+"""
+    (tmp_path / "all.yaml").write_text(text)
+    manifests = load_manifests(tmp_path)
+    stage = endpoint_stage(manifests, manifests.environment("prod"))
+    assert ("lost_card", "pin") == stage.types[INTENT].usual
+    change = rows_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
+    assert ["lost_card"] == [row.example.attributes[INTENT] for row in change.rows]
+
+
+@pytest.mark.parametrize("context", ["", "context: {}"])
+def test_without_a_fallback_examples_stay_as_short_as_possible(tmp_path: Path, context: str) -> None:
+    """Without `context.below` the rules are about any conversation: no intent is added to an example."""
+    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n{context}\n"
+    (tmp_path / "all.yaml").write_text(text)
+    manifests = load_manifests(tmp_path)
+    stage = endpoint_stage(manifests, manifests.environment("prod"))
+    change = rows_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
+    assert [{"tier": "gold"}] == [row.example.attributes for row in change.rows]
+
+
+@pytest.mark.parametrize("condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)])
+@pytest.mark.parametrize("earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]])
+def test_an_example_has_a_number_as_confidence_where_one_fits(
+    condition: tuple[str, object], earlier: list[Json]
+) -> None:
+    """Rules compare the confidence with numbers, so an example is a number, from 0 to 1 where possible."""
+    stage = EndpointStage()
+    first = [rule("first", 1, earlier, "C")] if earlier else []
+    change = rows_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
+    shown = [row.example.attributes[CONFIDENCE] for row in (*change.rows, *change.regions)]
+    assert shown
+    assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), shown
+
+
+def test_a_text_is_shown_where_only_texts_move() -> None:
+    """Every number goes where it went before: the example is the text that moves."""
+    numbers = [attribute(CONFIDENCE, "lessThan", 0.5), attribute(CONFIDENCE, "greaterThanOrEqual", 0.5)]
+    first = [rule(f"n{number}", 1, [each], "C") for number, each in enumerate(numbers)]
+    change = rows_of(
+        entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, "exists")], "B")]), EndpointStage()
+    )
+    assert {CONFIDENCE: "0.5"} == change.rows[0].example.attributes

@@ -1,0 +1,154 @@
+"""Each command's JSON fits its published schema, also where every object refuses a field that is not described."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.cli.arguments import COMMANDS as COMMANDS_OF_PROGRAM
+from reconciler.cli.arguments import command_module
+from reconciler.cli.parsing import CommandModule, command_parser
+from reconciler.plan.output_schemas import OUTPUTS, output_schema
+from tests.support.program import write
+
+if TYPE_CHECKING:
+    from tests.support.program import Program
+
+PROMISES = """
+apiVersion: routing/v1
+kind: Promises
+name: p
+promises:
+  - {name: nobody falls through, never: {default: true}}
+"""
+RECORDS = "intent,confidence,count\nlost_card,0.9,3\nnothing,0.2,1\n"
+COMMANDS = {
+    "validate": ["validate"],
+    "validate strict": ["validate", "--strict"],
+    "test": ["test"],
+    "test live": ["test", "--live"],
+    "test adequacy": ["test", "--adequacy"],
+    "test adequacy write": ["test", "--adequacy", "--write", "manifests/more.yaml"],
+    "plan": ["plan"],
+    "plan replay": ["plan", "--replay", "records.csv"],
+    "plan several": ["plan", "-e", "sandbox,prod"],
+    "apply": ["apply", "--yes"],
+    "apply again": ["apply", "--yes"],
+    "drift": ["drift"],
+    "explain": ["explain", "--intent", "lost_card", "--confidence", "0.9"],
+    "explain live": ["explain", "--live", "--intent", "x"],
+    "explain code": ["explain", "CXR201"],
+    "diff": ["diff", "live:sandbox", "manifests:sandbox"],
+    "replay": ["replay", "records.csv", "live:sandbox", "manifests:sandbox"],
+    "history": ["history"],
+    "doctor": ["doctor"],
+}
+ERRORS = {
+    "validate": ["validate", "--strict", "CXR9"],
+    "test": ["test", "-e", "nowhere"],
+    "plan": ["plan", "-e", "prod"],
+    "apply": ["apply"],
+    "drift": ["drift", "-e", "nowhere"],
+    "explain": ["explain"],
+    "diff": ["diff", "none.json", "none.json"],
+    "replay": ["replay", "none.csv", "manifests:sandbox", "manifests:sandbox"],
+    "history": ["history", "none"],
+    "doctor": ["doctor", "-e", "nowhere"],
+}
+
+
+def closed(schema: Any) -> Any:
+    """Return a schema in which every object with named fields refuses others."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "allOf" in schema:  # several descriptions of one object, of which each alone is incomplete
+        return {**schema, "unevaluatedProperties": False}
+    form = {name: closed(each) for name, each in schema.items()}
+    if "properties" in schema and schema.get("type") == "object":
+        form["additionalProperties"] = False
+    return form
+
+
+def check(command: str, text: str) -> None:
+    """Assert that a document fits the schema of its command, and the schema without further fields."""
+    document, schema = json.loads(text), output_schema(command)
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(document)
+    Draft202012Validator(_without_all_of(closed(schema))).validate(document)
+
+
+def _without_all_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the closed schema with open changes: a held change has the field `reason` too."""
+    schema["$defs"]["change"].pop("additionalProperties", None)
+    return schema
+
+
+@pytest.fixture
+def started(cxroute: Program) -> Program:
+    """Rules with a promise, one of them applied and then changed in the manifests."""
+    assert 0 == cxroute("init")
+    write("promises.yaml", PROMISES)
+    Path("records.csv").write_text(RECORDS)
+    assert 0 == cxroute("apply", "--yes", "--allow", "promises", "--reason", "first")
+    write("more.yaml", "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n")
+    return cxroute
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_document_fits_its_schema(started: Program, name: str) -> None:
+    """No field is missing, of another type, or without a description."""
+    words = COMMANDS[name]
+    started(*words, "--format", "json")
+    check(words[0], started.out)
+
+
+def test_a_run_fits_the_schema_of_the_history(started: Program) -> None:
+    """The list of runs, and one run in full."""
+    _, form = started.json("history")
+    assert form["runs"]
+    assert 0 == started("history", form["runs"][0]["run"], "--format", "json")
+    check("history", started.out)
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_an_error_fits_the_schema(started: Program, command: str) -> None:
+    """A command that fails prints one document too."""
+    assert started(*ERRORS[command], "--format", "json")
+    assert "error" in json.loads(started.out)
+    check(command, started.out)
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_the_program_prints_the_schema(cxroute: Program, command: str) -> None:
+    """`cxroute schema --for COMMAND` prints what is tested here."""
+    assert 0 == cxroute("schema", "--for", command)
+    assert output_schema(command) == json.loads(cxroute.out)
+    assert command in json.loads(cxroute.out)["title"]
+
+
+def test_a_schema_notices_a_field_that_is_not_described(started: Program) -> None:
+    """The comparison of the tests above fails for a new field."""
+    started("validate", "--format", "json")
+    with pytest.raises(Exception, match="is not valid under any of the given schemas"):
+        check("validate", json.dumps({**json.loads(started.out), "new": 1}))
+
+
+def test_a_schema_and_a_command_are_not_printed_together(cxroute: Program) -> None:
+    """`schema plan --for test` is refused."""
+    assert 64 == cxroute("schema", "plan", "--for", "test")
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    """A new command with `--format json` needs a schema."""
+    with_json = set()
+    for name in COMMANDS_OF_PROGRAM:
+        parser = command_parser(name, cast("CommandModule", command_module(name)))
+        actions = [action for action in parser._actions if "--format" in action.option_strings]
+        with_json |= {name for action in actions if "json" in (action.choices or ())}
+    assert with_json - {"show", "cognigy"} == set(OUTPUTS)  # `show` prints a plan; `cognigy` has its own page
