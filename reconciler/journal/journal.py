@@ -93,7 +93,7 @@ def run_name(plan: Plan, now: datetime) -> str:
     return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder(StepRecorder):
     """The journal of one run; `apply` calls it before and after each write."""
 
@@ -114,7 +114,7 @@ class Recorder(StepRecorder):
         count = sum(not is_copy_removal(change) for change in plan.changes)
         entry = {"planId": plan_id(plan), "allowed": allowed, "undo": plan.options.undo, "changes": count}
         journal.write_entry("start", **subject, **entry, process=process)
-        return cls(plan, journal, progress)
+        return cls(plan=plan, journal=journal, progress=progress)
 
     def announce(self, steps: Sequence[PlanStep]) -> None:
         """Record steps together before their calls, if the journal stores entries only at a sync."""

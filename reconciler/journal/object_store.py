@@ -8,7 +8,7 @@ import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from reconciler.text.escape import sanitize
 
@@ -88,7 +88,7 @@ class ObjectSink:
     object_name: str
     lines: list[bytes] = field(default_factory=list)
     stored: int = 0  # the entries that are stored
-    stores_at_sync: bool = True
+    stores_at_sync: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

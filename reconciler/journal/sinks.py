@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
 
@@ -10,7 +10,7 @@ _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without
 class JournalSink(Protocol):
     """The target of one run's entries. Each method raises OSError, whose `strerror` has the reason."""
 
-    stores_at_sync: bool  # whether entries survive a killed process only from the next sync on
+    stores_at_sync: ClassVar[bool]  # whether entries survive a killed process only from the next sync on
 
     @property
     def name(self) -> str:
@@ -29,7 +29,7 @@ class JournalSink(Protocol):
 class FileSink:
     """Appends to a file, which is opened at the first entry."""
 
-    stores_at_sync = False
+    stores_at_sync: ClassVar[bool] = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -126,9 +126,7 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
     assert ["start", "intend", "intend", "tried"] == stored()
 
 
-def test_a_run_that_is_killed_in_a_wave_has_its_intended_writes_in_the_store(
-    cxroute: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_intended_writes_of_a_wave_are_stored_before_it(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of the wave, before the first of them is made; each once."""
     where = address()
     use(where)
