@@ -14,7 +14,7 @@ ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
 _NOT_A_CONFIDENCE: Final = "has a value that is not a confidence, a number from 0 to 1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColumnValues:
     """What the cells of one attribute may say."""
 

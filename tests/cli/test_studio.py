@@ -54,8 +54,8 @@ apiVersion: routing/v1
 kind: Queues
 name: queues
 queues:
-  fraud-desk-4001: {prod: {id: "4001"}}
-  skill-4002: {prod: {id: "4002"}}
+  fraud-desk-4001: { prod: { id: "4001" } }
+  skill-4002: { prod: { id: "4002" } }
 ---
 # Rules of a hand-written snippet.
 apiVersion: routing/v1
@@ -111,7 +111,7 @@ def test_three_hundred_cases_become_manifests_that_build_the_same(program: Progr
     assert f"route as the {count + 1} rules of the snippet, by `skill`" in program.out
     copies = (count - 1) // 60  # each is intent_0
     assert copies == program.out.count("warning[CXR202]: never reached: ")
-    assert 'desk-4001-4001: {prod: {id: "4001"}}' in Path("manifests/queues.yaml").read_text("utf-8")
+    assert 'desk-4001-4001: { prod: { id: "4001" } }' in Path("manifests/queues.yaml").read_text("utf-8")
     assert 0 == program("validate")
     assert 0 == program("studio", "build", "--out", "block.txt")
     block, snippet = parse_snippet(Path("block.txt").read_text("utf-8")), parse_snippet(text)
@@ -149,7 +149,7 @@ def test_an_import_reuses_aliases_and_free_names(program: Program, monkeypatch: 
     )
     assert 0 == program("studio", "import", "-", "--into", "manifests/new.yaml")
     text = Path("manifests/new.yaml").read_text("utf-8")
-    assert 'queues:\n  skill-4009: {prod: {id: "4009"}}\n' in text
+    assert 'queues:\n  skill-4009: { prod: { id: "4009" } }\n' in text
     assert "name: queues-2" in text
     assert "name: rules-2" in text
     assert '- intent: lost\n    queue: cards\n    priority: 10\n    name: "Cognigy Intent Route: rules-2/lost"' in text

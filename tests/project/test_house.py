@@ -151,6 +151,9 @@ REACHED = {
     "render/html.py": {"pathlib"},
     "desired/substitution.py": {"reconciler.text.files"},
     "apply/progress.py": {"reconciler.apply.attempt"},
+    "table/sheet.py": {"reconciler.text.files"},
+    "table/workbook.py": {"reconciler.text.files"},
+    "text/pages.py": {"pathlib"},
     "traffic/records.py": {"reconciler.text.files"},
     "traffic/sample.py": READS,
 }

@@ -13,17 +13,17 @@ from reconciler.table.advice import advise, advise_queues, read_cell
 from reconciler.table.cells import CellError, read_conditions, read_queues
 from reconciler.table.column_values import ColumnValues
 
-CONFIDENCE = ColumnValues("cognigyConfidence", "confidence", "confidence")
-AMOUNT = ColumnValues("transferAmount", "transfer amount", "number")
+CONFIDENCE = ColumnValues(attribute="cognigyConfidence", heading="confidence", kind="confidence")
+AMOUNT = ColumnValues(attribute="transferAmount", heading="transfer amount", kind="number")
 INTENTS = ("change_pin", "pin_blocked", "terms_and_fees", "cancel_transfer")
 INTENT = ColumnValues(
-    "cognigyDetectedIntent",
-    "intent",
-    "text",
-    INTENTS,
+    attribute="cognigyDetectedIntent",
+    heading="intent",
+    kind="text",
+    offered=INTENTS,
     labels={"change_pin": "Change of PIN", "terms_and_fees": "Terms and fees", "cancel_transfer": "Stop, cancel"},
 )
-OPEN = ColumnValues("customerTier", "customer tier")
+OPEN = ColumnValues(attribute="customerTier", heading="customer tier")
 
 BOUNDS = {
     "greaterThanOrEqual": (

@@ -23,7 +23,7 @@ from reconciler.table.column_values import ColumnValues
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
 
-ANY = ColumnValues("a")
+ANY = ColumnValues(attribute="a")
 TEXTS = (
     *HOSTILE_NAMES.values(),
     *("gold", "is", "not gold", "and", "a and b", "rock and roll", "true", "TRUE", "10", "0.5", "-1", "007", "1e5"),

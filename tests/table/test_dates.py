@@ -10,7 +10,7 @@ from reconciler.model.rule import make_condition
 from reconciler.table.cells import WeightedQueue, read_conditions, read_queues, write_conditions, write_queues
 from reconciler.table.column_values import ColumnValues
 
-COLUMN = ColumnValues("a")
+COLUMN = ColumnValues(attribute="a")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 LONG = ("january", "february", "march", "april", "june", "july", "august", "september", "october", "november")
 SHAPES = ("{} 1", "{}-2", "{}/3", "{}.4", "{}5", "{} 2026", "{}-12")

@@ -74,6 +74,8 @@ def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
     present = {key.text for key in place.owner.keys}
     for schema in _schemas(kind, place.path[:-1]):
         for name, field in schema.get("properties", {}).items():
+            if not isinstance(field, dict):  # `false`: the field that this form of the mapping does not have
+                continue
             if name not in present and (kind or place.path[:-1] or name in _FIRST_FIELDS):
                 yield Choice(name, f"{name}: ", "field", help=field.get("description", ""))
     for name, role in _names(kind, place, names):
