@@ -79,7 +79,7 @@ def test_another_name_gets_no_such_advice(manifests: Program) -> None:
     assert "-e" not in manifests.err
 
 
-def test_names_of_environments_are_known_from_invalid_manifests(manifests: Program) -> None:
+def test_names_are_known_in_invalid_manifests(manifests: Program) -> None:
     """An error in one file does not hide the advice."""
     write("broken.yaml", "kind: [")
     assert 64 == manifests("plan", "prod")

@@ -65,7 +65,7 @@ def test_the_environment_turns_warnings_into_exit_3(warned: Program, codes: str,
 
 
 def test_an_accepted_warning_does_not_count(warned: Program) -> None:
-    """A finding that the manifests accept is no reason for exit 3."""
+    """A finding that the manifests accept does not change the exit code."""
     accept = "accept: [{code: CXR201, address: cards/*, reason: x}, {code: CXR202, address: cards/*, reason: x}]\n"
     write("environment.yaml", f"{ENVIRONMENT}strict: [CXR201, CXR202]\n{accept}")
     assert 0 == warned("validate"), warned.out
