@@ -154,7 +154,6 @@ REACHED = {
     "apply/progress.py": {"reconciler.apply.attempt"},
     "table/sheet.py": {"reconciler.text.files"},
     "table/workbook.py": {"reconciler.text.files"},
-    "text/pages.py": {"pathlib"},
     "traffic/records.py": {"reconciler.text.files"},
     "traffic/sample.py": READS,
 }
