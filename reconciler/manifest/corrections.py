@@ -20,7 +20,9 @@ _WORDS: Final[dict[str, bool]] = {
     **dict.fromkeys(("yes", "on", "true", "y"), True),
     **dict.fromkeys(("no", "off", "false", "n"), False),
 }
-_NUMBER_TEXT: Final = re.compile(r"\s*(?:>=|=>|==|=|<=|<|>|≥|≤)?\s*([-+]?[0-9]*[.,]?[0-9]+)\s*(%?)\s*", re.ASCII)
+_NUMBER_TEXT: Final = re.compile(
+    r"\s*+(?:>=|=>|==|=|<=|<|>|≥|≤)?\s*+([-+]?(?:[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++))\s*+(%?)\s*+", re.ASCII
+)
 _NOT_IN_SLUGS: Final = re.compile("[^a-z0-9]+", re.ASCII)
 _ENTRY_TEXT: Final = re.compile(r"([A-Za-z]+)(?:\s*=\s*|\s*:\s*|\s+)(\S.*)")
 

@@ -4,7 +4,7 @@ The file is untrusted: what it says is data. Every text is escaped when it is re
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -65,9 +65,9 @@ def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) 
     )
 
 
-def view_to_json(view: PlanView, plan_id: str) -> Document:
-    """Return the view as JSON, with a digest that binds it to the plan."""
-    form = _adapter().dump_python(view, mode="json")
+def view_to_json(view: PlanView, plan_id: str, redact: Callable[[Any], Any]) -> Document:
+    """Return the view as JSON without secrets, with a digest that binds it to the plan."""
+    form = redact(_adapter().dump_python(view, mode="json"))
     return {"digest": _digest(form, plan_id), "content": form}
 
 

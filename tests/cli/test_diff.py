@@ -178,7 +178,7 @@ def test_an_invalid_file_is_one_sentence(cxroute: Program, content: str, why: st
         ("nope.json", "cannot read nope.json: No such file or directory"),
         ("nope", "a side is live:ENV, manifests:ENV or a JSON file"),
         (".", "cannot read .: Is a directory"),
-        ("a\0b", "the path contains a NUL character; check the path"),
+        ("a\0b", "an argument contains the character NUL"),
         ("live:", "live: needs an environment, for example live:prod"),
         ("manifests:", "manifests: needs an environment, for example manifests:prod"),
         ("live:prd", "no Environment is named 'prd'"),

@@ -133,12 +133,12 @@ def test_the_variable_may_list_several(three: Tenants, cxroute: Program, monkeyp
 
 def test_a_failure_does_not_stop_the_others(three: Tenants, cxroute: Program) -> None:
     """It has its row, its error on stderr, and in JSON its position among the plans; exit 1."""
-    three.manifests(prod_us="credentials: {clientIdEnv: NOBODY, clientSecretEnv: NOBODY_EITHER}")
+    three.manifests(prod_us="credentials: {clientIdEnv: NO_ONE, clientSecretEnv: NO_ONE_EITHER}")
     assert 1 == cxroute("apply", "--all", "--yes")
     assert cxroute.out.startswith("Apply to 3 environments: 2 applied, 1 failed\n")
     assert ["2 create", "2 cases", "applied 2 of 2"] == rows(cxroute.out)["prod-emea"]
-    assert ["failed: no credentials: set NOBODY, or NOBODY_FILE to the path of a..."] == rows(cxroute.out)["prod-us"]
-    assert "error: prod-us: no credentials: set NOBODY, or NOBODY_FILE to the path" in cxroute.err
+    assert ["failed: no credentials: set NO_ONE, or NO_ONE_FILE to the path of a..."] == rows(cxroute.out)["prod-us"]
+    assert "error: prod-us: no credentials: set NO_ONE, or NO_ONE_FILE to the path" in cxroute.err
     assert [["lost", "stolen"]] * 2 + [[]] == [three.names_of_rules(name) for name in three.urls]
     code, form = cxroute.json("drift", "--all")
     assert 1 == code

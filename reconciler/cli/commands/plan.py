@@ -168,16 +168,15 @@ async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
 def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -> str:
     """Return the plan as text for a file with this name. Raises RefusedError for a plan with a secret."""
     form = plan_to_json(plan)
-    has_next = plan.changes or plan.conflicts or plan.failed_tests
-    following = next_command(session, plan, saved) if has_next else ""
-    view = build_view(plan, session.tenant, plan_provenance(plan, session.banner), following)
-    form |= {VIEW: view_to_json(view, form["planId"])}
-    text = dump_indented(form)
-    if REDACTOR.redact_json(form, text) != form:
+    if REDACTOR.redact_json(form) != form:
         cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
         remedy = "Remove the secret from there, and replace it with a new one"
         raise RefusedError(f"{name} was not written: {cause}. {remedy}")
-    return text
+
+    has_next = plan.changes or plan.conflicts or plan.failed_tests
+    following = next_command(session, plan, saved) if has_next else ""
+    view = build_view(plan, session.tenant, plan_provenance(plan, session.banner), following)
+    return dump_indented({**form, VIEW: view_to_json(view, form["planId"], REDACTOR.redact_json)})
 
 
 def print_plan(session: Session, plan: Plan) -> None:
