@@ -129,7 +129,7 @@ def test_a_repeated_option_is_reported_in_json_with_format_json(cxroute: Program
         ("xyzzy", "unknown command 'xyzzy'; `cxroute --help` lists all"),
         ("plan --detailed-exit", 'unrecognized arguments: --detailed-exit; did you mean "--detailed-exitcode"?'),
         ("plan --fromat=json", 'unrecognized arguments: --fromat=json; did you mean "--format"?'),
-        ("--manifest=x plan", 'unrecognized arguments: --manifest=x; write `-m x`'),
+        ("--manifest=x plan", "unrecognized arguments: --manifest=x; write `-m x`"),
         ("--colour never plan", 'unrecognized arguments: --colour; did you mean "--color"?'),
         ("--undo x plan", "unrecognized arguments: --undo; the options of a command follow its name"),
         ("--hlep", 'missing command; did you mean "--help"?'),
