@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,18 @@ class Sight:
         """Close a dialog, which would otherwise wait forever, and record it."""
         self.noise.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+
+def thread_clock(page: Page) -> Callable[[], float]:
+    """Return a function that returns the processor seconds of the page's thread, whatever else the machine does."""
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds() -> float:
+        metrics = tools.send("Performance.getMetrics")["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+    return seconds
 
 
 @contextmanager

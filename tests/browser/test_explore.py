@@ -24,7 +24,7 @@ from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.browser.machine import PHONE, Sight, seen, violations
+from tests.browser.machine import PHONE, Sight, seen, thread_clock, violations
 from tests.support.builders import rule
 from tests.support.explore_pages import (
     CONFIDENCE,
@@ -563,25 +563,27 @@ def test_a_script_that_does_not_run_hides_nothing(browser: Browser, tmp_path: Pa
 
 
 def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
-    """Measured on two busy cores: 0.4 s and 20 ms an answer; asserted: 1.5 s and 50 ms, and at most 3 MB."""
+    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms; it has at most 3 MB."""
     path = tmp_path / "explore.html"
     text = html_of(large_page(10_000))
     assert len(text.encode()) <= 3_000_000
     path.write_text(text, encoding="utf-8")
     with seen(browser) as sight:
         page = sight.page
+        worked = thread_clock(page)
         page.goto(path.as_uri())
-        assert page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart") < 1_500
+        opened = worked()
+        assert 0 < opened < 1.5
+
         texts = ["intent_number_9998", "none", "intent_number_5"] * 3
-        times = page.evaluate(
-            """texts => texts.map(text => {
-          const start = performance.now(), field = document.getElementById("intent");
+        page.evaluate(
+            """texts => texts.forEach(text => {
+          const field = document.getElementById("intent");
           field.value = text;
           field.dispatchEvent(new Event("input"));
           document.body.offsetHeight;
-          return performance.now() - start;
         })""",
             texts,
         )
-        assert sorted(times)[len(times) // 2] < 50, times
+        assert 0 < (worked() - opened) / len(texts) < 0.05
     assert [] == sight.noise

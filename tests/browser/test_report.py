@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from reconciler.plan.plan import Plan
-from tests.browser.machine import PHONE, seen, violations
+from tests.browser.machine import PHONE, seen, thread_clock, violations
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_html
 from tests.support.plans import empty_plan, large_plan, plan_of_everything, plan_of_many, plan_with_names
@@ -180,13 +180,7 @@ def test_a_thousand_changes_open_smoothly(browser: Browser, report: Callable[[st
     """At most two seconds of the page's thread, measured by its processor time; the filter takes at most one."""
     with seen(browser) as sight:
         page = sight.page
-        tools = page.context.new_cdp_session(page)
-        tools.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-        def worked() -> float:
-            metrics = tools.send("Performance.getMetrics")["metrics"]
-            return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
-
+        worked = thread_clock(page)
         page.goto(report("1000"))
         opened = worked()
         assert 0 < opened < 2
