@@ -5,9 +5,8 @@ import { mkdtempSync, mkdirSync, writeFileSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { after, test } from "node:test";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const bundle = process.env.CXROUTE_BUNDLE ?? fileURLToPath(new URL("../dist/extension.js", import.meta.url));
 const command = process.env.CXROUTE_COMMAND ?? "cxroute";
