@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.campaign.cases import Case
+from tests.release.packages import unpack
 from tests.support import plan_way
 from tests.support.house import measures
 from tests.support.imports import import_cycles, imported
@@ -378,7 +379,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the files of the source archive."""
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     (top,) = folder.iterdir()
     return top
 

@@ -33,10 +33,18 @@ def commit_time(repository: Path) -> str:
     return _git(repository, "log", "-1", "--format=%ct").decode().strip()
 
 
+def unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Write the files of an archive that this project made; Python 3.11 before 3.11.4 has no filters."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+    else:
+        archive.extractall(folder)  # noqa: S202 - the archive is our own
+
+
 def copy_commit(repository: Path, folder: Path, mode: int) -> Path:
     """Write the files of the last commit into a new folder, with the given permissions, and return it."""
     with tarfile.open(fileobj=io.BytesIO(_git(repository, "archive", "--format=tar", "HEAD"))) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(mode | (0o111 if os.access(path, os.X_OK) else 0))
@@ -91,7 +99,7 @@ def _contents(name: str, content: bytes) -> dict[str, bytes]:
 def extract_sdist(content: bytes, folder: Path) -> Path:
     """Write the files of a source archive into a new folder, and return the folder with pyproject.toml."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     (top,) = folder.iterdir()
     return top
 
