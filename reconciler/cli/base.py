@@ -50,10 +50,18 @@ def announce_base(manifests: Manifests, output: Output) -> None:
     base = manifests.base
     if base is None or not base.is_default or base.manifests is None:
         return
-    sides = (manifests, base.manifests)
-    environments = [loaded.document for side in sides for loaded in side.environments.values()]
-    if any(environment.context.below for environment in environments):
+    environments = [loaded.document for loaded in manifests.environments.values()]
+    if any(_is_compared(base, environment) for environment in environments):
         output.note(f"The endpoint's fallback is compared with {base.name} (--base none: with nothing).")
+
+
+def _is_compared(base: BaseManifests, environment: Environment) -> bool:
+    """Return whether an Environment is compared, and has a fallback now or had one before."""
+    try:
+        before = _compared_fallback(base, environment)
+    except (UsageError, _NotComparedError):  # a warning says so
+        return False
+    return environment.context.below is not None or before.below is not None
 
 
 def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPolicy | Finding | None:
@@ -76,7 +84,7 @@ def _compared_fallback(base: BaseManifests, environment: Environment) -> Fallbac
     if base.manifests is None:
         raise _NotComparedError(base.problem)
     if environment.name not in base.manifests.environments:
-        raise _NotComparedError(f"it has no Environment {quote(environment.name)}")
+        raise _NotComparedError(f"the manifests have no Environment {quote(environment.name)} there")
     before = base.manifests.environments[environment.name].document
     if (before.attributes, before.context.writer) != (environment.attributes, environment.context.writer):
         field = "context.writer" if before.attributes == environment.attributes else "attributes"
@@ -86,7 +94,8 @@ def _compared_fallback(base: BaseManifests, environment: Environment) -> Fallbac
 
 
 def _not_compared(base: BaseManifests, reason: str) -> Finding:
-    since = f" since {base.name}" if base.name else ""
+    closing = "," if "," in base.name else ""
+    since = f" since {base.name}{closing}" if base.name else ""
     message = f"a change of the endpoint's fallback{since} is not shown: {reason}"
     if base.is_default:
         message += ". Specify --base DIR|REV, or --base none to omit this warning"
@@ -129,8 +138,9 @@ def _find_default(repository: GitRepository) -> tuple[str, str]:
     except GitError:
         raise _NotComparedError("the repository has no commit yet") from None
     branch = repository.find_default_branch()
-    if branch is None and repository.is_detached():
-        raise _NotComparedError("this clone has no default branch")
+    if branch is None and (repository.is_detached() or repository.has_other_branches()):
+        remedy = "`git fetch origin` and `git remote set-head origin --auto` make it known"
+        raise _NotComparedError(f"git does not know the default branch here; {remedy}")
     if branch is None or branch.commit == head:
         return "HEAD", head
     commit = repository.find_merge_base(branch.commit, head)

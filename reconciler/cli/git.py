@@ -87,6 +87,11 @@ class GitRepository:
         """Return whether no branch is checked out, as in many pipelines. Raises GitError."""
         return self._text("rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
 
+    def has_other_branches(self) -> bool:
+        """Return whether there is a remote, or a branch in addition to the one that is checked out. Raises GitError."""
+        branches = self._text("for-each-ref", "--format=%(refname)", "refs/heads").splitlines()
+        return len(branches) > 1 or bool(self._text("remote"))
+
     def find_merge_base(self, first: str, second: str) -> str:
         """Return the newest common ancestor of two commits. Raises GitError."""
         try:

@@ -1,4 +1,4 @@
-"""Warnings about plain scalars that other YAML tools do not read as the texts that they are here (CXR216).
+"""Warnings about plain scalars that other YAML tools do not read as cxroute does (CXR216).
 
 After another tool's load and dump, `language: no` would compare with false, and a rule would be another rule.
 """
@@ -11,7 +11,8 @@ from reconciler.manifest.error_messages import excerpt_of
 from reconciler.manifest.model_paths import is_date
 from reconciler.manifest.other_readings import other_reading
 from reconciler.manifest.source_map import MAX_MISREAD, ErrorCollector, List, Map, PathStep, SourceMap
-from reconciler.manifest.yaml_writer import format_quoted
+from reconciler.manifest.yaml_writer import format_quoted, format_scalar
+from reconciler.model.rule import JSON_NUMBER, parse_number
 
 _CODE: Final = "CXR216"
 _HINT: Final = "put it in quotes"
@@ -49,17 +50,28 @@ def warn_of_misread_texts(collector: ErrorCollector, source_maps: Iterable[Sourc
             collector.warn(_CODE, start, "further texts that other YAML tools misread, the first one here", _HINT)
             return
         if scalar and excerpt_of(scalar.path) == "hidden":
-            collector.warn(_CODE, start, "other YAML tools do not read this value as a text", _HINT, excerpt="hidden")
+            collector.warn(_CODE, start, "other YAML tools read this value as another one", _HINT, excerpt="hidden")
         else:
-            _warn(collector, start, end)
+            _warn(collector, start, end, scalar)
 
 
-def _warn(collector: ErrorCollector, start: int, end: int) -> None:
+def _warn(collector: ErrorCollector, start: int, end: int, scalar: _Scalar | None) -> None:
     written = collector.text.text[start:end]
     text = " ".join(written.split())
-    message = f"other YAML tools read {text} as {other_reading(text)}, and cxroute reads a text"
-    hint = f"{_HINT}: {format_quoted(text)}" if "\n" not in written else _HINT
+    is_key = scalar is not None and scalar.is_key
+    if not is_key and JSON_NUMBER.fullmatch(text):
+        message = f"other YAML tools read {text} as a text, and cxroute reads a number"
+        hint = f"write {format_scalar(parse_number(text))}"
+    else:
+        message = _message_of_text(text)
+        hint = _HINT if "\n" in written else f"{_HINT}: {format_quoted(text)}"
     collector.warn(_CODE, start, message, hint, span=end - start)
+
+
+def _message_of_text(text: str) -> str:
+    if reading := other_reading(text):
+        return f"other YAML tools read {text} as {reading}, and cxroute reads a text"
+    return f"other YAML tools refuse {text} in brackets, because of its question mark"
 
 
 def _is_date(source_map: SourceMap, path: tuple[PathStep, ...]) -> bool:

@@ -35,6 +35,7 @@ _NUMBER: Final = re.compile(
     """,
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
+_EXPONENT_OF_YAML_1_1: Final = re.compile(r"-?[0-9]+\.[0-9]*[eE][-+][0-9]+", re.ASCII)
 _DATE: Final = re.compile(
     r"""
     [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}
@@ -58,3 +59,20 @@ def other_reading(text: str) -> str:
     if _NUMBER.fullmatch(text):
         return "a number"
     return "a date" if _DATE.fullmatch(text) else ""
+
+
+def is_text_elsewhere(number: str) -> bool:
+    """Return whether other YAML tools read a text for a decimal number of cxroute.
+
+    YAML 1.1 wants a point before the exponent, and a sign after its letter: 1.0e+3, not 1e3.
+    """
+    has_exponent = "e" in number or "E" in number
+    return has_exponent and not _EXPONENT_OF_YAML_1_1.fullmatch(number)
+
+
+def is_split_in_brackets(text: str) -> bool:
+    """Return whether other YAML tools end a plain scalar inside of brackets before its end.
+
+    Only YAML 1.2 allows a question mark there.
+    """
+    return "?" in text

@@ -20,7 +20,11 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.other_readings import other_reading
+from reconciler.manifest.other_readings import (
+    is_split_in_brackets,
+    is_text_elsewhere,
+    other_reading,
+)
 from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
@@ -134,6 +138,7 @@ class _EventReader:
         self._collector = collector
         self._remaining_entries = MAX_ENTRIES
         self._joined: list[Document] = []  # the documents of the present one that begin without a line ---
+        self._in_brackets = False  # whether the present value stands inside of [ ] or { }
 
     def read_documents(self, documents: list[Document]) -> None:
         """Append the stream's documents, without empty documents (`---` at the end of a file)."""
@@ -164,7 +169,17 @@ class _EventReader:
         if depth == MAX_DEPTH:
             message = f"nested more than {MAX_DEPTH} levels deep"
             stop_reading(self._collector, "CXR005", event.start_mark.index, message)
-        return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
+        return self._collection(event, depth + 1)
+
+    def _collection(self, event: _Event, depth: int) -> Map | List:
+        """Return the mapping or the list that begins with an event."""
+        was_in_brackets = self._in_brackets
+        self._in_brackets = was_in_brackets or bool(event.flow_style)
+
+        value = self._mapping(depth) if type(event) is MappingStartEvent else self._sequence(depth)
+
+        self._in_brackets = was_in_brackets
+        return value
 
     def _plain_scalar(self, event: _Event) -> _Value:
         """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
@@ -173,9 +188,20 @@ class _EventReader:
         if value is not text:
             return value
         number = self._number(event, text) if text[0] in _NUMERIC else text
-        if number is text and other_reading(text):
-            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        if number is text:
+            self._check_text(event)
+        elif is_text_elsewhere(text):
+            self._note_misread(event)
         return number
+
+    def _check_text(self, event: _Event) -> None:
+        """Note a plain text that other YAML tools do not read as this text."""
+        is_split = self._in_brackets and is_split_in_brackets(event.value)
+        if is_split or other_reading(event.value):
+            self._note_misread(event)
+
+    def _note_misread(self, event: _Event) -> None:
+        self._collector.note_misread(event.start_mark.index, event.end_mark.index)
 
     def _number(self, event: _Event, text: str) -> int | float | str:
         """Return the decimal number that a text stands for; the text itself otherwise."""
@@ -245,8 +271,8 @@ class _EventReader:
         if event.value == "<<" and not event.style:
             self._refuse(event, "CXR007", "the merge key << is refused")
             return None
-        if not event.style and other_reading(event.value):
-            self._collector.note_misread(event.start_mark.index, event.end_mark.index)
+        if not event.style:
+            self._check_text(event)
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:

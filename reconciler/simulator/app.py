@@ -142,7 +142,8 @@ def serve(app: "ASGIApp", listener: socket.socket, announce: Callable[[], object
             self.force_exit |= self.should_exit and sig == signal.SIGINT
             self.should_exit = True
 
-    quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
-    quiet |= {"lifespan": "on", "ws": "none", "proxy_headers": False}
+    quiet: dict[str, Any] = {"log_level": "error", "access_log": False, "server_header": False}
+    # uvicorn's other parser drops the body of a request with `Upgrade: h2c`, which Java's HTTP client sends.
+    quiet |= {"http": "h11", "lifespan": "on", "ws": "none", "proxy_headers": False}
     config = uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **quiet)
     asyncio.run(SimulatorServer(config).serve(sockets=[listener]))

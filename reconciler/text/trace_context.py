@@ -49,7 +49,8 @@ CURRENT_TRACE: Final[ContextVar[TraceContext | None]] = ContextVar("trace", defa
 
 def parse_trace(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
     """Return the trace of a request's headers, with lower-case names; None without a valid one."""
-    found = [header for header in headers if header[0] in (_PARENT_NAME, _STATE_NAME)]
+    # Spaces and tabs around a value are not part of it (RFC 9110, section 5.5); the server keeps those behind it.
+    found = [(name, value.strip(b" \t")) for name, value in headers if name in (_PARENT_NAME, _STATE_NAME)]
     parents = [value for name, value in found if name == _PARENT_NAME]
     if len(parents) != 1 or not _is_parent(parents[0]):
         return None

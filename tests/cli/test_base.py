@@ -181,8 +181,8 @@ def test_a_base_that_cannot_be_compared_is_a_warning(small: Program) -> None:
     Path("old").mkdir()
     for text, reason in (
         ("kind: Environment\n", 'its manifests are invalid: prod.yaml:1: missing field "apiVersion"'),
-        (PROD.format(least=0.5).replace("name: prod", "name: other"), 'it has no Environment "prod"'),
-        (None, 'it has no Environment "prod"'),
+        (PROD.format(least=0.5).replace("name: prod", "name: other"), 'the manifests have no Environment "prod" there'),
+        (None, 'the manifests have no Environment "prod" there'),
     ):
         Path("old/prod.yaml").unlink(missing_ok=True)
         if text:

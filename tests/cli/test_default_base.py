@@ -239,7 +239,7 @@ def test_a_shallow_clone_is_named(folder: Program) -> None:
     for ref in ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main"):
         git("update-ref", "--no-deref", "-d", ref, at="clone")
     code, found = plan(folder, *words)
-    assert (0, True) == (code, "this clone has no default branch" in warnings(found)[0])
+    assert (0, True) == (code, "git does not know the default branch here" in warnings(found)[0])
 
 
 def test_a_pointer_of_lfs_is_named(repository: Program) -> None:
@@ -304,3 +304,44 @@ def test_a_saved_plan_keeps_the_base_that_was_reviewed(cxroute: Program) -> None
     commit("merged")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
     assert NOTE not in cxroute.err
+
+
+def test_a_clone_of_one_branch_is_not_compared_with_itself(folder: Program) -> None:
+    """A clone of the branch alone does not have the default branch: the plan says so, and how to get it."""
+    git("init", "-q", "-b", "main", "origin")
+    shutil.move("manifests", "origin/manifests")
+    commit("before", at="origin")
+    git("branch", "feature", at="origin")
+    git("clone", "-q", "--depth", "1", "-b", "feature", f"file://{Path('origin').resolve()}", "clone")
+    code, found = plan(folder, "-m", "clone/manifests")
+    (warning,) = warnings(found)
+    assert (0, False) == (code, NOTE in folder.err)
+    assert "git does not know the default branch here" in warning
+    assert "git remote set-head origin --auto" in warning
+
+
+def test_another_default_branch_needs_its_name(folder: Program) -> None:
+    """Where the only branch has another name than main, it is the default; beside other branches, nobody knows."""
+    git("init", "-q", "-b", "trunk")
+    commit("before")
+    bound(0.5)
+    assert (2, 0.35) == (plan(folder)[0], before(plan(folder)[1]))
+    git("checkout", "-qb", "feature")
+    commit("a change")
+    code, found = plan(folder)
+    assert (0, True) == (code, "git does not know the default branch here" in warnings(found)[0])
+
+
+@pytest.mark.parametrize("change", ["attributes", "environment"])
+def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(repository: Program, change: str) -> None:
+    """Either the line or the warning, and the warning is one sentence with the place between commas."""
+    if change == "environment":
+        Path("manifests/prod.yaml").unlink()
+        commit("without")
+    git("checkout", "-qb", "feature")
+    write("prod.yaml", PROD.format(least=0.5) + ("attributes: {intent: other}\n" if change == "attributes" else ""))
+    commit("a change")
+    _, found = plan(repository)
+    (warning,) = warnings(found)
+    assert NOTE not in repository.err
+    assert "the merge base with main, is not shown: the " in warning

@@ -234,7 +234,7 @@ def test_a_plain_scalar_that_other_tools_misread_is_warned_of(text: str) -> None
     assert [] == warnings_of(f"{where}'{text}'\n")
 
 
-@pytest.mark.parametrize("text", [*TEXTS, "true", "false", "12", "-0.5", "1e3"])
+@pytest.mark.parametrize("text", [*TEXTS, "true", "false", "12", "-0.5", "1.0e+3", "-2.5E-3"])
 def test_a_scalar_that_all_tools_read_alike_is_not_a_finding(text: str) -> None:
     """Texts; and booleans and numbers, which cxroute reads as such, too."""
     assert [] == warnings_of(rule_with(text))
@@ -242,13 +242,47 @@ def test_a_scalar_that_all_tools_read_alike_is_not_a_finding(text: str) -> None:
 
 @given(st.text("0123456789_-+.:exobTZynofNOYESaulr~=<", min_size=1, max_size=9))
 def test_no_misread_scalar_passes_without_a_warning(text: str) -> None:
-    """If any loader reads something else than the text that cxroute reads, there is a warning."""
+    """If any loader reads something else than cxroute reads, there is a warning."""
     line = f"a: {text}\n"
     parsed = parse_file(line.encode(), "m.yaml")
-    if parsed.collector.collected or parsed.documents[0].value != {"a": text}:
+    if parsed.collector.collected or not isinstance(parsed.documents[0].value, dict):
         return
-    if differing_loaders(line, [{"a": text}]):
+    if differing_loaders(line, [parsed.documents[0].value]):
         assert {3: 3 + len(text)} == parsed.collector.misread
+
+
+@pytest.mark.parametrize(
+    ("number", "decimal"),
+    [("1e3", "1000"), ("1.5e3", "1500"), ("2E+2", "200"), ("-5e-1", "-0.5"), ("1e22", "1.0e+22")],
+)
+def test_a_number_that_other_tools_misread_is_warned_of(number: str, decimal: str) -> None:
+    """YAML 1.1 reads 1e3 as a text, which another rule compares with. What the hint says is read alike."""
+    (found,) = warnings_of(rule_with(number))
+    message = f"other YAML tools read {number} as a text, and cxroute reads a number"
+    assert ("CXR216", message, f"write {decimal}") == (found.code, found.message, found.hint)
+    assert [] == warnings_of(rule_with(decimal))
+    (value,) = documents(f"a: {number}\n")
+    assert {} == differing_loaders(f"a: {decimal}\n", [value])
+
+
+@pytest.mark.parametrize("text", ["why?", "a?b", "reverted?"])
+@pytest.mark.parametrize("line", ["in: [de, {}]", "{{a: {}}}", "{{{}: a}}", "[[{{x: [{}]}}]]"])
+def test_a_question_mark_in_brackets_is_warned_of(line: str, text: str) -> None:
+    """Loaders of YAML 1.1 refuse the file. In quotes, and outside of brackets, all of them read it."""
+    written = f"a: {line.format(text).removeprefix('in: ')}\nb: {text}\n"
+    parsed = parse_file(written.encode(), "m.yaml")
+    assert [written[start:end] for start, end in parsed.collector.misread.items()] == [text]
+    assert set(LOADERS) - {"ruamel 1.2"} <= differing_loaders(written, documents(written)).keys()
+    quoted = written.replace(text, f'"{text}"', 1)
+    assert {} == parse_file(quoted.encode(), "m.yaml").collector.misread
+    assert {} == differing_loaders(quoted, documents(quoted))
+
+
+def test_the_warning_of_a_question_mark_says_what_to_write() -> None:
+    """With the text in quotes."""
+    (found,) = warnings_of(rule_with("why?"))
+    message = "other YAML tools refuse why? in brackets, because of its question mark"
+    assert ("CXR216", message, 'put it in quotes: "why?"', 4) == (found.code, found.message, found.hint, found.span)
 
 
 def test_a_misread_key_is_warned_of() -> None:
@@ -288,7 +322,7 @@ def test_a_misread_secret_is_not_shown() -> None:
     """A secret in place of a variable's name may look like a number."""
     text = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\ncredentials: {clientIdEnv: y}\n"
     (found,) = warnings_of(text)
-    message = "other YAML tools do not read this value as a text"
+    message = "other YAML tools read this value as another one"
     assert (message, "put it in quotes", "") == (found.message, found.hint, found.excerpt)
 
 

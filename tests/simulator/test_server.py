@@ -149,6 +149,51 @@ def test_a_drip_comes_a_byte_at_a_time() -> None:
     assert len(parts) > 50
 
 
+H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+UPGRADES = {
+    "HTTP/2, as Java and curl ask for it": H2C,
+    "WebSocket": "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+    "TLS": "connection: upgrade\r\nupgrade: TLS/1.0\r\n",
+}
+
+
+def create_request(number: int, token: str, upgrade: str, *, chunked: bool) -> bytes:
+    """Return a request that creates a rule and asks for another protocol."""
+    form = json.dumps(body(f"rule {number}")).encode()
+    size, content = f"Content-Length: {len(form)}", form
+    if chunked:
+        size, content = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(form), form)
+    head = f"POST {RULES} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: application/json\r\n"
+    return f"{head}{size}\r\n{upgrade}\r\n".encode() + content
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+def test_a_request_that_asks_for_another_protocol_keeps_its_body(tmp_path: Path, upgrade: str) -> None:
+    """Three creates on one connection, one of them chunked: each is answered in HTTP/1.1, and nothing is logged."""
+
+    async def talk(url: str) -> list[bytes]:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+            await sign_in(http)
+            token = http.headers["Authorization"]
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        lines = []
+        for number in range(3):
+            writer.write(create_request(number, token, upgrade, chunked=number == 1))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+            lines.append(head.partition(b"\r\n")[0])
+        writer.close()
+        return lines
+
+    with process(tmp_path / "state.json") as (server, url):
+        assert [b"HTTP/1.1 201"] * 3 == [line.strip()[:12] for line in asyncio.run(talk(url))]
+        server.terminate()
+        assert "" == (server.stderr.read() if server.stderr else None)
+    with TenantState.load(tmp_path / "state.json") as state:
+        assert ["rule 0", "rule 1", "rule 2"] == [rule["name"] for rule in state.rules()]
+
+
 async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
     """Create rules 16 at a time, call `stop` after so many are acknowledged, and return all acknowledged ids."""
     acknowledged: set[str] = set()

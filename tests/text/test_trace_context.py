@@ -95,6 +95,16 @@ def test_an_invalid_trace_is_ignored(parent: str) -> None:
     assert None is parse_trace(headers(parent, STATE))
 
 
+@pytest.mark.parametrize(("before", "behind"), [(" ", ""), ("", " "), ("", "\t"), ("\t \t", " \t ")])
+def test_spaces_around_a_value_are_not_part_of_it(before: str, behind: str) -> None:
+    """RFC 9110, section 5.5; the trace's specification tests it as well."""
+    headers = [
+        (name, f"{before}{value}{behind}".encode())
+        for name, value in ((b"traceparent", PARENT), (b"tracestate", STATE))
+    ]
+    assert TraceContext(PARENT, STATE) == parse_trace(headers)
+
+
 def test_a_repeated_trace_is_ignored() -> None:
     """Servers on the way differ in which one counts."""
     assert None is parse_trace(headers(PARENT) * 2)
