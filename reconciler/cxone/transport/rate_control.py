@@ -107,7 +107,7 @@ class RateControl:
         rate = self._grown_rate(now)
         if not self.empty_windows:
             return rate
-        return max(rate / 2.0**self.empty_windows, min(rate, _PROBE_RATE))
+        return max(math.ldexp(rate, -self.empty_windows), min(rate, _PROBE_RATE))
 
     def _grown_rate(self, now: float) -> float:
         if self._base_rate >= self._max_rate:
