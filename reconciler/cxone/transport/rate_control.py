@@ -9,7 +9,8 @@ A window is the time from the first call after a pause to the 429 that begins th
 - Decrease: at most to half. Less if the accepted calls show more: their number divided by the time from the last 429
   to this one is a lower bound of the limit; the slope between a short and a long window is its estimate, whatever the
   bucket holds (TCP Westwood: Mascolo et al., MobiCom 2001, decreases to the measured rate in the same way).
-- Increase: linear; a minute doubles the rate.
+- Increase: with the time since the decrease, at first slowly, because each 429 costs a pause (H-TCP: Leith and Shorten,
+  PFLDnet 2004). A minute doubles the rate.
 - Floor: the last windows are a record of rates and accepted calls. If the windows of a faster rate accepted more calls
   a second, pauses included, the rate is not the cause of the 429s, and the client returns to the faster rate (the undo
   of a needless decrease: RFC 4015).
@@ -29,10 +30,13 @@ from typing import Final, NamedTuple
 _USED_SHARE: Final = 0.995  # of the configured rate: late timers cause bursts
 _DECREASE: Final = 0.5
 _LIMIT_SHARE: Final = 0.96  # of the measured limit: the next 429 costs a pause
-_DOUBLING_SECONDS: Final = 60.0
 _MIN_RATE: Final = 1.0  # calls a second
+_PROBE_RATE: Final = 4.0  # calls a second while all are refused
 _MAX_EMPTY: Final = 8
 _LIKELY_BUCKET: Final = 10  # permits: the guess before a window was measured
+
+# A linear increase is too slow for a limit that rises from 10 to 40, or has too many 429s at 90 of 100 a second.
+_DOUBLING_SECONDS: Final = 60.0
 
 # Without the slope, a pause that overflows the bucket hides a part of the limit: 33 of 50 a second, bucket of 5.
 _LONGER: Final = 2  # how many times the shortest window a window must accept to measure the slope
@@ -116,13 +120,13 @@ class RateControl:
         rate = self._grown_rate(now)
         if not self.empty_windows:
             return rate
-        return max(math.ldexp(rate, -self.empty_windows), _MIN_RATE)
+        return max(math.ldexp(rate, -self.empty_windows), min(rate, _PROBE_RATE))
 
     def _grown_rate(self, now: float) -> float:
         if self._base_rate >= self._max_rate:
             return self._max_rate
         doublings = (now - self._changed_at) / _DOUBLING_SECONDS
-        return min(self._max_rate, self._base_rate * (1 + doublings))
+        return min(self._max_rate, self._base_rate * (1 + doublings * doublings))
 
     @property
     def late_calls(self) -> int:
