@@ -14,8 +14,8 @@ A window is the time from the first call after a pause to the 429 that begins th
 - Floor: the last windows are a record of rates and accepted calls. If the windows of a faster rate accepted more calls
   a second, pauses included, the rate is not the cause of the 429s, and the client returns to the faster rate (the undo
   of a needless decrease: RFC 4015).
-- Burst: random 429s leave permits in the bucket. So some calls follow a pause at once, as long as the tenant accepts
-  most of them.
+- Burst: random 429s leave permits in the bucket. So some calls follow a pause at once: as many as the tenant accepted
+  of a recorded burst.
 
 The comment of a constant names the part of the table in `tests/cxone/test_rate_table.py` that fails without it.
 """
@@ -51,18 +51,16 @@ _COMPARABLE: Final = _LIKELY_BUCKET + 2  # calls
 _USUAL_PAUSE: Final = 1.0  # seconds
 
 # Without bursts, 25 % random 429s with limits of 10 a second and more take more than twice the time.
-_BURST: Final = 8  # calls
-_ACCEPTED_BURST: Final = 0.5  # share that the tenant must accept: a bucket of 1 accepts one call
+_FIRST_BURST: Final = 8  # calls after the first one, until the record has a burst
 
 
 class _Window(NamedTuple):
-    """A window that ended: its rate, its accepted calls, its seconds with the pause before it, and its burst."""
+    """A window that ended: its rate, its accepted calls, and its seconds with the pause before it."""
 
     rate: float
     accepted: int
     seconds: float
-    burst: int
-    burst_accepted: int
+    burst_accepted: int | None  # None without a burst
 
 
 @dataclass(slots=True)
@@ -186,7 +184,8 @@ class RateControl:
             self._base_rate = used
             self.empty_windows = min(self.empty_windows + 1, _MAX_EMPTY)
         self._changed_at = now
-        self._calls = _Calls(now, self.burst)
+        calls_at_once = self.burst + 1 if self.burst else 0
+        self._calls = _Calls(now, calls_at_once)
         return True
 
     def _adjusted(self, used: float, now: float) -> float:
@@ -197,7 +196,7 @@ class RateControl:
         better = self._better_rate(used)
         rate = self._decreased(used) if better is None else better
         is_by_chance = better is not None or calls.burst > 0
-        self.burst = _BURST if is_by_chance and self._accepts_bursts() else 0
+        self.burst = self._accepted_burst() if is_by_chance else 0
         self._shortest = min(self._shortest, (calls.accepted, calls.seconds))
         self._emptied_at = calls.last_refused
         self._pause_before = pause
@@ -211,8 +210,8 @@ class RateControl:
         if before is None:
             accepted = min(accepted, _COMPARABLE)
             before = max(pause, _USUAL_PAUSE)
-        burst = min(calls.burst, calls.sent)
-        return _Window(used, accepted, accepted / used + before, burst, calls.burst_accepted)
+        burst_accepted = calls.burst_accepted if calls.burst else None
+        return _Window(used, accepted, accepted / used + before, burst_accepted)
 
     def _better_rate(self, used: float) -> float | None:
         """Return the fastest rate whose windows accepted clearly more calls a second than those of this rate."""
@@ -235,11 +234,12 @@ class RateControl:
         """Return the recorded windows of about this rate."""
         return [one for one in self._recent if rate / _SAME_RATE < one.rate < rate * _SAME_RATE]
 
-    def _accepts_bursts(self) -> bool:
-        """Return whether the tenant accepted most calls of the recorded bursts."""
-        sent = sum(one.burst for one in self._recent)
-        accepted = sum(one.burst_accepted for one in self._recent)
-        return accepted >= sent * _ACCEPTED_BURST
+    def _accepted_burst(self) -> int:
+        """Return how many calls may follow the first one at once: a bucket of one permit accepts none of them."""
+        bursts = [one.burst_accepted for one in self._recent if one.burst_accepted is not None]
+        if not bursts:
+            return _FIRST_BURST
+        return max(max(bursts) - 1, 0)
 
     def _decreased(self, used: float) -> float:
         """Return the rate after one decrease, from the rate of the calls that were really sent."""
