@@ -44,6 +44,7 @@ _LONGER: Final = 2  # how many times the shortest window a window must accept to
 # Without the record, random 429s reduce the rate to the lowest one.
 _WINDOWS: Final = 30  # fewer than 30: a bucket of 1 with random 429s is tried with bursts too often
 _SAME_RATE: Final = 1.1  # windows within this factor count together: a single one shows little
+_NOTICEABLE: Final = 0.1  # share of the time without pauses; 40 of 200 a second, bucket of 1: below it, slower is free
 _KEPT_LENGTH: Final = 0.7  # a faster window must not be shorter: 10 of 400 a second, a bucket that a pause never fills
 
 # A window that began with a full bucket counts as a usual one: 20 of 200 a second, bucket of 50.
@@ -217,8 +218,11 @@ class RateControl:
         """Return the fastest rate whose windows accepted clearly more calls a second than those of this rate."""
         slow = self._windows_like(used)
         accepted = sum(one.accepted for one in slow)
+        seconds = sum(one.seconds for one in slow)
+        if accepted / used <= seconds * _NOTICEABLE:
+            return None
         noise = 1 + 1 / math.sqrt(accepted)
-        least_per_second = _per_second(slow) * noise
+        least_per_second = accepted / seconds * noise
         least_accepted = accepted / len(slow) * _KEPT_LENGTH
         better = []
         for window in self._recent:
