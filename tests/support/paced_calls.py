@@ -35,6 +35,8 @@ class Workload:
     retry_after: RetryAfter = "seconds"
     concurrency: int = 16
     latency: float = 0.05
+    jitter: float = 0.002
+    """The mean of the varying part of the latency."""
     limit_at: Callable[[int], float] | None = None
     """The limit after so many accepted calls; None: always `limit`."""
 
@@ -52,6 +54,19 @@ class Outcome:
         """Return the share of 429s after the first calls."""
         later = self.accepted[LEARNING:]
         return later.count(False) / len(later) if later else 0.0
+
+
+def is_learnable(workload: Workload) -> bool:
+    """Return whether a client that must learn the limit can keep 1.5 times the time of one that knows it.
+
+    A 429 at more than twice the limit shows only that the rate is too high, so each halving costs a pause of about a
+    second, and the rate stays below the limit for a time. A run must be long enough for both.
+    """
+    ratio = workload.told / workload.limit
+    is_refused = ratio > 1 or workload.bucket == 1
+    pauses = max(math.ceil(math.log2(ratio)), 1) if is_refused else 0
+    possible = (workload.calls - workload.bucket) / workload.limit
+    return possible >= 3 * pauses
 
 
 class Limiter(Protocol):
@@ -84,7 +99,7 @@ class Tenant:
 
     async def respond(self) -> tuple[bool, str | None]:
         """Return whether a call was accepted, and the Retry-After of a 429."""
-        await asyncio.sleep(self._workload.latency + self._chance.expovariate(500))
+        await asyncio.sleep(self._workload.latency + self._chance.expovariate(1 / self._workload.jitter))
         is_random = self._chance.random() < self._workload.random_share
         wait = 0.0 if is_random else self._take_permit()
         is_accepted = not is_random and wait <= 0

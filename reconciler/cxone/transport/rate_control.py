@@ -11,9 +11,13 @@ A window is the time from the first call after a pause to the 429 that begins th
   bucket holds (TCP Westwood: Mascolo et al., MobiCom 2001, decreases to the measured rate in the same way).
 - Increase: with the time since the decrease, at first slowly, because each 429 costs a pause (H-TCP: Leith and Shorten,
   PFLDnet 2004). A minute doubles the rate.
-- Floor: a slower client is refused no earlier, if its rate is the cause. If a faster window of the last ones accepted
-  more calls, and more of them a second, chance or another client is the cause: the client returns to the faster rate
-  (the undo of a needless decrease: RFC 4015), and sends some of the waiting calls at once after the pause.
+- Floor: the last windows are a record of rates and accepted calls. If the windows of a faster rate accepted more calls
+  a second, pauses included, the rate is not the cause of the 429s, and the client returns to the faster rate (the undo
+  of a needless decrease: RFC 4015).
+- Burst: random 429s leave permits in the bucket. So some calls follow a pause at once: as many as the tenant accepted
+  of a recorded burst.
+
+The comment of a constant names the part of the table in `tests/cxone/test_rate_table.py` that fails without it.
 """
 
 from __future__ import annotations
@@ -26,30 +30,38 @@ from typing import Final, NamedTuple
 _USED_SHARE: Final = 0.995  # of the configured rate: late timers cause bursts
 _DECREASE: Final = 0.5
 _LIMIT_SHARE: Final = 0.96  # of the measured limit: the next 429 costs a pause
-_DOUBLING_SECONDS: Final = 60.0
 _MIN_RATE: Final = 1.0  # calls a second
-_LIKELY_BUCKET: Final = 10  # permits: the guess before a window was measured
-_LONGER_AFTER_FULL: Final = 2  # how many times the shortest window a window must accept to measure the limit
-_LONGER: Final = 3
-_WINDOWS: Final = 12
-_COMPARABLE: Final = _LIKELY_BUCKET + 2  # calls of a window that began with a full bucket
-_USUAL_PAUSE: Final = 1.0  # seconds
-_FASTER: Final = 1.01
-_NOISE: Final = 2  # calls by which windows of one rate differ
-_BURST: Final = 8  # calls that are sent at once after a pause, if the rate is not the cause of 429s
-_SMALL_BUCKET: Final = 2  # of a burst, so many accepted calls show that the rate is the cause
-_KEPT_BURST: Final = 0.7  # share of a burst that must be accepted
-_LONG: Final = 2  # pauses: longer windows need no burst
 _PROBE_RATE: Final = 4.0  # calls a second while all are refused
 _MAX_EMPTY: Final = 8
+_LIKELY_BUCKET: Final = 10  # permits: the guess before a window was measured
+
+# A linear increase is too slow for a limit that rises from 10 to 40, or has too many 429s at 90 of 100 a second.
+_DOUBLING_SECONDS: Final = 60.0
+
+# Without the slope, a pause that overflows the bucket hides a part of the limit: 33 of 50 a second, bucket of 5.
+_LONGER: Final = 2  # how many times the shortest window a window must accept to measure the slope
+
+# Without the record, random 429s reduce the rate to the lowest one.
+_WINDOWS: Final = 30  # fewer than 30: a bucket of 1 with random 429s is tried with bursts too often
+_SAME_RATE: Final = 1.1  # windows within this factor count together: a single one shows little
+_NOTICEABLE: Final = 0.1  # share of the time without pauses; 40 of 200 a second, bucket of 1: below it, slower is free
+_KEPT_LENGTH: Final = 0.7  # a faster window must not be shorter: 10 of 400 a second, a bucket that a pause never fills
+
+# A window that began with a full bucket counts as a usual one: 20 of 200 a second, bucket of 50.
+_COMPARABLE: Final = _LIKELY_BUCKET + 2  # calls
+_USUAL_PAUSE: Final = 1.0  # seconds
+
+# Without bursts, 25 % random 429s with limits of 10 a second and more take more than twice the time.
+_FIRST_BURST: Final = 8  # calls after the first one, until the record has a burst
 
 
 class _Window(NamedTuple):
-    """A window that ended: its rate, its accepted calls, and those a second with the pause before it."""
+    """A window that ended: its rate, its accepted calls, and its seconds with the pause before it."""
 
     rate: float
     accepted: int
-    per_second: float
+    seconds: float
+    burst_accepted: int | None  # None without a burst
 
 
 @dataclass(slots=True)
@@ -107,7 +119,7 @@ class RateControl:
         rate = self._grown_rate(now)
         if not self.empty_windows:
             return rate
-        return max(rate / 2.0**self.empty_windows, min(rate, _PROBE_RATE))
+        return max(math.ldexp(rate, -self.empty_windows), min(rate, _PROBE_RATE))
 
     def _grown_rate(self, now: float) -> float:
         if self._base_rate >= self._max_rate:
@@ -173,26 +185,19 @@ class RateControl:
             self._base_rate = used
             self.empty_windows = min(self.empty_windows + 1, _MAX_EMPTY)
         self._changed_at = now
-        burst = self.burst if self.empty_windows <= 1 else 0
-        self._calls = _Calls(now, burst)
+        calls_at_once = self.burst + 1 if self.burst else 0
+        self._calls = _Calls(now, calls_at_once)
         return True
 
     def _adjusted(self, used: float, now: float) -> float:
         """Return the rate after a window with the rate `used`."""
         calls = self._calls
         pause = now - calls.paused_at
-        window = self._measured(used, pause)
-        if calls.burst == _BURST and calls.burst_accepted < _SMALL_BUCKET:
-            self._recent.clear()
-            self.burst = 0
-        better = [one.rate for one in self._recent if _is_better(one, window)]
-        if better:
-            rate = max(better)
-            self.burst = _BURST
-        else:
-            rate = self._decreased(used)
-            self.burst = self._shortened_burst(pause)
-        self._recent.append(window)
+        self._recent.append(self._measured(used, pause))
+        better = self._better_rate(used)
+        rate = self._decreased(used) if better is None else better
+        is_by_chance = better is not None or calls.burst > 0
+        self.burst = self._accepted_burst() if is_by_chance else 0
         self._shortest = min(self._shortest, (calls.accepted, calls.seconds))
         self._emptied_at = calls.last_refused
         self._pause_before = pause
@@ -200,12 +205,45 @@ class RateControl:
 
     def _measured(self, used: float, pause: float) -> _Window:
         """Return the window that ends. A full bucket says little: its calls are limited, and the pause is a guess."""
-        accepted = self._calls.accepted
+        calls = self._calls
+        accepted = calls.accepted
         before = self._pause_before
         if before is None:
             accepted = min(accepted, _COMPARABLE)
             before = max(pause, _USUAL_PAUSE)
-        return _Window(used, accepted, accepted / (accepted / used + before))
+        burst_accepted = calls.burst_accepted if calls.burst else None
+        return _Window(used, accepted, accepted / used + before, burst_accepted)
+
+    def _better_rate(self, used: float) -> float | None:
+        """Return the fastest rate whose windows accepted clearly more calls a second than those of this rate."""
+        slow = self._windows_like(used)
+        accepted = sum(one.accepted for one in slow)
+        seconds = sum(one.seconds for one in slow)
+        if accepted / used <= seconds * _NOTICEABLE:
+            return None
+        noise = 1 + 1 / math.sqrt(accepted)
+        least_per_second = accepted / seconds * noise
+        least_accepted = accepted / len(slow) * _KEPT_LENGTH
+        better = []
+        for window in self._recent:
+            if window.rate <= used * _SAME_RATE:
+                continue
+            fast = self._windows_like(window.rate)
+            mean = sum(one.accepted for one in fast) / len(fast)
+            if _per_second(fast) > least_per_second and mean > least_accepted:
+                better.append(window.rate)
+        return max(better, default=None)
+
+    def _windows_like(self, rate: float) -> list[_Window]:
+        """Return the recorded windows of about this rate."""
+        return [one for one in self._recent if rate / _SAME_RATE < one.rate < rate * _SAME_RATE]
+
+    def _accepted_burst(self) -> int:
+        """Return how many calls may follow the first one at once: a bucket of one permit accepts none of them."""
+        bursts = [one.burst_accepted for one in self._recent if one.burst_accepted is not None]
+        if not bursts:
+            return _FIRST_BURST
+        return max(max(bursts) - 1, 0)
 
     def _decreased(self, used: float) -> float:
         """Return the rate after one decrease, from the rate of the calls that were really sent."""
@@ -220,30 +258,15 @@ class RateControl:
         """Return the tenant's limit as the accepted calls show it; 0 if they show nothing."""
         calls = self._calls
         limit = 0.0
-        longer = _LONGER_AFTER_FULL
         if self._emptied_at is not None:
-            since_empty = calls.last_refused - self._emptied_at
-            limit = calls.accepted / since_empty
-            longer = _LONGER
+            limit = calls.accepted / (calls.last_refused - self._emptied_at)
         accepted, seconds = self._shortest
-        if calls.accepted >= longer * accepted and calls.seconds > seconds:
+        if calls.accepted >= _LONGER * accepted and calls.seconds > seconds:
             slope = (calls.accepted - accepted) / (calls.seconds - seconds)
             limit = max(limit, slope)
         return limit
 
-    def _shortened_burst(self, pause: float) -> int:
-        """Return the burst after a decrease: what the tenant did not accept becomes shorter."""
-        calls = self._calls
-        if calls.seconds > _LONG * pause:
-            return 0
-        if calls.burst_accepted >= _KEPT_BURST * calls.burst:
-            return self.burst
-        return self.burst // 2
 
-
-def _is_better(faster: _Window, window: _Window) -> bool:
-    """Return whether a faster window accepted more: then the rate is not the cause of the 429s."""
-    if faster.rate <= window.rate * _FASTER:
-        return False
-    noise = 1 + _NOISE / window.accepted
-    return faster.accepted > window.accepted and faster.per_second > window.per_second * noise
+def _per_second(windows: list[_Window]) -> float:
+    """Return the accepted calls a second, pauses included."""
+    return sum(one.accepted for one in windows) / sum(one.seconds for one in windows)
