@@ -85,7 +85,7 @@ class Limiter(Protocol):
         """Record a 429."""
 
 
-class Tenant:
+class RatedTenant:
     """A bucket of permits that fills at the limit, random 429s, and a latency that varies."""
 
     def __init__(self, workload: Workload, chance: Random) -> None:
@@ -195,7 +195,7 @@ def _run(workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSour
         chance = Random(seed)
         time = stepping_time(chance)
         limiter = limiter_of(workload, time)
-        tenant = Tenant(workload, chance)
+        tenant = RatedTenant(workload, chance)
         began = time.clock()
         waiting = iter(range(workload.calls))
 
@@ -210,7 +210,7 @@ def _run(workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSour
     return run(calls())
 
 
-async def call(limiter: Limiter, tenant: Tenant) -> bool:
+async def call(limiter: Limiter, tenant: RatedTenant) -> bool:
     """Make one call; return whether it was accepted."""
     sent_at = await limiter.acquire()
     try:

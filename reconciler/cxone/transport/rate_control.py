@@ -64,7 +64,7 @@ class _Window(NamedTuple):
     burst_accepted: int | None  # None without a burst
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Calls:
     """The calls of the present window."""
 
@@ -98,7 +98,7 @@ class RateControl:
         self._base_rate = self._max_rate
         self._share = 1.0
         self._changed_at = -math.inf
-        self._calls = _Calls(-math.inf, 0)
+        self._calls = _Calls(start=-math.inf, burst=0)
         self._shortest = (_LIKELY_BUCKET, 0.0)  # accepted calls and seconds of the shortest window
         self._recent: deque[_Window] = deque(maxlen=_WINDOWS)
         self._emptied_at: float | None = None  # last 429 of the window before; None if the bucket was full
@@ -140,7 +140,7 @@ class RateControl:
         if not calls.is_refused and refill >= min(calls.accepted, _LIKELY_BUCKET):
             self._emptied_at = None
             self._pause_before = None
-            self._calls = _Calls(now, 0)
+            self._calls = _Calls(start=now, burst=0)
 
     def on_sent(self, now: float) -> None:
         """Record a call."""
@@ -186,7 +186,7 @@ class RateControl:
             self.empty_windows = min(self.empty_windows + 1, _MAX_EMPTY)
         self._changed_at = now
         calls_at_once = self.burst + 1 if self.burst else 0
-        self._calls = _Calls(now, calls_at_once)
+        self._calls = _Calls(start=now, burst=calls_at_once)
         return True
 
     def _adjusted(self, used: float, now: float) -> float:
