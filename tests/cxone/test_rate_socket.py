@@ -22,6 +22,7 @@ from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.paced_calls import LEARNING
+from tests.tiers import FULL
 from tests.support.simulated import QUEUES
 
 COUNT, LIMIT, LATENCY = 300, 20.0, 0.02
@@ -67,7 +68,7 @@ async def create(url: str, told: float) -> list[object]:
 
 @pytest.mark.parametrize(("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)])
 def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: float) -> None:
-    """All are created, 429s end, and the time is that of the table on the virtual clock."""
+    """All are created, and 429s end. In the campaign, the time is that of the table on the virtual clock."""
     settings = SimulatorSettings(rate=LIMIT, burst=bucket, latency=LATENCY)
     tenant = CountingTenant(settings)
     with loopback_server() as server:
@@ -77,4 +78,4 @@ def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: fl
     later = tenant.statuses[LEARNING:]
     assert later.count(429) <= math.floor(0.05 * len(later))
     possible = (COUNT - bucket) / LIMIT + LATENCY
-    assert max(tenant.times) - min(tenant.times) <= most * possible
+    assert not FULL or max(tenant.times) - min(tenant.times) <= most * possible
