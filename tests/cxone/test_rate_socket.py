@@ -22,8 +22,8 @@ from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.loopback_server import loopback_server
 from tests.support.paced_calls import LEARNING
-from tests.tiers import FULL
 from tests.support.simulated import QUEUES
+from tests.tiers import FULL
 
 COUNT, LIMIT, LATENCY = 300, 20.0, 0.02
 
