@@ -96,6 +96,31 @@ def test_the_guard_deletes_counts_rules_that_the_table_switches_off(desk: Progra
     assert texts() == before
 
 
+def test_the_guard_deletes_of_another_environment_counts_too(desk: Program) -> None:
+    """The files are those of both: apply would refuse the edits there."""
+    own_rules()
+    text = Path("manifests/prod.yaml").read_text(encoding="utf-8")
+    wide, narrow = (f"guard: {{deletes: {{count: {count}, percent: 0}}}}\n" for count in (3, 1))
+    Path("manifests/prod.yaml").write_text(text + wide, encoding="utf-8")
+    Path("manifests/other.yaml").write_text(
+        text.replace("prod", "other").replace("tenant: a", "tenant: b") + narrow, encoding="utf-8"
+    )
+    before = texts()
+    edit(desk, remove("own/pin-a", "own/pin-b"))
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "the table deletes 2 of 3 managed rules (67 %); the limit for other is 1" in desk.err
+    assert "for prod" not in desk.err
+    assert texts() == before
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "deletes")
+
+
+def test_the_remedy_of_a_short_table_is_there_once(desk: Program) -> None:
+    own_rules()
+    edit(desk, lambda rows: rows.__delitem__(slice(1, None)))
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.err.count("Copy the whole sheet, with the rows that a filter hides.") == 1
+
+
 def test_new_rows_alone_are_an_empty_table(desk: Program) -> None:
     own_rules()
 
@@ -199,6 +224,19 @@ def test_both_refusals_are_named_and_each_can_be_lifted(desk: Program) -> None:
     assert 4 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "tests")
     assert 3 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "promises")
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "tests,promises")
+
+
+def test_a_test_that_fails_in_two_environments_counts_once(desk: Program) -> None:
+    checked_rules()
+    other = Path("manifests/prod.yaml").read_text(encoding="utf-8").replace("prod", "other")
+    Path("manifests/other.yaml").write_text(other.replace("tenant: a", "tenant: b"), encoding="utf-8")
+    edit(desk, set_cell("own/pin-c", "Priority", "90"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "\n1 route test or promise fails without these edits, too" in desk.out
+    tests = TESTS.replace("pin_c, confidence: 0.9}, expect: {queue: Card Services", "z}, expect: {queue: Nowhere")
+    Path("manifests/tests.yaml").write_text(tests, encoding="utf-8")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "\n2 route tests or promises fail without these edits, too" in desk.out
 
 
 def test_an_edit_that_repairs_a_route_test_is_written(desk: Program) -> None:

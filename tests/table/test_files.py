@@ -245,6 +245,15 @@ def test_the_time_of_a_number_format_grows_with_its_size() -> None:
     assert cost(400_000) < 24 * cost(50_000) + 0.05
 
 
+def test_elements_in_very_many_others_are_refused() -> None:
+    """Each open element takes memory: 20 MiB of them took 800 MiB."""
+    levels = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", b"</sheetData>" + b"<x>" * 200 + b"</x>" * 200)
+    with pytest.raises(SheetError, match="not a workbook"):
+        read_xlsx(levels)
+    levels = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", b"</sheetData>" + b"<x>" * 40 + b"</x>" * 40)
+    assert read_xlsx(levels).rows[0][1].text == "x"
+
+
 def test_a_document_type_is_refused() -> None:
     """Its entities could make a small file large."""
     entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet'
