@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import load_workbook
@@ -24,6 +25,21 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.chdir(tmp_path)
     shutil.copytree(BANK, "manifests")
     return Program(capsys)
+
+
+@pytest.fixture
+def one_environment(desk: Program) -> None:
+    """Leave the bank's rules alone: their tests, promises and further environments cost most of the time."""
+    assert desk
+    keep_one_environment()
+
+
+def keep_one_environment() -> None:
+    for name in ("sandbox", "staging", "studio"):
+        Path(f"manifests/environments/{name}.yaml").unlink()
+    for name in ("promises", "smoke-tests"):
+        Path(f"manifests/{name}.yaml").unlink()
+    shutil.rmtree("manifests/tests")
 
 
 def texts() -> dict[str, str]:
@@ -286,12 +302,14 @@ def test_wrong_names_of_allow_are_a_usage_error(desk: Program, words: list[str],
     assert message in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     from_table = texts()
     shutil.rmtree("manifests")
     shutil.copytree(BANK, "manifests")
+    keep_one_environment()
     path = Path("manifests/cards.yaml")
     text = path.read_text(encoding="utf-8")
     path.write_text(
@@ -303,6 +321,7 @@ def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -
     assert texts() == from_table
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> None:
     before = texts()
 
@@ -420,6 +439,7 @@ def test_wrong_options_are_a_usage_error(desk: Program, words: list[str], messag
     assert message in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     edit(desk, set_cell("general/ask-again", "Priority", "860"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
@@ -436,6 +456,7 @@ def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) 
     assert texts() == before
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
     text = queues.read_text(encoding="utf-8") + "  team: Team\n  team-two: Team 2\n  same: Team\n"
@@ -448,6 +469,7 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
     assert "queue: team-two\n    minConfidence: 0.7\n" in texts()["manifests/cards.yaml"]
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     def change(rows: Rows) -> None:
         one, two = (next(row for row in rows if row[0] == name) for name in ("cards/change-pin", "cards/pin-blocked"))
@@ -628,6 +650,7 @@ def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
     assert "    new address: own/change-pin\n" in desk.out
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
     assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
@@ -664,6 +687,25 @@ def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("t.ods", "it is an OpenDocument file (.ods). Save the table as .xlsx"),
+        ("t.xls", "it is an old .xls workbook, or a workbook with a password. Save the table as .xlsx"),
+        ("t.html", "HTML is for reading"),
+    ],
+)
+def test_the_first_bytes_of_a_file_show_another_format(desk: Program, name: str, message: str) -> None:
+    """By its content: a person may rename it."""
+    assert 0 == desk("table", "-e", "prod", "--out", "t.html")
+    with ZipFile("t.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    Path("t.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504))
+    Path(name).rename("t.csv")
+    assert 64 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert message in desk.err
+
+
+@pytest.mark.parametrize(
     ("form", "message"),
     [
         ("ods", "it is an OpenDocument file (.ods). Save the table as .xlsx"),
@@ -689,6 +731,7 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(desk: Program)
     assert "How to edit!A1: row 1 must contain the headings of the table, such as Rule, Queue and" in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -698,6 +741,7 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
     assert texts() == before
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "language", "German; French"))
     rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
@@ -711,6 +755,7 @@ def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> Non
     assert "in: [de, fr]" in by_label["manifests/cards.yaml"]
     shutil.rmtree("manifests")
     shutil.copytree(BANK, "manifests")
+    keep_one_environment()
     edit(desk, set_cell("cards/change-pin", "language", "de; fr"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert texts() == by_label

@@ -232,7 +232,7 @@ def test_the_time_of_a_workbook_grows_with_its_size(kind: str) -> None:
             runs.append(process_time() - start)
         return min(runs)
 
-    assert cost(8 * 4_000) < 24 * cost(4_000) + 0.05
+    assert cost(8 * 2_000) < 24 * cost(2_000) + 0.05
 
 
 def test_the_time_of_a_number_format_grows_with_its_size() -> None:
