@@ -172,6 +172,12 @@ def advise_queues(text: str, known: Sequence[str]) -> CellAdvice:
     return CellAdvice()
 
 
+def lists_queues(text: str, known: Container[str]) -> bool:
+    """Return whether a text lists several known queues without weights: `Cards, General`."""
+    parts = [part.strip("\"' ") for part in _SEPARATOR.split(_normalize(text[:_LONGEST]))]
+    return len(parts) > 1 and all(part in known for part in parts)
+
+
 def _read_weighted(text: str, names: Mapping[str, str]) -> WeightedQueue | None:
     name = names.get(text.strip("\"' ").casefold())
     if name is not None:
