@@ -170,7 +170,7 @@ def test_a_boolean_is_read_without_quotes(text: str, operator: str, value: Any) 
 @pytest.mark.parametrize(
     ("text", "advice"), [("maybe", "write true or false"), ("trueish", 'did you mean "true"?'), ("true x", "true")]
 )
-def test_another_text_is_no_boolean(text: str, advice: str) -> None:
+def test_another_text_is_not_a_boolean(text: str, advice: str) -> None:
     with pytest.raises(CellError, match=re.escape(advice)):
         read_cell(text, VIP)
 

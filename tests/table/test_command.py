@@ -28,10 +28,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture
-def one_environment(desk: Program) -> None:
+def one_environment(desk: Program) -> Program:
     """Leave the bank's rules alone: their tests, promises and further environments cost most of the time."""
-    assert desk
     keep_one_environment()
+    return desk
 
 
 def keep_one_environment() -> None:
